@@ -1,0 +1,1 @@
+"""The words of the house: frozen values, built from the standard library and numpy only."""

@@ -1,0 +1,122 @@
+"""Counters as the metric source read them at one instant. Cumulative; increments are the engine's work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from observer.domain.ids import ServiceRef
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+class RequestClass(IntEnum):
+    """Column of ``CounterFrame.requests``."""
+
+    OK = 0
+    ERROR = 1
+    EXCLUDED = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CounterFrame:
+    """
+    Cumulative counters of every pod at one instant, as the pod's own sidecar reported them.
+
+    Attributes:
+        at: the instant that was asked, Unix seconds; one for all queries of a tick.
+        pods: ``(namespace, pod)`` of each row; unique, in any order that is stable while the set is the same.
+        requests: shape (N, 3), cumulative requests by ``RequestClass``; NaN in a whole row = no such series.
+        cuts: the latency cut points, milliseconds, ascending; the same for all pods.
+        buckets: shape (N, len(cuts) + 1), cumulative requests at most as slow as each cut; the last column counts
+            all (``+Inf``); NaN row = no latency series.
+        scraped: shape (N,), time of the target's last scrape, Unix seconds; 0 = the target is down, NaN = no target.
+        targets: shape (N,), number of scrape targets that carry the pod's name (2 while a target is being renamed).
+    """
+
+    at: float
+    pods: tuple[tuple[str, str], ...]
+    requests: FloatArray
+    cuts: tuple[float, ...]
+    buckets: FloatArray
+    scraped: FloatArray
+    targets: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class CallerCounts:
+    """
+    Cumulative counts of one caller pod towards one service, as the caller's sidecar reported them.
+
+    Attributes:
+        ok, error, excluded: requests by class.
+        unreached: the part of ``error`` that never reached a pod (flags UF, UH, UC, URX, UT; no response code).
+        buckets: cumulative requests at most as slow as each cut of the frame, the last entry counts all; empty when
+            no latency series was found.
+    """
+
+    ok: float
+    error: float
+    excluded: float
+    unreached: float
+    buckets: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallerFrame:
+    """
+    The callers' view of the watched services (suspected, drained, or with a silent sibling) at one instant.
+
+    ``rows`` is keyed by ``(caller namespace, caller pod, service)``. A service that was watched and has no row had no
+    caller with traffic. ``scraped`` is keyed by the caller pod as in ``CounterFrame``.
+    """
+
+    at: float
+    watched: frozenset[ServiceRef]
+    cuts: tuple[float, ...]
+    rows: Mapping[tuple[str, str, ServiceRef], CallerCounts]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesHistory:
+    """
+    One pod's counters by caller workload over the last minutes, asked again for suspects and their siblings.
+
+    Attributes:
+        pod: ``(namespace, pod)``.
+        caller: the calling workload as ``namespace/workload``, or ``unknown``.
+        times: shape (T,), Unix seconds, ascending.
+        requests: shape (T, 3), cumulative by ``RequestClass``; NaN where the series did not exist.
+    """
+
+    pod: tuple[str, str]
+    caller: str
+    times: FloatArray
+    requests: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceBaseline:
+    """
+    What was usual for a service before: from the history of the metric source, not from the hot path.
+
+    Attributes:
+        requests, errors: events in the look-back (at most one day), disturbed stretches included.
+        q99_error_rate: 99th percentile of the error rate over the look-back's minutes, 0..1.
+        peak_rate: the highest rate that one pod of the service served healthily, requests a second.
+        since, until: the look-back, Unix seconds.
+    """
+
+    service: ServiceRef
+    requests: float
+    errors: float
+    q99_error_rate: float
+    peak_rate: float
+    since: float
+    until: float

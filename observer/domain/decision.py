@@ -1,0 +1,107 @@
+"""The record of one decision, to act or not to. It is what every sink, ``why`` and the audit trail receive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from observer.domain.action import Action, Mode, Rung
+from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """A brake has no objection."""
+
+    guard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """
+    A brake says no.
+
+    ``guard`` is the brake's name, ``reason`` a fixed snake_case word, ``detail`` the figures for people;
+    ``refused`` = will not change by waiting (opt-out, system pod), so nothing is asked again.
+    """
+
+    guard: str
+    reason: str
+    detail: str
+    refused: bool = False
+
+
+class Verdict(StrEnum):
+    """ACT: the action is to be carried out. WOULD: it would be, but for the mode. HOLD: a brake forbids it.
+    TELL: something people should know and nobody acts on."""
+
+    ACT = "act"
+    WOULD = "would"
+    HOLD = "hold"
+    TELL = "tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """
+    One dated decision.
+
+    Attributes:
+        id: hash of its content; the same snapshot and settings give the same id.
+        kind: fixed word for machines: ``suspected``, ``drain``, ``drain_effective``, ``drain_verdict``, ``restore``,
+            ``evict``, ``replaced``, ``verified``, ``held``, ``suppressed``, ``unreached``, ``blind``, ``closed``,
+            ``frozen``, ``page`` ...
+        subject: the culprit in words (``pod shop/cart-1``).
+        reason: fixed snake_case word; ``text`` the sentence for people with the figures.
+        holds: every brake that said no (all brakes are asked).
+        figures: numbers and names behind it, JSON-like.
+        config: identity (hash) of the settings that were in force.
+        severity: ``info``, ``warning`` or ``page``.
+    """
+
+    id: str
+    at: float
+    kind: str
+    verdict: Verdict
+    subject: str
+    reason: str
+    text: str
+    incident: str = ""
+    rung: Rung | None = None
+    mode: Mode = Mode.SHADOW
+    pod: PodRef | None = None
+    service: ServiceRef | None = None
+    workload: WorkloadRef | None = None
+    action: Action | None = None
+    outcome: Outcome | None = None
+    holds: tuple[Hold, ...] = ()
+    figures: Mapping[str, float | str | bool | None] = field(default_factory=dict)
+    config: str = ""
+    severity: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """
+    One act in the budget ledger: what every rate, back-off and breaker counts by. It survives a restart.
+
+    ``useful`` is None until the verification (or the experiment, for a drain) has spoken.
+    """
+
+    action_id: str
+    at: float
+    rung: Rung
+    incident: str
+    pod: PodRef
+    workload: WorkloadRef | None
+    service: ServiceRef | None
+    culprit_kind: str
+    symptom: str
+    node: str
+    revision: str
+    settled: bool = False
+    applied: bool = False
+    useful: bool | None = None
+    verdict: str = ""

@@ -1,0 +1,39 @@
+"""What may be raised across rooms. Expected answers are values (``Gap``, ``Hold``, ``Outcome``), not errors."""
+
+from __future__ import annotations
+
+
+class ObserverError(Exception):
+    """Root of every error that Observer raises on purpose."""
+
+
+class ConfigError(ObserverError):
+    """A file a person wrote is wrong; the message names ``file:line:column`` for every fault found."""
+
+
+class SourceUnavailable(ObserverError):
+    """A source did not answer in time or said no; the tick records a ``Gap`` and asks again next time."""
+
+
+class SourceProtocolError(ObserverError):
+    """A source answered something that its API does not allow; loud once, a ``Gap`` every time."""
+
+
+class ActuatorUnavailable(ObserverError):
+    """It is unknown whether the write happened: the intent stays open and is looked up, not repeated."""
+
+
+class JournalUnavailable(ObserverError):
+    """The journal cannot be written: nothing may be acted upon."""
+
+
+class DuplicateIntent(ObserverError):
+    """The same act was intended before: whoever asks must look up what came of it."""
+
+
+class LostLeadership(ObserverError):
+    """The Lease is held by another: observe, do not act."""
+
+
+class InvariantError(ObserverError):
+    """A bug in Observer: the tick is abandoned and acting pauses, the process stays up."""

@@ -1,0 +1,65 @@
+"""Everything one tick may look at, with what could not be seen named as gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from observer.domain.cluster import ClusterView
+from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory, ServiceBaseline
+from observer.domain.ids import ServiceRef
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """
+    A source that did not answer fully. Unknown never acts and never counts as a pass.
+
+    ``source`` is ``prometheus``, ``kubernetes``, ``history`` or ``control``; ``reason`` a fixed snake_case word
+    (``unreachable``, ``timeout``, ``partial``, ``protocol``, ``denied``, ``not_synced``, ``stale``, ``too_large``,
+    ``replicas_disagree``); ``detail`` is for people.
+    """
+
+    source: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """
+    May we write at all?
+
+    Attributes:
+        paused: the kill switch says so, or could not be read.
+        reason: who paused and why, or how reading failed.
+        leader: we hold the Lease; ``term`` is its fencing number (0 without one).
+    """
+
+    paused: bool
+    reason: str
+    leader: bool
+    term: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """
+    The dated picture that ``engine.decide`` judges.
+
+    Attributes:
+        at: the instant of this tick, Unix seconds.
+        counters: the pods' own view; None when the metric source failed (then ``gaps`` says why).
+        callers: the callers' view of the watched services; None when none is watched or the question failed.
+        rechecks: the last minutes again, by caller, for suspects and their siblings; keyed by service.
+        baselines: what was usual; absent services have no known history.
+    """
+
+    at: float
+    counters: CounterFrame | None
+    callers: CallerFrame | None
+    cluster: ClusterView | None
+    control: Control
+    gaps: tuple[Gap, ...] = ()
+    rechecks: Mapping[ServiceRef, tuple[SeriesHistory, ...]] = field(default_factory=dict)
+    baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)

@@ -1,0 +1,65 @@
+"""Where facts come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from observer.domain.cluster import ClusterView
+from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory, ServiceBaseline
+from observer.domain.ids import PodRef, ServiceRef
+
+
+class MetricSource(Protocol):
+    """
+    The hot path. Every call may raise ``SourceUnavailable`` or ``SourceProtocolError``; a partial answer (warnings,
+    ``isPartial``) is raised too, never returned as if it were complete.
+    """
+
+    async def counters(self, at: float) -> CounterFrame:
+        """Counters of all pods as of ``at`` (Unix seconds): three queries, all at that instant."""
+        ...
+
+    async def callers(self, at: float, services: frozenset[ServiceRef]) -> CallerFrame:
+        """The callers' view of ``services`` as of ``at``: two queries, whatever their number."""
+        ...
+
+    async def recheck(
+        self, at: float, seconds: float, step: float, pods: frozenset[tuple[str, str]]
+    ) -> tuple[SeriesHistory, ...]:
+        """The last ``seconds`` of the given pods by caller workload: one range query."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class HistorySource(Protocol):
+    """Slow questions about yesterday, asked seldom and outside the tick."""
+
+    async def baselines(
+        self, until: float, seconds: float, service_of: Mapping[tuple[str, str], ServiceRef]
+    ) -> Mapping[ServiceRef, ServiceBaseline]:
+        """What was usual per service. ``service_of`` maps ``(namespace, pod)`` of living pods to their service."""
+        ...
+
+
+class Cluster(Protocol):
+    """Kubernetes, read side. ``view`` is cheap and never waits: the reflector keeps it."""
+
+    def view(self, at: float) -> ClusterView: ...
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` after every watch event that touched a pod, node or workload."""
+        ...
+
+    async def pod_now(self, pod: PodRef) -> dict[str, object] | None:
+        """The pod object as it is now (raw JSON), or None when that incarnation is gone."""
+        ...
+
+    async def pod_events(self, pod: PodRef) -> list[dict[str, object]]:
+        """Its Kubernetes Events, oldest first (raw JSON)."""
+        ...
+
+    async def pod_logs(self, pod: PodRef, container: str, lines: int, max_bytes: int) -> str:
+        """The last lines of one container's log."""
+        ...

@@ -1,0 +1,84 @@
+"""Memory that outlives the process, and the right to act."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from observer.domain.action import Action
+from observer.domain.decision import Decision, LedgerEntry
+from observer.domain.incident import Incident
+from observer.domain.outcome import Outcome
+
+
+class Journal(Protocol):
+    """Every method raises ``JournalUnavailable`` when it cannot promise that the write is durable."""
+
+    async def save(self, incident: Incident) -> None:
+        """Insert or replace by id."""
+        ...
+
+    async def incidents(self, *, open_only: bool = False, since: float = 0.0) -> Sequence[Incident]: ...
+
+    async def intend(self, action: Action, entry: LedgerEntry) -> None:
+        """Write the intent and its ledger entry in one transaction; raises ``DuplicateIntent`` for a known id."""
+        ...
+
+    async def settle(self, action_id: str, outcome: Outcome, at: float) -> None: ...
+
+    async def open_intents(self) -> Sequence[Action]:
+        """Intents without a settled outcome, oldest first."""
+        ...
+
+    async def grade(self, incident_id: str, *, useful: bool, verdict: str) -> None:
+        """Say of an incident's acts whether they helped."""
+        ...
+
+    async def ledger(self, since: float) -> Sequence[LedgerEntry]: ...
+
+    async def record(self, decision: Decision) -> None: ...
+
+    async def decisions(
+        self, *, subject: str = "", incident: str = "", since: float = 0.0, limit: int = 200
+    ) -> Sequence[Decision]: ...
+
+    async def close(self) -> None: ...
+
+
+class Lease(Protocol):
+    """Leadership by compare-and-swap on a Lease object."""
+
+    @property
+    def term(self) -> int:
+        """Fencing number: the Lease's transitions; 0 while not held."""
+        ...
+
+    def held(self) -> bool:
+        """True only while our own monotonic clock proves that nobody else may hold it."""
+        ...
+
+    async def run(self) -> None:
+        """Acquire, renew and, when cancelled, release."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """What the Lease object says. ``version`` is opaque and makes the swap; times are the writer's, never compared."""
+
+    holder: str
+    transitions: int
+    duration: float
+    renewed: str
+    version: str
+
+
+class LeaseStore(Protocol):
+    """Where the Lease lives; every call is bounded in time and raises ``SourceUnavailable`` when it fails."""
+
+    async def read(self) -> LeaseRecord | None: ...
+
+    async def swap(self, record: LeaseRecord) -> LeaseRecord | None:
+        """Create (empty version) or replace; None when somebody else was faster."""
+        ...
