@@ -1,0 +1,119 @@
+"""The settings of the daemon after reading: what ``observer.yaml`` says, with every default filled in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from observer.domain.settings import EngineSettings
+
+
+class Flavor(StrEnum):
+    """Dialect of the metric server: which extra parameters it needs and how it says "partial"."""
+
+    PROMETHEUS = "prometheus"
+    THANOS = "thanos"
+    MIMIR = "mimir"
+    VICTORIAMETRICS = "victoriametrics"
+
+
+class Profile(StrEnum):
+    """Which metrics the mesh exports."""
+
+    ISTIO = "istio"
+    MIXER = "mixer"
+    ENVOY = "envoy"
+    WAYPOINT = "waypoint"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAuth:
+    """Credentials for an HTTP source; secrets only ever come from files, which are read again when they change."""
+
+    username: str = ""
+    password_file: str = ""
+    bearer_file: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    insecure_skip_verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusSettings:
+    """
+    The metric source.
+
+    ``labels`` renames labels of the profile (``{"pod": "kubernetes_pod_name"}``); ``selector`` is a label matcher
+    list without braces that is added to every selector (``cluster="east"``); ``up_selector`` the same for ``up``.
+    """
+
+    url: str = "http://prometheus.istio-system:9090"
+    flavor: Flavor = Flavor.PROMETHEUS
+    profile: Profile = Profile.ISTIO
+    labels: dict[str, str] = field(default_factory=dict)
+    selector: str = ""
+    up_selector: str = ""
+    cuts_ms: tuple[float, ...] = (5.0, 25.0, 100.0, 250.0, 1000.0, 5000.0)
+    timeout: float = 4.0
+    max_bytes: int = 268_435_456
+    tenant: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    auth: HttpAuth = field(default_factory=HttpAuth)
+    history_seconds: float = 86_400.0
+    history_refresh: float = 600.0
+    recheck_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesSettings:
+    """The API server. Empty ``kubeconfig`` = in-cluster service account, else that file; ``namespaces`` empty = all."""
+
+    kubeconfig: str = ""
+    context: str = ""
+    namespaces: tuple[str, ...] = ()
+    timeout: float = 10.0
+    page: int = 500
+    istiod_namespace: str = "istio-system"
+    istiod_selector: str = "app=istiod"
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSettings:
+    """Leadership. ``enabled: false`` only for a single replica that a person guarantees (the demo)."""
+
+    enabled: bool = True
+    name: str = "observer"
+    duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry: float = 2.0
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSettings:
+    """What is kept before an eviction, and how much of it."""
+
+    path: str = "observer-data/evidence"
+    logs: bool = True
+    log_lines: int = 200
+    max_bytes: int = 262_144
+    redact: tuple[str, ...] = (r"(?i)(authorization|password|passwd|secret|token|api[-_]?key)(\"?\s*[:=]\s*)\S+",)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything ``observer run`` needs. ``engine.identity`` hashes what changes decisions."""
+
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    lease: LeaseSettings = field(default_factory=LeaseSettings)
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    journal: str = "sqlite+aiosqlite:///observer-data/journal.db"
+    journal_password_file: str = ""
+    audit: str = "observer-data/audit.jsonl"
+    listen: str = "127.0.0.1:8090"
+    log_level: str = "info"
+    otlp_endpoint: str = ""
+    own_namespace: str = "observer"
