@@ -1,0 +1,5 @@
+"""``python -m observer`` is the console script."""
+
+from observer.cli import main
+
+main()

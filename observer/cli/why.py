@@ -1,0 +1,64 @@
+"""``observer why KIND/NAME``: every decision about it, from the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from observer.app import open_journal
+from observer.config.model import Settings
+from observer.domain.decision import Decision
+from observer.domain.errors import ConfigError
+from observer.domain.incident import Incident
+from observer.domain.suspect import CulpritKind
+
+KINDS = tuple(kind.value for kind in CulpritKind)
+
+
+async def explain(settings: Settings, subject: str, namespace: str, limit: int) -> tuple[dict[str, Any], str]:
+    """Returns what ``--json`` and the terminal show; ``ConfigError`` when the subject cannot be read."""
+    kind, space, name = parse(subject, namespace)
+    async with open_journal(settings) as journal:
+        if space:
+            found: Sequence[Decision] = await journal.decisions(subject=f"{kind} {space}/{name}", limit=limit)
+        else:
+            some = await journal.decisions(limit=10_000)
+            found = [one for one in some if _names(one.subject, kind, name)][-limit:]
+        incidents = {i.id: i for i in await journal.incidents() if any(d.incident == i.id for d in found)}
+    body = {
+        "subject": subject,
+        "decisions": [msgspec.to_builtins(one) for one in found],
+        "evidence": {key: incident.evidence_at for key, incident in incidents.items() if incident.evidence_at},
+    }
+    return body, _text(subject, found, incidents)
+
+
+def parse(subject: str, namespace: str) -> tuple[str, str, str]:
+    """``pod/shop/cart-1`` or ``pod/cart-1`` with a namespace option, to kind, namespace, name."""
+    parts = subject.split("/")
+    if parts[0] not in KINDS or not 2 <= len(parts) <= 3 or not all(parts):
+        raise ConfigError(f"{subject!r}: expected KIND/NAME or KIND/NAMESPACE/NAME with KIND one of {', '.join(KINDS)}")
+    if len(parts) == 3 and namespace and parts[1] != namespace:
+        raise ConfigError(f"{subject!r} names namespace {parts[1]}, --namespace says {namespace}")
+    return parts[0], parts[1] if len(parts) == 3 else namespace, parts[-1]
+
+
+def _names(subject: str, kind: str, name: str) -> bool:
+    word, _, rest = subject.partition(" ")
+    return word == kind and rest.rpartition("/")[2] == name
+
+
+def _text(subject: str, found: Sequence[Decision], incidents: dict[str, Incident]) -> str:
+    if not found:
+        return f"{subject}: no decision in the journal. Is it spelt right, and does Observer watch its namespace?"
+    lines = [f"{subject}: {len(found)} decisions"]
+    for one in found:
+        lines.append(f"{datetime.fromtimestamp(one.at, UTC):%Y-%m-%d %H:%M:%S}  {one.verdict.value:<5} {one.kind:<14} {one.text}")
+        lines += [f"{'':22}{hold.guard}: {hold.reason}: {hold.detail}" for hold in one.holds]
+        if one.outcome is not None:
+            lines.append(f"{'':22}{one.outcome.result.value}: {one.outcome.reason} {one.outcome.detail}".rstrip())
+    lines += [f"evidence kept in {i.evidence_at}" for i in incidents.values() if i.evidence_at]
+    return "\n".join(lines)

@@ -1,0 +1,182 @@
+"""Carries one decision out: last looks, intent, write, outcome. The only place that retries nothing and skips nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+import structlog
+
+from observer.domain import names
+from observer.domain.action import Action, Rung
+from observer.domain.decision import Decision, LedgerEntry
+from observer.domain.errors import (
+    ActuatorUnavailable,
+    DuplicateIntent,
+    JournalUnavailable,
+    SourceProtocolError,
+    SourceUnavailable,
+)
+from observer.domain.incident import Incident
+from observer.domain.outcome import Outcome, Result
+from observer.ports.actuators import Actuator, KillSwitch
+from observer.ports.clock import Clock
+from observer.ports.sources import Cluster
+from observer.ports.stores import Journal, Lease
+from observer.runtime.evidence import EvidenceKeeper
+
+log = structlog.get_logger(__name__)
+
+
+class Executor:
+    """
+    Executes decisions that say ACT.
+
+    ``fresh_for`` (seconds) is how old a decision may be when it is written: older evidence is asked again by the next
+    tick instead. RESTORE needs neither a running switch nor fresh evidence: giving back is always the safe way.
+    """
+
+    def __init__(
+        self,
+        *,
+        actuators: Mapping[Rung, Actuator],
+        cluster: Cluster,
+        journal: Journal,
+        lease: Lease,
+        switch: KillSwitch,
+        evidence: EvidenceKeeper,
+        clock: Clock,
+        fresh_for: float,
+    ) -> None:
+        self._actuators, self._cluster, self._journal = actuators, cluster, journal
+        self._lease, self._switch, self._evidence = lease, switch, evidence
+        self._clock, self._fresh_for = clock, fresh_for
+
+    async def carry_out(self, decision: Decision, incident: Incident | None) -> tuple[Outcome, str]:
+        """
+        Returns the outcome and, for an eviction, the folder of the kept evidence (empty otherwise).
+
+        Never raises for what the API or the journal may answer; a journal that cannot promise durability holds
+        everything but RESTORE.
+        """
+        action = decision.action
+        if action is None:
+            raise ValueError(f"decision {decision.id} carries no action")
+        held = await self._last_look(decision, action)
+        if held is not None:
+            return held, ""
+        kept = ""
+        if action.rung is Rung.EVICT and not action.dry_run:
+            kept, held = await self._keep_evidence(decision, action)
+            held = held or await self._last_look(decision, action)
+            if held is not None:
+                return held, kept
+        outcome = await self._write(action, ledger_entry(action, incident, self._clock.now()))
+        log.info(
+            "action_executed",
+            rung=action.rung.value,
+            pod=str(action.pod),
+            uid=action.pod.uid,
+            action_id=action.id,
+            outcome=outcome.result.value,
+            reason=outcome.reason,
+            detail=outcome.detail,
+        )
+        return outcome, kept
+
+    async def look_up(self, action: Action) -> Outcome:
+        """What came of an intent whose answer was never seen; settles it when that can be known."""
+        try:
+            outcome = await self._actuators[action.rung].look_up(action)
+        except ActuatorUnavailable as exc:
+            return Outcome(action.id, Result.UNKNOWN, "look_up_failed", str(exc))
+        if outcome.result is not Result.UNKNOWN:
+            await self._journal.settle(action.id, outcome, self._clock.now())
+        return outcome
+
+    async def _last_look(self, decision: Decision, action: Action) -> Outcome | None:
+        if not self._lease.held() or (action.term and self._lease.term != action.term):
+            return Outcome(action.id, Result.DEFERRED, "not_leader", "the Lease is held by another Observer")
+        if action.rung is Rung.RESTORE:
+            return None
+        if (age := self._clock.now() - decision.at) > self._fresh_for:
+            return Outcome(action.id, Result.DEFERRED, "stale_decision", f"decided {age:.1f} s ago")
+        paused, why = await self._switch.read()
+        if paused:
+            return Outcome(action.id, Result.DEFERRED, "paused", why)
+        try:
+            raw = await self._cluster.pod_now(action.pod)
+        except (SourceUnavailable, SourceProtocolError) as exc:
+            return Outcome(action.id, Result.DEFERRED, "pod_unreadable", str(exc))
+        return _objection(action, raw)
+
+    async def _keep_evidence(self, decision: Decision, action: Action) -> tuple[str, Outcome | None]:
+        try:
+            raw = await self._cluster.pod_now(action.pod)
+            if raw is None:
+                return "", Outcome(action.id, Result.SUPERSEDED, "gone", "that incarnation is gone")
+            return str(await self._evidence.keep(action.pod, raw, decision)), None
+        except (SourceUnavailable, SourceProtocolError, OSError) as exc:
+            return "", Outcome(action.id, Result.DEFERRED, "evidence_not_kept", str(exc))
+
+    async def _write(self, action: Action, entry: LedgerEntry) -> Outcome:
+        try:
+            await self._journal.intend(action, entry)
+        except DuplicateIntent:
+            return await self.look_up(action)
+        except JournalUnavailable as exc:
+            if action.rung is not Rung.RESTORE:
+                return Outcome(action.id, Result.DEFERRED, "journal_unavailable", str(exc))
+        try:
+            outcome = await self._actuators[action.rung].apply(action)
+        except ActuatorUnavailable as exc:
+            return Outcome(action.id, Result.UNKNOWN, "no_answer", str(exc))
+        try:
+            await self._journal.settle(action.id, outcome, self._clock.now())
+        except JournalUnavailable as exc:
+            log.error("outcome_not_recorded", action_id=action.id, outcome=outcome.result.value, detail=str(exc))
+        return outcome
+
+
+def _objection(action: Action, raw: Mapping[str, object] | None) -> Outcome | None:
+    """What the pod object, read a moment before the write, says against it."""
+    if raw is None:
+        return Outcome(action.id, Result.SUPERSEDED, "gone", "that incarnation is gone")
+    meta = cast("Mapping[str, object]", raw.get("metadata") or {})
+    labels = cast("Mapping[str, str]", meta.get("labels") or {})
+    annotations = cast("Mapping[str, str]", meta.get("annotations") or {})
+    if meta.get("deletionTimestamp"):
+        return Outcome(action.id, Result.SUPERSEDED, "terminating", "it is being deleted already")
+    if annotations.get(names.OPT_OUT) == "true":
+        return Outcome(action.id, Result.SUPERSEDED, "opt_out", f"annotation {names.OPT_OUT} was set meanwhile")
+    ours = names.DRAIN_ANNOTATION in annotations
+    if action.rung is Rung.DRAIN and labels.get(names.DRAIN_LABEL) and not ours:
+        return Outcome(action.id, Result.SUPERSEDED, "drained_by_other", "somebody else drains it")
+    if action.rung is Rung.EVICT and ours and not labels.get(names.DRAIN_LABEL):
+        return Outcome(action.id, Result.SUPERSEDED, "person_took_it", "a person took the drain label off")
+    return None
+
+
+def ledger_entry(action: Action, incident: Incident | None, at: float) -> LedgerEntry:
+    """The budget entry of an action; written with the intent, before the act."""
+    if incident is None:
+        return LedgerEntry(action.id, at, action.rung, action.incident, action.pod, None, None, "pod", "", "", "")
+    return LedgerEntry(
+        action_id=action.id,
+        at=at,
+        rung=action.rung,
+        incident=action.incident,
+        pod=action.pod,
+        workload=incident.workload,
+        service=incident.service,
+        culprit_kind=incident.culprit.kind.value,
+        symptom=incident.symptom.value,
+        node=incident.node,
+        revision=incident.revision,
+    )
+
+
+def with_outcome(decision: Decision, outcome: Outcome) -> Decision:
+    """The same decision, now with what came of it."""
+    return replace(decision, outcome=outcome)

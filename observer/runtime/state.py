@@ -1,0 +1,149 @@
+"""What the outside may know of the loop: the last tick, readiness, standing suspects. Read by page, CLI and probes."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+import structlog
+
+from observer.domain.decision import Decision
+from observer.domain.incident import Incident
+from observer.domain.settings import EngineSettings
+from observer.domain.snapshot import Gap, Snapshot
+from observer.engine.memory import Memory
+from observer.ports.clock import Clock
+
+log = structlog.get_logger(__name__)
+
+
+class Counted(Protocol):
+    """The self metrics that the loop feeds (``telemetry.metrics.SelfMetrics``)."""
+
+    def tick(self, duration: float, *, complete: bool) -> None: ...
+    def gap(self, source: str, reason: str) -> None: ...
+    def decision(self, kind: str, verdict: str) -> None: ...
+    def action(self, rung: str, result: str) -> None: ...
+    def verification(self, verdict: str) -> None: ...
+    def standing(self, *, suspects: int, holds: int, drained: int, leader: bool, paused: bool) -> None: ...
+
+
+class Watcher:
+    """Keeps the newest facts about the loop and counts them."""
+
+    def __init__(self, settings: EngineSettings, clock: Clock, metrics: Counted) -> None:
+        self._settings, self._clock, self._metrics = settings, clock, metrics
+        self._gaps: tuple[Gap, ...] = ()
+        self._halted = ""
+        self._last = 0.0
+        self._control: tuple[bool, str, bool, int] = (True, "starting", False, 0)
+        self._complete = False
+        self._incidents: tuple[Incident, ...] = ()
+        self._ticks = self._complete_ticks = 0
+        self.recent: deque[Decision] = deque(maxlen=500)
+
+    def ticked(self, memory: Memory, snapshot: Snapshot, duration: float, halted: str) -> None:
+        """Called after every tick."""
+        self._ticks += 1
+        self._complete = memory.complete
+        self._complete_ticks += int(memory.complete)
+        self._metrics.tick(duration, complete=memory.complete)
+        self._tell_gaps(snapshot.gaps)
+        self._halted, self._last = halted, snapshot.at
+        control = snapshot.control
+        self._control = (control.paused, control.reason, control.leader, control.term)
+        self._incidents = tuple(i for i in memory.incidents.values() if not i.closed)
+        drained = sum(1 for i in self._incidents if i.drain_expires)
+        holds = sum(len(i.held) for i in self._incidents)
+        self._metrics.standing(
+            suspects=len(self._incidents),
+            holds=holds,
+            drained=drained,
+            leader=control.leader,
+            paused=control.paused,
+        )
+        log.info(
+            "tick_completed",
+            tick=self._ticks,
+            at=round(snapshot.at, 3),
+            complete=memory.complete,
+            duration_s=round(duration, 4),
+            gaps=[f"{gap.source}:{gap.reason}" for gap in snapshot.gaps],
+            incidents=len(self._incidents),
+        )
+
+    def decided(self, decision: Decision) -> None:
+        """Called for every decision."""
+        self.recent.append(decision)
+        self._metrics.decision(decision.kind, decision.verdict.value)
+        if decision.outcome is not None and decision.rung is not None:
+            self._metrics.action(decision.rung.value, decision.outcome.result.value)
+        if decision.kind == "verified":
+            self._metrics.verification(decision.reason)
+        log.info(
+            "decided",
+            kind=decision.kind,
+            verdict=decision.verdict.value,
+            subject=decision.subject,
+            reason=decision.reason,
+            text=decision.text,
+            incident=decision.incident,
+            decision=decision.id,
+        )
+
+    def ready(self) -> tuple[bool, str]:
+        """Ready = a tick ended lately; a standby that cannot act is ready too, a halted one is not."""
+        if self._halted:
+            return False, f"halted after a broken invariant: {self._halted}"
+        if not self._last:
+            return False, "no tick has ended yet"
+        age = self._clock.now() - self._last
+        limit = max(6 * self._settings.tick, 30.0)
+        return age <= limit, f"last tick {age:.0f} s ago"
+
+    def status(self) -> dict[str, object]:
+        """JSON-like picture for ``observer status`` and ``/api/status``."""
+        paused, reason, leader, term = self._control
+        return {
+            "mode": self._settings.mode.value,
+            "config": self._settings.identity,
+            "ticks": self._ticks,
+            "complete_ticks": self._complete_ticks,
+            "complete": self._complete,
+            "last_tick": self._last,
+            "paused": paused,
+            "paused_reason": reason,
+            "leader": leader,
+            "term": term,
+            "halted": self._halted,
+            "gaps": [{"source": g.source, "reason": g.reason, "detail": g.detail} for g in self._gaps],
+            "incidents": [incident_row(incident) for incident in self._incidents],
+        }
+
+    def _tell_gaps(self, gaps: tuple[Gap, ...]) -> None:
+        for gap in gaps:
+            self._metrics.gap(gap.source, gap.reason)
+        before, now = {(g.source, g.reason) for g in self._gaps}, {(g.source, g.reason) for g in gaps}
+        for gap in gaps:
+            if (gap.source, gap.reason) not in before:
+                log.warning("source_failed", source=gap.source, reason=gap.reason, detail=gap.detail)
+        for source, reason in before - now:
+            log.info("source_recovered", source=source, reason=reason)
+        self._gaps = gaps
+
+
+def incident_row(incident: Incident) -> dict[str, object]:
+    """One incident for people and machines."""
+    return {
+        "id": incident.id,
+        "subject": str(incident.culprit),
+        "symptom": incident.symptom.value,
+        "phase": incident.phase.value,
+        "opened": incident.opened,
+        "nats": round(incident.nats, 2),
+        "bad_rate": round(incident.p1, 4),
+        "sibling_bad_rate": round(incident.p0, 4),
+        "held": sorted(incident.held),
+        "closing": incident.closing,
+        "evidence": incident.evidence_at,
+    }

@@ -1,0 +1,83 @@
+"""Starts and ends everything in order: first what senses, last what acts; on the way out the other way round."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from observer.runtime.tell import Teller
+from observer.runtime.tick import Loop
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Plan:
+    """
+    What the daemon consists of.
+
+    ``background`` are tasks that live as long as the daemon (reflector, Lease, history, page); ``cleanups`` run last
+    in, first out, after everything has stopped; ``warm`` waits until sources are known well enough to begin.
+    """
+
+    loop: Loop
+    teller: Teller
+    background: Sequence[tuple[str, Callable[[], Awaitable[None]]]]
+    warm: Callable[[], Awaitable[None]]
+    cleanups: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+
+
+async def supervise(plan: Plan, stop: asyncio.Event) -> None:
+    """
+    Run until ``stop`` is set. A background task that ends by itself or raises ends the daemon with its error: the
+    platform restarts it, and the journal says where to go on.
+    """
+    try:
+        await plan.loop.restore()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_lasting(name, start), name=name) for name, start in plan.background]
+            tasks.append(group.create_task(_lasting("sinks", plan.teller.run), name="sinks"))
+            ending = group.create_task(stop.wait(), name="stop")
+            await _first(plan.warm(), ending)
+            if not stop.is_set():
+                tasks.append(group.create_task(_lasting("tick", plan.loop.run), name="tick"))
+                tasks.append(group.create_task(_lasting("floor", plan.loop.watch_floor), name="floor"))
+            await ending
+            log.info("stopping")
+            acting = [task for task in tasks if task.get_name() in {"tick", "floor"}]
+            for task in acting:
+                task.cancel()
+            await asyncio.wait(acting, timeout=30) if acting else None
+            await plan.teller.flush(5.0)
+            for task in reversed(tasks):
+                task.cancel()
+    finally:
+        for cleanup in reversed(plan.cleanups):
+            await cleanup()
+    log.info("stopped")
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT end the daemon in order."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+async def _lasting(name: str, start: Callable[[], Awaitable[None]]) -> None:
+    await start()
+    raise RuntimeError(f"{name} ended by itself")
+
+
+async def _first(one: Awaitable[None], other: asyncio.Task[bool]) -> None:
+    task = asyncio.ensure_future(one)
+    await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+        return
+    task.result()

@@ -1,0 +1,202 @@
+"""The loop: one instant, one snapshot, one pure decision, then acts and records, in this order, under one lock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from observer.domain.action import Action
+from observer.domain.decision import Decision, Verdict
+from observer.domain.errors import InvariantError, JournalUnavailable
+from observer.domain.outcome import Outcome
+from observer.domain.settings import EngineSettings
+from observer.domain.snapshot import Snapshot
+from observer.engine.decide import decide, settle
+from observer.engine.ladder import floor_check, recover
+from observer.engine.memory import Memory
+from observer.ports.clock import Clock
+from observer.ports.sources import Cluster
+from observer.ports.stores import Journal
+from observer.runtime.collect import Collector, Question
+from observer.runtime.execute import Executor, with_outcome
+from observer.runtime.state import Watcher
+from observer.runtime.tell import Teller
+
+log = structlog.get_logger(__name__)
+
+
+class Loop:
+    """
+    Ticks until cancelled. ``state`` is what the page, the CLI and ``/readyz`` may know of it.
+
+    Memory changes only under ``_lock``: the tick and the floor watcher never decide at the same time.
+    """
+
+    def __init__(
+        self,
+        *,
+        collector: Collector,
+        executor: Executor,
+        cluster: Cluster,
+        journal: Journal,
+        teller: Teller,
+        clock: Clock,
+        settings: EngineSettings,
+        state: Watcher,
+    ) -> None:
+        self._collector, self._executor, self._cluster = collector, executor, cluster
+        self._journal, self._teller, self._clock = journal, teller, clock
+        self._settings, self._state = settings, state
+        self._lock = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._unsaved: set[str] = set()
+        self._halted = ""
+        self.memory = Memory.restore((), ())
+        cluster.subscribe(self._changed.set)
+
+    async def restore(self) -> None:
+        """Load incidents and budgets; must end before the first tick. Raises ``JournalUnavailable``."""
+        since = self._clock.now() - 86_400
+        self.memory = Memory.restore(
+            await self._journal.incidents(since=since), await self._journal.ledger(since)
+        )
+
+    async def resume(self) -> None:
+        """Once the cluster is known and the Lease held: look open intents up, then give back or go on, exactly once."""
+        async with self._lock:
+            for action in await self._journal.open_intents():
+                outcome = await self._executor.look_up(action)
+                log.info("open_intent_looked_up", action_id=action.id, rung=action.rung.value, outcome=outcome.result)
+                await self._settle(_resumed(action, self._clock.now()), outcome)
+            await self._recover()
+
+    async def run(self) -> None:
+        """Tick for ever; overruns are counted and skipped, never queued."""
+        due = self._clock.now()
+        was_leader = False
+        while True:
+            leads = await self._tick_once(was_leader)
+            was_leader = leads
+            due += self._settings.tick
+            if (late := self._clock.now() - due) > 0:
+                log.warning("tick_overran", late_s=round(late, 3))
+                due = self._clock.now()
+            await self._clock.sleep(due - self._clock.now())
+
+    async def watch_floor(self) -> None:
+        """On every change in the cluster: does a drained pod have to come back at once?"""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            async with self._lock:
+                if self._drained():
+                    await self._floor()
+
+    async def _tick_once(self, was_leader: bool) -> bool:
+        at, began = self._clock.now(), self._clock.monotonic()
+        question = Question(watch=self.memory.watch, recheck=self.memory.recheck)
+        snapshot = await self._collector.snapshot(at, question)
+        if snapshot.control.leader and not was_leader:
+            await self.resume()
+        async with self._lock:
+            decisions = self._decide(snapshot)
+            await self._follow(decisions)
+        self._state.ticked(self.memory, snapshot, self._clock.monotonic() - began, self._halted)
+        return snapshot.control.leader
+
+    def _decide(self, snapshot: Snapshot) -> tuple[Decision, ...]:
+        try:
+            memory, decisions = decide(snapshot, self.memory, self._settings)
+        except InvariantError as exc:
+            # A bug: nothing of this tick may be acted on, and nothing after it until a person looked.
+            self._halted = str(exc)
+            log.error("invariant_broken", error=str(exc))
+            return ()
+        if self._halted:
+            return tuple(d for d in decisions if d.verdict is not Verdict.ACT)
+        self._adopt(memory)
+        return decisions
+
+    async def _floor(self) -> None:
+        now = self._clock.now()
+        memory, decisions = floor_check(self._cluster.view(now), self.memory, self._settings, now)
+        self._adopt(memory)
+        await self._follow(decisions)
+
+    async def _recover(self) -> None:
+        now = self._clock.now()
+        memory, decisions = recover(self.memory, self._cluster.view(now), now, self._settings)
+        self._adopt(memory)
+        await self._follow(decisions)
+
+    async def _follow(self, decisions: Sequence[Decision]) -> None:
+        """Carry out what says ACT, record everything, save the incidents that changed."""
+        for decision in decisions:
+            if decision.verdict is Verdict.ACT and decision.action is not None:
+                await self._save()
+                incident = self.memory.incidents.get(decision.incident)
+                outcome, kept = await self._executor.carry_out(decision, incident)
+                if kept and incident is not None:
+                    self._remember_evidence(decision.incident, kept)
+                await self._record(with_outcome(decision, outcome))
+                await self._settle(decision, outcome)
+            else:
+                await self._record(decision)
+        await self._save()
+
+    async def _settle(self, decision: Decision, outcome: Outcome) -> None:
+        memory, more = settle(self.memory, decision, outcome, self._clock.now(), self._settings)
+        self._adopt(memory)
+        for one in more:
+            await self._record(one)
+
+    async def _record(self, decision: Decision) -> None:
+        self._state.decided(decision)
+        self._teller.tell(decision)
+        try:
+            await self._journal.record(decision)
+        except JournalUnavailable as exc:
+            log.error("decision_not_recorded", decision=decision.id, detail=str(exc))
+
+    def _adopt(self, memory: Memory) -> None:
+        old = self.memory.incidents
+        self._unsaved |= {key for key, incident in memory.incidents.items() if old.get(key) is not incident}
+        self.memory = memory
+
+    async def _save(self) -> None:
+        for key in tuple(self._unsaved):
+            incident = self.memory.incidents.get(key)
+            with contextlib.suppress(JournalUnavailable):  # stays unsaved and is tried again after the next decision
+                if incident is not None:
+                    await self._journal.save(incident)
+                self._unsaved.discard(key)
+
+    def _remember_evidence(self, incident: str, folder: str) -> None:
+        kept = replace(self.memory.incidents[incident], evidence_at=folder)
+        self._adopt(replace(self.memory, incidents={**self.memory.incidents, incident: kept}))
+
+    def _drained(self) -> bool:
+        return any(incident.drain_expires and not incident.closed for incident in self.memory.incidents.values())
+
+
+def _resumed(action: Action, at: float) -> Decision:
+    """The decision that an open intent stood for, as far as it matters for settling it."""
+    return Decision(
+        id=f"resumed-{action.id}",
+        at=at,
+        kind=action.rung.value,
+        verdict=Verdict.ACT,
+        subject=f"pod {action.pod}",
+        reason="resumed",
+        text="An intent from before the restart was looked up.",
+        incident=action.incident,
+        rung=action.rung,
+        pod=action.pod,
+        action=action,
+    )
+
+
