@@ -1,0 +1,101 @@
+"""The simulator's time: moved by hand (virtual) or following real time at a chosen speed (wall)."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+
+DEFAULT_START = 1_767_225_600.0
+"""2026-01-01T00:00:00Z: where virtual time begins unless told otherwise."""
+
+
+class SimClock:
+    """
+    Implements ``ports.clock.Clock``.
+
+    Virtual (``speed`` is None): ``now`` moves only by ``advance``, and sleepers wake in the order of their due times.
+    Wall: ``now`` follows the real monotonic clock, ``speed`` simulated seconds a real second. A wall clock can be held
+    at an instant, moved by hand, and released again; that is how history is made before the present begins.
+    """
+
+    def __init__(self, start: float | None = None, *, speed: float | None = None) -> None:
+        if speed is not None and speed <= 0:
+            raise ValueError(f"speed must be above 0, not {speed}")
+        self._speed = speed
+        if start is None:
+            start = DEFAULT_START if speed is None else time.time()
+        self._held: float | None = start if speed is None else None
+        self._origin = start
+        self._real_origin = time.monotonic()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    @property
+    def virtual(self) -> bool:
+        """Time stands still unless it is moved by hand."""
+        return self._speed is None
+
+    def now(self) -> float:
+        """Unix seconds, UTC."""
+        if self._held is not None:
+            return self._held
+        return self._origin + (time.monotonic() - self._real_origin) * (self._speed or 1.0)
+
+    def monotonic(self) -> float:
+        """Simulated seconds since an arbitrary origin; never goes back."""
+        return self.now()
+
+    def advance(self, seconds: float) -> None:
+        """Move virtual (or held) time on and wake who is due; woken tasks run at the next turn of the event loop."""
+        if seconds < 0:
+            raise ValueError(f"time does not go back: {seconds}")
+        self.advance_to(self.now() + seconds)
+
+    def advance_to(self, at: float) -> None:
+        """As ``advance``, to an instant; an instant in the past changes nothing."""
+        if self._held is None:
+            raise RuntimeError("a running wall clock cannot be moved by hand")
+        self._held = max(at, self._held)
+        while self._sleepers and self._sleepers[0][0] <= self._held:
+            _, _, sleeper = heapq.heappop(self._sleepers)
+            if not sleeper.done():
+                sleeper.set_result(None)
+
+    async def run(self, seconds: float) -> None:
+        """Advance from sleeper to sleeper, letting each run (and sleep again) before time goes on."""
+        end = self.now() + seconds
+        while self._sleepers and self._sleepers[0][0] <= end:
+            self.advance_to(self._sleepers[0][0])
+            await settle()
+        self.advance_to(end)
+        await settle()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait ``seconds`` of simulated time."""
+        if self._speed is not None:
+            await asyncio.sleep(max(seconds, 0.0) / self._speed)
+            return
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self.now() + seconds, next(self._order), sleeper))
+        await sleeper
+
+    def hold(self, at: float) -> None:
+        """Stop a wall clock at ``at``, to be moved by hand until ``release``."""
+        self._held = at
+
+    def release(self) -> None:
+        """Let a held wall clock run on from the instant it was moved to."""
+        if self._speed is None or self._held is None:
+            return
+        self._origin, self._real_origin, self._held = self._held, time.monotonic(), None
+
+
+async def settle(turns: int = 5) -> None:
+    """Give tasks that were just woken a few turns of the event loop."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
