@@ -98,10 +98,10 @@ def schema() -> None:
 @app.command()
 def doctor(config: Config = None, json: Json = False) -> None:
     """Ask each source: reachable, authenticated, fresh, right metrics and labels? Says what to do about red lines."""
-    from observer.cli.doctor import examine
+    from observer.cli.doctor import examine, rows, text
 
     findings = asyncio.run(examine(settings_from(config)))
-    show([finding.row() for finding in findings], "\n".join(finding.line() for finding in findings), json=json)
+    show(rows(findings), text(findings), json=json)
     if any(finding.ok is False for finding in findings):
         raise SystemExit(EXIT_UNREACHABLE)
 

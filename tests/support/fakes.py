@@ -1,0 +1,207 @@
+"""Doubles of the ports for tests of the runtime: each records what it was asked and answers what it was told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from observer.domain.action import Action
+from observer.domain.cluster import ClusterView, MeshControl
+from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory
+from observer.domain.decision import Decision, LedgerEntry
+from observer.domain.errors import DuplicateIntent, JournalUnavailable, SourceUnavailable
+from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.incident import Incident
+from observer.domain.outcome import Outcome, Result
+
+
+@dataclass
+class FakeClock:
+    """Time that moves only when told to, or by what is slept."""
+
+    at: float = 1_000_000.0
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+    async def sleep(self, seconds: float) -> None:
+        self.at += max(seconds, 0.0)
+
+
+@dataclass
+class FakeLease:
+    """Leadership as told."""
+
+    leads: bool = True
+    term: int = 3
+
+    def held(self) -> bool:
+        return self.leads
+
+    async def run(self) -> None:
+        return None
+
+
+@dataclass
+class FakeSwitch:
+    """The kill switch; ``answers`` are given in turn, the last one for ever."""
+
+    answers: list[tuple[bool, str]] = field(default_factory=lambda: [(False, "")])
+    reads: int = 0
+
+    async def read(self) -> tuple[bool, str]:
+        self.reads += 1
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+    async def write(self, *, paused: bool, who: str, reason: str) -> None:
+        self.answers = [(paused, f"{who}: {reason}")]
+
+
+@dataclass
+class FakeActuator:
+    """Applies by noting; ``answer`` is an outcome or an exception."""
+
+    answer: Outcome | Exception | None = None
+    found: Outcome | Exception | None = None
+    applied: list[Action] = field(default_factory=list)
+    looked_up: list[Action] = field(default_factory=list)
+    before: Callable[[Action], None] | None = None
+
+    async def apply(self, action: Action) -> Outcome:
+        if self.before is not None:
+            self.before(action)
+        self.applied.append(action)
+        return _told(self.answer, action)
+
+    async def look_up(self, action: Action) -> Outcome:
+        self.looked_up.append(action)
+        return _told(self.found, action)
+
+
+def _told(answer: Outcome | Exception | None, action: Action) -> Outcome:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer or Outcome(action.id, Result.APPLIED, "applied")
+
+
+@dataclass
+class FakeCluster:
+    """A cluster view and the raw pod that a last look finds."""
+
+    shown: ClusterView | None = None
+    raw: dict[str, object] | None | Exception = field(default_factory=lambda: {"metadata": {}, "spec": {}})
+    logs: str = "one line\n"
+    log_error: Exception | None = None
+    callbacks: list[Callable[[], None]] = field(default_factory=list)
+
+    def view(self, at: float) -> ClusterView:
+        return self.shown or ClusterView(at, {}, {}, {}, (), (), {}, {}, MeshControl(None, ""))
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        self.callbacks.append(changed)
+
+    async def pod_now(self, pod: PodRef) -> dict[str, object] | None:
+        if isinstance(self.raw, Exception):
+            raise self.raw
+        return self.raw
+
+    async def pod_events(self, pod: PodRef) -> list[dict[str, object]]:
+        return [{"reason": "Started"}]
+
+    async def pod_logs(self, pod: PodRef, container: str, lines: int, max_bytes: int) -> str:
+        if self.log_error is not None:
+            raise self.log_error
+        return self.logs
+
+
+@dataclass
+class FakeMetrics:
+    """A metric source with canned frames; an exception is raised instead of answered."""
+
+    frame: CounterFrame | Exception
+    caller_frame: CallerFrame | Exception | None = None
+    series: tuple[SeriesHistory, ...] = ()
+    asked: list[tuple[str, float]] = field(default_factory=list)
+
+    async def counters(self, at: float) -> CounterFrame:
+        self.asked.append(("counters", at))
+        if isinstance(self.frame, Exception):
+            raise self.frame
+        return self.frame
+
+    async def callers(self, at: float, services: frozenset[ServiceRef]) -> CallerFrame:
+        self.asked.append(("callers", at))
+        if isinstance(self.caller_frame, Exception):
+            raise self.caller_frame
+        if self.caller_frame is None:
+            raise SourceUnavailable("no callers were prepared")
+        return self.caller_frame
+
+    async def recheck(
+        self, at: float, seconds: float, step: float, pods: frozenset[tuple[str, str]]
+    ) -> tuple[SeriesHistory, ...]:
+        self.asked.append(("recheck", at))
+        return self.series
+
+    async def close(self) -> None:
+        return None
+
+
+class MemoryJournal:
+    """A journal in memory that keeps the order of writes; ``broken`` makes every write fail."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.order: list[str] = []
+        self.saved: dict[str, Incident] = {}
+        self.intents: dict[str, Action] = {}
+        self.settled: dict[str, Outcome] = {}
+        self.entries: list[LedgerEntry] = []
+        self.told: list[Decision] = []
+
+    def _write(self, what: str) -> None:
+        if self.broken:
+            raise JournalUnavailable("disk is full")
+        self.order.append(what)
+
+    async def save(self, incident: Incident) -> None:
+        self._write(f"save {incident.id}")
+        self.saved[incident.id] = incident
+
+    async def incidents(self, *, open_only: bool = False, since: float = 0.0) -> Sequence[Incident]:
+        return [i for i in self.saved.values() if not (open_only and i.closed)]
+
+    async def intend(self, action: Action, entry: LedgerEntry) -> None:
+        if action.id in self.intents:
+            raise DuplicateIntent(action.id)
+        self._write(f"intend {action.rung.value}")
+        self.intents[action.id] = action
+        self.entries.append(entry)
+
+    async def settle(self, action_id: str, outcome: Outcome, at: float) -> None:
+        self._write(f"settle {outcome.result.value}")
+        self.settled[action_id] = outcome
+
+    async def open_intents(self) -> Sequence[Action]:
+        return [action for key, action in self.intents.items() if key not in self.settled]
+
+    async def grade(self, incident_id: str, *, useful: bool, verdict: str) -> None:
+        self._write(f"grade {incident_id}")
+
+    async def ledger(self, since: float) -> Sequence[LedgerEntry]:
+        return [entry for entry in self.entries if entry.at >= since]
+
+    async def record(self, decision: Decision) -> None:
+        self._write(f"record {decision.kind}")
+        self.told.append(decision)
+
+    async def decisions(
+        self, *, subject: str = "", incident: str = "", since: float = 0.0, limit: int = 200
+    ) -> Sequence[Decision]:
+        return [d for d in self.told if not subject or d.subject == subject][-limit:]
+
+    async def close(self) -> None:
+        return None

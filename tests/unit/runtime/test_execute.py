@@ -1,0 +1,176 @@
+"""The last looks before a write, the order of intent, write and outcome, and what each failure becomes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from observer.domain import names
+from observer.domain.action import Action, Mode, Rung
+from observer.domain.decision import Decision, Verdict
+from observer.domain.errors import ActuatorUnavailable, SourceUnavailable
+from observer.domain.ids import PodRef
+from observer.domain.outcome import Outcome, Result
+from observer.runtime.evidence import EvidenceKeeper
+from observer.runtime.execute import Executor
+from tests.support.fakes import FakeActuator, FakeClock, FakeCluster, FakeLease, FakeSwitch, MemoryJournal
+
+POD = PodRef("shop", "cart-1", "uid-1")
+
+
+class Bench:
+    """An executor with doubles all round."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock, self.lease, self.switch = FakeClock(), FakeLease(), FakeSwitch()
+        self.cluster, self.journal, self.actuator = FakeCluster(), MemoryJournal(), FakeActuator()
+        self.folder = folder
+        keeper = EvidenceKeeper(
+            self.cluster, folder, logs=True, lines=10, max_bytes=1000, redact=[r"(?i)(token)=\S+"]
+        )
+        self.executor = Executor(
+            actuators=dict.fromkeys(Rung, self.actuator),
+            cluster=self.cluster,
+            journal=self.journal,
+            lease=self.lease,
+            switch=self.switch,
+            evidence=keeper,
+            clock=self.clock,
+            fresh_for=5.0,
+        )
+
+    def decision(self, rung: Rung, **changes: object) -> Decision:
+        action = Action(rung=rung, incident="inc", pod=POD, term=3)
+        action = replace(action, **changes)  # type: ignore[arg-type]
+        return Decision(
+            id="d", at=self.clock.now(), kind=rung.value, verdict=Verdict.ACT, subject=f"pod {POD}", reason="r",
+            text="why", incident="inc", rung=rung, mode=Mode.ENFORCE, pod=POD, action=action,
+        )  # fmt: skip
+
+    async def run(self, rung: Rung, **changes: object) -> Outcome:
+        outcome, _ = await self.executor.carry_out(self.decision(rung, **changes), None)
+        return outcome
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def test_the_intent_is_durable_before_the_write(bench: Bench) -> None:
+    seen: list[list[str]] = []
+    bench.actuator.before = lambda _: seen.append(list(bench.journal.order))
+    outcome = await bench.run(Rung.DRAIN)
+    assert outcome.result is Result.APPLIED
+    assert seen == [["intend drain"]]
+    assert bench.journal.order == ["intend drain", "settle applied"]
+
+
+@pytest.mark.parametrize("rung", [Rung.DRAIN, Rung.EVICT])
+async def test_the_kill_switch_is_read_before_every_write(bench: Bench, rung: Rung) -> None:
+    bench.switch.answers = [(True, "ana: storm")]
+    outcome = await bench.run(rung)
+    assert (outcome.result, outcome.reason) == (Result.DEFERRED, "paused")
+    assert bench.actuator.applied == [] and bench.journal.intents == {}
+
+
+async def test_the_switch_thrown_while_evidence_was_kept_stops_the_eviction(bench: Bench) -> None:
+    bench.switch.answers = [(False, ""), (True, "ana: stop")]
+    outcome = await bench.run(Rung.EVICT)
+    assert outcome.reason == "paused" and bench.actuator.applied == []
+
+
+async def test_giving_back_needs_no_switch_no_freshness_and_no_journal(bench: Bench) -> None:
+    bench.switch.answers, bench.journal.broken = [(True, "paused")], True
+    decision = bench.decision(Rung.RESTORE)
+    bench.clock.at += 3600
+    outcome, _ = await bench.executor.carry_out(decision, None)
+    assert outcome.result is Result.APPLIED
+
+
+async def test_without_the_lease_nothing_is_written_not_even_a_give_back(bench: Bench) -> None:
+    bench.lease.leads = False
+    assert (await bench.run(Rung.RESTORE)).reason == "not_leader"
+    bench.lease.leads, bench.lease.term = True, 4
+    assert (await bench.run(Rung.DRAIN)).reason == "not_leader"
+    assert bench.actuator.applied == []
+
+
+async def test_an_old_decision_is_asked_again(bench: Bench) -> None:
+    decision = bench.decision(Rung.DRAIN)
+    bench.clock.at += 5.5
+    outcome, _ = await bench.executor.carry_out(decision, None)
+    assert (outcome.result, outcome.reason) == (Result.DEFERRED, "stale_decision")
+
+
+@pytest.mark.parametrize(
+    ("rung", "metadata", "reason"),
+    [
+        (Rung.DRAIN, {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "terminating"),
+        (Rung.DRAIN, {"annotations": {names.OPT_OUT: "true"}}, "opt_out"),
+        (Rung.DRAIN, {"labels": {names.DRAIN_LABEL: "true"}}, "drained_by_other"),
+        (Rung.EVICT, {"annotations": {names.DRAIN_ANNOTATION: "{}"}}, "person_took_it"),
+    ],
+)
+async def test_what_the_pod_says_a_moment_before_the_write_wins(
+    bench: Bench, rung: Rung, metadata: dict[str, object], reason: str
+) -> None:
+    bench.cluster.raw = {"metadata": metadata, "spec": {}}
+    outcome = await bench.run(rung)
+    assert (outcome.result, outcome.reason) == (Result.SUPERSEDED, reason)
+    assert bench.actuator.applied == []
+
+
+async def test_a_pod_that_is_gone_or_unreadable_is_not_written_to(bench: Bench) -> None:
+    bench.cluster.raw = None
+    assert (await bench.run(Rung.DRAIN)).reason == "gone"
+    bench.cluster.raw = SourceUnavailable("api server is away")
+    assert (await bench.run(Rung.DRAIN)).reason == "pod_unreadable"
+    assert bench.actuator.applied == []
+
+
+async def test_a_journal_that_cannot_promise_holds_the_act(bench: Bench) -> None:
+    bench.journal.broken = True
+    outcome = await bench.run(Rung.DRAIN)
+    assert (outcome.result, outcome.reason) == (Result.DEFERRED, "journal_unavailable")
+    assert bench.actuator.applied == []
+
+
+async def test_no_answer_leaves_the_intent_open_and_the_second_try_looks_it_up(bench: Bench) -> None:
+    bench.actuator.answer = ActuatorUnavailable("cut")
+    assert (await bench.run(Rung.EVICT)).result is Result.UNKNOWN
+    assert [a.rung for a in await bench.journal.open_intents()] == [Rung.EVICT]
+    bench.actuator.answer = None
+    assert (await bench.run(Rung.EVICT)).result is Result.APPLIED
+    assert len(bench.actuator.applied) == 1 and len(bench.actuator.looked_up) == 1
+    assert await bench.journal.open_intents() == []
+
+
+async def test_evidence_is_kept_and_redacted_before_an_eviction(bench: Bench) -> None:
+    bench.cluster.raw = {"metadata": {"name": "cart-1"}, "spec": {"containers": [{"name": "app"}]}}
+    bench.cluster.logs = "boom token=abc123\n"
+    outcome, folder = await bench.executor.carry_out(bench.decision(Rung.EVICT), None)
+    kept = Path(folder)
+    assert outcome.result is Result.APPLIED
+    assert {f.name for f in kept.iterdir()} == {"pod.json", "events.json", "app.log", "figures.json"}
+    assert "abc123" not in (kept / "app.log").read_text() and "boom" in (kept / "app.log").read_text()
+
+
+async def test_missing_logs_are_named_and_do_not_stop_the_eviction(bench: Bench) -> None:
+    bench.cluster.raw = {"metadata": {}, "spec": {"containers": [{"name": "app"}]}}
+    bench.cluster.log_error = SourceUnavailable("403 no permission for pods/log")
+    outcome, folder = await bench.executor.carry_out(bench.decision(Rung.EVICT), None)
+    assert outcome.result is Result.APPLIED
+    assert json.loads((Path(folder) / "figures.json").read_text())["missing"] == [
+        "log of app: 403 no permission for pods/log"
+    ]
+
+
+async def test_a_disk_that_cannot_be_written_stops_the_eviction(bench: Bench) -> None:
+    bench.folder.joinpath("inc").write_text("a file where a folder must go")
+    outcome = await bench.run(Rung.EVICT)
+    assert (outcome.result, outcome.reason) == (Result.DEFERRED, "evidence_not_kept")
+    assert bench.actuator.applied == []
