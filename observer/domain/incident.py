@@ -8,7 +8,7 @@ from enum import StrEnum
 from observer.domain.action import Rung
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.outcome import DrainVerdict, Verification
-from observer.domain.suspect import Culprit, Symptom
+from observer.domain.suspect import Culprit, Symptom, Tier
 
 
 class Phase(StrEnum):
@@ -55,6 +55,8 @@ class Experiment:
     bad: float = 0.0
     log_odds: float = 0.0
     verdict: DrainVerdict = DrainVerdict.PENDING
+    dispersion: float = 1.0
+    """Overdispersion of the evidence, at least 1; it divides the log odds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +121,11 @@ class Incident:
     closing: str = ""
     closed: float = 0.0
     evidence_at: str = ""
+    tier: Tier = Tier.NONE
+    """Highest tier that the evidence reached while the culprit had traffic."""
+    ceiling: Tier = Tier.EVICT
+    ceiling_reason: str = ""
+    giving_back: str = ""
+    """Why the pod is being given back, from that decision until the label is off; empty otherwise."""
+    known_pods: tuple[str, ...] = ()
+    """Uids of the workload's pods when the eviction was decided: none of them is the replacement."""
