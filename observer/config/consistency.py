@@ -1,0 +1,102 @@
+"""Rules between the settings of one section: what disagrees, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from observer.config.durations import format_duration
+from observer.config.model import HttpAuth, LeaseSettings, PrometheusSettings
+from observer.domain.settings import DetectionSettings, GuardSettings, LadderSettings
+
+
+class Disagreement(NamedTuple):
+    """``field`` of the section is where a person should look."""
+
+    field: str
+    message: str
+    hint: str = ""
+
+
+def _detection(it: DetectionSettings) -> Iterator[Disagreement]:
+    if not it.tilts or any(a >= b for a, b in pairwise(it.tilts)):
+        yield Disagreement("tilts", "must be a non-empty list that rises strictly")
+    if it.tilts and it.acting_tilt > max(it.tilts):
+        yield Disagreement("acting_tilt", f"must not be above the largest tilt, {max(it.tilts):g}")
+    if it.caller_cap > it.bin_cap:
+        yield Disagreement("caller_cap", f"must not be above bin_cap, {it.bin_cap:g}")
+    a_month = it.false_annotate_per_day * 30
+    if not a_month >= it.false_drain_per_month >= it.false_evict_per_month >= it.false_node_per_month:
+        yield Disagreement(
+            "false_evict_per_month",
+            f"allowed false acts must not grow with harm: {a_month:g} annotations, "
+            f"{it.false_drain_per_month:g} drains, {it.false_evict_per_month:g} evictions, {it.false_node_per_month:g} nodes a month",
+        )
+
+
+def _ladder(it: LadderSettings) -> Iterator[Disagreement]:
+    if not it.rungs:
+        yield Disagreement("rungs", "must name at least one rung", "[annotate] only tells")
+    if len(set(it.rungs)) != len(it.rungs):
+        yield Disagreement("rungs", "names a rung twice")
+    needed = it.effective_within + it.experiment_seconds
+    if it.drain_seconds <= needed:
+        yield Disagreement(
+            "drain_seconds",
+            f"must be longer than effective_within + experiment_seconds = {format_duration(needed)}",
+            "else the drain expires before its experiment can end",
+        )
+
+
+def _guards(it: GuardSettings) -> Iterator[Disagreement]:
+    if it.backoff_max < it.backoff_seconds:
+        yield Disagreement("backoff_max", f"must be at least backoff_seconds, {format_duration(it.backoff_seconds)}")
+    if it.cluster_actions < it.namespace_actions:
+        yield Disagreement("cluster_actions", f"must be at least namespace_actions, {it.namespace_actions}")
+
+
+def _auth(it: HttpAuth) -> Iterator[Disagreement]:
+    if bool(it.cert_file) != bool(it.key_file):
+        missing = "key_file" if it.cert_file else "cert_file"
+        yield Disagreement("cert_file" if it.cert_file else "key_file", f"needs {missing} beside it")
+    if bool(it.username) != bool(it.password_file):
+        missing = "password_file" if it.username else "username"
+        yield Disagreement("username" if it.username else "password_file", f"needs {missing} beside it")
+    if it.username and it.bearer_file:
+        yield Disagreement("bearer_file", "cannot be used together with username")
+    if it.ca_file and it.insecure_skip_verify:
+        yield Disagreement("insecure_skip_verify", "makes ca_file meaningless", "remove one of the two")
+
+
+def _prometheus(it: PrometheusSettings) -> Iterator[Disagreement]:
+    if not it.cuts_ms or any(a >= b for a, b in pairwise(it.cuts_ms)):
+        yield Disagreement("cuts_ms", "must be a non-empty list that rises strictly")
+    if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
+        yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
+
+
+def _lease(it: LeaseSettings) -> Iterator[Disagreement]:
+    if it.duration <= it.renew_deadline:
+        yield Disagreement(
+            "duration",
+            f"must be longer than renew_deadline, {format_duration(it.renew_deadline)}",
+            "else two replicas may act at once",
+        )
+    if it.renew_deadline <= 1.2 * it.retry:
+        yield Disagreement(
+            "renew_deadline",
+            f"must be longer than 1.2 x retry = {format_duration(1.2 * it.retry)}",
+            "else one miss loses it",
+        )
+
+
+RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
+    DetectionSettings: _detection,
+    LadderSettings: _ladder,
+    GuardSettings: _guards,
+    HttpAuth: _auth,
+    PrometheusSettings: _prometheus,
+    LeaseSettings: _lease,
+}
+"""By the dataclass they judge; asked only when each of its values is good by itself."""
