@@ -54,6 +54,7 @@ class Loop:
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._unsaved: set[str] = set()
+        self._ungraded: dict[str, tuple[bool, str]] = {}
         self._halted = ""
         self.memory = Memory.restore((), ())
         cluster.subscribe(self._changed.set)
@@ -165,6 +166,11 @@ class Loop:
     def _adopt(self, memory: Memory) -> None:
         old = self.memory.incidents
         self._unsaved |= {key for key, incident in memory.incidents.items() if old.get(key) is not incident}
+        if memory.ledger is not self.memory.ledger:
+            before = {entry.action_id: entry.useful for entry in self.memory.ledger}
+            for entry in memory.ledger:
+                if entry.useful is not None and before.get(entry.action_id) is not entry.useful:
+                    self._ungraded[entry.incident] = (entry.useful, entry.verdict)
         self.memory = memory
 
     async def _save(self) -> None:
@@ -174,6 +180,10 @@ class Loop:
                 if incident is not None:
                     await self._journal.save(incident)
                 self._unsaved.discard(key)
+        for key, (useful, verdict) in tuple(self._ungraded.items()):
+            with contextlib.suppress(JournalUnavailable):
+                await self._journal.grade(key, useful=useful, verdict=verdict)
+                del self._ungraded[key]
 
     def _remember_evidence(self, incident: str, folder: str) -> None:
         kept = replace(self.memory.incidents[incident], evidence_at=folder)
