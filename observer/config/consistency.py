@@ -31,7 +31,8 @@ def _detection(it: DetectionSettings) -> Iterator[Disagreement]:
         yield Disagreement(
             "false_evict_per_month",
             f"allowed false acts must not grow with harm: {a_month:g} annotations, "
-            f"{it.false_drain_per_month:g} drains, {it.false_evict_per_month:g} evictions, {it.false_node_per_month:g} nodes a month",
+            f"{it.false_drain_per_month:g} drains, {it.false_evict_per_month:g} evictions, "
+            f"{it.false_node_per_month:g} nodes a month",
         )
 
 

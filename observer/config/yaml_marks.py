@@ -72,9 +72,9 @@ def _syntax(file: str, exc: yaml.MarkedYAMLError) -> Fault:
     mark = exc.problem_mark or exc.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     problem = exc.problem or "cannot be parsed"
-    hint = "indent with spaces, not tabs" if "'\\t'" in problem or "tab" in problem else ""
-    context = f" {exc.context}" if exc.context else ""
-    return Fault(file, line, column, "", f"not YAML: {problem}{context}", hint)
+    context = f"{exc.context}: " if exc.context else ""
+    hint = "indent with spaces, not tabs" if "cannot start any token" in problem else ""
+    return Fault(file, line, column, "", f"not YAML: {context}{problem}", hint)
 
 
 class _Reader:

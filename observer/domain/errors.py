@@ -12,11 +12,23 @@ class ConfigError(ObserverError):
 
 
 class SourceUnavailable(ObserverError):
-    """A source did not answer in time or said no; the tick records a ``Gap`` and asks again next time."""
+    """
+    A source did not answer in time or said no; the tick records a ``Gap`` and asks again next time.
+
+    ``reason`` is the gap's fixed word; the message is for people and never holds a credential.
+    """
+
+    def __init__(self, detail: str, *, reason: str = "unreachable") -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class SourceProtocolError(ObserverError):
-    """A source answered something that its API does not allow; loud once, a ``Gap`` every time."""
+    """A source answered something that its API does not allow; loud once, a ``Gap`` (``reason``) every time."""
+
+    def __init__(self, detail: str, *, reason: str = "protocol") -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class ActuatorUnavailable(ObserverError):
@@ -25,6 +37,10 @@ class ActuatorUnavailable(ObserverError):
 
 class JournalUnavailable(ObserverError):
     """The journal cannot be written: nothing may be acted upon."""
+
+
+class AuditBroken(ObserverError):
+    """The audit trail was changed, cut or is written by another process: nothing may be added to it."""
 
 
 class DuplicateIntent(ObserverError):

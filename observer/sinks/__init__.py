@@ -1,0 +1,1 @@
+"""Who hears of every decision: one sink a file, none knows another."""

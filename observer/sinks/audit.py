@@ -1,0 +1,197 @@
+"""
+The audit trail: one JSON line a decision, each sealed with the hash of the one before.
+
+A line is canonical JSON (sorted keys, no spaces) with ``at``, ``decision``, ``prev`` and ``seq``, and ``hash`` appended
+as its last member: the SHA-256 of the same line without that member. ``prev`` of the first line is 64 zeros.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from observer.domain.decision import Decision
+from observer.domain.errors import AuditBroken
+
+GENESIS = "0" * 64
+_SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}\Z')
+_TAIL = 1 << 20
+
+
+class _Link(msgspec.Struct):
+    seq: int
+    prev: str
+    at: float
+
+
+_links = msgspec.json.Decoder(_Link)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """
+    What ``verify`` found.
+
+    Attributes:
+        records: sealed lines that were read.
+        last_seq, last_hash: of the last good line; a copy kept elsewhere shows later whether the end was cut off.
+        fault: the first thing wrong, with its line; empty = the chain holds.
+    """
+
+    records: int
+    last_seq: int
+    last_hash: str
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    seq: int
+    hash: str
+
+
+class AuditSink:
+    """
+    Implements ``ports.sinks.Sink``; made by ``open_audit``. Each record is on the disk before ``tell`` returns.
+
+    A write that fails is undone (the file is cut back to its last whole line) and raised as ``OSError``.
+    """
+
+    name = "audit"
+
+    def __init__(self, file: BinaryIO, end: _End, torn: bytes) -> None:
+        self._file, self._end, self._torn = file, end, torn
+        self._lock = threading.Lock()
+
+    async def tell(self, decision: Decision) -> None:
+        await asyncio.to_thread(self._append, decision)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._file.close)
+
+    def _append(self, decision: Decision) -> None:
+        with self._lock:
+            seq = self._end.seq + 1
+            body: dict[str, object] = {"at": decision.at, "decision": decision, "prev": self._end.hash, "seq": seq}
+            if self._torn:
+                # The process died while it wrote a line: what was cut off is told by the line that follows.
+                body["torn"] = {"bytes": len(self._torn), "sha256": hashlib.sha256(self._torn).hexdigest()}
+            line, seal = sealed(msgspec.json.encode(body, order="sorted"))
+            good = self._file.seek(0, os.SEEK_END)
+            try:
+                self._file.write(line)
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(good)
+                raise
+            self._end, self._torn = _End(seq, seal), b""
+
+
+def open_audit(path: Path) -> AuditSink:
+    """
+    Open the trail for appending, creating it (mode 0600) and its folder if need be.
+
+    The last mebibyte is verified first. A last line without its end (the process died while it wrote) is cut off, and
+    the next record says so.
+
+    Raises:
+        AuditBroken: another process holds it, or its tail does not verify.
+        OSError: it cannot be opened.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    file = os.fdopen(descriptor, "r+b", buffering=0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        end, torn = _tail(file, path)
+    except BlockingIOError as exc:
+        file.close()
+        raise AuditBroken(f"{path}: another process writes this audit trail; one file, one Observer") from exc
+    except AuditBroken:
+        file.close()
+        raise
+    return AuditSink(file, end, torn)
+
+
+def verify(path: Path) -> AuditReport:
+    """Check every line of the trail. Raises: OSError when it cannot be read."""
+    records, end = 0, _End(0, GENESIS)
+    with path.open("rb") as file:
+        try:
+            for end in _chain(file, end):
+                records += 1
+        except AuditBroken as exc:
+            return AuditReport(records, end.seq, end.hash, f"{path}:{records + 1}: {exc}")
+    return AuditReport(records, end.seq, end.hash)
+
+
+def sealed(body: bytes) -> tuple[bytes, str]:
+    """The line of a canonical JSON object and its hash."""
+    seal = hashlib.sha256(body).hexdigest()
+    return body[:-1] + f',"hash":"{seal}"}}\n'.encode(), seal
+
+
+def _chain(lines: Iterable[bytes], end: _End | None) -> Iterator[_End]:
+    """The end of the chain after each line; ``end`` None = trust what the first line says came before."""
+    for line in lines:
+        text = line.removesuffix(b"\n")
+        if text == line:
+            raise AuditBroken("the line has no end: the process died while it wrote, or the file was cut")
+        match = _SEAL.search(text)
+        if match is None:
+            raise AuditBroken("the line carries no hash: it was not written by Observer or was changed")
+        body = text[: match.start()] + b"}"
+        seal = match[1].decode()
+        if hashlib.sha256(body).hexdigest() != seal:
+            raise AuditBroken("the hash does not match: the line was changed after it was written")
+        link = _linked(body)
+        if end is not None and link.prev != end.hash:
+            raise AuditBroken(f"record {link.seq} does not follow record {end.seq}: lines were removed or put in")
+        if end is not None and link.seq != end.seq + 1:
+            raise AuditBroken(f"record {link.seq} stands where {end.seq + 1} belongs")
+        end = _End(link.seq, seal)
+        yield end
+
+
+def _linked(body: bytes) -> _Link:
+    try:
+        return _links.decode(body)
+    except msgspec.DecodeError as exc:
+        raise AuditBroken(f"the line is no record: {exc}") from exc
+
+
+def _tail(file: BinaryIO, path: Path) -> tuple[_End, bytes]:
+    """The end of the chain, and the bytes of a torn last line, which are cut off."""
+    size = file.seek(0, os.SEEK_END)
+    start = max(size - _TAIL, 0)
+    file.seek(start)
+    held = file.read()
+    whole, newline, torn = held.rpartition(b"\n")
+    lines = (whole + newline).splitlines(keepends=True)
+    if start and lines:
+        lines.pop(0)  # the window begins somewhere inside a line
+    if start and not lines:
+        raise AuditBroken(f"{path}: the last line is longer than any record; move the file away to begin a new trail")
+    end = _End(0, GENESIS)
+    try:
+        for end in _chain(lines, None if start else end):
+            pass
+    except AuditBroken as exc:
+        raise AuditBroken(
+            f"{path}: {exc} (after record {end.seq}); keep the file as evidence and move it away to begin a new trail"
+        ) from exc
+    if torn:
+        file.truncate(size - len(torn))
+        os.fsync(file.fileno())
+    return end, torn

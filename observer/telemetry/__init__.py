@@ -1,0 +1,1 @@
+"""How Observer tells about itself: structured logs, its own metrics, one trace an incident."""
