@@ -8,17 +8,18 @@ as its last member: the SHA-256 of the same line without that member. ``prev`` o
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
+import numpy as np
 
 from observer.domain.decision import Decision
 from observer.domain.errors import AuditBroken
@@ -34,6 +35,11 @@ class _Link(msgspec.Struct):
     at: float
 
 
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain, order="sorted")
 _links = msgspec.json.Decoder(_Link)
 
 
@@ -58,6 +64,9 @@ class AuditReport:
 class _End:
     seq: int
     hash: str
+
+
+_BEGINNING = _End(0, GENESIS)
 
 
 class AuditSink:
@@ -86,11 +95,11 @@ class AuditSink:
             if self._torn:
                 # The process died while it wrote a line: what was cut off is told by the line that follows.
                 body["torn"] = {"bytes": len(self._torn), "sha256": hashlib.sha256(self._torn).hexdigest()}
-            line, seal = sealed(msgspec.json.encode(body, order="sorted"))
+            line, seal = sealed(_encoder.encode(body))
             good = self._file.seek(0, os.SEEK_END)
             try:
-                self._file.write(line)
-                self._file.flush()
+                if self._file.write(line) != len(line):
+                    raise OSError(errno.ENOSPC, "the audit trail took only part of a line")
                 os.fsync(self._file.fileno())
             except OSError:
                 self._file.truncate(good)
@@ -126,13 +135,14 @@ def open_audit(path: Path) -> AuditSink:
 
 def verify(path: Path) -> AuditReport:
     """Check every line of the trail. Raises: OSError when it cannot be read."""
-    records, end = 0, _End(0, GENESIS)
+    records, end = 0, _BEGINNING
     with path.open("rb") as file:
-        try:
-            for end in _chain(file, end):
-                records += 1
-        except AuditBroken as exc:
-            return AuditReport(records, end.seq, end.hash, f"{path}:{records + 1}: {exc}")
+        for line in file:
+            try:
+                end = _follow(line, end)
+            except AuditBroken as exc:
+                return AuditReport(records, end.seq, end.hash, f"{path}:{records + 1}: {exc}")
+            records += 1
     return AuditReport(records, end.seq, end.hash)
 
 
@@ -142,26 +152,23 @@ def sealed(body: bytes) -> tuple[bytes, str]:
     return body[:-1] + f',"hash":"{seal}"}}\n'.encode(), seal
 
 
-def _chain(lines: Iterable[bytes], end: _End | None) -> Iterator[_End]:
-    """The end of the chain after each line; ``end`` None = trust what the first line says came before."""
-    for line in lines:
-        text = line.removesuffix(b"\n")
-        if text == line:
-            raise AuditBroken("the line has no end: the process died while it wrote, or the file was cut")
-        match = _SEAL.search(text)
-        if match is None:
-            raise AuditBroken("the line carries no hash: it was not written by Observer or was changed")
-        body = text[: match.start()] + b"}"
-        seal = match[1].decode()
-        if hashlib.sha256(body).hexdigest() != seal:
-            raise AuditBroken("the hash does not match: the line was changed after it was written")
-        link = _linked(body)
-        if end is not None and link.prev != end.hash:
-            raise AuditBroken(f"record {link.seq} does not follow record {end.seq}: lines were removed or put in")
-        if end is not None and link.seq != end.seq + 1:
-            raise AuditBroken(f"record {link.seq} stands where {end.seq + 1} belongs")
-        end = _End(link.seq, seal)
-        yield end
+def _follow(line: bytes, end: _End | None) -> _End:
+    """The end of the chain after ``line``; ``end`` None = trust what the line says came before. Raises: AuditBroken."""
+    text = line.removesuffix(b"\n")
+    if text == line:
+        raise AuditBroken("the line has no end: the process died while it wrote, or the file was cut")
+    match = _SEAL.search(text)
+    if match is None:
+        raise AuditBroken("the line carries no hash: it was not written by Observer or was changed")
+    body, seal = text[: match.start()] + b"}", match[1].decode()
+    if hashlib.sha256(body).hexdigest() != seal:
+        raise AuditBroken("the hash does not match: the line was changed after it was written")
+    link = _linked(body)
+    if end is not None and link.seq != end.seq + 1:
+        raise AuditBroken(f"record {link.seq} stands where {end.seq + 1} belongs: lines were removed or put in")
+    if end is not None and link.prev != end.hash:
+        raise AuditBroken(f"record {link.seq} does not follow record {end.seq}: the chain was rewritten")
+    return _End(link.seq, seal)
 
 
 def _linked(body: bytes) -> _Link:
@@ -177,21 +184,19 @@ def _tail(file: BinaryIO, path: Path) -> tuple[_End, bytes]:
     start = max(size - _TAIL, 0)
     file.seek(start)
     held = file.read()
-    whole, newline, torn = held.rpartition(b"\n")
-    lines = (whole + newline).splitlines(keepends=True)
-    if start and lines:
-        lines.pop(0)  # the window begins somewhere inside a line
-    if start and not lines:
-        raise AuditBroken(f"{path}: the last line is longer than any record; move the file away to begin a new trail")
-    end = _End(0, GENESIS)
-    try:
-        for end in _chain(lines, None if start else end):
-            pass
-    except AuditBroken as exc:
-        raise AuditBroken(
-            f"{path}: {exc} (after record {end.seq}); keep the file as evidence and move it away to begin a new trail"
-        ) from exc
+    *lines, torn = held.split(b"\n")
+    if start:
+        lines = lines[1:]  # the window begins somewhere inside a line
+        if not lines:
+            raise AuditBroken(f"{path}: the last line is longer than any record; move the file away")
+    end = None if start else _BEGINNING
+    for line in lines:
+        try:
+            end = _follow(line + b"\n", end)
+        except AuditBroken as exc:
+            after = f"after record {end.seq}" if end else "near the end"
+            raise AuditBroken(f"{path}, {after}: {exc}. Keep the file and move it away to begin a new trail") from exc
     if torn:
         file.truncate(size - len(torn))
         os.fsync(file.fileno())
-    return end, torn
+    return end or _BEGINNING, torn
