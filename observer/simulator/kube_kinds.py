@@ -56,8 +56,22 @@ _ROWS: Final = (
     Kind("replicasets", "ReplicaSet", "apps", subresources=("status", "scale"), short=("rs",), generation=True),
     Kind("statefulsets", "StatefulSet", "apps", subresources=("status",), short=("sts",), generation=True),
     Kind("daemonsets", "DaemonSet", "apps", subresources=("status",), short=("ds",), generation=True),
-    Kind("poddisruptionbudgets", "PodDisruptionBudget", "policy", subresources=("status",), short=("pdb",), generation=True),
-    Kind("horizontalpodautoscalers", "HorizontalPodAutoscaler", "autoscaling", "v2", subresources=("status",), short=("hpa",)),
+    Kind(
+        "poddisruptionbudgets",
+        "PodDisruptionBudget",
+        "policy",
+        subresources=("status",),
+        short=("pdb",),
+        generation=True,
+    ),
+    Kind(
+        "horizontalpodautoscalers",
+        "HorizontalPodAutoscaler",
+        "autoscaling",
+        "v2",
+        subresources=("status",),
+        short=("hpa",),
+    ),
     Kind("endpointslices", "EndpointSlice", "discovery.k8s.io", generation=True),
     Kind("leases", "Lease", "coordination.k8s.io"),
 )
@@ -77,3 +91,11 @@ def find(group: str, version: str, plural: str) -> Kind | None:
 def all_kinds() -> tuple[Kind, ...]:
     """Every row, core events too."""
     return (*_ROWS, CORE_EVENT)
+
+
+_BY_KIND: Final = {row.kind: row for row in _ROWS}
+
+
+def plural_of(obj: Obj) -> str:
+    """The plural under which an object is stored; raises KeyError for a kind that is not simulated."""
+    return _BY_KIND[obj["kind"]].plural

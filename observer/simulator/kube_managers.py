@@ -67,7 +67,9 @@ def apply_conflicts(live: Obj, wanted: Obj, manager: str) -> None:
             continue
         for path in sorted(differing & set(paths(entry["fieldsV1"]))):
             field = "." + ".".join(path)
-            causes.append({"reason": "FieldManagerConflict", "message": f'conflict with "{entry["manager"]}"', "field": field})
+            causes.append(
+                {"reason": "FieldManagerConflict", "message": f'conflict with "{entry["manager"]}"', "field": field}
+            )
     if causes:
         listed = ", ".join(f"{cause['message']}: {cause['field']}" for cause in causes)
         many = "conflict" if len(causes) == 1 else "conflicts"

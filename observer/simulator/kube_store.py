@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from observer.simulator.kube_kinds import KINDS, Obj
+from observer.simulator.kube_kinds import KINDS, Obj, plural_of
 from observer.simulator.kube_managers import record_managers
 from observer.simulator.kube_status import Refused, conflict, expired, not_found, stale_version
 from observer.simulator.kube_times import rfc3339
@@ -120,6 +120,10 @@ class Store:
         """The newest resourceVersion."""
         return self._version
 
+    def now(self) -> float:
+        """The clock's time, Unix seconds."""
+        return self._clock.now()
+
     def subscribe(self, callback: Subscriber) -> None:
         """Call ``callback`` after every write, in the order of subscription."""
         self._subscribers.append(callback)
@@ -166,13 +170,17 @@ class Store:
             raise Refused(409, message, reason="AlreadyExists", name=key[1], kind=plural, group=kind.group)
         if kind.namespaced and ("", namespace) not in self._tables["namespaces"].entries:
             raise not_found("namespaces", namespace)
-        new = {"apiVersion": kind.api_version, "kind": kind.kind, **{k: v for k, v in new.items() if k not in ("apiVersion", "kind")}}
+        new.update(apiVersion=kind.api_version, kind=kind.kind)
         meta.update(uid=self._uid(), creationTimestamp=rfc3339(self._clock.now()))
         if kind.generation:
             meta["generation"] = 1
         record_managers(None, new, manager, self._clock.now())
         table.keys = None
         return self._write(plural, "ADDED", key, new, None)
+
+    def add(self, obj: Obj) -> Obj:
+        """As ``create``; the object's own kind says where."""
+        return self.create(plural_of(obj), obj)
 
     def update(self, plural: str, obj: Obj, *, manager: str = "", subresource: str = "") -> Obj:
         """
@@ -194,13 +202,20 @@ class Store:
         _keep_system_fields(old, new)
         if _same(old, new):
             return old
-        if kind.generation and old.get("spec") != new.get("spec"):
+        if kind.generation and not subresource and old.get("spec") != new.get("spec"):
             new["metadata"]["generation"] = int(old["metadata"].get("generation", 1)) + 1
         record_managers(old, new, manager, self._clock.now(), subresource)
         return self._write(plural, "MODIFIED", key, new, before)
 
     def modify(
-        self, plural: str, namespace: str, name: str, change: Callable[[Obj], None], *, manager: str = "", subresource: str = ""
+        self,
+        plural: str,
+        namespace: str,
+        name: str,
+        change: Callable[[Obj], None],
+        *,
+        manager: str = "",
+        subresource: str = "",
     ) -> Obj:
         """Let ``change`` edit a copy and store it; refuses with 404."""
         new = copy(self.entry(plural, namespace, name).object)
