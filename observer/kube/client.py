@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -91,7 +91,7 @@ class KubeApi:
                 raise
         return await self._exchange(question, limit, max_bytes)
 
-    async def stream(self, path: str, query: Mapping[str, str], *, quiet: float) -> AsyncIterator[bytes]:
+    async def stream(self, path: str, query: Mapping[str, str], *, quiet: float) -> AsyncGenerator[bytes, None]:
         """
         The lines of an endless answer, each without its line break; ends when the server ends it in order.
 

@@ -1,0 +1,153 @@
+"""Pods as domain values, grouped by what they belong to, recomputed only where something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import TypeVar
+
+from observer.domain.cluster import Pod
+from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.sources.kubernetes import parse
+from observer.sources.kubernetes.selectors import Selector, SelectorIndex
+from observer.sources.kubernetes.store import Key
+from observer.sources.kubernetes.wire import PodWire, ReplicaSetWire
+
+R = TypeVar("R", bound=Hashable)
+Selectors = Callable[[str], Iterable[tuple[str, Selector]]]
+"""Namespace to the named selectors in it."""
+
+
+class Groups(dict[R, set[PodRef]]):
+    """Pods by something, with the sorted tuples that are handed out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tuples: dict[R, tuple[PodRef, ...]] = {}
+        self._stale: set[R] = set()
+
+    def put(self, group: R, ref: PodRef) -> None:
+        self.setdefault(group, set()).add(ref)
+        self._stale.add(group)
+
+    def take(self, group: R, ref: PodRef) -> None:
+        self[group].discard(ref)
+        self._stale.add(group)
+
+    def tuples(self) -> dict[R, tuple[PodRef, ...]]:
+        """A new mapping; groups without a pod are gone from it."""
+        for group in self._stale:
+            if members := self.get(group):
+                self._tuples[group] = tuple(sorted(members))
+            else:
+                self.pop(group, None)
+                self._tuples.pop(group, None)
+        self._stale.clear()
+        return dict(self._tuples)
+
+
+class PodIndex:
+    """
+    Turns pods into domain values.
+
+    A pod's value depends on itself, on the ReplicaSet that owns it and on the Services and budgets of its namespace;
+    a change of any of these marks it, and ``refresh`` recomputes the marked ones.
+    """
+
+    def __init__(
+        self,
+        pod: Callable[[Key], PodWire | None],
+        replica_set: Callable[[Key], ReplicaSetWire | None],
+        services: Selectors,
+        budgets: Selectors,
+    ) -> None:
+        self._pod, self._replica_set = pod, replica_set
+        self._services, self._budgets = services, budgets
+        self._marked: set[Key] = set()
+        self._in_namespace: dict[str, set[Key]] = {}
+        self._of_owner: dict[str, set[Key]] = {}
+        self._indexes: dict[str, tuple[SelectorIndex, SelectorIndex]] = {}
+        self._matching: dict[PodRef, tuple[str, ...]] = {}
+        self.pods: dict[PodRef, Pod] = {}
+        self.by_name: dict[Key, PodRef] = {}
+        self.by_service: Groups[ServiceRef] = Groups()
+        self.by_workload: Groups[WorkloadRef] = Groups()
+        self.by_budget: dict[Key, set[str]] = {}
+
+    @property
+    def stale(self) -> bool:
+        """Something is marked."""
+        return bool(self._marked)
+
+    def pod_changed(self, before: PodWire | None, now: PodWire | None) -> None:
+        for one in (before, now):
+            if one is None:
+                continue
+            key = (one.metadata.namespace, one.metadata.name)
+            self._marked.add(key)
+            members = self._in_namespace.setdefault(key[0], set())
+            owner = parse.controller(one.metadata)
+            owned = self._of_owner.setdefault(owner.uid, set()) if owner else set()
+            if one is now:
+                members.add(key)
+                owned.add(key)
+            else:
+                members.discard(key)
+                owned.discard(key)
+                if owner and not owned:
+                    del self._of_owner[owner.uid]
+
+    def owner_changed(self, uid: str) -> None:
+        """A ReplicaSet came, went or has another owner."""
+        self._marked |= self._of_owner.get(uid, set())
+
+    def selectors_changed(self, namespace: str) -> None:
+        """A Service or a budget of the namespace came, went or selects differently."""
+        self._indexes.pop(namespace, None)
+        self._marked |= self._in_namespace.get(namespace, set())
+
+    def refresh(self) -> set[WorkloadRef]:
+        """Recompute what is marked; returns the workloads whose pods changed."""
+        touched: set[WorkloadRef] = set()
+        for key in self._marked:
+            if (old := self.by_name.pop(key, None)) is not None:
+                touched |= self._forget(old)
+            if (wire := self._pod(key)) is not None:
+                touched |= self._learn(wire)
+        self._marked.clear()
+        return touched
+
+    def _forget(self, ref: PodRef) -> set[WorkloadRef]:
+        gone = self.pods.pop(ref)
+        self.by_service.take(gone.service, ref)
+        for name in self._matching.pop(ref):
+            self.by_budget[(ref.namespace, name)].discard(ref.name)
+        if gone.workload is None:
+            return set()
+        self.by_workload.take(gone.workload, ref)
+        return {gone.workload}
+
+    def _learn(self, wire: PodWire) -> set[WorkloadRef]:
+        meta = wire.metadata
+        owner = parse.controller(meta)
+        above = self._replica_set((meta.namespace, owner.name)) if owner and owner.kind == "ReplicaSet" else None
+        workload = parse.workload_of(meta, above.metadata if above else None)
+        services, budgets = self._index(meta.namespace)
+        labels: Mapping[str, str] = meta.labels or {}
+        pod = parse.pod(wire, workload, services.matching(labels))
+        self.pods[pod.ref] = pod
+        self.by_name[pod.ref.key] = pod.ref
+        self.by_service.put(pod.service, pod.ref)
+        self._matching[pod.ref] = matching = budgets.matching(labels)
+        for name in matching:
+            self.by_budget.setdefault((meta.namespace, name), set()).add(meta.name)
+        if workload is None:
+            return set()
+        self.by_workload.put(workload, pod.ref)
+        return {workload}
+
+    def _index(self, namespace: str) -> tuple[SelectorIndex, SelectorIndex]:
+        found = self._indexes.get(namespace)
+        if found is None:
+            found = (SelectorIndex(self._services(namespace)), SelectorIndex(self._budgets(namespace)))
+            self._indexes[namespace] = found
+        return found
