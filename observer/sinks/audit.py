@@ -98,13 +98,17 @@ class AuditSink:
             line, seal = sealed(_encoder.encode(body))
             good = self._file.seek(0, os.SEEK_END)
             try:
-                if self._file.write(line) != len(line):
-                    raise OSError(errno.ENOSPC, "the audit trail took only part of a line")
-                os.fsync(self._file.fileno())
+                _put(self._file, line)
             except OSError:
                 self._file.truncate(good)
                 raise
             self._end, self._torn = _End(seq, seal), b""
+
+
+def _put(file: BinaryIO, line: bytes) -> None:
+    if file.write(line) != len(line):
+        raise OSError(errno.ENOSPC, "the audit trail took only part of a line")
+    os.fsync(file.fileno())
 
 
 def open_audit(path: Path) -> AuditSink:
