@@ -1,0 +1,78 @@
+# `make` alone lists what there is. Everything is installed into .venv; nothing outside this folder is touched.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+WORKERS ?= 2
+SEED ?= 1
+ARGS ?=
+LAB_STORIES ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
+OURS := $(PIP) --no-deps --no-build-isolation --editable .
+UV := uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet
+
+.PHONY: help demo test check lab lab-up lab-down bench programs lock clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: .venv/runtime ## The whole story on a simulated mesh, from nothing, in about two minutes (ARGS=--keep keeps it up)
+	@$(BIN)/observer demo $(ARGS)
+
+test: .venv/dev ## All tests but the laboratory's (ARGS="-k name" for some)
+	$(BIN)/python -m pytest tests --ignore=tests/lab -n $(WORKERS) --dist loadfile -p randomly --randomly-seed=$(SEED) $(ARGS)
+
+check: .venv/dev ## Lint, format, types, layers, dependencies, dead code, shell, YAML
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry .
+	$(BIN)/vulture
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml observer
+	$(BIN)/yamllint --strict .
+	git ls-files -z -- '*.sh' .ci/run tests/lab/up tests/lab/down | xargs -0 $(BIN)/shellcheck
+
+lab: .venv/dev ## Real Kubernetes, Istio, Envoy, Prometheus: up, stories, down (root, Linux, Go; LAB_STORIES="a b" for some)
+	PYTHON=$(CURDIR)/$(BIN)/python LAB_STORIES="$(LAB_STORIES)" tests/lab/run $(ARGS)
+
+lab-up: .venv/dev ## Bring the laboratory up and leave it up
+	PYTHON=$(CURDIR)/$(BIN)/python tests/lab/up
+
+lab-down: .venv/dev ## Take the laboratory down; nothing stays behind
+	PYTHON=$(CURDIR)/$(BIN)/python tests/lab/down
+
+bench: .venv/dev ## Print the figures of the bench (ARGS="--full --json FILE")
+	$(BIN)/python -m tests.bench $(ARGS)
+
+programs: ## Install the Debian programs that tests talk to (asks for root)
+	deploy/debian-packages.sh
+
+lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
+	$(UV) -o requirements/runtime.txt
+	$(UV) --all-extras --group dev -o requirements/dev.txt
+	uv pip compile --group build --universal --generate-hashes --no-header --quiet -o requirements/build.txt
+
+clean: ## Remove what the targets made
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Observer needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
+	@echo "making .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/runtime: requirements/runtime.txt requirements/build.txt pyproject.toml | .venv/created
+	@echo "installing Observer and its locked requirements (once)"
+	@$(PIP) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(OURS)
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/runtime
+	@echo "installing the locked tools of the tests (once)"
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
