@@ -16,8 +16,8 @@ class SimClock:
     Implements ``ports.clock.Clock``.
 
     Virtual (``speed`` is None): ``now`` moves only by ``advance``, and sleepers wake in the order of their due times.
-    Wall: ``now`` follows the real monotonic clock, ``speed`` simulated seconds a real second. A wall clock can be held
-    at an instant, moved by hand, and released again; that is how history is made before the present begins.
+    Wall: ``now`` follows the real monotonic clock, ``speed`` simulated seconds a real second. Either can be held at an
+    earlier instant and moved by hand to the present: that is how history is made before anybody looks.
     """
 
     def __init__(self, start: float | None = None, *, speed: float | None = None) -> None:
@@ -25,7 +25,7 @@ class SimClock:
             raise ValueError(f"speed must be above 0, not {speed}")
         self._speed = speed
         if start is None:
-            start = DEFAULT_START if speed is None else time.time()
+            start = DEFAULT_START if speed is None else time.time()  # noqa: TID251 - this is a clock
         self._held: float | None = start if speed is None else None
         self._origin = start
         self._real_origin = time.monotonic()
@@ -36,6 +36,11 @@ class SimClock:
     def virtual(self) -> bool:
         """Time stands still unless it is moved by hand."""
         return self._speed is None
+
+    @property
+    def held(self) -> bool:
+        """Time moves only by hand now."""
+        return self._held is not None
 
     def now(self) -> float:
         """Unix seconds, UTC."""
@@ -85,14 +90,13 @@ class SimClock:
         await sleeper
 
     def hold(self, at: float) -> None:
-        """Stop a wall clock at ``at``, to be moved by hand until ``release``."""
+        """Set the clock to ``at``, also back, to be moved by hand (a wall clock: until ``release``)."""
         self._held = at
 
     def release(self) -> None:
-        """Let a held wall clock run on from the instant it was moved to."""
-        if self._speed is None or self._held is None:
-            return
-        self._origin, self._real_origin, self._held = self._held, time.monotonic(), None
+        """Let a held wall clock follow real time again; it jumps on by what real time went on meanwhile."""
+        if self._speed is not None:
+            self._held = None
 
 
 async def settle(turns: int = 5) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -83,8 +83,8 @@ class PrometheusApi:
         headers: headers of the newest request.
     """
 
-    def __init__(self, replicas: list[Any], now: Callable[[], float], seed: int = 0) -> None:
-        self._replicas: list[Server] = replicas
+    def __init__(self, replicas: Sequence[Server], now: Callable[[], float], seed: int = 0) -> None:
+        self._replicas = replicas
         self._now = now
         self._turn = 0
         self._random = random.Random(seed)
@@ -238,7 +238,7 @@ class PrometheusApi:
         return web.Response(text="Prometheus Server is Healthy.\n")
 
 
-def _parsed(asked: Mapping[str, str]) -> Any:
+def _parsed(asked: Mapping[str, str]) -> pp.Expr:
     try:
         return parse(asked.get("query", ""))
     except QueryError as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 
@@ -87,7 +88,7 @@ GROWTH: Final = ("rate", "increase")
 
 
 @lru_cache(maxsize=512)
-def parse(query: str) -> Any:
+def parse(query: str) -> pp.Expr:
     """The syntax tree; raises ``QueryError`` (bad_data) for what is no PromQL."""
     if not query.strip():
         raise QueryError("bad_data", "unknown position: parse error: no expression found in input")
@@ -97,7 +98,7 @@ def parse(query: str) -> Any:
         raise QueryError("bad_data", f"parse error: {error}") from error
 
 
-def selector(node: Any) -> tuple[str | None, Matchers]:
+def selector(node: pp.VectorSelector) -> tuple[str | None, Matchers]:
     """Metric name and matchers of a vector selector node."""
     if node.matchers.or_matchers:
         raise unsupported("'or' between matchers")
@@ -133,7 +134,7 @@ class Evaluator:
         self._memory = memory
         self._at = at_ms
 
-    def evaluate(self, node: Any) -> Value:
+    def evaluate(self, node: pp.Expr) -> Value:
         """The value of a syntax tree."""
         if isinstance(node, pp.ParenExpr):
             return self.evaluate(node.expr)
@@ -151,7 +152,7 @@ class Evaluator:
             return self._binary(node)
         raise unsupported(_construct(node))
 
-    def samples(self, node: Any) -> Samples:
+    def samples(self, node: pp.MatrixSelector) -> Samples:
         """The raw samples of a range selector at the (single) instant."""
         found, at = self._select(node.vector_selector)
         end = int(at[0])
@@ -165,13 +166,13 @@ class Evaluator:
                 rows.append((block.times[low:high][held], values[held]))
         return Samples(found.series, rows)
 
-    def _select(self, node: Any) -> tuple[Selection, IntArray]:
+    def _select(self, node: pp.VectorSelector) -> tuple[Selection, IntArray]:
         if node.at is not None:
             raise unsupported("the @ modifier")
         offset = 0 if node.offset is None else _milliseconds(node.offset)
         return self._memory.select(*selector(node)), self._at - offset
 
-    def _call(self, node: Any) -> Vector:
+    def _call(self, node: pp.Call) -> Vector:
         name = node.func.name
         if name in GROWTH:
             window = node.args[0]
@@ -184,7 +185,7 @@ class Evaluator:
             return self._timestamp(node.args[0])
         raise unsupported(f"the function {name}()")
 
-    def _timestamp(self, node: Any) -> Vector:
+    def _timestamp(self, node: pp.Expr) -> Vector:
         while isinstance(node, pp.ParenExpr):
             node = node.expr
         if isinstance(node, pp.VectorSelector):
@@ -197,7 +198,7 @@ class Evaluator:
         times = np.broadcast_to(self._at / 1000.0, value.values.shape).copy()
         return self._unique(Vector(value.series.without_name(), times, value.present))
 
-    def _aggregate(self, node: Any) -> Vector:
+    def _aggregate(self, node: pp.AggregateExpr) -> Vector:
         op = str(node.op)
         if op not in ("sum", "min", "max", "count"):
             raise unsupported(f"the aggregation {op}")
@@ -209,7 +210,7 @@ class Evaluator:
         groups, series = value.series.grouped(by, names)
         return _reduce(op, value, groups, series)
 
-    def _binary(self, node: Any) -> Value:
+    def _binary(self, node: pp.BinaryExpr) -> Value:
         op, wants_bool = str(node.op), False
         if op not in ARITHMETIC and op not in COMPARISON:
             raise unsupported(f"the operator {op}")
@@ -228,11 +229,7 @@ class Evaluator:
             result = (ARITHMETIC.get(op) or COMPARISON[op])(left.values, right.values)
         if isinstance(left, Scalar) and isinstance(right, Scalar):
             return Scalar(np.asarray(result, dtype=np.float64))
-        vector = left if isinstance(left, Vector) else right
-        assert isinstance(vector, Vector)
-        present = vector.present
-        if isinstance(left, Vector) and isinstance(right, Vector):
-            present = left.present & right.present
+        vector, present = _shape_of(left, right)
         if op in COMPARISON and not wants_bool:
             return Vector(vector.series, vector.values, present & result)
         return self._unique(Vector(vector.series.without_name(), np.asarray(result, dtype=np.float64), present))
@@ -266,6 +263,15 @@ class Evaluator:
         return Vector(series, values, held > 0)
 
 
+def _shape_of(left: Value, right: Value) -> tuple[Vector, BoolArray]:
+    """The vector that gives a result its labels, and where both sides are present."""
+    if not isinstance(left, Vector):
+        if not isinstance(right, Vector):
+            raise TypeError("two scalars have no series")
+        return right, right.present
+    return left, left.present & right.present if isinstance(right, Vector) else left.present
+
+
 def _identity(labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     return frozenset(item for item in labels.items() if item[0] != NAME)
 
@@ -294,11 +300,11 @@ def _reduce(op: str, value: Vector, groups: IntArray, series: SeriesSet) -> Vect
     return Vector(series, result, counts > 0)
 
 
-def _milliseconds(delta: Any) -> int:
+def _milliseconds(delta: timedelta) -> int:
     return round(delta.total_seconds() * 1000)
 
 
-def _construct(node: Any) -> str:
+def _construct(node: pp.Expr) -> str:
     known = {
         pp.UnaryExpr: "a unary minus",
         pp.SubqueryExpr: "a subquery",

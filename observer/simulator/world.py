@@ -1,0 +1,181 @@
+"""A whole simulated cluster: Kubernetes objects, the mesh on them, Prometheus over it, both APIs on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from observer.domain import names
+from observer.simulator import kube_objects
+from observer.simulator.clock import SimClock, settle
+from observer.simulator.kube_controllers import Controllers
+from observer.simulator.kube_kinds import Obj
+from observer.simulator.kube_store import Store
+from observer.simulator.mesh import Mesh
+from observer.simulator.mesh_pods import PodTable
+from observer.simulator.prometheus_api import PrometheusApi
+from observer.simulator.scrape import Scraper
+from observer.simulator.topology import MeshSpec, ScrapeSpec, Surge, shop
+
+SETTLING: Final = 40.0
+"""Simulated seconds before the history in which the pods of a new cluster start."""
+COARSE: Final = 1.0
+"""Seconds of a step while history is made."""
+PEAK: Final = 2.2
+"""Factor on the load in the middle third of the history: what the pods have served healthily before."""
+LOOPBACK: Final = "127.0.0.1"
+
+
+class World:
+    """
+    The simulated cluster.
+
+    Attributes:
+        clock, store, controllers, mesh: its parts; change them while it runs.
+        scrapers: the Prometheus servers, one unless the scrape specification says otherwise.
+        prometheus: their HTTP API and its switches.
+    """
+
+    def __init__(
+        self,
+        spec: MeshSpec | None = None,
+        seed: int = 1,
+        clock: SimClock | None = None,
+        *,
+        scrape: ScrapeSpec | None = None,
+        history: float = 0.0,
+        extra: Iterable[Obj] = (),
+        enabled: bool = True,
+    ) -> None:
+        """
+        Build the cluster and let its pods start; afterwards the clock stands (or runs) where it stood before.
+
+        ``history`` is the number of seconds of traffic made before now, with a peak in the middle; ``extra`` objects
+        (budgets, autoscalers) are added to the cluster; ``enabled`` labels the namespace for action.
+        """
+        self.spec = spec or shop()
+        self.clock = clock or SimClock()
+        present = self.clock.now()
+        begin = present - history - SETTLING
+        self.clock.hold(begin)
+        self.store = Store(self.clock, seed=seed)
+        for obj in [*cluster(self.spec, enabled=enabled), *extra]:
+            self.store.add(obj)
+        self.controllers = Controllers(self.store, self.clock, random.Random(seed))  # noqa: S311 - a simulation
+        self.mesh = Mesh(self.spec, PodTable(self.store), seed, begin)
+        wanted = scrape or ScrapeSpec()
+        self.scrapers = [Scraper(wanted, self.mesh, seed, replica) for replica in range(wanted.replicas)]
+        self.prometheus = PrometheusApi(list(self.scrapers), self.clock.now, seed)
+        self._runners: list[web.AppRunner] = []
+        self._pump: asyncio.Task[None] | None = None
+        self._make_history(begin, present)
+
+    def _make_history(self, begin: float, present: float) -> None:
+        since = begin + SETTLING
+        third = (present - since) / 3
+        self.mesh.load.surges.append(Surge(0.0, begin, since))
+        self.mesh.load.surges.append(Surge(PEAK, since + third, present - third))
+        self._run(since, COARSE)
+        self._run(present - SETTLING / 4, COARSE)
+        self._run(present, self.spec.step)
+        self.clock.release()
+
+    def _run(self, until: float, step: float) -> None:
+        """Everything that happens until then, step by step."""
+        while self.mesh.now < until - 1e-9:
+            self._one_step(min(self.mesh.now + step, until))
+
+    def _one_step(self, at: float) -> None:
+        if self.clock.held:
+            self.clock.advance_to(at)
+        self.controllers.tick(at)
+        self.mesh.step_to(at)
+        for scraper in self.scrapers:
+            scraper.run(at)
+
+    async def advance(self, seconds: float, step: float | None = None) -> None:
+        """Virtual time: let ``seconds`` pass; sleepers on the clock run in their turn."""
+        until = self.mesh.now + seconds
+        while self.mesh.now < until - 1e-9:
+            self._one_step(min(self.mesh.now + (step or self.spec.step), until))
+            await settle(1)
+        await settle()
+
+    async def serve(self) -> tuple[str, str]:
+        """Listen on loopback, ports of the system's choice; a wall clock begins to drive the cluster. The addresses."""
+        from observer.simulator.kube_api import make_app
+
+        prometheus = await self._listen(self.prometheus.app())
+        kubernetes = await self._listen(make_app(self.store, self.clock))
+        if not self.clock.virtual:
+            self._pump = asyncio.get_running_loop().create_task(self._follow(), name="simulator")
+        return prometheus, kubernetes
+
+    async def _listen(self, app: web.Application) -> str:
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        self._runners.append(runner)
+        await web.TCPSite(runner, LOOPBACK, 0).start()
+        return f"http://{LOOPBACK}:{runner.addresses[0][1]}"
+
+    async def _follow(self) -> None:
+        """Keep up with a wall clock."""
+        while True:
+            self._run(self.clock.now(), self.spec.step)
+            await self.clock.sleep(self.spec.step)
+
+    async def close(self) -> None:
+        """Stop listening; raises what the driving task died of, if it did."""
+        for runner in self._runners:
+            await runner.cleanup()
+        self._runners.clear()
+        if self._pump is not None:
+            self._pump.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._pump
+            self._pump = None
+
+    async def __aenter__(self) -> World:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def pods_of(self, service: str, version: str = "") -> list[str]:
+        """Names of the living pods of a service, sorted."""
+        return sorted(
+            pod.name
+            for pod in self.mesh.pods.living()
+            if pod.identity.service == service and version in ("", pod.identity.version)
+        )
+
+    def stop_prometheus(self) -> None:
+        """Every Prometheus server goes down: no scrapes, connections are reset."""
+        for scraper in self.scrapers:
+            scraper.stop()
+
+    def start_prometheus(self) -> None:
+        """They come back with what they remember."""
+        for scraper in self.scrapers:
+            scraper.start()
+
+
+def cluster(spec: MeshSpec, *, enabled: bool = True) -> Sequence[Obj]:
+    """The Kubernetes objects of a mesh: nodes, namespaces, istiod, services, Deployments."""
+    labels = {kube_objects.INJECTION_LABEL: "enabled"}
+    if enabled:
+        labels[names.NAMESPACE_ENABLED] = "true"
+    nodes = [kube_objects.node(name, zone=zone, index=i) for i, (name, zone) in enumerate(spec.nodes, 1)]
+    spaces = [kube_objects.namespace("default"), kube_objects.namespace("kube-system")]
+    home = [*kube_objects.istiod(), *kube_objects.observer_home(), kube_objects.namespace(spec.namespace, labels)]
+    services = [kube_objects.service(spec.namespace, one.name, {"app": one.name}) for one in spec.services]
+    workloads = [
+        kube_objects.deployment(spec.namespace, w.name, {"app": w.service, "version": w.version}, w.replicas)
+        for w in spec.workloads
+    ]
+    return [*nodes, *spaces, *home, *services, *workloads]
