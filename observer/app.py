@@ -1,0 +1,277 @@
+"""
+Puts the house together. The only file that names concrete classes.
+
+They are imported inside the factories, so that a command loads only what it uses: ``check`` and ``--help`` load no
+Kubernetes client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from observer.config.model import Settings
+from observer.domain.action import Rung
+from observer.domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from observer.domain.finding import Finding
+    from observer.domain.outcome import Outcome
+    from observer.kube.client import KubeApi
+    from observer.ports.actuators import Actuator, KillSwitch
+    from observer.ports.clock import Clock
+    from observer.ports.sinks import Sink
+    from observer.ports.sources import HistorySource, MetricSource
+    from observer.ports.stores import Journal, Lease
+    from observer.runtime.evidence import EvidenceKeeper
+    from observer.runtime.supervise import Plan
+    from observer.sources.kubernetes.cluster import KubernetesCluster
+    from observer.telemetry.metrics import SelfMetrics
+
+WARM_SECONDS = 30.0
+"""How long the first tick waits for the first picture of the cluster; after it the tick tells what is missing."""
+
+
+async def run_daemon(settings: Settings) -> int:
+    """``observer run``: until a signal; the exit code is 0 for an orderly end."""
+    from observer.runtime.supervise import stop_on_signals, supervise
+    from observer.telemetry.logging import configure_logging
+
+    configure_logging(settings.log_level)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    async with connected(settings) as api:
+        await supervise(await build(settings, api), stop)
+    return 0
+
+
+async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink] = ()) -> Plan:
+    """Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``."""
+    from observer.runtime.clock import SystemClock
+    from observer.runtime.collect import Collector
+    from observer.runtime.execute import Executor
+    from observer.runtime.history import HistoryKeeper
+    from observer.runtime.state import Watcher
+    from observer.runtime.supervise import Plan
+    from observer.runtime.tell import Teller
+    from observer.runtime.tick import Loop
+    from observer.telemetry.metrics import SelfMetrics
+    from observer.web.server import Server, make_app
+
+    clock, metrics = SystemClock(), SelfMetrics()
+    cluster = _cluster(settings, api, clock)
+    source, past = _metric_sources(settings)
+    journal = await _journal(settings)
+    lease, switch = _lease(settings, api, clock), kill_switch(api, settings)
+    history = HistoryKeeper(
+        past,
+        cluster,
+        clock,
+        seconds=settings.prometheus.history_seconds,
+        refresh=settings.prometheus.history_refresh,
+    )
+    teller = Teller([*_sinks(settings, api), *extra_sinks], dropped=metrics.sink_dropped)
+    watcher = Watcher(settings.engine, clock, metrics)
+    tick = settings.engine.tick
+    loop = Loop(
+        collector=Collector(
+            metrics=source,
+            cluster=cluster,
+            history=history,
+            switch=switch,
+            lease=lease,
+            deadline=settings.prometheus.timeout,
+            recheck_seconds=settings.prometheus.recheck_seconds,
+            step=tick,
+        ),
+        executor=Executor(
+            actuators=_actuators(settings, api),
+            cluster=cluster,
+            journal=journal,
+            lease=lease,
+            switch=switch,
+            evidence=_evidence(settings, cluster),
+            clock=clock,
+            fresh_for=max(2 * tick, settings.prometheus.timeout + tick),
+        ),
+        cluster=cluster,
+        journal=journal,
+        teller=teller,
+        clock=clock,
+        settings=settings.engine,
+        state=watcher,
+    )
+    server = Server(make_app(watcher, metrics.render), settings.listen)
+    background: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+        ("kubernetes", cluster.run),
+        ("lease", lease.run),
+        ("history", history.run),
+        ("page", server.run),
+    ]
+
+    async def warm() -> None:
+        await cluster.synced(WARM_SECONDS)
+
+    return Plan(
+        loop=loop,
+        teller=teller,
+        background=background,
+        warm=warm,
+        cleanups=[_closing(metrics), journal.close, source.close, teller.close],
+    )
+
+
+@asynccontextmanager
+async def connected(settings: Settings) -> AsyncIterator[KubeApi]:
+    """The API server, closed afterwards."""
+    from observer.kube.client import KubeApi
+
+    kubernetes = settings.kubernetes
+    api = KubeApi.of(kubeconfig=kubernetes.kubeconfig, context=kubernetes.context, timeout=kubernetes.timeout)
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+def kill_switch(api: KubeApi, settings: Settings) -> KillSwitch:
+    """The ConfigMap that stops every write."""
+    from observer.actuators.killswitch import ConfigMapSwitch
+
+    return ConfigMapSwitch(api, namespace=settings.own_namespace)
+
+
+@asynccontextmanager
+async def open_journal(settings: Settings) -> AsyncIterator[Journal]:
+    """The journal for reading by a command, closed afterwards."""
+    journal = await _journal(settings)
+    try:
+        yield journal
+    finally:
+        await journal.close()
+
+
+def migrate_journal(settings: Settings) -> str:
+    """Bring the journal's schema up to date; returns its revision."""
+    from observer.journal.schema import migrate
+
+    return migrate(_journal_url(settings))
+
+
+async def give_back(api: KubeApi, *, now: float, force: bool, only: str | None) -> Sequence[tuple[str, Outcome]]:
+    """Give back what Observer drained; see ``actuators.expired``."""
+    from observer.actuators.expired import restore_expired
+
+    return await restore_expired(api, now, force=force, only=only)
+
+
+async def examine_sources(settings: Settings) -> Sequence[Finding]:
+    """What ``observer doctor`` prints."""
+    from observer.runtime.clock import SystemClock
+    from observer.sources.kubernetes.probe import probe as probe_kubernetes
+    from observer.sources.prometheus.probe import probe as probe_prometheus
+
+    clock = SystemClock()
+    async with connected(settings) as api:
+        seen = await probe_kubernetes(api, settings, clock=clock)
+        return [*seen.findings, *await probe_prometheus(settings, pods=seen.pods, at=clock.now())]
+
+
+def _cluster(settings: Settings, api: KubeApi, clock: Clock) -> KubernetesCluster:
+    from random import Random
+
+    from observer.sources.kubernetes.cluster import KubernetesCluster
+
+    # Only back-off is drawn from it, so that replicas do not relist in step.
+    return KubernetesCluster(api, settings.kubernetes, clock=clock, random=Random())  # noqa: S311
+
+
+def _metric_sources(settings: Settings) -> tuple[MetricSource, HistorySource]:
+    from observer.sources.prometheus import PrometheusSource
+    from observer.sources.prometheus.history import PrometheusHistory
+
+    return PrometheusSource(settings.prometheus), PrometheusHistory(settings.prometheus)
+
+
+async def _journal(settings: Settings) -> Journal:
+    from observer.journal.store import SqlJournal
+
+    return await SqlJournal.open(_journal_url(settings))
+
+
+def _journal_url(settings: Settings) -> str:
+    """The URL with its password, which only ever comes from a file."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(settings.journal)
+        if settings.journal_password_file:
+            url = url.set(password=Path(settings.journal_password_file).read_text(encoding="utf-8").strip())
+    except ArgumentError as exc:
+        raise ConfigError("journal: not a database URL; for example sqlite+aiosqlite:///observer.db") from exc
+    except OSError as exc:
+        raise ConfigError(f"journal_password_file: {exc.strerror}: {settings.journal_password_file}") from exc
+    return url.render_as_string(hide_password=False)
+
+
+def _lease(settings: Settings, api: KubeApi, clock: Clock) -> Lease:
+    from observer.actuators.lease_store import KubeLeaseStore
+    from observer.runtime.leader import AlwaysLeader, LeaseElector
+
+    wanted = settings.lease
+    if not wanted.enabled:
+        return AlwaysLeader()
+    # A process that starts again within the same pod must not take itself for its predecessor.
+    identity = wanted.identity or f"{socket.gethostname()}_{os.getpid()}"
+    store = KubeLeaseStore(api, namespace=settings.own_namespace, name=wanted.name)
+    return LeaseElector(store, replace(wanted, identity=identity), clock)
+
+
+def _actuators(settings: Settings, api: KubeApi) -> dict[Rung, Actuator]:
+    from observer.actuators.drain import DrainActuator
+    from observer.actuators.evict import EvictActuator
+
+    drain = DrainActuator(api, by=settings.lease.identity or socket.gethostname())
+    return {Rung.DRAIN: drain, Rung.RESTORE: drain, Rung.EVICT: EvictActuator(api)}
+
+
+def _sinks(settings: Settings, api: KubeApi) -> list[Sink]:
+    from observer.sinks.audit import open_audit
+    from observer.sinks.kube_events import KubeEventSink
+    from observer.telemetry.tracing import incident_tracer
+
+    sinks: list[Sink] = [
+        open_audit(Path(settings.audit)),
+        KubeEventSink(api, instance=settings.lease.identity or socket.gethostname()),
+    ]
+    if (tracer := incident_tracer(settings.otlp_endpoint)) is not None:
+        sinks.append(tracer)
+    return sinks
+
+
+def _evidence(settings: Settings, cluster: KubernetesCluster) -> EvidenceKeeper:
+    from observer.runtime.evidence import EvidenceKeeper
+
+    kept = settings.evidence
+    return EvidenceKeeper(
+        cluster,
+        Path(kept.path),
+        logs=kept.logs,
+        lines=kept.log_lines,
+        max_bytes=kept.max_bytes,
+        redact=kept.redact,
+    )
+
+
+def _closing(metrics: SelfMetrics) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        metrics.close()
+
+    return close
