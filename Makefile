@@ -24,7 +24,7 @@ demo: .venv/runtime ## The whole story on a simulated mesh, from nothing, in abo
 	@$(BIN)/observer demo $(ARGS)
 
 test: .venv/dev ## All tests but the laboratory's (ARGS="-k name" for some)
-	$(BIN)/python -m pytest tests --ignore=tests/lab -n $(WORKERS) --dist loadfile -p randomly --randomly-seed=$(SEED) $(ARGS)
+	$(BIN)/python -m pytest tests --ignore=tests/lab -n $(WORKERS) --dist loadfile --randomly-seed=$(SEED) $(ARGS)
 
 check: .venv/dev ## Lint, format, types, layers, dependencies, dead code, shell, YAML
 	$(BIN)/ruff check .
