@@ -147,9 +147,7 @@ class Mesh:
             if attempt and attempt == self.spec.retries:
                 ended[open_[answer.outcomes == self._unreached]] = self._exhausted
             open_, begin = open_[again], answer.ends[again]
-        self._flight.add(
-            self.sidecars.outbound(callers, edge.number, peers, ended), ends, (ends - start) * 1000.0
-        )
+        self._flight.add(self.sidecars.outbound(callers, edge.number, peers, ended), ends, (ends - start) * 1000.0)
         return Answer(ended, ends)
 
     def _attempt(

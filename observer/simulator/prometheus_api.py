@@ -13,7 +13,6 @@ import numpy as np
 import promql_parser as pp
 from aiohttp import web
 
-from observer.simulator.promql import Evaluator, QueryError, parse, selector
 from observer.simulator.prometheus_wire import (
     bad_parameter,
     envelope,
@@ -24,9 +23,10 @@ from observer.simulator.prometheus_wire import (
     steps,
     vector_json,
 )
+from observer.simulator.promql import Evaluator, QueryError, parse, selector
 from observer.simulator.tsdb import TimeSeriesMemory
 
-STATUS: Final = {"bad_data": 400, "execution": 422, "not_found": 404}
+STATUS: Final = {"bad_data": 400, "execution": 422, "not_found": 404, "timeout": 503, "canceled": 503}
 VERSION: Final = "3.16.0"
 
 
@@ -87,7 +87,7 @@ class PrometheusApi:
         self._replicas = replicas
         self._now = now
         self._turn = 0
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 - a simulation
         self.misbehaviour = Misbehaviour()
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.headers: Mapping[str, str] = {}
@@ -123,15 +123,12 @@ class PrometheusApi:
             raise web.HTTPTemporaryRedirect(wrong.redirect)
         if wrong.unavailable and request.path != "/-/healthy":
             return web.Response(status=503, text="Service Unavailable", headers={"X-Prometheus-Stopping": "false"})
+        if wrong.error is not None and request.path.startswith("/api/"):
+            return _refused(QueryError(*wrong.error))
         try:
-            if wrong.error is not None and request.path.startswith("/api/"):
-                raise QueryError(*wrong.error)
-            answer = await handler(request)
+            return self._spoilt(await handler(request))
         except QueryError as error:
-            answer = web.json_response(
-                {"status": "error", "errorType": error.kind, "error": str(error)}, status=STATUS.get(error.kind, 500)
-            )
-        return self._spoilt(answer)
+            return _refused(error)
 
     def _spoilt(self, answer: web.StreamResponse) -> web.StreamResponse:
         wrong = self.misbehaviour
@@ -228,14 +225,19 @@ class PrometheusApi:
         active = self._replica().targets() if request.query.get("state", "any") != "dropped" else []
         return self._answer(json.dumps({"activeTargets": active, "droppedTargets": []}))
 
-    async def _build_info(self, request: web.Request) -> web.Response:
+    async def _build_info(self, _: web.Request) -> web.Response:
         return self._answer(json.dumps({"version": VERSION, "revision": "", "branch": "", "goVersion": "go1.26"}))
 
-    async def _ready(self, request: web.Request) -> web.Response:
+    async def _ready(self, _: web.Request) -> web.Response:
         return web.Response(text="Prometheus Server is Ready.\n")
 
-    async def _healthy(self, request: web.Request) -> web.Response:
+    async def _healthy(self, _: web.Request) -> web.Response:
         return web.Response(text="Prometheus Server is Healthy.\n")
+
+
+def _refused(error: QueryError) -> web.Response:
+    body = {"status": "error", "errorType": error.kind, "error": str(error)}
+    return web.json_response(body, status=STATUS.get(error.kind, 500))
 
 
 def _parsed(asked: Mapping[str, str]) -> pp.Expr:

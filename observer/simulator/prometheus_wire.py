@@ -107,7 +107,7 @@ def read_time(name: str, text: str) -> int:
     except ValueError:
         pass
     try:
-        parsed = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        parsed = datetime.fromisoformat(text)
     except ValueError as error:
         raise bad_parameter(name, f'cannot parse "{text}" to a valid timestamp') from error
     return _seconds_to_ms((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())

@@ -238,9 +238,7 @@ class Evaluator:
         """Both sides cut to the series that match on all labels but the name, in the left side's order."""
         rows = _matching_rows(right, "right")
         _matching_rows(left, "left")
-        pairs = [
-            (mine, rows[key]) for mine, one in enumerate(left.series.labels) if (key := _identity(one)) in rows
-        ]
+        pairs = [(mine, rows[key]) for mine, one in enumerate(left.series.labels) if (key := _identity(one)) in rows]
         mine = np.array([pair[0] for pair in pairs], dtype=np.int64)
         theirs = np.array([pair[1] for pair in pairs], dtype=np.int64)
         series = SeriesSet([left.series.labels[row] for row in mine])

@@ -7,9 +7,7 @@ import numpy as np
 from observer.simulator.tsdb import BoolArray, FloatArray, IntArray, Selection
 
 
-def growth(
-    selection: Selection, at_ms: IntArray, range_ms: int, *, per_second: bool
-) -> tuple[FloatArray, BoolArray]:
+def growth(selection: Selection, at_ms: IntArray, range_ms: int, *, per_second: bool) -> tuple[FloatArray, BoolArray]:
     """Growth of each series over the left-open window that ends at each instant; shapes (series, instants)."""
     shape = (len(selection.series), at_ms.size)
     values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)

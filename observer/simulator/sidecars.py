@@ -211,9 +211,7 @@ def _inbound_labels(pod: MeshPod, caller: Identity | None, ended: Outcome) -> di
     return labels
 
 
-def _outbound_labels(
-    pod: MeshPod, service: tuple[str, str], server: Identity | None, ended: Outcome
-) -> dict[str, str]:
+def _outbound_labels(pod: MeshPod, service: tuple[str, str], server: Identity | None, ended: Outcome) -> dict[str, str]:
     own = pod.identity
     labels = {
         "connection_security_policy": "unknown",

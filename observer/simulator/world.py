@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, Self
 
 from aiohttp import web
 
@@ -140,7 +140,7 @@ class World:
                 await self._pump
             self._pump = None
 
-    async def __aenter__(self) -> World:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
