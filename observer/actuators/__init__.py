@@ -1,0 +1,1 @@
+"""The hands: what Observer writes to the cluster, and the switches that stop it from writing."""

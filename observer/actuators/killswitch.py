@@ -1,0 +1,83 @@
+"""
+The kill switch: one ConfigMap that is read before every write.
+
+Only ``paused: "false"`` means that Observer may write. A ConfigMap that is missing, cannot be read or says anything
+else means paused: whoever deletes it stops Observer. The manifests ship it; ``ensure`` makes it once, at the start of
+``observer run``, where the service account may create ConfigMaps.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from observer.domain import names
+from observer.domain.errors import ActuatorUnavailable, ConfigError
+from observer.kube import paths
+from observer.kube.client import KubeApi
+from observer.kube.errors import Conflict, Forbidden, KubeError, NotFound
+from observer.kube.times import rfc3339
+from observer.ports.clock import Clock
+
+_MERGE_PATCH = "application/merge-patch+json"
+_PATIENCE = 3.0
+
+
+class _ConfigMap(msgspec.Struct, gc=False):
+    data: dict[str, str] | None = None
+
+
+_DECODER = msgspec.json.Decoder(_ConfigMap)
+
+
+class ConfigMapSwitch:
+    """Implements ``ports.actuators.KillSwitch`` on ConfigMap ``names.CONTROL_CONFIGMAP`` of ``namespace``."""
+
+    def __init__(self, api: KubeApi, namespace: str, *, clock: Clock) -> None:
+        self._api, self._namespace, self._clock = api, namespace, clock
+
+    async def read(self) -> tuple[bool, str]:
+        where = f"ConfigMap {self._namespace}/{names.CONTROL_CONFIGMAP}"
+        try:
+            path = paths.config_map(self._namespace, names.CONTROL_CONFIGMAP)
+            answer = await self._api.request("GET", path, within=_PATIENCE)
+            data = _DECODER.decode(answer.body).data or {}
+        except NotFound:
+            return True, f"cannot be read: {where} does not exist"
+        except (KubeError, ConfigError, msgspec.DecodeError, UnicodeDecodeError) as exc:
+            return True, f"cannot be read: {where}: {exc}"
+        match data.get("paused"):
+            case "false":
+                return False, ""
+            case "true":
+                who, why = data.get("who") or "somebody", data.get("reason") or "no reason given"
+                return True, f"paused by {who} at {data.get('at') or 'an unknown time'}: {why}"
+        return True, f'cannot be read: {where} has no "paused" of "true" or "false"'
+
+    async def write(self, *, paused: bool, who: str, reason: str) -> None:
+        """Raises ``ActuatorUnavailable`` when it is not known to be written."""
+        data = {"paused": "true" if paused else "false", "who": who, "reason": reason, "at": rfc3339(self._clock.now())}
+        path = paths.config_map(self._namespace, names.CONTROL_CONFIGMAP)
+        try:
+            try:
+                await self._api.request("PATCH", path, body={"data": data}, content_type=_MERGE_PATCH)
+            except NotFound:
+                await self._create(data)
+        except KubeError as exc:
+            raise ActuatorUnavailable(f"kill switch {self._namespace}/{names.CONTROL_CONFIGMAP}: {exc}") from exc
+
+    async def ensure(self) -> bool:
+        """Make the ConfigMap, not paused, if there is none; False when we may not. Raises as ``write``."""
+        try:
+            await self._create({"paused": "false", "who": "", "reason": "", "at": rfc3339(self._clock.now())})
+        except Conflict:
+            return True
+        except (Forbidden, NotFound):
+            return False
+        except KubeError as exc:
+            raise ActuatorUnavailable(f"kill switch {self._namespace}/{names.CONTROL_CONFIGMAP}: {exc}") from exc
+        return True
+
+    async def _create(self, data: dict[str, str]) -> None:
+        meta = {"name": names.CONTROL_CONFIGMAP, "namespace": self._namespace}
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
+        await self._api.request("POST", paths.config_map(self._namespace), body=body)
