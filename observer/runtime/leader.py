@@ -96,9 +96,9 @@ class LeaseElector:
             await self._release()
 
     async def _try(self) -> None:
-        before = self.held()
+        before, mine = self.held(), self._mine
         try:
-            await (self._renew() if self._mine is not None else self._acquire())
+            await (self._renew(mine) if mine is not None else self._acquire())
         except (TimeoutError, SourceUnavailable, SourceProtocolError) as exc:
             if not self._failing:
                 log.warning("lease_unreachable", error=f"{type(exc).__name__}: {exc}", held=self.held())
@@ -108,10 +108,9 @@ class LeaseElector:
         if self.held() is not before:
             log.info("lease_acquired" if self.held() else "lease_lost", term=self.term, holder=self.holder)
 
-    async def _renew(self) -> None:
+    async def _renew(self, mine: LeaseRecord) -> None:
         """Write our record again. A refusal may be the echo of a write of ours whose answer was lost: look."""
-        assert self._mine is not None
-        if await self._swap(self._mine):
+        if await self._swap(mine):
             return
         found = await self._read()
         if found is None or found.holder != self._identity:
