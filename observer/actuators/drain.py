@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from observer.actuators import answers
-from observer.actuators.mark import DrainMark
-from observer.actuators.patches import Operation, draining, giving_back, patch_pod
-from observer.actuators.target import Target, read_target
 from observer.domain import names
 from observer.domain.action import Action, Rung
 from observer.domain.errors import ActuatorUnavailable
 from observer.domain.outcome import Outcome, Result
+from observer.kube import answers
 from observer.kube.client import KubeApi
+from observer.kube.drain_mark import DrainMark
 from observer.kube.errors import Invalid, KubeError
+from observer.kube.patches import Operation, draining, giving_back, patch_pod
+from observer.kube.target import Target, read_target
 
 
 class DrainActuator:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from observer.actuators import answers
-from observer.actuators.target import Target, read_target
 from observer.domain.action import Action
 from observer.domain.errors import ActuatorUnavailable
 from observer.domain.outcome import Outcome, Result
-from observer.kube import paths
+from observer.kube import answers, paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import Conflict, KubeError
+from observer.kube.target import Target, read_target
 
 
 class EvictActuator:

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
-from observer.actuators import answers
-from observer.actuators.patches import giving_back, patch_pod
-from observer.actuators.target import Meta, Target, read_target
 from observer.domain import names
 from observer.domain.action import Action, Rung
 from observer.domain.errors import ActuatorUnavailable, SourceProtocolError
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Outcome, Result
-from observer.kube import paths
+from observer.kube import answers, paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import Gone, Invalid, KubeError, ListMeta, as_source_error
+from observer.kube.patches import giving_back, patch_pod
+from observer.kube.target import Meta, Target, read_target
 from observer.kube.times import rfc3339
 
 _PAGE = 500

@@ -1,1 +1,1 @@
-"""The one door to the Kubernetes API server: credentials, time limits, status mapping, watch streams."""
+"""The one door to the Kubernetes API server: credentials, time limits, typed errors, watch streams, pods to write."""

@@ -8,11 +8,11 @@ from datetime import datetime
 
 import msgspec
 
-from observer.actuators.mark import DrainMark
 from observer.domain import names
 from observer.domain.ids import PodRef
 from observer.kube import paths
 from observer.kube.client import KubeApi
+from observer.kube.drain_mark import DrainMark
 from observer.kube.errors import BadAnswer, NotFound
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from observer.actuators.target import Target
 from observer.domain.action import Action
 from observer.domain.errors import ActuatorUnavailable
 from observer.domain.outcome import Outcome, Result
@@ -17,6 +16,7 @@ from observer.kube.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from observer.kube.target import Target
 
 _LATER = 1.0
 _BUDGETS = "more than one PodDisruptionBudget"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from observer.actuators.mark import DrainMark
-from observer.actuators.target import Target
 from observer.domain import names
 from observer.kube import paths
 from observer.kube.client import KubeApi
+from observer.kube.drain_mark import DrainMark
+from observer.kube.target import Target
 
 JSON_PATCH = "application/json-patch+json"
 Operation = Mapping[str, object]
