@@ -170,7 +170,7 @@ class Store:
             raise Refused(409, message, reason="AlreadyExists", name=key[1], kind=plural, group=kind.group)
         if kind.namespaced and ("", namespace) not in self._tables["namespaces"].entries:
             raise not_found("namespaces", namespace)
-        new.update(apiVersion=kind.api_version, kind=kind.kind)
+        new = {"apiVersion": kind.api_version, "kind": kind.kind, **_without_type(new)}
         meta.update(uid=self._uid(), creationTimestamp=rfc3339(self._clock.now()))
         if kind.generation:
             meta["generation"] = 1
@@ -198,7 +198,7 @@ class Store:
             raise stale_version(kind.resource, key[1])
         if meta.get("uid") not in (None, old["metadata"]["uid"]):
             raise _wrong_uid(kind.resource, key[1], str(meta["uid"]), old["metadata"]["uid"])
-        new = copy(obj)
+        new = {"apiVersion": old["apiVersion"], "kind": old["kind"], **_without_type(copy(obj))}
         _keep_system_fields(old, new)
         if _same(old, new):
             return old
@@ -283,6 +283,11 @@ class Store:
         return obj
 
 
+def _without_type(obj: Obj) -> Obj:
+    """All but apiVersion and kind, which stand first in every stored object."""
+    return {key: value for key, value in obj.items() if key not in ("apiVersion", "kind")}
+
+
 def _wrong_uid(resource: str, name: str, asked: str, alive: str) -> Refused:
     why = f"Precondition failed: UID in precondition: {asked}, UID in object meta: {alive}"
     return conflict(resource, name, why)
@@ -298,7 +303,6 @@ def _keep_system_fields(old: Obj, new: Obj) -> None:
         else:
             new["metadata"].pop(field, None)
     new["metadata"].setdefault("resourceVersion", old["metadata"]["resourceVersion"])
-    new["apiVersion"], new["kind"] = old["apiVersion"], old["kind"]
 
 
 def _same(old: Obj, new: Obj) -> bool:
