@@ -1,0 +1,153 @@
+"""``observer demo``: the real daemon against a simulated mesh, told as a story. Nothing outside loopback is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from observer.config.model import EvidenceSettings, KubernetesSettings, LeaseSettings, PrometheusSettings, Settings
+from observer.domain.action import Mode
+from observer.domain.decision import Decision
+
+if TYPE_CHECKING:
+    from observer.simulator.world import World
+
+ERROR_RATE = 0.3
+CALM_SECONDS = 6.0
+LIMIT_SECONDS = 150.0
+HISTORY_SECONDS = 600.0
+
+
+class Ending:
+    """A sink that prints every decision and notices when the story of ``pod`` is told to its end."""
+
+    name = "ending"
+
+    def __init__(self, *, json: bool) -> None:
+        self._json = json
+        self._start = time.time()
+        self.done = asyncio.Event()
+        self.pod = ""
+        self.verdict = ""
+
+    async def tell(self, decision: Decision) -> None:
+        if self._json:
+            self.say(msgspec.json.encode(decision).decode())
+        else:
+            from observer.sinks.story import story_line
+
+            self.say(story_line(decision, self._start))
+        if decision.kind == "verified" and self.pod in decision.subject:
+            self.verdict = decision.reason
+        if decision.kind == "closed" and self.pod in decision.subject:
+            self.done.set()
+
+    def scene(self, text: str) -> None:
+        """A line of the narrator, not of Observer."""
+        if not self._json:
+            from observer.sinks.story import offset
+
+            self.say(f"{offset(time.time() - self._start)}  {'(mesh)':<14}  {text}")
+
+    def say(self, line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def run_demo(*, keep: bool, seed: int, json: bool) -> int:
+    """Exit code 0 when the gray pod was replaced and the replacement verified as fixed."""
+    from observer.simulator.clock import SimClock
+    from observer.simulator.world import World
+    from observer.telemetry.logging import configure_logging
+
+    configure_logging("error")
+    ending = Ending(json=json)
+    with tempfile.TemporaryDirectory(prefix="observer-demo-") as folder:
+        world = World(seed=seed, clock=SimClock(virtual=False), history=HISTORY_SECONDS)
+        async with world:
+            settings = await _settings(world, Path(folder))
+            return await _story(world, settings, ending, keep=keep)
+
+
+async def _story(world: World, settings: Settings, ending: Ending, *, keep: bool) -> int:
+    from observer.app import build, connected
+    from observer.runtime.supervise import stop_on_signals, supervise
+
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    async with connected(settings) as api:
+        plan = await build(settings, api, extra_sinks=[ending])
+        daemon = asyncio.ensure_future(supervise(plan, stop))
+        telling = asyncio.ensure_future(_direct(world, settings, ending, stop, keep=keep))
+        await asyncio.wait({daemon, telling}, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await daemon
+        telling.cancel()
+    if ending.verdict == "fixed":
+        ending.scene("the end: one gray pod replaced, nobody else touched")
+        return 0
+    ending.scene(f"the story did not end well: {ending.verdict or 'no verdict'}")
+    return 1
+
+
+async def _direct(world: World, settings: Settings, ending: Ending, stop: asyncio.Event, *, keep: bool) -> None:
+    from observer.simulator.faults import pod_errors
+
+    spec = world.spec
+    pods = sum(workload.replicas for workload in spec.workloads)
+    ending.scene(
+        f"{len(spec.services)} services, {pods} pods with sidecars on {len(spec.nodes)} nodes; "
+        f"Observer judges them every {settings.engine.tick:g} s, mode {settings.engine.mode.value}"
+    )
+    await _pause(CALM_SECONDS, stop)
+    ending.pod = world.pods_of("catalog")[0]
+    world.mesh.faults.set(pod_errors(ending.pod, ERROR_RATE, since=world.clock.now()))
+    ending.scene(f"pod shop/{ending.pod} starts to fail {ERROR_RATE:.0%} of its requests; its probes stay green")
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await ending.done.wait()
+    except TimeoutError:
+        ending.scene(f"no end after {LIMIT_SECONDS:g} s")
+        return
+    if keep:
+        ending.scene(f"kept running: Prometheus {settings.prometheus.url}, Kubernetes {settings.kubernetes.kubeconfig}")
+        ending.scene("Ctrl-C ends it")
+        await stop.wait()
+
+
+async def _pause(seconds: float, stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+async def _settings(world: World, folder: Path) -> Settings:
+    from observer.config.settings import default
+    from observer.simulator.kube_config import write_kubeconfig
+
+    prometheus, kubernetes = await world.serve()
+    base = default()
+    return replace(
+        base,
+        engine=replace(base.engine, mode=Mode.ENFORCE, tick=1.0),
+        prometheus=PrometheusSettings(url=prometheus, history_seconds=HISTORY_SECONDS),
+        kubernetes=KubernetesSettings(kubeconfig=str(write_kubeconfig(folder / "kubeconfig", kubernetes))),
+        lease=LeaseSettings(identity="observer-demo"),
+        evidence=EvidenceSettings(path=str(folder / "evidence")),
+        journal=f"sqlite+aiosqlite:///{folder / 'journal.db'}",
+        audit=str(folder / "audit.jsonl"),
+        listen="127.0.0.1:0",
+        log_level="error",
+    )
