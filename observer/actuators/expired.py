@@ -40,22 +40,22 @@ async def restore_expired(
     all_namespaces: bool = True,
     namespaces: Sequence[str] = (),
     force: bool = False,
-    only: tuple[str, str] | None = None,
+    only: str | None = None,
     dry_run: bool = False,
-) -> list[tuple[PodRef, Outcome]]:
+) -> list[tuple[str, Outcome]]:
     """
     Give back every pod that Observer drained and whose note has expired at ``now`` (Unix seconds).
 
     Args:
         all_namespaces, namespaces: where to look; ``namespaces`` counts when ``all_namespaces`` is false.
-        force: give back before the expiry too. only: nothing but this ``(namespace, pod)``.
-    Returns: one outcome for each pod that carries our note, the draining label, or was named by ``only``:
+        force: give back before the expiry too. only: nothing but this ``namespace/pod``.
+    Returns: ``namespace/pod`` and outcome of each pod that has the draining label or was named by ``only``:
         ``applied``; ``not_expired``; ``not_ours`` (label without our note); ``person_took_it`` (note without the
         label, seen for ``only`` alone); ``lost_race``; ``not_known`` when the answer never came.
     Raises: ``SourceUnavailable`` or ``SourceProtocolError`` when the pods cannot be listed.
     """
     found = await _candidates(api, all_namespaces, namespaces, only)
-    return [(one.ref, await _give_back(api, one, now, force=force, dry_run=dry_run)) for one in found]
+    return [(str(one.ref), await _give_back(api, one, now, force=force, dry_run=dry_run)) for one in found]
 
 
 async def _give_back(api: KubeApi, target: Target, now: float, *, force: bool, dry_run: bool) -> Outcome:
@@ -83,14 +83,13 @@ async def _give_back(api: KubeApi, target: Target, now: float, *, force: bool, d
     return Outcome(action.id, Result.APPLIED, "applied", f"drained for incident {mark.incident or 'unknown'}")
 
 
-async def _candidates(
-    api: KubeApi, all_namespaces: bool, namespaces: Sequence[str], only: tuple[str, str] | None
-) -> list[Target]:
+async def _candidates(api: KubeApi, all_namespaces: bool, namespaces: Sequence[str], only: str | None) -> list[Target]:
     if only is not None:
+        namespace, _, name = only.partition("/")
         try:
-            found = await read_target(api, PodRef(only[0], only[1], ""))
+            found = await read_target(api, PodRef(namespace, name, ""))
         except KubeError as exc:
-            raise as_source_error(f"pod {only[0]}/{only[1]}", exc) from exc
+            raise as_source_error(f"pod {only}", exc) from exc
         return [found] if found is not None else []
     where = ("",) if all_namespaces else tuple(namespaces)
     return [target for namespace in where for target in await _labelled(api, namespace)]

@@ -15,14 +15,21 @@ from observer.domain.errors import ActuatorUnavailable, ConfigError
 from observer.kube import paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import Conflict, Forbidden, KubeError, NotFound
-from observer.kube.times import rfc3339
-from observer.ports.clock import Clock
 
 _MERGE_PATCH = "application/merge-patch+json"
 _PATIENCE = 3.0
 
 
+class _Edit(msgspec.Struct, gc=False):
+    time: str = ""
+
+
+class _Meta(msgspec.Struct, gc=False, rename="camel"):
+    managed_fields: list[_Edit] | None = None
+
+
 class _ConfigMap(msgspec.Struct, gc=False):
+    metadata: _Meta = msgspec.field(default_factory=_Meta)
     data: dict[str, str] | None = None
 
 
@@ -32,30 +39,32 @@ _DECODER = msgspec.json.Decoder(_ConfigMap)
 class ConfigMapSwitch:
     """Implements ``ports.actuators.KillSwitch`` on ConfigMap ``names.CONTROL_CONFIGMAP`` of ``namespace``."""
 
-    def __init__(self, api: KubeApi, namespace: str, *, clock: Clock) -> None:
-        self._api, self._namespace, self._clock = api, namespace, clock
+    def __init__(self, api: KubeApi, namespace: str) -> None:
+        self._api, self._namespace = api, namespace
 
     async def read(self) -> tuple[bool, str]:
         where = f"ConfigMap {self._namespace}/{names.CONTROL_CONFIGMAP}"
         try:
             path = paths.config_map(self._namespace, names.CONTROL_CONFIGMAP)
             answer = await self._api.request("GET", path, within=_PATIENCE)
-            data = _DECODER.decode(answer.body).data or {}
+            found = _DECODER.decode(answer.body)
         except NotFound:
             return True, f"cannot be read: {where} does not exist"
         except (KubeError, ConfigError, msgspec.DecodeError, UnicodeDecodeError) as exc:
             return True, f"cannot be read: {where}: {exc}"
+        data = found.data or {}
         match data.get("paused"):
             case "false":
                 return False, ""
             case "true":
                 who, why = data.get("who") or "somebody", data.get("reason") or "no reason given"
-                return True, f"paused by {who} at {data.get('at') or 'an unknown time'}: {why}"
+                since = max((edit.time for edit in found.metadata.managed_fields or ()), default="")
+                return True, f"paused by {who}{f' at {since}' if since else ''}: {why}"
         return True, f'cannot be read: {where} has no "paused" of "true" or "false"'
 
     async def write(self, *, paused: bool, who: str, reason: str) -> None:
         """Raises ``ActuatorUnavailable`` when it is not known to be written."""
-        data = {"paused": "true" if paused else "false", "who": who, "reason": reason, "at": rfc3339(self._clock.now())}
+        data = {"paused": "true" if paused else "false", "who": who, "reason": reason}
         path = paths.config_map(self._namespace, names.CONTROL_CONFIGMAP)
         try:
             try:
@@ -68,7 +77,7 @@ class ConfigMapSwitch:
     async def ensure(self) -> bool:
         """Make the ConfigMap, not paused, if there is none; False when we may not. Raises as ``write``."""
         try:
-            await self._create({"paused": "false", "who": "", "reason": "", "at": rfc3339(self._clock.now())})
+            await self._create({"paused": "false", "who": "", "reason": ""})
         except Conflict:
             return True
         except (Forbidden, NotFound):

@@ -22,7 +22,8 @@ from random import Random
 
 import structlog
 
-from observer.domain.errors import SourceProtocolError, SourceUnavailable
+from observer.config.model import LeaseSettings
+from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.ports.clock import Clock
 from observer.ports.stores import LeaseRecord, LeaseStore
 
@@ -34,35 +35,50 @@ def unique_identity(name: str = "") -> str:
     return f"{name or socket.gethostname()}_{os.getpid()}_{secrets.token_hex(4)}"
 
 
+class AlwaysLeader:
+    """Implements ``ports.stores.Lease`` where a person guarantees that there is one Observer only (the demo)."""
+
+    @property
+    def term(self) -> int:
+        return 1
+
+    def held(self) -> bool:
+        return True
+
+    async def run(self) -> None:
+        """There is nothing to renew: wait to be cancelled."""
+        await asyncio.Event().wait()
+
+
 class LeaseElector:
     """
     Implements ``ports.stores.Lease``.
 
     Args:
-        identity: unique to this process (``unique_identity``): who finds its own name in the Lease believes it holds.
-        duration: how long others wait without seeing a change, seconds.
-        renew_deadline: how long we act without having renewed; less than ``duration``.
-        retry: seconds between two tries, spread by ``random``; less than ``renew_deadline``.
-        call_limit: seconds one call to the store may take.
+        settings: ``identity`` must be unique to this process (see ``unique_identity``, taken when it is empty): who
+            finds its own name in the Lease believes that it holds it. Others wait ``duration`` seconds without a
+            change; we act at most ``renew_deadline`` seconds after the last renewal; ``retry`` between two tries.
+        random: spreads the tries. call_limit: seconds that one call to the store may take.
     """
 
     def __init__(
         self,
         store: LeaseStore,
+        settings: LeaseSettings,
         clock: Clock,
         *,
-        identity: str,
-        random: Random,
-        duration: float = 15.0,
-        renew_deadline: float = 10.0,
-        retry: float = 2.0,
+        random: Random | None = None,
         call_limit: float = 3.0,
     ) -> None:
-        if not duration > renew_deadline > 1.2 * retry > 0:
-            raise ValueError(f"need duration {duration} > renew_deadline {renew_deadline} > 1.2 * retry {retry} > 0")
-        self._store, self._clock, self._random = store, clock, random
-        self._identity, self._duration = identity, duration
-        self._renew_deadline, self._retry, self._call_limit = renew_deadline, retry, call_limit
+        duration, renew, retry = settings.duration, settings.renew_deadline, settings.retry
+        if not duration > renew > 1.2 * retry > 0:
+            raise ConfigError(
+                f"lease: need duration ({duration:g}) > renew_deadline ({renew:g}) > 1.2 * retry ({retry:g})"
+            )
+        self._store, self._clock, self._call_limit = store, clock, call_limit
+        self._random = random or Random()  # noqa: S311  (spreads tries, guards nothing)
+        self._identity = settings.identity or unique_identity()
+        self._duration, self._renew_deadline, self._retry = duration, renew, retry
         self._mine: LeaseRecord | None = None
         self._seen: LeaseRecord | None = None
         self._seen_at = 0.0
