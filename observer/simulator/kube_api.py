@@ -115,8 +115,8 @@ class KubeApi:
         if not self.faults.tokens:
             return ANONYMOUS
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        user = self.faults.tokens.get(token)
-        if scheme.lower() != "bearer" or user is None:
+        user = self.faults.tokens.get(token) if scheme.lower() in ("bearer", "") else None
+        if user is None:
             raise Refused(401, "Unauthorized")
         return user
 

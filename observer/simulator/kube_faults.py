@@ -93,7 +93,8 @@ class KubeFaults:
     The switches of one API server; change them while it runs.
 
     Attributes:
-        tokens: user name by bearer token; empty lets everybody in as ``system:anonymous``.
+        tokens: user name by bearer token, ``""`` for requests without one (kubectl sends none over plain HTTP); empty
+            lets everybody in as ``system:anonymous``.
         chunk: watch streams are written in pieces of this many bytes, across line ends; 0 = a line at a time.
         bookmark_seconds: how often a watch that asked for bookmarks gets one, by the simulator's clock.
         watch_ahead: the next so many lists and watches are told that their version is too large (504).
