@@ -1,0 +1,223 @@
+"""
+Two worlds with the same pages of metrics: a real Prometheus that scrapes them, and the simulator's memory.
+
+A page is what one target shows: ``(metric, labels, value)``; None is a target that cannot be scraped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import aiohttp
+import numpy as np
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from observer.config.model import PrometheusSettings
+from observer.simulator.prometheus_api import PrometheusApi
+from observer.simulator.tsdb import NAME, Block, TimeSeriesMemory
+from tests.support.ports import free_port
+
+Series = tuple[str, Mapping[str, str], float]
+Page = Sequence[Series] | None
+Target = tuple[tuple[str, str], ...]
+"""Labels of a target, sorted."""
+
+
+def target(namespace: str, pod: str, **more: str) -> Target:
+    """The labels that a pod's target carries."""
+    return tuple(sorted({"namespace": namespace, "pod": pod, **more}.items()))
+
+
+class World(Protocol):
+    """Something that answers the query API about the pages it was shown."""
+
+    @property
+    def settings(self) -> PrometheusSettings: ...
+
+    async def show(self, pages: Mapping[Target, Page]) -> float:
+        """These pages, no others, from now on; returns an instant by which each was scraped twice."""
+        ...
+
+
+@dataclass
+class SimulatedWorld:
+    """The simulator's memory behind its API; time stands still between pages."""
+
+    settings: PrometheusSettings
+    memory: TimeSeriesMemory
+    at: float = 1_700_000_000.0
+    blocks: dict[Target, Block] = field(default_factory=dict)
+    known: dict[tuple[Target, str], list[dict[str, str]]] = field(default_factory=dict)
+
+    async def show(self, pages: Mapping[Target, Page]) -> float:
+        for gone in [one for one in self.blocks if one not in pages]:
+            self.blocks.pop(gone).append(round((self.at + 0.5) * 1000), {})
+        for _ in range(2):
+            self.at += 1.0
+            for labels, page in pages.items():
+                self._scrape(labels, page)
+        self.memory.touched()
+        return self.at + 0.25
+
+    def _scrape(self, labels: Target, page: Page) -> None:
+        if labels not in self.blocks:
+            self.blocks[labels] = self.memory.open(dict(labels))
+            self.known = {key: value for key, value in self.known.items() if key[0] != labels}
+        block = self.blocks[labels]
+        shown: dict[str, dict[int, float]] = {"up": {self._row(labels, "up", {}): 0.0 if page is None else 1.0}}
+        for metric, own, value in page or ():
+            shown.setdefault(metric, {})[self._row(labels, metric, own)] = value
+        columns = {}
+        for metric, rows in shown.items():
+            column = np.full(len(self.known[(labels, metric)]), np.nan)
+            column[list(rows)] = list(rows.values())
+            columns[metric] = column
+        block.append(round(self.at * 1000), columns)
+
+    def _row(self, labels: Target, metric: str, own: Mapping[str, str]) -> int:
+        series = {NAME: metric, **own, **dict(labels)}
+        known = self.known.setdefault((labels, metric), [])
+        if series not in known:
+            known.append(series)
+            self.blocks[labels].table(metric).add([series])
+        return known.index(series)
+
+
+@asynccontextmanager
+async def simulated_world() -> AsyncIterator[SimulatedWorld]:
+    """The simulator's Prometheus API on a loopback port."""
+    memory = TimeSeriesMemory()
+
+    @dataclass
+    class Replica:
+        memory: TimeSeriesMemory
+        stopped: bool = False
+
+        def targets(self) -> list[dict[str, object]]:
+            return []
+
+    api = PrometheusApi([Replica(memory)], lambda: world.at)
+    async with TestServer(api.app()) as server:
+        world = SimulatedWorld(PrometheusSettings(url=str(server.make_url("/")).rstrip("/")), memory)
+        yield world
+
+
+@dataclass
+class RealWorld:
+    """Debian's Prometheus that scrapes our exporter each second, told of its targets by a file."""
+
+    settings: PrometheusSettings
+    targets: Path
+    address: str
+    pages: dict[Target, Page]
+
+    async def show(self, pages: Mapping[Target, Page]) -> float:
+        self.pages.clear()
+        self.pages.update(pages)
+        told = [
+            {
+                "targets": [self.address],
+                "labels": {**dict(labels), "instance": f"target-{i}", "__metrics_path__": _path(labels)},
+            }
+            for i, labels in enumerate(sorted(pages, key=str))
+        ]
+        fresh = self.targets.with_suffix(".new")
+        fresh.write_text(json.dumps(told))
+        fresh.rename(self.targets)
+        return await self._scraped_twice({labels: page is not None for labels, page in pages.items()}, time.time())
+
+    async def _scraped_twice(self, wanted: Mapping[Target, bool], since: float) -> float:
+        """Wait until exactly the wanted targets have their state by a scrape that began after ``since`` + 1 s."""
+        async with aiohttp.ClientSession() as session:
+            while True:
+                at = time.time()
+                url = f"{self.settings.url}/api/v1/query"
+                form = {"query": "timestamp(up) * (2 * up - 1)", "time": f"{at:.3f}"}
+                async with session.post(url, data=form) as response:
+                    answer = await response.json()
+                seen = {
+                    tuple(sorted((k, v) for k, v in one["metric"].items() if k not in ("instance", "job"))): one[
+                        "value"
+                    ]
+                    for one in answer.get("data", {}).get("result", ())
+                }
+                states = {labels: float(value[1]) for labels, value in seen.items()}
+                fresh = all(abs(state) > since + 1.1 for state in states.values())
+                if fresh and {labels: state > 0 for labels, state in states.items()} == wanted:
+                    return at
+                await asyncio.sleep(0.1)
+
+
+def _path(labels: Target) -> str:
+    return "/" + "/".join(f"{name}={value}" for name, value in labels)
+
+
+def _text(page: Sequence[Series]) -> str:
+    def line(metric: str, labels: Mapping[str, str], value: float) -> str:
+        inner = ",".join(f"{name}={json.dumps(text, ensure_ascii=False)}" for name, text in labels.items())
+        return f"{metric}{{{inner}}} {value}\n"
+
+    return "".join(line(*one) for one in page)
+
+
+@asynccontextmanager
+async def real_world(folder: Path) -> AsyncIterator[RealWorld]:
+    """A real Prometheus on a free loopback port, ended by its process id."""
+    pages: dict[Target, Page] = {}
+
+    async def metrics(request: web.Request) -> web.Response:
+        found = next((page for labels, page in pages.items() if _path(labels) == request.path), None)
+        return web.Response(status=500) if found is None else web.Response(text=_text(found))
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", metrics)
+    async with TestServer(app) as exporter:
+        config, targets = folder / "prometheus.yml", folder / "targets.json"
+        targets.write_text("[]")
+        config.write_text(
+            "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+            "scrape_configs:\n"
+            "- job_name: mesh\n"
+            f"  file_sd_configs: [{{files: ['{targets}'], refresh_interval: 1s}}]\n"
+        )
+        port = free_port()
+        with (folder / "prometheus.log").open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    "prometheus",
+                    f"--config.file={config}",
+                    f"--storage.tsdb.path={folder / 'data'}",
+                    f"--web.listen-address=127.0.0.1:{port}",
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            await _ready(url, process)
+            yield RealWorld(PrometheusSettings(url=url), targets, f"127.0.0.1:{exporter.port}", pages)
+        finally:
+            process.terminate()
+            await asyncio.to_thread(process.wait)
+
+
+async def _ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    async with aiohttp.ClientSession() as session:
+        while process.poll() is None:
+            try:
+                async with session.get(f"{url}/-/ready") as response:
+                    if response.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.05)
+    raise AssertionError("Prometheus ended at its start")
