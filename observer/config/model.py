@@ -98,7 +98,7 @@ class EvidenceSettings:
     logs: bool = True
     log_lines: int = 200
     max_bytes: int = 262_144
-    redact: tuple[str, ...] = (r"(?i)(authorization|password|passwd|secret|token|api[-_]?key)(\"?\s*[:=]\s*)\S+",)
+    redact: tuple[str, ...] = (r'(?i)(authorization|password|passwd|secret|token|api[-_]?key)("?\s*[:=]\s*)\S+',)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,8 +113,7 @@ def _faults(document: Document, error: ErrorDetails) -> list[Fault]:
     if kind == "disagreement":
         return [document.fault((*path, item.field), item.message, item.hint) for item in context["faults"]]
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(str(path[-1]), _siblings(path), n=1)
-        return [document.fault(path, "unknown key", f"did you mean {near[0]}?" if near else "", at_key=True)]
+        return [document.fault(path, "unknown key", _meant(path), at_key=True)]
     if error["input"] is None:
         return [document.fault(path, "has no value", "remove the key to get the default")]
     message, hint = _reworded(kind, context, error["input"])
@@ -127,6 +126,7 @@ def _reworded(kind: str, context: dict[str, Any], value: object) -> tuple[str, s
         "int_type": "must be a whole number",
         "int_from_float": "must be a whole number",
         "float_type": "must be a number",
+        "finite_number": "must be a finite number",
         "bool_type": "must be true or false",
         "string_type": "must be text",
         "list_type": "must be a list",
@@ -147,9 +147,18 @@ def _reworded(kind: str, context: dict[str, Any], value: object) -> tuple[str, s
     return "", ""
 
 
-def _siblings(path: tuple[str | int, ...]) -> list[str]:
-    """The keys that the file knows where ``path`` stands."""
+def _meant(path: tuple[str | int, ...]) -> str:
+    """Where an unknown key may belong, or what it may have been meant to be."""
     model: Any = file_model()
     for part in path[:-1]:
         model = model.model_fields[str(part)].annotation
-    return list(model.model_fields)
+    if near := difflib.get_close_matches(str(path[-1]), model.model_fields, n=1):
+        return f"did you mean {near[0]}?"
+    homes = [
+        name
+        for name, field in file_model().model_fields.items()
+        if isinstance(field.annotation, type)
+        and issubclass(field.annotation, Section)
+        and path[-1] in field.annotation.model_fields
+    ]
+    return f"it belongs under {' or '.join(homes)}" if homes else ""

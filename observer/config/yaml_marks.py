@@ -87,7 +87,8 @@ class _Reader:
     def plain(self, node: yaml.Node, path: Path) -> Plain:
         mark = node.start_mark
         self._document.values[path] = (mark.line + 1, mark.column + 1)
-        if id(node) in self._seen:
+        if id(node) in self._seen:  # the node's own mark is the anchor's
+            self._document.values[path] = self._document.keys.get(path, self._document.values[path])
             self._add(path, "anchors and aliases are not read", "write the value out")
             return None
         self._seen.add(id(node))

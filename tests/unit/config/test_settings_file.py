@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from observer.config.sections import DERIVED, KEYS, file_model
+from observer.config.settings import default, identity, load, parse, schema
+from observer.domain.action import Mode, Rung
+from observer.domain.errors import ConfigError
+
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "golden" / "settings"
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "o.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in GOLDEN.glob("*.yaml")))
+def test_messages_are_as_recorded(name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse((GOLDEN / f"{name}.yaml").read_text(), f"{name}.yaml")
+
+    assert str(caught.value) + "\n" == (GOLDEN / f"{name}.txt").read_text()
+
+
+def test_an_empty_file_gives_the_defaults() -> None:
+    assert parse("") == default()
+    assert parse("# nothing\n") == default()
+    assert default().engine.mode is Mode.SHADOW
+
+
+def test_the_shipped_example_is_the_default_and_names_every_key() -> None:
+    text = (ROOT / "deploy" / "observer.yaml").read_text()
+
+    assert load(ROOT / "deploy" / "observer.yaml") == default()
+    secret = {"username", "password_file", "bearer_file", "ca_file", "cert_file", "key_file"}
+    for keys in KEYS.values():
+        for key in keys:
+            assert key in secret or f"{key}:" in text
+
+
+def test_every_field_is_either_read_or_derived() -> None:
+    for kind, keys in KEYS.items():
+        assert {item.name for item in fields(kind)} == set(keys) | DERIVED.get(kind, set())
+
+
+def test_values_arrive_where_they_belong() -> None:
+    settings = parse(
+        """
+        mode: enforce
+        tick: 1s
+        own_namespace: watch
+        ladder: {rungs: [annotate, drain], drain_seconds: 2m}
+        guards: {namespace_actions: 3, refused_namespaces: [kube-system]}
+        prometheus: {cuts_ms: [10, 100], max_bytes: 1MiB, labels: {pod: kubernetes_pod_name}}
+        lease: {enabled: false}
+        listen: 0.0.0.0:0
+        """
+    )
+
+    assert settings.engine.mode is Mode.ENFORCE
+    assert settings.engine.tick == 1.0
+    assert settings.engine.ladder.rungs == (Rung.ANNOTATE, Rung.DRAIN)
+    assert settings.engine.ladder.drain_seconds == 120.0
+    assert settings.engine.guards.namespace_actions == 3
+    assert settings.engine.guards.refused_namespaces == ("kube-system",)
+    assert settings.own_namespace == settings.engine.guards.own_namespace == "watch"
+    assert settings.prometheus.cuts_ms == (10.0, 100.0)
+    assert settings.prometheus.max_bytes == 1 << 20
+    assert settings.prometheus.labels == {"pod": "kubernetes_pod_name"}
+    assert settings.lease.enabled is False
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("guards: {cluster_actions: 0}", "must be at least 1, got 0"),
+        ("guards: {cluster_actions: -1}", "must be at least 1, got -1"),
+        ("guards: {cluster_actions: 1e309}", "must be a whole number"),
+        ("guards: {cluster_share: 1e309}", "must be a finite number"),
+        ("guards: {in_flight_per_workload: 0}", "must be at least 1, got 0"),
+        ("guards: {serving_share: 0}", "must be above 0, got 0"),
+        ("guards: {backoff_max: 1m}", "must be at least backoff_seconds, 5m"),
+        ("guards: {cluster_actions: 2}", "must be at least namespace_actions, 5"),
+        ("guards: {namespace_window: 0s}", "must be from 1s to 7d, got 0s"),
+        ("tick: 0s", "must be from 200ms to 5m, got 0s"),
+        ("tick: true", "must be a duration"),
+        ("ladder: {rungs: []}", "must name at least one rung"),
+        ("ladder: {rungs: evict}", "must be a list"),
+        ("detection: {acting_tilt: 1024, tilts: [2, 4]}", "must not be above the largest tilt, 4"),
+        ("detection: {caller_cap: 7}", "must not be above bin_cap, 6"),
+        ("detection: {false_evict_per_month: 100}", "allowed false acts must not grow with harm"),
+        ("prometheus: {cuts_ms: [5, 5]}", "must be a non-empty list that rises strictly"),
+        ("prometheus: {selector: 'a=\"1\"} or up{b=\"2\"'}", "must be one plain matcher list"),
+        ("prometheus: {url: 'https://m?x=1'}", "must not carry a query or fragment"),
+        ("prometheus: {url: 'http://m:99999'}", "is not an address"),
+        ("prometheus: {headers: {\"a b\": c}}", "is not a valid HTTP header"),
+        ("prometheus: {auth: {username: u}}", "needs password_file beside it"),
+        ("evidence: {redact: ['(']}", "is not a regular expression"),
+        ("evidence: {max_bytes: 1}", "must be from 1024 to 1073741824 bytes, got 1"),
+        ("kubernetes: {namespaces: ['']}", "must not be empty"),
+        ("kubernetes: {istiod_selector: 'a b'}", "must be a label selector"),
+        ("lease: {retry: 9s}", "must be longer than 1.2 x retry"),
+        ("journal: sqlite:///x.db", "must be a database address that begins with"),
+        ("journal: 'sqlite+aiosqlite://'", "must name a file"),
+        ("own_namespace: My_Space", "must be a Kubernetes name"),
+        ("mode: Shadow", "did you mean shadow?"),
+        ("serving_share: 1", "it belongs under guards"),
+    ],
+)
+def test_what_is_out_of_range_is_refused(text: str, message: str) -> None:
+    assert message in refusal(text)
+
+
+def test_certificates_need_each_other_and_https(tmp_path: Path) -> None:
+    cert = tmp_path / "cert.pem"
+    cert.write_text("x")
+
+    lines = refusal(f"prometheus: {{auth: {{cert_file: {cert}}}}}")
+    assert "prometheus.auth.cert_file: needs key_file beside it" in lines
+    lines = refusal(f"prometheus: {{url: 'http://m', auth: {{cert_file: {cert}, key_file: {cert}}}}}")
+    assert "prometheus.url: is http, so the certificates of auth would not be used" in lines
+
+
+def test_a_secret_file_that_is_a_folder_is_named(tmp_path: Path) -> None:
+    assert f"cannot read {tmp_path}: Is a directory" in refusal(f"journal_password_file: {tmp_path}")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    absent, binary, large = tmp_path / "absent.yaml", tmp_path / "binary.yaml", tmp_path / "large.yaml"
+    binary.write_bytes(b"mode: shadow\n\xff\n")
+    large.write_bytes(b"#" * ((1 << 20) + 1))
+
+    for path, message in [
+        (absent, "absent.yaml: cannot be read: No such file or directory"),
+        (binary, "binary.yaml:2:1: is not UTF-8 text"),
+        (large, "is larger than 1048576 bytes"),
+        (tmp_path, "cannot be read: Is a directory"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            load(path)
+
+
+def test_identity_follows_what_decides_and_nothing_else() -> None:
+    plain = default()
+
+    assert len(identity(plain)) == 12
+    assert plain.engine.identity == identity(plain)
+    assert parse("audit: elsewhere.jsonl\nlog_level: debug").engine.identity == identity(plain)
+    for text in ["mode: enforce", "guards: {serving_min: 2}", "prometheus: {selector: 'a=\"b\"'}", "own_namespace: x"]:
+        assert parse(text).engine.identity != identity(plain)
+    assert identity(replace(plain, engine=replace(plain.engine, identity="other"))) == identity(plain)
+
+
+def test_schema_describes_the_file() -> None:
+    body = schema()
+
+    assert set(body["properties"]) == set(file_model().model_fields)
+    assert body["additionalProperties"] is False
+    assert body["properties"]["mode"] == {
+        "default": "shadow",
+        "enum": ["shadow", "dry-run", "enforce"],
+        "title": "Mode",
+        "type": "string",
+    }
+    assert body["$defs"]["LadderSettings"]["properties"]["drain_seconds"]["default"] == "5m"
+    assert body["$defs"]["GuardSettings"]["properties"]["cluster_share"]["maximum"] == 1
+    assert "own_namespace" not in body["$defs"]["GuardSettings"]["properties"]
+
+
+def test_every_default_of_the_schema_is_accepted_back() -> None:
+    body = schema()
+
+    def spelled(node: dict[str, Any]) -> dict[str, Any]:
+        found = {}
+        for key, item in node["properties"].items():
+            target = body["$defs"][item["$ref"].rsplit("/", 1)[-1]] if "$ref" in item else None
+            found[key] = spelled(target) if target else item["default"]
+        return found
+
+    assert parse(json.dumps(spelled(body))) == default()

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from observer.domain.action import Rung
+from observer.domain.decision import Decision, Verdict
+from observer.domain.errors import ConfigError
+from observer.domain.ids import PodRef
+from observer.ports.sinks import Sink
+from observer.telemetry.trace_ids import trace_id_of
+from observer.telemetry.tracing import IncidentTracer, incident_tracer
+
+SUSPECTED = Decision(
+    id="d1",
+    at=100.0,
+    kind="suspected",
+    verdict=Verdict.TELL,
+    subject="pod shop/cart-1",
+    reason="siblings",
+    text="fails 30 %",
+    incident="i1",
+    pod=PodRef("shop", "cart-1", "u1"),
+    figures={"nats": 17.5, "cut": None},
+)
+DRAIN = replace(SUSPECTED, id="d2", at=105.0, kind="drain", verdict=Verdict.ACT, rung=Rung.DRAIN)
+CLOSED = replace(SUSPECTED, id="d3", at=160.0, kind="closed", reason="fixed")
+
+
+@pytest.fixture
+def exporter() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+async def tracer(exporter: InMemorySpanExporter) -> AsyncIterator[IncidentTracer]:
+    made = IncidentTracer(SimpleSpanProcessor(exporter), most_open=2)
+    yield made
+    await made.close()
+
+
+async def test_an_incident_is_one_trace_with_a_child_for_each_decision(
+    tracer: IncidentTracer, exporter: InMemorySpanExporter
+) -> None:
+    sink: Sink = tracer
+    for decision in (SUSPECTED, DRAIN, CLOSED):
+        await sink.tell(decision)
+
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    assert set(spans) == {"suspected", "drain", "closed", "incident"}
+    root = spans["incident"]
+    assert {span.context.trace_id for span in spans.values()} == {trace_id_of("i1")}
+    assert all(spans[name].parent.span_id == root.context.span_id for name in ("suspected", "drain", "closed"))
+    assert root.parent is None
+    assert (root.start_time, root.end_time) == (100 * 10**9, 160 * 10**9)
+    assert root.attributes["observer.closing"] == "fixed"
+    assert spans["drain"].attributes["observer.rung"] == "drain"
+    assert spans["suspected"].attributes["observer.figure.nats"] == 17.5
+    assert "observer.figure.cut" not in spans["suspected"].attributes
+    assert spans["suspected"].attributes["k8s.pod.uid"] == "u1"
+
+
+async def test_a_page_is_an_error(tracer: IncidentTracer, exporter: InMemorySpanExporter) -> None:
+    await tracer.tell(replace(SUSPECTED, severity="page", kind="page"))
+
+    assert exporter.get_finished_spans()[0].status.status_code is StatusCode.ERROR
+
+
+async def test_decisions_outside_incidents_are_not_traced(
+    tracer: IncidentTracer, exporter: InMemorySpanExporter
+) -> None:
+    await tracer.tell(replace(SUSPECTED, incident=""))
+
+    assert exporter.get_finished_spans() == ()
+
+
+async def test_the_number_of_open_incidents_is_bounded(tracer: IncidentTracer, exporter: InMemorySpanExporter) -> None:
+    for number in range(5):
+        await tracer.tell(replace(SUSPECTED, incident=f"i{number}", at=100.0 + number))
+
+    assert [span.name for span in exporter.get_finished_spans()].count("incident") == 3
+
+
+async def test_closing_ends_what_is_open(exporter: InMemorySpanExporter) -> None:
+    tracer = IncidentTracer(SimpleSpanProcessor(exporter))
+    await tracer.tell(SUSPECTED)
+    await tracer.tell(DRAIN)
+    await tracer.close()
+
+    root = next(span for span in exporter.get_finished_spans() if span.name == "incident")
+    assert root.end_time == 105 * 10**9
+
+
+async def test_a_trace_goes_on_after_a_restart(exporter: InMemorySpanExporter) -> None:
+    for decision in (SUSPECTED, CLOSED):
+        tracer = IncidentTracer(SimpleSpanProcessor(exporter))
+        await tracer.tell(decision)
+        await tracer.close()
+        exporter._stopped = False
+
+    assert {span.context.trace_id for span in exporter.get_finished_spans()} == {trace_id_of("i1")}
+
+
+def test_without_an_endpoint_there_is_no_tracer() -> None:
+    assert incident_tracer("") is None
+
+
+def test_a_missing_exporter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+
+    with pytest.raises(ConfigError, match=r"pip install 'observer\[otlp\]'"):
+        incident_tracer("http://collector:4318")
