@@ -104,7 +104,8 @@ class KubeLeaseStore:
         if record.version:
             meta["resourceVersion"] = record.version
         if known is not None and record.version:
-            meta |= {"labels": known.metadata.labels or {}, "annotations": known.metadata.annotations or {}}
+            kept = {"labels": known.metadata.labels, "annotations": known.metadata.annotations}
+            meta |= {key: value for key, value in kept.items() if value}
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -16,7 +17,7 @@ from observer.kube.credentials import Credentials, KubeConfig, ServiceAccount
 from observer.kube.errors import BadAnswer, Unauthorized, Unavailable, status_error
 
 if TYPE_CHECKING:
-    from kubernetes_asyncio.client import ApiClient
+    from kubernetes_asyncio.client import ApiClient, Configuration
 
 log = structlog.get_logger(__name__)
 
@@ -122,9 +123,10 @@ class KubeApi:
 
     async def _exchange(self, question: _Question, limit: float, max_bytes: int) -> Answer:
         timeout = aiohttp.ClientTimeout(total=limit)
+        client = await self._ready()
         try:
             async with asyncio.timeout(limit):
-                response = await self._call(question, timeout)
+                response = await _call(client, question, timeout)
                 try:
                     text = await _read(response, question.path, max_bytes)
                 finally:
@@ -141,9 +143,10 @@ class KubeApi:
         question = _Question("GET", path, query)
         timeout, asked = aiohttp.ClientTimeout(total=None, connect=self._timeout, sock_read=quiet), _now()
         for last_try in (False, True):
+            client = await self._ready()
             try:
                 async with asyncio.timeout(self._timeout):
-                    response = await self._call(question, timeout)
+                    response = await _call(client, question, timeout)
                     if response.status < 400:
                         return response
                     text = await _read(response, path, MAX_LINE)
@@ -166,23 +169,6 @@ class KubeApi:
         except (aiohttp.ClientError, OSError) as exc:
             raise Unavailable(f"watch {path}: {type(exc).__name__}: {exc}") from exc
 
-    async def _call(self, question: _Question, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
-        client = await self._ready()
-        headers = {"Accept": "application/json"}
-        if question.content_type is not None:
-            headers["Content-Type"] = question.content_type
-        found = await client.call_api(
-            question.path,
-            question.method,
-            query_params=list(question.query.items()),
-            header_params=headers,
-            body=question.body,
-            auth_settings=["BearerToken"],
-            _preload_content=False,
-            _request_timeout=limits,
-        )
-        return cast("aiohttp.ClientResponse", found)
-
     async def _ready(self) -> ApiClient:
         """The library's client with a token not older than a minute."""
         if self._client is None or _now() - self._loaded >= _REFRESH:
@@ -194,22 +180,35 @@ class KubeApi:
         return self._client
 
     async def _connect(self) -> ApiClient:
+        """Loading the library takes seconds and belongs to no request's time; other tasks go on meanwhile."""
+        await asyncio.to_thread(importlib.import_module, "kubernetes_asyncio.client")
         from kubernetes_asyncio.client import ApiClient, Configuration
 
         configuration = Configuration()
-        await self._credentials.load(configuration)
-        client = ApiClient(configuration)
+        await self._load(configuration)
+        try:
+            client = ApiClient(configuration)
+        except OSError as exc:
+            raise ConfigError(f"kubernetes: certificates cannot be read: {exc}") from exc
         client.user_agent = f"observer/{__version__}"
         self._loaded = _now()
         return client
 
     async def _refresh(self, client: ApiClient) -> None:
-        """A token file that cannot be read for a moment leaves the old token in force."""
+        """Credentials that cannot be read for a moment leave the old ones in force."""
         self._loaded = _now()
         try:
-            await self._credentials.load(client.configuration)
-        except ConfigError as exc:
+            await self._load(client.configuration)
+        except (ConfigError, Unavailable) as exc:
             log.warning("kube_credentials_not_refreshed", error=str(exc))
+
+    async def _load(self, configuration: Configuration) -> None:
+        """A kubeconfig may run a program to get a token: that has a time limit too."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._credentials.load(configuration)
+        except TimeoutError as exc:
+            raise Unavailable(f"kubernetes: no credentials within {self._timeout:g} s") from exc
 
     async def _reload(self, asked: float) -> bool:
         """
@@ -231,6 +230,23 @@ class KubeApi:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+async def _call(client: ApiClient, question: _Question, limits: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    headers = {"Accept": "application/json"}
+    if question.content_type is not None:
+        headers["Content-Type"] = question.content_type
+    found = await client.call_api(
+        question.path,
+        question.method,
+        query_params=list(question.query.items()),
+        header_params=headers,
+        body=question.body,
+        auth_settings=["BearerToken"],
+        _preload_content=False,
+        _request_timeout=limits,
+    )
+    return cast("aiohttp.ClientResponse", found)
 
 
 async def _read(response: aiohttp.ClientResponse, path: str, max_bytes: int) -> bytes:
