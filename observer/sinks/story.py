@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from observer.domain.decision import Decision, Verdict
 
-_WORD = 14
+_WORD = 15
 _FIGURES = 6
 
 

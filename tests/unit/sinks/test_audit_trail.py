@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,7 +100,9 @@ def test_an_empty_trail_holds(tmp_path: Path) -> None:
         (lambda lines: [lines[0], lines[1][:40]], 2, "the line has no end"),
     ],
 )
-async def test_tampering_is_found_and_refused(tmp_path: Path, change, line: int, fault: str) -> None:  # type: ignore[no-untyped-def]
+async def test_tampering_is_found_and_refused(
+    tmp_path: Path, change: Callable[[list[bytes]], list[bytes]], line: int, fault: str
+) -> None:
     path = tmp_path / "a"
     await write(path)
     path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
@@ -182,9 +186,9 @@ def test_a_folder_in_the_way_is_an_os_error(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-async def trail(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def trail(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     path = tmp_path_factory.mktemp("trail") / "a"
-    await write(path, 3)
+    asyncio.run(write(path, 3))
     return path.read_bytes()
 
 

@@ -24,13 +24,17 @@ async def test_lines_tell_when_what_and_why() -> None:
     lines: list[str] = []
     sink: Sink = StorySink(lines.append)
     await sink.tell(SUSPECTED)
-    drain = replace(SUSPECTED, at=1065.4, kind="drain_effective", verdict=Verdict.ACT, text="traffic has left", figures={})
+    drain = replace(
+        SUSPECTED, at=1065.4, kind="drain_effective", verdict=Verdict.ACT, text="traffic has left", figures={}
+    )
     await sink.tell(drain)
     await sink.close()
 
     assert lines == [
-        "  +0:00  SUSPECTED       pod shop/cart-1 fails 30 % of requests, its siblings 0.1 %"
-        "  [nats 17.5, requests 1234, tied no, node n1]",
+        (
+            "  +0:00  SUSPECTED        pod shop/cart-1 fails 30 % of requests, its siblings 0.1 %"
+            "  [nats 17.5, requests 1234, tied no, node n1]"
+        ),
         "  +1:05  DRAIN EFFECTIVE  traffic has left",
     ]
 
@@ -38,7 +42,7 @@ async def test_lines_tell_when_what_and_why() -> None:
 def test_what_would_be_done_is_not_told_as_done() -> None:
     line = story_line(replace(SUSPECTED, kind="evict", verdict=Verdict.WOULD, figures={}), 1000.0)
 
-    assert line.startswith("  +0:00  WOULD EVICT     pod")
+    assert line.startswith("  +0:00  WOULD EVICT      pod")
 
 
 def test_a_few_figures_are_enough() -> None:
