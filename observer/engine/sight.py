@@ -1,0 +1,66 @@
+"""What one tick sees: the snapshot, the judges' answer and the cluster, with suspects found by pod."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from observer.domain.cluster import ClusterView, Pod
+from observer.domain.ids import PodRef
+from observer.domain.incident import Incident
+from observer.domain.snapshot import Snapshot
+from observer.domain.suspect import Culprit, CulpritKind, Judgement, PodTally, Suspect
+from observer.engine.guards.situation import pods_of, serves
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """``by_culprit`` holds the strongest suspicion of each culprit."""
+
+    snapshot: Snapshot
+    judgement: Judgement
+    cluster: ClusterView
+    by_culprit: Mapping[Culprit, Suspect]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, judgement: Judgement, cluster: ClusterView) -> Sight:
+        found: dict[Culprit, Suspect] = {}
+        for suspect in judgement.suspects:
+            found.setdefault(suspect.culprit, suspect)
+        return cls(snapshot, judgement, cluster, found)
+
+    def pod(self, incident: Incident) -> Pod | None:
+        """The incarnation that the incident is about, while it exists."""
+        return self.cluster.pods.get(incident.culprit.pod) if incident.culprit.pod is not None else None
+
+    def suspect(self, incident: Incident) -> Suspect | None:
+        return self.by_culprit.get(incident.culprit)
+
+    def tally(self, ref: PodRef | None) -> PodTally | None:
+        return self.judgement.tallies.get(ref) if ref is not None else None
+
+    def siblings(self, pod: Pod) -> tuple[Pod, ...]:
+        """Every other living pod behind the same service."""
+        return pods_of(self.cluster, self.cluster.by_service.get(pod.service, ()), but=pod.ref)
+
+    def serving_mates(self, pod: Pod) -> int:
+        """How many other pods of its workload serve."""
+        if pod.workload is None:
+            return 0
+        mates = pods_of(self.cluster, self.cluster.by_workload.get(pod.workload, ()), but=pod.ref)
+        return sum(1 for mate in mates if serves(mate))
+
+    def sibling_counts(self, pod: Pod) -> tuple[float, float, tuple[float, ...]]:
+        """``(requests, errors, slow by cut)`` of all siblings in this tick."""
+        found = [tally for mate in self.siblings(pod) if (tally := self.tally(mate.ref)) is not None]
+        slow = tuple(sum(column) for column in zip(*(tally.bad_by_cut for tally in found), strict=False))
+        return sum(t.requests for t in found), sum(t.errors for t in found), slow
+
+    def group_named(self, pod: Pod) -> Culprit | None:
+        """A group around the pod that explains the evidence better than the pod does."""
+        for culprit in self.by_culprit:
+            if culprit.kind is CulpritKind.POD:
+                continue
+            if culprit.service == pod.service or (culprit.kind is CulpritKind.NODE and culprit.name == pod.node):
+                return culprit
+        return None

@@ -1,0 +1,310 @@
+"""The worksheet of one tick: what was decided so far and the memory that will come of it. Lives for one call only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from observer.domain.action import Action, Mode, Rung
+from observer.domain.decision import Decision, Hold, LedgerEntry, Verdict
+from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.incident import Incident, Phase
+from observer.domain.outcome import Outcome
+from observer.domain.settings import EngineSettings
+from observer.domain.suspect import Culprit, Tier
+from observer.engine import backoff
+from observer.engine.memory import IN_HAND, Backdrop, Memory
+
+NEW_EVIDENCE = 0.01
+"""Nats by which evidence must grow to count as new."""
+
+Figures = Mapping[str, float | str | bool | None]
+
+
+@dataclass(slots=True)
+class Turn:
+    """
+    Collects decisions and changes.
+
+    ``needs`` are the nats of each tier, for the texts. ``planned`` are the harmful acts decided in this tick.
+    """
+
+    at: float
+    settings: EngineSettings
+    memory: Memory
+    needs: Mapping[Tier, float] = field(default_factory=dict)
+    decisions: list[Decision] = field(default_factory=list)
+    planned: list[LedgerEntry] = field(default_factory=list)
+    _told: dict[tuple[str, str], tuple[str, ...]] = field(init=False)
+    _incidents: dict[str, Incident] = field(init=False)
+    _backdrops: dict[str, Backdrop] = field(init=False)
+    _resting: dict[Culprit, float] = field(init=False)
+    _in_hand: tuple[Incident, ...] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self._told = dict(self.memory.told)
+        self._incidents = dict(self.memory.incidents)
+        self._backdrops = dict(self.memory.backdrops)
+        self._resting = dict(self.memory.resting)
+
+    def finish(self) -> Memory:
+        """The memory after this turn."""
+        return replace(
+            self.memory,
+            told=self._told,
+            incidents=self._incidents,
+            backdrops=self._backdrops,
+            resting=self._resting,
+        )
+
+    def rested(self, suspects: Mapping[Culprit, float]) -> frozenset[Culprit]:
+        """
+        The suspected culprits whose last incident is closed and against whom nothing new was found since.
+
+        ``suspects`` holds today's nats of everybody suspected.
+        """
+        still: dict[Culprit, float] = {}
+        for culprit, lowest in self._resting.items():
+            nats = suspects.get(culprit)
+            if nats is not None and nats <= lowest + NEW_EVIDENCE:
+                still[culprit] = min(lowest, nats)
+        self._resting = still
+        return frozenset(still)
+
+    def grade(self, incident: str, *, useful: bool, verdict: str) -> None:
+        """Say of an incident's acts whether they helped; budgets, back-off and breaker learn from it."""
+        self.memory = replace(
+            self.memory, ledger=backoff.graded(self.memory.ledger, incident, useful=useful, verdict=verdict)
+        )
+
+    def incident(self, key: str) -> Incident:
+        return self._incidents[key]
+
+    def incidents(self) -> tuple[Incident, ...]:
+        """Open incidents as they stand now, oldest first."""
+        found = (one for one in self._incidents.values() if one.phase is not Phase.CLOSED)
+        return tuple(sorted(found, key=lambda one: (one.opened, one.id)))
+
+    def in_hand(self) -> tuple[Incident, ...]:
+        """Open incidents in which something was done, or is planned in this tick, and is not finished."""
+        if self._in_hand is None:
+            planned = {entry.incident for entry in self.planned}
+            self._in_hand = tuple(i for i in self.incidents() if i.phase in IN_HAND or i.id in planned)
+        return self._in_hand
+
+    def put(self, incident: Incident) -> Incident:
+        if self._incidents.get(incident.id) != incident:
+            self._incidents[incident.id] = incident
+            self._in_hand = None
+        return self._incidents[incident.id]
+
+    def plan(self, entry: LedgerEntry) -> None:
+        self.planned.append(entry)
+        self._in_hand = None
+
+    def backdrop(self, incident: Incident) -> Backdrop:
+        return self._backdrops.get(incident.id, Backdrop())
+
+    def put_backdrop(self, incident: Incident, backdrop: Backdrop) -> Backdrop:
+        self._backdrops[incident.id] = backdrop
+        return backdrop
+
+    def phase(self, incident: Incident, phase: Phase) -> Incident:
+        """The incident in another phase since now."""
+        return self.put(replace(incident, phase=phase, phase_since=self.at))
+
+    def close(self, incident: Incident, reason: str, text: str, *, severity: str = "info") -> Incident:
+        """Close and tell."""
+        closed = self.put(
+            replace(
+                incident,
+                phase=Phase.CLOSED,
+                phase_since=self.at,
+                closing=reason,
+                closed=self.at,
+                drain_expires=0.0,
+                giving_back="",
+                held={},
+            )
+        )
+        self._backdrops.pop(incident.id, None)
+        self._resting[incident.culprit] = incident.nats
+        for key in [key for key in self._told if key[0] == incident.id]:
+            del self._told[key]
+        self.tell(closed, "closed", reason, text, severity=severity)
+        return closed
+
+    def tell(
+        self,
+        incident: Incident,
+        kind: str,
+        reason: str,
+        text: str,
+        *,
+        severity: str = "info",
+        figures: Figures | None = None,
+        outcome: Outcome | None = None,
+        rung: Rung | None = None,
+    ) -> None:
+        """Record something about an incident that people should know; nobody acts on it."""
+        self._add(
+            incident, kind, Verdict.TELL, reason, text,
+            severity=severity, figures=figures, outcome=outcome, rung=rung,
+        )  # fmt: skip
+
+    def tell_once(self, incident: Incident, kind: str, reason: str, text: str, *, severity: str = "info") -> None:
+        """The same, but only when the reason differs from what was told last."""
+        if self._changed((incident.id, kind), (Verdict.TELL.value, reason)):
+            self.tell(incident, kind, reason, text, severity=severity)
+
+    def announce(
+        self,
+        subject: str,
+        kind: str,
+        reason: str,
+        text: str,
+        *,
+        severity: str = "warning",
+        service: ServiceRef | None = None,
+        figures: Figures | None = None,
+    ) -> None:
+        """Record something that belongs to no incident, when it changed."""
+        if self._changed((subject, kind), (Verdict.TELL.value, reason)):
+            self.add(
+                Decision(
+                    "", self.at, kind, Verdict.TELL, subject, reason, text,
+                    mode=self.settings.mode, service=service, figures=figures or {},
+                    config=self.settings.identity, severity=severity,
+                )
+            )  # fmt: skip
+
+    def forget(self, subject: str, kind: str) -> bool:
+        """What was announced is over; returns whether it had been announced."""
+        return self._told.pop((subject, kind), None) is not None
+
+    def announced(self) -> tuple[tuple[str, str], ...]:
+        """``(subject, kind)`` of everything that was told and is not over."""
+        return tuple(self._told)
+
+    def hold(self, incident: Incident, rung: Rung, holds: tuple[Hold, ...], text: str) -> Incident:
+        """Record that brakes forbid a rung, when verdict or reasons changed; keeps since when each reason stands."""
+        standing = {hold.reason: incident.held.get(hold.reason, self.at) for hold in holds}
+        changed = self.put(replace(incident, held=standing))
+        reasons = tuple(sorted(standing))
+        if self._changed((incident.id, "step"), (Verdict.HOLD.value, rung.value, *reasons)):
+            first = next((hold for hold in holds if hold.refused), holds[0])
+            self._add(changed, "held", Verdict.HOLD, first.reason, text, severity="warning", holds=holds, rung=rung)
+        return changed
+
+    def would(self, incident: Incident, rung: Rung, reason: str, text: str) -> None:
+        """Record what would be done in another mode, once."""
+        if self._changed((incident.id, "step"), (Verdict.WOULD.value, rung.value, reason)):
+            self._add(incident, rung.value, Verdict.WOULD, reason, text, rung=rung)
+
+    def act(self, incident: Incident, action: Action, reason: str, text: str, *, severity: str = "info") -> None:
+        """Record an act; it is carried out after this turn."""
+        self._told[incident.id, "step"] = (Verdict.ACT.value, action.rung.value, reason)
+        self._add(
+            incident, action.rung.value, Verdict.ACT, reason, text,
+            severity=severity, rung=action.rung, action=action, pod=action.pod,
+        )  # fmt: skip
+
+    def action(self, incident: Incident, rung: Rung, pod: PodRef, *, version: str = "", reason: str = "") -> Action:
+        """The write for a rung: its id counts the earlier attempts, so that asking twice is one act."""
+        expires = self.at + self.settings.ladder.drain_seconds if rung is Rung.DRAIN else 0.0
+        return Action(
+            rung=rung,
+            incident=incident.id,
+            pod=pod,
+            attempt=incident.attempts.get(rung, 0),
+            resource_version=version,
+            expires=expires,
+            term=self.memory.term,
+            dry_run=self.settings.mode is Mode.DRY_RUN and rung is not Rung.RESTORE,
+            reason=reason,
+        )
+
+    def add(self, decision: Decision) -> None:
+        """Record a decision that belongs to no open incident."""
+        self.decisions.append(self._stamped(decision))
+
+    def _changed(self, key: tuple[str, str], value: tuple[str, ...]) -> bool:
+        if self._told.get(key) == value:
+            return False
+        self._told[key] = value
+        return True
+
+    def _add(
+        self,
+        incident: Incident,
+        kind: str,
+        verdict: Verdict,
+        reason: str,
+        text: str,
+        *,
+        severity: str = "info",
+        figures: Figures | None = None,
+        outcome: Outcome | None = None,
+        rung: Rung | None = None,
+        action: Action | None = None,
+        pod: PodRef | None = None,
+        holds: tuple[Hold, ...] = (),
+    ) -> None:
+        self.add(
+            Decision(
+                "", self.at, kind, verdict, str(incident.culprit), reason, text,
+                incident=incident.id, rung=rung, mode=self.settings.mode, pod=pod or incident.culprit.pod,
+                service=incident.service, workload=incident.workload, action=action, outcome=outcome, holds=holds,
+                figures={**figures_of(incident), **(figures or {})}, config=self.settings.identity, severity=severity,
+            )
+        )  # fmt: skip
+
+    def _stamped(self, decision: Decision) -> Decision:
+        """With the hash of its content as id; its place in the turn tells two equal ones apart."""
+        action = decision.action.id if decision.action is not None else ""
+        parts = (
+            repr(decision.at), decision.kind, decision.verdict.value, decision.subject, decision.reason, decision.text,
+            decision.incident, decision.rung.value if decision.rung else "", action, repr(decision.holds),
+            repr(sorted(decision.figures.items())), decision.config, str(len(self.decisions)),
+        )  # fmt: skip
+        return replace(decision, id=hashlib.sha256("|".join(parts).encode()).hexdigest()[:24])
+
+
+def figures_of(incident: Incident) -> dict[str, float | str | bool | None]:
+    """The numbers an incident stands on."""
+    figures: dict[str, float | str | bool | None] = {
+        "phase": incident.phase.value,
+        "symptom": incident.symptom.value,
+        "nats": round(incident.nats, 3),
+        "tier": incident.tier.name.lower(),
+        "bad_rate": round(incident.p1, 5),
+        "sibling_bad_rate": round(incident.p0, 5),
+        "requests": round(incident.requests, 1),
+        "bad": round(incident.bad, 1),
+        "share": round(incident.share, 4),
+        "onset": round(incident.onset, 3),
+    }
+    if (running := incident.experiment) is not None:
+        figures |= {
+            "drain_log_odds": round(running.log_odds, 3),
+            "drain_requests": round(running.requests, 1),
+            "drain_bad": round(running.bad, 1),
+            "drain_verdict": running.verdict.value,
+        }
+    if (check := incident.check) is not None:
+        figures |= {
+            "verify_requests": round(check.requests, 1),
+            "verify_bad": round(check.bad, 1),
+            "verify_log_odds": round(check.log_odds, 3),
+            "verification": check.verdict.value,
+            "replacement": check.replacement.name if check.replacement is not None else None,
+        }
+    if incident.evidence_at:
+        figures["evidence_at"] = incident.evidence_at
+    return figures
+
+
+def incident_id(subject: str, uid: str, opened: float) -> str:
+    """Stable id of an incident: culprit and opening instant, hashed."""
+    return hashlib.sha256(f"{subject}|{uid}|{opened!r}".encode()).hexdigest()[:16]
