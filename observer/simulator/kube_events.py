@@ -59,7 +59,7 @@ class EventWriter:
             "deprecatedLastTimestamp": now,
             "deprecatedCount": 1,
         }
-        self._store.create("events", event)
+        self._store.create("events", event, take=True)
 
     def expire(self, now: float) -> None:
         """Remove what is older than an hour."""

@@ -116,7 +116,8 @@ class ReplicaSetController:
         inject = kube_pods.injects(self._store.get("namespaces", "", meta["namespace"]))
         for _ in range(count):
             name = self._store.generate_name(f"{meta['name']}-")
-            pod = self._store.create("pods", kube_pods.from_template(owner["spec"]["template"], owner, name, inject))
+            new = kube_pods.from_template(owner["spec"]["template"], owner, name, inject)
+            pod = self._store.create("pods", new, take=True)
             self._events.emit(
                 owner, "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}", "replicaset-controller"
             )

@@ -151,15 +151,16 @@ class Store:
             raise not_found(KINDS[plural].resource, name)
         return found
 
-    def create(self, plural: str, obj: Obj, *, manager: str = "") -> Obj:
+    def create(self, plural: str, obj: Obj, *, manager: str = "", take: bool = False) -> Obj:
         """
         Store a new object; fills name, uid, creationTimestamp, generation, kind.
 
-        ``manager`` is written into managedFields. Refuses with 409 when the name is taken, 404 without its namespace.
+        ``manager`` is written into managedFields; ``take`` saves a copy when the caller never changes ``obj`` again.
+        Refuses with 409 when the name is taken, 404 without its namespace.
         """
         kind = KINDS[plural]
         table = self._table(plural)
-        new = copy(obj)
+        new = obj if take else copy(obj)
         meta: Obj = new.setdefault("metadata", {})
         namespace = str(meta.get("namespace", "")) if kind.namespaced else ""
         if not meta.get("name"):
@@ -199,13 +200,7 @@ class Store:
         if meta.get("uid") not in (None, old["metadata"]["uid"]):
             raise _wrong_uid(kind.resource, key[1], str(meta["uid"]), old["metadata"]["uid"])
         new = {"apiVersion": old["apiVersion"], "kind": old["kind"], **_without_type(copy(obj))}
-        _keep_system_fields(old, new)
-        if _same(old, new):
-            return old
-        if kind.generation and not subresource and old.get("spec") != new.get("spec"):
-            new["metadata"]["generation"] = int(old["metadata"].get("generation", 1)) + 1
-        record_managers(old, new, manager, self._clock.now(), subresource)
-        return self._write(plural, "MODIFIED", key, new, before)
+        return self._replace(plural, key, before, new, manager, subresource)
 
     def modify(
         self,
@@ -217,10 +212,21 @@ class Store:
         manager: str = "",
         subresource: str = "",
     ) -> Obj:
-        """Let ``change`` edit a copy and store it; refuses with 404."""
-        new = copy(self.entry(plural, namespace, name).object)
+        """
+        Let ``change`` edit a copy and store it; refuses with 404.
+
+        With a subresource only metadata and status are copied deeply: of the spec it may set top-level fields.
+        """
+        before = self.entry(plural, namespace, name)
+        old = before.object
+        if subresource:
+            new = {**old, "metadata": copy(old["metadata"]), "status": copy(old.get("status", {}))}
+            if "spec" in old:
+                new["spec"] = dict(old["spec"])
+        else:
+            new = copy(old)
         change(new)
-        return self.update(plural, new, manager=manager, subresource=subresource)
+        return self._replace(plural, (namespace, name), before, new, manager, subresource)
 
     def mark_deleted(self, plural: str, namespace: str, name: str, grace: float) -> Obj:
         """Begin a graceful deletion: deletionTimestamp = now + grace (seconds); sooner if marked before."""
@@ -263,6 +269,18 @@ class Store:
     def generate_name(self, prefix: str) -> str:
         """``prefix`` and five letters."""
         return prefix + "".join(self._rng.choice(SAFE) for _ in range(5))
+
+    def _replace(
+        self, plural: str, key: tuple[str, str], before: Entry, new: Obj, manager: str, subresource: str
+    ) -> Obj:
+        old = before.object
+        _keep_system_fields(old, new)
+        if _same(old, new):
+            return old
+        if KINDS[plural].generation and subresource in ("", "scale") and old.get("spec") != new.get("spec"):
+            new["metadata"]["generation"] = int(old["metadata"].get("generation", 1)) + 1
+        record_managers(old, new, manager, self._clock.now(), subresource)
+        return self._write(plural, "MODIFIED", key, new, before)
 
     def _table(self, plural: str) -> _Table:
         return self._tables[plural]
