@@ -1,0 +1,1 @@
+"""Memory that outlives the process: incidents, intents, the budget ledger and every decision, in one SQL schema."""

@@ -1,0 +1,1 @@
+"""Steps from one revision of the journal's schema to the next."""
