@@ -35,16 +35,16 @@ check: .venv/dev ## Lint, format, types, layers, dependencies, dead code, shell,
 	$(BIN)/vulture
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml observer
 	$(BIN)/yamllint --strict .
-	git ls-files -z -- '*.sh' .ci/run tests/lab/up tests/lab/down | xargs -0 $(BIN)/shellcheck
+	git ls-files -z -- '*.sh' .ci/run | xargs -0 $(BIN)/shellcheck
 
-lab: .venv/dev ## Real Kubernetes, Istio, Envoy, Prometheus: up, stories, down (root, Linux, Go; LAB_STORIES="a b" for some)
-	PYTHON=$(CURDIR)/$(BIN)/python LAB_STORIES="$(LAB_STORIES)" tests/lab/run $(ARGS)
+lab: .venv/dev ## Real Kubernetes, Istio, Envoy: up, stories, down (root, Linux, Go; LAB_STORIES="a or b" for some)
+	$(BIN)/python -m tests.lab run -- $(if $(LAB_STORIES),-k "$(LAB_STORIES)") $(ARGS)
 
 lab-up: .venv/dev ## Bring the laboratory up and leave it up
-	PYTHON=$(CURDIR)/$(BIN)/python tests/lab/up
+	$(BIN)/python -m tests.lab up
 
 lab-down: .venv/dev ## Take the laboratory down; nothing stays behind
-	PYTHON=$(CURDIR)/$(BIN)/python tests/lab/down
+	$(BIN)/python -m tests.lab down
 
 bench: .venv/dev ## Print the figures of the bench (ARGS="--full --json FILE")
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from observer.domain.decision import Decision
-from observer.domain.errors import AuditBroken
+from observer.domain.errors import AuditBroken, ConfigError
 
 GENESIS = "0" * 64
 _SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}\Z')
@@ -120,10 +120,13 @@ def open_audit(path: Path) -> AuditSink:
 
     Raises:
         AuditBroken: another process holds it, or its tail does not verify.
-        OSError: it cannot be opened.
+        ConfigError: it cannot be opened.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise ConfigError(f"audit: cannot open {path} for appending: {exc.strerror}") from exc
     file = os.fdopen(descriptor, "r+b", buffering=0)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

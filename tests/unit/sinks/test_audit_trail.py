@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from observer.domain.action import Rung
 from observer.domain.decision import Decision, Hold, Verdict
-from observer.domain.errors import AuditBroken
+from observer.domain.errors import AuditBroken, ConfigError
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Outcome, Result
 from observer.ports.sinks import Sink
@@ -180,8 +180,8 @@ async def test_a_write_that_fails_leaves_whole_lines(tmp_path: Path, monkeypatch
     assert (verify(path).records, verify(path).fault) == (2, "")
 
 
-def test_a_folder_in_the_way_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="Is a directory"):
+def test_a_trail_that_cannot_be_opened_is_a_setting_to_mend(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="audit: cannot open .* for appending: Is a directory"):
         open_audit(tmp_path)
 
 
