@@ -181,7 +181,7 @@ class KubeApi:
 
     async def _connect(self) -> ApiClient:
         """Loading the library takes seconds and belongs to no request's time; other tasks go on meanwhile."""
-        await asyncio.to_thread(importlib.import_module, "kubernetes_asyncio.client")
+        await asyncio.to_thread(importlib.import_module, "kubernetes_asyncio.config")
         from kubernetes_asyncio.client import ApiClient, Configuration
 
         configuration = Configuration()

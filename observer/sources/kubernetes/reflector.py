@@ -41,7 +41,6 @@ from observer.sources.kubernetes.wire import Bookmark, ListOf, Meta, WatchLine
 log = structlog.get_logger(__name__)
 
 WATCH_SECONDS = 10
-_WATCH_SPREAD = 4
 _GRACE = 5.0
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 10.0
@@ -87,7 +86,8 @@ class Reflector(Generic[W]):
     """
     One collection (``path`` with ``selectors``), kept in ``keeper`` under the name ``scope``.
 
-    ``random`` spreads the waits and the watches' ends, so that many reflectors do not march in step.
+    ``random`` spreads the waits and the watches' ends, so that many reflectors do not march in step. A watch is asked
+    to end after ``watch_seconds`` and a little; one that is silent ``grace`` seconds longer hangs.
     """
 
     def __init__(
@@ -105,11 +105,12 @@ class Reflector(Generic[W]):
         selectors: Mapping[str, str] | None = None,
         scope: str = "",
         watch_seconds: int = WATCH_SECONDS,
+        grace: float = _GRACE,
     ) -> None:
         self._api, self._kind, self._path, self._keeper = api, kind, path, keeper
         self._clock, self._random = clock, random
         self._page, self._timeout, self._selectors = page, timeout, dict(selectors or {})
-        self._scope, self._watch_seconds = scope, watch_seconds
+        self._scope, self._watch_seconds, self._grace = scope, watch_seconds, grace
         self._list = msgspec.json.Decoder(ListOf[wire])  # type: ignore[valid-type]
         self._one = msgspec.json.Decoder(wire)
         self._version = ""
@@ -162,7 +163,7 @@ class Reflector(Generic[W]):
 
     async def _watch(self) -> None:
         """Follow until the server ends the stream in order."""
-        seconds = self._watch_seconds + self._random.randint(0, _WATCH_SPREAD)
+        seconds = self._watch_seconds + self._random.randint(0, self._watch_seconds * 2 // 5)
         query = self._selectors | {
             "watch": "1",
             "resourceVersion": self._version,
@@ -170,11 +171,11 @@ class Reflector(Generic[W]):
             "timeoutSeconds": str(seconds),
         }
         self._began = began = self._clock.monotonic()
-        async with aclosing(self._api.stream(self._path, query, quiet=seconds + _GRACE)) as lines:
+        async with aclosing(self._api.stream(self._path, query, quiet=seconds + self._grace)) as lines:
             async for line in lines:
                 self._take(_LINE.decode(line))
                 self._keeper.alive(self._scope)
-                if self._clock.monotonic() - began > seconds + _GRACE:
+                if self._clock.monotonic() - began > seconds + self._grace:
                     break  # the server forgot to end it; a new watch costs nothing
         self._keeper.alive(self._scope)
         if self._clock.monotonic() - began < _FIRST_WAIT:
