@@ -16,7 +16,7 @@ from observer.simulator.kube_events import EventWriter
 from observer.simulator.kube_kinds import Obj
 from observer.simulator.kube_kubelet import Kubelet
 from observer.simulator.kube_replicasets import ReplicaSetController
-from observer.simulator.kube_status import Refused
+from observer.simulator.kube_status import Refused, check_preconditions
 from observer.simulator.kube_store import Instant, Store
 
 ROUNDS: Final = 12
@@ -67,7 +67,7 @@ class Controllers:
             if "deployments" not in self.frozen:
                 self._deployments.tick(at)
             if "replicasets" not in self.frozen:
-                self._replicasets.tick(at)
+                self._replicasets.tick()
             if "pods" not in self.frozen:
                 self._kubelet.tick(at)
             if self._store.version == before:
@@ -81,10 +81,7 @@ class Controllers:
     def delete_pod(self, namespace: str, name: str, *, grace: float | None = None, uid: str | None = None) -> Obj:
         """Begin a pod's graceful end; ``grace`` defaults to its own. Refuses with 404, or 409 for another uid."""
         pod = self._store.entry("pods", namespace, name).object
-        alive = pod["metadata"]["uid"]
-        if uid is not None and uid != alive:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {alive}"
-            raise Refused(409, f'Operation cannot be fulfilled on pods "{name}": {why}', name=name, kind="pods")
+        check_preconditions("pods", pod, {"uid": uid})
         seconds = kube_pods.grace_of(pod) if grace is None else grace
         if seconds <= 0 and not pod["metadata"].get("finalizers"):
             return self._store.delete("pods", namespace, name)
@@ -144,12 +141,22 @@ class Controllers:
         return held
 
     def evict(
-        self, namespace: str, name: str, *, uid: str | None = None, grace: float | None = None, dry_run: bool = False
+        self,
+        namespace: str,
+        name: str,
+        *,
+        uid: str | None = None,
+        version: str | None = None,
+        grace: float | None = None,
+        dry_run: bool = False,
     ) -> None:
-        """The Eviction API: budgets first, then the uid precondition; refuses as the real server does."""
+        """
+        The Eviction API; refuses as the real server does.
+
+        Budgets are judged, and paid, before the preconditions (``uid``, resource ``version``) are looked at.
+        """
         pod = self._store.entry("pods", namespace, name).object
         kube_disruption.check(self._store, pod, spend=not dry_run)
-        if dry_run:
-            kube_disruption.check_uid(pod, uid)
-            return
-        self.delete_pod(namespace, name, grace=grace, uid=uid)
+        check_preconditions("pods", pod, {"uid": uid, "resourceVersion": version})
+        if not dry_run:
+            self.delete_pod(namespace, name, grace=grace)

@@ -225,7 +225,9 @@ def _conditions(deployment: Obj, old: Obj, status: Obj, current: Obj | None, now
     desired = int(deployment["spec"]["replicas"])
     enough = status.get("availableReplicas", 0) >= desired - limits(deployment)[1]
     reason, text = ("MinimumReplicasAvailable", "has") if enough else ("MinimumReplicasUnavailable", "does not have")
-    available = _condition(old, "Available", enough, reason, f"Deployment {text} minimum availability.", now)
+    available = _condition(
+        old, "Available", enough, reason=reason, message=f"Deployment {text} minimum availability.", now=now
+    )
     return [available, _progressing(deployment, old, status, current, now)]
 
 
@@ -240,16 +242,15 @@ def _progressing(deployment: Obj, old: Obj, status: Obj, current: Obj | None, no
         return dict(before)
     if done or (before and before["reason"] == "NewReplicaSetAvailable" and not _moved(old, status, current)):
         message = f'ReplicaSet "{name}" has successfully progressed.'
-        return _condition(old, "Progressing", True, "NewReplicaSetAvailable", message, now)
+        return _condition(old, "Progressing", True, reason="NewReplicaSetAvailable", message=message, now=now)
     if before is not None and not _moved(old, status, current):
         deadline = float(deployment["spec"].get("progressDeadlineSeconds", 600))
         if before["reason"] == "ProgressDeadlineExceeded" or parse_time(before["lastUpdateTime"]) + deadline <= now:
             message = f'ReplicaSet "{name}" has timed out progressing.'
-            return _condition(old, "Progressing", False, "ProgressDeadlineExceeded", message, now)
+            return _condition(old, "Progressing", False, reason="ProgressDeadlineExceeded", message=message, now=now)
         return dict(before)
-    return _condition(
-        old, "Progressing", True, "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.', now, fresh=True
-    )
+    message = f'ReplicaSet "{name}" is progressing.'
+    return _condition(old, "Progressing", True, reason="ReplicaSetUpdated", message=message, now=now, fresh=True)
 
 
 def _moved(old: Obj, status: Obj, current: Obj | None) -> bool:
@@ -264,7 +265,7 @@ def _moved(old: Obj, status: Obj, current: Obj | None) -> bool:
     return more or stale < old.get("replicas", 0) - old.get("updatedReplicas", 0)
 
 
-def _condition(old: Obj, kind: str, status: bool, reason: str, message: str, now: float, *, fresh: bool = False) -> Obj:
+def _condition(old: Obj, kind: str, status: bool, *, reason: str, message: str, now: float, fresh: bool = False) -> Obj:
     text = "True" if status else "False"
     before = next((item for item in old.get("conditions", ()) if item["type"] == kind), None)
     same = before is not None and (before["status"], before["reason"], before["message"]) == (text, reason, message)

@@ -9,7 +9,7 @@ from observer.simulator import kube_pods
 from observer.simulator.kube_kinds import Obj
 from observer.simulator.kube_pods import controller_of, is_ready
 from observer.simulator.kube_selectors import matches_selector
-from observer.simulator.kube_status import Refused, conflict
+from observer.simulator.kube_status import Refused
 from observer.simulator.kube_store import Store
 from observer.simulator.kube_times import parse_time, rfc3339
 
@@ -36,7 +36,7 @@ class BudgetController:
                 for budget in budgets:
                     self._count(budget, pods, now)
 
-    def _seen(self, plural: str, kind: str, obj: Obj) -> None:
+    def _seen(self, plural: str, _kind: str, obj: Obj) -> None:
         if plural in (PLURAL, "pods", "deployments", "replicasets"):
             self._dirty.add(obj["metadata"]["namespace"])
 
@@ -122,14 +122,6 @@ def check(store: Store, pod: Obj, *, spend: bool) -> None:
     _check_budget(budget)
     if spend:
         _spend(store, budget, meta["name"])
-
-
-def check_uid(pod: Obj, uid: str | None) -> None:
-    """Refuses with 409 when ``uid`` is not the pod's."""
-    alive = pod["metadata"]["uid"]
-    if uid is not None and uid != alive:
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {alive}"
-        raise conflict("pods", pod["metadata"]["name"], why)
 
 
 def _may_go_unready(budget: Obj) -> bool:

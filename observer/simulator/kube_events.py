@@ -19,6 +19,9 @@ KEPT_SECONDS: Final = 3600.0
 """Events older than this are removed, as an API server does."""
 
 _QUALIFIED = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+_IMMUTABLE: Final = (
+    "type", "reason", "action", "note", "regarding", "related", "reportingController", "reportingInstance", "eventTime",
+)  # fmt: skip
 _DEPRECATED: Final = ("deprecatedSource", "deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount")
 
 
@@ -109,9 +112,7 @@ def from_core(event: Obj) -> Obj:
 def check_new(event: Obj) -> None:
     """Refuses with 422 an event that events.k8s.io/v1 would not take; every fault at once."""
     faults = [*_required(event), *_bounds(event), *_namespace(event)]
-    for field in _DEPRECATED:
-        if event.get(field):
-            faults.append((field, "FieldValueForbidden", "Forbidden: needs to be unset"))
+    faults += [(f, "FieldValueForbidden", "Forbidden: needs to be unset") for f in _DEPRECATED if event.get(f)]
     if faults:
         raise invalid("Event", "events.k8s.io", str(event["metadata"].get("name", "")), faults)
 
@@ -125,20 +126,11 @@ def check_core(event: Obj) -> None:
 
 def check_update(old: Obj, new: Obj) -> None:
     """Refuses with 422 any change of a written event but its series."""
-    faults = []
-    for field in (
-        "type",
-        "reason",
-        "action",
-        "note",
-        "regarding",
-        "related",
-        "reportingController",
-        "reportingInstance",
-        "eventTime",
-    ):
-        if old.get(field) != new.get(field):
-            faults.append((field, "FieldValueInvalid", f"Invalid value: {new.get(field)!r}: field is immutable"))
+    faults = [
+        (field, "FieldValueInvalid", f"Invalid value: {new.get(field)!r}: field is immutable")
+        for field in _IMMUTABLE
+        if old.get(field) != new.get(field)
+    ]
     series = new.get("series")
     if series is not None and int(series.get("count", 0)) < 2:
         faults.append(("series.count", "FieldValueInvalid", "Invalid value: should be at least 2"))
@@ -147,10 +139,8 @@ def check_update(old: Obj, new: Obj) -> None:
 
 
 def _required(event: Obj) -> list[tuple[str, str, str]]:
-    faults = []
-    for field in ("reportingController", "reportingInstance", "action", "reason"):
-        if not event.get(field):
-            faults.append((field, "FieldValueRequired", "Required value"))
+    needed = ("reportingController", "reportingInstance", "action", "reason")
+    faults = [(field, "FieldValueRequired", "Required value") for field in needed if not event.get(field)]
     when = event.get("eventTime")
     if not when:
         faults.append(("eventTime", "FieldValueRequired", "Required value"))
@@ -164,15 +154,16 @@ def _required(event: Obj) -> list[tuple[str, str, str]]:
 def _micro_time(text: str) -> None:
     if re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)", text):
         return
-    message = f'Event in version "v1" cannot be handled as a Event: parsing time "{text}" as "2006-01-02T15:04:05.000000Z07:00"'
-    raise Refused(400, message)
+    why = f'parsing time "{text}" as "2006-01-02T15:04:05.000000Z07:00"'
+    raise Refused(400, f'Event in version "v1" cannot be handled as a Event: {why}')
 
 
 def _bounds(event: Obj) -> list[tuple[str, str, str]]:
-    faults = []
-    for field, most in (("reportingInstance", 128), ("action", 128), ("reason", 128), ("note", 1024)):
-        if len(str(event.get(field, "")).encode()) > most:
-            faults.append((field, "FieldValueInvalid", f"Invalid value: can have at most {most} characters"))
+    faults = [
+        (field, "FieldValueInvalid", f"Invalid value: can have at most {most} characters")
+        for field, most in (("reportingInstance", 128), ("action", 128), ("reason", 128), ("note", 1024))
+        if len(str(event.get(field, "")).encode()) > most
+    ]
     controller = event.get("reportingController", "")
     if controller and not _QUALIFIED.match(controller):
         faults.append(("reportingController", "FieldValueInvalid", f'Invalid value: "{controller}": no qualified name'))

@@ -175,7 +175,7 @@ class Kubelet:
         elif step == "accept":
             self._accept(pod, key, now)
         elif step == "run":
-            self._run(pod, key, now)
+            self._run(key, now)
         elif step == "ready":
             self._mark_ready(key, pod["metadata"]["uid"] not in self._probes_fail, now)
         elif step.startswith("restart:"):
@@ -230,7 +230,7 @@ class Kubelet:
 
         self._write(key, back_off)
 
-    def _run(self, pod: Obj, key: Key, now: float) -> None:
+    def _run(self, key: Key, now: float) -> None:
         address = self._address()
         began = {"running": {"startedAt": rfc3339(now)}}
         done = {

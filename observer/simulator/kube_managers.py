@@ -52,7 +52,7 @@ def record_managers(
             entries.append({**entry, "fieldsV1": fields_v1(kept)})
     own = ((own - gone) | changed) if applied is None else applied
     if own:
-        entries.append(_entry(key, new["apiVersion"] if "apiVersion" in new else "v1", own, now))
+        entries.append(_entry(key, new.get("apiVersion", "v1"), own, now))
     if entries:
         meta["managedFields"] = entries
 

@@ -18,6 +18,7 @@ JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
+"""Bodies are read as JSON, which is YAML and what clients send."""
 
 MERGE_KEYS: Final[Mapping[str, str]] = {
     "conditions": "type",

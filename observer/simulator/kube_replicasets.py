@@ -32,7 +32,7 @@ class ReplicaSetController:
             for obj in store.list(plural):
                 self._seen(plural, "ADDED", obj)
 
-    def tick(self, now: float) -> None:
+    def tick(self) -> None:
         """Bring every changed ReplicaSet to the number of pods it wants."""
         dirty, self._dirty = self._dirty, {}
         for uid in dirty:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import yaml
 
 from observer.simulator.kube_kinds import Kind, Obj, find
 from observer.simulator.kube_selectors import parse_fields, parse_labels
@@ -113,17 +112,6 @@ def read_object(raw: bytes) -> Obj:
     body = read_json(raw)
     if not isinstance(body, dict) or not isinstance(body.setdefault("metadata", {}), dict):
         raise Refused(400, "the object provided is unrecognized (must be of type Object)")
-    return body
-
-
-def read_yaml(raw: bytes) -> Obj:
-    """A body in YAML (JSON is YAML); refuses with 400."""
-    try:
-        body = yaml.safe_load(raw)
-    except yaml.YAMLError as error:
-        raise Refused(400, f"error decoding YAML: {error}") from error
-    if not isinstance(body, dict) or not isinstance(body.setdefault("metadata", {}), dict):
-        raise Refused(400, "error decoding YAML: no object")
     return body
 
 

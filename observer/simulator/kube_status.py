@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from observer.domain.errors import ObserverError
@@ -84,6 +85,16 @@ def stale_version(resource: str, name: str) -> Refused:
     """409 for an update with an old resourceVersion."""
     why = "the object has been modified; please apply your changes to the latest version and try again"
     return conflict(resource, name, why)
+
+
+def check_preconditions(resource: str, obj: dict[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Refuses with 409 when the ``uid`` or ``resourceVersion`` in ``wanted`` is not the object's; None asks nothing."""
+    meta = obj["metadata"]
+    for field, spelt in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+        asked = wanted.get(field)
+        if asked is not None and str(asked) != meta[field]:
+            why = f"Precondition failed: {spelt} in precondition: {asked}, {spelt} in object meta: {meta[field]}"
+            raise conflict(resource, meta["name"], why)
 
 
 def invalid(kind: str, group: str, name: str, faults: list[tuple[str, str, str]]) -> Refused:

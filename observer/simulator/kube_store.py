@@ -18,7 +18,7 @@ import msgspec
 
 from observer.simulator.kube_kinds import KINDS, Obj, plural_of
 from observer.simulator.kube_managers import record_managers
-from observer.simulator.kube_status import Refused, conflict, expired, not_found, stale_version
+from observer.simulator.kube_status import Refused, check_preconditions, expired, not_found, stale_version
 from observer.simulator.kube_times import rfc3339
 
 SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"
@@ -110,7 +110,7 @@ class Store:
     def __init__(self, clock: Instant, *, history: int = 20_000, seed: int = 1) -> None:
         self._clock = clock
         self._history = history
-        self._rng = random.Random(seed)
+        self._rng = random.Random(seed)  # noqa: S311 - names and uids of a simulation
         self._tables = {plural: _Table() for plural in KINDS}
         self._version = 1
         self._subscribers: list[Subscriber] = []
@@ -197,10 +197,9 @@ class Store:
         asked = meta.get("resourceVersion")
         if asked and str(asked) != str(before.version):
             raise stale_version(kind.resource, key[1])
-        if meta.get("uid") not in (None, old["metadata"]["uid"]):
-            raise _wrong_uid(kind.resource, key[1], str(meta["uid"]), old["metadata"]["uid"])
+        check_preconditions(kind.resource, before.object, {"uid": meta.get("uid")})
         new = {"apiVersion": old["apiVersion"], "kind": old["kind"], **_without_type(copy(obj))}
-        return self._replace(plural, key, before, new, manager, subresource)
+        return self._replace(plural, key, before, new, manager=manager, subresource=subresource)
 
     def modify(
         self,
@@ -226,7 +225,7 @@ class Store:
         else:
             new = copy(old)
         change(new)
-        return self._replace(plural, (namespace, name), before, new, manager, subresource)
+        return self._replace(plural, (namespace, name), before, new, manager=manager, subresource=subresource)
 
     def mark_deleted(self, plural: str, namespace: str, name: str, grace: float) -> Obj:
         """Begin a graceful deletion: deletionTimestamp = now + grace (seconds); sooner if marked before."""
@@ -245,9 +244,7 @@ class Store:
     def delete(self, plural: str, namespace: str, name: str, *, uid: str | None = None) -> Obj:
         """Remove an object at once; refuses with 404, or 409 when ``uid`` is another incarnation's."""
         before = self.entry(plural, namespace, name)
-        alive = before.object["metadata"]["uid"]
-        if uid is not None and uid != alive:
-            raise _wrong_uid(KINDS[plural].resource, name, uid, alive)
+        check_preconditions(KINDS[plural].resource, before.object, {"uid": uid})
         table = self._table(plural)
         del table.entries[(namespace, name)]
         table.keys = None
@@ -271,7 +268,7 @@ class Store:
         return prefix + "".join(self._rng.choice(SAFE) for _ in range(5))
 
     def _replace(
-        self, plural: str, key: tuple[str, str], before: Entry, new: Obj, manager: str, subresource: str
+        self, plural: str, key: tuple[str, str], before: Entry, new: Obj, *, manager: str, subresource: str
     ) -> Obj:
         old = before.object
         _keep_system_fields(old, new)
@@ -304,11 +301,6 @@ class Store:
 def _without_type(obj: Obj) -> Obj:
     """All but apiVersion and kind, which stand first in every stored object."""
     return {key: value for key, value in obj.items() if key not in ("apiVersion", "kind")}
-
-
-def _wrong_uid(resource: str, name: str, asked: str, alive: str) -> Refused:
-    why = f"Precondition failed: UID in precondition: {asked}, UID in object meta: {alive}"
-    return conflict(resource, name, why)
 
 
 _SYSTEM: Final = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")

@@ -221,7 +221,7 @@ class Watches:
             if self._faults.chunk:
                 await asyncio.sleep(0)
 
-    def _seen(self, plural: str, kind: str, obj: Obj) -> None:
+    def _seen(self, plural: str, _kind: str, _obj: Obj) -> None:
         for watch in self._open.values():
             if watch.target.kind.plural == plural:
                 watch.stirred.set()

@@ -9,8 +9,8 @@ from observer.simulator import kube_events, kube_patch, kube_pods, kube_validati
 from observer.simulator.kube_controllers import Controllers
 from observer.simulator.kube_kinds import CORE_EVENT, KINDS, Kind, Obj
 from observer.simulator.kube_managers import Path, record_managers
-from observer.simulator.kube_requests import Target, dry_run, is_true, manager_of, read_json, read_object, read_yaml
-from observer.simulator.kube_status import Refused, conflict, invalid
+from observer.simulator.kube_requests import Target, dry_run, is_true, manager_of, read_json, read_object
+from observer.simulator.kube_status import Refused, check_preconditions, invalid
 from observer.simulator.kube_store import Store, copy
 
 SUCCESS: Final = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
@@ -73,8 +73,7 @@ class Writes:
         options = read_object(raw) if raw.strip() else {}
         kind = target.kind
         entry = self._store.entry(kind.plural, target.namespace, target.name)
-        preconditions = options.get("preconditions") or {}
-        _check_preconditions(kind, entry.object, preconditions)
+        check_preconditions(kind.resource, entry.object, options.get("preconditions") or {})
         if dry_run(query, options):
             return 200, _shown(kind, entry.object)
         if kind.plural == "namespaces":
@@ -95,20 +94,15 @@ class Writes:
         if body["metadata"].get("name") != target.name:
             raise Refused(400, "name in URL does not match name in Eviction object")
         options = body.get("deleteOptions") or {}
-        pod = self._store.entry("pods", target.namespace, target.name).object
         preconditions = options.get("preconditions") or {}
-        dry = dry_run(query, options)
-        wanted_version = preconditions.get("resourceVersion")
-        stale = wanted_version is not None and str(wanted_version) != pod["metadata"]["resourceVersion"]
         self._controllers.evict(
             target.namespace,
             target.name,
             uid=preconditions.get("uid"),
+            version=preconditions.get("resourceVersion"),
             grace=_grace(options, query),
-            dry_run=dry or stale,
+            dry_run=dry_run(query, options),
         )
-        if stale:
-            _check_preconditions(target.kind, pod, preconditions)
         return 201, {**SUCCESS, "code": 201}
 
     def scale(self, target: Target) -> Obj:
@@ -177,7 +171,7 @@ class Writes:
         if not manager:
             text = "Required value: is required for apply patch"
             raise invalid("PatchOptions", "meta.k8s.io", "", [("fieldManager", "FieldValueRequired", text)])
-        kind, wanted = target.kind, read_yaml(raw)
+        kind, wanted = target.kind(raw)
         _check_type(kind, wanted)
         if target.subresource:
             raise Refused(422, f"server-side apply of {target.resource} is not simulated")
@@ -247,22 +241,10 @@ def _only_what_may_change(target: Target, live: Obj, new: Obj) -> Obj:
 
 def _check_identity(target: Target, live: Obj, new: Obj) -> None:
     meta, old = new["metadata"], live["metadata"]
-    if meta.get("uid", old["uid"]) != old["uid"]:
-        why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {old['uid']}"
-        raise conflict(target.kind.resource, target.name, why)
+    check_preconditions(target.kind.resource, live, {"uid": meta.get("uid")})
     for field in ("name", "namespace"):
         if meta.get(field, old.get(field)) != old.get(field):
             raise Refused(400, f"the {field} of the object does not match the {field} on the URL")
-
-
-def _check_preconditions(kind: Kind, obj: Obj, wanted: Obj) -> None:
-    meta = obj["metadata"]
-    for field, spelt in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-        if wanted.get(field) is not None and str(wanted[field]) != meta[field]:
-            why = (
-                f"Precondition failed: {spelt} in precondition: {wanted[field]}, {spelt} in object meta: {meta[field]}"
-            )
-            raise conflict(kind.resource, meta["name"], why)
 
 
 def _grace(options: Obj, query: Mapping[str, str]) -> float | None:
