@@ -73,7 +73,7 @@ async def run_demo(*, keep: bool, seed: int, json: bool) -> int:
     configure_logging("error")
     ending = Ending(json=json)
     with tempfile.TemporaryDirectory(prefix="observer-demo-") as folder:
-        world = World(seed=seed, clock=SimClock(virtual=False), history=HISTORY_SECONDS)
+        world = World(seed=seed, clock=SimClock(speed=1.0), history=HISTORY_SECONDS)
         async with world:
             settings = await _settings(world, Path(folder))
             return await _story(world, settings, ending, keep=keep)

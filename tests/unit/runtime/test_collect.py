@@ -1,0 +1,74 @@
+"""A source that fails, is late or answers in part is a gap; the tick goes on without it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from observer.domain.counts import CounterFrame
+from observer.domain.errors import SourceProtocolError, SourceUnavailable
+from observer.domain.ids import ServiceRef
+from observer.runtime.collect import Collector, Question
+from observer.runtime.history import HistoryKeeper
+from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeMetrics, FakeSwitch
+
+EMPTY = CounterFrame(5.0, (), np.zeros((0, 3)), (5.0,), np.zeros((0, 2)), np.zeros(0), np.zeros(0, dtype=np.int64))
+
+
+class NoHistory:
+    async def baselines(self, until: float, seconds: float, service_of: object) -> dict[ServiceRef, object]:
+        return {}
+
+
+def collector(metrics: object, switch: object = None, deadline: float = 5.0) -> Collector:
+    cluster = FakeCluster()
+    keeper = HistoryKeeper(NoHistory(), cluster, FakeClock(), seconds=60, refresh=60)  # type: ignore[arg-type]
+    return Collector(
+        metrics=metrics,  # type: ignore[arg-type]
+        cluster=cluster,
+        history=keeper,
+        switch=switch or FakeSwitch(),  # type: ignore[arg-type]
+        lease=FakeLease(),
+        deadline=deadline,
+        recheck_seconds=600,
+        step=5,
+    )
+
+
+async def test_every_question_of_a_tick_is_asked_at_its_one_instant() -> None:
+    metrics = FakeMetrics(EMPTY)
+    snapshot = await collector(metrics).snapshot(77.0, Question(watch=frozenset({ServiceRef("shop", "cart")})))
+    assert {at for _, at in metrics.asked} == {77.0}
+    assert snapshot.at == 77.0 and snapshot.counters is EMPTY
+
+
+async def test_an_unreachable_source_is_a_gap_and_no_exception() -> None:
+    snapshot = await collector(FakeMetrics(SourceUnavailable("connection refused"))).snapshot(1.0, Question())
+    assert snapshot.counters is None
+    assert [(gap.source, gap.detail) for gap in snapshot.gaps] == [("prometheus", "connection refused")]
+
+
+async def test_a_lying_source_is_a_gap() -> None:
+    snapshot = await collector(FakeMetrics(SourceProtocolError("no data.result"))).snapshot(1.0, Question())
+    assert snapshot.counters is None and len(snapshot.gaps) == 1
+
+
+async def test_a_source_slower_than_the_deadline_is_a_gap() -> None:
+    class Slow(FakeMetrics):
+        async def counters(self, at: float) -> CounterFrame:
+            await asyncio.Event().wait()
+            return EMPTY
+
+    snapshot = await collector(Slow(EMPTY), deadline=0.02).snapshot(1.0, Question())
+    assert [gap.reason for gap in snapshot.gaps] == ["timeout"]
+
+
+async def test_a_kill_switch_that_does_not_answer_means_paused() -> None:
+    class Hanging(FakeSwitch):
+        async def read(self) -> tuple[bool, str]:
+            await asyncio.Event().wait()
+            return False, ""
+
+    snapshot = await collector(FakeMetrics(EMPTY), Hanging(), deadline=0.02).snapshot(1.0, Question())
+    assert snapshot.control.paused and "cannot be read" in snapshot.control.reason

@@ -1,0 +1,75 @@
+"""A slow, failing or full sink loses its own records and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from observer.domain.decision import Decision, Verdict
+from observer.runtime.tell import Teller
+
+
+def decision(name: str) -> Decision:
+    return Decision(id=name, at=0.0, kind="suspected", verdict=Verdict.TELL, subject="pod a/b", reason="r", text="t")
+
+
+@dataclass
+class ListSink:
+    name: str
+    heard: list[str] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    fails: int = 0
+    closed: bool = False
+
+    async def tell(self, decision: Decision) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.fails:
+            self.fails -= 1
+            raise OSError("no route")
+        self.heard.append(decision.id)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_stuck_sink_drops_and_counts_while_the_others_hear_everything() -> None:
+    dropped: list[str] = []
+    gate = asyncio.Event()
+    stuck, good = ListSink("stuck", gate=gate), ListSink("good")
+    teller = Teller([stuck, good], size=2, dropped=dropped.append)
+    task = asyncio.ensure_future(teller.run())
+    for number in range(6):
+        teller.tell(decision(str(number)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert good.heard == [str(n) for n in range(6)]
+    assert dropped and set(dropped) == {"stuck"}
+    gate.set()
+    await teller.flush(5)
+    assert len(stuck.heard) + len(dropped) == 6
+    task.cancel()
+    await teller.close()
+    assert stuck.closed and good.closed
+
+
+async def test_a_failing_sink_is_counted_and_goes_on() -> None:
+    dropped: list[str] = []
+    sink = ListSink("flaky", fails=1)
+    teller = Teller([sink], dropped=dropped.append)
+    task = asyncio.ensure_future(teller.run())
+    teller.tell(decision("a"))
+    teller.tell(decision("b"))
+    await teller.flush(5)
+    assert sink.heard == ["b"] and dropped == ["flaky"]
+    task.cancel()
+
+
+async def test_flush_gives_up_on_a_sink_that_never_ends() -> None:
+    sink = ListSink("stuck", gate=asyncio.Event())
+    teller = Teller([sink], dropped=lambda _: None)
+    task = asyncio.ensure_future(teller.run())
+    teller.tell(decision("a"))
+    await teller.flush(0.05)
+    assert sink.heard == []
+    task.cancel()
