@@ -181,7 +181,7 @@ async def test_a_write_that_fails_leaves_whole_lines(tmp_path: Path, monkeypatch
 
 
 def test_a_trail_that_cannot_be_opened_is_a_setting_to_mend(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="audit: cannot open .* for appending: Is a directory"):
+    with pytest.raises(ConfigError, match=r"audit: cannot open .* for appending: Is a directory"):
         open_audit(tmp_path)
 
 
