@@ -156,24 +156,16 @@ class Writes:
         if dry_run(query):
             return _shown(kind, new)
         stored = self._store.update(kind.plural, new, manager=manager, subresource=target.subresource)
-        return _shown(kind, self._after_update(kind, stored))
-
-    def _after_update(self, kind: Kind, stored: Obj) -> Obj:
-        """A pod that was only kept by its finalizers goes when the last one is taken off."""
-        meta = stored["metadata"]
-        ended = stored.get("status", {}).get("phase") in ("Succeeded", "Failed")
-        if kind.plural == "pods" and "deletionTimestamp" in meta and not meta.get("finalizers") and ended:
-            return self._store.delete("pods", meta["namespace"], meta["name"])
-        return stored
+        return _shown(kind, stored)
 
     def _apply(self, target: Target, query: Mapping[str, str], raw: bytes) -> tuple[int, Obj]:
         manager = query.get("fieldManager", "")
         if not manager:
             text = "Required value: is required for apply patch"
             raise invalid("PatchOptions", "meta.k8s.io", "", [("fieldManager", "FieldValueRequired", text)])
-        kind, wanted = target.kind(raw)
+        kind, wanted = target.kind, read_object(raw)
         _check_type(kind, wanted)
-        if target.subresource:
+        if target.subresource or kind.plural == "events":
             raise Refused(422, f"server-side apply of {target.resource} is not simulated")
         wanted["metadata"].setdefault("name", target.name)
         live = self._store.get(kind.plural, target.namespace, target.name)
