@@ -33,10 +33,9 @@ def project(tmp_path: Path) -> Path:
 
 def run(project: Path, *words: str, ci: bool = False) -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly", *words]
-    return subprocess.run(
-        command, cwd=project, env=env | ({"CI": "1"} if ci else {}), capture_output=True, text=True, check=False
-    )
+    env |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} | ({"CI": "1"} if ci else {})
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
+    return subprocess.run(command, cwd=project, env=env, capture_output=True, text=True, check=False)
 
 
 def test_what_did_not_run_is_named_in_capitals(project: Path) -> None:
@@ -48,7 +47,7 @@ def test_what_did_not_run_is_named_in_capitals(project: Path) -> None:
     assert "test_there:" not in done.stdout
 
 
-@pytest.mark.parametrize("words", [(), ("-n", "2")])
+@pytest.mark.parametrize("words", [(), ("-p", "xdist", "-n", "1")])
 def test_where_ci_is_set_it_fails_the_run(project: Path, words: tuple[str, ...]) -> None:
     done = run(project, *words, ci=True)
 
