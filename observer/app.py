@@ -8,7 +8,6 @@ Kubernetes client.
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from observer.domain.finding import Finding
+    from observer.domain.ids import WorkloadRef
     from observer.domain.outcome import Outcome
     from observer.kube.client import KubeApi
     from observer.ports.actuators import Actuator, KillSwitch
@@ -76,7 +76,7 @@ async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink]
         seconds=settings.prometheus.history_seconds,
         refresh=settings.prometheus.history_refresh,
     )
-    teller = Teller([*_sinks(settings, api), *extra_sinks], dropped=metrics.sink_dropped)
+    teller = Teller([*_sinks(settings, api, cluster), *extra_sinks], dropped=metrics.sink_dropped)
     watcher = Watcher(settings.engine, clock, metrics)
     tick = settings.engine.tick
     loop = Loop(
@@ -179,7 +179,7 @@ async def examine_sources(settings: Settings) -> Sequence[Finding]:
 
     clock = SystemClock()
     async with connected(settings) as api:
-        seen = await probe_kubernetes(api, settings, clock=clock)
+        seen = await probe_kubernetes(api, settings.kubernetes, clock=clock)
         return [*seen.findings, *await probe_prometheus(settings, pods=seen.pods, at=clock.now())]
 
 
@@ -223,15 +223,13 @@ def _journal_url(settings: Settings) -> str:
 
 def _lease(settings: Settings, api: KubeApi, clock: Clock) -> Lease:
     from observer.actuators.lease_store import KubeLeaseStore
-    from observer.runtime.leader import AlwaysLeader, LeaseElector
+    from observer.runtime.leader import AlwaysLeader, LeaseElector, unique_identity
 
     wanted = settings.lease
     if not wanted.enabled:
         return AlwaysLeader()
-    # A process that starts again within the same pod must not take itself for its predecessor.
-    identity = wanted.identity or f"{socket.gethostname()}_{os.getpid()}"
     store = KubeLeaseStore(api, namespace=settings.own_namespace, name=wanted.name)
-    return LeaseElector(store, replace(wanted, identity=identity), clock)
+    return LeaseElector(store, replace(wanted, identity=unique_identity(wanted.identity)), clock)
 
 
 def _actuators(settings: Settings, api: KubeApi) -> dict[Rung, Actuator]:
@@ -242,14 +240,18 @@ def _actuators(settings: Settings, api: KubeApi) -> dict[Rung, Actuator]:
     return {Rung.DRAIN: drain, Rung.RESTORE: drain, Rung.EVICT: EvictActuator(api)}
 
 
-def _sinks(settings: Settings, api: KubeApi) -> list[Sink]:
+def _sinks(settings: Settings, api: KubeApi, cluster: KubernetesCluster) -> list[Sink]:
     from observer.sinks.audit import open_audit
     from observer.sinks.kube_events import KubeEventSink
     from observer.telemetry.tracing import incident_tracer
 
+    def uid_of(ref: WorkloadRef) -> str:
+        workload = cluster.view(0.0).workloads.get(ref)
+        return workload.uid if workload is not None else ""
+
     sinks: list[Sink] = [
         open_audit(Path(settings.audit)),
-        KubeEventSink(api, instance=settings.lease.identity or socket.gethostname()),
+        KubeEventSink(api, instance=settings.lease.identity or socket.gethostname(), uid_of=uid_of),
     ]
     if (tracer := incident_tracer(settings.otlp_endpoint)) is not None:
         sinks.append(tracer)

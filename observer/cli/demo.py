@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import msgspec
 from observer.config.model import EvidenceSettings, KubernetesSettings, LeaseSettings, PrometheusSettings, Settings
 from observer.domain.action import Mode
 from observer.domain.decision import Decision
+from observer.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
     from observer.simulator.world import World
@@ -32,7 +32,8 @@ class Ending:
 
     def __init__(self, *, json: bool) -> None:
         self._json = json
-        self._start = time.time()
+        self._clock = SystemClock()
+        self._start = self._clock.now()
         self.done = asyncio.Event()
         self.pod = ""
         self.verdict = ""
@@ -54,7 +55,7 @@ class Ending:
         if not self._json:
             from observer.sinks.story import offset
 
-            self.say(f"{offset(time.time() - self._start)}  {'(mesh)':<14}  {text}")
+            self.say(f"{offset(self._clock.now() - self._start)}  {'(mesh)':<14}  {text}")
 
     def say(self, line: str) -> None:
         sys.stdout.write(line + "\n")
@@ -87,12 +88,13 @@ async def _story(world: World, settings: Settings, ending: Ending, *, keep: bool
     stop_on_signals(stop)
     async with connected(settings) as api:
         plan = await build(settings, api, extra_sinks=[ending])
-        daemon = asyncio.ensure_future(supervise(plan, stop))
-        telling = asyncio.ensure_future(_direct(world, settings, ending, stop, keep=keep))
-        await asyncio.wait({daemon, telling}, return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        await daemon
-        telling.cancel()
+        async with asyncio.TaskGroup() as group:
+            daemon = group.create_task(supervise(plan, stop))
+            telling = group.create_task(_direct(world, settings, ending, stop, keep=keep))
+            await asyncio.wait({daemon, telling}, return_when=asyncio.FIRST_COMPLETED)
+            stop.set()
+            await asyncio.wait({daemon})
+            telling.cancel()
     if ending.verdict == "fixed":
         ending.scene("the end: one gray pod replaced, nobody else touched")
         return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from observer.app import connected, give_back
 from observer.cli.output import EXIT_NOT_FOUND, EXIT_UNREACHABLE
 from observer.config.model import Settings
 from observer.domain.outcome import Outcome, Result
+from observer.runtime.clock import SystemClock
 
 Given = Sequence[tuple[str, Outcome]]
 
@@ -17,7 +17,7 @@ Given = Sequence[tuple[str, Outcome]]
 async def one_pod(settings: Settings, pod: str) -> tuple[int, dict[str, Any], str]:
     """Give ``NAMESPACE/POD`` back now; exit code, JSON body, text."""
     async with connected(settings) as api:
-        given = await give_back(api, now=time.time(), force=True, only=pod)
+        given = await give_back(api, now=SystemClock().now(), force=True, only=pod)
     if not given:
         return EXIT_NOT_FOUND, _body(given), f"{pod}: nothing to give back: no such pod, or Observer did not drain it"
     return _code(given), _body(given), _text(given)
@@ -26,7 +26,7 @@ async def one_pod(settings: Settings, pod: str) -> tuple[int, dict[str, Any], st
 async def many_pods(settings: Settings, *, force: bool) -> tuple[int, dict[str, Any], str]:
     """Give back what has expired, or with ``force`` all that Observer drained."""
     async with connected(settings) as api:
-        given = await give_back(api, now=time.time(), force=force, only=None)
+        given = await give_back(api, now=SystemClock().now(), force=force, only=None)
     text = _text(given) if given else "nothing to give back"
     return _code(given), _body(given), text
 
@@ -46,4 +46,4 @@ def _body(given: Given) -> dict[str, Any]:
 
 
 def _text(given: Given) -> str:
-    return "\n".join(f"{pod}: {outcome.result.value}: {outcome.reason} {outcome.detail}".rstrip() for pod, outcome in given)
+    return "\n".join(f"{pod}: {one.result.value}: {one.reason} {one.detail}".rstrip() for pod, one in given)

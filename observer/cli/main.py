@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -196,7 +195,3 @@ def _switch(config: Path | None, *, paused: bool, reason: str, json: bool) -> No
     who = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
     body, text = asyncio.run(throw(settings_from(config), paused=paused, who=who, reason=reason))
     show(body, text, json=json)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

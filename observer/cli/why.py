@@ -56,7 +56,8 @@ def _text(subject: str, found: Sequence[Decision], incidents: dict[str, Incident
         return f"{subject}: no decision in the journal. Is it spelt right, and does Observer watch its namespace?"
     lines = [f"{subject}: {len(found)} decisions"]
     for one in found:
-        lines.append(f"{datetime.fromtimestamp(one.at, UTC):%Y-%m-%d %H:%M:%S}  {one.verdict.value:<5} {one.kind:<14} {one.text}")
+        when = datetime.fromtimestamp(one.at, UTC)
+        lines.append(f"{when:%Y-%m-%d %H:%M:%S}  {one.verdict.value:<5} {one.kind:<14} {one.text}")
         lines += [f"{'':22}{hold.guard}: {hold.reason}: {hold.detail}" for hold in one.holds]
         if one.outcome is not None:
             lines.append(f"{'':22}{one.outcome.result.value}: {one.outcome.reason} {one.outcome.detail}".rstrip())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from observer.domain.cluster import ClusterView
+from observer.domain.counts import SeriesHistory
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Control, Gap, Snapshot
@@ -62,19 +63,11 @@ class Collector:
                 else None
             )
             pods = self._pods(view, question.recheck)
-            recheck = (
-                group.create_task(
-                    self._ask(
-                        "prometheus", self._metrics.recheck(at, self._recheck_seconds, self._step, frozenset(pods)), gaps
-                    )
-                )
-                if pods
-                else None
-            )
+            recheck = group.create_task(self._ask_again(at, frozenset(pods), gaps)) if pods else None
             switch = group.create_task(self._read_switch())
         paused, why = switch.result()
         series = (recheck.result() if recheck is not None else None) or ()
-        asked_again: dict[ServiceRef, list[object]] = {}
+        asked_again: dict[ServiceRef, list[SeriesHistory]] = {}
         for one in series:
             asked_again.setdefault(pods[one.pod], []).append(one)
         gaps.extend(self._history.gaps())
@@ -85,7 +78,7 @@ class Collector:
             cluster=view,
             control=Control(paused=paused, reason=why, leader=self._lease.held(), term=self._lease.term),
             gaps=tuple(gaps),
-            rechecks={service: tuple(found) for service, found in asked_again.items()},  # type: ignore[misc]
+            rechecks={service: tuple(found) for service, found in asked_again.items()},
             baselines=self._history.baselines,
         )
 
@@ -98,6 +91,12 @@ class Collector:
         except (SourceUnavailable, SourceProtocolError) as exc:
             gaps.append(Gap(source, exc.reason, str(exc)))
         return None
+
+    async def _ask_again(
+        self, at: float, pods: frozenset[tuple[str, str]], gaps: list[Gap]
+    ) -> tuple[SeriesHistory, ...] | None:
+        question = self._metrics.recheck(at, self._recheck_seconds, self._step, pods)
+        return await self._ask("prometheus", question, gaps)
 
     async def _read_switch(self) -> tuple[bool, str]:
         try:

@@ -68,7 +68,7 @@ class EvidenceKeeper:
 
 def _containers(raw: Mapping[str, object]) -> list[str]:
     spec = cast("Mapping[str, object]", raw.get("spec") or {})
-    listed = [*cast("list[object]", spec.get("initContainers") or []), *cast("list[object]", spec.get("containers") or [])]
+    listed = [one for key in ("initContainers", "containers") for one in cast("list[object]", spec.get(key) or [])]
     return [str(cast("Mapping[str, object]", one).get("name")) for one in listed]
 
 

@@ -1,4 +1,4 @@
-"""Carries one decision out: last looks, intent, write, outcome. The only place that retries nothing and skips nothing."""
+"""Carries one decision out: last looks, intent, write, outcome. Nothing is retried here: the next tick decides anew."""
 
 from __future__ import annotations
 

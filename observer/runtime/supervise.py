@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -27,7 +28,7 @@ class Plan:
     loop: Loop
     teller: Teller
     background: Sequence[tuple[str, Callable[[], Awaitable[None]]]]
-    warm: Callable[[], Awaitable[None]]
+    warm: Callable[[], Coroutine[Any, Any, None]]
     cleanups: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
@@ -42,7 +43,7 @@ async def supervise(plan: Plan, stop: asyncio.Event) -> None:
             tasks = [group.create_task(_lasting(name, start), name=name) for name, start in plan.background]
             tasks.append(group.create_task(_lasting("sinks", plan.teller.run), name="sinks"))
             ending = group.create_task(stop.wait(), name="stop")
-            await _first(plan.warm(), ending)
+            await _first(group.create_task(plan.warm(), name="warm"), ending)
             if not stop.is_set():
                 tasks.append(group.create_task(_lasting("tick", plan.loop.run), name="tick"))
                 tasks.append(group.create_task(_lasting("floor", plan.loop.watch_floor), name="floor"))
@@ -73,11 +74,8 @@ async def _lasting(name: str, start: Callable[[], Awaitable[None]]) -> None:
     raise RuntimeError(f"{name} ended by itself")
 
 
-async def _first(one: Awaitable[None], other: asyncio.Task[bool]) -> None:
-    task = asyncio.ensure_future(one)
-    await asyncio.wait({task, other}, return_when=asyncio.FIRST_COMPLETED)
-    if not task.done():
-        task.cancel()
-        await asyncio.wait({task})
-        return
-    task.result()
+async def _first(one: asyncio.Task[None], other: asyncio.Task[bool]) -> None:
+    await asyncio.wait({one, other}, return_when=asyncio.FIRST_COMPLETED)
+    if not one.done():
+        one.cancel()
+        await asyncio.wait({one})

@@ -57,7 +57,7 @@ class Teller:
                 if failing:
                     log.info("sink_recovered", sink=sink.name)
                 failing = False
-            except Exception as exc:  # task boundary: whatever a sink does wrong must not end the others
+            except Exception as exc:  # noqa: BLE001  task boundary: one sink's mistake must not end the others
                 self._dropped(sink.name)
                 if not failing:
                     log.warning("sink_failed", sink=sink.name, error=f"{type(exc).__name__}: {exc}")

@@ -62,9 +62,7 @@ class Loop:
     async def restore(self) -> None:
         """Load incidents and budgets; must end before the first tick. Raises ``JournalUnavailable``."""
         since = self._clock.now() - 86_400
-        self.memory = Memory.restore(
-            await self._journal.incidents(since=since), await self._journal.ledger(since)
-        )
+        self.memory = Memory.restore(await self._journal.incidents(since=since), await self._journal.ledger(since))
 
     async def resume(self) -> None:
         """Once the cluster is known and the Lease held: look open intents up, then give back or go on, exactly once."""
@@ -208,5 +206,3 @@ def _resumed(action: Action, at: float) -> Decision:
         pod=action.pod,
         action=action,
     )
-
-

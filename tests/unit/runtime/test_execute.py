@@ -28,9 +28,7 @@ class Bench:
         self.clock, self.lease, self.switch = FakeClock(), FakeLease(), FakeSwitch()
         self.cluster, self.journal, self.actuator = FakeCluster(), MemoryJournal(), FakeActuator()
         self.folder = folder
-        keeper = EvidenceKeeper(
-            self.cluster, folder, logs=True, lines=10, max_bytes=1000, redact=[r"(?i)(token)=\S+"]
-        )
+        keeper = EvidenceKeeper(self.cluster, folder, logs=True, lines=10, max_bytes=1000, redact=[r"(?i)(token)=\S+"])
         self.executor = Executor(
             actuators=dict.fromkeys(Rung, self.actuator),
             cluster=self.cluster,

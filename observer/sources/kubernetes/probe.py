@@ -1,0 +1,79 @@
+"""What ``observer doctor`` asks the API server, and what to do about each red line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from observer.config.model import KubernetesSettings
+from observer.domain import names
+from observer.domain.cluster import ClusterView, Kind
+from observer.domain.finding import Finding
+from observer.kube.client import KubeApi
+from observer.kube.errors import KubeError
+from observer.ports.clock import Clock
+from observer.sources.kubernetes.cluster import KubernetesCluster
+
+SYNC_SECONDS = 20.0
+_OPTIONAL = {
+    Kind.BUDGETS: "grant list and watch on policy/poddisruptionbudgets; without it every drain and eviction is held",
+    Kind.AUTOSCALERS: "grant list and watch on autoscaling/horizontalpodautoscalers; without it scale-downs are not seen",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found, and the living pods with a sidecar, for the questions to the metric source."""
+
+    findings: tuple[Finding, ...]
+    pods: frozenset[tuple[str, str]]
+
+
+async def probe(api: KubeApi, settings: KubernetesSettings, *, clock: Clock) -> Seen:
+    """Follow the cluster for as long as it takes to know every kind, at most ``SYNC_SECONDS``."""
+    try:
+        await api.request("GET", "/version")
+    except KubeError as exc:
+        remedy = "check kubernetes.kubeconfig and context, the network policy, and the service account's token"
+        return Seen((Finding("kubernetes reachable", False, str(exc), remedy),), frozenset())
+    cluster = KubernetesCluster(api, settings, clock=clock, random=Random(0))  # noqa: S311  only spreads retries
+    async with asyncio.TaskGroup() as group:
+        following = group.create_task(cluster.run())
+        await cluster.synced(SYNC_SECONDS)
+        view, problems = cluster.view(clock.now()), dict(cluster.problems)
+        following.cancel()
+    living = frozenset(ref.key for ref, pod in view.pods.items() if pod.sidecar and pod.phase == "Running")
+    reachable = Finding("kubernetes reachable", True, "it answers and takes our credentials", "")
+    return Seen((reachable, *_kinds(view, problems), *_mesh(view, len(living))), living)
+
+
+def _kinds(view: ClusterView, problems: Mapping[Kind, str]) -> Iterator[Finding]:
+    for kind in Kind:
+        known = kind in view.fresh
+        remedy = _OPTIONAL.get(kind, f"grant list and watch on {kind.value} (deploy/manifests shows the roles)")
+        detail = "listed and followed" if known else problems.get(kind, f"not known after {SYNC_SECONDS:g} s")
+        yield Finding(f"kubernetes {kind.value}", known, detail, "" if known else remedy)
+
+
+def _mesh(view: ClusterView, living: int) -> Iterator[Finding]:
+    enabled = sorted(name for name in view.namespaces if view.acts_in(name))
+    yield Finding(
+        "namespaces labelled for action",
+        True if enabled else None,
+        ", ".join(enabled) or "none: Observer watches everything and acts nowhere",
+        f"kubectl label namespace NAME {names.NAMESPACE_ENABLED}=true",
+    )
+    yield Finding(
+        "pods with a sidecar",
+        living > 0,
+        f"{living} running",
+        "label a namespace istio-injection=enabled and restart its pods, or widen kubernetes.namespaces",
+    )
+    yield Finding(
+        "istiod",
+        view.mesh.ready,
+        view.mesh.detail or "ready",
+        "while istiod is not ready everything but giving back is held; see its pods and its log",
+    )
