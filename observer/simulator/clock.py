@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 import time
 
 DEFAULT_START = 1_767_225_600.0
 """2026-01-01T00:00:00Z: where virtual time begins unless told otherwise."""
+
+EPSILON = 1e-6
+"""Seconds within which two instants are the same: Unix seconds in a float are no finer than that."""
 
 
 class SimClock:
@@ -42,6 +46,11 @@ class SimClock:
         """Time moves only by hand now."""
         return self._held is not None
 
+    @property
+    def next_due(self) -> float:
+        """When the next sleeper wants to wake; infinite when nobody sleeps."""
+        return self._sleepers[0][0] if self._sleepers else math.inf
+
     def now(self) -> float:
         """Unix seconds, UTC."""
         if self._held is not None:
@@ -63,7 +72,7 @@ class SimClock:
         if self._held is None:
             raise RuntimeError("a running wall clock cannot be moved by hand")
         self._held = max(at, self._held)
-        while self._sleepers and self._sleepers[0][0] <= self._held:
+        while self._sleepers and self._sleepers[0][0] <= self._held + EPSILON:
             _, _, sleeper = heapq.heappop(self._sleepers)
             if not sleeper.done():
                 sleeper.set_result(None)

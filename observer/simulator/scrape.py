@@ -180,6 +180,8 @@ class Scraper:
 
     def _columns_of(self, target: Target) -> dict[str, FloatArray]:
         page = self._mesh.sidecars.page(target.pod.slot)
+        if not page.requests.size:
+            return {}
         if page.requests.size > target.rows:
             self._learn(target)
         return {

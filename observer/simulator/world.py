@@ -12,8 +12,10 @@ from aiohttp import web
 
 from observer.domain import names
 from observer.simulator import kube_objects
-from observer.simulator.clock import SimClock, settle
+from observer.simulator.clock import EPSILON, SimClock, settle
+from observer.simulator.kube_api import API, KubeApi, make_app
 from observer.simulator.kube_controllers import Controllers
+from observer.simulator.kube_faults import KubeFaults
 from observer.simulator.kube_kinds import Obj
 from observer.simulator.kube_store import Store
 from observer.simulator.mesh import Mesh
@@ -28,6 +30,8 @@ COARSE: Final = 1.0
 """Seconds of a step while history is made."""
 PEAK: Final = 2.2
 """Factor on the load in the middle third of the history: what the pods have served healthily before."""
+FAR_BEHIND: Final = 2.0
+"""Seconds behind a wall clock from which on steps are coarse, until the cluster has caught up."""
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -39,6 +43,7 @@ class World:
         clock, store, controllers, mesh: its parts; change them while it runs.
         scrapers: the Prometheus servers, one unless the scrape specification says otherwise.
         prometheus: their HTTP API and its switches.
+        kubernetes, kube_faults: the API server with what it was asked, and its switches.
     """
 
     def __init__(
@@ -71,6 +76,9 @@ class World:
         wanted = scrape or ScrapeSpec()
         self.scrapers = [Scraper(wanted, self.mesh, seed, replica) for replica in range(wanted.replicas)]
         self.prometheus = PrometheusApi(list(self.scrapers), self.clock.now, seed)
+        self.kube_faults = KubeFaults()
+        self._kubernetes_app = make_app(self.store, self.controllers, self.clock, faults=self.kube_faults)
+        self.kubernetes: KubeApi = self._kubernetes_app[API]
         self._runners: list[web.AppRunner] = []
         self._pump: asyncio.Task[None] | None = None
         self._make_history(begin, present)
@@ -87,7 +95,7 @@ class World:
 
     def _run(self, until: float, step: float) -> None:
         """Everything that happens until then, step by step."""
-        while self.mesh.now < until - 1e-9:
+        while self.mesh.now < until - EPSILON:
             self._one_step(min(self.mesh.now + step, until))
 
     def _one_step(self, at: float) -> None:
@@ -99,19 +107,19 @@ class World:
             scraper.run(at)
 
     async def advance(self, seconds: float, step: float | None = None) -> None:
-        """Virtual time: let ``seconds`` pass; sleepers on the clock run in their turn."""
+        """Virtual time: let ``seconds`` pass; sleepers on the clock run in their turn, each at its instant."""
         until = self.mesh.now + seconds
-        while self.mesh.now < until - 1e-9:
-            self._one_step(min(self.mesh.now + (step or self.spec.step), until))
+        while self.mesh.now < until - EPSILON:
+            self._one_step(
+                min(self.mesh.now + (step or self.spec.step), until, max(self.clock.next_due, self.mesh.now))
+            )
             await settle(1)
         await settle()
 
     async def serve(self) -> tuple[str, str]:
         """Listen on loopback, ports of the system's choice; a wall clock begins to drive the cluster. The addresses."""
-        from observer.simulator.kube_api import make_app
-
         prometheus = await self._listen(self.prometheus.app())
-        kubernetes = await self._listen(make_app(self.store, self.clock))
+        kubernetes = await self._listen(self._kubernetes_app)
         if not self.clock.virtual:
             self._pump = asyncio.get_running_loop().create_task(self._follow(), name="simulator")
         return prometheus, kubernetes
@@ -126,8 +134,12 @@ class World:
     async def _follow(self) -> None:
         """Keep up with a wall clock."""
         while True:
-            self._run(self.clock.now(), self.spec.step)
-            await self.clock.sleep(self.spec.step)
+            lag = self.clock.now() - self.mesh.now
+            if lag < self.spec.step:
+                await self.clock.sleep(self.spec.step - lag)
+            else:
+                self._one_step(self.mesh.now + (min(lag, COARSE) if lag > FAR_BEHIND else self.spec.step))
+                await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Stop listening; raises what the driving task died of, if it did."""

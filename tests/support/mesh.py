@@ -97,7 +97,7 @@ def small_spec(**changes: Any) -> MeshSpec:
 
 
 class Rig:
-    """A small mesh that is scraped, driven step by step."""
+    """A small mesh that is scraped, driven step by step; at ``START`` all pods are balanced and the load begins."""
 
     def __init__(self, spec: MeshSpec | None = None, scrape: ScrapeSpec | None = None, seed: int = 1) -> None:
         self.store = TinyStore()
@@ -108,9 +108,11 @@ class Rig:
             self.pods[name] = pod(name, "store", f"10.0.0.{number}", node=f"n{1 + number % 2}")
         for one in self.pods.values():
             self.store.put(one)
-        self.mesh = Mesh(spec or small_spec(), PodTable(self.store), seed, START)
+        self.mesh = Mesh(spec or small_spec(), PodTable(self.store), seed, START - 3.0)
         self.scraper = Scraper(scrape or ScrapeSpec(), self.mesh, seed)
         self.scraper.discover()
+        self.quiet(3.0)
+        self.mesh.load.factor = 1.0
 
     def run(self, seconds: float) -> None:
         end = self.mesh.now + seconds
@@ -118,6 +120,11 @@ class Rig:
             at = min(self.mesh.now + self.mesh.spec.step, end)
             self.mesh.step_to(at)
             self.scraper.run(at)
+
+    def quiet(self, seconds: float = 8.0) -> None:
+        """No more load, until all that was under way is over and scraped."""
+        self.mesh.load.factor = 0.0
+        self.run(seconds)
 
     def change(self, obj: Obj) -> None:
         self.pods[obj["metadata"]["name"]] = obj

@@ -49,7 +49,6 @@ def key(**labels: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(labels.items()))
 
 
-
 def test_an_instant_is_the_newest_sample_at_or_before_it() -> None:
     store = memory([10, 20, 30], {"x pod=a": [1, 2, 3]})
     assert ask(store, "x", 9.9, 10, 19.999, 20, 35) == {key(__name__="x", pod="a"): [None, 1, 1, 2, 3]}
