@@ -97,7 +97,7 @@ def _bad(now: Situation, namespace: str | None) -> tuple[int, int]:
                 bad.update(health.rates)
     suspects = [one.culprit for one in now.judgement.suspects]
     for culprit in (*suspects, *(incident.culprit for incident in now.in_hand)):
-        if culprit.kind is CulpritKind.POD and culprit.pod is not None:
-            if namespace in (None, culprit.namespace):
-                bad.add(culprit.pod)
+        inside = culprit.kind is CulpritKind.POD and namespace in (None, culprit.namespace)
+        if inside and culprit.pod is not None:
+            bad.add(culprit.pod)
     return len(bad), len(judged | bad)

@@ -1,0 +1,463 @@
+"""The stories of the lab as pure walks: what is decided, in which order, and what is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from observer.domain import names
+from observer.domain.action import Mode, Rung
+from observer.domain.cluster import Autoscaler, DisruptionBudget, MeshControl, Node
+from observer.domain.decision import Verdict
+from observer.domain.incident import Phase
+from observer.domain.outcome import Outcome, Result
+from observer.domain.snapshot import Gap
+from observer.domain.suspect import CulpritKind, Suppression, Symptom, Tier
+from tests.support.builders import (
+    catalog,
+    drained,
+    evidence,
+    group_suspect,
+    pod,
+    service_ref,
+    suspect,
+    workload,
+    workload_ref,
+)
+from tests.support.stage import Stage
+
+
+def rungs(stage: Stage) -> list[tuple[Rung, str]]:
+    return [(rung, name) for _, rung, name in stage.acts]
+
+
+FULL = [(Rung.DRAIN, "catalog-1"), (Rung.EVICT, "catalog-1")]
+
+
+# --- stories that act
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.3, 0.08])
+def test_gray_pod_is_drained_proven_evicted_and_verified(rate: float) -> None:
+    stage = Stage(faults={"catalog-1": rate}).until(Phase.CLOSED)
+    assert rungs(stage) == FULL
+    assert stage.only().closing == "fixed"
+    order = ["suspected", "drain", "drain_effective", "drain_verdict", "evict", "replaced", "verified", "closed"]
+    assert [kind for kind in stage.kinds() if kind in order] == order
+    assert stage.told("drain_verdict")[0].reason == "dropped"
+    assert all(entry.useful for entry in stage.memory.ledger)
+
+
+def test_slow_pod_is_judged_by_the_cut_it_was_suspected_by() -> None:
+    stage = Stage(slow={"catalog-1": 0.6}).until(Phase.CLOSED)
+    assert rungs(stage) == FULL
+    assert stage.only().symptom is Symptom.LATENCY
+    assert stage.only().cut == 3
+    assert stage.only().closing == "fixed"
+
+
+def test_two_replicas() -> None:
+    stage = Stage(pods=catalog(2), faults={"catalog-1": 0.4}).until(Phase.CLOSED)
+    assert rungs(stage) == FULL
+    assert stage.only().closing == "fixed"
+
+
+def test_pod_without_sidecar_is_evicted_by_evidence_alone() -> None:
+    stage = Stage(pods=catalog(4, sidecar=False), faults={"catalog-1": 0.5}).until(Phase.CLOSED)
+    assert rungs(stage) == [(Rung.EVICT, "catalog-1")]
+    assert stage.told("evict")[0].reason == "cannot_drain"
+
+
+def test_quiet_world_decides_nothing() -> None:
+    assert Stage().ticks(50).decisions == []
+
+
+def test_errors_that_return_after_readmission_lead_to_eviction() -> None:
+    stage = Stage(faults={"catalog-1": 0.08}, load=20.0)
+    stage.until(Phase.READMITTED)
+    assert stage.only().tier < Tier.EVICT
+    stage.until(Phase.CLOSED)
+    assert rungs(stage) == [
+        (Rung.DRAIN, "catalog-1"),
+        (Rung.RESTORE, "catalog-1"),
+        (Rung.DRAIN, "catalog-1"),
+        (Rung.EVICT, "catalog-1"),
+    ]
+    assert stage.only().closing == "fixed"
+    assert len({entry.action_id for entry in stage.memory.ledger}) == 4
+
+
+# --- stories that must not kill
+
+
+def test_fault_that_ends_while_suspected_fades() -> None:
+    stage = Stage(faults={"catalog-1": 0.1}).until(Phase.SUSPECTED)
+    stage.faults.clear()
+    stage.until(Phase.CLOSED)
+    assert stage.only().closing == "ended_by_itself"
+    assert stage.acts == []
+
+
+def test_fault_that_ends_while_drained_is_readmitted_and_told() -> None:
+    stage = Stage(faults={"catalog-1": 0.08}, load=20.0).until(Phase.READMITTED)
+    stage.faults.clear()
+    stage.until(Phase.CLOSED)
+    assert stage.only().closing == "ended_by_itself"
+    assert Rung.EVICT not in {rung for rung, _ in rungs(stage)}
+    assert not stage.named("catalog-1").drained
+
+
+def test_closed_suspicion_does_not_reopen_without_new_evidence() -> None:
+    stage = Stage(faults={"catalog-1": 0.1}).until(Phase.SUSPECTED)
+    stage.faults.clear()
+    frozen = dict(stage.nats)
+    for _ in range(80):
+        stage.nats = dict(frozen)  # a detector whose evidence stays where silence left it
+        stage.load = 0.0
+        stage.tick()
+    assert len(stage.memory.incidents) == 1
+    assert stage.only().closing == "ended_by_itself"
+
+
+def test_errors_that_stay_acquit_the_pod() -> None:
+    stage = Stage(faults={"catalog-1": 0.3}).until(Phase.EXPERIMENT)
+    stage.background = 0.075  # what the callers saw before, and see without the pod as well
+    stage.until(Phase.CLOSED)
+    assert stage.only().closing == "acquitted"
+    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+    assert stage.named("catalog-1").ref in stage.memory.acquitted
+
+
+def test_background_errors_at_the_callers_do_not_acquit() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, background=0.05).until(Phase.CLOSED)
+    assert stage.told("drain_verdict")[0].reason == "dropped"
+
+
+def test_drain_without_effect_is_given_back() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, drain_works=False)
+    stage.until(Phase.CLOSED)
+    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+    assert stage.only().closing == "not_effective"
+    stage.ticks(10)
+    assert len(stage.acts) == 2
+    assert "back_off" in stage.hold_reasons()
+
+
+def test_experiment_that_cannot_tell_is_given_back_at_expiry() -> None:
+    stage = Stage(faults={"catalog-1": 0.3}, load=20.0).until(Phase.EXPERIMENT)
+    stage.load = 0.05
+    stage.until(Phase.CLOSED, limit=100)
+    assert stage.only().closing == "cannot_tell"
+    assert stage.acts[-1][1] is Rung.RESTORE
+    assert stage.acts[-1][0] - stage.acts[0][0] >= stage.settings.ladder.drain_seconds
+
+
+def test_all_pods_failing_is_suppressed_and_the_workload_named() -> None:
+    store = service_ref("store")
+    blamed = group_suspect(CulpritKind.WORKLOAD, "store", store).culprit
+    stage = Stage(pods=catalog(3, app="store"))
+    stage.suppressions = (Suppression(store, "workload_failing", "all 3 pods fail 30 % of their requests", blamed),)
+    stage.extra = tuple(suspect(one, Tier.EVICT) for one in stage.pods)
+    stage.ticks(30)
+    assert stage.acts == []
+    assert {"workload_failing", "breaker_bad_share"} <= stage.hold_reasons()
+    named = stage.told("suppressed")[0]
+    assert named.reason == "workload_failing"
+    assert named.figures["blamed"] == "workload shop/store"
+
+
+def test_named_revision_holds_its_members() -> None:
+    pay = [*catalog(3, app="pay"), pod("pay-4", revision="v2"), pod("pay-5", revision="v2")]
+    stage = Stage(pods=pay)
+    group = group_suspect(CulpritKind.REVISION, "pay-v2", service_ref("pay"))
+    stage.extra = (group, suspect(stage.named("pay-4"), Tier.EVICT))
+    stage.ticks(5)
+    assert stage.acts == []
+    assert "revision_named" in stage.hold_reasons()
+    assert stage.told("suspected")[0].subject == "revision shop/pay-v2"
+
+
+def test_surge_is_nobodys_fault() -> None:
+    stage = Stage().ticks(5)
+    stage.load *= 2.0
+    assert stage.ticks(20).decisions == []
+
+
+def test_surge_while_drained_gives_the_pod_back() -> None:
+    stage = Stage(faults={"catalog-1": 0.1}, picture={"peak": 15.0}).until(Phase.EXPERIMENT)
+    stage.load = 120.0
+    stage.tick()
+    assert stage.acts[-1][1] is Rung.RESTORE
+    assert stage.only().closing == "siblings_overloaded"
+
+
+def test_siblings_that_get_worse_get_the_pod_back_in_that_tick() -> None:
+    stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
+    stage.faults |= {"catalog-2": 0.3, "catalog-3": 0.3, "catalog-4": 0.3}
+    stage.tick()
+    assert stage.acts[-1][1] is Rung.RESTORE
+    assert stage.only().closing == "siblings_worse"
+
+
+def test_rollout_holds_and_names_itself() -> None:
+    stage = Stage(faults={"catalog-1": 0.5})
+    rolling = workload(updated=1, progressing_since=stage.at)
+    stage.workloads = {rolling.ref: rolling}
+    stage.ticks(20)
+    assert stage.acts == []
+    assert "rollout" in stage.hold_reasons()
+
+
+def test_blindness_is_told_once_and_ends() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}).ticks(1)
+    stage.complete, stage.gaps = False, (Gap("prometheus", "unreachable", "connection refused"),)
+    stage.ticks(20)
+    assert [one.reason for one in stage.told("blind")] == ["prometheus_unreachable"]
+    assert "connection refused" in stage.told("blind")[0].text
+    assert stage.acts == []
+    stage.complete, stage.gaps = True, ()
+    stage.until(Phase.CLOSED)
+    assert len(stage.told("sighted")) == 1
+    assert rungs(stage) == FULL
+
+
+def test_blindness_during_the_experiment_cannot_tell_and_gives_back_at_expiry() -> None:
+    stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
+    stage.complete, stage.gaps = False, (Gap("prometheus", "timeout"),)
+    stage.ticks(20)
+    assert stage.only().phase is Phase.DRAINED
+    assert stage.told("drain_verdict")[0].reason == "cannot_tell"
+    stage.until(Phase.CLOSED, limit=60)
+    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+
+
+def test_istiod_down_holds_everything() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, view={"mesh": MeshControl(False, "istiod has no Ready pod")}).ticks(20)
+    assert stage.acts == []
+    assert "mesh_unhealthy" in stage.hold_reasons()
+
+
+def test_unreached_pod_is_told_and_left() -> None:
+    stage = Stage()
+    silent = suspect(stage.named("catalog-1"), Tier.EVICT, found=evidence(symptom=Symptom.UNREACHED))
+    stage.extra = (silent,)
+    stage.ticks(20)
+    assert stage.acts == []
+    assert len(stage.told("unreached")) == 1
+
+
+def test_unnamed_unreached_workload_is_told() -> None:
+    stage = Stage(suppressions=(Suppression(service_ref(), "unreached", "a sidecar is silent"),)).ticks(3)
+    assert [one.reason for one in stage.told("unreached")] == ["unreached"]
+
+
+def test_budget_that_forbids_holds_drain_and_eviction() -> None:
+    stage = Stage(faults={"catalog-1": 0.5})
+    everyone = frozenset(one.ref.name for one in stage.pods)
+    stage.view = {"budgets": (DisruptionBudget("shop", "catalog", everyone, 0, current=True),)}
+    stage.ticks(20)
+    assert stage.acts == []
+    assert "disruption_budget" in stage.hold_reasons()
+
+
+def test_opt_out_is_refused_and_not_paged() -> None:
+    stage = Stage(faults={"catalog-1": 0.5})
+    stage.change("catalog-1", annotations={names.OPT_OUT: "true"})
+    stage.ticks(300)
+    assert stage.acts == []
+    held = stage.told("held")[0]
+    assert held.reason == "opt_out"
+    assert held.holds[0].refused
+    assert "page" not in stage.kinds()
+
+
+def test_person_takes_the_label_off() -> None:
+    stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
+    label_off = {k: v for k, v in stage.named("catalog-1").labels.items() if k != names.DRAIN_LABEL}
+    stage.change("catalog-1", labels=label_off)
+    stage.watch_event()
+    assert stage.only().closing == "person_took_it"
+    before = len(stage.acts)
+    stage.ticks(100)
+    assert len(stage.acts) == before
+    assert "person_touched" in stage.hold_reasons()
+
+
+def test_given_back_by_hand_is_noticed() -> None:
+    stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
+    stage.give_back("catalog-1")
+    stage.watch_event()
+    assert stage.only().closing == "given_back_by_person"
+
+
+@pytest.mark.parametrize("what", ["node", "sibling", "scale", "autoscaler", "rollout"])
+def test_drained_pod_is_given_back_first(what: str) -> None:
+    stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
+    reasons = {
+        "node": "node_draining",
+        "sibling": "sibling_gone",
+        "scale": "scaled_down",
+        "autoscaler": "autoscaler_scaled_down",
+        "rollout": "rollout",
+    }
+    if what == "node":
+        stage.view = {"nodes": (Node("node-1", "zone-a", ready=True, draining=True),)}
+    elif what == "sibling":
+        stage.change("catalog-2", deleting=True)
+    elif what == "scale":
+        stage.workloads = {workload_ref(): workload(desired=3)}
+    elif what == "autoscaler":
+        stage.view = {"autoscalers": (Autoscaler("shop", "catalog", workload_ref(), 3, 4, None),)}
+    else:
+        stage.workloads = {workload_ref(): workload(observed=False, progressing_since=stage.at)}
+    decisions = stage.watch_event()
+    assert [one.reason for one in decisions if one.verdict is Verdict.ACT] == [reasons[what]]
+    assert not stage.named("catalog-1").drained
+    assert stage.only().phase is Phase.CLOSED
+
+
+def test_restart_while_drained_goes_on_exactly_once() -> None:
+    stage = Stage(faults={"catalog-1": 0.3}).until(Phase.EXPERIMENT)
+    stage.restart()
+    stage.restart()
+    stage.until(Phase.CLOSED)
+    assert rungs(stage) == FULL
+
+
+def test_restart_finds_a_mark_without_incident() -> None:
+    stage = Stage(faults={"catalog-1": 0.3}).until(Phase.EXPERIMENT)
+    stage.memory = replace(stage.memory, incidents={}, ledger=())
+    decisions = stage.restart()
+    assert [one.reason for one in decisions if one.verdict is Verdict.ACT] == ["orphan"]
+    assert not stage.named("catalog-1").drained
+    assert stage.restart() == ()
+
+
+def test_restart_between_write_and_save_adopts_the_drain() -> None:
+    stage = Stage(faults={"catalog-1": 0.3})
+    stage.answer = lambda action: Outcome(action.id, Result.DEFERRED, "lost_race")
+    stage.until(Phase.SUSPECTED).ticks(4)
+    incident = stage.only()
+    stage.pods = [drained(one, incident.id) if one.ref.name == "catalog-1" else one for one in stage.pods]
+    stage.answer = lambda action: Outcome(action.id, Result.APPLIED, "applied")
+    stage.restart()
+    assert stage.only().phase is Phase.DRAINING
+
+
+def test_restart_finds_a_pod_that_a_person_took() -> None:
+    stage = Stage(faults={"catalog-1": 0.3}).until(Phase.EXPERIMENT)
+    label_off = {k: v for k, v in stage.named("catalog-1").labels.items() if k != names.DRAIN_LABEL}
+    stage.change("catalog-1", labels=label_off)
+    stage.at += 60.0
+    stage.restart()
+    assert stage.only().closing == "person_took_it"
+
+
+def test_missing_image_freezes_after_one_eviction() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, replacement_starts=False)
+    stage.until(Phase.EVICTING)
+    stage.change("catalog-new1", waiting="ImagePullBackOff")
+    stage.until(Phase.CLOSED)
+    assert stage.only().closing == "worse"
+    assert "ImagePullBackOff" in stage.told("verified")[0].text
+    assert stage.told("frozen")[0].severity == "page"
+    stage.faults["catalog-2"] = 0.5
+    stage.ticks(40)
+    assert sum(1 for rung, _ in rungs(stage) if rung is Rung.EVICT) == 1
+    assert "frozen" in stage.hold_reasons()
+
+
+def test_delete_that_races_the_eviction_supersedes() -> None:
+    stage = Stage(faults={"catalog-1": 0.5})
+
+    def answer(action: object) -> Outcome:
+        rung = getattr(action, "rung", None)
+        result = Result.SUPERSEDED if rung is Rung.EVICT else Result.APPLIED
+        return Outcome(str(getattr(action, "id", "")), result, "uid_changed" if rung is Rung.EVICT else "applied")
+
+    stage.answer = answer
+    stage.until(Phase.CLOSED)
+    assert stage.only().closing == "superseded"
+    assert [rung for _, rung, _ in stage.acts] == [Rung.DRAIN]
+
+
+def test_other_lease_holder_observes_only() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, picture={"leader": False}).ticks(20)
+    assert stage.acts == []
+    assert "not_leader" in stage.hold_reasons()
+    assert "suspected" in stage.kinds()
+
+
+def test_eviction_without_effect_is_useless_and_backs_off() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, replacement_fault=0.5).until(Phase.CLOSED)
+    assert stage.only().closing == "no_change"
+    assert all(entry.useful is False for entry in stage.memory.ledger if entry.rung is not Rung.RESTORE)
+    stage.ticks(20)
+    assert sum(1 for rung, _ in rungs(stage) if rung is Rung.EVICT) == 1
+    assert "back_off" in stage.hold_reasons()
+
+
+def test_same_symptom_on_a_sibling_regrades_the_eviction() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}).until(Phase.CLOSED)
+    assert all(entry.useful for entry in stage.memory.ledger)
+    stage.faults["catalog-2"] = 0.5
+    stage.ticks(10)
+    assert [one.reason for one in stage.told("regraded")] == ["same_symptom_on_sibling"]
+    first = stage.memory.ledger[0].incident
+    assert all(e.useful is False for e in stage.memory.ledger if e.incident == first)
+
+
+# --- modes and people
+
+
+def test_shadow_says_what_it_would_do_once() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, settings=replace(Stage().settings, mode=Mode.SHADOW)).ticks(30)
+    assert stage.acts == []
+    assert [one.verdict for one in stage.told("drain")] == [Verdict.WOULD]
+    assert stage.only().phase is Phase.SUSPECTED
+
+
+def test_dry_run_asks_once_and_changes_nothing() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, settings=replace(Stage().settings, mode=Mode.DRY_RUN)).ticks(30)
+    assert stage.acts == []
+    asked = [one.action for one in stage.told("drain") if one.action is not None]
+    assert [action.dry_run for action in asked] == [True]
+    assert len(stage.told("dry_run")) == 1
+    assert stage.only().phase is Phase.SUSPECTED
+
+
+def test_mode_turned_down_while_drained_gives_back() -> None:
+    stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
+    stage.settings = replace(stage.settings, mode=Mode.SHADOW)
+    stage.tick()
+    assert stage.acts[-1][1] is Rung.RESTORE
+
+
+def test_pause_stops_harm_but_not_giving_back() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}).until(Phase.EXPERIMENT)
+    stage.picture = {"paused": True}
+    stage.until(Phase.CLOSED, limit=100)
+    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+    assert stage.only().closing == "expired"
+    assert "paused" in stage.hold_reasons()
+
+
+def test_hold_for_human_keeps_the_pod_until_expiry() -> None:
+    stage = Stage(faults={"catalog-1": 0.5})
+    stage.workloads = {workload_ref(): workload(annotations={names.HOLD_FOR_HUMAN: "true"})}
+    stage.until(Phase.CLOSED, limit=100)
+    assert Rung.EVICT not in {rung for rung, _ in rungs(stage)}
+    assert [one.reason for one in stage.told("page")] == ["held_for_human"]
+
+
+def test_standing_hold_pages_once() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, picture={"peak": 0.0}).ticks(250)
+    assert stage.hold_reasons() == {"headroom"}
+    assert "scale catalog up" in stage.told("held")[0].text
+    assert [one.reason for one in stage.told("page")] == ["hold_outlived"]
+
+
+def test_decisions_are_recorded_on_change_only() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, picture={"peak": 0.0}).ticks(60)
+    assert len(stage.told("held")) == 1
