@@ -3,6 +3,8 @@ reaches webhooks by the addresses of their Services."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Final
 
 from tests.lab.stack.binaries import Binaries
@@ -13,6 +15,7 @@ from tests.lab.stack.places import (
     HUB,
     KUBERNETES_SERVICE,
     NODES,
+    OBSERVER_ACCOUNT,
     SERVICES,
     Places,
 )
@@ -30,7 +33,7 @@ def start_control_plane(places: Places, binaries: Binaries, daemons: Daemons) ->
     pki = Pki(places)
     _identities(pki)
     _etcd(places, binaries, daemons)
-    _api_server(binaries, daemons, pki)
+    _api_server(places, binaries, daemons, pki)
     wait_until(lambda: api_ready(pki), "the API server is ready", seconds=90)
     _controllers(places, binaries, daemons, pki)
     _dns(places, binaries, daemons)
@@ -38,9 +41,9 @@ def start_control_plane(places: Places, binaries: Binaries, daemons: Daemons) ->
 
 
 def api_ready(pki: Pki) -> bool:
-    """Asked from the hub, as everybody asks."""
+    """Asked from the hub, as everybody asks; while it starts, the answer lists what is "ok" and what is not yet."""
     files = ["--cacert", pki.path("ca.crt"), "--cert", pki.path("admin.crt"), "--key", pki.path("admin.key")]
-    return "ok" in run(["curl", "-s", "-m", "2", *files, f"{API_SERVER}/readyz"], place=HUB, check=False)
+    return run(["curl", "-s", "-m", "2", *files, f"{API_SERVER}/readyz"], place=HUB, check=False) == "ok"
 
 
 def _identities(pki: Pki) -> None:
@@ -69,7 +72,7 @@ def _etcd(places: Places, binaries: Binaries, daemons: Daemons) -> None:
     )
 
 
-def _api_server(binaries: Binaries, daemons: Daemons, pki: Pki) -> None:
+def _api_server(places: Places, binaries: Binaries, daemons: Daemons, pki: Pki) -> None:
     flags = {
         "etcd-servers": _ETCD,
         "secure-port": 6443,
@@ -87,8 +90,24 @@ def _api_server(binaries: Binaries, daemons: Daemons, pki: Pki) -> None:
         "kubelet-client-certificate": pki.path("admin.crt"),
         "kubelet-client-key": pki.path("admin.key"),
         "kubelet-preferred-address-types": "InternalIP",  # else `kubectl logs` looks up the node's name
+        "audit-policy-file": _audit_policy(places),
+        "audit-log-path": places.run / "audit.jsonl",
     }
     daemons.start("apiserver", HOME, [binaries.path("kube-apiserver"), *_flags(flags)])
+
+
+def _audit_policy(places: Places) -> Path:
+    """The server itself notes every write of Observer's account: what the stories hold against it."""
+    writes = {"level": "Metadata", "users": [OBSERVER_ACCOUNT], "verbs": ["create", "update", "patch", "delete"]}
+    policy = {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [writes, {"level": "None"}],
+    }
+    path = places.run / "audit-policy.json"
+    path.write_text(json.dumps(policy))
+    return path
 
 
 def _controllers(places: Places, binaries: Binaries, daemons: Daemons, pki: Pki) -> None:

@@ -27,6 +27,8 @@ _CONTROLLERS: Final = (
     "hugetlb",
     "systemd",
 )
+_CPU_SHARES: Final = "20480"
+"""Ours: all pods of a node together would otherwise weigh as much as one busy process beside the lab."""
 _KUBELET: Final = "kubelet.config.k8s.io/v1beta1"
 _PROXY: Final = "kubeproxy.config.k8s.io/v1alpha1"
 
@@ -72,6 +74,15 @@ class Node:
         for mount in self.mounts():
             run(["umount", "-l", mount], check=False)
         self._remove_cgroups()
+
+    def hide_image(self, image: str) -> None:
+        """Nothing can be pulled, so without its name the image is missing."""
+        self._ctr("image", "tag", "--force", image, f"{image}-hidden")
+        self._ctr("image", "rm", image)
+
+    def show_image(self, image: str) -> None:
+        self._ctr("image", "tag", "--force", f"{image}-hidden", image)
+        self._ctr("image", "rm", f"{image}-hidden")
 
     def container_process(self, container_id: str) -> int:
         """Process id of a container's first process, by the id that Kubernetes reports; 0 when it does not run."""
@@ -123,6 +134,8 @@ class Node:
                 continue
             own = top / self._cgroup
             own.mkdir(exist_ok=True)
+            if controller == "cpu":
+                (own / "cpu.shares").write_text(_CPU_SHARES)
             if controller == "cpuset":
                 for name in ("cpuset.cpus", "cpuset.mems"):
                     (own / name).write_text((top / name).read_text())

@@ -28,6 +28,8 @@ API_SERVER: Final = f"https://{API_ADDRESS}:6443"
 PROMETHEUS: Final = "http://127.0.0.1:9090"
 JAEGER: Final = "http://127.0.0.1:16686"
 ISTIO_NAMESPACE: Final = "istio-system"
+OBSERVER_NAMESPACE: Final = "observer"
+OBSERVER_ACCOUNT: Final = "system:serviceaccount:observer:observer"
 
 
 def netns(place: str) -> str:

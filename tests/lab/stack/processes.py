@@ -15,6 +15,8 @@ from tests.lab.stack.errors import LabError
 from tests.lab.stack.places import netns
 
 Command = Sequence[object]
+AHEAD = ("nice", "-n", "-5")
+"""Daemons of the lab, and the containers they start, go before whatever else runs on the machine."""
 
 
 def inside(place: str | None, command: Command) -> list[str]:
@@ -107,7 +109,7 @@ class Daemons:
         with (self._logs / f"{name}.log").open("ab") as log:
             # A session of its own: ending the shell that started the lab must not end the lab.
             child = subprocess.Popen(
-                inside(place, words),
+                inside(place, [*AHEAD, *words]),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -2,9 +2,9 @@
 Istio's standard metrics from plain upstream Envoy, and the Prometheus and Jaeger that collect.
 
 Envoy builds without Istio's own extensions have neither ``istio.stats`` nor metadata exchange. Here Envoy's stats
-access logger counts instead, with Istio's names and labels: the own workload comes from the xDS node metadata, the server
-from istiod's endpoint metadata, the client from a header that the client's sidecar adds. What arrives joined in one
-string is split again by the relabelling of the scrape.
+access logger counts instead, with Istio's names and labels: the own workload comes from the xDS node metadata, the
+server from istiod's endpoint metadata, the client from a header that the client's sidecar adds. What arrives joined in
+one string is split again by the relabelling of the scrape.
 """
 
 from __future__ import annotations

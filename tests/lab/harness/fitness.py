@@ -1,0 +1,91 @@
+"""Can this machine tell right from wrong just now? Kept apart from Observer's verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+import requests
+
+from tests.lab.harness.cluster import Cluster, Pod
+from tests.lab.harness.metrics import Metrics
+
+PRESSURE = Path("/proc/pressure/cpu")
+MOST_PRESSURE = 0.92
+"""Share of the story in which somebody waited for a processor; the lab itself at rest makes about half of it."""
+LEAST_SCRAPES = 0.9
+SLOWEST_SCRAPE = 1.0
+
+
+class Fitness:
+    """Watches one story from ``begin`` on. Pods that the story itself breaks are excused by name."""
+
+    def __init__(self, cluster: Cluster, metrics: Metrics) -> None:
+        self._cluster, self._metrics = cluster, metrics
+        self._excused: set[str] = set()
+        self._scrapes_matter = True
+        self._began = self._stall = 0.0
+        self._before: list[Pod] = []
+
+    def begin(self) -> None:
+        self._began, self._stall = time.time(), _stalled()
+        self._excused, self._scrapes_matter = set(), True
+        self._before = self._cluster.pods()
+
+    def excuse(self, pods: Collection[Pod]) -> None:
+        """What happens to these pods is the story's own doing."""
+        self._excused |= {pod.name for pod in pods}
+
+    def ignore_scrapes(self) -> None:
+        """The story stops Prometheus or the API server: lost scrapes are its point."""
+        self._scrapes_matter = False
+
+    def faults(self) -> list[str]:
+        """Everything that makes the story worthless, in words; empty when the lab was fit."""
+        try:
+            return [*self._restarts(), *(self._scrapes() if self._scrapes_matter else ()), *self._overload()]
+        except requests.RequestException as exc:
+            return [f"the lab does not answer: {type(exc).__name__}"]
+
+    def _restarts(self) -> list[str]:
+        now = {pod.uid: pod for pod in self._cluster.pods()}
+        return [
+            f"a container of {pod.name} restarted by itself"
+            for pod in self._before
+            if pod.uid in now and now[pod.uid].restarts > pod.restarts and pod.name not in self._excused
+        ]
+
+    def _scrapes(self) -> list[str]:
+        seconds = int(time.time() - self._began)
+        if seconds < 10:
+            return []
+        stayed = {pod.name for pod in self._cluster.pods() if pod.created < self._began} - self._excused
+        counts = {
+            labels.get("pod", ""): value
+            for labels, value in self._metrics.query(f'sum by (pod) (sum_over_time(up{{job="mesh"}}[{seconds}s]))')
+        }
+        lost = [
+            f"{name}: {counts.get(name, 0):.0f} of {seconds} scrapes"
+            for name in sorted(stayed)
+            if counts.get(name, 0.0) < LEAST_SCRAPES * seconds
+        ]
+        slow = self._metrics.value(f'max(avg_over_time(scrape_duration_seconds{{job="mesh"}}[{seconds}s]))')
+        return [*lost, *([f"scrapes take {slow:.1f} s on average"] if slow > SLOWEST_SCRAPE else [])]
+
+    def _overload(self) -> list[str]:
+        seconds = time.time() - self._began
+        share = (_stalled() - self._stall) / max(seconds, 1.0)
+        return (
+            [f"machine overloaded: somebody waited for a processor {share:.0%} of the time"]
+            if share > MOST_PRESSURE
+            else []
+        )
+
+
+def _stalled() -> float:
+    """Seconds since boot in which at least one task waited for a processor; 0 where the kernel does not tell."""
+    if not PRESSURE.exists():
+        return 0.0
+    some = PRESSURE.read_text().splitlines()[0]
+    return int(some.rpartition("total=")[2]) / 1e6
