@@ -8,11 +8,13 @@ from observer.domain.decision import Decision
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.engine.conclude import conclude
-from observer.engine.detect import judge
-from observer.engine.memory import Memory
+from observer.engine.detect.held import Held
+from observer.engine.detect.judge import judge
+from observer.engine.detect.tiers import tier_nats
+from observer.engine.memory import DRAIN_PHASES, Memory
 from observer.engine.settle import settle
 
-__all__ = ["decide", "settle"]
+__all__ = ["decide", "in_hand", "settle"]
 
 
 def decide(snapshot: Snapshot, memory: Memory, settings: EngineSettings) -> tuple[Memory, tuple[Decision, ...]]:
@@ -22,5 +24,16 @@ def decide(snapshot: Snapshot, memory: Memory, settings: EngineSettings) -> tupl
     Returns the next memory and the decisions of this tick, each with its evidence; those with verdict ACT carry an
     ``Action``. Whoever carries them out answers each with ``settle`` before the next call.
     """
-    detector, judgement = judge(memory.detector, snapshot, settings, held(memory))
-    return conclude(snapshot, judgement, replace(memory, detector=detector), settings)
+    detector, judgement = judge(memory.detector, snapshot, settings, in_hand(memory))
+    return conclude(snapshot, judgement, replace(memory, detector=detector), settings, tier_nats(settings))
+
+
+def in_hand(memory: Memory) -> Held:
+    """What the judges must know of the ladder: whose silence is ours, and whose series may have changed names."""
+    standing = memory.open_incidents()
+    return Held(
+        drained=frozenset(i.culprit.pod for i in standing if i.phase in DRAIN_PHASES and i.culprit.pod is not None),
+        label_writes=memory.label_writes,
+        acquitted=memory.acquitted,
+        services=frozenset(i.service for i in standing if i.service is not None),
+    )

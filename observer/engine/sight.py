@@ -57,10 +57,22 @@ class Sight:
         return sum(t.requests for t in found), sum(t.errors for t in found), slow
 
     def group_named(self, pod: Pod) -> Culprit | None:
-        """A group around the pod that explains the evidence better than the pod does."""
-        for culprit in self.by_culprit:
-            if culprit.kind is CulpritKind.POD:
-                continue
-            if culprit.service == pod.service or (culprit.kind is CulpritKind.NODE and culprit.name == pod.node):
-                return culprit
-        return None
+        """A suspected group that the pod belongs to: it explains the evidence better than the pod does."""
+        return next((culprit for culprit in self.by_culprit if self._member(culprit, pod)), None)
+
+    def _member(self, culprit: Culprit, pod: Pod) -> bool:
+        if culprit.service is not None and culprit.service != pod.service:
+            return False
+        match culprit.kind:
+            case CulpritKind.POD:
+                return False
+            case CulpritKind.REVISION:
+                deployment = pod.workload.name if pod.workload is not None else ""
+                return culprit.name in (deployment, pod.revision, pod.owner_name)
+            case CulpritKind.NODE:
+                return culprit.name == pod.node
+            case CulpritKind.ZONE:
+                node = self.cluster.nodes.get(pod.node)
+                return node is None or culprit.name == node.zone
+            case _:
+                return culprit.service == pod.service

@@ -170,12 +170,13 @@ def test_all_pods_failing_is_suppressed_and_the_workload_named() -> None:
 def test_named_revision_holds_its_members() -> None:
     pay = [*catalog(3, app="pay"), pod("pay-4", revision="v2"), pod("pay-5", revision="v2")]
     stage = Stage(pods=pay)
-    group = group_suspect(CulpritKind.REVISION, "pay-v2", service_ref("pay"))
+    group = group_suspect(CulpritKind.REVISION, "v2", service_ref("pay"))
     stage.extra = (group, suspect(stage.named("pay-4"), Tier.EVICT))
     stage.ticks(5)
     assert stage.acts == []
+    assert stage.told("held")[0].pod == stage.named("pay-4").ref
     assert "revision_named" in stage.hold_reasons()
-    assert stage.told("suspected")[0].subject == "revision shop/pay-v2"
+    assert stage.told("suspected")[0].subject == "revision shop/v2"
 
 
 def test_surge_is_nobodys_fault() -> None:

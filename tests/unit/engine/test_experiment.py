@@ -1,0 +1,154 @@
+"""The drain experiment's statistics: it tells a drop from none, and says when it cannot."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from observer.domain.incident import Experiment
+from observer.domain.outcome import DrainVerdict
+from observer.domain.settings import LadderSettings
+from observer.engine.experiment import (
+    effective_deadline,
+    floor_rate,
+    judge,
+    kullback,
+    log_odds,
+    observe,
+    own_share,
+    siblings_worse,
+)
+from observer.engine.memory import Backdrop
+from tests.support.builders import NOW, callers, pod, service_ref, tally
+
+LADDER = LadderSettings()
+BOUND = math.log(20.0)
+
+
+def running(*, p1: float = 0.3, p0: float = 0.0, share: float = 0.25, **changes: float) -> Experiment:
+    return replace(Experiment(NOW, share, p1, p0, effective=NOW), **changes)  # type: ignore[arg-type]
+
+
+def test_nothing_seen_says_nothing() -> None:
+    assert log_odds(running(), Backdrop()) == 0.0
+
+
+def test_no_predicted_drop_says_nothing() -> None:
+    assert log_odds(running(p1=0.1, p0=0.1, requests=1000.0), Backdrop()) == 0.0
+
+
+def test_clean_callers_after_the_drain_mean_dropped() -> None:
+    assert log_odds(running(requests=150.0, bad=0.0), Backdrop()) > BOUND
+
+
+def test_unchanged_callers_mean_not_dropped() -> None:
+    assert log_odds(running(requests=400.0, bad=30.0), Backdrop(requests=400.0, bad=30.0)) < -BOUND
+
+
+def test_other_errors_at_the_callers_do_not_hide_the_drop() -> None:
+    """A background of 10 % stays; 7.5 % go with the pod."""
+    before = Backdrop(requests=2000.0, bad=350.0)
+    assert log_odds(running(requests=1000.0, bad=100.0), before) > BOUND
+
+
+def test_errors_that_callers_never_saw_do_not_count_as_dropped() -> None:
+    """Retries hide the pod's errors: none before, none after, so nothing dropped."""
+    assert log_odds(running(requests=400.0, bad=0.0), Backdrop(requests=400.0, bad=0.0)) < 0.0
+
+
+def test_overdispersion_tempers_the_verdict() -> None:
+    plain = log_odds(running(requests=150.0), Backdrop())
+    assert log_odds(running(requests=150.0, dispersion=4.0), Backdrop()) == pytest.approx(plain / 4.0)
+
+
+@pytest.mark.parametrize("truth", ["dropped", "stayed"])
+def test_wrong_verdicts_are_rarer_than_the_odds_allow(truth: str) -> None:
+    """Seeded Monte Carlo over drains judged tick by tick: the wrong verdict in fewer than one of twenty."""
+    rng = np.random.default_rng(20)
+    wrong = right = 0
+    for _ in range(300):
+        share, p1, p0 = 0.25, 0.3, 0.002
+        rate = p0 + share * (p1 - p0)
+        before = Backdrop(requests=300.0, bad=float(rng.binomial(300, rate)))
+        state = running(p1=p1, p0=p0, share=share)
+        for tick in range(1, 25):
+            bad = float(rng.binomial(60, p0 if truth == "dropped" else rate))
+            state = observe(state, before, callers(service_ref(), 60.0, bad))
+            verdict = judge(state, before, NOW + 5.0 * tick, NOW + 300.0, LADDER)
+            if verdict is not DrainVerdict.PENDING:
+                expected = DrainVerdict.DROPPED if truth == "dropped" else DrainVerdict.NOT_DROPPED
+                right += verdict is expected
+                wrong += verdict is not expected and verdict is not DrainVerdict.CANNOT_TELL
+                break
+    assert wrong <= 15
+    assert right >= 270
+
+
+@pytest.mark.parametrize(
+    ("after", "requests", "seen", "expected"),
+    [
+        (59.0, 1000.0, 59.0, DrainVerdict.PENDING),
+        (60.0, 199.0, 60.0, DrainVerdict.PENDING),
+        (60.0, 200.0, 60.0, DrainVerdict.CANNOT_TELL),
+        (61.0, 0.0, 0.0, DrainVerdict.CANNOT_TELL),
+        (60.0, 0.0, 0.0, DrainVerdict.PENDING),
+        (300.0, 10.0, 300.0, DrainVerdict.CANNOT_TELL),
+    ],
+)
+def test_bounds(after: float, requests: float, seen: float, expected: DrainVerdict) -> None:
+    state = running(requests=requests)
+    assert judge(state, Backdrop(seen=NOW + seen), NOW + after, NOW + 300.0, LADDER) is expected
+
+
+@pytest.mark.parametrize(
+    ("odds", "expected"),
+    [(BOUND, DrainVerdict.DROPPED), (-BOUND, DrainVerdict.NOT_DROPPED), (BOUND - 0.01, DrainVerdict.PENDING)],
+)
+def test_twenty_to_one_either_way(odds: float, expected: DrainVerdict) -> None:
+    assert judge(running(log_odds=odds), Backdrop(seen=NOW), NOW + 5.0, NOW + 300.0, LADDER) is expected
+
+
+def test_latency_counts_the_requests_over_the_cut() -> None:
+    seen = observe(running(cut=3), Backdrop(), callers(service_ref(), 50.0, 7.0, slow=(9.0, 8.0, 6.0, 4.0, 2.0, 1.0)))
+    assert (seen.requests, seen.bad) == (50.0, 4.0)
+
+
+def test_own_share_is_unknown_without_counts() -> None:
+    one = pod()
+    assert own_share(None, 100.0, 0.25) is None
+    assert own_share(tally(one, 0.0), 0.0, 0.25) is None
+    assert own_share(tally(one, 5.0), 100.0, 0.25) == pytest.approx(0.2)
+
+
+def test_slow_scrapes_get_more_time_to_show_an_effect() -> None:
+    quick = effective_deadline(running(), Backdrop(scrapes=(NOW, NOW + 1.0)), LADDER, 5.0)
+    slow = effective_deadline(running(), Backdrop(scrapes=(NOW, NOW + 30.0)), LADDER, 5.0)
+    assert (quick, slow) == (NOW + 22.0, NOW + 80.0)
+
+
+def test_floor_rate_is_what_the_siblings_can_tell_from_zero() -> None:
+    assert floor_rate(0.0, 100.0, 0.25) == pytest.approx(0.5 / 301.0)
+    assert floor_rate(0.05, 100.0, 0.25) == 0.05
+
+
+@pytest.mark.parametrize(
+    ("requests", "bad", "usual", "expected"),
+    [
+        (300.0, 30.0, 0.001, True),
+        (300.0, 2.0, 0.001, False),
+        (300.0, 30.0, 0.1, False),
+        (10_000.0, 50.0, 0.001, False),
+        (0.0, 0.0, 0.001, False),
+    ],
+)
+def test_siblings_worse(requests: float, bad: float, usual: float, expected: bool) -> None:
+    assert siblings_worse(requests, bad, usual, 4.0, 0.01) is expected
+
+
+def test_kullback_is_a_distance() -> None:
+    assert kullback(0.3, 0.3) == 0.0
+    assert kullback(0.0, 0.5) == pytest.approx(math.log(2.0))
+    assert kullback(1.0, 0.5) == pytest.approx(math.log(2.0))
