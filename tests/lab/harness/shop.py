@@ -16,7 +16,7 @@ from tests.lab.harness.outcomes import LabUnfit
 from tests.lab.stack import control, telemetry
 from tests.lab.stack.errors import LabError
 from tests.lab.stack.lab import Lab
-from tests.lab.stack.places import ISTIO_NAMESPACE, NODES, OBSERVER_NAMESPACE
+from tests.lab.stack.places import ISTIO_NAMESPACE, NODES, OBSERVER_NAMESPACE, PROMETHEUS
 from tests.lab.stack.shop import NAMESPACE, RATE, REPLICAS, deployment
 
 _HEALTHY: Final = {"err": 0.0, "delay": 0.0, "code": 500}
@@ -97,9 +97,7 @@ class Shop:
                 self._lab.daemons.again(name)
         eventually(lambda: self._cluster.call("GET", "/readyz").ok, "the API server is ready", within=60.0)
         telemetry.write_scrape_configuration(self._lab.places)
-        eventually(
-            lambda: requests.post(f"{telemetry.PROMETHEUS}/-/reload", timeout=5).ok, "Prometheus reloads", within=30.0
-        )
+        eventually(lambda: requests.post(f"{PROMETHEUS}/-/reload", timeout=5).ok, "Prometheus reloads", within=30.0)
 
     def _tidy_objects(self) -> None:
         for node in NODES:

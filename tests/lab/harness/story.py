@@ -45,12 +45,17 @@ class Story:
 
     def observe(self, **changes: Any) -> Daemon:
         """Start Observer with a fresh journal and default guards but for ``changes``; returns when it is awake."""
+        daemon = self.start(**changes)
+        daemon.awake()
+        return daemon
+
+    def start(self, **changes: Any) -> Daemon:
+        """The same, without waiting for anything but its first answer."""
         folder = self.folder / f"observer-{len(self.daemons)}"
         folder.mkdir()
         daemon = Daemon(folder, self.kubeconfig, changes)
         self.daemons.append(daemon)
         daemon.start()
-        daemon.awake()
         return daemon
 
     @property
