@@ -62,13 +62,18 @@ def _no_such_page() -> Refused:
 
 def verb_of(method: str, target: Target, query: Mapping[str, str]) -> str:
     """The verb as roles spell it; refuses with 405."""
-    if method == "GET":
-        return "get" if target.name else ("watch" if is_true(query.get("watch", "")) else "list")
-    verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, "")
-    on_item = verb in ("update", "patch", "delete") or target.subresource == "eviction"
-    if not verb or bool(target.name) != on_item:
+    if method == "GET" and not target.name:
+        return "watch" if is_true(query.get("watch", "")) else "list"
+    verb = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, "")
+    on_item = verb != "create" or target.subresource == "eviction"
+    if not verb or bool(target.name) != on_item or not _offers(target.subresource, verb):
         raise Refused(405, "the server does not allow this method on the requested resource")
     return verb
+
+
+def _offers(subresource: str, verb: str) -> bool:
+    only = {"": None, "eviction": ("create",), "log": ("get",)}.get(subresource, ("get", "update", "patch"))
+    return only is None or verb in only
 
 
 def is_true(text: str) -> bool:
