@@ -16,6 +16,10 @@ from tests.lab.stack.processes import inside
 from tests.lab.stack.servers import BY_NAME, NEEDED
 
 EXIT_FAILED, EXIT_REFUSED = 1, 2
+_OUTSIDE = {
+    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    *("requests_ca_bundle", "curl_ca_bundle", "ssl_cert_file", "ssl_cert_dir"),
+}
 
 
 def main(words: list[str]) -> int:
@@ -94,8 +98,9 @@ def _pytest_words(given: list[str]) -> list[str]:
 
 
 def _in_hub(*words: str) -> int:
-    """Python in the namespace without a way out; the exit code is the lab's."""
-    env = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+    """Python in the namespace without a way out: the machine's proxies and authorities mean nothing there."""
+    env = {name: value for name, value in os.environ.items() if name.lower() not in _OUTSIDE}
+    env["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *filter(None, [env.get("PYTHONPATH")])])
     command = inside(HUB, [sys.executable, *words])
     return os.spawnvpe(os.P_WAIT, command[0], command, env)
 

@@ -30,9 +30,7 @@ def test_forbidding_budget(story: Story) -> None:
     story.observe()
     pod = story.shop.pods("catalog")[1]
     story.spoil(pod, err=0.5)
-    told = story.decision(
-        "held by the budget", lambda one: any(hold["guard"] == "pdb" for hold in one["holds"]), within=120
-    )
+    told = story.held("disruption_budget")
     assert told["verdict"] == "hold"
     story.untouched(30)
     story.allowed.add(pod.name)

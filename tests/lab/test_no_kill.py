@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
 from tests.lab.harness.shop import pause
@@ -17,9 +20,7 @@ def test_all_bad(story: Story) -> None:
     pods = story.shop.pods("store")
     for pod in pods:
         story.spoil(pod, err=0.3)
-    told = story.decision(
-        "store is named", lambda one: one["kind"] == "suppressed" and _names(one, "store"), within=120
-    )
+    told = story.decision("store is named", _suppresses_store, within=120)
     assert told["verdict"] in ("tell", "hold")
     story.untouched(60)
     assert not [one for one in observer.decisions(story.began) if one["verdict"] == "act"]
@@ -94,5 +95,5 @@ def _slow_rollout() -> dict[str, object]:
     return {"spec": {"minReadySeconds": 60, "strategy": strategy, "template": template}}
 
 
-def _names(decision: object, what: str) -> bool:
-    return isinstance(decision, dict) and what in f"{decision['subject']} {decision['text']}"
+def _suppresses_store(decision: Mapping[str, Any]) -> bool:
+    return decision["kind"] == "suppressed" and "store" in f"{decision['subject']} {decision['text']}"
