@@ -11,7 +11,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +24,15 @@ if TYPE_CHECKING:
     from observer.domain.ids import WorkloadRef
     from observer.domain.outcome import Outcome
     from observer.kube.client import KubeApi
-    from observer.ports.actuators import Actuator, KillSwitch
+    from observer.ports.actuators import KillSwitch
     from observer.ports.clock import Clock
     from observer.ports.sinks import Sink
     from observer.ports.sources import HistorySource, MetricSource
     from observer.ports.stores import Journal, Lease
+    from observer.runtime.collect import Collector
     from observer.runtime.evidence import EvidenceKeeper
+    from observer.runtime.execute import Executor
+    from observer.runtime.history import HistoryKeeper
     from observer.runtime.supervise import Plan
     from observer.sources.kubernetes.cluster import KubernetesCluster
     from observer.telemetry.metrics import SelfMetrics
@@ -51,12 +54,22 @@ async def run_daemon(settings: Settings) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What both the looking and the acting half of the loop need."""
+
+    settings: Settings
+    api: KubeApi
+    clock: Clock
+    cluster: KubernetesCluster
+    journal: Journal
+    lease: Lease
+    switch: KillSwitch
+
+
 async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink] = ()) -> Plan:
     """Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``."""
     from observer.runtime.clock import SystemClock
-    from observer.runtime.collect import Collector
-    from observer.runtime.execute import Executor
-    from observer.runtime.history import HistoryKeeper
     from observer.runtime.state import Watcher
     from observer.runtime.supervise import Plan
     from observer.runtime.tell import Teller
@@ -65,65 +78,46 @@ async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink]
     from observer.web.server import Server, make_app
 
     clock, metrics = SystemClock(), SelfMetrics()
-    cluster = _cluster(settings, api, clock)
-    source, past = _metric_sources(settings)
-    journal = await _journal(settings)
-    lease, switch = _lease(settings, api, clock), kill_switch(api, settings)
-    history = HistoryKeeper(
-        past,
-        cluster,
-        clock,
-        seconds=settings.prometheus.history_seconds,
-        refresh=settings.prometheus.history_refresh,
+    hands = Hands(
+        settings=settings,
+        api=api,
+        clock=clock,
+        cluster=_cluster(settings, api, clock),
+        journal=await _journal(settings),
+        lease=_lease(settings, api, clock),
+        switch=kill_switch(api, settings),
     )
-    teller = Teller([*_sinks(settings, api, cluster), *extra_sinks], dropped=metrics.sink_dropped)
+    source, past = _metric_sources(settings)
+    history = _history(hands, past)
+    teller = Teller([*_sinks(hands), *extra_sinks], dropped=metrics.sink_dropped)
     watcher = Watcher(settings.engine, clock, metrics)
-    tick = settings.engine.tick
     loop = Loop(
-        collector=Collector(
-            metrics=source,
-            cluster=cluster,
-            history=history,
-            switch=switch,
-            lease=lease,
-            deadline=settings.prometheus.timeout,
-            recheck_seconds=settings.prometheus.recheck_seconds,
-            step=tick,
-        ),
-        executor=Executor(
-            actuators=_actuators(settings, api),
-            cluster=cluster,
-            journal=journal,
-            lease=lease,
-            switch=switch,
-            evidence=_evidence(settings, cluster),
-            clock=clock,
-            fresh_for=max(2 * tick, settings.prometheus.timeout + tick),
-        ),
-        cluster=cluster,
-        journal=journal,
+        collector=_collector(hands, source, history),
+        executor=_executor(hands),
+        cluster=hands.cluster,
+        journal=hands.journal,
         teller=teller,
         clock=clock,
         settings=settings.engine,
         state=watcher,
     )
     server = Server(make_app(watcher, metrics.render), settings.listen)
-    background: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-        ("kubernetes", cluster.run),
-        ("lease", lease.run),
-        ("history", history.run),
-        ("page", server.run),
-    ]
 
     async def warm() -> None:
-        await cluster.synced(WARM_SECONDS)
+        await hands.cluster.synced(WARM_SECONDS)
+        await history.refresh()
 
     return Plan(
         loop=loop,
         teller=teller,
-        background=background,
+        background=[
+            ("kubernetes", hands.cluster.run),
+            ("lease", hands.lease.run),
+            ("history", history.run),
+            ("page", server.run),
+        ],
         warm=warm,
-        cleanups=[_closing(metrics), journal.close, source.close, teller.close],
+        cleanups=[_closing(metrics), hands.journal.close, source.close, teller.close],
     )
 
 
@@ -232,38 +226,77 @@ def _lease(settings: Settings, api: KubeApi, clock: Clock) -> Lease:
     return LeaseElector(store, replace(wanted, identity=unique_identity(wanted.identity)), clock)
 
 
-def _actuators(settings: Settings, api: KubeApi) -> dict[Rung, Actuator]:
+def _history(hands: Hands, source: HistorySource) -> HistoryKeeper:
+    from observer.runtime.history import HistoryKeeper
+
+    asked = hands.settings.prometheus
+    return HistoryKeeper(
+        source, hands.cluster, hands.clock, seconds=asked.history_seconds, refresh=asked.history_refresh
+    )
+
+
+def _collector(hands: Hands, source: MetricSource, history: HistoryKeeper) -> Collector:
+    from observer.runtime.collect import Collector
+
+    asked = hands.settings.prometheus
+    return Collector(
+        metrics=source,
+        cluster=hands.cluster,
+        history=history,
+        switch=hands.switch,
+        lease=hands.lease,
+        deadline=asked.timeout,
+        recheck_seconds=asked.recheck_seconds,
+        step=hands.settings.engine.tick,
+    )
+
+
+def _executor(hands: Hands) -> Executor:
     from observer.actuators.drain import DrainActuator
     from observer.actuators.evict import EvictActuator
+    from observer.runtime.execute import Executor
 
-    drain = DrainActuator(api, by=settings.lease.identity or socket.gethostname())
-    return {Rung.DRAIN: drain, Rung.RESTORE: drain, Rung.EVICT: EvictActuator(api)}
+    settings = hands.settings
+    drain = DrainActuator(hands.api, by=settings.lease.identity or socket.gethostname())
+    tick, patience = settings.engine.tick, settings.prometheus.timeout
+    return Executor(
+        actuators={Rung.DRAIN: drain, Rung.RESTORE: drain, Rung.EVICT: EvictActuator(hands.api)},
+        cluster=hands.cluster,
+        journal=hands.journal,
+        lease=hands.lease,
+        switch=hands.switch,
+        evidence=_evidence(hands),
+        clock=hands.clock,
+        fresh_for=max(2 * tick, patience + tick),
+    )
 
 
-def _sinks(settings: Settings, api: KubeApi, cluster: KubernetesCluster) -> list[Sink]:
+def _sinks(hands: Hands) -> list[Sink]:
     from observer.sinks.audit import open_audit
     from observer.sinks.kube_events import KubeEventSink
     from observer.telemetry.tracing import incident_tracer
 
+    settings = hands.settings
+
     def uid_of(ref: WorkloadRef) -> str:
-        workload = cluster.view(0.0).workloads.get(ref)
+        workload = hands.cluster.view(hands.clock.now()).workloads.get(ref)
         return workload.uid if workload is not None else ""
 
     sinks: list[Sink] = [
         open_audit(Path(settings.audit)),
-        KubeEventSink(api, instance=settings.lease.identity or socket.gethostname(), uid_of=uid_of),
+        KubeEventSink(hands.api, instance=settings.lease.identity or socket.gethostname(), uid_of=uid_of),
     ]
     if (tracer := incident_tracer(settings.otlp_endpoint)) is not None:
         sinks.append(tracer)
     return sinks
 
 
-def _evidence(settings: Settings, cluster: KubernetesCluster) -> EvidenceKeeper:
+def _evidence(hands: Hands) -> EvidenceKeeper:
     from observer.runtime.evidence import EvidenceKeeper
 
-    kept = settings.evidence
+    kept = hands.settings.evidence
     return EvidenceKeeper(
-        cluster,
+        hands.cluster,
         Path(kept.path),
         logs=kept.logs,
         lines=kept.log_lines,

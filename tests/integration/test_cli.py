@@ -1,0 +1,137 @@
+"""The commands as a person runs them: another process, the simulated mesh, text and JSON, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from observer.domain import names
+from observer.simulator.clock import SimClock
+from observer.simulator.kube_config import write_kubeconfig
+from observer.simulator.world import World
+
+HEAVY = "kubernetes_asyncio"
+
+
+@dataclass
+class Person:
+    """Runs commands with one settings file."""
+
+    world: World
+    config: Path
+
+    async def runs(self, *words: str) -> tuple[int, str, str]:
+        """Exit code, standard output, standard error."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "observer", *words, "--config", str(self.config),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+        return process.returncode or 0, out.decode(), err.decode()
+
+
+@pytest.fixture
+async def person(tmp_path: Path) -> AsyncIterator[Person]:
+    async with World(seed=5, clock=SimClock(speed=1.0), history=120.0) as world:
+        prometheus, kubernetes = await world.serve()
+        config = tmp_path / "observer.yaml"
+        config.write_text(
+            yaml.safe_dump(
+                {
+                    "prometheus": {"url": prometheus},
+                    "kubernetes": {"kubeconfig": str(write_kubeconfig(tmp_path / "kubeconfig", kubernetes))},
+                    "journal": f"sqlite+aiosqlite:///{tmp_path / 'journal.db'}",
+                    "audit": str(tmp_path / "audit.jsonl"),
+                    "listen": "127.0.0.1:1",
+                }
+            )
+        )
+        yield Person(world, config)
+
+
+async def test_pause_is_read_back_and_resume_ends_it(person: Person) -> None:
+    code, out, _ = await person.runs("pause", "--reason", "storm", "--json")
+    assert (code, json.loads(out)["paused"]) == (0, True) and "storm" in json.loads(out)["reason"]
+    code, out, _ = await person.runs("resume")
+    assert code == 0 and "running" in out
+
+
+async def test_doctor_finds_the_simulated_mesh_healthy(person: Person) -> None:
+    code, out, err = await person.runs("doctor", "--json")
+    findings = json.loads(out)
+    assert [one for one in findings if one["ok"] is False] == [], err
+    assert code == 0 and {"name", "ok", "detail", "remedy"} == set(findings[0])
+    assert any("prometheus" in one["name"] for one in findings)
+
+
+async def test_doctor_says_what_to_do_when_prometheus_is_down(person: Person) -> None:
+    person.world.stop_prometheus()
+    code, out, _ = await person.runs("doctor")
+    assert code == 4 and "RED" in out and "->" in out
+
+
+async def test_why_knows_nothing_about_a_pod_without_decisions(person: Person) -> None:
+    code, out, _ = await person.runs("why", "pod/shop/nobody")
+    assert code == 3 and "no decision" in out
+
+
+async def test_why_refuses_what_it_cannot_read(person: Person) -> None:
+    code, _, err = await person.runs("why", "nobody")
+    assert code == 2 and "KIND/NAME" in err
+
+
+async def test_status_falls_back_to_the_journal(person: Person) -> None:
+    code, out, _ = await person.runs("status", "--json")
+    assert code == 0 and json.loads(out) == {"source": "journal", "incidents": []}
+
+
+async def test_undo_touches_nothing_that_observer_did_not_drain(person: Person) -> None:
+    pod = person.world.store.get("pods", "shop", person.world.pods_of("cart")[0])
+    assert pod is not None
+    pod["metadata"]["labels"][names.DRAIN_LABEL] = "true"
+    person.world.store.update("pods", pod)
+    code, out, _ = await person.runs("undo", f"shop/{pod['metadata']['name']}")
+    after = person.world.store.get("pods", "shop", pod["metadata"]["name"])
+    assert code == 3 and "nothing to give back" in out
+    assert after is not None and after["metadata"]["labels"][names.DRAIN_LABEL] == "true"
+
+
+async def test_restore_asks_which(person: Person) -> None:
+    code, _, err = await person.runs("restore")
+    assert code == 2 and "--expired" in err
+    code, out, _ = await person.runs("restore", "--expired")
+    assert code == 0 and "nothing to give back" in out
+
+
+async def test_check_prints_what_it_allows(person: Person) -> None:
+    code, out, _ = await person.runs("check", "--json")
+    tiers = {row["tier"]: row for row in json.loads(out)["tiers"]}
+    assert code == 0 and tiers["annotate"]["nats"] < tiers["drain"]["nats"] < tiers["evict"]["nats"]
+    assert tiers["evict"]["false_acts_per_month"] <= tiers["drain"]["false_acts_per_month"]
+
+
+async def test_a_broken_file_is_told_with_its_place(person: Person) -> None:
+    person.config.write_text("mode: enforced\ntick: -3s\n")
+    code, _, err = await person.runs("check")
+    assert code == 2 and f"{person.config}:1:" in err and f"{person.config}:2:" in err
+
+
+@pytest.mark.parametrize("words", [("--help",), ("check",)])
+async def test_fast_commands_load_no_kubernetes_client(words: tuple[str, ...]) -> None:
+    script = (
+        "import sys\n"
+        "from observer.cli import main\n"
+        f"sys.argv = ['observer', *{list(words)!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print('LOADED' if any(m.startswith({HEAVY!r}) for m in sys.modules) else 'CLEAN')\n"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert out.decode().rstrip().endswith("CLEAN")
