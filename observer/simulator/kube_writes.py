@@ -88,9 +88,9 @@ class Writes:
     def evict(self, target: Target, query: Mapping[str, str], raw: bytes) -> tuple[int, Obj]:
         """POST to ``pods/NAME/eviction``."""
         body = read_object(raw)
-        if body.get("kind") != "Eviction" or body.get("apiVersion") != "policy/v1":
-            text = f"no kind {body.get('kind', '')!r} is registered for version {body.get('apiVersion', '')!r}"
-            raise Refused(400, text)
+        typed = (body.get("kind", "Eviction"), body.get("apiVersion", "policy/v1"))
+        if typed != ("Eviction", "policy/v1"):
+            raise Refused(400, f'no kind "{typed[0]}" is registered for version "{typed[1]}"')
         if body["metadata"].get("name") != target.name:
             raise Refused(400, "name in URL does not match name in Eviction object")
         options = body.get("deleteOptions") or {}
