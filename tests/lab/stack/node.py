@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -117,14 +120,13 @@ class Node:
             yield name, int(pid)
 
     def _end_containers(self) -> None:
-        ids = [name for name, _ in self._tasks()]
-        if ids:
-            for name in ids:
-                self._ctr("task", "kill", "-s", "SIGKILL", name, check=False)
-            end = time.monotonic() + 20
-            while ids and time.monotonic() < end:
-                self._ctr("task", "delete", "-f", *ids, check=False)
-                ids = [name for name, _ in self._tasks()]
+        """All at once: kill by process id, then let containerd tidy up what it held for them."""
+        end = time.monotonic() + 30
+        while (tasks := dict(self._tasks())) and time.monotonic() < end:
+            for pid in tasks.values():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._ctr("task", "delete", "-f", *tasks, check=False)
 
     def _make_cgroups(self) -> None:
         """The nodes share one machine: each gets a root of its own in every hierarchy."""
