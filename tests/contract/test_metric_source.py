@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from observer.config.model import PrometheusSettings, Profile
+from observer.config.model import Profile, PrometheusSettings
 from observer.domain.counts import CallerCounts, CounterFrame
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import ServiceRef
 from observer.sources.prometheus import PrometheusSource
-from tests.support.metric_worlds import Series, World, real_world, simulated_world, target
+from tests.support.metric_worlds import Page, Series, Target, World, real_world, simulated_world, target
 
 SIDES = ["simulator", pytest.param("real", marks=pytest.mark.needs("prometheus"))]
 CUTS = (25.0, 250.0)
@@ -142,7 +142,7 @@ async def test_tells_scrape_times_targets_that_are_down_and_targets_that_went(wo
 
 
 async def test_counts_the_targets_of_a_pod_and_ignores_targets_without_one(world: World) -> None:
-    pages = {
+    pages: dict[Target, Page] = {
         target("shop", "cart-1", istio_io_draining="true"): [served("200", 8)],
         target("shop", "cart-1"): None,
         (("role", "node"),): [("node_load1", {}, 1.0)],
@@ -256,7 +256,7 @@ async def test_a_selector_and_renamed_labels_narrow_what_is_asked(world: World) 
         name, labels, value = served("200", 7 if cluster == "east" else 9, cluster=cluster)
         return [(name, labels, value)]
 
-    pages = {
+    pages: dict[Target, Page] = {
         (("kube_namespace", "shop"), ("kube_pod", "cart-1"), ("mesh", "yes")): page("east"),
         (("kube_namespace", "shop"), ("kube_pod", "cart-2"), ("mesh", "yes")): page("west"),
         (("kube_namespace", "shop"), ("kube_pod", "db-1"), ("mesh", "no")): [("pg_up", {}, 1.0)],
