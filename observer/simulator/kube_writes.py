@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from observer.simulator import kube_events, kube_patch, kube_pods, kube_validation
+from observer.simulator import kube_defaults, kube_events, kube_patch, kube_pods, kube_validation
 from observer.simulator.kube_controllers import Controllers
 from observer.simulator.kube_kinds import CORE_EVENT, KINDS, Kind, Obj
 from observer.simulator.kube_managers import Path, record_managers
@@ -132,6 +132,7 @@ class Writes:
         elif kind.plural == "pods":
             namespace = self._store.get("namespaces", "", obj["metadata"]["namespace"])
             obj = kube_pods.admit(obj, kube_pods.injects(namespace))
+        kube_defaults.fill(kind.plural, obj)
         return obj
 
     def _set_scale(self, target: Target, query: Mapping[str, str], agent: str, scale: Obj) -> tuple[int, Obj]:
@@ -150,6 +151,7 @@ class Writes:
         kind = target.kind
         new = _only_what_may_change(target, live, new)
         _check_identity(target, live, new)
+        kube_defaults.fill(kind.plural, new)
         kube_validation.check(KINDS[kind.plural], new, live)
         if kind.plural == "events" and kind is not CORE_EVENT:
             kube_events.check_update(live, new)

@@ -37,6 +37,8 @@ def ready(kube: SimulatedKube) -> int:
 async def test_kubernetes_asyncio(kube: SimulatedKube, tmp_path: Path) -> None:
     from kubernetes_asyncio import client, config, watch
 
+    evicting: Any = client.V1Eviction
+
     kube.faults.tokens = {"secret": "observer"}
     settings = client.Configuration()
     where = write_kubeconfig(tmp_path / "kubeconfig", kube.url, "secret")
@@ -61,12 +63,12 @@ async def test_kubernetes_asyncio(kube: SimulatedKube, tmp_path: Path) -> None:
         _, status, _ = await core.create_namespaced_pod_eviction_with_http_info(
             pod.name,
             "shop",
-            client.V1Eviction(metadata={"name": pod.name}, delete_options={"preconditions": {"uid": pod.uid}}),
+            evicting(metadata={"name": pod.name}, delete_options={"preconditions": {"uid": pod.uid}}),
         )
         assert status == 201
         other = pods.items[1].metadata.name
         with pytest.raises(client.ApiException) as refused:
-            await core.create_namespaced_pod_eviction(other, "shop", client.V1Eviction(metadata={"name": other}))
+            await core.create_namespaced_pod_eviction(other, "shop", evicting(metadata={"name": other}))
         assert refused.value.status == 429
         review = await client.AuthenticationV1Api(api).create_token_review(
             client.V1TokenReview(spec=client.V1TokenReviewSpec(token="secret"))

@@ -413,3 +413,26 @@ async def test_a_pod_made_by_hand_lives_too(served: Served) -> None:
     served.run(6)
     assert served.ready("bare") == ["bare"]
     assert [item["name"] for item in served.pods("bare")[0]["spec"]["initContainers"]] == ["istio-init", "istio-proxy"]
+
+
+async def test_a_deployment_needs_only_what_a_person_writes(served: Served) -> None:
+    labels = {"app": "terse"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": "a:1"}]}}
+    terse = {"metadata": {"name": "terse"}, "spec": {"selector": {"matchLabels": labels}, "template": template}}
+    status, made = await served.ask("POST", DEPLOYMENTS, terse)
+    assert (status, made["spec"]["replicas"], made["spec"]["progressDeadlineSeconds"]) == (201, 1, 600)
+    assert made["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": "25%", "maxUnavailable": "25%"}
+    served.run(6)
+    assert len(served.ready("terse")) == 1
+    service = {"metadata": {"name": "terse"}, "spec": {"selector": labels, "ports": [{"port": 80}]}}
+    _, made = await served.ask("POST", f"{SHOP}/services", service)
+    assert made["spec"]["ports"] == [{"port": 80, "protocol": "TCP", "targetPort": 80}]
+    budget = {"metadata": {"name": "terse"}, "spec": {"selector": {"matchLabels": labels}, "minAvailable": 1}}
+    await served.ask("POST", "/apis/policy/v1/namespaces/shop/poddisruptionbudgets", budget)
+    served.run(1)
+    assert served.status("poddisruptionbudgets", "terse")["desiredHealthy"] == 1
+    _, made = await served.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "new"}})
+    assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "new"}
+    _, made = await served.ask("POST", "/api/v1/nodes", {"metadata": {"name": "n9"}})
+    served.run(1)
+    assert made["spec"] == {}
