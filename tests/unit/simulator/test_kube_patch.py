@@ -72,7 +72,13 @@ def test_json_patch_that_does_not_fit(operation: Obj) -> None:
 
 @pytest.mark.parametrize(
     "patch",
-    [{}, [{"op": "frob", "path": "/a"}], [{"op": "add"}], [{"op": "add", "path": "/a"}], [{"op": "remove", "path": "a"}]],
+    [
+        {},
+        [{"op": "frob", "path": "/a"}],
+        [{"op": "add"}],
+        [{"op": "add", "path": "/a"}],
+        [{"op": "remove", "path": "a"}],
+    ],
 )
 def test_json_patch_that_is_none(patch: Any) -> None:
     with pytest.raises(Refused) as refused:
