@@ -238,7 +238,9 @@ class Evaluator:
         """Both sides cut to the series that match on all labels but the name, in the left side's order."""
         rows = _matching_rows(right, "right")
         _matching_rows(left, "left")
-        pairs = [(mine, rows[key]) for mine, one in enumerate(left.series.labels) if (key := _identity(one)) in rows]
+        if left.series.identities() == right.series.identities():
+            return left, right
+        pairs = [(mine, rows[key]) for mine, key in enumerate(left.series.identities()) if key in rows]
         mine = np.array([pair[0] for pair in pairs], dtype=np.int64)
         theirs = np.array([pair[1] for pair in pairs], dtype=np.int64)
         series = SeriesSet([left.series.labels[row] for row in mine])
@@ -270,14 +272,11 @@ def _shape_of(left: Value, right: Value) -> tuple[Vector, BoolArray]:
     return left, left.present & right.present if isinstance(right, Vector) else left.present
 
 
-def _identity(labels: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    return frozenset(item for item in labels.items() if item[0] != NAME)
-
-
 def _matching_rows(vector: Vector, side: str) -> dict[frozenset[tuple[str, str]], int]:
     rows: dict[frozenset[tuple[str, str]], int] = {}
+    identities = vector.series.identities()
     for row in np.flatnonzero(vector.present.any(axis=1)).tolist():
-        if rows.setdefault(_identity(vector.series.labels[row]), row) != row:
+        if rows.setdefault(identities[row], row) != row:
             raise QueryError(
                 "execution",
                 f"found duplicate series for the match group on the {side} hand-side of the operation;"

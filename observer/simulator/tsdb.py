@@ -90,6 +90,7 @@ class Block:
         self.ended = False
         self._times: IntArray = np.zeros(16, dtype=np.int64)
         self._used = 0
+        self._last = -1
         self._retention = retention_ms
 
     @property
@@ -110,11 +111,11 @@ class Block:
 
         A scrape that is not later than the newest is dropped, as an out-of-order sample is.
         """
-        if self._used and at_ms <= self._times[self._used - 1]:
+        if at_ms <= self._last:
             return
         if self._used == self._times.size:
             self._make_room(at_ms)
-        self._times[self._used] = at_ms
+        self._times[self._used] = self._last = at_ms
         for metric, values in columns.items():
             self.tables[metric].values[: values.size, self._used] = values
         self._used += 1
@@ -132,6 +133,14 @@ class Block:
             table.values = values
         self._times, self._used = times, kept
 
+    def column_at(self, at_ms: int) -> tuple[int, int]:
+        """The column in force at one instant and its time (milliseconds); time -1 before the first scrape."""
+        column = self._used - 1
+        if self._last > at_ms:
+            column = int(np.searchsorted(self.times, at_ms, side="right")) - 1
+            return column, int(self._times[column]) if column >= 0 else -1
+        return column, self._last
+
     def newest(self, at_ms: IntArray) -> tuple[IntArray, BoolArray]:
         """For each instant the column in force and whether it lies within the look-back (left-open)."""
         columns = np.searchsorted(self.times, at_ms, side="right") - 1
@@ -144,7 +153,7 @@ class Block:
 class SeriesSet:
     """The labels of a result, in order, with groupings worked out once."""
 
-    __slots__ = ("_groups", "_plain", "labels", "texts")
+    __slots__ = ("_groups", "_identities", "_plain", "labels", "texts")
 
     def __init__(self, labels: list[dict[str, str]]) -> None:
         self.labels = labels
@@ -152,6 +161,7 @@ class SeriesSet:
         """The labels as JSON, kept by whoever writes answers."""
         self._groups: dict[tuple[bool, tuple[str, ...]], tuple[IntArray, SeriesSet]] = {}
         self._plain: SeriesSet | None = None
+        self._identities: list[frozenset[tuple[str, str]]] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -161,6 +171,12 @@ class SeriesSet:
         if self._plain is None:
             self._plain = SeriesSet([{k: v for k, v in one.items() if k != NAME} for one in self.labels])
         return self._plain
+
+    def identities(self) -> list[frozenset[tuple[str, str]]]:
+        """What a series is matched by with another: all its labels but the name."""
+        if self._identities is None:
+            self._identities = [frozenset(kv for kv in one.items() if kv[0] != NAME) for one in self.labels]
+        return self._identities
 
     def grouped(self, by: bool, names: tuple[str, ...]) -> tuple[IntArray, SeriesSet]:
         """Group number of each series and the groups' labels."""
@@ -193,6 +209,8 @@ class Selection:
 
     def instant(self, at_ms: IntArray) -> tuple[FloatArray, BoolArray, FloatArray]:
         """Values, presence and sample times (seconds) as of each instant; shapes (series, instants)."""
+        if at_ms.size == 1:
+            return self._single(int(at_ms[0]))
         shape = (len(self.series), at_ms.size)
         values, present, times = np.zeros(shape), np.zeros(shape, dtype=np.bool_), np.zeros(shape)
         for (block, table, rows), span in zip(self.parts, self.spans, strict=True):
@@ -204,6 +222,18 @@ class Selection:
             present[span] = valid & ~np.isnan(found)
             times[span] = block.times[columns] / 1000.0
         return values, present, times
+
+    def _single(self, at_ms: int) -> tuple[FloatArray, BoolArray, FloatArray]:
+        """The same for one instant, as every tick asks: thousands of targets, one column each."""
+        values, times = np.full(len(self.series), np.nan), np.zeros(len(self.series))
+        for (block, table, rows), span in zip(self.parts, self.spans, strict=True):
+            column, sampled = block.column_at(at_ms)
+            if sampled >= 0 and sampled > at_ms - LOOKBACK_MS:
+                values[span] = table.values[rows, column]
+                times[span] = sampled / 1000.0
+        present = ~np.isnan(values)
+        values[~present] = 0.0
+        return values[:, None], present[:, None], times[:, None]
 
 
 class TimeSeriesMemory:
