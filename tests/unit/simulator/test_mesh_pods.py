@@ -62,8 +62,10 @@ def test_the_control_plane_is_up_unless_its_pods_are_down() -> None:
     unready = pod("istiod-1", "istiod", "10.0.0.9", namespace="istio-system")
     unready["status"]["conditions"][0]["status"] = "False"
     seen = [table.control_plane_up]
-    for change in (lambda: store.put(unready), lambda: store.put(ready), lambda: store.remove(ready)):
-        change()
+    for obj in (unready, ready):
+        store.put(obj)
         seen.append(table.control_plane_up)
+    store.remove(ready)
+    seen.append(table.control_plane_up)
     assert seen == [True, False, True, False]
     assert table.pods == []
