@@ -65,12 +65,8 @@ async def simulated_kube(objects: Iterable[Obj] = (), *, speed: float = 20.0) ->
         store.add(obj)
     controllers, faults = Controllers(store, clock, random.Random(1)), KubeFaults()
     app = make_app(store, controllers, clock, faults=faults)
-    async with serving(app) as url, asyncio.TaskGroup() as group:
-        pump = group.create_task(_drive(controllers, clock))
-        try:
-            yield SimulatedKube(url, store, clock, faults, app)
-        finally:
-            pump.cancel()
+    async with serving(app) as url, running(lambda: _drive(controllers, clock)):
+        yield SimulatedKube(url, store, clock, faults, app)
 
 
 @asynccontextmanager
