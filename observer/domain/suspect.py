@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.snapshot import Gap
 
 
 class Tier(IntEnum):
@@ -192,15 +194,17 @@ class Judgement:
         recheck: services whose last minutes should be asked again next tick.
         tallies, callers: this tick's increments by pod and by watched service.
         cuts: latency cut points of ``bad_by_cut``.
+        gaps: what the judges found wrong with what they were given (``replicas_disagree``, ``clock``, ``stale``).
     """
 
     at: float
     complete: bool
     suspects: tuple[Suspect, ...]
     suppressions: tuple[Suppression, ...]
-    services: dict[ServiceRef, ServiceHealth]
-    tallies: dict[PodRef, PodTally]
-    callers: dict[ServiceRef, CallerTally]
+    services: Mapping[ServiceRef, ServiceHealth]
+    tallies: Mapping[PodRef, PodTally]
+    callers: Mapping[ServiceRef, CallerTally]
     watch: frozenset[ServiceRef]
     recheck: frozenset[ServiceRef]
     cuts: tuple[float, ...]
+    gaps: tuple[Gap, ...] = ()

@@ -1,0 +1,1 @@
+"""Who is sick: sequential tests on counts of requests, each with a stated rate of false alarms."""

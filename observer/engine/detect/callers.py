@@ -1,0 +1,141 @@
+"""What the callers of the watched services saw, and whose errors came from whom."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from observer.domain.cluster import ClusterView
+from observer.domain.counts import CallerCounts, CallerFrame
+from observer.domain.ids import ServiceRef
+from observer.domain.suspect import CallerTally
+
+_MEMORY: Final = 30.0
+"""Seconds in which older calls fade to a third."""
+
+MISSED: Final = 30.0
+"""Seconds for which the last answer is kept while there is no newer one."""
+
+Edge = tuple[ServiceRef, ServiceRef]
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Fading sums of one edge or of one service's callers."""
+
+    requests: float = 0.0
+    errors: float = 0.0
+    lost: float = 0.0
+    """Calls that never reached a pod or were given up by the caller."""
+
+    def plus(self, other: Calls) -> Calls:
+        return Calls(self.requests + other.requests, self.errors + other.errors, self.lost + other.lost)
+
+    def faded(self, part: float) -> Calls:
+        return Calls(self.requests * part, self.errors * part, self.lost * part)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CallerState:
+    """
+    Attributes:
+        frame: the newest callers' view, None = none yet.
+        edges: calling service to called service; own: errors of calling services themselves, over the same ticks.
+        at: when the sums were last faded, Unix seconds.
+    """
+
+    frame: CallerFrame | None = None
+    edges: Mapping[Edge, Calls] = field(default_factory=dict)
+    own: Mapping[ServiceRef, float] = field(default_factory=dict)
+    at: float = 0.0
+
+
+def advance(
+    state: CallerState, frame: CallerFrame | None, cluster: ClusterView, errors: Mapping[ServiceRef, float], at: float
+) -> tuple[CallerState, dict[ServiceRef, CallerTally]]:
+    """
+    Add one tick. ``errors`` are this tick's own errors of each service.
+
+    A service has a tally when it was watched in the last frame too; a caller whose counters went back, or that came
+    back after it was gone, adds nothing.
+    """
+    part = math.exp(-max(at - state.at, 0.0) / _MEMORY) if state.at else 0.0
+    edges = {edge: faded for edge, calls in state.edges.items() if (faded := calls.faded(part)).requests > 0.01}
+    own = {service: count * part for service, count in state.own.items() if count * part > 0.01}
+    last = state.frame
+    if frame is None or last is None or frame.at <= last.at or frame.cuts != last.cuts:
+        # One missed answer is no reason to forget the last one: increments then span two ticks.
+        kept = last if frame is None and last is not None and at - last.at < MISSED else frame
+        return CallerState(kept, edges, own, at), {}
+    grown, callers = _grown(last, frame, cluster)
+    tallies = {service: _tally(service, grown, len(frame.cuts)) for service in frame.watched & last.watched}
+    for (caller, service), calls in callers.items():
+        edges[(caller, service)] = edges.get((caller, service), Calls()).plus(calls)
+    for caller in {caller for caller, _ in callers}:
+        own[caller] = own.get(caller, 0.0) + errors.get(caller, 0.0)
+    return CallerState(frame, edges, own, at), tallies
+
+
+def _grown(
+    last: CallerFrame, frame: CallerFrame, cluster: ClusterView
+) -> tuple[dict[tuple[str, str, ServiceRef], CallerCounts], dict[Edge, Calls]]:
+    known = {(namespace, pod) for namespace, pod, _ in last.rows}
+    grown: dict[tuple[str, str, ServiceRef], CallerCounts] = {}
+    callers: dict[Edge, Calls] = defaultdict(Calls)
+    for key, now in frame.rows.items():
+        namespace, name, service = key
+        if service not in last.watched:
+            continue
+        before = last.rows.get(key)
+        ref = cluster.by_name.get((namespace, name))
+        pod = cluster.pods.get(ref) if ref is not None else None
+        if before is None:
+            # A caller's first call ever, or its first to this service, counts from zero; a return does not.
+            if not ((namespace, name) in known or (pod is not None and pod.created > last.at)):
+                continue
+            before = CallerCounts(0.0, 0.0, 0.0, 0.0, tuple(0.0 for _ in now.buckets))
+        change = _difference(now, before)
+        if change is None:
+            continue
+        grown[key] = change
+        if pod is not None:
+            lost = change.unreached + change.excluded
+            calls = Calls(change.ok + change.error, change.error, lost)
+            callers[(pod.service, service)] = callers[(pod.service, service)].plus(calls)
+    return grown, callers
+
+
+def _difference(now: CallerCounts, before: CallerCounts) -> CallerCounts | None:
+    plain = (
+        now.ok - before.ok,
+        now.error - before.error,
+        now.excluded - before.excluded,
+        now.unreached - before.unreached,
+    )
+    earlier = before.buckets or tuple(0.0 for _ in now.buckets)
+    if len(earlier) != len(now.buckets):
+        return None
+    slow = tuple(a - b for a, b in zip(now.buckets, earlier, strict=True))
+    if any(not math.isfinite(one) or one < 0.0 for one in plain):
+        return None
+    if any(not math.isfinite(one) or one < 0.0 for one in slow):
+        slow = ()
+    return CallerCounts(*plain, buckets=slow)
+
+
+def _tally(service: ServiceRef, grown: Mapping[tuple[str, str, ServiceRef], CallerCounts], cuts: int) -> CallerTally:
+    rows = [counts for (_, _, called), counts in grown.items() if called == service]
+    slower = [0.0] * cuts
+    for counts in rows:
+        for i in range(cuts if counts.buckets else 0):
+            slower[i] += max(counts.buckets[-1] - counts.buckets[i], 0.0)
+    return CallerTally(
+        service=service,
+        requests=sum(counts.ok + counts.error for counts in rows),
+        errors=sum(counts.error for counts in rows),
+        unreached=sum(counts.unreached for counts in rows),
+        bad_by_cut=tuple(slower),
+    )

@@ -1,0 +1,237 @@
+"""
+Two counter frames -> what happened between two scrapes of each pod.
+
+Doubt becomes a *baseline*: the new values are remembered and nothing is counted. So does everything that is not a
+pod's counters growing under the same name from one scrape to the next: first sight, return after an absence, two
+scrapes after a label write of our own, a change in the number of targets, a decrease without a restart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
+from observer.domain.ids import PodRef
+from observer.engine.detect.roster import Roster
+
+UNKNOWN, COUNTED, ZERO = 0, 1, 2
+"""What is known of a pod's counters: nothing; the values in ``last``; that there were none yet, so all count."""
+
+QUIET: Final = 3
+"""A target whose newest scrape is more than so many intervals old is silent."""
+QUIET_SECONDS: Final = 10.0
+_BACKWARD: Final = 0.1
+"""When so large a part of the targets goes back in time, several servers answer behind one address."""
+_REMEMBERED: Final = 3600.0
+"""Seconds for which the counters of a pod that is gone may still be shown under its name."""
+_SLACK: Final = 2.0
+"""Seconds by which clocks of kubelet and metric source may differ."""
+CLASSES: Final = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CounterState:
+    """
+    What the last scrape of each pod told; arrays in roster order, C = 3 classes + cuts + 1 buckets.
+
+    Attributes:
+        last: shape (N, C), cumulative; NaN = no such series.
+        scraped: shape (N,), time of the scrape that ``last`` comes from, NaN = none yet.
+        known: shape (N, 2), for requests and for buckets: UNKNOWN, COUNTED or ZERO.
+        targets: shape (N,). starts: shape (N, 2), the pod's restarts and newest container start as last seen.
+        skip: shape (N,), scrapes that are still a baseline. written: shape (N,), the label write that caused it.
+        interval: shape (N,), smoothed seconds between two scrapes that we saw, NaN = unknown.
+        floor: shape (N,), requests of the former pod of the same name: while a pod that began at zero shows as many,
+            they are its predecessor's; -1 = nobody had the name.
+        gone: pods that left lately by name, with their requests and when they left.
+    """
+
+    last: FloatArray
+    scraped: FloatArray
+    known: IntArray
+    targets: IntArray
+    starts: FloatArray
+    skip: IntArray
+    written: FloatArray
+    interval: FloatArray
+    floor: FloatArray
+    gone: Mapping[tuple[str, str], tuple[float, float]]
+
+    @classmethod
+    def empty(cls, columns: int) -> CounterState:
+        """Nobody is known."""
+        return cls(
+            np.zeros((0, columns)), np.zeros(0), np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros((0, 2)),
+            np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0), {},
+        )  # fmt: skip
+
+    def carried(self, take: IntArray, roster: Roster, old: Roster, at: float, last_complete: float) -> CounterState:
+        """In the order of a new roster; ``take`` names each pod's old row or -1. New pods begin unknown or at zero."""
+        born = (take < 0) & (roster.created > last_complete - _SLACK) & (last_complete > 0.0)
+        gone = {key: kept for key, kept in self.gone.items() if kept[1] > at - _REMEMBERED}
+        for position in np.setdiff1d(np.arange(len(old.refs)), take).tolist():
+            gone[old.refs[position].key] = (float(np.nansum(self.last[position, :CLASSES])), at)
+        known = taken(self.known, take, UNKNOWN)
+        known[born] = ZERO
+        scraped = taken(self.scraped, take, np.nan)
+        scraped[born] = roster.created[born]
+        floor = taken(self.floor, take, -1.0)
+        for position in np.flatnonzero(born).tolist() if gone else ():
+            floor[position] = gone.get(roster.refs[position].key, (-1.0, 0.0))[0]
+        return CounterState(
+            last=taken(self.last, take, np.nan),
+            scraped=scraped,
+            known=known,
+            targets=taken(self.targets, take, -1),
+            starts=taken(self.starts, take, np.nan),
+            skip=taken(self.skip, take, 0),
+            written=taken(self.written, take, 0.0),
+            interval=taken(self.interval, take, np.nan),
+            floor=floor,
+            gone=gone,
+        )
+
+    def forgotten(self) -> CounterState:
+        """After a blind stretch or a jump of the clock: every pod's next scrape is a baseline."""
+        return replace(self, known=np.zeros_like(self.known), scraped=np.full_like(self.scraped, np.nan))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Increments:
+    """
+    What was counted between two scrapes of each pod, in roster order.
+
+    Attributes:
+        counts: shape (N, C), like ``CounterState.last``; 0 where nothing counts.
+        since, until: shape (N,), the two scrapes, Unix seconds; equal where nothing counts.
+        up: shape (N,), the target answered lately. told: shape (N,), pods whose increments are known, even if 0.
+        gaps: how many pods went through a baseline in this tick by doubt (decrease, targets, absence).
+        backward: part of the targets whose scrape time went back, 0..1.
+    """
+
+    counts: FloatArray
+    since: FloatArray
+    until: FloatArray
+    up: BoolArray
+    told: BoolArray
+    gaps: int
+    backward: float
+
+    @property
+    def replicas_disagree(self) -> bool:
+        """Several servers with different memories seem to answer behind one address."""
+        return self.backward >= _BACKWARD
+
+
+def increments(
+    state: CounterState, roster: Roster, frame: CounterFrame, label_writes: Mapping[PodRef, float]
+) -> tuple[CounterState, Increments]:
+    """Compare the frame with what was known. ``state`` must be in the order of ``roster``."""
+    now, scraped, targets = _rows(roster, frame)
+    starts = roster.starts
+    usable = scraped > 0.0
+    moved = usable & ~(scraped <= state.scraped)
+    back = usable & (scraped < state.scraped)
+    skip, written = _label_skips(state, roster, label_writes)
+    restarted = (starts != state.starts).any(axis=1) & ~np.isnan(state.starts).any(axis=1)
+    changed = (targets != state.targets) & (state.targets >= 0)
+    skipping = moved & (skip > 0) & (scraped > written)
+    total = np.nan_to_num(now[:, :CLASSES]).sum(axis=1)
+    predecessors = (state.known[:, 0] == ZERO) & (state.floor > 0.0) & (total >= state.floor)
+    barred = changed | skipping | predecessors
+    counts = np.zeros_like(now)
+    known = state.known.copy()
+    told, doubts = np.zeros(len(now), dtype=np.bool_), 0
+    for part, columns in enumerate((slice(0, CLASSES), slice(CLASSES, now.shape[1]))):
+        counts[:, columns], part_told, known[:, part], doubt = _advance(
+            state.last[:, columns], now[:, columns], known[:, part], moved, restarted, barred
+        )
+        if part == 0:
+            told, doubts = part_told, int(doubt.sum())
+    # A target that is down or gone is absent: whatever it says when it comes back is a baseline.
+    lost = ~usable & ~np.isnan(state.scraped) & (known != ZERO).any(axis=1)
+    known[lost] = UNKNOWN
+    began = np.where(restarted & moved, np.fmax(state.scraped, starts[:, 1]), state.scraped)
+    since = np.where(told, np.minimum(began, scraped), frame.at)
+    span = np.where(moved, scraped - state.scraped, np.nan)
+    interval = np.where(np.isnan(span) | (state.known[:, 0] != COUNTED), state.interval, _smooth(state.interval, span))
+    after_state = CounterState(
+        last=np.where(moved[:, None], now, state.last),
+        scraped=np.where(moved, scraped, state.scraped),
+        known=known,
+        targets=np.where(moved, targets, state.targets),
+        starts=np.where(moved[:, None] | np.isnan(state.starts), starts, state.starts),
+        skip=np.where(skipping, skip - 1, skip),
+        written=written,
+        interval=interval,
+        floor=np.where(known[:, 0] == ZERO, state.floor, -1.0),
+        gone=state.gone,
+    )
+    up = usable & (frame.at - scraped <= np.maximum(QUIET_SECONDS, QUIET * np.nan_to_num(interval)))
+    part_back = float(back.sum()) / max(1, int(usable.sum()))
+    return after_state, Increments(counts, since, np.where(told, scraped, frame.at), up, told, doubts, part_back)
+
+
+def _advance(
+    last: FloatArray, now: FloatArray, known: IntArray, moved: BoolArray, restarted: BoolArray, barred: BoolArray
+) -> tuple[FloatArray, BoolArray, IntArray, BoolArray]:
+    """One kind of series: its increments, who told some, what is known afterwards, and where we are in doubt."""
+    absent = np.isnan(now).all(axis=1)
+    broken = ~absent & ~(np.isfinite(now) & (now >= 0.0)).all(axis=1)
+    base = np.where((known == ZERO)[:, None], 0.0, last)
+    fell = (now < base).any(axis=1) & ~absent
+    reset = fell & restarted
+    grown = np.where(reset[:, None], now, now - base)
+    good = moved & ~absent & ~broken & ~barred & (known != UNKNOWN) & ~(fell & ~reset)
+    counts = np.where(good[:, None], grown, 0.0)
+    # A target that answers and has no such series yet counts from zero when it gets one; one that lost it does not.
+    after = np.where(moved & ~absent & ~broken, COUNTED, known)
+    after = np.where(moved & absent & ((known == ZERO) | (known == UNKNOWN)), np.where(barred, UNKNOWN, ZERO), after)
+    after = np.where((moved & absent & (known == COUNTED)) | (moved & broken), UNKNOWN, after)
+    doubt = moved & ~absent & (known != UNKNOWN) & ~good
+    silent_told = moved & absent & (known == ZERO) & ~barred
+    return counts, good | silent_told, after, doubt
+
+
+def _smooth(old: FloatArray, new: FloatArray) -> FloatArray:
+    result: FloatArray = np.where(np.isnan(old), new, 0.8 * old + 0.2 * new)
+    return result
+
+
+def _rows(roster: Roster, frame: CounterFrame) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Requests and buckets side by side, scrape times and numbers of targets, in roster order."""
+    row = roster.frame_row
+    there = row >= 0
+    columns = frame.requests.shape[1] + frame.buckets.shape[1]
+    now = np.full((len(row), columns), np.nan)
+    now[there] = np.concatenate([frame.requests, frame.buckets], axis=1)[row[there]]
+    scraped = np.zeros(len(row))
+    scraped[there] = np.nan_to_num(frame.scraped[row[there]])
+    targets = np.zeros(len(row), np.int64)
+    targets[there] = frame.targets[row[there]]
+    # A scrape in the future is a lying clock; nothing can be counted by it.
+    scraped[scraped > frame.at + _SLACK] = 0.0
+    return now, scraped, targets
+
+
+def _label_skips(
+    state: CounterState, roster: Roster, label_writes: Mapping[PodRef, float]
+) -> tuple[IntArray, FloatArray]:
+    skip, written = state.skip.copy(), state.written.copy()
+    for ref, when in label_writes.items():
+        position = roster.position.get(ref)
+        if position is not None and when > written[position]:
+            skip[position], written[position] = 2, when
+    return skip, written
+
+
+def taken(values: np.ndarray, take: IntArray, fill: float) -> np.ndarray:
+    """``values[take]`` with ``fill`` where ``take`` is -1."""
+    result = np.full((len(take), *values.shape[1:]), fill, dtype=values.dtype)
+    kept = take >= 0
+    result[kept] = values[take[kept]]
+    return result

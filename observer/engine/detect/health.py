@@ -1,0 +1,115 @@
+"""The last minute of every pod, and what the guards and experiments read of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from observer.domain.counts import BoolArray, FloatArray, IntArray
+from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.suspect import PodTally, ServiceHealth
+from observer.engine.detect.counters import taken
+from observer.engine.detect.roster import Roster
+
+MINUTE: Final = 60.0
+_SLOTS: Final = 12
+_SLOT: Final = MINUTE / _SLOTS
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Minute:
+    """
+    Requests and errors of each pod in slots of five seconds.
+
+    Attributes:
+        slots: shape (N, 12, 2). slot: number of the newest slot, -1 = none yet. since: when counting began.
+    """
+
+    slots: FloatArray
+    slot: int
+    since: float
+
+    @classmethod
+    def empty(cls) -> Minute:
+        return cls(np.zeros((0, _SLOTS, 2)), -1, 0.0)
+
+    def carried(self, take: IntArray) -> Minute:
+        return Minute(taken(self.slots, take, 0.0), self.slot, self.since)
+
+    def added(self, requests: FloatArray, errors: FloatArray, at: float) -> Minute:
+        """With this tick's counts, shape (N,) each."""
+        now = int(at // _SLOT)
+        slots = self.slots.copy()
+        if now != self.slot:
+            fresh = (
+                range(max(self.slot + 1, now - _SLOTS + 1), now + 1)
+                if 0 <= self.slot <= now
+                else range(now - _SLOTS + 1, now + 1)
+            )
+            slots[:, [one % _SLOTS for one in fresh]] = 0.0
+        slots[:, now % _SLOTS, 0] += requests
+        slots[:, now % _SLOTS, 1] += errors
+        return Minute(slots, now, self.since if self.slot >= 0 else at)
+
+    def totals(self) -> tuple[FloatArray, FloatArray]:
+        """Requests and errors of the last minute, shape (N,) each."""
+        sums = self.slots.sum(axis=1)
+        return sums[:, 0], sums[:, 1]
+
+    def seconds(self, at: float) -> float:
+        """How long the minute is so far."""
+        return float(np.clip(at - self.since, _SLOT, MINUTE))
+
+
+class Tallies(Mapping[PodRef, PodTally]):
+    """This tick's counts by pod; each entry is made when it is asked for, as few ever are."""
+
+    def __init__(self, roster: Roster, counts: FloatArray, told: BoolArray) -> None:
+        self._roster, self._counts, self._told = roster, counts, told
+
+    def __getitem__(self, pod: PodRef) -> PodTally:
+        position = self._roster.position[pod]
+        if not self._told[position]:
+            raise KeyError(pod)
+        ok, errors, _, *buckets = self._counts[position].tolist()
+        slower = tuple(max(buckets[-1] - below, 0.0) for below in buckets[:-1]) if buckets else ()
+        return PodTally(pod, ok + errors, errors, slower)
+
+    def __iter__(self) -> Iterator[PodRef]:
+        return (self._roster.refs[position] for position in np.flatnonzero(self._told).tolist())
+
+    def __len__(self) -> int:
+        return int(self._told.sum())
+
+
+class Services(Mapping[ServiceRef, ServiceHealth]):
+    """The last minute of every service; each entry is made when it is asked for."""
+
+    def __init__(self, roster: Roster, minute: Minute, doubted: BoolArray, at: float) -> None:
+        self._roster, self._doubted = roster, doubted
+        self._requests, self._errors = minute.totals()
+        self._seconds = minute.seconds(at)
+        self._index = {service: i for i, service in enumerate(roster.services)}
+
+    def __getitem__(self, service: ServiceRef) -> ServiceHealth:
+        roster, siblings = self._roster, self._roster.siblings(self._index[service])
+        chosen = slice(siblings.start, siblings.stop)
+        requests = self._requests[chosen]
+        well = roster.ready[chosen] & (requests > 0.0) & ~self._doubted[chosen]
+        refs = roster.refs[chosen]
+        return ServiceHealth(
+            service=service,
+            requests=float(requests.sum()),
+            errors=float(self._errors[chosen].sum()),
+            healthy=frozenset(refs[i] for i in np.flatnonzero(well).tolist()),
+            rates=dict(zip(refs, (requests / self._seconds).tolist(), strict=True)),
+        )
+
+    def __iter__(self) -> Iterator[ServiceRef]:
+        return iter(self._roster.services)
+
+    def __len__(self) -> int:
+        return len(self._roster.services)

@@ -1,0 +1,214 @@
+"""
+The judges' one entry: what a tick saw -> who is suspected, how strongly, and why nobody may be.
+
+Pure: the instant comes with the snapshot, the memory with the state.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from observer.domain.cluster import ClusterView
+from observer.domain.counts import BoolArray, CounterFrame, FloatArray
+from observer.domain.ids import ServiceRef
+from observer.domain.settings import EngineSettings
+from observer.domain.snapshot import Gap, Snapshot
+from observer.domain.suspect import CallerTally, Judgement, Tier
+from observer.engine.detect import callers, history, sibling
+from observer.engine.detect.bins import Bin, due_bins, fill, widths
+from observer.engine.detect.counters import CLASSES, Increments, increments
+from observer.engine.detect.health import Services, Tallies
+from observer.engine.detect.held import Held
+from observer.engine.detect.latency import FADE, LEAST_BIN, slower, warm_pods
+from observer.engine.detect.roster import Roster, roster_of
+from observer.engine.detect.state import DetectorState, Track
+from observer.engine.detect.tiers import tier_nats
+from observer.engine.detect.verdict import verdict
+
+_BLIND_TICKS: Final = 10
+"""A pause of more ticks than this makes every next scrape a baseline."""
+_SETTLED: Final = 30.0
+"""Seconds after its creation from which a Ready pod is expected to be scraped."""
+_FRESH_SHARE: Final = 0.9
+_TRICKLE: Final = 0.05
+"""A drained pod with less than this part of an equal share is out of the comparison."""
+
+
+def judge(
+    state: DetectorState, snapshot: Snapshot, settings: EngineSettings, held: Held | None = None
+) -> tuple[DetectorState, Judgement]:
+    """
+    Weigh one tick.
+
+    Returns the next state and the judgement. Without counters or without a picture of the cluster nothing is weighed,
+    nothing is forgotten and the judgement is not complete.
+    """
+    held = held if held is not None else Held()
+    frame, cluster = snapshot.counters, snapshot.cluster
+    if frame is None or cluster is None:
+        return state, _blind(state, snapshot, held)
+    state, gaps = _timed(state.shaped(frame, settings.detection.tilts), frame, settings)
+    state = state.seated(roster_of(cluster, frame, state.roster), frame.at)
+    counted, new = increments(state.counters, state.roster, frame, held.label_writes)
+    null = history.null_rates(state.roster.services, snapshot.baselines, 0.5 * settings.impact.error_rate)
+    state = replace(state, counters=counted, at=frame.at, last_at=state.at, null=null)
+    if new.replicas_disagree:
+        gaps.append(Gap("prometheus", "replicas_disagree", f"{new.backward:.0%} of the scrape times went back"))
+    state = _weighed(state, new, settings, held)
+    state, tallies, seen = _observed(state, snapshot, cluster, new)
+    fresh = _fresh_share(state.roster, new, frame.at)
+    if fresh < _FRESH_SHARE:
+        gaps.append(Gap("prometheus", "stale", f"{fresh:.0%} of the sidecars were scraped lately"))
+    complete = not gaps
+    found = verdict(state, snapshot, cluster, settings, held, new)
+    state = replace(
+        state,
+        last_complete=frame.at if complete else state.last_complete,
+        usual=found.usual,
+        since={(one.service, one.reason): one.since for one in found.suppressed},
+        silent=found.silent,
+        watched=found.watched,
+    )
+    return state, Judgement(
+        at=snapshot.at,
+        complete=complete,
+        suspects=found.suspects,
+        suppressions=found.suppressed,
+        services=Services(state.roster, state.minute, found.doubted, state.at),
+        tallies=tallies,
+        callers=seen,
+        watch=frozenset(found.watched),
+        recheck=found.recheck,
+        cuts=state.cuts,
+        gaps=tuple(gaps),
+    )
+
+
+def _blind(state: DetectorState, snapshot: Snapshot, held: Held) -> Judgement:
+    nobody = np.zeros(len(state.roster.refs), dtype=np.bool_)
+    return Judgement(
+        at=snapshot.at,
+        complete=False,
+        suspects=(),
+        suppressions=(),
+        services=Services(state.roster, state.minute, nobody, snapshot.at),
+        tallies={},
+        callers={},
+        watch=frozenset(state.watched) | held.services,
+        recheck=frozenset(),
+        cuts=state.cuts,
+    )
+
+
+def _timed(state: DetectorState, frame: CounterFrame, settings: EngineSettings) -> tuple[DetectorState, list[Gap]]:
+    """A clock that goes back makes everything new, a long pause makes every scrape a baseline."""
+    if not state.at:
+        return state, []
+    pause = frame.at - state.at
+    if pause < 0.0:
+        fresh = replace(DetectorState(), last_complete=0.0).shaped(frame, settings.detection.tilts)
+        return fresh, [Gap("prometheus", "clock", f"the clock went back by {-pause:.0f} s")]
+    if pause > max(_BLIND_TICKS * settings.tick, settings.detection.fade_seconds):
+        fresh = replace(DetectorState(), last_complete=0.0).shaped(frame, settings.detection.tilts)
+        return fresh, []
+    return (state.blinded(), []) if pause > _BLIND_TICKS * settings.tick else (state, [])
+
+
+def _weighed(state: DetectorState, new: Increments, settings: EngineSettings, held: Held) -> DetectorState:
+    """Bins that became ready, one after the other."""
+    roster = state.roster
+    if not roster.refs:
+        return state
+    drained = np.zeros(len(roster.refs), dtype=np.bool_)
+    drained[[roster.position[pod] for pod in held.drained if pod in roster.position]] = True
+    state = _errors(state, new, drained, settings)
+    state = _latency(state, new, drained, settings)
+    fade = settings.detection.fade_seconds
+    return replace(
+        state,
+        errors=_faded(state.errors, drained, state.at, fade),
+        latency=_faded(state.latency, drained, state.at, fade),
+    )
+
+
+def _errors(state: DetectorState, new: Increments, drained: BoolArray, settings: EngineSettings) -> DetectorState:
+    """The errors' bins: the sibling test and, for pairs, the history test."""
+    roster, detection, interval = state.roster, settings.detection, state.counters.interval
+    track, past = state.errors, state.past
+    open_ = fill(widths(track.bins, roster, interval, settings.tick, 0.0, state.at), roster, new, slice(0, 2))
+    for after, ready in due_bins(open_, roster, state.at, detection.reported_share):
+        bad, total = ready.counts[:, 1:2], ready.counts.sum(axis=1, keepdims=True)
+        bad, total = _without_trickle(roster, bad, total, drained)
+        dispersion = track.dispersion.estimate(detection.dispersion_cap)[: len(roster.refs), 0]
+        past = history.update(past, roster, bad[:, 0], total[:, 0], state.null, dispersion, detection)
+        track = _weigh(replace(track, bins=after), roster, ready, bad, total, settings)
+        open_ = after
+    return replace(state, errors=replace(track, bins=open_), past=past)
+
+
+def _latency(state: DetectorState, new: Increments, drained: BoolArray, settings: EngineSettings) -> DetectorState:
+    """The latency bins: the sibling test at each cut."""
+    roster, detection, interval = state.roster, settings.detection, state.counters.interval
+    track, shares = state.latency, state.shares
+    if not state.cuts:
+        return state
+    wide = widths(track.bins, roster, interval, settings.tick, LEAST_BIN, state.at)
+    open_ = fill(wide, roster, new, slice(CLASSES, None))
+    warm = warm_pods(roster, state.counters, state.at, detection)
+    for after, ready in due_bins(open_, roster, state.at, detection.reported_share):
+        bad, total = _without_trickle(roster, *slower(ready.counts, warm), drained)
+        track = _weigh(replace(track, bins=after), roster, ready, bad, total, settings)
+        fading = np.where(ready.due, FADE, 1.0)[roster.service_of][:, None]
+        shares = shares * fading + ready.counts
+        open_ = after
+    return replace(state, latency=replace(track, bins=open_), shares=shares)
+
+
+def _weigh(
+    track: Track, roster: Roster, ready: Bin, bad: FloatArray, total: FloatArray, settings: EngineSettings
+) -> Track:
+    start, end = np.where(ready.due, ready.start, np.nan), np.where(ready.due, ready.end, np.nan)
+    bin_ = sibling.sample(roster, bad, total, start, end)
+    evidence = sibling.update(track.evidence, track.dispersion, roster, bin_, settings.detection)
+    suspected = track.evidence.mixture[: len(roster.refs)].mean(axis=2) >= math.exp(tier_nats(settings)[Tier.ANNOTATE])
+    return replace(track, evidence=evidence, dispersion=track.dispersion.learned(roster, bad, total, suspected))
+
+
+def _without_trickle(
+    roster: Roster, bad: FloatArray, total: FloatArray, drained: BoolArray
+) -> tuple[FloatArray, FloatArray]:
+    """Without drained pods that have hardly any requests left: what trickles in is not what siblings get."""
+    if not drained.any():
+        return bad, total
+    equal = np.add.reduceat(total, roster.first[:-1], axis=0) / np.diff(roster.first)[:, None]
+    out = drained[:, None] & (total < _TRICKLE * equal[roster.service_of])
+    return np.where(out, 0.0, bad), np.where(out, 0.0, total)
+
+
+def _faded(track: Track, drained: BoolArray, at: float, fade: float) -> Track:
+    """Without suspicions that ended by themselves; drained pods cannot speak for themselves."""
+    ended = sibling.ended(track.evidence, at, fade)
+    ended[: len(drained)] &= ~drained[:, None]
+    return replace(track, evidence=track.evidence.cleared(ended))
+
+
+def _observed(
+    state: DetectorState, snapshot: Snapshot, cluster: ClusterView, new: Increments
+) -> tuple[DetectorState, Tallies, dict[ServiceRef, CallerTally]]:
+    """The last minute and what callers saw."""
+    roster = state.roster
+    requests, errors = new.counts[:, 0] + new.counts[:, 1], new.counts[:, 1]
+    minute = state.minute.added(requests, errors, state.at)
+    by_service = np.bincount(roster.service_of, errors, len(roster.services))
+    own = {roster.services[i]: float(by_service[i]) for i in np.flatnonzero(by_service).tolist()}
+    calls, seen = callers.advance(state.callers, snapshot.callers, cluster, own, state.at)
+    return replace(state, minute=minute, callers=calls), Tallies(roster, new.counts, new.told), seen
+
+
+def _fresh_share(roster: Roster, new: Increments, at: float) -> float:
+    expected = roster.ready & (roster.created < at - _SETTLED)
+    return float(new.up[expected].mean()) if expected.any() else 1.0

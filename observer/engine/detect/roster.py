@@ -1,0 +1,237 @@
+"""
+Who is compared with whom: pods in the order of their services, and the groups that cut through them.
+
+Everything after this works on arrays in this order. Rows are the pods, then the groups inside one service (revision,
+node, zone), then nodes and zones pooled over services.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from observer.domain.cluster import ClusterView, Pod
+from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
+from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.suspect import Culprit, CulpritKind
+
+NO_INTS: IntArray = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roster:
+    """
+    Attributes:
+        refs: pods in the order of their services; only pods with a sidecar that are not being deleted.
+        frame_row: shape (N,), row of the pod in the counter frame, -1 = it has none.
+        service_of: shape (N,), index into ``services``; ``first``: shape (S + 1,), where each service begins.
+        groups: culprits of the group rows; ``members`` lists their pods one group after the other from ``group_first``
+            (shape (G + 1,)); ``group_service``: shape (G,).
+        pools: culprits of the pooled rows; ``parts`` lists the rows (pods or groups) that each adds up, from
+            ``pool_first`` (shape (P + 1,)).
+        created: shape (N,), Unix seconds. ready: shape (N,). starts: shape (N, 2), restarts and newest container start.
+    """
+
+    refs: tuple[PodRef, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    services: tuple[ServiceRef, ...] = ()
+    service_of: IntArray = field(default_factory=lambda: NO_INTS)
+    first: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
+    frame_row: IntArray = field(default_factory=lambda: NO_INTS)
+    groups: tuple[Culprit, ...] = ()
+    members: IntArray = field(default_factory=lambda: NO_INTS)
+    group_first: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
+    group_service: IntArray = field(default_factory=lambda: NO_INTS)
+    pools: tuple[Culprit, ...] = ()
+    parts: IntArray = field(default_factory=lambda: NO_INTS)
+    pool_first: IntArray = field(default_factory=lambda: np.zeros(1, np.int64))
+    created: FloatArray = field(default_factory=lambda: np.zeros(0))
+    ready: BoolArray = field(default_factory=lambda: np.zeros(0, np.bool_))
+    starts: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
+    position: Mapping[PodRef, int] = field(default_factory=dict)
+    pods_seen: object = None
+    names_seen: object = None
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Numbers of pods, of groups and of pooled rows."""
+        return len(self.refs), len(self.groups), len(self.pools)
+
+    def siblings(self, service: int) -> range:
+        """Positions of a service's pods."""
+        return range(int(self.first[service]), int(self.first[service + 1]))
+
+    def group_members(self, group: int) -> IntArray:
+        return self.members[self.group_first[group] : self.group_first[group + 1]]
+
+    def culprit(self, row: int) -> Culprit:
+        """Who stands in ``row``."""
+        if row < len(self.refs):
+            ref = self.refs[row]
+            return Culprit(CulpritKind.POD, ref.namespace, ref.name, self.pods[row].service, ref)
+        row -= len(self.refs)
+        return self.groups[row] if row < len(self.groups) else self.pools[row - len(self.groups)]
+
+
+def roster_of(cluster: ClusterView, frame: CounterFrame, last: Roster) -> Roster:
+    """The roster of this tick; the last one itself while neither pods nor frame rows changed."""
+    if last.pods_seen is cluster.pods and last.names_seen is frame.pods:
+        return last
+    rows = {key: row for row, key in enumerate(frame.pods)}
+    refs: list[PodRef] = []
+    pods: list[Pod] = []
+    services: list[ServiceRef] = []
+    first = [0]
+    for service in sorted(cluster.by_service, key=lambda one: (one.namespace, one.name)):
+        found = [
+            pod
+            for ref in cluster.by_service[service]
+            if (pod := cluster.pods.get(ref)) is not None and pod.sidecar and not pod.deleting
+        ]
+        if not found:
+            continue
+        found.sort(key=lambda pod: (pod.ref.name, pod.ref.uid))
+        services.append(service)
+        pods.extend(found)
+        refs.extend(pod.ref for pod in found)
+        first.append(len(refs))
+    starts = np.array(first, dtype=np.int64)
+    if tuple(refs) == last.refs and all(_same_place(a, b) for a, b in zip(pods, last.pods, strict=True)):
+        return _refreshed(last, pods, rows, cluster, frame)
+    groups = _Groups(pods, services, starts, cluster)
+    return Roster(
+        refs=tuple(refs),
+        pods=tuple(pods),
+        services=tuple(services),
+        service_of=np.repeat(np.arange(len(services)), np.diff(starts)),
+        first=starts,
+        frame_row=_rows(refs, rows),
+        groups=tuple(groups.culprits),
+        members=_flat(groups.members),
+        group_first=_firsts(groups.members),
+        group_service=np.array(groups.service, dtype=np.int64),
+        pools=tuple(groups.pools),
+        parts=_flat(groups.parts),
+        pool_first=_firsts(groups.parts),
+        created=np.fromiter((pod.created for pod in pods), np.float64, len(pods)),
+        ready=_ready(pods),
+        starts=_starts(pods),
+        position={ref: i for i, ref in enumerate(refs)},
+        pods_seen=cluster.pods,
+        names_seen=frame.pods,
+    )
+
+
+def carried(new: Roster, old: Roster) -> IntArray:
+    """Shape (rows of ``new``,): the row of ``old`` that holds the same pod or group, -1 = it is new."""
+    pods = np.fromiter((old.position.get(ref, -1) for ref in new.refs), np.int64, len(new.refs))
+    base, count = len(old.refs), len(old.refs) + len(old.groups)
+    known = {culprit: base + i for i, culprit in enumerate(old.groups)}
+    known |= {culprit: count + i for i, culprit in enumerate(old.pools)}
+    rest = [known.get(culprit, -1) for culprit in (*new.groups, *new.pools)]
+    return np.concatenate([pods, np.array(rest, dtype=np.int64)])
+
+
+def _same_place(one: Pod, other: Pod) -> bool:
+    return one is other or (one.node, one.revision, one.owner_uid, one.workload) == (
+        other.node,
+        other.revision,
+        other.owner_uid,
+        other.workload,
+    )
+
+
+def _refreshed(
+    last: Roster, pods: list[Pod], rows: Mapping[tuple[str, str], int], cluster: ClusterView, frame: CounterFrame
+) -> Roster:
+    return replace(
+        last,
+        pods=tuple(pods),
+        frame_row=_rows(last.refs, rows),
+        ready=_ready(pods),
+        starts=_starts(pods),
+        pods_seen=cluster.pods,
+        names_seen=frame.pods,
+    )
+
+
+def _ready(pods: list[Pod]) -> BoolArray:
+    return np.fromiter((pod.ready for pod in pods), np.bool_, len(pods))
+
+
+def _starts(pods: list[Pod]) -> FloatArray:
+    flat = [(float(pod.restarts), pod.started if pod.started is not None else -1.0) for pod in pods]
+    return np.array(flat, dtype=np.float64).reshape(len(flat), 2)
+
+
+def _rows(refs: list[PodRef] | tuple[PodRef, ...], rows: Mapping[tuple[str, str], int]) -> IntArray:
+    return np.fromiter((rows.get((ref.namespace, ref.name), -1) for ref in refs), np.int64, len(refs))
+
+
+def _flat(lists: list[list[int]]) -> IntArray:
+    return np.array([item for one in lists for item in one], dtype=np.int64)
+
+
+def _firsts(lists: list[list[int]]) -> IntArray:
+    return np.cumsum([0, *(len(one) for one in lists)], dtype=np.int64)
+
+
+class _Groups:
+    """Collects the groups inside each service, then what nodes and zones hold over services."""
+
+    def __init__(self, pods: list[Pod], services: list[ServiceRef], first: IntArray, cluster: ClusterView) -> None:
+        self._pods, self._cluster = pods, cluster
+        self.culprits: list[Culprit] = []
+        self.members: list[list[int]] = []
+        self.service: list[int] = []
+        self._cells: dict[tuple[CulpritKind, str], list[int]] = defaultdict(list)
+        for index, service in enumerate(services):
+            self._split(index, service, range(int(first[index]), int(first[index + 1])))
+        pooled = {key: rows for key, rows in sorted(self._cells.items()) if len(rows) > 1}
+        self.pools = [Culprit(kind, "", name) for kind, name in pooled]
+        self.parts = list(pooled.values())
+
+    def _split(self, index: int, service: ServiceRef, siblings: range) -> None:
+        if len(siblings) < 2:
+            return
+        seen: set[tuple[int, ...]] = set()
+        for kind, name_of in (
+            (CulpritKind.REVISION, _deployment),
+            (CulpritKind.REVISION, lambda pod: pod.revision),
+            (CulpritKind.REVISION, _replica_set),
+            (CulpritKind.NODE, lambda pod: pod.node),
+            (CulpritKind.ZONE, self._zone),
+        ):
+            parts: dict[str, list[int]] = defaultdict(list)
+            for position in siblings:
+                if name := name_of(self._pods[position]):
+                    parts[name].append(position)
+            for name, positions in sorted(parts.items()):
+                if len(positions) == len(siblings):
+                    continue
+                row = positions[0]
+                if len(positions) > 1:
+                    if kind is CulpritKind.REVISION and tuple(positions) in seen:
+                        continue
+                    seen.add(tuple(positions))
+                    row = len(self._pods) + len(self.culprits)
+                    self.culprits.append(Culprit(kind, service.namespace, name, service))
+                    self.members.append(positions)
+                    self.service.append(index)
+                if kind is not CulpritKind.REVISION:
+                    self._cells[(kind, name)].append(row)
+
+    def _zone(self, pod: Pod) -> str:
+        node = self._cluster.nodes.get(pod.node)
+        return node.zone if node is not None else ""
+
+
+def _deployment(pod: Pod) -> str:
+    return pod.workload.name if pod.workload is not None else ""
+
+
+def _replica_set(pod: Pod) -> str:
+    return pod.owner_name

@@ -1,0 +1,134 @@
+"""What the judges remember from tick to tick."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from observer.domain.counts import CounterFrame, FloatArray, IntArray
+from observer.domain.ids import PodRef, ServiceRef
+from observer.engine.detect.bins import BinState
+from observer.engine.detect.callers import CallerState
+from observer.engine.detect.counters import CounterState, taken
+from observer.engine.detect.dispersion import Dispersion
+from observer.engine.detect.health import Minute
+from observer.engine.detect.roster import Roster, carried
+from observer.engine.detect.sibling import Evidence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One symptom's bins, evidence and overdispersion; errors have one stream, latency one a cut point."""
+
+    bins: BinState
+    evidence: Evidence
+    dispersion: Dispersion
+
+    @classmethod
+    def empty(cls, columns: int, streams: int, tilts: int) -> Track:
+        return cls(BinState.empty(columns), Evidence.empty(0, streams, tilts), Dispersion.empty(0, streams))
+
+    def carried(self, take: IntArray, services: IntArray, new: Roster, old: Roster) -> Track:
+        """In the order of a new roster."""
+        pods, groups, _ = new.size
+        judged = take[: pods + groups]
+        judged = np.where(judged < len(old.refs) + len(old.groups), judged, -1)
+        return Track(
+            self.bins.carried(take[:pods], services), self.evidence.carried(take), self.dispersion.carried(judged)
+        )
+
+    def blinded(self) -> Track:
+        return replace(self, bins=self.bins.forgotten())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DetectorState:
+    """
+    Frozen; every tick makes the next one. Arrays are in the order of ``roster``.
+
+    Attributes:
+        at, last_at: instants of the last tick with counters and of the one before.
+        last_complete: instant of the last tick that was complete.
+        shares: shape (N, cuts + 1), recent requests by latency, fading from bin to bin.
+        past: shape (N, T), the history test of pairs.
+        usual: shape (S, 2), requests and errors of quiet times, fading over ten minutes.
+        null: shape (S,), highest error rate in each service's history, NaN = unknown.
+        since: when each suppression began, by service and reason.
+        silent: since when a pod's sidecar has been silent.
+        watched: services under watch, with the instant until which.
+    """
+
+    roster: Roster = field(default_factory=Roster)
+    cuts: tuple[float, ...] = ()
+    tilts: tuple[float, ...] = ()
+    at: float = 0.0
+    last_at: float = 0.0
+    last_complete: float = 0.0
+    counters: CounterState = field(default_factory=lambda: CounterState.empty(0))
+    errors: Track = field(default_factory=lambda: Track.empty(2, 1, 1))
+    latency: Track = field(default_factory=lambda: Track.empty(1, 0, 1))
+    shares: FloatArray = field(default_factory=lambda: np.zeros((0, 1)))
+    past: FloatArray = field(default_factory=lambda: np.zeros((0, 1)))
+    usual: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
+    null: FloatArray = field(default_factory=lambda: np.zeros(0))
+    minute: Minute = field(default_factory=Minute.empty)
+    callers: CallerState = field(default_factory=CallerState)
+    since: Mapping[tuple[ServiceRef, str], float] = field(default_factory=dict)
+    silent: Mapping[PodRef, float] = field(default_factory=dict)
+    watched: Mapping[ServiceRef, float] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls) -> DetectorState:
+        """Before the first tick."""
+        return cls()
+
+    def shaped(self, frame: CounterFrame, tilts: tuple[float, ...]) -> DetectorState:
+        """Itself, or a new beginning when cut points or tilts are others than before."""
+        if self.at and self.cuts == frame.cuts and self.tilts == tilts:
+            return self
+        columns = frame.requests.shape[1] + frame.buckets.shape[1]
+        return DetectorState(
+            cuts=frame.cuts,
+            tilts=tilts,
+            counters=CounterState.empty(columns),
+            errors=Track.empty(2, 1, len(tilts)),
+            latency=Track.empty(len(frame.cuts) + 1, len(frame.cuts), len(tilts)),
+            shares=np.zeros((0, len(frame.cuts) + 1)),
+            past=np.zeros((0, len(tilts))),
+            last_complete=self.last_complete,
+        )
+
+    def seated(self, roster: Roster, at: float) -> DetectorState:
+        """In the order of a new roster."""
+        old = self.roster
+        if roster is old:
+            return self
+        if roster.position is old.position:
+            return replace(self, roster=roster)
+        take = carried(roster, old)
+        pods = len(roster.refs)
+        services = _services(roster, old)
+        return replace(
+            self,
+            roster=roster,
+            counters=self.counters.carried(take[:pods], roster, old, at, self.last_complete),
+            errors=self.errors.carried(take, services, roster, old),
+            latency=self.latency.carried(take, services, roster, old),
+            shares=taken(self.shares, take[:pods], 0.0),
+            past=taken(self.past, take[:pods], 0.0),
+            usual=taken(self.usual, services, 0.0),
+            minute=self.minute.carried(take[:pods]),
+        )
+
+    def blinded(self) -> DetectorState:
+        """After a stretch without sight: what was gathered stays, the next scrape of every pod is a baseline."""
+        return replace(
+            self, counters=self.counters.forgotten(), errors=self.errors.blinded(), latency=self.latency.blinded()
+        )
+
+
+def _services(new: Roster, old: Roster) -> IntArray:
+    known = {service: i for i, service in enumerate(old.services)}
+    return np.array([known.get(service, -1) for service in new.services], dtype=np.int64)

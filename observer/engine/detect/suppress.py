@@ -1,0 +1,112 @@
+"""
+When nobody may be removed: the fault is not the pod's.
+
+Many siblings are sick at once; the whole service is; or its errors come from a service that it calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from observer.domain.counts import BoolArray
+from observer.domain.ids import ServiceRef
+from observer.domain.settings import DetectionSettings
+from observer.domain.suspect import Culprit, CulpritKind, Suppression
+from observer.engine.detect.callers import Calls, Edge
+from observer.engine.detect.roster import Roster
+
+_PART = 0.5
+"""A service inherits its errors when calls to failing services explain so large a part of them."""
+_FEW = 3.0
+"""Fewer errors than this explain nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """
+    What is known of failing services.
+
+    Attributes:
+        failing: services that fail even without the pods and groups under suspicion.
+        sick: the strongest suspect of each service that has one.
+        edges, own: as in ``CallerState``.
+    """
+
+    failing: frozenset[ServiceRef]
+    sick: Mapping[ServiceRef, Culprit]
+    edges: Mapping[Edge, Calls]
+    own: Mapping[ServiceRef, float]
+
+
+def correlated(roster: Roster, bad: BoolArray, settings: DetectionSettings) -> dict[ServiceRef, str]:
+    """Services where more than ``bad_share`` of the siblings, and at least two, are suspected; with the figures."""
+    if not len(bad):
+        return {}
+    count = np.add.reduceat(bad.astype(np.int64), roster.first[:-1])
+    size = np.diff(roster.first)
+    chosen = np.flatnonzero((count >= 2) & (count > settings.bad_share * size))
+    return {roster.services[i]: f"{count[i]} of {size[i]} siblings are suspected" for i in chosen.tolist()}
+
+
+def inherited(picture: Picture) -> dict[ServiceRef, Culprit]:
+    """Services whose errors come from another, with the deepest one to blame (its sick pod where it has one)."""
+    troubled = picture.failing | picture.sick.keys()
+    sources: dict[ServiceRef, list[tuple[float, ServiceRef]]] = {}
+    for (caller, called), calls in picture.edges.items():
+        if called in troubled and caller != called and calls.errors >= _FEW:
+            sources.setdefault(caller, []).append((calls.errors, called))
+    direct: dict[ServiceRef, ServiceRef] = {}
+    for caller, found in sources.items():
+        if caller in picture.failing and sum(count for count, _ in found) >= _PART * picture.own.get(caller, 0.0):
+            direct[caller] = max(found)[1]
+    return {
+        caller: _blamed(_deepest(caller, direct), picture) for caller in sorted(direct) if not _loops(caller, direct)
+    }
+
+
+def _deepest(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> ServiceRef:
+    while service in direct:
+        service = direct[service]
+    return service
+
+
+def _loops(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> bool:
+    seen = {service}
+    while service in direct:
+        service = direct[service]
+        if service in seen:
+            return True
+        seen.add(service)
+    return False
+
+
+def _blamed(service: ServiceRef, picture: Picture) -> Culprit:
+    if service in picture.sick and service not in picture.failing:
+        return picture.sick[service]
+    return workload_culprit(service)
+
+
+def workload_culprit(service: ServiceRef) -> Culprit:
+    return Culprit(CulpritKind.WORKLOAD, service.namespace, service.name, service)
+
+
+def suppressions(
+    picture: Picture, crowded: Mapping[ServiceRef, str], at: float, since: Mapping[tuple[ServiceRef, str], float]
+) -> tuple[Suppression, ...]:
+    """One for each service and reason, sorted by service; the strongest explanation only."""
+    found: list[Suppression] = []
+    victims = inherited(picture)
+    for service in sorted(picture.failing | crowded.keys()):
+        if service in victims:
+            blamed, reason = victims[service], "inherited"
+            detail = f"its errors come from {blamed}"
+        elif service in crowded:
+            blamed, reason, detail = workload_culprit(service), "correlated_failure", crowded[service]
+        else:
+            blamed, reason = workload_culprit(service), "workload_failing"
+            detail = "all siblings fail alike, more than is usual"
+        found.append(Suppression(service, reason, detail, blamed, since.get((service, reason), at)))
+    return tuple(found)

@@ -1,0 +1,218 @@
+"""Rows with enough evidence -> suspects with their figures, tier and ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from observer.domain.cluster import ClusterView
+from observer.domain.counts import FloatArray
+from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.settings import EngineSettings
+from observer.domain.snapshot import Snapshot
+from observer.domain.suspect import CulpritKind, Evidence, Suppression, Suspect, Symptom, Tier
+from observer.engine.detect import history, recheck
+from observer.engine.detect.groups import Contest, contest, pods_of, tie
+from observer.engine.detect.latency import mixed, slowdown
+from observer.engine.detect.state import DetectorState, Track
+from observer.engine.detect.tiers import tier_of
+from observer.engine.impact import impact
+
+_NO_CEILING = (Tier.EVICT, "")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strength:
+    """
+    Evidence by row in nats, shape (R,) each: all tilts and acting tilts, for errors and for latency; ``cut``: the
+    cut that speaks loudest.
+    """
+
+    errors: FloatArray
+    errors_acting: FloatArray
+    latency: FloatArray
+    latency_acting: FloatArray
+    cut: np.ndarray
+
+    def of(self, symptom: Symptom) -> tuple[FloatArray, FloatArray]:
+        if symptom is Symptom.LATENCY:
+            return self.latency, self.latency_acting
+        return self.errors, self.errors_acting
+
+    def doubted(self, need: float) -> np.ndarray:
+        """Shape (R,): rows with at least ``need`` nats of either symptom."""
+        return (self.errors >= need) | (self.latency >= need)
+
+
+def strength(state: DetectorState, settings: EngineSettings) -> Strength:
+    """Sum the processes up; the acting figures count only from ``min_bins`` bins."""
+    tilts, detection = np.array(state.tilts), settings.detection
+
+    def both(track: Track) -> tuple[FloatArray, FloatArray]:
+        acting = track.evidence.nats(tilts, detection.acting_tilt)
+        enough = track.evidence.bins >= detection.min_bins
+        return track.evidence.nats(tilts), np.where(enough, acting, -np.inf)
+
+    (errors, errors_acting), (slow, slow_acting) = both(state.errors), both(state.latency)
+    cut = np.argmax(slow, axis=1) if slow.shape[1] else np.zeros(len(slow), np.int64)
+    return Strength(errors[:, 0], errors_acting[:, 0], mixed(slow), mixed(slow_acting), cut)
+
+
+class Bench:
+    """Judges the rows of one tick."""
+
+    def __init__(
+        self, state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings,
+        needs: Mapping[Tier, float], force: Strength,
+    ) -> None:  # fmt: skip
+        self._state, self._snapshot, self._cluster = state, snapshot, cluster
+        self._settings, self._needs, self._force = settings, needs, force
+        need = needs[Tier.ANNOTATE]
+        pods = len(state.roster.refs)
+        self._suspected = frozenset(np.flatnonzero(force.doubted(need)[:pods]).tolist())
+        cap = settings.detection.dispersion_cap
+        self._dispersion = {
+            Symptom.ERRORS: state.errors.dispersion.estimate(cap),
+            Symptom.LATENCY: state.latency.dispersion.estimate(cap),
+        }
+
+    def suspects(self) -> list[Suspect]:
+        """Everybody who reached the annotate tier, strongest first."""
+        found: dict[object, Suspect] = {}
+        for symptom in (Symptom.ERRORS, Symptom.LATENCY):
+            nats, _ = self._force.of(symptom)
+            detection = self._settings.detection
+            outcome = contest(self._state.roster, nats, self._needs[Tier.ANNOTATE], detection.group_margin)
+            for row in outcome.winners:
+                suspect = self._suspect(row, symptom, outcome)
+                rival = found.get(suspect.culprit)
+                if rival is None or _rank(suspect) < _rank(rival):
+                    found[suspect.culprit] = suspect
+        return sorted(found.values(), key=_rank)
+
+    def _suspect(self, row: int, symptom: Symptom, outcome: Contest) -> Suspect:
+        roster = self._state.roster
+        evidence = self._evidence(row, symptom)
+        culprit = roster.culprit(row)
+        also = tuple(roster.culprit(member) for member in outcome.beaten.get(row, ())[:20])
+        acts, reason = self._acts(row, evidence)
+        tier = tier_of(acts, self._needs)
+        tier = max(tier, Tier.ANNOTATE) if tier is Tier.NONE or tier < Tier.DRAIN else tier
+        ceiling, why = _NO_CEILING
+        if culprit.kind is CulpritKind.POD:
+            tier = min(tier, Tier.EVICT)
+            place = tie(
+                roster, row, self._suspected - {row}, self._cluster, self._snapshot.at, self._settings.detection
+            )
+            if place is not None:
+                ceiling, why, also = Tier.DRAIN, place[0], (place[1], *also)
+            elif row in outcome.near:
+                ceiling, why, also = Tier.DRAIN, "tie_group", (roster.culprit(outcome.near[row]), *also)
+        else:
+            ceiling, why = Tier.ANNOTATE, f"{culprit.kind.value}_named"
+        if reason:
+            ceiling, why = Tier.ANNOTATE, reason
+        hurts, text = impact(evidence, self._settings.impact)
+        return Suspect(culprit, evidence, tier, ceiling, why, hurts, text, also)
+
+    def _acts(self, row: int, evidence: Evidence) -> tuple[float, str]:
+        """Nats that may be acted on, and why they may not."""
+        acts = evidence.acting_nats
+        roster = self._state.roster
+        if row >= len(roster.refs):
+            return acts, ""
+        service = int(roster.service_of[row])
+        if len(roster.siblings(service)) == 1:
+            return 0.0, "no_siblings"
+        if len(roster.siblings(service)) == 2 and evidence.symptom is Symptom.ERRORS:
+            if evidence.history_nats is None:
+                return acts, "no_history"
+            acts = min(acts, evidence.history_nats)
+        if evidence.symptom is Symptom.ERRORS:
+            again = self._again(row, roster.services[service])
+            if again is None:
+                return acts, "no_recheck"
+            acts = min(acts, again)
+        return acts, ""
+
+    def _again(self, row: int, service: ServiceRef) -> float | None:
+        histories = self._snapshot.rechecks.get(service)
+        if not histories:
+            return None
+        roster = self._state.roster
+        index = int(roster.service_of[row])
+        siblings = frozenset(roster.refs[i].key for i in roster.siblings(index))
+        return recheck.acting_nats(
+            histories,
+            frozenset({roster.refs[row].key}),
+            siblings,
+            width=float(self._state.errors.bins.width[index]),
+            dispersion=float(self._dispersion[Symptom.ERRORS][row, 0]),
+            settings=self._settings.detection,
+        )
+
+    def _evidence(self, row: int, symptom: Symptom) -> Evidence:
+        state, force = self._state, self._force
+        slow = symptom is Symptom.LATENCY
+        stream = int(force.cut[row]) if slow else 0
+        every, acting = force.of(symptom)
+        it = (state.latency if slow else state.errors).evidence
+        requests, bad = float(it.own_total[row, stream]), float(it.own_bad[row, stream])
+        everyone, all_bad = float(it.all_total[row, stream]), float(it.all_bad[row, stream])
+        past = None
+        if symptom is Symptom.ERRORS and row < len(state.past):
+            found = float(history.nats(state.past[row : row + 1])[0])
+            past = found if np.isfinite(found) else None
+        ratio, excess = self._slowdown(row) if slow else (1.0, 0.0)
+        dispersion = self._dispersion[symptom]
+        return Evidence(
+            symptom=symptom,
+            nats=_plain(every[row]),
+            acting_nats=_plain(acting[row]),
+            history_nats=past,
+            requests=requests,
+            bad=bad,
+            sibling_requests=max(everyone - requests, 0.0),
+            sibling_bad=max(all_bad - bad, 0.0),
+            share=requests / everyone if everyone > 0.0 else 0.0,
+            bins=int(it.bins[row, stream]),
+            onset=float(it.onset[row, stream]),
+            dispersion=float(dispersion[row, stream]) if row < len(dispersion) else 1.0,
+            cut=state.cuts[stream] if slow else None,
+            latency_ratio=ratio,
+            latency_excess_ms=excess,
+        )
+
+    def _slowdown(self, row: int) -> tuple[float, float]:
+        state, roster = self._state, self._state.roster
+        members = pods_of(roster, row)
+        services = np.unique(roster.service_of[members])
+        everyone = sum(state.shares[roster.first[s] : roster.first[s + 1]].sum(axis=0) for s in services)
+        own = state.shares[members].sum(axis=0)
+        return slowdown(own, everyone - own, state.cuts)
+
+
+def restrained(
+    suspects: list[Suspect], suppressed: tuple[Suppression, ...], acquitted: Mapping[PodRef, float], at: float
+) -> tuple[Suspect, ...]:
+    """Suspects whose service is suppressed, or whom an experiment cleared, are told only; they come last."""
+    barred = {one.service: one.reason for one in reversed(suppressed)}
+    result = []
+    for suspect in suspects:
+        culprit = suspect.culprit
+        reason = barred.get(culprit.service, "") if culprit.kind is CulpritKind.POD and culprit.service else ""
+        if not reason and culprit.pod is not None and acquitted.get(culprit.pod, 0.0) > at:
+            reason = "acquitted"
+        result.append(replace(suspect, ceiling=Tier.ANNOTATE, ceiling_reason=reason) if reason else suspect)
+    return tuple(sorted(result, key=lambda one: (one.ceiling_reason == "acquitted", _rank(one))))
+
+
+def _rank(suspect: Suspect) -> tuple[object, ...]:
+    evidence = suspect.evidence
+    return (-int(suspect.tier), -evidence.acting_nats, -evidence.nats, suspect.culprit.kind.value, str(suspect.culprit))
+
+
+def _plain(nats: float) -> float:
+    return float(nats) if np.isfinite(nats) else 0.0

@@ -1,0 +1,160 @@
+"""From the evidence of a tick to its judgement: suspects, suppressions, and what to ask next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from observer.domain.cluster import ClusterView
+from observer.domain.counts import BoolArray, FloatArray
+from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.settings import EngineSettings
+from observer.domain.snapshot import Snapshot
+from observer.domain.suspect import Culprit, Suppression, Suspect, Symptom, Tier
+from observer.engine.detect import history
+from observer.engine.detect.counters import Increments
+from observer.engine.detect.groups import pods_of
+from observer.engine.detect.held import Held
+from observer.engine.detect.state import DetectorState
+from observer.engine.detect.suppress import Picture, correlated, suppressions
+from observer.engine.detect.suspects import Bench, restrained, strength
+from observer.engine.detect.tiers import PRE_ANNOTATE, tier_nats
+from observer.engine.detect.unreached import lonely, silent_pods, unreached
+
+_QUIET_MEMORY: Final = 600.0
+"""Seconds in which what was usual fades to a third."""
+_WATCH: Final = 60.0
+"""Seconds for which a service stays watched after its last reason."""
+_RISING: Final = 4.0
+"""Nats of a service's error rate above what is usual from which its callers are asked."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """
+    Attributes:
+        doubted: shape (N,), pods at the annotate tier: not healthy.
+        silent: Ready pods whose sidecar is silent, since when. watched: services to watch, until when.
+        usual: shape (S, 2), what is usual, with this tick's quiet services.
+    """
+
+    suspects: tuple[Suspect, ...]
+    suppressed: tuple[Suppression, ...]
+    doubted: BoolArray
+    silent: Mapping[PodRef, float]
+    watched: Mapping[ServiceRef, float]
+    recheck: frozenset[ServiceRef]
+    usual: FloatArray
+
+
+def verdict(
+    state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, held: Held,
+    new: Increments,
+) -> Verdict:  # fmt: skip
+    """Judge the evidence as it stands; ``state`` holds this tick's counts already, ``new`` are its increments."""
+    roster, needs, at = state.roster, tier_nats(settings), state.at
+    force = strength(state, settings)
+    pods = len(roster.refs)
+    hinted = force.doubted(PRE_ANNOTATE)
+    doubted = force.doubted(needs[Tier.ANNOTATE])[:pods]
+    suspects = Bench(state, snapshot, cluster, settings, needs, force).suspects()
+    whole = _Whole(state, settings, _with_groups(state, hinted))
+    picture = Picture(
+        failing=frozenset(roster.services[i] for i in np.flatnonzero(whole.failing).tolist()),
+        sick=_sick(suspects),
+        edges=state.callers.edges,
+        own=state.callers.own,
+    )
+    silent = silent_pods(roster, new.up, (state.counters.targets > 0) & roster.ready, state.silent, at)
+    lone = lonely(roster, silent, new.up)
+    crowded = correlated(roster, _named_bad(suspects, doubted, state), settings.detection)
+    suppressed = (
+        *suppressions(picture, crowded, at, state.since),
+        *unreached(lone, state.callers.edges, silent, at),
+    )
+    asked = _asked(state, hinted, whole.rising, held) | lone.keys()
+    return Verdict(
+        suspects=restrained(suspects, suppressed, held.acquitted, at),
+        suppressed=suppressed,
+        doubted=doubted,
+        silent=silent,
+        watched={one: until for one, until in state.watched.items() if until > at} | dict.fromkeys(asked, at + _WATCH),
+        recheck=_rechecked(state, force.errors >= PRE_ANNOTATE),
+        usual=_usual(state, new, whole.rising, hinted),
+    )
+
+
+class _Whole:
+    """Services as a whole over the last minute: which fail without their suspects, which rise at all."""
+
+    def __init__(self, state: DetectorState, settings: EngineSettings, spared: BoolArray) -> None:
+        roster = state.roster
+        total, bad = state.minute.totals()
+        reference = history.references(state.null, state.usual[:, 0], state.usual[:, 1], settings.impact.error_rate)
+        count = len(roster.services)
+
+        def by_service(values: FloatArray) -> FloatArray:
+            return np.bincount(roster.service_of, values, count).astype(np.float64)
+
+        need = tier_nats(settings)[Tier.ANNOTATE]
+        rest_total, rest_bad = by_service(np.where(spared, 0.0, total)), by_service(np.where(spared, 0.0, bad))
+        self.failing = history.failing(rest_bad, rest_total, reference, need)
+        self.rising = self.failing | history.failing(by_service(bad), by_service(total), reference, _RISING)
+
+
+def _with_groups(state: DetectorState, hinted: BoolArray) -> BoolArray:
+    """Shape (N,): pods that are hinted at, alone or within a group."""
+    pods = len(state.roster.refs)
+    spared = hinted[:pods].copy()
+    for row in np.flatnonzero(hinted[pods:]).tolist():
+        spared[pods_of(state.roster, row + pods)] = True
+    return spared
+
+
+def _sick(suspects: list[Suspect]) -> dict[ServiceRef, Culprit]:
+    sick: dict[ServiceRef, Culprit] = {}
+    for suspect in suspects:
+        if suspect.culprit.service is not None and suspect.evidence.symptom is Symptom.ERRORS:
+            sick.setdefault(suspect.culprit.service, suspect.culprit)
+    return sick
+
+
+def _named_bad(suspects: list[Suspect], doubted: BoolArray, state: DetectorState) -> BoolArray:
+    """Doubted pods, less those that a named group explains: a bad revision is no correlated failure."""
+    bad = doubted.copy()
+    for suspect in suspects:
+        if suspect.culprit.pod is None:
+            for member in suspect.also:
+                if member.pod is not None and member.pod in state.roster.position:
+                    bad[state.roster.position[member.pod]] = False
+    return bad
+
+
+def _asked(state: DetectorState, hinted: BoolArray, rising: BoolArray, held: Held) -> set[ServiceRef]:
+    roster = state.roster
+    pods = np.flatnonzero(_with_groups(state, hinted))
+    asked = {roster.services[i] for i in np.unique(roster.service_of[pods]).tolist()}
+    asked |= {roster.services[i] for i in np.flatnonzero(rising).tolist()} | held.services
+    return asked | {roster.pods[roster.position[pod]].service for pod in held.drained if pod in roster.position}
+
+
+def _rechecked(state: DetectorState, hinted: BoolArray) -> frozenset[ServiceRef]:
+    roster = state.roster
+    pods = np.flatnonzero(hinted[: len(roster.refs)])
+    return frozenset(roster.services[i] for i in np.unique(roster.service_of[pods]).tolist())
+
+
+def _usual(state: DetectorState, new: Increments, rising: BoolArray, hinted: BoolArray) -> FloatArray:
+    """Fading sums of requests and errors of services that are neither rising nor hold anybody who is hinted at."""
+    roster = state.roster
+    pods = np.flatnonzero(_with_groups(state, hinted))
+    quiet = ~rising
+    quiet[np.unique(roster.service_of[pods])] = False
+    part = math.exp(-(state.at - state.last_at) / _QUIET_MEMORY) if state.last_at else 1.0
+    tick = [new.counts[:, 0] + new.counts[:, 1], new.counts[:, 1]]
+    sums = np.stack([np.bincount(roster.service_of, values, len(roster.services)) for values in tick], axis=1)
+    return np.where(quiet[:, None], state.usual * part + sums, state.usual)
