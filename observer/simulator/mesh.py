@@ -15,7 +15,7 @@ import numpy as np
 
 from observer.simulator.faults import FaultBoard, Sidecar
 from observer.simulator.mesh_flow import Answer, Edge, Flight, Pool
-from observer.simulator.mesh_pods import MeshPod, PodTable
+from observer.simulator.mesh_pods import NO_SLOT, MeshPod, PodTable
 from observer.simulator.sidecars import UNKNOWN, Outcomes, Sidecars
 from observer.simulator.topology import Load, MeshSpec, ServiceSpec
 from observer.simulator.tsdb import BoolArray, FloatArray, IntArray
@@ -99,6 +99,8 @@ class Mesh:
         """Whether its metrics page can be scraped."""
         if pod.gone or not pod.running:
             return Sidecar.DEAD
+        if pod.slot == NO_SLOT:
+            return Sidecar.SERVES if pod.ready else Sidecar.DEAD
         self._effects.refresh(self.now, self)
         return Sidecar(int(self._effects.state[pod.slot]))
 

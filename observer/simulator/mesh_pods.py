@@ -10,6 +10,8 @@ from observer.domain import names
 
 SIDECAR = "istio-proxy"
 ISTIO_SYSTEM = "istio-system"
+NO_SLOT = -1
+"""The slot of a pod that is no part of the mesh's traffic."""
 
 
 class ObjectStore(Protocol):
@@ -75,16 +77,17 @@ class PodTable:
         """By slot, gone ones included."""
         self._by_uid: dict[str, MeshPod] = {}
         self._by_name: dict[tuple[str, str], MeshPod] = {}
-        self._control: dict[str, bool] = {}
+        self._control: dict[str, MeshPod] = {}
+        self._control_seen = False
         self._listeners: list[Callable[[MeshPod], None]] = []
         for obj in store.list("pods"):
             self._changed("pods", "ADDED", obj)
         store.subscribe(self._changed)
 
     def listen(self, changed: Callable[[MeshPod], None]) -> None:
-        """Call ``changed`` after every change of a pod outside istio-system, and now for each that is there."""
+        """Call ``changed`` after every change of a pod, and now for each that is there."""
         self._listeners.append(changed)
-        for pod in self._by_uid.values():
+        for pod in [*self._by_uid.values(), *self._control.values()]:
             changed(pod)
 
     def named(self, namespace: str, name: str) -> MeshPod | None:
@@ -98,40 +101,55 @@ class PodTable:
     @property
     def control_plane_up(self) -> bool:
         """An istiod pod is ready, or the mesh was built without one."""
-        return not self._control or any(self._control.values())
+        return not self._control_seen or any(pod.ready for pod in self._control.values())
+
+    def control(self) -> list[MeshPod]:
+        """The istiod pods that are not gone; their slot is ``NO_SLOT``."""
+        return list(self._control.values())
 
     def _changed(self, plural: str, kind: str, obj: dict[str, Any]) -> None:
         if plural != "pods":
             return
         meta = obj["metadata"]
         if meta.get("namespace") == ISTIO_SYSTEM:
-            self._control_changed(kind, obj)
+            if meta.get("labels", {}).get("app") == "istiod":
+                self._control_changed(kind, obj)
             return
         pod = self._by_uid.get(meta["uid"])
         if pod is None:
             pod = MeshPod(len(self.pods), meta["name"], meta["uid"], _identity(obj))
             self.pods.append(pod)
             self._by_uid[pod.uid] = self._by_name[(meta["namespace"], pod.name)] = pod
-        _read(pod, obj)
-        if kind == "DELETED":
-            pod.gone, pod.running, pod.ready = True, False, False
+        _read(pod, obj, gone=kind == "DELETED")
+        if pod.gone:
             del self._by_uid[pod.uid]
             if self._by_name.get((meta["namespace"], pod.name)) is pod:
                 del self._by_name[(meta["namespace"], pod.name)]
+        self._tell(pod)
+
+    def _control_changed(self, kind: str, obj: dict[str, Any]) -> None:
+        self._control_seen = True
+        uid = obj["metadata"]["uid"]
+        pod = self._control.get(uid) or MeshPod(NO_SLOT, obj["metadata"]["name"], uid, _identity(obj))
+        _read(pod, obj, gone=kind == "DELETED")
+        if pod.gone:
+            self._control.pop(uid, None)
+        else:
+            self._control[uid] = pod
+        self._tell(pod)
+
+    def _tell(self, pod: MeshPod) -> None:
         for listener in self._listeners:
             listener(pod)
 
-    def _control_changed(self, kind: str, obj: dict[str, Any]) -> None:
-        if obj["metadata"].get("labels", {}).get("app") == "istiod":
-            self._control[obj["metadata"]["name"]] = kind != "DELETED" and _is_ready(obj)
 
-
-def _read(pod: MeshPod, obj: dict[str, Any]) -> None:
+def _read(pod: MeshPod, obj: dict[str, Any], *, gone: bool) -> None:
     meta, spec, status = obj["metadata"], obj.get("spec", {}), obj.get("status", {})
     pod.labels = meta.get("labels", {})
     pod.node, pod.ip = spec.get("nodeName", ""), status.get("podIP", "")
     pod.sidecar = any(one["name"] == SIDECAR for one in _containers(spec))
-    pod.running = status.get("phase") == "Running"
+    pod.gone = gone
+    pod.running = not gone and status.get("phase") == "Running"
     pod.ready = pod.running and _is_ready(obj)
     pod.deleting = "deletionTimestamp" in meta
     pod.sidecar_started = _sidecar_started(status)

@@ -20,6 +20,8 @@ from observer.simulator.tsdb import NAME, Block, FloatArray, IntArray, TimeSerie
 
 JOB: Final = "mesh"
 PORT: Final = 15020
+CONTROL_JOB: Final = "istiod"
+CONTROL_PORT: Final = 15014
 REQUESTS: Final = "istio_requests_total"
 DURATION: Final = "istio_request_duration_milliseconds"
 UP: Final = "up"
@@ -100,7 +102,7 @@ class Scraper:
         return {
             "discoveredLabels": {"__address__": address, "__metrics_path__": "/stats/prometheus"},
             "labels": target.block.target,
-            "scrapePool": JOB,
+            "scrapePool": target.block.target["job"],
             "scrapeUrl": f"http://{address}/stats/prometheus",
             "globalUrl": f"http://{address}/stats/prometheus",
             "lastError": "context deadline exceeded" if health == "down" else "",
@@ -124,6 +126,10 @@ class Scraper:
         for pod in self._mesh.pods.living():
             if pod.sidecar and pod.running and pod.ip:
                 labels = self._target_labels(pod)
+                wanted[(pod.slot, tuple(sorted(labels.items())))] = (pod, labels)
+        for pod in self._mesh.pods.control():
+            if pod.running and pod.ip:
+                labels = {"instance": f"{pod.ip}:{CONTROL_PORT}", "job": CONTROL_JOB}
                 wanted[(pod.slot, tuple(sorted(labels.items())))] = (pod, labels)
         for key in [key for key in self._targets if key not in wanted]:
             self._retire(self._targets.pop(key))

@@ -197,3 +197,21 @@ def test_targets_are_shown_with_their_health() -> None:
     assert shown["store-0"]["health"] == "up"
     assert shown["store-0"]["scrapeInterval"] == "1s"
     assert shown["store-0"]["scrapeUrl"] == "http://10.0.0.0:15020/stats/prometheus"
+
+
+def test_istiod_is_a_target_without_pod_labels() -> None:
+    rig = Rig(scrape=ScrapeSpec(discovery=1.0))
+    istiod = pod("istiod-1", "istiod", "10.0.0.77", namespace="istio-system")
+    rig.change(istiod)
+    rig.run(3)
+    (labels,) = rig.ask('up{job="istiod"}')
+    assert dict(labels) == {"__name__": "up", "instance": "10.0.0.77:15014", "job": "istiod"}
+    assert rig.ask('up{job="istiod"}')[labels] == 1
+    istiod["status"]["conditions"][0]["status"] = "False"
+    rig.change(istiod)
+    rig.run(1.1)
+    assert rig.ask('up{job="istiod"}')[labels] == 0
+    rig.store.remove(istiod)
+    rig.run(6)
+    assert rig.ask('up{job="istiod"}') == {}
+    assert len(rig.ask("up")) == 6
