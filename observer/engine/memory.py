@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.incident import Incident, Phase
+from observer.engine.detect.state import DetectorState
 from observer.domain.suspect import Culprit
 
 LEDGER_SECONDS = 86_400.0
@@ -77,7 +78,7 @@ class Memory:
         blind: why the last tick could not see, empty when it could.
     """
 
-    detector: object | None = None
+    detector: DetectorState = field(default_factory=DetectorState.empty)
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     backdrops: Mapping[str, Backdrop] = field(default_factory=dict)
     ledger: tuple[LedgerEntry, ...] = ()
