@@ -92,12 +92,16 @@ class KubeWorld:
                 await asyncio.sleep(0.1)
 
     async def bare_pod(self, name: str, *, labels: Mapping[str, str] = {}, finalizer: str = "") -> PodRef:
-        """A pod of nobody's, as soon as the API server has it."""
+        """A pod of nobody's, when it is Ready and its status stands still."""
         meta: Obj = {"name": name, "labels": dict(labels)} if labels else {"name": name}
         if finalizer:
             meta["finalizers"] = [finalizer]
         body = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": pod_spec()}
-        return reference(await self.create("/api/v1", "pods", body))
+        ref = reference(await self.create("/api/v1", "pods", body))
+        async with asyncio.timeout(PATIENCE):
+            while not is_ready(await self.pod(ref)):
+                await asyncio.sleep(0.1)
+        return ref
 
     async def budget(self, name: str, app: str, least: int) -> None:
         """A PodDisruptionBudget whose status has been computed when this returns."""
@@ -151,7 +155,7 @@ async def kube_world(side: str, folder: Path) -> AsyncIterator[KubeWorld]:
     if side == "simulator":
         nodes = [kube_objects.node(f"n{i}", zone=f"zone-{i}", index=i) for i in (1, 2)]
         async with (
-            simulated_kube([*nodes, kube_objects.namespace("contract")]) as kube,
+            simulated_kube([*nodes, *(kube_objects.namespace(one) for one in ("default", "contract"))]) as kube,
             connected(folder, kube.url) as api,
         ):
             yield KubeWorld(side, api, "contract")
@@ -179,6 +183,11 @@ def reference(pod: Obj) -> PodRef:
     """The incarnation that a pod object is."""
     meta = pod["metadata"]
     return PodRef(meta["namespace"], meta["name"], meta["uid"])
+
+
+def is_ready(pod: Obj) -> bool:
+    """The condition says so."""
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", []))
 
 
 def decoded(body: bytes) -> Obj:
