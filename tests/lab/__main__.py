@@ -1,15 +1,17 @@
-"""The lab's command line: ``python -m tests.lab build|up|down|status|run|stories|bars|pin``."""
+"""The lab's command line: ``python -m tests.lab build|up|down|status|run|stories|contract|bars|pin``."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 from tests.lab.stack.errors import LabError, LabRefused
 from tests.lab.stack.lab import Lab
-from tests.lab.stack.ownership import check_owned
+from tests.lab.stack.ownership import check_owned, owner
 from tests.lab.stack.pin import pin
 from tests.lab.stack.places import CHECKOUT, HUB, places
 from tests.lab.stack.processes import inside
@@ -26,6 +28,7 @@ def main(words: list[str]) -> int:
     """Exit codes: 0 well, 1 failed, 2 refused (nothing was touched), 75 the lab was unfit to tell."""
     arguments = _parser().parse_args(words)
     lab = Lab(places())
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         return int(arguments.command(lab, arguments) or 0)
     except LabRefused as exc:
@@ -60,6 +63,16 @@ def _stories(lab: Lab, arguments: argparse.Namespace) -> int:
     return _in_hub("-m", "pytest", *_pytest_words(arguments.words))
 
 
+def _contract(lab: Lab, arguments: argparse.Namespace) -> int:
+    """The contract suites with the lab's API server and its release of Prometheus as the real side."""
+    check_owned(lab.places)
+    os.environ["OBSERVER_LAB_KUBECONFIG"] = str(lab.places.admin)
+    os.environ["PATH"] = f"{lab.binaries.path('prometheus').parent}{os.pathsep}{os.environ['PATH']}"
+    return _in_hub(
+        "-m", "pytest", "tests/contract", "-p", "no:cacheprovider", *(word for word in arguments.words if word != "--")
+    )
+
+
 def _bars(lab: Lab, arguments: argparse.Namespace) -> int:
     check_owned(lab.places)
     return _in_hub("-m", "tests.lab.harness.bars", "--runs", str(arguments.runs), "--quiet", str(arguments.quiet))
@@ -67,11 +80,16 @@ def _bars(lab: Lab, arguments: argparse.Namespace) -> int:
 
 def _run(lab: Lab, arguments: argparse.Namespace) -> int:
     """Up, stories, down; down also when the stories fail or somebody interrupts."""
-    lab.up(traced=not arguments.without_jaeger)
+    refused = False
     try:
+        lab.up(traced=not arguments.without_jaeger)
         return _in_hub("-m", "pytest", *_pytest_words(arguments.words))
+    except LabRefused:
+        refused = True  # nothing was touched, and a lab that is up may be somebody's
+        raise
     finally:
-        _down(lab, arguments)
+        if not refused and owner() == str(lab.places.root):
+            _down(lab, arguments)
 
 
 def _pin(_: Lab, arguments: argparse.Namespace) -> None:
@@ -101,8 +119,18 @@ def _in_hub(*words: str) -> int:
     """Python in the namespace without a way out: the machine's proxies and authorities mean nothing there."""
     env = {name: value for name, value in os.environ.items() if name.lower() not in _OUTSIDE}
     env["PYTHONPATH"] = os.pathsep.join([str(CHECKOUT), *filter(None, [env.get("PYTHONPATH")])])
-    command = inside(HUB, [sys.executable, *words])
-    return os.spawnvpe(os.P_WAIT, command[0], command, env)
+    child = subprocess.Popen(inside(HUB, [sys.executable, *words]), env=env)
+    try:
+        return child.wait()
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            child.wait()
+
+
+def _interrupted(number: int, _: object) -> None:
+    """SIGTERM as Ctrl-C: what was started is ended, and ``run`` takes the lab down."""
+    raise SystemExit(128 + number)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,6 +154,9 @@ def _parser() -> argparse.ArgumentParser:
             added.add_argument("words", nargs="*", help="words for pytest after --, for example -- -k gray")
     add("down", _down, "end the lab; nothing stays behind")
     add("status", _status, "what runs, and how to reach it")
+    add("contract", _contract, "run the contract suites against the lab's servers").add_argument(
+        "words", nargs="*", help="words for pytest, after --"
+    )
     add("stories", _stories, "run stories on a lab that is up").add_argument(
         "words", nargs="*", help="words for pytest, after --"
     )

@@ -123,7 +123,7 @@ class Node:
         """All at once: kill by process id, then let containerd tidy up what it held for them."""
         end = time.monotonic() + 30
         while (tasks := dict(self._tasks())) and time.monotonic() < end:
-            for pid in tasks.values():
+            for pid in filter(None, tasks.values()):  # 0: it has ended already, and would mean our own group
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._ctr("task", "delete", "-f", *tasks, check=False)
