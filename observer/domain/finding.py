@@ -11,7 +11,7 @@ class Finding:
     One line of a check-up.
 
     Attributes:
-        name: fixed snake_case word (``reachable``, ``fresh`` ...).
+        name: a few fixed words (``prometheus reachable``).
         ok: True = good, False = Observer cannot judge or act rightly like this, None = could not be found out.
         detail: the figures, for people.
         remedy: what to do about it; empty when there is nothing to do.
