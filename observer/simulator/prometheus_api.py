@@ -104,6 +104,7 @@ class PrometheusApi:
         app.router.add_get("/api/v1/status/buildinfo", self._build_info)
         app.router.add_get("/-/ready", self._ready)
         app.router.add_get("/-/healthy", self._healthy)
+        app.router.add_get("/", self._front)
         return app
 
     @web.middleware
@@ -230,6 +231,10 @@ class PrometheusApi:
 
     async def _ready(self, _: web.Request) -> web.Response:
         return web.Response(text="Prometheus Server is Ready.\n")
+
+    async def _front(self, _: web.Request) -> web.Response:
+        """Where clients knock to see whether anybody is there."""
+        return web.Response(text="Prometheus (simulated)\n")
 
     async def _healthy(self, _: web.Request) -> web.Response:
         return web.Response(text="Prometheus Server is Healthy.\n")

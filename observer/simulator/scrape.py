@@ -27,6 +27,7 @@ DURATION: Final = "istio_request_duration_milliseconds"
 UP: Final = "up"
 STALE_AFTER: Final = 2.2
 """Intervals from the last scrape of a target that is no longer wanted until its series end."""
+TargetKey = tuple[int, tuple[tuple[str, str], ...]]
 _ONE: Final[FloatArray] = np.ones(1)
 _ZERO: Final[FloatArray] = np.zeros(1)
 
@@ -39,6 +40,8 @@ class Target:
     block: Block
     offset: float
     wanted: bool = True
+    life: int = 0
+    """Grows when it is retired or comes back: what was planned before is void."""
     rows: int = 0
     last: float = 0.0
     healthy: bool | None = None
@@ -53,8 +56,9 @@ class Scraper:
         self._stopped = False
         self._mesh = mesh
         self._rng = np.random.default_rng([seed, 3, replica])
-        self._targets: dict[tuple[int, tuple[tuple[str, str], ...]], Target] = {}
-        self._due: list[tuple[float, int, Target]] = []
+        self._targets: dict[TargetKey, Target] = {}
+        self._retired: dict[TargetKey, Target] = {}
+        self._due: list[tuple[float, int, int, Target]] = []
         self._order = itertools.count()
         self._next_look = mesh.now + float(self._rng.uniform(0, spec.discovery))
         self._changed = True
@@ -73,8 +77,20 @@ class Scraper:
         self._stopped = True
 
     def start(self) -> None:
-        """Up again, with what it remembers."""
-        self._stopped = False
+        """
+        Up again, with what it remembers.
+
+        It no longer knows what it scraped before: the series of targets that went meanwhile get no staleness marker.
+        """
+        if not self._stopped:
+            return
+        self._stopped, self._changed = False, True
+        wanted = self._wanted()
+        for key in [key for key in self._targets if key not in wanted]:
+            forgotten = self._targets.pop(key)
+            forgotten.life += 1
+            forgotten.wanted, forgotten.block.ended = False, True
+            self._retired[key] = forgotten
 
     def run(self, now: float) -> None:
         """Do everything that was due by ``now``."""
@@ -82,11 +98,15 @@ class Scraper:
             self._look(self._next_look)
             self._next_look += self.spec.discovery
         while self._due and self._due[0][0] <= now:
-            at, _, target = heapq.heappop(self._due)
+            at, _, life, target = heapq.heappop(self._due)
+            if life != target.life:
+                continue
             if not self._stopped:
                 self._visit(target, at)
             elif target.wanted:
                 self._plan(target, at + self.spec.interval)
+            else:
+                target.block.ended = True
 
     def discover(self) -> None:
         """Look at the pods now instead of at the next round."""
@@ -119,10 +139,20 @@ class Scraper:
     def _look(self, now: float) -> None:
         """Discovery: begin new targets, retire those that are no longer wanted."""
         self.memory.forget(round(now * 1000))
+        self._retired = {key: one for key, one in self._retired.items() if self.memory.keeps(one.block)}
         if not self._changed or self._stopped:
             return
         self._changed = False
-        wanted: dict[tuple[int, tuple[tuple[str, str], ...]], tuple[MeshPod, dict[str, str]]] = {}
+        wanted = self._wanted()
+        for key in [key for key in self._targets if key not in wanted]:
+            self._retire(key)
+        for key, (pod, labels) in wanted.items():
+            if key not in self._targets:
+                self._begin(key, pod, labels, now)
+
+    def _wanted(self) -> dict[TargetKey, tuple[MeshPod, dict[str, str]]]:
+        """The targets that should be, by what tells them apart."""
+        wanted: dict[TargetKey, tuple[MeshPod, dict[str, str]]] = {}
         for pod in self._mesh.pods.living():
             if pod.sidecar and pod.running and pod.ip:
                 labels = self._target_labels(pod)
@@ -131,11 +161,7 @@ class Scraper:
             if pod.running and pod.ip:
                 labels = {"instance": f"{pod.ip}:{CONTROL_PORT}", "job": CONTROL_JOB}
                 wanted[(pod.slot, tuple(sorted(labels.items())))] = (pod, labels)
-        for key in [key for key in self._targets if key not in wanted]:
-            self._retire(self._targets.pop(key))
-        for key, (pod, labels) in wanted.items():
-            if key not in self._targets:
-                self._targets[key] = self._begin(pod, labels, now)
+        return wanted
 
     def _target_labels(self, pod: MeshPod) -> dict[str, str]:
         labels = {
@@ -148,28 +174,33 @@ class Scraper:
             labels |= {re.sub(r"[^a-zA-Z0-9_]", "_", name): value for name, value in pod.labels.items() if value}
         return labels
 
-    def _begin(self, pod: MeshPod, labels: dict[str, str], now: float) -> Target:
-        block = self.memory.open(labels)
-        block.table(UP).add([{NAME: UP, **labels}])
-        target = Target(pod, block, float(self._rng.uniform(0, self.spec.interval)))
+    def _begin(self, key: TargetKey, pod: MeshPod, labels: dict[str, str], now: float) -> None:
+        target = self._retired.pop(key, None)
+        if target is None:
+            block = self.memory.open(labels)
+            block.table(UP).add([{NAME: UP, **labels}])
+            target = Target(pod, block, float(self._rng.uniform(0, self.spec.interval)))
+        else:  # The same series go on.
+            target.life += 1
+            target.wanted, target.block.ended = True, False
+        self._targets[key] = target
         interval = self.spec.interval
         first = np.floor((now - target.offset) / interval) * interval + target.offset + interval
         self._plan(target, float(first))
-        return target
 
-    def _retire(self, target: Target) -> None:
+    def _retire(self, key: TargetKey) -> None:
         """Its loop ends now; its series end only after it had the time to come back."""
+        target = self._retired[key] = self._targets.pop(key)
+        target.life += 1
         target.wanted = False
         self._plan(target, (target.last or self._mesh.now) + STALE_AFTER * self.spec.interval)
 
     def _plan(self, target: Target, at: float) -> None:
-        heapq.heappush(self._due, (at, next(self._order), target))
+        heapq.heappush(self._due, (at, next(self._order), target.life, target))
 
     def _visit(self, target: Target, at: float) -> None:
         at_ms = round(at * 1000)
         if not target.wanted:
-            if target.block.ended or at < target.last + STALE_AFTER * self.spec.interval - 1e-6:
-                return  # A scrape planned before it was retired.
             target.block.append(at_ms, {})
             target.block.ended = True
             return

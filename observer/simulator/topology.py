@@ -34,7 +34,7 @@ class ServiceSpec:
     name: str
     calls: tuple[str, ...] = ()
     parallel: bool = True
-    work: float = 0.003
+    work: float = 0.005
     spread: float = 0.7
     error_rate: float = 0.0
 
@@ -99,7 +99,7 @@ class MeshSpec:
     sources: tuple[SourceSpec, ...]
     nodes: tuple[tuple[str, str], ...] = (("n1", "zone-a"), ("n2", "zone-b"))
     balancing: Balancing = Balancing.LEAST_REQUEST
-    hop: float = 0.0015
+    hop: float = 0.004
     hop_spread: float = 0.5
     retries: int = 0
     timeout: float = 5.0

@@ -264,6 +264,10 @@ class TimeSeriesMemory:
             self._selections.clear()
             self.touched()
 
+    def keeps(self, block: Block) -> bool:
+        """The block was not forgotten."""
+        return any(one is block for one in self._blocks)
+
     def blocks(self) -> Iterator[Block]:
         """All blocks that are kept."""
         return iter(self._blocks)

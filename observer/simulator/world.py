@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, Self
 
 from aiohttp import web
@@ -74,6 +75,7 @@ class World:
         self.controllers = Controllers(self.store, self.clock, random.Random(seed))  # noqa: S311 - a simulation
         self.mesh = Mesh(self.spec, PodTable(self.store), seed, begin)
         wanted = scrape or ScrapeSpec()
+        wanted = replace(wanted, retention=max(wanted.retention, history + wanted.retention / 2))
         self.scrapers = [Scraper(wanted, self.mesh, seed, replica) for replica in range(wanted.replicas)]
         self.prometheus = PrometheusApi(list(self.scrapers), self.clock.now, seed)
         self.kube_faults = KubeFaults()

@@ -215,3 +215,35 @@ def test_istiod_is_a_target_without_pod_labels() -> None:
     rig.run(6)
     assert rig.ask('up{job="istiod"}') == {}
     assert len(rig.ask("up")) == 6
+
+
+def test_what_went_while_the_server_was_down_lingers_for_the_look_back() -> None:
+    rig = Rig()
+    rig.run(5)
+    rig.scraper.stop()
+    rig.store.remove(rig.pods["store-0"])
+    rig.run(8)
+    rig.scraper.start()
+    rig.run(8)
+    assert rig.by("pod", "up")["store-0"] == 1
+    assert rig.by("pod", STAMPS)["store-0"] <= START + 5
+    assert "store-0" in rig.by("pod", TOTAL)
+    assert "store-0" not in rig.by("pod", "up", START + 306)
+
+
+@pytest.mark.parametrize("seconds", [1.5, 8.0])
+def test_a_label_that_goes_again_brings_the_old_series_back(seconds: float) -> None:
+    rig = Rig(scrape=ScrapeSpec(map_pod_labels=True, discovery=0.5))
+    plain = rig.pods["store-0"]
+    rig.run(5)
+    rig.change(drained(plain))
+    rig.run(seconds)
+    rig.change(plain)
+    rig.run(8)
+    now = rig.ask('up{pod="store-0"}')
+    assert len(now) == 1
+    assert "istio_io_draining" not in dict(next(iter(now)))
+    assert len(rig.ask('timestamp(up{pod="store-0"}) > 0')) == 1
+    assert list(rig.ask('count(rate(up{pod="store-0",istio_io_draining=""}[30s]))').values()) == [1]
+    stamps = [rig.by("pod", "max by (pod) (timestamp(up))", rig.mesh.now - x / 4)["store-0"] for x in range(12)]
+    assert sorted({round(a - b, 3) for a, b in itertools.pairwise(stamps)} - {0.0}) == [1.0]
