@@ -46,8 +46,10 @@ def test_gray_pod(story: Story) -> None:
     observer = story.observe()
     culprit = story.shop.pods("catalog")[1]
     whole_story(story, culprit, "catalog", err=0.3)
-    kinds = [one["kind"] for one in observer.ask("why", f"pod/shop/{culprit.name}")["decisions"]]
-    assert [kind for kind in kinds if kind in ("drain", "evict", "verified")] == ["drain", "evict", "verified"], kinds
+    acts = [one["kind"] for one in observer.ask("why", f"pod/shop/{culprit.name}")["decisions"]]
+    steps = [kind for kind in acts if kind in ("drain", "restore", "evict", "verified")]
+    assert (steps[0], steps[-2], steps[-1]) == ("drain", "evict", "verified"), steps
+    assert steps.count("evict") == 1, steps
     regarding = {event["regarding"]["name"] for event in story.cluster.events()}
     assert regarding <= {culprit.name, "catalog-v1"}
     assert culprit.name in regarding
