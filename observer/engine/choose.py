@@ -26,7 +26,8 @@ def choose(turn: Turn, sight: Sight, incident: Incident) -> None:
     rungs = turn.settings.ladder.rungs
     can_drain = Rung.DRAIN in rungs and (pod is None or pod.sidecar)
     if incident.phase is Phase.READMITTED:
-        if suspect.tier >= Tier.EVICT:
+        returned = incident.last_evidence > incident.phase_since
+        if returned and incident.tier >= Tier.EVICT:
             attempt(turn, sight, incident, Rung.DRAIN, "errors_returned")
     elif can_drain and suspect.tier >= Tier.DRAIN:
         attempt(turn, sight, incident, Rung.DRAIN, "suspicion")
@@ -97,6 +98,7 @@ def _situation(turn: Turn, sight: Sight, incident: Incident, pod: Pod, rung: Run
         judgement=sight.judgement,
         memory=turn.memory,
         settings=turn.settings,
+        fleet=sight.fleet,
         in_hand=turn.in_hand(),
         planned=tuple(turn.planned),
     )

@@ -18,7 +18,7 @@ from observer.engine.ladder import orphans
 from observer.engine.memory import IN_HAND, Memory
 from observer.engine.sight import Sight
 from observer.engine.steps import step
-from observer.engine.suspicion import fade, spread, stand_still, take_in
+from observer.engine.suspicion import fade, spread, stand_still, take_in, unseen
 from observer.engine.turn import Turn
 
 BLINDING = frozenset({"prometheus", "kubernetes", "control"})
@@ -43,7 +43,7 @@ def conclude(
     why = _blindness(snapshot, judgement, memory)
     turn = Turn(snapshot.at, settings, memory.pruned(snapshot.at), dict(needs or {}))
     turn.memory = replace(turn.memory, term=snapshot.control.term)
-    _tell_sight(turn, snapshot, why)
+    _tell_sight(turn, (*snapshot.gaps, *judgement.gaps), why)
     if snapshot.cluster is not None:
         sight = Sight.of(snapshot, judgement, snapshot.cluster)
         if why:
@@ -51,6 +51,7 @@ def conclude(
         else:
             _tell_suppressions(turn, judgement)
             take_in(turn, sight)
+            unseen(turn, sight)
             spread(turn, sight)
         if snapshot.control.leader:
             _move(turn, sight, sees=not why)
@@ -70,19 +71,22 @@ def _blindness(snapshot: Snapshot, judgement: Judgement, memory: Memory) -> str:
     gaps = sorted({f"{gap.source}:{gap.reason}" for gap in snapshot.gaps if gap.source in BLINDING})
     if gaps:
         return ", ".join(gaps)
-    return "" if judgement.complete else "prometheus:incomplete"
+    if judgement.complete:
+        return ""
+    found = sorted({f"{gap.source}:{gap.reason}" for gap in judgement.gaps})
+    return ", ".join(found) or "prometheus:incomplete"
 
 
-def _tell_sight(turn: Turn, snapshot: Snapshot, why: str) -> None:
+def _tell_sight(turn: Turn, gaps: tuple[Gap, ...], why: str) -> None:
     """Blindness is told when it begins, when its cause changes, and when it ends."""
     if why:
-        gaps: tuple[Gap, ...] = tuple(gap for gap in snapshot.gaps if gap.source in BLINDING)
+        blinding = tuple(gap for gap in gaps if gap.source in BLINDING)
         reason = why.split(", ", maxsplit=1)[0].replace(":", "_")
         detail = {
             "prometheus:incomplete": "fewer than 90 % of the scraped pods have fresh counters",
             "clock:went_back": "the clock went back",
         }.get(why, why)
-        turn.announce("observer", "blind", reason, explain.blind(gaps, detail), figures={"gaps": why})
+        turn.announce("observer", "blind", reason, explain.blind(blinding, detail), figures={"gaps": why})
     elif turn.forget("observer", "blind"):
         turn.announce("observer", "sighted", f"sighted_{turn.at!r}", "Observer sees again.", severity="info")
         turn.forget("observer", "sighted")

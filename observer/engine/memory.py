@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.incident import Incident, Phase
-from observer.engine.detect.state import DetectorState
 from observer.domain.suspect import Culprit
+from observer.engine.detect.state import DetectorState
 
 LEDGER_SECONDS = 86_400.0
 """How long an act stays in the budget ledger, and a closed incident in memory."""
@@ -39,6 +39,8 @@ class Backdrop:
         own_requests, own_expected: the drained pod's requests against its usual share, since the last tick in which
             it still had traffic.
         dispersion: overdispersion of the evidence, at least 1.
+        base, low: nats when the pod was readmitted, and the lowest the detector said since (-1 = nothing yet): what
+            it gains over ``low`` is new and comes on top of ``base``, also when the detector began anew.
     """
 
     requests: float = 0.0
@@ -55,6 +57,8 @@ class Backdrop:
     own_requests: float = 0.0
     own_expected: float = 0.0
     dispersion: float = 1.0
+    base: float = 0.0
+    low: float = -1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

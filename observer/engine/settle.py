@@ -120,6 +120,7 @@ def _restored(turn: Turn, incident: Incident) -> None:
     reason = incident.giving_back or "expired"
     if reason == "readmit":
         until = turn.at + turn.settings.ladder.readmit_seconds
+        turn.put_backdrop(incident, replace(turn.backdrop(incident), base=incident.nats, low=-1.0))
         turn.phase(replace(incident, readmit_until=until, drain_expires=0.0, giving_back=""), Phase.READMITTED)
         return
     closing = "acquitted" if reason == "not_dropped" else reason

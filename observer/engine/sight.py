@@ -10,6 +10,7 @@ from observer.domain.ids import PodRef
 from observer.domain.incident import Incident
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, PodTally, Suspect
+from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import pods_of, serves
 
 
@@ -21,13 +22,14 @@ class Sight:
     judgement: Judgement
     cluster: ClusterView
     by_culprit: Mapping[Culprit, Suspect]
+    fleet: Fleet
 
     @classmethod
     def of(cls, snapshot: Snapshot, judgement: Judgement, cluster: ClusterView) -> Sight:
         found: dict[Culprit, Suspect] = {}
         for suspect in judgement.suspects:
             found.setdefault(suspect.culprit, suspect)
-        return cls(snapshot, judgement, cluster, found)
+        return cls(snapshot, judgement, cluster, found, Fleet(judgement))
 
     def pod(self, incident: Incident) -> Pod | None:
         """The incarnation that the incident is about, while it exists."""

@@ -285,7 +285,7 @@ def _siblings_suffer(turn: Turn, sight: Sight, incident: Incident, pod: Pod) -> 
             continue
         if siblings_worse(requests, count, share, impact.error_ratio, 0.1):
             return "siblings_worse"
-    health = sight.judgement.services.get(pod.service)
+    health = sight.fleet.health(pod.service)
     if health is not None and backdrop.peak > 0.0:
         busiest = max((health.rates.get(mate.ref, 0.0) for mate in sight.siblings(pod)), default=0.0)
         if busiest > OVERLOAD_SLACK * backdrop.peak:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from observer.domain.action import Rung
@@ -13,6 +14,8 @@ from observer.engine.memory import Backdrop
 from observer.engine.sight import Sight
 from observer.engine.turn import NEW_EVIDENCE, Turn, incident_id
 
+PASSING = frozenset({"no_recheck", "no_history"})
+"""Ceilings that come from an answer that is missing today; they do not bind an incident that went on already."""
 COUNTING = frozenset({Phase.SUSPECTED, Phase.DRAINING, Phase.READMITTED})
 """Phases in which the culprit has traffic, so that evidence still counts."""
 
@@ -33,22 +36,41 @@ def take_in(turn: Turn, sight: Sight) -> None:
 def refresh(turn: Turn, sight: Sight, incident: Incident, suspect: Suspect) -> Incident:
     """The incident with today's evidence; its figures follow only while it is merely suspected."""
     evidence = suspect.evidence
-    nats = max(evidence.acting_nats, 0.0)
+    nats, tier = max(evidence.acting_nats, 0.0), suspect.tier
+    if incident.phase is Phase.READMITTED:
+        nats = _on_top(turn, incident, nats)
+        tier = Tier.EVICT if nats >= turn.needs.get(Tier.EVICT, math.inf) else tier
     fresh = nats > incident.nats + NEW_EVIDENCE or evidence.symptom is Symptom.UNREACHED
     changed = replace(
         incident,
         nats=max(incident.nats, nats),
-        tier=max(incident.tier, suspect.tier),
-        ceiling=suspect.ceiling,
-        ceiling_reason=suspect.ceiling_reason,
+        tier=max(incident.tier, tier),
         last_evidence=turn.at if fresh else incident.last_evidence,
     )
+    if incident.phase is Phase.SUSPECTED or suspect.ceiling_reason not in PASSING:
+        changed = replace(changed, ceiling=suspect.ceiling, ceiling_reason=suspect.ceiling_reason)
     if incident.phase is Phase.SUSPECTED:
         changed = _with_figures(changed, sight, suspect)
         if (changed.symptom, changed.cut) != (incident.symptom, incident.cut):
             turn.put_backdrop(changed, Backdrop())  # what counts as bad is another thing now
         _widen_backdrop(turn, sight, changed, max(evidence.dispersion, 1.0))
     return turn.put(changed)
+
+
+def unseen(turn: Turn, sight: Sight) -> None:
+    """Readmitted pods that are not even suspected: whatever the detector says later is new."""
+    for incident in turn.incidents():
+        if incident.phase is Phase.READMITTED and sight.suspect(incident) is None:
+            _on_top(turn, incident, 0.0)
+
+
+def _on_top(turn: Turn, incident: Incident, nats: float) -> float:
+    """Evidence of a readmitted pod: what it had before, and what came since."""
+    backdrop = turn.backdrop(incident)
+    low = nats if backdrop.low < 0.0 else min(backdrop.low, nats)
+    if low != backdrop.low:
+        turn.put_backdrop(incident, replace(backdrop, low=low))
+    return (backdrop.base or incident.nats) + nats - low
 
 
 def fade(turn: Turn, sight: Sight) -> None:

@@ -87,9 +87,10 @@ class Turn:
         return tuple(sorted(found, key=lambda one: (one.opened, one.id)))
 
     def in_hand(self) -> tuple[Incident, ...]:
-        """Open incidents in which something was done, or is planned in this tick, and is not finished."""
+        """Open incidents in which something was done, may have been done, or is planned in this tick."""
         if self._in_hand is None:
             planned = {entry.incident for entry in self.planned}
+            planned |= {entry.incident for entry in self.memory.ledger if not entry.settled}
             self._in_hand = tuple(i for i in self.incidents() if i.phase in IN_HAND or i.id in planned)
         return self._in_hand
 

@@ -36,6 +36,7 @@ from tests.support.builders import (
 
 NATS_AN_ERROR = 1.2
 TIERS = ((20.0, Tier.EVICT), (16.0, Tier.DRAIN), (9.0, Tier.ANNOTATE))
+NEEDS = {tier: limit for limit, tier in TIERS}
 Answer = Callable[[Action], Outcome]
 
 
@@ -151,7 +152,7 @@ class Stage:
             seen_by=seen if self.complete else (),
         )
         picture = snapshot(view, at=self.at, gaps=self.gaps, **self.picture)
-        self.memory, decisions = conclude(picture, found, self.memory, self.settings)
+        self.memory, decisions = conclude(picture, found, self.memory, self.settings, NEEDS)
         self.carry_out(decisions)
         return decisions
 

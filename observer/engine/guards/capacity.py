@@ -76,7 +76,7 @@ def headroom(now: Situation) -> Allow | Hold:
     """Each remaining sibling must have carried healthily before what it would carry after."""
     if now.drained:
         return Allow("headroom")  # its load has moved already; siblings that suffer get it back
-    health = now.judgement.services.get(now.pod.service)
+    health = now.fleet.health(now.pod.service)
     peak = highest_healthy_rate(now.snapshot, now.memory, now.pod)
     if health is None or peak <= 0.0 or now.pod.ref not in health.rates:
         return Hold("headroom", "headroom_unknown", "it is not known what one sibling can carry")

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from observer.domain.action import Rung
 from observer.domain.decision import Allow, Hold
-from observer.domain.ids import PodRef
-from observer.domain.suspect import CulpritKind, Symptom, Tier
+from observer.domain.suspect import Symptom, Tier
 from observer.engine import backoff
 from observer.engine.guards.situation import Situation
-
-CORRELATED = frozenset({"correlated_failure", "workload_failing"})
-"""Suppressions that mean: everything behind the service is bad."""
 
 
 def ceiling(now: Situation) -> Allow | Hold:
@@ -87,17 +83,10 @@ def fleet_breaker(now: Situation) -> Allow | Hold:
 
 def _bad(now: Situation, namespace: str | None) -> tuple[int, int]:
     """Pods that are suspected, in hand or behind a failing service, and pods with traffic; None = everywhere."""
-    judged: set[PodRef] = set()
-    bad: set[PodRef] = set()
-    failing = {one.service for one in now.judgement.suppressions if one.reason in CORRELATED}
-    for service, health in now.judgement.services.items():
-        if namespace in (None, service.namespace):
-            judged.update(health.rates)
-            if service in failing:
-                bad.update(health.rates)
-    suspects = [one.culprit for one in now.judgement.suspects]
-    for culprit in (*suspects, *(incident.culprit for incident in now.in_hand)):
-        inside = culprit.kind is CulpritKind.POD and namespace in (None, culprit.namespace)
-        if inside and culprit.pod is not None:
-            bad.add(culprit.pod)
-    return len(bad), len(judged | bad)
+    bad, judged = now.fleet.scope(namespace)
+    held = {
+        incident.culprit.pod
+        for incident in now.in_hand
+        if incident.culprit.pod is not None and namespace in (None, incident.culprit.namespace)
+    }
+    return len(bad | held), judged + len(held - bad)

@@ -13,6 +13,7 @@ from observer.domain.incident import Incident
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect
+from observer.engine.guards.fleet import Fleet
 from observer.engine.memory import Memory, counts
 
 
@@ -37,6 +38,7 @@ class Situation:
     judgement: Judgement
     memory: Memory
     settings: EngineSettings
+    fleet: Fleet
     in_hand: tuple[Incident, ...] = ()
     planned: tuple[LedgerEntry, ...] = ()
 
@@ -67,7 +69,7 @@ class Situation:
 
     def health_of(self, service: ServiceRef) -> frozenset[PodRef]:
         """Pods of the service that serve healthily by the metrics; empty when nothing is known."""
-        health = self.judgement.services.get(service)
+        health = self.fleet.health(service)
         return health.healthy if health is not None else frozenset()
 
 

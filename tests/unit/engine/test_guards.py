@@ -16,6 +16,7 @@ from observer.domain.incident import Incident, Phase
 from observer.domain.settings import GuardSettings
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Symptom, Tier
 from observer.engine.guards import GUARDS, ask, budgets, capacity, changes, control, record, refusals
+from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import Guard, Situation
 from observer.engine.memory import Memory
 from tests.support.builders import (
@@ -118,6 +119,7 @@ def situation(case: Case | None = None) -> Situation:
         judgement=judged,
         memory=replace(Memory(), **(case.memory or {})),
         settings=settings,
+        fleet=Fleet(judged),
     )
     return replace(made, **(case.situation or {}))
 
