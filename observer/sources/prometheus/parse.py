@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -59,6 +60,7 @@ class _MatrixAnswer(msgspec.Struct):
     partial: bool = msgspec.field(name="isPartial", default=False)
 
 
+_PLUS_INF = re.compile(rb',\s*"\+Inf"\s*\]')
 _VECTOR = msgspec.json.Decoder(_VectorAnswer, strict=False)
 _MATRIX = msgspec.json.Decoder(_MatrixAnswer, strict=False)
 _LABELS: msgspec.json.Decoder[dict[str, str]] = msgspec.json.Decoder(dict[str, str])
@@ -112,10 +114,14 @@ def _check(status: str, warnings: list[str] | None, partial: bool) -> None:
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes | msgspec.Raw) -> T:
-    if b',"+Inf"]' in bytes(body):
-        # The decoder takes "Inf" only. A quote inside a label is escaped, so this never touches a label.
-        body = bytes(body).replace(b',"+Inf"]', b',"Inf"]')
+    text = bytes(body)
     try:
-        return decoder.decode(body)
+        return decoder.decode(text)
+    except msgspec.ValidationError as exc:
+        # The decoder takes "Inf" for a number, but not "+Inf". A quote inside a label is escaped, so this pattern
+        # never touches a label.
+        if (spelled := _PLUS_INF.sub(rb',"Inf"]', text)) != text:
+            return _decoded(decoder, spelled)
+        raise SourceProtocolError(f"malformed answer: {exc}") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise SourceProtocolError(f"malformed answer: {exc}") from exc

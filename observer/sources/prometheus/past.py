@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,16 +63,14 @@ class PastClient:
     def instant(self, query: str, at: float, deadline: float) -> list[Series]:
         """The samples of ``query`` as of ``at`` (Unix seconds)."""
         parameters = {**self._parameters, "time": f"{at:.3f}"}
-        rows = self._ask(deadline, "custom_query", query, params=parameters)
-        return [(row["metric"], [_point(row["value"])]) for row in rows]
+        return self._ask(deadline, "custom_query", query, params=parameters)
 
     def over(self, query: str, start: int, end: int, step: int, deadline: float) -> list[Series]:
         """The points of ``query`` at ``start``, ``start + step`` ... ``end`` (whole Unix seconds)."""
         first, last = (datetime.fromtimestamp(second, UTC) for second in (start, end))
-        rows = self._ask(deadline, "custom_query_range", query, first, last, str(step), params=dict(self._parameters))
-        return [(row["metric"], [_point(point) for point in row["values"]]) for row in rows]
+        return self._ask(deadline, "custom_query_range", query, first, last, str(step), params=dict(self._parameters))
 
-    def _ask(self, deadline: float, method: str, *question: Any, **more: Any) -> list[Any]:
+    def _ask(self, deadline: float, method: str, *question: Any, **more: Any) -> list[Series]:
         left = deadline - time.monotonic()
         if left <= 0:
             raise SourceUnavailable("not answered in time", reason="timeout")
@@ -82,6 +80,7 @@ class PastClient:
         self._own.deadline = min(deadline, time.monotonic() + _REQUEST_SECONDS)
         try:
             rows = getattr(client, method)(*question, timeout=min(left, _REQUEST_SECONDS), **more)
+            return [(row["metric"], _points(row, ranged=method == "custom_query_range")) for row in rows]
         except (requests.Timeout, urllib3.exceptions.ReadTimeoutError) as exc:
             raise SourceUnavailable("not answered in time", reason="timeout") from exc
         except requests.JSONDecodeError as exc:
@@ -90,9 +89,6 @@ class PastClient:
             raise SourceUnavailable(f"{address_of(self._url)}: {type(exc).__name__}") from exc
         except (KeyError, TypeError, ValueError) as exc:
             raise SourceProtocolError(f"malformed answer: {type(exc).__name__}") from exc
-        if not isinstance(rows, list):
-            raise SourceProtocolError("answered something else than series")
-        return rows
 
     def _client(self) -> PrometheusConnect:
         client: PrometheusConnect | None = getattr(self._own, "client", None)
@@ -110,18 +106,14 @@ class PastClient:
 
     def _whole(self, response: requests.Response, *_: object, **__: object) -> requests.Response:
         """Read the body within its bounds before the library does, and refuse what is not a whole answer."""
-        if response.is_redirect:
-            there = address_of(requests.compat.urljoin(response.url, response.headers["Location"]))
-            raise SourceUnavailable(f"redirected to {there}: not followed", reason="redirected")
-        chunks, size = [], 0
-        for chunk in response.raw.stream(_CHUNK, decode_content=True):
-            size += len(chunk)
-            if size > self._max_bytes:
-                raise SourceUnavailable(f"answer of more than {self._max_bytes} bytes", reason="too_large")
-            if time.monotonic() > self._own.deadline:
-                raise SourceUnavailable("not answered in time", reason="timeout")
-            chunks.append(chunk)
-        body = b"".join(chunks)
+        raw = response.raw
+        try:
+            if response.is_redirect:
+                there = address_of(requests.compat.urljoin(response.url, response.headers["Location"]))
+                raise SourceUnavailable(f"redirected to {there}: not followed", reason="redirected")
+            body = self._read(raw)
+        finally:
+            raw.close()  # Ends the connection only when something of the answer is left unread.
         response.raw = io.BytesIO(body)
         if response.status_code != requests.codes.ok:
             raise refusal(response.status_code, body)
@@ -132,7 +124,18 @@ class PastClient:
         check_complete(promise.warnings, partial=promise.partial)
         return response
 
+    def _read(self, raw: urllib3.HTTPResponse) -> bytes:
+        chunks, size = [], 0
+        for chunk in raw.stream(_CHUNK, decode_content=True):
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise SourceUnavailable(f"answer of more than {self._max_bytes} bytes", reason="too_large")
+            if time.monotonic() > self._own.deadline:
+                raise SourceUnavailable("not answered in time", reason="timeout")
+            chunks.append(chunk)
+        return b"".join(chunks)
 
-def _point(raw: Sequence[Any]) -> tuple[float, float]:
-    at, value = raw
-    return float(at), float(value)
+
+def _points(row: Mapping[str, Any], *, ranged: bool) -> list[tuple[float, float]]:
+    points = row["values"] if ranged else [row["value"]]
+    return [(float(at), float(value)) for at, value in points]
