@@ -81,7 +81,7 @@ class Controllers:
     def delete_pod(self, namespace: str, name: str, *, grace: float | None = None, uid: str | None = None) -> Obj:
         """Begin a pod's graceful end; ``grace`` defaults to its own. Refuses with 404, or 409 for another uid."""
         pod = self._store.entry("pods", namespace, name).object
-        check_preconditions("pods", pod, {"uid": uid})
+        check_preconditions("Pod", pod, {"uid": uid})
         seconds = kube_pods.grace_of(pod) if grace is None else grace
         if seconds <= 0 and not pod["metadata"].get("finalizers"):
             return self._store.delete("pods", namespace, name)
@@ -157,6 +157,6 @@ class Controllers:
         """
         pod = self._store.entry("pods", namespace, name).object
         kube_disruption.check(self._store, pod, spend=not dry_run)
-        check_preconditions("pods", pod, {"uid": uid, "resourceVersion": version})
+        check_preconditions("Pod", pod, {"uid": uid, "resourceVersion": version})
         if not dry_run:
             self.delete_pod(namespace, name, grace=grace)

@@ -10,7 +10,11 @@ from observer.simulator.kube_objects import pod_template
 
 
 def fill(plural: str, obj: Obj) -> None:
-    """Add defaults to an object that is about to be stored; what is there already stays."""
+    """Add defaults to an object that is about to be stored, and leave out empty maps and lists of its metadata."""
+    for holder, fields in ((obj["metadata"], _OMITTED), (obj, ("data",))):
+        for field in fields:
+            if field in holder and not holder[field]:
+                del holder[field]
     if (filler := _FILLERS.get(plural)) is not None:
         filler(obj)
 
@@ -68,6 +72,7 @@ def _node(obj: Obj) -> None:
     obj.setdefault("status", {"addresses": [{"address": "", "type": "InternalIP"}]})
 
 
+_OMITTED: Final = ("labels", "annotations", "finalizers", "ownerReferences")
 _FILLERS: Final[Mapping[str, Callable[[Obj], None]]] = {
     "deployments": _deployment,
     "replicasets": _workload,

@@ -112,7 +112,9 @@ def check(store: Store, pod: Obj, *, spend: bool) -> None:
     ]
     if len(budgets) > 1:
         raise Refused(
-            500, "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+            500,
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+            reason="",
         )
     if not budgets:
         return

@@ -22,6 +22,15 @@ _QUALIFIED = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-
 _IMMUTABLE: Final = (
     "type", "reason", "action", "note", "regarding", "related", "reportingController", "reportingInstance", "eventTime",
 )  # fmt: skip
+_STORED_AS: Final = {
+    "note": "message",
+    "regarding": "involvedObject",
+    "deprecatedSource": "source",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedCount": "count",
+}
+"""What refusals call a field: the name in the server's own, older type."""
 _DEPRECATED: Final = ("deprecatedSource", "deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount")
 
 
@@ -111,10 +120,13 @@ def from_core(event: Obj) -> Obj:
 
 def check_new(event: Obj) -> None:
     """Refuses with 422 an event that events.k8s.io/v1 would not take; every fault at once."""
-    faults = [*_required(event), *_bounds(event), *_namespace(event)]
-    faults += [(f, "FieldValueForbidden", "Forbidden: needs to be unset") for f in _DEPRECATED if event.get(f)]
+    faults = [*_required(event), *_bounds(event)]
+    if not event.get("regarding", {}).get("namespace"):  # the newer API takes an event about another namespace
+        faults += _namespace(event)
+    unset = 'Invalid value: "": needs to be unset'
+    faults += [(_STORED_AS.get(f, f), "FieldValueInvalid", unset) for f in _DEPRECATED if event.get(f)]
     if faults:
-        raise invalid("Event", "events.k8s.io", str(event["metadata"].get("name", "")), faults)
+        raise invalid("Event", "", str(event["metadata"].get("name", "")), faults)
 
 
 def check_core(event: Obj) -> None:
@@ -127,15 +139,15 @@ def check_core(event: Obj) -> None:
 def check_update(old: Obj, new: Obj) -> None:
     """Refuses with 422 any change of a written event but its series."""
     faults = [
-        (field, "FieldValueInvalid", f"Invalid value: {new.get(field)!r}: field is immutable")
+        (_STORED_AS.get(field, field), "FieldValueInvalid", f'Invalid value: "{new.get(field)}": field is immutable')
         for field in _IMMUTABLE
         if old.get(field) != new.get(field)
     ]
     series = new.get("series")
     if series is not None and int(series.get("count", 0)) < 2:
-        faults.append(("series.count", "FieldValueInvalid", "Invalid value: should be at least 2"))
+        faults.append(("series.count", "FieldValueInvalid", 'Invalid value: "": should be at least 2'))
     if faults:
-        raise invalid("Event", "events.k8s.io", str(new["metadata"]["name"]), faults)
+        raise invalid("Event", "", str(new["metadata"]["name"]), faults)
 
 
 def _required(event: Obj) -> list[tuple[str, str, str]]:
@@ -160,7 +172,7 @@ def _micro_time(text: str) -> None:
 
 def _bounds(event: Obj) -> list[tuple[str, str, str]]:
     faults = [
-        (field, "FieldValueInvalid", f"Invalid value: can have at most {most} characters")
+        (_STORED_AS.get(field, field), "FieldValueInvalid", f'Invalid value: "": can have at most {most} characters')
         for field, most in (("reportingInstance", 128), ("action", 128), ("reason", 128), ("note", 1024))
         if len(str(event.get(field, "")).encode()) > most
     ]
@@ -169,7 +181,7 @@ def _bounds(event: Obj) -> list[tuple[str, str, str]]:
         faults.append(("reportingController", "FieldValueInvalid", f'Invalid value: "{controller}": no qualified name'))
     series = event.get("series")
     if series is not None and (int(series.get("count", 0)) < 2 or not series.get("lastObservedTime")):
-        faults.append(("series.count", "FieldValueInvalid", "Invalid value: should be at least 2"))
+        faults.append(("series.count", "FieldValueInvalid", 'Invalid value: "": should be at least 2'))
     return faults
 
 
@@ -178,7 +190,9 @@ def _namespace(event: Obj) -> list[tuple[str, str, str]]:
     about = event.get("regarding", {}).get("namespace", "")
     if about == where or (not about and where in ("default", "")):
         return []
-    return [("regarding.namespace", "FieldValueInvalid", f'Invalid value: "{about}": does not match event.namespace')]
+    return [
+        ("involvedObject.namespace", "FieldValueInvalid", f'Invalid value: "{about}": does not match event.namespace')
+    ]
 
 
 def event_fields(event: Obj) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Answer:
 
     code: int
     message: str = "simulated failure"
-    reason: str = ""
+    reason: str | None = None
     retry_after: int = 0
 
 

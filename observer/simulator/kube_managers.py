@@ -33,7 +33,7 @@ def record_managers(
     known = [] if old is None else old["metadata"].get("managedFields", [])
     if not manager:
         if known:
-            meta["managedFields"] = known
+            meta.setdefault("managedFields", known)
         return
     before = dict(leaves(old)) if old is not None else {}
     after = dict(leaves(new))
@@ -47,7 +47,7 @@ def record_managers(
         if _key(entry) == key:
             own = fields
             continue
-        kept = fields - gone - (changed if entry["operation"] == "Update" or applied is None else set())
+        kept = fields - gone - changed
         if kept:
             entries.append({**entry, "fieldsV1": fields_v1(kept)})
     own = ((own - gone) | changed) if applied is None else applied

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import msgspec
 
 from observer.simulator.kube_kinds import Kind, Obj, find
 from observer.simulator.kube_selectors import parse_fields, parse_labels
-from observer.simulator.kube_status import Refused
+from observer.simulator.kube_status import Refused, invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +132,6 @@ def dry_run(query: Mapping[str, str], options: Obj | None = None) -> bool:
     if "dryRun" in query:
         asked.append(query["dryRun"])
     if any(word != "All" for word in asked):
-        raise Refused(422, f"dryRun: Unsupported value: {asked}: supported values: All")
+        text = f'Unsupported value: {json.dumps(asked)}: supported values: "All"'
+        raise invalid("WriteOptions", "meta.k8s.io", "", [("dryRun", "FieldValueNotSupported", text)])
     return bool(asked)

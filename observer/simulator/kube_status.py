@@ -25,14 +25,18 @@ REASONS: Final = {
 
 
 class Refused(ObserverError):
-    """The simulated API server refuses a request; carries what its Status object says."""
+    """
+    The simulated API server refuses a request; carries what its Status object says.
+
+    ``reason`` is the code's own by default; an empty one is left out, as in errors that the server did not foresee.
+    """
 
     def __init__(
         self,
         code: int,
         message: str,
         *,
-        reason: str = "",
+        reason: str | None = None,
         name: str = "",
         kind: str = "",
         group: str = "",
@@ -43,7 +47,7 @@ class Refused(ObserverError):
         super().__init__(message)
         self.code = code
         self.message = message
-        self.reason = reason or REASONS.get(code, "")
+        self.reason = REASONS.get(code, "") if reason is None else reason
         details: dict[str, Any] = {"name": name, "group": group, "kind": kind, "causes": causes}
         if retry_after:
             details["retryAfterSeconds"] = retry_after
@@ -60,9 +64,10 @@ class Refused(ObserverError):
             "metadata": metadata,
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
             "code": self.code,
         }
+        if self.reason:
+            body["reason"] = self.reason
         if self.details:
             body["details"] = self.details
         return body
@@ -87,14 +92,19 @@ def stale_version(resource: str, name: str) -> Refused:
     return conflict(resource, name, why)
 
 
-def check_preconditions(resource: str, obj: dict[str, Any], wanted: Mapping[str, Any]) -> None:
+def check_preconditions(kind: str, obj: dict[str, Any], wanted: Mapping[str, Any]) -> None:
     """Refuses with 409 when the ``uid`` or ``resourceVersion`` in ``wanted`` is not the object's; None asks nothing."""
     meta = obj["metadata"]
-    for field, spelt in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
+    rows = (("uid", "UID", "deleted and then recreated"), ("resourceVersion", "ResourceVersion", "modified"))
+    for field, spelt, perhaps in rows:
         asked = wanted.get(field)
         if asked is not None and str(asked) != meta[field]:
-            why = f"Precondition failed: {spelt} in precondition: {asked}, {spelt} in object meta: {meta[field]}"
-            raise conflict(resource, meta["name"], why)
+            why = (
+                f"the {spelt} in the precondition ({asked}) does not match the {spelt} in record ({meta[field]}). "
+                f"The object might have been {perhaps}"
+            )
+            message = f'Operation cannot be fulfilled on {kind} "{meta["name"]}": {why}'
+            raise Refused(409, message, name=meta["name"], kind=kind)
 
 
 def invalid(kind: str, group: str, name: str, faults: list[tuple[str, str, str]]) -> Refused:

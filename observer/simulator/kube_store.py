@@ -18,7 +18,7 @@ import msgspec
 
 from observer.simulator.kube_kinds import KINDS, Obj, plural_of
 from observer.simulator.kube_managers import record_managers
-from observer.simulator.kube_status import Refused, check_preconditions, expired, not_found, stale_version
+from observer.simulator.kube_status import Refused, check_preconditions, conflict, expired, not_found, stale_version
 from observer.simulator.kube_times import rfc3339
 
 SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"
@@ -197,7 +197,10 @@ class Store:
         asked = meta.get("resourceVersion")
         if asked and str(asked) != str(before.version):
             raise stale_version(kind.resource, key[1])
-        check_preconditions(kind.resource, before.object, {"uid": meta.get("uid")})
+        alive = before.object["metadata"]["uid"]
+        if meta.get("uid") not in (None, alive):
+            why = f"Precondition failed: UID in precondition: {meta['uid']}, UID in object meta: {alive}"
+            raise conflict(kind.resource, key[1], f"StorageError: invalid object, Code: 4, AdditionalErrorMsg: {why}")
         new = {"apiVersion": old["apiVersion"], "kind": old["kind"], **_without_type(copy(obj))}
         return self._replace(plural, key, before, new, manager=manager, subresource=subresource)
 
@@ -244,7 +247,7 @@ class Store:
     def delete(self, plural: str, namespace: str, name: str, *, uid: str | None = None) -> Obj:
         """Remove an object at once; refuses with 404, or 409 when ``uid`` is another incarnation's."""
         before = self.entry(plural, namespace, name)
-        check_preconditions(KINDS[plural].resource, before.object, {"uid": uid})
+        check_preconditions(KINDS[plural].kind, before.object, {"uid": uid})
         table = self._table(plural)
         del table.entries[(namespace, name)]
         table.keys = None

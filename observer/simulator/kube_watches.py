@@ -117,8 +117,6 @@ class Watches:
         if self._faults.watch_ahead > 0:
             self._faults.watch_ahead -= 1
             return 0, too_large_version(max(asked, current + 1), current)
-        if asked > current:
-            return 0, too_large_version(asked, current)
         if asked == 0:
             return current, None
         try:
@@ -141,7 +139,7 @@ class Watches:
             if not self._faults.mute_watches and not await self._round(watch):
                 return
             await self._wait(watch)
-        if watch.bookmarks and not self._closing and not self._faults.mute_watches:
+        if self._may_mark(watch) and not self._closing and not self._faults.mute_watches:
             await self._send(watch, [self._bookmark(watch)])
 
     async def _round(self, watch: _Watch) -> bool:
@@ -155,12 +153,16 @@ class Watches:
         except Refused as gone:
             await self._send(watch, [_line("ERROR", msgspec.json.encode(gone.status()))])
             return False
-        watch.cursor = self._store.version
+        watch.cursor = max(watch.cursor, self._store.version)
         await self._send(watch, (line for change in changes if (line := self._event(watch, change))))
-        if watch.bookmarks and self._clock.now() >= watch.next_bookmark:
+        if self._may_mark(watch) and self._clock.now() >= watch.next_bookmark:
             watch.next_bookmark = self._clock.now() + self._faults.bookmark_seconds
             await self._send(watch, [self._bookmark(watch)])
         return True
+
+    def _may_mark(self, watch: _Watch) -> bool:
+        """It asked for bookmarks, and its version is not from the future (such a watch hears nothing until then)."""
+        return watch.bookmarks and watch.cursor <= self._store.version
 
     async def _wait(self, watch: _Watch) -> None:
         left = watch.ends - asyncio.get_running_loop().time()

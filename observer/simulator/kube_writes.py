@@ -31,7 +31,7 @@ class Writes:
         if kind.namespaced and meta.setdefault("namespace", target.namespace) != target.namespace:
             raise Refused(400, "the namespace of the provided object does not match the namespace sent on the request")
         if meta.get("resourceVersion"):
-            raise Refused(400, "resourceVersion should not be set on objects to be created")
+            raise Refused(500, "resourceVersion should not be set on objects to be created", reason="")
         obj = self._admit(kind, obj)
         kube_validation.check(KINDS[kind.plural], obj, None)
         if dry_run(query):
@@ -45,9 +45,12 @@ class Writes:
         if target.subresource == "scale":
             return self._set_scale(target, query, agent, obj)
         _check_type(kind, obj)
-        if obj["metadata"].get("name", target.name) != target.name:
-            text = "the name of the object does not match the name on the URL"
-            raise Refused(400, f"{text} ({obj['metadata'].get('name')} against {target.name})")
+        where = {"name": target.name, "namespace": target.namespace} if kind.namespaced else {"name": target.name}
+        _check_identity({"metadata": where}, obj)
+        obj["metadata"] = {**obj["metadata"], **where}
+        if kind.plural == "leases" and self._store.get(kind.plural, target.namespace, target.name) is None:
+            kube_validation.check(kind, obj, None)
+            return 201, self._store.create(kind.plural, obj, manager=manager_of(query, agent))
         live = self._store.entry(kind.plural, target.namespace, target.name).object
         new = kube_events.from_core(obj) if kind is CORE_EVENT else obj
         return 200, self._replace(target, query, manager_of(query, agent), live, new)
@@ -66,6 +69,7 @@ class Writes:
             new = kube_events.from_core(_patched(form, kube_events.core_view(live), read_json(raw)))
         else:
             new = _patched(form, live, read_json(raw))
+        _check_uid(target, live, new)
         return 200, self._replace(target, query, manager, live, new)
 
     def delete(self, target: Target, query: Mapping[str, str], raw: bytes) -> tuple[int, Obj]:
@@ -73,7 +77,7 @@ class Writes:
         options = read_object(raw) if raw.strip() else {}
         kind = target.kind
         entry = self._store.entry(kind.plural, target.namespace, target.name)
-        check_preconditions(kind.resource, entry.object, options.get("preconditions") or {})
+        check_preconditions(kind.kind, entry.object, options.get("preconditions") or {})
         if dry_run(query, options):
             return 200, _shown(kind, entry.object)
         if kind.plural == "namespaces":
@@ -89,7 +93,7 @@ class Writes:
         """POST to ``pods/NAME/eviction``."""
         body = read_object(raw)
         typed = (body.get("kind", "Eviction"), body.get("apiVersion", "policy/v1"))
-        if typed != ("Eviction", "policy/v1"):
+        if typed not in (("Eviction", "policy/v1"), ("Eviction", "policy/v1beta1")):
             raise Refused(400, f'no kind "{typed[0]}" is registered for version "{typed[1]}"')
         if body["metadata"].get("name") != target.name:
             raise Refused(400, "name in URL does not match name in Eviction object")
@@ -150,7 +154,8 @@ class Writes:
         """Store ``new`` in place of ``live``, as far as this path may change it."""
         kind = target.kind
         new = _only_what_may_change(target, live, new)
-        _check_identity(target, live, new)
+        _check_identity(live, new)
+        new = {**new, "metadata": dict(new["metadata"])}
         kube_defaults.fill(kind.plural, new)
         kube_validation.check(KINDS[kind.plural], new, live)
         if kind.plural == "events" and kind is not CORE_EVENT:
@@ -175,7 +180,7 @@ class Writes:
         if kind.namespaced:
             merged["metadata"]["namespace"] = target.namespace
         if live is not None:
-            _check_identity(target, live, merged)
+            _check_identity(live, merged)
         kube_validation.check(kind, merged, live)
         if dry_run(query):
             return 200 if live else 201, _shown(kind, merged)
@@ -185,6 +190,7 @@ class Writes:
         self, kind: Kind, live: Obj | None, merged: Obj, manager: str, owned: set[Path]
     ) -> tuple[int, Obj]:
         merged = copy(merged)
+        kube_defaults.fill(kind.plural, merged)
         merged.update(apiVersion=kind.api_version, kind=kind.kind)
         record_managers(live, merged, manager, self._store.now(), applied=owned)
         if live is None:
@@ -217,10 +223,10 @@ def _check_type(kind: Kind, obj: Obj) -> None:
 
 
 def _only_what_may_change(target: Target, live: Obj, new: Obj) -> Obj:
-    """Status only through its subresource, everything else only without it."""
+    """Status only through its subresource, the spec only without it, labels and annotations through both."""
     version = new["metadata"].get("resourceVersion")
     if target.subresource == "status":
-        kept = {**live, "status": new.get("status", {})}
+        kept = {**live, "status": new.get("status", {}), "metadata": new["metadata"]}
     elif "status" in target.kind.subresources:
         kept = (
             {**new, "status": live["status"]} if "status" in live else {k: v for k, v in new.items() if k != "status"}
@@ -233,12 +239,21 @@ def _only_what_may_change(target: Target, live: Obj, new: Obj) -> Obj:
     return kept
 
 
-def _check_identity(target: Target, live: Obj, new: Obj) -> None:
+def _check_identity(live: Obj, new: Obj) -> None:
     meta, old = new["metadata"], live["metadata"]
-    check_preconditions(target.kind.resource, live, {"uid": meta.get("uid")})
     for field in ("name", "namespace"):
-        if meta.get(field, old.get(field)) != old.get(field):
-            raise Refused(400, f"the {field} of the object does not match the {field} on the URL")
+        wanted = meta.get(field, old.get(field))
+        if wanted != old.get(field):
+            text = f"the {field} of the object ({wanted}) does not match the {field} on the URL ({old.get(field)})"
+            raise Refused(400, text)
+
+
+def _check_uid(target: Target, live: Obj, new: Obj) -> None:
+    """A patch may not even name another uid; an update is told by the store."""
+    asked = new["metadata"].get("uid")
+    if asked not in (None, live["metadata"]["uid"]):
+        fault = ("metadata.uid", "FieldValueInvalid", f'Invalid value: "{asked}": field is immutable')
+        raise invalid(target.kind.kind, target.kind.group, target.name, [fault])
 
 
 def _grace(options: Obj, query: Mapping[str, str]) -> float | None:

@@ -228,8 +228,18 @@ async def test_a_watch_from_forgotten_history(served: Served, as_status: bool) -
     assert (body["kind"], body["code"], body["reason"]) == ("Status", 410, "Expired")
 
 
-async def test_a_watch_from_the_future_is_told_in_the_stream(served: Served) -> None:
-    async with served.watch(PODS, resourceVersion=str(served.store.version + 9)) as stream:
+async def test_a_watch_from_the_future_waits_for_it(served: Served) -> None:
+    ahead = str(served.store.version + 2)
+    async with served.watch(CONFIGS, resourceVersion=ahead) as stream:
+        await _open(served, 1)
+        for name in ("a", "b", "c"):
+            served.store.add(config_map("shop", name, {}))
+        assert await stream.told(1) == [("ADDED", "c")]
+
+
+async def test_a_server_behind_its_peers_says_so_in_the_stream(served: Served) -> None:
+    served.faults.watch_ahead = 1
+    async with served.watch(PODS, resourceVersion=str(served.store.version)) as stream:
         event = await stream.event()
     assert event is not None
     assert (event["type"], event["object"]["code"]) == ("ERROR", 504)

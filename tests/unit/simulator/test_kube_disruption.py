@@ -75,7 +75,7 @@ def test_the_budget_is_judged_before_the_uid() -> None:
     free.run(6)
     refused = refusal(free, free.ready()[0], uid="older")
     assert refused.code == 409
-    assert "UID in precondition: older" in refused.message
+    assert "the UID in the precondition (older) does not match" in refused.message
 
 
 def test_a_budget_that_is_not_processed_yet_asks_to_come_back() -> None:

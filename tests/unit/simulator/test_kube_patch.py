@@ -57,7 +57,10 @@ def test_json_patch_in_order() -> None:
         {"op": "test", "path": "/metadata/uid", "value": "u2"},
         {"op": "test", "path": "/metadata/nothing", "value": "x"},
         {"op": "remove", "path": "/metadata/nothing"},
-        {"op": "replace", "path": "/metadata/nothing", "value": "x"},
+        {"op": "replace", "path": "/nothing/below", "value": "x"},
+        {"op": "frob", "path": "/a"},
+        {"op": "add"},
+        {"op": "remove", "path": "a"},
         {"op": "add", "path": "/nothing/below", "value": "x"},
         {"op": "remove", "path": "/spec/containers/7"},
         {"op": "add", "path": "/spec/containers/7", "value": {}},
@@ -74,10 +77,7 @@ def test_json_patch_that_does_not_fit(operation: Obj) -> None:
     "patch",
     [
         {},
-        [{"op": "frob", "path": "/a"}],
-        [{"op": "add"}],
         [{"op": "add", "path": "/a"}],
-        [{"op": "remove", "path": "a"}],
     ],
 )
 def test_json_patch_that_is_none(patch: Any) -> None:
