@@ -14,6 +14,7 @@ from aiohttp import web
 from observer.domain import names
 from observer.simulator import kube_objects
 from observer.simulator.clock import EPSILON, SimClock, settle
+from observer.simulator.faults import Fault
 from observer.simulator.kube_api import API, KubeApi, make_app
 from observer.simulator.kube_controllers import Controllers
 from observer.simulator.kube_faults import KubeFaults
@@ -159,6 +160,14 @@ class World:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def inject(self, *faults: Fault) -> None:
+        """Set faults as the lab does: by a request from outside the mesh to each pod that is named."""
+        self.mesh.faults.set(*faults)
+        for name in sorted({name for fault in faults for name in fault.where.pods}):
+            pod = self.mesh.pods.named(self.spec.namespace, name)
+            if pod is not None:
+                self.mesh.visit(pod)
 
     def pods_of(self, service: str, version: str = "") -> list[str]:
         """Names of the living pods of a service, sorted."""

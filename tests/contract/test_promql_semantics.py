@@ -2,9 +2,9 @@
 Our PromQL evaluator against real Prometheus servers: the same samples, the same questions, equal answers.
 
 A server scrapes an exporter that resets counters, drops series and fails. Its raw samples are read back into our
-memory; then both are asked alike. Debian's 2.42 always takes part; ``OBSERVER_PROMETHEUS`` may name another server
-(a 3.x one, as the laboratory builds it). What 3.0 changed (ranges and look-back open on the left; a counter is not
-stretched back beyond its zero even when its first sample lies far inside the window) is asked of 3.x only.
+memory; then both are asked alike. The server is the ``prometheus`` on the PATH: Debian's 2.42, or the laboratory's
+3.x. What 3.0 changed (ranges and look-back open on the left; a counter is not stretched back beyond its zero even when
+its first sample lies far inside the window) is compared with 3.x only.
 """
 
 from __future__ import annotations
@@ -12,13 +12,10 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 import re
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -30,13 +27,8 @@ from aiohttp import web
 from observer.simulator.prometheus_api import PrometheusApi
 from observer.simulator.tsdb import TimeSeriesMemory
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.needs("prometheus")]
 
-DEBIAN, OTHER = shutil.which("prometheus"), os.environ.get("OBSERVER_PROMETHEUS")
-SERVERS = [
-    pytest.param(DEBIAN, id="debian", marks=pytest.mark.needs("prometheus")),
-    *([pytest.param(OTHER, id="other")] if OTHER else []),
-]
 SCRAPES = 16
 INTERVAL_MS = 250
 
@@ -197,14 +189,9 @@ class Replica:
         return []
 
 
-@pytest.fixture(params=SERVERS, scope="module")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    return str(request.param), tmp_path_factory.mktemp("prometheus")
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def real(server: tuple[str, Path]) -> AsyncIterator[Real]:
-    binary, folder = server
+async def real(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Real]:
+    folder = tmp_path_factory.mktemp("prometheus")
     exporter = Exporter()
     app = web.Application()
     app.router.add_get("/{name}", exporter.page)
@@ -212,7 +199,7 @@ async def real(server: tuple[str, Path]) -> AsyncIterator[Real]:
     (folder / "prometheus.yml").write_text(configuration(exporter_port))
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        binary,
+        "prometheus",
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",

@@ -174,3 +174,18 @@ async def test_a_wall_clock_drives_the_world_by_itself() -> None:
         while (await instant(session, prometheus, total, clock.now()))[""] <= first:
             await clock.sleep(1.0)
         assert world.mesh.now <= clock.now()
+
+
+async def test_an_injected_fault_leaves_the_trace_that_the_labs_leave() -> None:
+    world = World()
+    pod = world.pods_of("cart")[1]
+    world.inject(faults.pod_errors(pod, 0.5))
+    async with world, aiohttp.ClientSession() as session:
+        prometheus, _ = await world.serve()
+        await world.advance(3)
+        visits = await instant(
+            session, prometheus, 'istio_requests_total{source_workload="unknown"}', world.clock.now()
+        )
+        assert visits == {pod: 1.0}
+        errors = 'sum by (pod) (istio_requests_total{reporter="destination",response_code="500"})'
+        assert set(await instant(session, prometheus, errors, world.clock.now())) == {pod}
