@@ -8,9 +8,9 @@ only: the requests of each five-second lump are put into the bucket of their mea
 
 from __future__ import annotations
 
-import bisect
 import json
 import lzma
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -199,7 +199,9 @@ class Replay:
             new = first > start + 2.0
             created = first - 3.0 if new else (start - 3600.0 if aged else pod.created)
             living[ref] = (
-                replace(pod, ref=ref, created=created, started=created, ready_since=created, ready=True, deleting=False),
+                replace(
+                    pod, ref=ref, created=created, started=created, ready_since=created, ready=True, deleting=False
+                ),
                 first if new else -np.inf,
                 last if last < end - 2.0 else np.inf,
             )
@@ -242,7 +244,7 @@ class Replay:
         known = np.nan_to_num(values)
         growth = np.maximum(np.diff(known, prepend=known[0]), 0.0)
         kept = self._random.binomial(growth.astype(np.int64), self._thin)
-        return np.where(np.isnan(values), np.nan, 1000.0 + np.cumsum(kept))
+        return np.where(np.isnan(values), np.nan, _first(values) + np.cumsum(kept))
 
     def _counters(self) -> dict[Key, FloatArray]:
         """``(namespace, pod)`` -> shape (T, 3 + cuts + 1)."""
@@ -355,13 +357,25 @@ def _buckets(total: FloatArray, kept: FloatArray, count: FloatArray) -> list[Flo
     spent = np.diff(np.nan_to_num(total), prepend=np.nan_to_num(total)[0])
     growth = np.maximum(np.diff(np.nan_to_num(kept), prepend=np.nan_to_num(kept)[0]), 0.0)
     mean = np.divide(spent, lumps, out=np.zeros_like(spent), where=lumps > 0.0)
-    place = np.array([bisect.bisect_left(CUTS, one) for one in mean])
-    start = 1000.0
     columns = []
-    for column in range(len(CUTS) + 1):
-        grown = start + np.cumsum(np.where(place <= column, growth, 0.0))
+    for cut in (*CUTS, math.inf):
+        below = np.array([_below(cut, one) for one in mean])
+        # Whole requests, and none lost: what is cut off here is carried to the next lump.
+        grown = np.floor(_first(kept) + np.cumsum(growth * below) + 1e-6)
         columns.append(np.where(np.isnan(count), np.nan, grown))
     return columns
+
+
+def _first(values: FloatArray) -> float:
+    """Where a counter stood when the recording began; one that began later began at zero."""
+    return float(np.nan_to_num(values)[0])
+
+
+def _below(cut: float, mean: float) -> float:
+    """Part of the requests at most as slow as ``cut`` under a log-normal law with log deviation 0.4."""
+    if mean <= 0.0 or math.isinf(cut):
+        return 1.0
+    return 0.5 * (1.0 + math.erf((math.log(cut / mean) + 0.5 * 0.4**2) / (0.4 * math.sqrt(2.0))))
 
 
 __all__ = ["CUTS", "LAB", "Recording", "RequestClass", "Replay", "load"]

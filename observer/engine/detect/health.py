@@ -39,17 +39,23 @@ class Minute:
     def carried(self, take: IntArray) -> Minute:
         return Minute(taken(self.slots, take, 0.0), self.slot, self.since)
 
+    def leaving(self, at: float) -> tuple[FloatArray, FloatArray]:
+        """Requests and errors of the slots that ``added`` will clear at ``at``, shape (N,) each."""
+        places = [one % _SLOTS for one in self._fresh(at)]
+        sums = self.slots[:, places].sum(axis=1)
+        return sums[:, 0], sums[:, 1]
+
+    def _fresh(self, at: float) -> range:
+        now = int(at // _SLOT)
+        if not 0 <= self.slot <= now:
+            return range(now - _SLOTS + 1, now + 1)
+        return range(max(self.slot + 1, now - _SLOTS + 1), now + 1)
+
     def added(self, requests: FloatArray, errors: FloatArray, at: float) -> Minute:
         """With this tick's counts, shape (N,) each."""
         now = int(at // _SLOT)
         slots = self.slots.copy()
-        if now != self.slot:
-            fresh = (
-                range(max(self.slot + 1, now - _SLOTS + 1), now + 1)
-                if 0 <= self.slot <= now
-                else range(now - _SLOTS + 1, now + 1)
-            )
-            slots[:, [one % _SLOTS for one in fresh]] = 0.0
+        slots[:, [one % _SLOTS for one in self._fresh(at)]] = 0.0
         slots[:, now % _SLOTS, 0] += requests
         slots[:, now % _SLOTS, 1] += errors
         return Minute(slots, now, self.since if self.slot >= 0 else at)

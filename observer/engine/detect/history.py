@@ -91,9 +91,9 @@ def references(null: FloatArray, past_total: FloatArray, past_bad: FloatArray, f
     return np.where(np.isnan(null), own, null)
 
 
-def failing(bad: FloatArray, total: FloatArray, reference: FloatArray, need: float) -> BoolArray:
+def failing(bad: FloatArray, total: FloatArray, reference: FloatArray, need: FloatArray) -> BoolArray:
     """
-    Services (or what is left of them) whose error rate over the last minute is beyond doubt above the reference.
+    Services (or what is left of them) whose error rate over the last minute is above the reference by ``need`` nats.
 
     It only ever spares pods, so a plain likelihood ratio is enough.
     """

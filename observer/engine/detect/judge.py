@@ -51,7 +51,7 @@ def judge(
     frame, cluster = snapshot.counters, snapshot.cluster
     if frame is None or cluster is None:
         return state, _blind(state, snapshot, held)
-    state, gaps = _timed(state.shaped(frame, settings.detection.tilts), frame, settings)
+    state, gaps = _timed(state.shaped(frame, settings), frame, settings)
     state = state.seated(roster_of(cluster, frame, state.roster), frame.at)
     counted, new = increments(state.counters, state.roster, frame, held.label_writes)
     null = history.null_rates(state.roster.services, snapshot.baselines, 0.5 * settings.impact.error_rate)
@@ -110,10 +110,10 @@ def _timed(state: DetectorState, frame: CounterFrame, settings: EngineSettings) 
         return state, []
     pause = frame.at - state.at
     if pause < 0.0:
-        fresh = replace(DetectorState(), last_complete=0.0).shaped(frame, settings.detection.tilts)
+        fresh = replace(DetectorState(), last_complete=0.0).shaped(frame, settings)
         return fresh, [Gap("prometheus", "clock", f"the clock went back by {-pause:.0f} s")]
     if pause > max(_BLIND_TICKS * settings.tick, settings.detection.fade_seconds):
-        fresh = replace(DetectorState(), last_complete=0.0).shaped(frame, settings.detection.tilts)
+        fresh = replace(DetectorState(), last_complete=0.0).shaped(frame, settings)
         return fresh, []
     return (state.blinded(), []) if pause > _BLIND_TICKS * settings.tick else (state, [])
 
@@ -160,7 +160,9 @@ def _latency(state: DetectorState, new: Increments, drained: BoolArray, settings
     open_ = fill(wide, roster, new, slice(CLASSES, None))
     warm = warm_pods(roster, state.counters, state.at, detection)
     for after, ready in due_bins(open_, roster, state.at, detection.reported_share):
-        bad, total = _without_trickle(roster, *slower(ready.counts, warm), drained)
+        slow, timed = slower(ready.counts, warm)
+        tested = list(state.tested)
+        bad, total = _without_trickle(roster, slow[:, tested], timed[:, tested], drained)
         track = _weigh(replace(track, bins=after), roster, ready, bad, total, settings)
         fading = np.where(ready.due, FADE, 1.0)[roster.service_of][:, None]
         shares = shares * fading + ready.counts
@@ -202,11 +204,16 @@ def _observed(
     """The last minute and what callers saw."""
     roster = state.roster
     requests, errors = new.counts[:, 0] + new.counts[:, 1], new.counts[:, 1]
+    left = np.stack([_by_service(roster, values) for values in state.minute.leaving(state.at)], axis=1)
     minute = state.minute.added(requests, errors, state.at)
-    by_service = np.bincount(roster.service_of, errors, len(roster.services))
+    by_service = _by_service(roster, errors)
     own = {roster.services[i]: float(by_service[i]) for i in np.flatnonzero(by_service).tolist()}
     calls, seen = callers.advance(state.callers, snapshot.callers, cluster, own, state.at)
-    return replace(state, minute=minute, callers=calls), Tallies(roster, new.counts, new.told), seen
+    return replace(state, minute=minute, left=left, callers=calls), Tallies(roster, new.counts, new.told), seen
+
+
+def _by_service(roster: Roster, values: FloatArray) -> FloatArray:
+    return np.bincount(roster.service_of, values, len(roster.services)).astype(np.float64)
 
 
 def _fresh_share(roster: Roster, new: Increments, at: float) -> float:

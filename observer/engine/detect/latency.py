@@ -1,7 +1,8 @@
 """
 Slow pods: the sibling test once for each cut point, where "bad" is slower than the cut.
 
-A slow-down moves requests over some of the cuts, whichever it is; the mixture over cuts finds it. Pods in their first
+A slow-down moves requests over some of the cuts, whichever it is; the mixture over cuts finds it. Cuts far below the
+delay that would hurt anybody are left out: siblings differ there for good and harmless reasons. Pods in their first
 minute or hundred requests are neither judged nor compared with: caches fill and compilers warm up.
 """
 
@@ -14,11 +15,16 @@ from observer.domain.settings import DetectionSettings
 from observer.engine.detect.counters import CounterState
 from observer.engine.detect.roster import Roster
 
-FADE = 0.7
-"""Part of the older latency shares that is kept from bin to bin: the medians look back over about three bins."""
+FADE = 0.6
+"""Part of the older latency shares that is kept from bin to bin: the medians look back over two or three bins."""
 LEAST_BIN = 5.0
 """Seconds. Envoy adds to its histograms only every five seconds, each proxy at its own moment: shorter bins would hold
 one pod at a time."""
+
+
+def judged_cuts(cuts: tuple[float, ...], hurts: float) -> tuple[int, ...]:
+    """Which cuts are tested: those of at least half the delay that ``hurts`` (milliseconds), else the last one."""
+    return tuple(i for i, cut in enumerate(cuts) if cut >= 0.5 * hurts) or tuple(range(len(cuts)))[-1:]
 
 
 def slower(buckets: FloatArray, warm: BoolArray) -> tuple[FloatArray, FloatArray]:

@@ -147,7 +147,10 @@ def update(
     bad, total, all_bad, all_total = (
         column[row, stream] for column in (bin_.bad, bin_.total, bin_.all_bad, bin_.all_total)
     )
-    log_ratio = likelihood(bad, total, all_bad, all_total, tilts=tilts) / dispersion.estimate(settings.dispersion_cap)[row, stream][:, None]
+    log_ratio = (
+        likelihood(bad, total, all_bad, all_total, tilts=tilts)
+        / dispersion.estimate(settings.dispersion_cap)[row, stream][:, None]
+    )
     if roster.pools:
         row, stream, log_ratio = _with_pools(roster, bin_, row, stream, log_ratio)
     log_ratio = np.minimum(log_ratio, settings.bin_cap)

@@ -9,11 +9,13 @@ import numpy as np
 
 from observer.domain.counts import CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.settings import EngineSettings
 from observer.engine.detect.bins import BinState
 from observer.engine.detect.callers import CallerState
 from observer.engine.detect.counters import CounterState, taken
 from observer.engine.detect.dispersion import Dispersion
 from observer.engine.detect.health import Minute
+from observer.engine.detect.latency import judged_cuts
 from observer.engine.detect.roster import Roster, carried
 from observer.engine.detect.sibling import Evidence
 
@@ -49,11 +51,13 @@ class DetectorState:
     Frozen; every tick makes the next one. Arrays are in the order of ``roster``.
 
     Attributes:
+        cuts: latency cut points of the frames, milliseconds; tested: which of them the latency test looks at.
         at, last_at: instants of the last tick with counters and of the one before.
         last_complete: instant of the last tick that was complete.
         shares: shape (N, cuts + 1), recent requests by latency, fading from bin to bin.
         past: shape (N, T), the history test of pairs.
         usual: shape (S, 2), requests and errors of quiet times, fading over ten minutes.
+        left: shape (S, 2), what left the last minute in this tick.
         null: shape (S,), highest error rate in each service's history, NaN = unknown.
         since: when each suppression began, by service and reason.
         silent: since when a pod's sidecar has been silent.
@@ -62,6 +66,7 @@ class DetectorState:
 
     roster: Roster = field(default_factory=Roster)
     cuts: tuple[float, ...] = ()
+    tested: tuple[int, ...] = ()
     tilts: tuple[float, ...] = ()
     at: float = 0.0
     last_at: float = 0.0
@@ -72,6 +77,7 @@ class DetectorState:
     shares: FloatArray = field(default_factory=lambda: np.zeros((0, 1)))
     past: FloatArray = field(default_factory=lambda: np.zeros((0, 1)))
     usual: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
+    left: FloatArray = field(default_factory=lambda: np.zeros((0, 2)))
     null: FloatArray = field(default_factory=lambda: np.zeros(0))
     minute: Minute = field(default_factory=Minute.empty)
     callers: CallerState = field(default_factory=CallerState)
@@ -84,17 +90,20 @@ class DetectorState:
         """Before the first tick."""
         return cls()
 
-    def shaped(self, frame: CounterFrame, tilts: tuple[float, ...]) -> DetectorState:
+    def shaped(self, frame: CounterFrame, settings: EngineSettings) -> DetectorState:
         """Itself, or a new beginning when cut points or tilts are others than before."""
-        if self.at and self.cuts == frame.cuts and self.tilts == tilts:
+        tilts = settings.detection.tilts
+        tested = judged_cuts(frame.cuts, settings.impact.latency_excess_ms)
+        if self.at and (self.cuts, self.tested, self.tilts) == (frame.cuts, tested, tilts):
             return self
         columns = frame.requests.shape[1] + frame.buckets.shape[1]
         return DetectorState(
             cuts=frame.cuts,
+            tested=tested,
             tilts=tilts,
             counters=CounterState.empty(columns),
             errors=Track.empty(2, 1, len(tilts)),
-            latency=Track.empty(len(frame.cuts) + 1, len(frame.cuts), len(tilts)),
+            latency=Track.empty(len(frame.cuts) + 1, len(tested), len(tilts)),
             shares=np.zeros((0, len(frame.cuts) + 1)),
             past=np.zeros((0, len(tilts))),
             last_complete=self.last_complete,

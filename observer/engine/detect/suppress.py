@@ -20,6 +20,8 @@ from observer.engine.detect.roster import Roster
 
 _PART = 0.5
 """A service inherits its errors when calls to failing services explain so large a part of them."""
+_PATIENCE = 30.0
+"""Seconds after which a failing service that inherits from nobody is blamed itself."""
 _FEW = 3.0
 """Fewer errors than this explain nothing."""
 
@@ -98,6 +100,7 @@ def suppressions(
 ) -> tuple[Suppression, ...]:
     """One for each service and reason, sorted by service; the strongest explanation only."""
     found: list[Suppression] = []
+    blamed: Culprit | None
     victims = inherited(picture)
     for service in sorted(picture.failing | crowded.keys()):
         if service in victims:
@@ -106,7 +109,11 @@ def suppressions(
         elif service in crowded:
             blamed, reason, detail = workload_culprit(service), "correlated_failure", crowded[service]
         else:
-            blamed, reason = workload_culprit(service), "workload_failing"
-            detail = "all siblings fail alike, more than is usual"
+            reason, detail = "workload_failing", "all siblings fail alike, more than is usual"
+            blamed = workload_culprit(service)
+            # Whether it only passes on what it got is known when its own calls have been watched for a while.
+            waited = at - since.get((service, reason), at) >= _PATIENCE
+            if blamed not in victims.values() and not waited:
+                blamed = None
         found.append(Suppression(service, reason, detail, blamed, since.get((service, reason), at)))
     return tuple(found)

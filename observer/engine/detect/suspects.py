@@ -180,7 +180,7 @@ class Bench:
             bins=int(it.bins[row, stream]),
             onset=float(it.onset[row, stream]),
             dispersion=float(dispersion[row, stream]) if row < len(dispersion) else 1.0,
-            cut=state.cuts[stream] if slow else None,
+            cut=state.cuts[state.tested[stream]] if slow else None,
             latency_ratio=ratio,
             latency_excess_ms=excess,
         )

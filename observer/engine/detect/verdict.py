@@ -62,7 +62,7 @@ def verdict(
     hinted = force.doubted(PRE_ANNOTATE)
     doubted = force.doubted(needs[Tier.ANNOTATE])[:pods]
     suspects = Bench(state, snapshot, cluster, settings, needs, force).suspects()
-    whole = _Whole(state, settings, _with_groups(state, hinted))
+    whole = _Whole(state, settings, _with_groups(state, force.errors >= PRE_ANNOTATE))
     picture = Picture(
         failing=frozenset(roster.services[i] for i in np.flatnonzero(whole.failing).tolist()),
         sick=_sick(suspects),
@@ -84,7 +84,7 @@ def verdict(
         silent=silent,
         watched={one: until for one, until in state.watched.items() if until > at} | dict.fromkeys(asked, at + _WATCH),
         recheck=_rechecked(state, force.errors >= PRE_ANNOTATE),
-        usual=_usual(state, new, whole.rising, hinted),
+        usual=_usual(state, whole.rising, hinted),
     )
 
 
@@ -100,10 +100,15 @@ class _Whole:
         def by_service(values: FloatArray) -> FloatArray:
             return np.bincount(roster.service_of, values, count).astype(np.float64)
 
-        need = tier_nats(settings)[Tier.ANNOTATE]
+        need = np.full(count, tier_nats(settings)[Tier.ANNOTATE])
+        # What is suppressed stays so until it is clearly better: half the evidence keeps it.
+        standing = {service for service, reason in state.since if reason != "unreached"}
+        need[[i for i, service in enumerate(roster.services) if service in standing]] *= 0.5
         rest_total, rest_bad = by_service(np.where(spared, 0.0, total)), by_service(np.where(spared, 0.0, bad))
         self.failing = history.failing(rest_bad, rest_total, reference, need)
-        self.rising = self.failing | history.failing(by_service(bad), by_service(total), reference, _RISING)
+        self.rising = self.failing | history.failing(
+            by_service(bad), by_service(total), reference, np.full(count, _RISING)
+        )
 
 
 def _with_groups(state: DetectorState, hinted: BoolArray) -> BoolArray:
@@ -148,13 +153,15 @@ def _rechecked(state: DetectorState, hinted: BoolArray) -> frozenset[ServiceRef]
     return frozenset(roster.services[i] for i in np.unique(roster.service_of[pods]).tolist())
 
 
-def _usual(state: DetectorState, new: Increments, rising: BoolArray, hinted: BoolArray) -> FloatArray:
-    """Fading sums of requests and errors of services that are neither rising nor hold anybody who is hinted at."""
+def _usual(state: DetectorState, rising: BoolArray, hinted: BoolArray) -> FloatArray:
+    """
+    Fading sums of the requests and errors of quiet services: neither rising nor holding anybody who is hinted at.
+
+    Only what is a minute old counts, so that a fault is seen before it looks usual.
+    """
     roster = state.roster
     pods = np.flatnonzero(_with_groups(state, hinted))
     quiet = ~rising
     quiet[np.unique(roster.service_of[pods])] = False
     part = math.exp(-(state.at - state.last_at) / _QUIET_MEMORY) if state.last_at else 1.0
-    tick = [new.counts[:, 0] + new.counts[:, 1], new.counts[:, 1]]
-    sums = np.stack([np.bincount(roster.service_of, values, len(roster.services)) for values in tick], axis=1)
-    return np.where(quiet[:, None], state.usual * part + sums, state.usual)
+    return np.where(quiet[:, None], state.usual * part + state.left, state.usual)
