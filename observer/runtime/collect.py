@@ -77,7 +77,7 @@ class Collector:
             callers=callers.result() if callers is not None else None,
             cluster=view,
             control=Control(paused=paused, reason=why, leader=self._lease.held(), term=self._lease.term),
-            gaps=tuple(gaps),
+            gaps=tuple(dict.fromkeys(gaps)),  # two questions that failed alike are one gap
             rechecks={service: tuple(found) for service, found in asked_again.items()},
             baselines=self._history.baselines,
         )
