@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.lab.stack.lab import Lab
 from tests.lab.stack.places import HUB, netns, places
 
 _FITNESS = pytest.StashKey[Fitness]()
-_UNFIT = pytest.StashKey[list[str]]()
+_UNFIT = pytest.StashKey[list[tuple[str, str]]]()
 
 
 def _in_hub() -> bool:
@@ -30,6 +31,11 @@ def _in_hub() -> bool:
 
 # Outside the lab's network the stories are not even collected: `python -m tests.lab stories` enters it.
 collect_ignore_glob = [] if _in_hub() else ["test_*.py"]
+
+
+def pytest_configure() -> None:
+    """SIGTERM ends a session in order: Observer is stopped and the shop left alone."""
+    signal.signal(signal.SIGTERM, lambda number, frame: pytest.exit("terminated", returncode=128 + number))
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +108,7 @@ def pytest_runtest_makereport(
         fitness = item.stash.get(_FITNESS, None)
         faults = fitness.faults() if fitness is not None else []
     if faults:
-        item.config.stash.setdefault(_UNFIT, []).append(f"{item.nodeid}: {'; '.join(faults)}")
+        item.config.stash.setdefault(_UNFIT, []).append((f"{item.nodeid}: {'; '.join(faults)}", report.longreprtext))
         report.outcome = "skipped"
         report.longrepr = (str(item.path), 0, f"LAB UNFIT: {'; '.join(faults)}\n{report.longreprtext}")
         report.user_properties.append(("unfit", True))
@@ -115,7 +121,11 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for line in config.stash.get(_UNFIT, []):
+    unfit = config.stash.get(_UNFIT, [])
+    for line, failure in unfit:
+        terminalreporter.section(f"on an unfit lab: {line}")
+        terminalreporter.line(failure)
+    for line, _ in unfit:
         terminalreporter.line(f"LAB UNFIT, NOTHING LEARNT: {line}", red=True, bold=True)
 
 

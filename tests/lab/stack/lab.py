@@ -61,17 +61,20 @@ class Lab:
         """End everything and raise ``LabError`` with the name of whatever is left."""
         with ownership.one_at_a_time():
             ownership.check_owned(self.places)
-            for name in CONTROLLERS:
-                self.daemons.stop(name)
-            for node in self.nodes.values():
-                node.end()
-            for name in reversed(self.daemons.names()):
-                self.daemons.stop(name)
-            for pid, _ in self._strays():
-                _kill(pid)
-            network.remove_network()
-            kernel.put_back(self.places)
-            self._keep_logs()
+            with _told("containers"):
+                for name in CONTROLLERS:
+                    self.daemons.stop(name)
+                for node in self.nodes.values():
+                    node.end()
+            with _told("daemons"):
+                for name in reversed(self.daemons.names()):
+                    self.daemons.stop(name)
+                for pid, _ in self._strays():
+                    _kill(pid)
+            with _told("network, kernel settings, folders"):
+                network.remove_network()
+                kernel.put_back(self.places)
+                self._keep_logs()
             if left := self.left():
                 raise LabError("left behind:\n" + "\n".join(f"  - {what}" for what in left))
             ownership.release()
