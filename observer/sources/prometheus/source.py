@@ -16,6 +16,8 @@ from observer.sources.prometheus.rechecks import grid, series_history
 from observer.sources.prometheus.transport import Transport
 
 _EMPTY = b'{"status":"success","data":{"resultType":"vector","result":[]}}'
+_INLINE = 1 << 20
+"""Bytes of answers that are read on the event loop; more would hold up the Lease and the watch events."""
 
 
 class PrometheusSource:
@@ -41,7 +43,12 @@ class PrometheusSource:
         *answers, scrapes = await self._instants(at, *own, self._queries.scrapes())
         requests, buckets = answers or (_EMPTY, _EMPTY)
         async with self._building:
-            return self._frames.frame(at, vector(requests), vector(buckets), vector(scrapes))
+            if len(requests) + len(buckets) + len(scrapes) < _INLINE:
+                return self._frame(at, requests, buckets, scrapes)
+            return await asyncio.to_thread(self._frame, at, requests, buckets, scrapes)
+
+    def _frame(self, at: float, requests: bytes, buckets: bytes, scrapes: bytes) -> CounterFrame:
+        return self._frames.frame(at, vector(requests), vector(buckets), vector(scrapes))
 
     async def callers(self, at: float, services: frozenset[ServiceRef]) -> CallerFrame:
         """See ``MetricSource.callers``. Asks nothing when no service is watched."""
