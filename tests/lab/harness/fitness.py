@@ -14,7 +14,7 @@ LEAST_SCRAPES = 0.9
 SLOWEST_SCRAPE = 0.5
 """Seconds on average; at rest it is a tenth of that."""
 SLOWEST_ANSWER = 1000.0
-"""Milliseconds, 95th percentile over the whole story at the front, as the load sees it; at rest it is a tenth of that."""
+"""Milliseconds: 95th percentile of the front over the whole story, as the load sees it; at rest a tenth of that."""
 
 
 class Fitness:
