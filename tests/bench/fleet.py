@@ -27,18 +27,20 @@ class Fleet:
         self.refs = [
             PodRef(f"ns-{i // 500}", f"svc-{i // PODS_PER_SERVICE}-v1-abcde-{i}", f"uid-{i}") for i in range(self.pods)
         ]
-        self._counts = [[0, 0, [0] * len(CUTS)] for _ in self.refs]
+        self._good = [0] * self.pods
+        self._bad = [0] * self.pods
+        self._buckets = [[0] * len(CUTS) for _ in self.refs]
 
     def exposition(self, requests: int = 100, error_rate: float = 0.001) -> str:
         """Prometheus text: one more scrape interval of traffic for every pod, and the pods' ``up``."""
         lines: list[str] = []
-        for ref, count in zip(self.refs, self._counts, strict=True):
+        for i, ref in enumerate(self.refs):
             bad = sum(self._random.random() < error_rate for _ in range(requests))
-            count[0] += requests - bad
-            count[1] += bad
-            for i, share in enumerate((0.2, 0.7, 0.95, 0.99, 0.999, 1.0, 1.0)):
-                count[2][i] += round(requests * share)
-            lines += self._series(ref, *count)
+            self._good[i] += requests - bad
+            self._bad[i] += bad
+            for cut, share in enumerate((0.2, 0.7, 0.95, 0.99, 0.999, 1.0, 1.0)):
+                self._buckets[i][cut] += round(requests * share)
+            lines += self._series(ref, self._good[i], self._bad[i], self._buckets[i])
         return "\n".join(lines) + "\n"
 
     def _series(self, ref: PodRef, good: int, bad: int, buckets: list[int]) -> list[str]:

@@ -92,7 +92,7 @@ class FakeCluster:
     """A cluster view and the raw pod that a last look finds."""
 
     shown: ClusterView | None = None
-    raw: dict[str, object] | None | Exception = field(default_factory=lambda: {"metadata": {}, "spec": {}})
+    raw: dict[str, object] | None | Exception = field(default_factory=lambda: dict[str, object](metadata={}, spec={}))
     logs: str = "one line\n"
     log_error: Exception | None = None
     callbacks: list[Callable[[], None]] = field(default_factory=list)
