@@ -73,6 +73,7 @@ class Sidecars:
         self._index: dict[int, int] = {}
         self._labels: list[dict[str, str]] = []
         self._pages: dict[int, list[int]] = {}
+        self._rows: dict[int, IntArray] = {}
         self._pods: Sequence[MeshPod] = ()
         self.peers: list[Identity] = []
         self._peer_numbers: dict[Identity, int] = {}
@@ -153,7 +154,7 @@ class Sidecars:
 
     def page(self, slot: int) -> Page:
         """One sidecar's metrics page now."""
-        rows = np.array(self._pages.get(slot, []), dtype=np.int64)
+        rows = self._rows_of(slot)
         shown = self._shown[rows]
         buckets = np.cumsum(shown[:, :-1], axis=1)
         counts = buckets[:, -1].copy()
@@ -166,6 +167,12 @@ class Sidecars:
             sums=np.where(hidden, np.nan, shown[:, -1]),
             counts=counts,
         )
+
+    def _rows_of(self, slot: int) -> IntArray:
+        numbers, rows = self._pages.get(slot, []), self._rows.get(slot)
+        if rows is None or rows.size != len(numbers):
+            rows = self._rows[slot] = np.array(numbers, dtype=np.int64)
+        return rows
 
     def _begin(self, key: int) -> None:
         rest, outcome = divmod(key, _OUTCOMES)
