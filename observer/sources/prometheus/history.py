@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -33,7 +33,11 @@ _DEPTHS: Final = (600, 3600, 6 * 3600, 86_400)
 _POINTS: Final = 1440
 _FEWEST_POINTS: Final = 60
 _SAMPLES: Final = 150_000
-"""Points of one answer: reading JSON stops the whole process, about a third of a microsecond for each byte of it."""
+"""Points of one answer: reading JSON stops the whole process meanwhile."""
+_ALL_SAMPLES: Final = 1_000_000
+"""Points of all answers of one refresh."""
+_PODS_PER_SERVICE: Final = 50
+"""So many pods cost the server as much as one service costs us: it reads every pod's series to answer."""
 _HEALTHY: Final = 0.01
 _CLASSES: Final = 3
 
@@ -94,13 +98,11 @@ class PrometheusHistory:
         window = self._window(until, deadline)
         if window is None or not service_of:
             return {}
-        keys = _keys_by_namespace(self._queries.service_roles, service_of)
-        span = span_for(
-            until, self._depth(until, seconds, deadline), window, max(len(found) for found in keys.values())
-        )
+        weights = _weights(self._queries.service_roles, service_of)
+        span = span_for(until, self._depth(until, seconds, deadline), window, weights.values())
         service = _reader(self._profile, self._queries.service_roles, service_of)
         found: dict[ServiceRef, ServiceBaseline] = {}
-        for namespaces in batches({name: len(found) for name, found in keys.items()}, span.size):
+        for namespaces in batches(weights, span.size):
             asked = (span.start, span.end, span.window, deadline)
             counts = self._client.over(self._queries.past_requests(span.window, namespaces), *asked)
             peaks = self._peaks(namespaces, asked)
@@ -137,25 +139,26 @@ class PrometheusHistory:
         return rows[0][1][0][1] if rows else 0.0
 
 
-def span_for(until: float, depth: float, window: int, keys: int) -> Span:
+def span_for(until: float, depth: float, window: int, weights: Collection[int]) -> Span:
     """
     The grid that covers ``depth`` seconds before ``until``.
 
-    Its step is at least ``window`` and grows, in steps of 15 s, until neither the number of points nor, with ``keys``
-    services in the largest namespace, the size of an answer is too large.
+    Its step is at least ``window`` and grows, in steps of 15 s, until neither one namespace's answer nor all answers
+    together are too large; ``weights`` are the namespaces' numbers of services (see ``batches``).
     """
-    points = max(_FEWEST_POINTS, min(_POINTS, _SAMPLES // (_CLASSES * max(keys, 1))))
+    room = min(_SAMPLES // max(weights), _ALL_SAMPLES // sum(weights)) // _CLASSES
+    points = max(_FEWEST_POINTS, min(_POINTS, room))
     step = max(window, 15 * math.ceil(depth / points / 15))
     end = int(until)
     return Span(end - step * (max(int(depth // step), 1) - 1), end, step)
 
 
-def batches(keys: Mapping[str, int], points: int) -> list[list[str]]:
-    """Namespaces in groups whose answers stay small, sorted; a namespace is never divided."""
+def batches(weights: Mapping[str, int], points: int) -> list[list[str]]:
+    """Namespaces in groups whose answers of so many points stay small, sorted; a namespace is never divided."""
     groups: list[list[str]] = []
     room = 0
-    for namespace in sorted(keys):
-        need = keys[namespace] * points * _CLASSES
+    for namespace in sorted(weights):
+        need = weights[namespace] * points * _CLASSES
         if not groups or need > room:
             groups.append([])
             room = _SAMPLES
@@ -215,12 +218,12 @@ def _reader(
     return lambda labels: service_of.get((labels.get(space, ""), labels.get(name, "")))
 
 
-def _keys_by_namespace(
-    roles: tuple[str, ...], service_of: Mapping[tuple[str, str], ServiceRef]
-) -> dict[str, set[tuple[str, str]]]:
-    """What one answer holds a series for, by the namespace it is asked by."""
-    keys: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for pod, service in service_of.items():
-        namespace, name = (service.namespace, service.name) if "service" in roles else pod
-        keys[namespace].add((namespace, name))
-    return keys
+def _weights(roles: tuple[str, ...], service_of: Mapping[tuple[str, str], ServiceRef]) -> dict[str, int]:
+    """How large each namespace's answer is, counted in services, by the namespace it is asked by."""
+    keys: dict[str, set[str]] = defaultdict(set)
+    pods: dict[str, int] = defaultdict(int)
+    for (namespace, pod), service in service_of.items():
+        space, name = (service.namespace, service.name) if "service" in roles else (namespace, pod)
+        keys[space].add(name)
+        pods[space] += 1
+    return {space: max(len(names), pods[space] // _PODS_PER_SERVICE) for space, names in keys.items()}

@@ -77,21 +77,22 @@ def test_points_off_the_grid_and_odd_numbers_are_left_out() -> None:
     st.floats(1e9, 2e9),
     st.floats(30, 40 * 86_400),
     st.sampled_from([15, 30, 60, 120, 300, 600]),
-    st.integers(1, 20_000),
+    st.lists(st.integers(1, 20_000), min_size=1, max_size=50),
 )
-def test_a_span_never_asks_for_too_much(until: float, depth: float, window: int, keys: int) -> None:
-    span = span_for(until, depth, window, keys)
+def test_a_span_never_asks_for_too_much(until: float, depth: float, window: int, weights: list[int]) -> None:
+    span = span_for(until, depth, window, weights)
 
     assert 1 <= span.size <= 1440
     assert span.window >= window
-    assert span.size * keys * 3 <= 150_000 or span.size <= 60
+    assert span.size * max(weights) * 3 <= 150_000 or span.size <= 60
+    assert span.size * sum(weights) * 3 <= 1_000_000 or span.size <= 60
     assert span.start > until - depth - 1 - window
     assert span.end <= until
 
 
 @pytest.mark.parametrize(("depth", "window", "expected"), [(600, 15, 15), (86_400, 15, 60), (86_400, 120, 120)])
 def test_the_step_follows_the_look_back(depth: float, window: int, expected: int) -> None:
-    assert span_for(1e9, depth, window, 10).window == expected
+    assert span_for(1e9, depth, window, [10]).window == expected
 
 
 @given(st.dictionaries(st.text(min_size=1), st.integers(1, 5000)), st.integers(1, 1440))
