@@ -51,6 +51,11 @@ class PodIndex:
 
     A pod's value depends on itself, on the ReplicaSet that owns it and on the Services and budgets of its namespace;
     a change of any of these marks it, and ``refresh`` recomputes the marked ones.
+
+    Attributes:
+        pods, by_name, by_service, by_workload: as in ``ClusterView``, but changing.
+        by_budget: names of the pods that each budget selects; ``budgets_touched`` those whose pods changed.
+        chosen: the pods that ``choose`` picks.
     """
 
     def __init__(
@@ -59,9 +64,10 @@ class PodIndex:
         replica_set: Callable[[Key], ReplicaSetWire | None],
         services: Selectors,
         budgets: Selectors,
+        choose: Callable[[Pod], bool],
     ) -> None:
         self._pod, self._replica_set = pod, replica_set
-        self._services, self._budgets = services, budgets
+        self._services, self._budgets, self._choose = services, budgets, choose
         self._marked: set[Key] = set()
         self._in_namespace: dict[str, set[Key]] = {}
         self._of_owner: dict[str, set[Key]] = {}
@@ -72,6 +78,8 @@ class PodIndex:
         self.by_service: Groups[ServiceRef] = Groups()
         self.by_workload: Groups[WorkloadRef] = Groups()
         self.by_budget: dict[Key, set[str]] = {}
+        self.budgets_touched: set[Key] = set()
+        self.chosen: set[PodRef] = set()
 
     @property
     def stale(self) -> bool:
@@ -119,8 +127,10 @@ class PodIndex:
     def _forget(self, ref: PodRef) -> set[WorkloadRef]:
         gone = self.pods.pop(ref)
         self.by_service.take(gone.service, ref)
+        self.chosen.discard(ref)
         for name in self._matching.pop(ref):
-            self.by_budget[(ref.namespace, name)].discard(ref.name)
+            self.by_budget[ref.namespace, name].discard(ref.name)
+            self.budgets_touched.add((ref.namespace, name))
         if gone.workload is None:
             return set()
         self.by_workload.take(gone.workload, ref)
@@ -140,6 +150,9 @@ class PodIndex:
         self._matching[pod.ref] = matching = budgets.matching(labels)
         for name in matching:
             self.by_budget.setdefault((meta.namespace, name), set()).add(meta.name)
+            self.budgets_touched.add((meta.namespace, name))
+        if self._choose(pod):
+            self.chosen.add(pod.ref)
         if workload is None:
             return set()
         self.by_workload.put(workload, pod.ref)

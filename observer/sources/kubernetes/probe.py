@@ -19,7 +19,7 @@ from observer.sources.kubernetes.cluster import KubernetesCluster
 SYNC_SECONDS = 20.0
 _OPTIONAL = {
     Kind.BUDGETS: "grant list and watch on policy/poddisruptionbudgets; without it every drain and eviction is held",
-    Kind.AUTOSCALERS: "grant list and watch on autoscaling/horizontalpodautoscalers; without it scale-downs are not seen",
+    Kind.AUTOSCALERS: "grant list and watch on autoscaling/horizontalpodautoscalers; without it every act is held",
 }
 
 

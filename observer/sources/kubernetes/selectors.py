@@ -75,9 +75,10 @@ class Selector:
         return cls(tuple(pairs), tuple(terms))
 
     def matches(self, labels: Mapping[str, str]) -> bool:
-        return all(labels.get(key) == value for key, value in self.pairs) and all(
-            term.holds(labels) for term in self.terms
-        )
+        for key, value in self.pairs:
+            if labels.get(key) != value:
+                return False
+        return all(term.holds(labels) for term in self.terms)
 
 
 class SelectorIndex:
@@ -102,9 +103,13 @@ class SelectorIndex:
 
     def matching(self, labels: Mapping[str, str]) -> tuple[str, ...]:
         """Names of the selectors that match, sorted."""
-        if not self._by_pair and not self._rest:
-            return ()
         found = [name for name, selector in self._rest if selector.matches(labels)]
-        for pair in labels.items():
-            found.extend(name for name, selector in self._by_pair.get(pair, ()) if selector.matches(labels))
-        return tuple(sorted(found))
+        by_pair = self._by_pair
+        if by_pair:
+            for pair in labels.items():
+                for name, selector in by_pair.get(pair, ()):
+                    if selector.matches(labels):
+                        found.append(name)
+        if len(found) > 1:
+            found.sort()
+        return tuple(found)

@@ -89,17 +89,20 @@ class Assembly:
             self.replica_sets.get,
             lambda namespace: self._selecting.get(namespace, {}).items(),
             lambda namespace: self._budgeting.get(namespace, {}).items(),
+            lambda pod: pod.ref.namespace == istiod_namespace and self._istiod.matches(pod.labels),
         )
         self._sets_of: dict[str, dict[Key, ReplicaSetWire]] = {}
         self._workloads: dict[WorkloadRef, Workload] = {}
         self._stale: set[Key] = set()
+        self._budgets: dict[Key, DisruptionBudget] = {}
+        self._stale_budgets: set[Key] = set()
         self._stale_rest = True
         self._shrank: dict[Key, float | None] = {}
         self._parts = _Parts()
 
     def view(self, at: float) -> ClusterView:
         """The picture now, dated ``at`` (Unix seconds)."""
-        if self._index.stale or self._stale or self._stale_rest:
+        if self._index.stale or self._stale or self._stale_budgets or self._stale_rest:
             self._parts = self._assemble()
         parts = self._parts
         return ClusterView(
@@ -129,11 +132,11 @@ class Assembly:
             by_service=index.by_service.tuples() if pods_changed else old.by_service,
             by_workload=index.by_workload.tuples() if pods_changed else old.by_workload,
             workloads=workloads,
-            budgets=tuple(self._parse_budgets()),
+            budgets=self._parse_budgets(),
             autoscalers=tuple(self._parse_autoscalers()),
             nodes={one.metadata.name: parse.node(one) for one in self.nodes},
             namespaces={one.metadata.name: one.metadata.labels or {} for one in self.namespaces},
-            istiod=self._find_istiod() if pods_changed else old.istiod,
+            istiod=tuple(sorted(index.chosen)),
         )
 
     def _refresh_workloads(self) -> Mapping[WorkloadRef, Workload]:
@@ -153,21 +156,24 @@ class Assembly:
         took = [pod.ready_since - pod.created for pod in pods if pod.ready_since is not None and pod.restarts == 0]
         return median(took) if took else None
 
-    def _parse_budgets(self) -> Iterator[DisruptionBudget]:
-        for one in sorted(self.budgets, key=lambda one: (one.metadata.namespace, one.metadata.name)):
-            key = (one.metadata.namespace, one.metadata.name)
-            yield parse.budget(one, frozenset(self._index.by_budget.get(key, ())))
+    def _parse_budgets(self) -> tuple[DisruptionBudget, ...]:
+        """Sorted by namespace and name; only those that changed, or whose pods did, are made anew."""
+        stale = self._stale_budgets | self._index.budgets_touched
+        if not stale:
+            return self._parts.budgets
+        for key in stale:
+            if (wire := self.budgets.get(key)) is not None:
+                self._budgets[key] = parse.budget(wire, frozenset(self._index.by_budget.get(key, ())))
+            else:
+                self._budgets.pop(key, None)
+                self._index.by_budget.pop(key, None)
+        self._stale_budgets.clear()
+        self._index.budgets_touched.clear()
+        return tuple(self._budgets[key] for key in sorted(self._budgets))
 
     def _parse_autoscalers(self) -> Iterator[Autoscaler]:
         for one in sorted(self.autoscalers, key=lambda one: (one.metadata.namespace, one.metadata.name)):
             yield parse.autoscaler(one, self._shrank.get((one.metadata.namespace, one.metadata.name)))
-
-    def _find_istiod(self) -> tuple[PodRef, ...]:
-        return tuple(
-            ref
-            for ref, pod in self._index.pods.items()
-            if ref.namespace == self._istiod_namespace and self._istiod.matches(pod.labels)
-        )
 
     def _mesh(self, parts: _Parts) -> MeshControl:
         if self.pods.fresh is None:
@@ -214,10 +220,11 @@ class Assembly:
             self._select(self._selecting, one.metadata.namespace, one.metadata.name, found)
 
     def _budget(self, before: BudgetWire | None, now: BudgetWire | None) -> None:
-        self._stale_rest = True
         old = Selector.of_wire(before.spec.selector) if before is not None and before.spec.selector else None
         new = Selector.of_wire(now.spec.selector) if now is not None and now.spec.selector else None
         one = now or before
+        if one is not None:
+            self._stale_budgets.add((one.metadata.namespace, one.metadata.name))
         if one is not None and old != new:
             self._select(self._budgeting, one.metadata.namespace, one.metadata.name, new)
 
