@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,7 +75,7 @@ async def probe(settings: Settings, *, pods: Pods, at: float) -> list[Finding]:
         await transport.close()
     if profile.limits:
         found.append(Finding("prometheus profile", None, f"{source.profile.value}: {profile.limits}"))
-    return found
+    return [replace(one, remedy="") if one.ok else one for one in found]
 
 
 async def _look(
