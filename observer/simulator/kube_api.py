@@ -34,7 +34,7 @@ class Call:
 
     Attributes:
         at: the simulator's Unix seconds.
-        code: HTTP status of the answer; 0 while it is open or when the connection was cut.
+        code: HTTP status of the answer, also of one that was cut off on its way; 0 while it is open.
         body: what was sent, raw.
     """
 

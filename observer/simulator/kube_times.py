@@ -17,11 +17,6 @@ def _whole(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def rfc3339_micro(seconds: float) -> str:
-    """Unix seconds as ``2026-01-01T00:00:00.000000Z`` (MicroTime)."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def parse_time(text: str) -> float:
-    """Unix seconds of either form; raises ValueError."""
+    """Unix seconds of an RFC 3339 time; raises ValueError."""
     return datetime.fromisoformat(text).timestamp()
