@@ -26,6 +26,7 @@ PROGRAMS: Final = (
     "mmdebstrap",
     "gcc",
     "openssl",
+    "curl",
 )
 CNI: Final = Path("/usr/lib/cni/bridge")
 CGROUPS: Final = Path("/sys/fs/cgroup")
