@@ -95,6 +95,8 @@ def _tell_sight(turn: Turn, gaps: tuple[Gap, ...], why: str) -> None:
 def _tell_suppressions(turn: Turn, judgement: Judgement) -> None:
     standing: dict[str, Suppression] = {f"service {one.service}": one for one in judgement.suppressions}
     for subject, one in standing.items():
+        if 0.0 <= turn.at - one.since < 0.9 * turn.settings.tick:
+            continue  # one tick is too little to tell people a name
         kind = "unreached" if one.reason == "unreached" else "suppressed"
         severity = "info" if one.reason in QUIET_SUPPRESSIONS else "warning"
         figures = {"blamed": str(one.blamed) if one.blamed is not None else None, "since": one.since}

@@ -59,7 +59,8 @@ def suspicion(suspect: Suspect, needs: Nats) -> str:
             f"{who} fails {percent(evidence.bad_rate)} of its {evidence.requests:.0f} requests, "
             f"its siblings {percent(evidence.sibling_bad_rate)} of {evidence.sibling_requests:.0f}"
         )
-    return f"{what}; {nats_text(suspect.tier, evidence.acting_nats, needs)}."
+    nats = evidence.acting_nats if suspect.tier >= Tier.DRAIN else max(evidence.nats, evidence.acting_nats)
+    return f"{what}; {nats_text(suspect.tier, nats, needs)}."
 
 
 def nats_text(tier: Tier, nats: float, needs: Nats) -> str:

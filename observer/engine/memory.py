@@ -38,6 +38,8 @@ class Backdrop:
         scrapes: the pod's two newest scrape instants, older first.
         own_requests, own_expected: the drained pod's requests against its usual share, since the last tick in which
             it still had traffic.
+        lately, lately_bad: the culprit's own counts since it was suspected: its rate now, while the evidence's
+            figures reach back to an onset that is only estimated.
         dispersion: overdispersion of the evidence, at least 1.
         base, low: nats when the pod was readmitted, and the lowest the detector said since (-1 = nothing yet): what
             it gains over ``low`` is new and comes on top of ``base``, also when the detector began anew.
@@ -56,6 +58,8 @@ class Backdrop:
     scrapes: tuple[float, float] = (0.0, 0.0)
     own_requests: float = 0.0
     own_expected: float = 0.0
+    lately: float = 0.0
+    lately_bad: float = 0.0
     dispersion: float = 1.0
     base: float = 0.0
     low: float = -1.0

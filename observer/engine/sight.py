@@ -16,20 +16,22 @@ from observer.engine.guards.situation import pods_of, serves
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
-    """``by_culprit`` holds the strongest suspicion of each culprit."""
+    """``by_culprit`` holds the strongest suspicion of each culprit, ``groups`` those of them that are no pod."""
 
     snapshot: Snapshot
     judgement: Judgement
     cluster: ClusterView
     by_culprit: Mapping[Culprit, Suspect]
     fleet: Fleet
+    groups: tuple[Culprit, ...]
 
     @classmethod
     def of(cls, snapshot: Snapshot, judgement: Judgement, cluster: ClusterView) -> Sight:
         found: dict[Culprit, Suspect] = {}
         for suspect in judgement.suspects:
             found.setdefault(suspect.culprit, suspect)
-        return cls(snapshot, judgement, cluster, found, Fleet(judgement))
+        groups = tuple(culprit for culprit in found if culprit.kind is not CulpritKind.POD)
+        return cls(snapshot, judgement, cluster, found, Fleet(judgement), groups)
 
     def pod(self, incident: Incident) -> Pod | None:
         """The incarnation that the incident is about, while it exists."""
@@ -60,14 +62,12 @@ class Sight:
 
     def group_named(self, pod: Pod) -> Culprit | None:
         """A suspected group that the pod belongs to: it explains the evidence better than the pod does."""
-        return next((culprit for culprit in self.by_culprit if self._member(culprit, pod)), None)
+        return next((culprit for culprit in self.groups if self._member(culprit, pod)), None)
 
     def _member(self, culprit: Culprit, pod: Pod) -> bool:
         if culprit.service is not None and culprit.service != pod.service:
             return False
         match culprit.kind:
-            case CulpritKind.POD:
-                return False
             case CulpritKind.REVISION:
                 deployment = pod.workload.name if pod.workload is not None else ""
                 return culprit.name in (deployment, pod.revision, pod.owner_name)

@@ -263,7 +263,9 @@ def _finish(turn: Turn, incident: Incident, verdict: Verification, why: str = ""
         turn.grade(incident.id, useful=useful, verdict=verdict.value)
     severity = {Verification.WORSE: "page", Verification.FIXED: "info"}.get(verdict, "warning")
     turn.tell(incident, "verified", verdict.value, text, severity=severity, figures={"useful": useful})
-    turn.close(incident, verdict.value.replace("-", "_"), f"Closed: {text}", severity="info")
+    name, lasted = incident.culprit.name, turn.at - incident.opened
+    closing = f"{name}: {verdict.value}, {lasted:.0f} s after it was suspected."
+    turn.close(incident, verdict.value.replace("-", "_"), closing)
 
 
 def _siblings_suffer(turn: Turn, sight: Sight, incident: Incident, pod: Pod) -> str:

@@ -14,6 +14,8 @@ from observer.engine.memory import Backdrop
 from observer.engine.sight import Sight
 from observer.engine.turn import NEW_EVIDENCE, Turn, incident_id
 
+KNOWN_REQUESTS = 20.0
+"""From so many requests a rate is known well enough to be used."""
 PASSING = frozenset({"no_recheck", "no_history"})
 """Ceilings that come from an answer that is missing today; they do not bind an incident that went on already."""
 COUNTING = frozenset({Phase.SUSPECTED, Phase.DRAINING, Phase.READMITTED})
@@ -54,6 +56,7 @@ def refresh(turn: Turn, sight: Sight, incident: Incident, suspect: Suspect) -> I
         if (changed.symptom, changed.cut) != (incident.symptom, incident.cut):
             turn.put_backdrop(changed, Backdrop())  # what counts as bad is another thing now
         _widen_backdrop(turn, sight, changed, max(evidence.dispersion, 1.0))
+        changed = _with_rate(turn, changed)
     return turn.put(changed)
 
 
@@ -118,7 +121,15 @@ def _open(turn: Turn, sight: Sight, suspect: Suspect) -> None:
         last_evidence=turn.at,
     )
     incident = turn.put(_with_figures(incident, sight, suspect))
-    turn.put_backdrop(incident, Backdrop(dispersion=max(evidence.dispersion, 1.0)))
+    own = sight.tally(culprit.pod)
+    turn.put_backdrop(
+        incident,
+        Backdrop(
+            dispersion=max(evidence.dispersion, 1.0),
+            lately=own.requests if own is not None else 0.0,
+            lately_bad=bad_of(own, incident.cut) if own is not None else 0.0,
+        ),
+    )
     kind = "unreached" if evidence.symptom is Symptom.UNREACHED else "suspected"
     text = explain.suspicion(suspect, turn.needs)
     turn.tell(
@@ -170,12 +181,20 @@ def _with_figures(incident: Incident, sight: Sight, suspect: Suspect) -> Inciden
     )
 
 
+def _with_rate(turn: Turn, incident: Incident) -> Incident:
+    """The bad rate is the culprit's since it was suspected, when that is higher and known well enough."""
+    seen = turn.backdrop(incident)
+    if seen.lately < KNOWN_REQUESTS:
+        return incident
+    return replace(incident, p1=max(incident.p1, min(seen.lately_bad / seen.lately, 1.0)))
+
+
 def _widen_backdrop(turn: Turn, sight: Sight, incident: Incident, dispersion: float) -> None:
     """Count what callers and siblings see while the culprit still serves: the drain is measured against it."""
     pod = sight.pod(incident)
     if pod is None:
         return
-    before = turn.backdrop(incident)
+    before, own = turn.backdrop(incident), sight.tally(pod.ref)
     requests, errors, slow = sight.sibling_counts(pod)
     callers = sight.judgement.callers.get(pod.service)
     bad = bad_of(callers, incident.cut) if callers is not None else 0.0
@@ -188,6 +207,8 @@ def _widen_backdrop(turn: Turn, sight: Sight, incident: Incident, dispersion: fl
             sibling_requests=before.sibling_requests + requests,
             sibling_errors=before.sibling_errors + errors,
             sibling_slow=_summed(before.sibling_slow, slow),
+            lately=before.lately + (own.requests if own is not None else 0.0),
+            lately_bad=before.lately_bad + (bad_of(own, incident.cut) if own is not None else 0.0),
             dispersion=dispersion,
         ),
     )

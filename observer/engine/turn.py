@@ -95,10 +95,13 @@ class Turn:
         return self._in_hand
 
     def put(self, incident: Incident) -> Incident:
-        if self._incidents.get(incident.id) != incident:
-            self._incidents[incident.id] = incident
+        before = self._incidents.get(incident.id)
+        if before == incident:
+            return before
+        self._incidents[incident.id] = incident
+        if incident.phase in IN_HAND or (before is not None and before.phase in IN_HAND):
             self._in_hand = None
-        return self._incidents[incident.id]
+        return incident
 
     def plan(self, entry: LedgerEntry) -> None:
         self.planned.append(entry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from observer.domain import names
 from observer.domain.action import Action, Rung
@@ -122,12 +122,12 @@ class Stage:
 
     # --- time
 
-    def ticks(self, count: int) -> Stage:
+    def ticks(self, count: int) -> Self:
         for _ in range(count):
             self.tick()
         return self
 
-    def until(self, phase: Phase, limit: int = 60) -> Stage:
+    def until(self, phase: Phase, limit: int = 60) -> Self:
         """Tick until the only open incident is in ``phase``."""
         for _ in range(limit):
             self.tick()

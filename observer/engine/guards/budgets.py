@@ -45,7 +45,7 @@ def cluster_rate(now: Situation) -> Allow | Hold:
 
 def cluster_share(now: Situation) -> Allow | Hold:
     """At most a tenth of all desired replicas (and at least one) are in our hands at once."""
-    desired = sum(workload.desired for workload in now.cluster.workloads.values())
+    desired = now.fleet.desired(now.cluster)
     limit = max(1, math.floor(now.settings.guards.cluster_share * desired))
     held = len(now.others_in_hand())
     if held >= limit:

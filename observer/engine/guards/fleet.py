@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from observer.domain.cluster import ClusterView
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import CulpritKind, Judgement, ServiceHealth
 
@@ -14,6 +15,7 @@ class Fleet:
 
     def __init__(self, judgement: Judgement) -> None:
         self._judgement = judgement
+        self._desired: int | None = None
         self._health: dict[ServiceRef, ServiceHealth | None] = {}
         self._scopes: dict[str | None, tuple[frozenset[PodRef], int]] = {}
 
@@ -22,6 +24,12 @@ class Fleet:
         if service not in self._health:
             self._health[service] = self._judgement.services.get(service)
         return self._health[service]
+
+    def desired(self, cluster: ClusterView) -> int:
+        """Replicas that all workloads together ask for."""
+        if self._desired is None:
+            self._desired = sum(workload.desired for workload in cluster.workloads.values())
+        return self._desired
 
     def scope(self, namespace: str | None) -> tuple[frozenset[PodRef], int]:
         """
