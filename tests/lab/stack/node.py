@@ -30,7 +30,7 @@ _CONTROLLERS: Final = (
     "hugetlb",
     "systemd",
 )
-_CPU_SHARES: Final = "4096"
+_CPU_SHARES: Final = "10240"
 """Ours: all pods of a node together would otherwise weigh as much as one busy process beside the lab."""
 _KUBELET: Final = "kubelet.config.k8s.io/v1beta1"
 _PROXY: Final = "kubeproxy.config.k8s.io/v1alpha1"

@@ -15,7 +15,7 @@ from tests.lab.stack.errors import LabError
 from tests.lab.stack.places import netns
 
 Command = Sequence[object]
-AHEAD = ("nice", "-n", "-5")
+AHEAD = ("nice", "-n", "-10")
 """Daemons of the lab, and the containers they start, go before whatever else runs on the machine."""
 
 
