@@ -271,6 +271,14 @@ async def test_a_lease_that_cannot_be_reached_is_unavailable(bench: Bench, effec
             await store.swap(LeaseRecord("a", 1, 15.0, "2026-01-01T00:00:00.000000Z", ""))
 
 
+async def test_a_lease_that_was_deleted_meanwhile_is_a_lost_race(bench: Bench) -> None:
+    store = KubeLeaseStore(bench.api, "observer", "observer")
+    written = await store.swap(LeaseRecord("a", 1, 15.0, "2026-01-01T00:00:00.000000Z", ""))
+    assert written is not None
+    bench.kube.faults.on("update", "leases", Answer(404))
+    assert await store.swap(written) is None
+
+
 async def test_a_namespace_that_is_missing_is_no_lost_race(bench: Bench) -> None:
     store = KubeLeaseStore(bench.api, "no-such-namespace", "observer")
     with pytest.raises(SourceUnavailable):
