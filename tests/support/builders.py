@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from observer.domain import names
-from observer.domain.action import Mode
+from observer.domain.action import Mode, Rung
 from observer.domain.cluster import (
     Autoscaler,
     ClusterView,
@@ -20,7 +20,9 @@ from observer.domain.cluster import (
     Workload,
 )
 from observer.domain.counts import ServiceBaseline
+from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.incident import Incident, Phase
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Gap, Snapshot
 from observer.domain.suspect import (
@@ -290,3 +292,47 @@ def snapshot(
 def enforce(**changes: Any) -> EngineSettings:
     """Default settings in mode enforce."""
     return replace(EngineSettings(mode=Mode.ENFORCE, identity="test"), **changes)
+
+
+def incident_of(name: str, *, phase: Phase = Phase.SUSPECTED, app: str = "catalog", **changes: Any) -> Incident:
+    """An incident about one pod of the shop, by default only suspected."""
+    one = pod(name, app=app)
+    made = Incident(
+        id=f"incident-{name}",
+        opened=NOW - 30.0,
+        culprit=Culprit(CulpritKind.POD, "shop", name, one.service, one.ref),
+        symptom=Symptom.ERRORS,
+        phase=phase,
+        phase_since=NOW - 10.0,
+        workload=one.workload,
+        service=one.service,
+        node="node-1",
+        revision="latest",
+        tier=Tier.EVICT,
+        share=0.25,
+        p1=0.3,
+    )
+    return replace(made, **changes)
+
+
+def ledger_entry(
+    name: str = "catalog-9", *, ago: float = 60.0, rung: Rung = Rung.EVICT, incident: str = "", **changes: Any
+) -> LedgerEntry:
+    """An applied act in the budget ledger, so many seconds ago."""
+    one = pod(name)
+    made = LedgerEntry(
+        action_id=f"act-{name}-{ago}-{rung.value}-{incident}",
+        at=NOW - ago,
+        rung=rung,
+        incident=incident or f"old-{name}",
+        pod=one.ref,
+        workload=one.workload,
+        service=one.service,
+        culprit_kind="pod",
+        symptom="errors",
+        node="node-1",
+        revision="latest",
+        settled=True,
+        applied=True,
+    )
+    return replace(made, **changes)

@@ -11,10 +11,10 @@ import pytest
 from observer.domain import names
 from observer.domain.action import Rung
 from observer.domain.cluster import Autoscaler, DisruptionBudget, Kind, MeshControl, Node
-from observer.domain.decision import Allow, Hold, LedgerEntry
-from observer.domain.incident import Incident, Phase
+from observer.domain.decision import Allow, Hold
+from observer.domain.incident import Phase
 from observer.domain.settings import GuardSettings
-from observer.domain.suspect import Culprit, CulpritKind, Suppression, Symptom, Tier
+from observer.domain.suspect import Suppression, Symptom, Tier
 from observer.engine.guards import GUARDS, ask, budgets, capacity, changes, control, record, refusals
 from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import Guard, Situation
@@ -26,6 +26,7 @@ from tests.support.builders import (
     drained,
     enforce,
     health,
+    incident_of,
     judgement,
     pod,
     service_ref,
@@ -34,48 +35,9 @@ from tests.support.builders import (
     workload,
     workload_ref,
 )
-
-
-def incident_of(name: str, *, phase: Phase = Phase.SUSPECTED, app: str = "catalog", **changes: Any) -> Incident:
-    one = pod(name, app=app)
-    made = Incident(
-        id=f"incident-{name}",
-        opened=NOW - 30.0,
-        culprit=Culprit(CulpritKind.POD, "shop", name, one.service, one.ref),
-        symptom=Symptom.ERRORS,
-        phase=phase,
-        phase_since=NOW - 10.0,
-        workload=one.workload,
-        service=one.service,
-        node="node-1",
-        revision="latest",
-        tier=Tier.EVICT,
-        share=0.25,
-        p1=0.3,
-    )
-    return replace(made, **changes)
-
-
-def entry(
-    name: str = "catalog-9", *, ago: float = 60.0, rung: Rung = Rung.EVICT, incident: str = "", **changes: Any
-) -> LedgerEntry:
-    one = pod(name)
-    made = LedgerEntry(
-        action_id=f"act-{name}-{ago}-{rung.value}-{incident}",
-        at=NOW - ago,
-        rung=rung,
-        incident=incident or f"old-{name}",
-        pod=one.ref,
-        workload=one.workload,
-        service=one.service,
-        culprit_kind="pod",
-        symptom="errors",
-        node="node-1",
-        revision="latest",
-        settled=True,
-        applied=True,
-    )
-    return replace(made, **changes)
+from tests.support.builders import (
+    ledger_entry as entry,
+)
 
 
 @dataclass(frozen=True)
@@ -256,7 +218,11 @@ CASES = [
         "namespace_rate",
         memory={"ledger": tuple(entry(f"cart-{n}", settled=False, applied=False) for n in range(5))},
     ),
-    Case(budgets.namespace_rate, "namespace_rate", situation={"planned": tuple(entry(f"cart-{n}") for n in range(5))}),
+    Case(
+        budgets.namespace_rate,
+        "namespace_rate",
+        situation={"planned": tuple(entry(f"cart-{n}") for n in range(5))},
+    ),
     Case(budgets.replacement_first, "replacement_first", situation=EVICT | other_in_hand(Phase.EVICTING, **ELSEWHERE)),
     Case(
         budgets.cluster_rate,
@@ -343,7 +309,11 @@ ALLOWED = [
         "its own drain",
         memory={"ledger": (entry(ago=10.0, useful=False, incident="incident-catalog-1"),)},
     ),
-    Case(record.frozen, "three useful ones", memory={"ledger": tuple(entry(f"c-{n}", useful=True) for n in range(3))}),
+    Case(
+        record.frozen,
+        "three useful ones",
+        memory={"ledger": tuple(entry(f"c-{n}", useful=True) for n in range(3))},
+    ),
     Case(
         record.frozen,
         "one incident with two acts counts once",
@@ -361,7 +331,11 @@ ALLOWED = [
         "another namespace's budget",
         view={"budgets": (replace(BUDGET, namespace="other", disruptions_allowed=0),)},
     ),
-    Case(budgets.namespace_rate, "long ago", memory={"ledger": tuple(entry(f"c-{n}", ago=601.0) for n in range(9))}),
+    Case(
+        budgets.namespace_rate,
+        "long ago",
+        memory={"ledger": tuple(entry(f"c-{n}", ago=601.0) for n in range(9))},
+    ),
     Case(
         budgets.namespace_rate,
         "giving back costs nothing",
