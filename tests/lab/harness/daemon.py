@@ -18,7 +18,7 @@ from tests.lab.stack.places import CHECKOUT, PROMETHEUS
 
 LISTEN: Final = "127.0.0.1:8090"
 AWAKE_TICKS: Final = 30
-START_SECONDS: Final = 60.0
+START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 45.0
 
 

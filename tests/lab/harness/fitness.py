@@ -64,11 +64,13 @@ class Fitness:
             labels.get("pod", ""): value
             for labels, value in self._metrics.query(f'sum by (pod) (sum_over_time(up{{job="mesh"}}[{seconds}s]))')
         }
-        lost = [
-            f"{name}: {counts.get(name, 0):.0f} of {seconds} scrapes"
-            for name in sorted(stayed)
-            if counts.get(name, 0.0) < LEAST_SCRAPES * seconds
-        ]
+        poor = sorted(
+            (counts.get(name, 0.0), name) for name in stayed if counts.get(name, 0.0) < LEAST_SCRAPES * seconds
+        )
+        lost = []
+        if poor:
+            fewest, name = poor[0]
+            lost.append(f"scrapes lost: {len(poor)} pods, {name} has only {fewest:.0f} of {seconds}")
         slow = self._metrics.value(f'max(avg_over_time(scrape_duration_seconds{{job="mesh"}}[{seconds}s]))')
         return [
             *lost,

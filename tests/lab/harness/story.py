@@ -16,12 +16,13 @@ from tests.lab.harness.outcomes import Harm
 from tests.lab.harness.shop import Shop
 from tests.lab.harness.witness import Witness
 from tests.lab.stack.lab import Lab
+from tests.lab.stack.places import OBSERVER_NAMESPACE
 from tests.lab.stack.shop import NAMESPACE
 
 DRAIN_SECONDS: Final = 120.0
 EVICT_SECONDS: Final = 240.0
 VERIFY_SECONDS: Final = 240.0
-_BOOKKEEPING: Final = {"events", "leases", "configmaps"}
+_OWN: Final = {"leases", "configmaps"}
 
 
 @dataclass
@@ -140,22 +141,16 @@ class Story:
 
     def check_harm(self) -> None:
         """Whatever Observer wrote that the story does not allow is harm; bookkeeping of its own is none."""
-        wrong = [
-            str(write)
-            for write in self.cluster.writes(self.began)
-            if write.resource.split("/")[0] not in _BOOKKEEPING
-            and (
-                write.namespace != NAMESPACE
-                or write.resource not in {"pods", "pods/eviction"}
-                or write.name not in self.allowed
-            )
-        ]
+        wrong = [str(write) for write in self.cluster.writes(self.began) if not self._may_write(write)]
         if wrong:
             raise Harm(f"Observer touched what it must not touch: {'; '.join(wrong)}")
 
     def _may_write(self, write: Write) -> bool:
-        ours = write.namespace == NAMESPACE and write.resource in {"pods", "pods/eviction"}
-        return ours and write.name in self.allowed
+        if write.resource in _OWN:
+            return write.namespace == OBSERVER_NAMESPACE
+        if write.resource == "pods" or write.resource == "pods/eviction":
+            return write.namespace == NAMESPACE and write.name in self.allowed
+        return write.resource == "events"
 
     def drains_a_real_gray_pod(self, app: str = "catalog") -> None:
         """The proof that it was awake all along: the same Observer finds the next pod that is truly gray."""
