@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ class Hands:
 async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink] = ()) -> Plan:
     """Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``."""
     from observer.runtime.clock import SystemClock
+    from observer.runtime.retention import keep_journal_small
     from observer.runtime.state import Watcher
     from observer.runtime.supervise import Plan
     from observer.runtime.tell import Teller
@@ -115,9 +117,10 @@ async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink]
             ("lease", hands.lease.run),
             ("history", history.run),
             ("page", server.run),
+            ("retention", partial(keep_journal_small, hands.journal, clock)),
         ],
         warm=warm,
-        cleanups=[_closing(metrics), hands.journal.close, source.close, teller.close],
+        cleanups=[_closing(metrics), hands.journal.close, source.close, past.close, teller.close],
     )
 
 

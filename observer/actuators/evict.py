@@ -58,11 +58,16 @@ class EvictActuator:
 
 
 def eviction(target: Target, *, dry_run: bool) -> dict[str, object]:
-    """The policy/v1 Eviction of exactly the object that was read; its own grace period applies."""
+    """
+    The policy/v1 Eviction of exactly the incarnation that was read; its own grace period applies.
+
+    Only the uid is a precondition: the API server spends the disruption budget before it looks at preconditions, so a
+    resourceVersion that a status update of the kubelet made stale would cost the budget for nothing.
+    """
     options: dict[str, object] = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
-        "preconditions": {"uid": target.ref.uid, "resourceVersion": target.resource_version},
+        "preconditions": {"uid": target.ref.uid},
     }
     if dry_run:
         options["dryRun"] = ["All"]

@@ -27,9 +27,9 @@ def report(settings: Settings) -> tuple[dict[str, Any], str]:
         "rungs": [rung.value for rung in engine.ladder.rungs],
         "tiers": rows,
     }
+    rungs = ", ".join(rung.value for rung in engine.ladder.rungs)
     lines = [
-        f"settings {engine.identity}: good; mode {engine.mode.value}, tick {engine.tick:g} s, "
-        f"rungs {', '.join(rung.value for rung in engine.ladder.rungs)}",
+        f"settings {engine.identity}: good; mode {engine.mode.value}, tick {engine.tick:g} s, rungs {rungs}",
         f"tier       nats   false acts allowed a month ({engine.detection.tests} pods and groups judged at once)",
     ]
     lines += [f"{row['tier']:<9} {row['nats']:6.1f}   {row['false_acts_per_month']:g}" for row in rows]

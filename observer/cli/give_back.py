@@ -19,7 +19,9 @@ async def one_pod(settings: Settings, pod: str) -> tuple[int, dict[str, Any], st
     async with connected(settings) as api:
         given = await give_back(api, now=SystemClock().now(), force=True, only=pod)
     if not given:
-        return EXIT_NOT_FOUND, _body(given), f"{pod}: nothing to give back: no such pod, or Observer did not drain it"
+        return EXIT_NOT_FOUND, _body(given), f"{pod}: nothing to give back: there is no such pod"
+    if all(outcome.result is Result.SUPERSEDED for _, outcome in given):
+        return EXIT_NOT_FOUND, _body(given), f"nothing to give back: {_text(given)}"
     return _code(given), _body(given), _text(given)
 
 

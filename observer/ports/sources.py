@@ -42,6 +42,8 @@ class HistorySource(Protocol):
         """What was usual per service. ``service_of`` maps ``(namespace, pod)`` of living pods to their service."""
         ...
 
+    async def close(self) -> None: ...
+
 
 class Cluster(Protocol):
     """Kubernetes, read side. ``view`` is cheap and never waits: the reflector keeps it."""

@@ -43,6 +43,10 @@ class Journal(Protocol):
         self, *, subject: str = "", incident: str = "", since: float = 0.0, limit: int = 200
     ) -> Sequence[Decision]: ...
 
+    async def prune(self, before: float) -> int:
+        """Drop what ended before ``before`` (Unix seconds), a bounded number of rows; returns how many."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -93,13 +94,15 @@ async def test_status_falls_back_to_the_journal(person: Person) -> None:
 
 
 async def test_undo_touches_nothing_that_observer_did_not_drain(person: Person) -> None:
-    pod = person.world.store.get("pods", "shop", person.world.pods_of("cart")[0])
+    name = person.world.pods_of("cart")[0]
+    pod = copy.deepcopy(person.world.store.get("pods", "shop", name))
     assert pod is not None
     pod["metadata"]["labels"][names.DRAIN_LABEL] = "true"
+    del pod["metadata"]["resourceVersion"]
     person.world.store.update("pods", pod)
-    code, out, _ = await person.runs("undo", f"shop/{pod['metadata']['name']}")
-    after = person.world.store.get("pods", "shop", pod["metadata"]["name"])
-    assert code == 3 and "nothing to give back" in out
+    code, out, _ = await person.runs("undo", f"shop/{name}")
+    after = person.world.store.get("pods", "shop", name)
+    assert code == 3 and "nothing to give back" in out and "not_ours" in out
     assert after is not None and after["metadata"]["labels"][names.DRAIN_LABEL] == "true"
 
 

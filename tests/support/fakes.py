@@ -92,7 +92,7 @@ class FakeCluster:
     """A cluster view and the raw pod that a last look finds."""
 
     shown: ClusterView | None = None
-    raw: dict[str, object] | None | Exception = field(default_factory=lambda: dict[str, object](metadata={}, spec={}))
+    raw: dict[str, object] | Exception | None = field(default_factory=lambda: dict[str, object](metadata={}, spec={}))
     logs: str = "one line\n"
     log_error: Exception | None = None
     callbacks: list[Callable[[], None]] = field(default_factory=list)
@@ -202,6 +202,10 @@ class MemoryJournal:
         self, *, subject: str = "", incident: str = "", since: float = 0.0, limit: int = 200
     ) -> Sequence[Decision]:
         return [d for d in self.told if not subject or d.subject == subject][-limit:]
+
+    async def prune(self, before: float) -> int:
+        self._write("prune")
+        return 0
 
     async def close(self) -> None:
         return None
