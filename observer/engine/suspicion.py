@@ -121,15 +121,7 @@ def _open(turn: Turn, sight: Sight, suspect: Suspect) -> None:
         last_evidence=turn.at,
     )
     incident = turn.put(_with_figures(incident, sight, suspect))
-    own = sight.tally(culprit.pod)
-    turn.put_backdrop(
-        incident,
-        Backdrop(
-            dispersion=max(evidence.dispersion, 1.0),
-            lately=own.requests if own is not None else 0.0,
-            lately_bad=bad_of(own, incident.cut) if own is not None else 0.0,
-        ),
-    )
+    _begin_backdrop(turn, sight, incident, max(evidence.dispersion, 1.0))
     kind = "unreached" if evidence.symptom is Symptom.UNREACHED else "suspected"
     text = explain.suspicion(suspect, turn.needs)
     turn.tell(
@@ -179,6 +171,12 @@ def _with_figures(incident: Incident, sight: Sight, suspect: Suspect) -> Inciden
         requests=evidence.requests,
         bad=evidence.bad,
     )
+
+
+def _begin_backdrop(turn: Turn, sight: Sight, incident: Incident, dispersion: float) -> None:
+    own = sight.tally(incident.culprit.pod)
+    requests, bad = (own.requests, bad_of(own, incident.cut)) if own is not None else (0.0, 0.0)
+    turn.put_backdrop(incident, Backdrop(dispersion=dispersion, lately=requests, lately_bad=bad))
 
 
 def _with_rate(turn: Turn, incident: Incident) -> Incident:
