@@ -246,7 +246,11 @@ def test_a_name_is_unique_to_a_process() -> None:
 )
 def test_times_that_do_not_fit_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="lease"):
-        LeaseElector(Store(Cell()), replace(SETTINGS, **changes), HandClock())
+        LeaseElector(
+            Store(Cell()),
+            LeaseSettings(**{"duration": 15.0, "renew_deadline": 10.0, "retry": 2.0} | changes),
+            HandClock(),
+        )  # type: ignore[arg-type]
 
 
 async def test_without_election_there_is_one_term() -> None:

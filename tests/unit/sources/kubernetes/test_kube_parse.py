@@ -235,7 +235,7 @@ def test_a_budget_whose_status_lags_is_not_current(observed: int, current: bool)
     status = {"disruptionsAllowed": 2, "observedGeneration": observed}
     body = {"metadata": meta(name="keep", generation=3), "spec": {"selector": {}}, "status": status}
     found = parse.budget(read(wire.BudgetWire, body), frozenset({"cart-1"}))
-    assert (found.current, found.disruptions_allowed, found.pods) == (current, 2, {"cart-1"})
+    assert (found.current, found.disruptions_allowed, found.pods) == (current, 2, frozenset({"cart-1"}))
 
 
 def scaler(desired: int, *, uid: str = "h1", scaled: str | None = None) -> Any:
