@@ -242,15 +242,17 @@ def test_a_name_is_unique_to_a_process() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"duration": 10.0}, {"renew_deadline": 2.2}, {"retry": 0.0}, {"duration": 5.0, "renew_deadline": 6.0}]
+    "settings",
+    [
+        LeaseSettings(duration=10.0),
+        LeaseSettings(renew_deadline=2.2),
+        LeaseSettings(retry=0.0),
+        LeaseSettings(duration=5.0, renew_deadline=6.0),
+    ],
 )
-def test_times_that_do_not_fit_are_refused(changes: dict[str, float]) -> None:
+async def test_times_that_do_not_fit_are_refused(settings: LeaseSettings) -> None:
     with pytest.raises(ConfigError, match="lease"):
-        LeaseElector(
-            Store(Cell()),
-            LeaseSettings(**{"duration": 15.0, "renew_deadline": 10.0, "retry": 2.0} | changes),
-            HandClock(),
-        )  # type: ignore[arg-type]
+        LeaseElector(Store(Cell()), settings, HandClock())
 
 
 async def test_without_election_there_is_one_term() -> None:
