@@ -18,7 +18,7 @@ from observer.engine.ladder import orphans
 from observer.engine.memory import IN_HAND, Memory
 from observer.engine.sight import Sight
 from observer.engine.steps import step
-from observer.engine.suspicion import fade, spread, stand_still, take_in, unseen
+from observer.engine.suspicion import begin_anew, fade, spread, stand_still, take_in, unseen
 from observer.engine.turn import Turn
 
 BLINDING = frozenset({"prometheus", "kubernetes", "control"})
@@ -46,6 +46,8 @@ def conclude(
     _tell_sight(turn, (*snapshot.gaps, *judgement.gaps), why)
     if snapshot.cluster is not None:
         sight = Sight.of(snapshot, judgement, snapshot.cluster)
+        if not memory.at:
+            begin_anew(turn)
         if why:
             stand_still(turn)
         else:

@@ -67,13 +67,24 @@ def unseen(turn: Turn, sight: Sight) -> None:
             _on_top(turn, incident, 0.0)
 
 
+def begin_anew(turn: Turn) -> None:
+    """In the first tick after a start detectors know nothing: what is only suspected has all its time again."""
+    for incident in turn.incidents():
+        if incident.phase is Phase.SUSPECTED:
+            turn.put(replace(incident, nats=0.0, tier=Tier.NONE, last_evidence=turn.at))
+        elif incident.phase is Phase.READMITTED:
+            until = turn.at + turn.settings.ladder.readmit_seconds
+            turn.put(replace(incident, readmit_until=until, phase_since=turn.at))
+
+
 def _on_top(turn: Turn, incident: Incident, nats: float) -> float:
     """Evidence of a readmitted pod: what it had before, and what came since."""
     backdrop = turn.backdrop(incident)
+    base = backdrop.base or incident.nats
     low = nats if backdrop.low < 0.0 else min(backdrop.low, nats)
-    if low != backdrop.low:
-        turn.put_backdrop(incident, replace(backdrop, low=low))
-    return (backdrop.base or incident.nats) + nats - low
+    if (base, low) != (backdrop.base, backdrop.low):
+        turn.put_backdrop(incident, replace(backdrop, base=base, low=low))
+    return base + nats - low
 
 
 def fade(turn: Turn, sight: Sight) -> None:

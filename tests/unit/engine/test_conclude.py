@@ -234,6 +234,32 @@ def test_evidence_after_readmission_comes_on_top_when_the_detector_began_anew() 
     assert stage.only().closing == "fixed"
 
 
+def test_restart_gives_a_suspicion_all_its_time_again() -> None:
+    stage = Stage(faults={"catalog-1": 0.1}, picture={"peak": 0.0}).until(Phase.SUSPECTED).ticks(5)
+    stage.at += 600.0
+    stage.nats.clear()
+    stage.restart()
+    stage.ticks(1)
+    assert stage.only().phase is Phase.SUSPECTED
+    stage.ticks(40)
+    assert stage.only().phase is Phase.SUSPECTED
+    assert stage.only().nats > 20.0
+
+
+def test_restart_while_readmitted_counts_no_quiet_that_nobody_heard() -> None:
+    stage = Stage(faults={"catalog-1": 0.08}, load=20.0).until(Phase.READMITTED)
+    before = stage.only().nats
+    stage.at += 600.0
+    stage.nats.clear()
+    stage.restart()
+    stage.ticks(2)
+    assert stage.only().phase is Phase.READMITTED
+    stage.until(Phase.DRAINING)
+    assert stage.only().nats == pytest.approx(before + stage.nats[stage.named("catalog-1").ref], abs=9.0)
+    stage.until(Phase.CLOSED)
+    assert stage.only().closing == "fixed"
+
+
 def test_suspect_that_kubernetes_does_not_know_is_held() -> None:
     ghost = suspect(pod("ghost-1", app="catalog"), Tier.EVICT)
     _, decisions = conclude(snapshot(VIEW), judgement(suspects=[ghost]), Memory(), enforce())
