@@ -21,6 +21,7 @@ from observer.domain.action import Rung
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from observer.actuators.killswitch import ConfigMapSwitch
     from observer.domain.finding import Finding
     from observer.domain.ids import WorkloadRef
     from observer.domain.outcome import Outcome
@@ -51,6 +52,8 @@ async def run_daemon(settings: Settings) -> int:
     stop = asyncio.Event()
     stop_on_signals(stop)
     async with connected(settings) as api:
+        await api.open()
+        await kill_switch(api, settings).ensure()
         await supervise(await build(settings, api), stop)
     return 0
 
@@ -137,7 +140,7 @@ async def connected(settings: Settings) -> AsyncIterator[KubeApi]:
         await api.close()
 
 
-def kill_switch(api: KubeApi, settings: Settings) -> KillSwitch:
+def kill_switch(api: KubeApi, settings: Settings) -> ConfigMapSwitch:
     """The ConfigMap that stops every write."""
     from observer.actuators.killswitch import ConfigMapSwitch
 

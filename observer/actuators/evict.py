@@ -16,7 +16,7 @@ class EvictActuator:
     Implements ``ports.actuators.Actuator`` for EVICT.
 
     The API server judges disruption budgets before it looks at the uid, so a stale uid would be answered by the
-    budget's refusal: the uid is read first, and still sent as a precondition together with the resourceVersion.
+    budget's refusal: the uid is read first, and still sent as a precondition.
     """
 
     def __init__(self, api: KubeApi) -> None:

@@ -9,12 +9,15 @@ else means paused: whoever deletes it stops Observer. The manifests ship it; ``e
 from __future__ import annotations
 
 import msgspec
+import structlog
 
 from observer.domain import names
 from observer.domain.errors import ActuatorUnavailable, ConfigError
 from observer.kube import paths
 from observer.kube.client import KubeApi
-from observer.kube.errors import Conflict, Forbidden, KubeError, NotFound
+from observer.kube.errors import Conflict, KubeError, NotFound
+
+log = structlog.get_logger(__name__)
 
 _MERGE_PATCH = "application/merge-patch+json"
 _PATIENCE = 3.0
@@ -75,15 +78,14 @@ class ConfigMapSwitch:
             raise ActuatorUnavailable(f"kill switch {self._namespace}/{names.CONTROL_CONFIGMAP}: {exc}") from exc
 
     async def ensure(self) -> bool:
-        """Make the ConfigMap, not paused, if there is none; False when we may not. Raises as ``write``."""
+        """Make the ConfigMap, not paused, if there is none; False when it could not be made: then we stay paused."""
         try:
             await self._create({"paused": "false", "who": "", "reason": ""})
         except Conflict:
             return True
-        except (Forbidden, NotFound):
-            return False
         except KubeError as exc:
-            raise ActuatorUnavailable(f"kill switch {self._namespace}/{names.CONTROL_CONFIGMAP}: {exc}") from exc
+            log.info("kill_switch_not_made", reason=str(exc))
+            return False
         return True
 
     async def _create(self, data: dict[str, str]) -> None:

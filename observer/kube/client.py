@@ -66,6 +66,14 @@ class KubeApi:
         """By settings: an empty ``kubeconfig`` means the service account of the pod we run in."""
         return cls(KubeConfig(kubeconfig, context) if kubeconfig else ServiceAccount(), timeout=timeout)
 
+    async def open(self) -> None:
+        """
+        Load the library and read the credentials now, without a word to the server; else the first call does it.
+
+        Raises: ``ConfigError`` when they make no sense, ``Unavailable`` when they cannot be had in time.
+        """
+        await self._ready()
+
     async def request(
         self,
         method: str,
