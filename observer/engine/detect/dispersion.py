@@ -1,14 +1,16 @@
 """
 How much more unevenly bad requests fall on siblings than chance would have it, learned while judging.
 
-Retries, batches and routes make errors come in clumps. Evidence is divided by this *overdispersion*. It is learned
-from the siblings without whoever is being judged, so that a sick pod does not excuse itself, and weighted by the
-number of bad requests, because a single one cannot clump.
+Retries, batches and routes make bad requests come in clumps: if one of a bin's falls on a pod, the next is more likely
+to fall there too. With this correlation ``r`` the shares of ``E`` bad requests vary ``1 + (E - 1) r`` times as much as
+they would by chance; that factor is the *overdispersion*, and evidence is divided by it. A clump may reach over bins,
+so it is learned from windows of some bins, and ``E`` counts the bad requests of as many. ``r`` is learned from the siblings without whoever is being judged, so that a sick pod does not excuse itself; where a service had too
+little to learn from, the fleet's average stands in.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -17,66 +19,123 @@ from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.engine.detect.counters import taken
 from observer.engine.detect.roster import Roster
 
-PRIOR: Final = 20.0
-"""Weight of the belief that there is none, in bad requests."""
+PRIOR: Final = 10.0
+"""Weight of the fleet's average, in bad requests beyond the first of their bin."""
+WINDOW: Final = 4
+"""Bins that are looked at together."""
 _MEMORY: Final = 600.0
 """Weight beyond which older bins fade."""
-_MOST: Final = 10.0
-"""A bin weighs at most as much as so many bad requests."""
+_REACH: Final = 3.0
+_MOST: Final = 9.0
+"""A bin weighs at most as much as so many: a single storm teaches little about the clumps of quiet times."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dispersion:
-    """Weighted sums by row (pods, then groups) and stream: of Pearson's statistic, of weights, of its variance."""
+    """
+    Sums by row (pods, then groups) and stream, shape (rows, X) each.
 
-    statistic: FloatArray
+    Attributes:
+        excess: of Pearson's statistic over its freedom, less one. weight: of bad requests beyond the first.
+        variance: of ``excess``.
+        squares, count: of the bad requests of each window, squared and plain: their ratio is how many there usually are.
+        bad, total: shape (N, X), of the open window. bins: shape (N, 1), how many bins it holds.
+    """
+
+    excess: FloatArray
     weight: FloatArray
     variance: FloatArray
+    squares: FloatArray
+    count: FloatArray
+    bad: FloatArray
+    total: FloatArray
+    bins: FloatArray
 
     @classmethod
     def empty(cls, rows: int, streams: int) -> Dispersion:
-        shape = (rows, streams)
-        return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape))
+        nothing = np.zeros((rows, streams))
+        return cls(nothing, nothing, nothing, nothing, nothing, nothing, nothing, np.zeros((rows, 1)))
 
-    def carried(self, take: IntArray) -> Dispersion:
-        """In the order of a new roster."""
-        return Dispersion(
-            taken(self.statistic, take, 0.0), taken(self.weight, take, 0.0), taken(self.variance, take, 0.0)
-        )
+    def carried(self, take: IntArray, pods: int) -> Dispersion:
+        """In the order of a new roster, of which the first ``pods`` rows are pods."""
+        sums = [taken(column, take, 0.0) for column in self._sums()]
+        window = [taken(column, take[:pods], 0.0) for column in (self.bad, self.total, self.bins)]
+        return Dispersion(*sums, *window)
 
-    def estimate(self, cap: float) -> FloatArray:
-        """Shape (rows, streams): the estimate plus one standard error, between 1 and ``cap``."""
-        weight = self.weight + PRIOR
-        mean = (self.statistic + PRIOR) / weight
-        error = np.sqrt(self.variance) / weight
-        return np.clip(mean + error * (self.weight > 0.0), 1.0, cap)
+    def _sums(self) -> tuple[FloatArray, ...]:
+        return self.excess, self.weight, self.variance, self.squares, self.count
 
-    def learned(self, roster: Roster, bad: FloatArray, total: FloatArray, spared: BoolArray) -> Dispersion:
+    def factor(self, roster: Roster, bad: FloatArray, cap: float) -> FloatArray:
         """
-        Add one bin.
+        The overdispersion for ``bad`` bad requests within a window, shape (rows, X), between 1 and ``cap``.
+
+        More bad requests than ``_REACH`` times the usual are not what was learned from: the factor grows no further.
+        """
+        known = np.minimum(bad, _REACH * (self.squares + 1.0) / (self.count + 1.0))
+        result: FloatArray = np.clip(1.0 + np.maximum(known - 1.0, 0.0) * self.correlation(roster), 1.0, cap)
+        return result
+
+    def correlation(self, roster: Roster) -> FloatArray:
+        """
+        Shape (rows, X): the estimate of ``r``, between 0 and 1, plus one standard error where there is any beyond doubt.
+
+        The fleet's average takes each service as it looks without its most uneven pod, or one sick pod would excuse all.
+        """
+        if not roster.refs:
+            return np.zeros_like(self.weight)
+        pods, first = len(roster.refs), roster.first[:-1]
+        least = np.minimum.reduceat(self.excess[:pods], first, axis=0).sum(axis=0)
+        total = np.minimum.reduceat(self.weight[:pods], first, axis=0).sum(axis=0)
+        fleet = np.maximum(least, 0.0) / np.maximum(total, PRIOR)
+        weight = self.weight + PRIOR
+        mean, error = (self.excess + PRIOR * fleet) / weight, np.sqrt(self.variance) / weight
+        sure = np.clip(mean / np.maximum(error, 1e-12) - 1.0, 0.0, 1.0)
+        return np.clip(mean + error * sure, 0.0, 1.0)
+
+    def added(
+        self, roster: Roster, bad: FloatArray, total: FloatArray, spared: BoolArray, due: BoolArray
+    ) -> Dispersion:
+        """
+        Add one bin of the services that are due.
 
         Args:
             bad, total: shape (N, X), by pod and stream.
-            spared: shape (N, X), pods under suspicion: nobody learns from them.
+            spared: shape (N, X), pods under suspicion: nobody learns from them. due: shape (N,).
         """
+        bins = self.bins + due[:, None]
+        summed = replace(self, bad=self.bad + bad, total=self.total + total, bins=bins)
+        full = bins[:, 0] >= WINDOW
+        if not full.any():
+            return summed
+        closed = summed._learned(
+            roster, np.where(full[:, None], summed.bad, 0.0), np.where(full[:, None], summed.total, 0.0), spared
+        )
+        return replace(
+            closed,
+            bad=np.where(full[:, None], 0.0, summed.bad),
+            total=np.where(full[:, None], 0.0, summed.total),
+            bins=np.where(full[:, None], 0.0, bins),
+        )
+
+    def _learned(self, roster: Roster, bad: FloatArray, total: FloatArray, spared: BoolArray) -> Dispersion:
         freedom, statistic, evidence = _pods(roster, np.where(spared, 0.0, bad), np.where(spared, 0.0, total))
         if roster.groups:
             parts = zip((freedom, statistic, evidence), _groups(roster, bad, total), strict=True)
             freedom, statistic, evidence = (np.concatenate(pair) for pair in parts)
         usable = (freedom >= 1.0) & (evidence > 1.0)
-        weight = np.where(usable, np.minimum(evidence, _MOST), 0.0)
-        ratio = np.where(usable, statistic / np.maximum(freedom, 1.0), 0.0)
-        noise = np.where(
-            usable, 2.0 * weight**2 * (1.0 - 1.0 / np.maximum(evidence, 1.0)) / np.maximum(freedom, 1.0), 0.0
-        )
-        # A single bad request always gives exactly one: it says nothing but counts as quiet time.
-        single = (freedom >= 1.0) & (evidence == 1.0)
-        weight, ratio = np.where(single, 1.0, weight), np.where(single, 1.0, ratio)
+        beyond = np.where(usable, evidence - 1.0, 0.0)
+        weight = np.minimum(beyond, _MOST)
+        scale = np.divide(weight, beyond, out=np.zeros_like(weight), where=usable)
+        ratio = np.where(usable, statistic / np.maximum(freedom, 1.0), 1.0)
+        noise = 2.0 * beyond / np.maximum(evidence, 1.0) / np.maximum(freedom, 1.0)
         fade = np.minimum(1.0, _MEMORY / np.maximum(self.weight + weight, 1e-9))
-        return Dispersion(
-            fade * (self.statistic + weight * ratio),
-            fade * (self.weight + weight),
-            fade**2 * (self.variance + noise * np.maximum(ratio, 1.0) ** 2),
+        return replace(
+            self,
+            excess=fade * (self.excess + scale * (ratio - 1.0)),
+            weight=fade * (self.weight + weight),
+            squares=fade * (self.squares + np.where(freedom >= 1.0, evidence**2, 0.0)),
+            count=fade * (self.count + np.where(freedom >= 1.0, evidence, 0.0)),
+            variance=fade**2 * (self.variance + np.where(usable, scale**2 * noise * np.maximum(ratio, 1.0), 0.0)),
         )
 
 

@@ -53,11 +53,11 @@ def update(
     bad: FloatArray,
     total: FloatArray,
     null: FloatArray,
-    dispersion: FloatArray,
+    clumped: FloatArray,
     settings: DetectionSettings,
 ) -> FloatArray:
     """
-    Weigh one bin of errors; ``mixture``: shape (N, T), ``bad``, ``total``, ``dispersion``: shape (N,), ``null``: (S,).
+    Weigh one bin of errors; ``mixture``: shape (N, T), ``bad``, ``total``, ``clumped`` (overdispersion): shape (N,), ``null``: (S,).
 
     Only pods with one sibling and a known past are followed; bins without a bad request of the service count for the
     defence only.
@@ -70,7 +70,7 @@ def update(
     p0 = rate[chosen][:, None]
     p1 = 1.0 - (1.0 - p0) / (1.0 + p0 * (tilts[None, :] - 1.0))
     failed, good = bad[chosen][:, None], (total - bad)[chosen][:, None]
-    step = (failed * np.log(p1 / p0) + good * np.log((1.0 - p1) / (1.0 - p0))) / dispersion[chosen][:, None]
+    step = (failed * np.log(p1 / p0) + good * np.log((1.0 - p1) / (1.0 - p0))) / clumped[chosen][:, None]
     result = mixture.copy()
     clock = (failed > 0.0).astype(np.float64)
     result[chosen] = np.minimum((clock + mixture[chosen]) * np.exp(np.minimum(step, settings.bin_cap)), _MOST)

@@ -143,9 +143,9 @@ def _errors(state: DetectorState, new: Increments, drained: BoolArray, settings:
     for after, ready in due_bins(open_, roster, state.at, detection.reported_share):
         bad, total = ready.counts[:, 1:2], ready.counts.sum(axis=1, keepdims=True)
         bad, total = _without_trickle(roster, bad, total, drained)
-        dispersion = track.dispersion.estimate(detection.dispersion_cap)[: len(roster.refs), 0]
-        past = history.update(past, roster, bad[:, 0], total[:, 0], state.null, dispersion, detection)
         track = _weigh(replace(track, bins=after), roster, ready, bad, total, settings)
+        clumped = track.clumped(roster, detection.dispersion_cap)[: len(roster.refs), 0]
+        past = history.update(past, roster, bad[:, 0], total[:, 0], state.null, clumped, detection)
         open_ = after
     return replace(state, errors=replace(track, bins=open_), past=past)
 
@@ -177,7 +177,8 @@ def _weigh(
     bin_ = sibling.sample(roster, bad, total, start, end)
     evidence = sibling.update(track.evidence, track.dispersion, roster, bin_, settings.detection)
     suspected = track.evidence.mixture[: len(roster.refs)].mean(axis=2) >= math.exp(tier_nats(settings)[Tier.ANNOTATE])
-    return replace(track, evidence=evidence, dispersion=track.dispersion.learned(roster, bad, total, suspected))
+    learned = track.dispersion.added(roster, bad, total, suspected, ready.due[roster.service_of])
+    return replace(track, evidence=evidence, dispersion=learned)
 
 
 def _without_trickle(

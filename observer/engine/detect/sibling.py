@@ -16,7 +16,7 @@ import numpy as np
 from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.settings import DetectionSettings
 from observer.engine.detect.counters import taken
-from observer.engine.detect.dispersion import Dispersion
+from observer.engine.detect.dispersion import WINDOW, Dispersion
 from observer.engine.detect.hypergeometric import ln_mgf
 from observer.engine.detect.roster import Roster
 
@@ -44,7 +44,7 @@ class Evidence:
             taken since it last was: ``own_total``, ``own_bad`` of the row, ``all_total``, ``all_bad`` of its service.
         bins: bins of the run in which the row had bad requests. onset: start of the run's first bin, Unix seconds.
         newest: end of the last bin with evidence; traffic: end of the last bin with requests.
-        over: nats that the fault has ended.
+        over: nats that the fault has ended. recent: bad requests of the service, fading within a window of bins.
     """
 
     mixture: FloatArray
@@ -58,6 +58,7 @@ class Evidence:
     newest: FloatArray
     traffic: FloatArray
     over: FloatArray
+    recent: FloatArray
 
     @classmethod
     def empty(cls, rows: int, streams: int, tilts: int) -> Evidence:
@@ -81,7 +82,7 @@ class Evidence:
         out = {}
         for one in fields(self):
             values = getattr(self, one.name).copy()
-            values[rows] = 0.0
+            values[rows] = values[rows] if one.name == "recent" else 0.0
             out[one.name] = values
         return Evidence(**out)
 
@@ -147,10 +148,11 @@ def update(
     bad, total, all_bad, all_total = (
         column[row, stream] for column in (bin_.bad, bin_.total, bin_.all_bad, bin_.all_total)
     )
-    log_ratio = (
-        likelihood(bad, total, all_bad, all_total, tilts=tilts)
-        / dispersion.estimate(settings.dispersion_cap)[row, stream][:, None]
-    )
+    due = ~np.isnan(bin_.end)[:, None]
+    recent = np.where(due, (1.0 - 1.0 / WINDOW) * evidence.recent + bin_.all_bad, evidence.recent)
+    evidence = replace(evidence, recent=recent)
+    clumped = dispersion.factor(roster, recent[:rows], settings.dispersion_cap)[row, stream]
+    log_ratio = likelihood(bad, total, all_bad, all_total, tilts=tilts) / clumped[:, None]
     if roster.pools:
         row, stream, log_ratio = _with_pools(roster, bin_, row, stream, log_ratio)
     log_ratio = np.minimum(log_ratio, settings.bin_cap)

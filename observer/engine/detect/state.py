@@ -38,8 +38,12 @@ class Track:
         judged = take[: pods + groups]
         judged = np.where(judged < len(old.refs) + len(old.groups), judged, -1)
         return Track(
-            self.bins.carried(take[:pods], services), self.evidence.carried(take), self.dispersion.carried(judged)
+            self.bins.carried(take[:pods], services), self.evidence.carried(take), self.dispersion.carried(judged, pods)
         )
+
+    def clumped(self, roster: Roster, cap: float) -> FloatArray:
+        """The overdispersion by pod and group row as it stands, shape (rows, X)."""
+        return self.dispersion.factor(roster, self.evidence.recent[: len(self.dispersion.excess)], cap)
 
     def blinded(self) -> Track:
         return replace(self, bins=self.bins.forgotten())

@@ -73,9 +73,9 @@ class Bench:
         pods = len(state.roster.refs)
         self._suspected = frozenset(np.flatnonzero(force.doubted(need)[:pods]).tolist())
         cap = settings.detection.dispersion_cap
-        self._dispersion = {
-            Symptom.ERRORS: state.errors.dispersion.estimate(cap),
-            Symptom.LATENCY: state.latency.dispersion.estimate(cap),
+        self._clumped = {
+            Symptom.ERRORS: state.errors.clumped(state.roster, cap),
+            Symptom.LATENCY: state.latency.clumped(state.roster, cap),
         }
 
     def suspects(self) -> list[Suspect]:
@@ -149,7 +149,7 @@ class Bench:
             frozenset({roster.refs[row].key}),
             siblings,
             width=float(self._state.errors.bins.width[index]),
-            dispersion=float(self._dispersion[Symptom.ERRORS][row, 0]),
+            dispersion=float(self._clumped[Symptom.ERRORS][row, 0]),
             settings=self._settings.detection,
         )
 
@@ -165,8 +165,8 @@ class Bench:
         if symptom is Symptom.ERRORS and row < len(state.past):
             found = float(history.nats(state.past[row : row + 1])[0])
             past = found if np.isfinite(found) else None
+        clumped = self._clumped[symptom]
         ratio, excess = self._slowdown(row) if slow else (1.0, 0.0)
-        dispersion = self._dispersion[symptom]
         return Evidence(
             symptom=symptom,
             nats=_plain(every[row]),
@@ -179,7 +179,7 @@ class Bench:
             share=requests / everyone if everyone > 0.0 else 0.0,
             bins=int(it.bins[row, stream]),
             onset=float(it.onset[row, stream]),
-            dispersion=float(dispersion[row, stream]) if row < len(dispersion) else 1.0,
+            dispersion=float(clumped[row, stream]) if row < len(clumped) else 1.0,
             cut=state.cuts[state.tested[stream]] if slow else None,
             latency_ratio=ratio,
             latency_excess_ms=excess,

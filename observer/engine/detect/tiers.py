@@ -18,7 +18,7 @@ from observer.domain.suspect import Tier
 DAY: Final = 86_400.0
 MONTH: Final = 30.0 * DAY
 
-PRE_ANNOTATE: Final = 4.0
+PRE_ANNOTATE: Final = 5.0
 """Nats from which more is asked about a service, so that the answers are there when the first tier is reached."""
 
 
