@@ -100,6 +100,8 @@ class Loop:
         question = Question(watch=self.memory.watch, recheck=self.memory.recheck)
         snapshot = await self._collector.snapshot(at, question)
         if snapshot.control.leader and not was_leader:
+            if self.memory.ticks:
+                await self.restore()  # another may have acted meanwhile: what the journal says holds
             await self.resume()
         async with self._lock:
             decisions = self._decide(snapshot)
