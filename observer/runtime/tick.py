@@ -67,6 +67,8 @@ class Loop:
     async def resume(self) -> None:
         """Once the cluster is known and the Lease held: look open intents up, then give back or go on, exactly once."""
         async with self._lock:
+            if self.memory.ticks:
+                await self.restore()  # another may have acted meanwhile: what the journal says holds
             for action in await self._journal.open_intents():
                 outcome = await self._executor.look_up(action)
                 log.info("open_intent_looked_up", action_id=action.id, rung=action.rung.value, outcome=outcome.result)
@@ -100,8 +102,6 @@ class Loop:
         question = Question(watch=self.memory.watch, recheck=self.memory.recheck)
         snapshot = await self._collector.snapshot(at, question)
         if snapshot.control.leader and not was_leader:
-            if self.memory.ticks:
-                await self.restore()  # another may have acted meanwhile: what the journal says holds
             await self.resume()
         async with self._lock:
             decisions = self._decide(snapshot)
