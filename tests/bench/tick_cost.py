@@ -101,7 +101,7 @@ def _cost(size: int, answers: list[Answer]) -> Cost:
             json.loads(body)
         plain.append(time.process_time() - began)
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    megabytes = sum(len(body) for body in answers[0][1:]) / 1e6
+    megabytes = sum(len(body) for body in answers[-1][1:]) / 1e6
     # The first ticks learn names; what a daemon pays day by day is what follows.
     return Cost(size, statistics.median(ticks[2:]), statistics.median(plain[2:]), rss, megabytes, 3)
 
@@ -139,7 +139,7 @@ async def _record(size: int) -> list[Answer]:
             await asyncio.sleep(INTERVAL / 4)
             now = time.time()
             bodies = [await _ask(session, url, query, now) for query in asked]
-            whole = len(json.loads(bodies[2])["data"]["result"]) >= size
+            whole = all(len(json.loads(bodies[part])["data"]["result"]) >= size for part in (0, 2))
             if whole and bodies[0] != newest:
                 newest = bodies[0]
                 answers.append((now, bodies[0], bodies[1], bodies[2]))
