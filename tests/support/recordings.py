@@ -28,7 +28,6 @@ from observer.domain.counts import (
     CallerFrame,
     CounterFrame,
     FloatArray,
-    RequestClass,
     SeriesHistory,
 )
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
@@ -90,7 +89,7 @@ def load(name: str) -> Recording:
     meta = json.loads((folder / "meta.json").read_text())
     answers = _read(folder / "prometheus-range.json.xz")
     first, last = float(meta["baseline_from"]), float(meta["to"])
-    times = first + np.arange(int(last - first) + 1)
+    times: FloatArray = first + np.arange(int(last - first) + 1, dtype=np.float64)
 
     def series(query: str) -> tuple[Series, ...]:
         return tuple(_series(one, times) for one in answers[query]["data"]["result"])
@@ -165,9 +164,15 @@ class Replay:
     """
 
     def __init__(
-        self, recording: Recording, *, tick: float = 1.0, thin: float = 1.0, rename: bool = False, order: int | None = None,
+        self,
+        recording: Recording,
+        *,
+        tick: float = 1.0,
+        thin: float = 1.0,
+        rename: bool = False,
+        order: int | None = None,
         aged: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.recording, self.tick = recording, tick
         self._thin, self._rename, self._order = thin, rename, order
         self._random = np.random.default_rng(7)
@@ -318,7 +323,9 @@ class Replay:
             row[int(request_class(one.labels["response_code"], one.labels["response_flags"]))] += value
             row[3] += value if is_unreached(one.labels["response_code"], one.labels["response_flags"]) else 0.0
         at = float(self.recording.times[place])
-        return CallerFrame(at, watched, CUTS, {key: CallerCounts(*row) for key, row in sums.items()})
+        return CallerFrame(
+            at, watched, CUTS, {key: CallerCounts(row[0], row[1], row[2], row[3]) for key, row in sums.items()}
+        )
 
     def _histories(self, place: int, service: ServiceRef, view: ClusterView) -> tuple[SeriesHistory, ...]:
         pods = {ref.key for ref in view.by_service.get(service, ())}
@@ -339,7 +346,8 @@ class Replay:
 
     def judged(self, settings: EngineSettings, held: Held | None = None) -> Iterator[tuple[float, Judgement]]:
         """Seconds since the fault, and the judgement of each tick."""
-        state, asked = DetectorState.empty(), [frozenset(), frozenset()]
+        state = DetectorState.empty()
+        asked: list[frozenset[ServiceRef]] = [frozenset(), frozenset()]
         for snapshot in self.snapshots(asked):
             state, judgement = judge(state, snapshot, settings, held)
             asked[0], asked[1] = judgement.watch, judgement.recheck
@@ -376,6 +384,3 @@ def _below(cut: float, mean: float) -> float:
     if mean <= 0.0 or math.isinf(cut):
         return 1.0
     return 0.5 * (1.0 + math.erf((math.log(cut / mean) + 0.5 * 0.4**2) / (0.4 * math.sqrt(2.0))))
-
-
-__all__ = ["CUTS", "LAB", "Recording", "RequestClass", "Replay", "load"]

@@ -31,14 +31,14 @@ _STEADY: Final = 60.0
 class BinState:
     """
     Attributes:
-        open: shape (N, RING, C), requests of the bins that are not judged yet; bin k lies in place k mod RING.
+        open: shape (N, RING, C), whole requests of the bins that are not judged yet; bin k lies in place k mod RING.
         covered: shape (N,), Unix seconds up to which the pod's requests are known, -inf = never.
         width: shape (S,), seconds; changed: shape (S,), when it last changed.
         next: shape (S,), number of the next bin to be judged (bin k is ``[k * width, (k + 1) * width)``), -1 = none.
         late: requests that came too late so far.
     """
 
-    open: IntArray
+    open: FloatArray
     covered: FloatArray
     width: FloatArray
     changed: FloatArray
@@ -47,9 +47,7 @@ class BinState:
 
     @classmethod
     def empty(cls, columns: int) -> BinState:
-        return cls(
-            np.zeros((0, RING, columns), np.int64), np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64), 0.0
-        )
+        return cls(np.zeros((0, RING, columns)), np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64), 0.0)
 
     def carried(self, take: IntArray, services: IntArray) -> BinState:
         """In the order of a new roster."""
@@ -137,7 +135,7 @@ def fill(state: BinState, roster: Roster, new: Increments, columns: slice) -> Bi
         late += float(part[~timely].sum())
         place = number.astype(np.int64) % RING
         # Each pod appears once, so plain indexed addition loses nothing.
-        opened[told[timely], place[timely]] += part[timely].astype(np.int64)
+        opened[told[timely], place[timely]] += part[timely]
         if (share >= 1.0).all():
             break
     covered = state.covered.copy()
@@ -179,7 +177,7 @@ def due_bins(state: BinState, roster: Roster, at: float, share: float) -> Iterat
         chosen = due[roster.service_of]
         place = (state.next % RING)[roster.service_of]
         everyone = np.arange(len(place))
-        counts = state.open[everyone, place].astype(np.float64)
+        counts = state.open[everyone, place]
         counts[~(chosen & reported)] = 0.0
         opened = state.open.copy()
         opened[everyone[chosen], place[chosen]] = 0

@@ -4,8 +4,9 @@ How much more unevenly bad requests fall on siblings than chance would have it, 
 Retries, batches and routes make bad requests come in clumps: if one of a bin's falls on a pod, the next is more likely
 to fall there too. With this correlation ``r`` the shares of ``E`` bad requests vary ``1 + (E - 1) r`` times as much as
 they would by chance; that factor is the *overdispersion*, and evidence is divided by it. A clump may reach over bins,
-so it is learned from windows of some bins, and ``E`` counts the bad requests of as many. ``r`` is learned from the siblings without whoever is being judged, so that a sick pod does not excuse itself; where a service had too
-little to learn from, the fleet's average stands in.
+so it is learned from windows of some bins, and ``E`` counts the bad requests of as many. ``r`` is learned from the
+siblings without whoever is being judged, so that a sick pod does not excuse itself; where a service had too little to
+learn from, the fleet's average stands in.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ WINDOW: Final = 4
 _MEMORY: Final = 600.0
 """Weight beyond which older bins fade."""
 _REACH: Final = 3.0
+"""How far beyond the usual number of bad requests the factor is believed to grow."""
 _MOST: Final = 9.0
-"""A bin weighs at most as much as so many: a single storm teaches little about the clumps of quiet times."""
+"""A window weighs at most as much as so many: a single storm teaches little about the clumps of quiet times."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +40,7 @@ class Dispersion:
     Attributes:
         excess: of Pearson's statistic over its freedom, less one. weight: of bad requests beyond the first.
         variance: of ``excess``.
-        squares, count: of the bad requests of each window, squared and plain: their ratio is how many there usually are.
+        squares, count: of the bad requests of each window, squared and plain: the ratio is how many there usually are.
         bad, total: shape (N, X), of the open window. bins: shape (N, 1), how many bins it holds.
     """
 
@@ -77,9 +79,9 @@ class Dispersion:
 
     def correlation(self, roster: Roster) -> FloatArray:
         """
-        Shape (rows, X): the estimate of ``r``, between 0 and 1, plus one standard error where there is any beyond doubt.
+        Shape (rows, X): the estimate of ``r``, between 0 and 1, plus one standard error where it is beyond doubt.
 
-        The fleet's average takes each service as it looks without its most uneven pod, or one sick pod would excuse all.
+        The fleet's average takes each service as it looks without its most uneven pod: one sick pod must not excuse all.
         """
         if not roster.refs:
             return np.zeros_like(self.weight)
@@ -90,7 +92,8 @@ class Dispersion:
         weight = self.weight + PRIOR
         mean, error = (self.excess + PRIOR * fleet) / weight, np.sqrt(self.variance) / weight
         sure = np.clip(mean / np.maximum(error, 1e-12) - 1.0, 0.0, 1.0)
-        return np.clip(mean + error * sure, 0.0, 1.0)
+        result: FloatArray = np.clip(mean + error * sure, 0.0, 1.0)
+        return result
 
     def added(
         self, roster: Roster, bad: FloatArray, total: FloatArray, spared: BoolArray, due: BoolArray
@@ -107,9 +110,9 @@ class Dispersion:
         full = bins[:, 0] >= WINDOW
         if not full.any():
             return summed
-        closed = summed._learned(
-            roster, np.where(full[:, None], summed.bad, 0.0), np.where(full[:, None], summed.total, 0.0), spared
-        )
+        window = [np.where(full[:, None] & ~spared, column, 0.0) for column in (summed.bad, summed.total)]
+        whole = [np.where(full[:, None], column, 0.0) for column in (summed.bad, summed.total)]
+        closed = _learned(summed, roster, window, whole)
         return replace(
             closed,
             bad=np.where(full[:, None], 0.0, summed.bad),
@@ -117,26 +120,29 @@ class Dispersion:
             bins=np.where(full[:, None], 0.0, bins),
         )
 
-    def _learned(self, roster: Roster, bad: FloatArray, total: FloatArray, spared: BoolArray) -> Dispersion:
-        freedom, statistic, evidence = _pods(roster, np.where(spared, 0.0, bad), np.where(spared, 0.0, total))
-        if roster.groups:
-            parts = zip((freedom, statistic, evidence), _groups(roster, bad, total), strict=True)
-            freedom, statistic, evidence = (np.concatenate(pair) for pair in parts)
-        usable = (freedom >= 1.0) & (evidence > 1.0)
-        beyond = np.where(usable, evidence - 1.0, 0.0)
-        weight = np.minimum(beyond, _MOST)
-        scale = np.divide(weight, beyond, out=np.zeros_like(weight), where=usable)
-        ratio = np.where(usable, statistic / np.maximum(freedom, 1.0), 1.0)
-        noise = 2.0 * beyond / np.maximum(evidence, 1.0) / np.maximum(freedom, 1.0)
-        fade = np.minimum(1.0, _MEMORY / np.maximum(self.weight + weight, 1e-9))
-        return replace(
-            self,
-            excess=fade * (self.excess + scale * (ratio - 1.0)),
-            weight=fade * (self.weight + weight),
-            squares=fade * (self.squares + np.where(freedom >= 1.0, evidence**2, 0.0)),
-            count=fade * (self.count + np.where(freedom >= 1.0, evidence, 0.0)),
-            variance=fade**2 * (self.variance + np.where(usable, scale**2 * noise * np.maximum(ratio, 1.0), 0.0)),
-        )
+
+def _learned(known: Dispersion, roster: Roster, spared: list[FloatArray], whole: list[FloatArray]) -> Dispersion:
+    """With one closed window: bad and total requests by pod, without and with the suspected ones."""
+    freedom, statistic, evidence = _pods(roster, spared[0], spared[1])
+    if roster.groups:
+        parts = zip((freedom, statistic, evidence), _groups(roster, whole[0], whole[1]), strict=True)
+        freedom, statistic, evidence = (np.concatenate(pair) for pair in parts)
+    free = freedom >= 1.0
+    usable = free & (evidence > 1.0)
+    beyond = np.where(usable, evidence - 1.0, 0.0)
+    weight = np.minimum(beyond, _MOST)
+    scale = np.divide(weight, beyond, out=np.zeros_like(weight), where=usable)
+    ratio = np.where(usable, statistic / np.maximum(freedom, 1.0), 1.0)
+    noise = 2.0 * beyond / np.maximum(evidence, 1.0) / np.maximum(freedom, 1.0)
+    fade = np.minimum(1.0, _MEMORY / np.maximum(known.weight + weight, 1e-9))
+    return replace(
+        known,
+        excess=fade * (known.excess + scale * (ratio - 1.0)),
+        weight=fade * (known.weight + weight),
+        variance=fade**2 * (known.variance + np.where(usable, scale**2 * noise * np.maximum(ratio, 1.0), 0.0)),
+        squares=fade * (known.squares + np.where(free, evidence**2, 0.0)),
+        count=fade * (known.count + np.where(free, evidence, 0.0)),
+    )
 
 
 def _pods(roster: Roster, bad: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from observer.domain.cluster import ClusterView, Pod
-from observer.domain.counts import FloatArray, IntArray
+from observer.domain.counts import IntArray
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind
 from observer.engine.detect.roster import Roster
@@ -29,14 +31,15 @@ class Contest:
     near: dict[int, int]
 
 
-def contest(roster: Roster, nats: FloatArray, need: float, margin: float) -> Contest:
+def contest(roster: Roster, suspected: list[int], weigh: Callable[[int], float], margin: float) -> Contest:
     """
-    Nested comparison, smallest group first: a larger one must beat what stands by ``margin`` nats.
+    Nested comparison of the suspected rows, smallest group first: a larger one must beat what stands by ``margin``.
 
-    ``nats``: shape (R,); rows below ``need`` do not take part.
+    ``weigh`` tells a row's evidence in nats without caps: with them, all rows of a strong fault look alike.
     """
     pods = len(roster.refs)
-    suspected = np.flatnonzero(nats >= need).tolist()
+    nats = {row: weigh(row) for row in suspected}
+    nobody = -math.inf
     standing: dict[int, int] = {row: row for row in suspected if row < pods}
     near: dict[int, int] = {}
     groups = sorted((row for row in suspected if row >= pods), key=lambda row: (len(pods_of(roster, row)), row))
@@ -44,13 +47,13 @@ def contest(roster: Roster, nats: FloatArray, need: float, margin: float) -> Con
     for group in groups:
         members = pods_of(roster, group).tolist()
         rivals = {standing.get(member, member) for member in members}
-        best = max(rivals, key=lambda row: (float(nats[row]), -row))
-        if nats[group] >= nats[best] + margin:
+        best = max(rivals, key=lambda row: (nats.get(row, nobody), -row))
+        if nats[group] >= nats.get(best, nobody) + margin:
             for rival in rivals:
                 named.pop(rival, None)
             named[group] = tuple(members)
             standing.update(dict.fromkeys(members, group))
-        elif best < pods and nats[best] >= need and nats[group] > nats[best] - margin:
+        elif best < pods and nats[group] > nats[best] - margin:
             near[best] = group
     winners = [row for row in suspected if row in named or (row < pods and standing[row] == row)]
     return Contest(tuple(winners), named, near)

@@ -57,7 +57,9 @@ def update(
     settings: DetectionSettings,
 ) -> FloatArray:
     """
-    Weigh one bin of errors; ``mixture``: shape (N, T), ``bad``, ``total``, ``clumped`` (overdispersion): shape (N,), ``null``: (S,).
+    Weigh one bin of errors; ``mixture``: shape (N, T), ``null``: shape (S,), the others shape (N,).
+
+    ``clumped`` is the overdispersion.
 
     Only pods with one sibling and a known past are followed; bins without a bad request of the service count for the
     defence only.

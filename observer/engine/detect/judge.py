@@ -176,7 +176,7 @@ def _weigh(
     start, end = np.where(ready.due, ready.start, np.nan), np.where(ready.due, ready.end, np.nan)
     bin_ = sibling.sample(roster, bad, total, start, end)
     evidence = sibling.update(track.evidence, track.dispersion, roster, bin_, settings.detection)
-    suspected = track.evidence.mixture[: len(roster.refs)].mean(axis=2) >= math.exp(tier_nats(settings)[Tier.ANNOTATE])
+    suspected = track.evidence.level()[: len(roster.refs)] >= math.exp(tier_nats(settings)[Tier.ANNOTATE])
     learned = track.dispersion.added(roster, bad, total, suspected, ready.due[roster.service_of])
     return replace(track, evidence=evidence, dispersion=learned)
 

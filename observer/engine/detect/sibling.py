@@ -72,7 +72,13 @@ class Evidence:
     def nats(self, tilts: FloatArray, least: float = 0.0) -> FloatArray:
         """Shape (R, X): ln of the mean over tilts of at least ``least``; -inf where there is nothing."""
         with np.errstate(divide="ignore"):
-            result: FloatArray = np.log(self.mixture[:, :, tilts >= least].mean(axis=2))
+            result: FloatArray = np.log(self.level(tilts >= least))
+        return result
+
+    def level(self, chosen: BoolArray | None = None) -> FloatArray:
+        """Shape (R, X): the mean over the chosen tilts, all by default."""
+        weights = np.ones(self.mixture.shape[2]) if chosen is None else chosen.astype(np.float64)
+        result: FloatArray = self.mixture @ (weights / weights.sum())
         return result
 
     def cleared(self, rows: BoolArray) -> Evidence:
@@ -232,7 +238,7 @@ def _run(evidence: Evidence, step: FloatArray, bin_: Sample) -> Evidence:
 
 def _over(evidence: Evidence, bin_: Sample) -> FloatArray:
     """Nats for "it is like its siblings again" against "it goes on as it was", for rows that are suspected at all."""
-    tested = evidence.mixture.mean(axis=2) >= np.exp(_DOUBT)
+    tested = evidence.level() >= np.exp(_DOUBT)
     rate = (evidence.own_bad + 0.5) / (evidence.own_total + 1.0)
     others = np.maximum(evidence.all_bad - evidence.own_bad, 0.0)
     usual = (others + 0.5) / (np.maximum(evidence.all_total - evidence.own_total, 0.0) + 1.0)
@@ -247,6 +253,6 @@ def ended(evidence: Evidence, at: float, fade: float) -> BoolArray:
     """Shape (R, X): suspicions that ended by themselves, or that nothing has been said about for ``fade`` seconds."""
     old = (evidence.newest > 0.0) & (evidence.newest < at - fade)
     silent = evidence.traffic < at - 5.0 * fade
-    something = evidence.mixture.mean(axis=2) >= np.exp(_DOUBT)
+    something = evidence.level() >= np.exp(_DOUBT)
     result: BoolArray = something & ((evidence.over >= ENDED) | (old & ((evidence.over >= FADED) | silent)))
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from observer.domain.suspect import CulpritKind, Evidence, Suppression, Suspect,
 from observer.engine.detect import history, recheck
 from observer.engine.detect.groups import Contest, contest, pods_of, tie
 from observer.engine.detect.latency import mixed, slowdown
+from observer.engine.detect.sibling import likelihood
 from observer.engine.detect.state import DetectorState, Track
 from observer.engine.detect.tiers import tier_of
 from observer.engine.impact import impact
@@ -83,8 +85,9 @@ class Bench:
         found: dict[object, Suspect] = {}
         for symptom in (Symptom.ERRORS, Symptom.LATENCY):
             nats, _ = self._force.of(symptom)
-            detection = self._settings.detection
-            outcome = contest(self._state.roster, nats, self._needs[Tier.ANNOTATE], detection.group_margin)
+            rows = np.flatnonzero(nats >= self._needs[Tier.ANNOTATE]).tolist()
+            weigh = partial(self._uncapped, symptom)
+            outcome = contest(self._state.roster, rows, weigh, self._settings.detection.group_margin)
             for row in outcome.winners:
                 suspect = self._suspect(row, symptom, outcome)
                 rival = found.get(suspect.culprit)
@@ -184,6 +187,21 @@ class Bench:
             latency_ratio=ratio,
             latency_excess_ms=excess,
         )
+
+    def _uncapped(self, symptom: Symptom, row: int) -> float:
+        """Nats of the best tilt over the run as a whole; a pooled row adds up what its services say."""
+        it = (self._state.latency if symptom is Symptom.LATENCY else self._state.errors).evidence
+        roster, clumped = self._state.roster, self._clumped[symptom]
+        pool = row - len(clumped)
+        parts = np.array([row]) if pool < 0 else roster.parts[roster.pool_first[pool] : roster.pool_first[pool + 1]]
+        stream = int(self._force.cut[row]) if symptom is Symptom.LATENCY else 0
+        bad, total = it.own_bad[parts, stream], it.own_total[parts, stream]
+        all_bad, all_total = it.all_bad[parts, stream], it.all_total[parts, stream]
+        told = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
+        if not told.any():
+            return 0.0
+        found = likelihood(bad[told], total[told], all_bad[told], all_total[told], tilts=np.array(self._state.tilts))
+        return float((found / clumped[parts[told], stream][:, None]).sum(axis=0).max())
 
     def _slowdown(self, row: int) -> tuple[float, float]:
         state, roster = self._state, self._state.roster

@@ -62,7 +62,7 @@ def verdict(
     hinted = force.doubted(PRE_ANNOTATE)
     doubted = force.doubted(needs[Tier.ANNOTATE])[:pods]
     suspects = Bench(state, snapshot, cluster, settings, needs, force).suspects()
-    whole = _Whole(state, settings, _with_groups(state, force.errors >= PRE_ANNOTATE))
+    whole = _Whole(state, settings, _spared(state, force.errors >= PRE_ANNOTATE, settings))
     picture = Picture(
         failing=frozenset(roster.services[i] for i in np.flatnonzero(whole.failing).tolist()),
         sick=_sick(suspects),
@@ -118,6 +118,23 @@ def _with_groups(state: DetectorState, hinted: BoolArray) -> BoolArray:
     for row in np.flatnonzero(hinted[pods:]).tolist():
         spared[pods_of(state.roster, row + pods)] = True
     return spared
+
+
+def _spared(state: DetectorState, hinted: BoolArray, settings: EngineSettings) -> BoolArray:
+    """
+    Shape (N,): pods without whom a service is looked at as a whole.
+
+    Where many single pods are hinted at, leaving them all out would hide that the service fails.
+    """
+    roster = state.roster
+    single = hinted[: len(roster.refs)]
+    if not roster.services:
+        return single
+    count = np.add.reduceat(single.astype(np.int64), roster.first[:-1])
+    crowd = (count >= 2) & (count > settings.detection.bad_share * np.diff(roster.first))
+    groups = hinted.copy()
+    groups[: len(roster.refs)] &= ~crowd[roster.service_of]
+    return _with_groups(state, groups)
 
 
 def _sick(suspects: list[Suspect]) -> dict[ServiceRef, Culprit]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -72,8 +72,8 @@ def replayed(name: str, changes: Mapping[str, Any]) -> Story:
 
 
 @pytest.fixture(params=list(CHANGES), ids=list(CHANGES))
-def changes(request: pytest.FixtureRequest) -> Iterator[Mapping[str, Any]]:
-    yield CHANGES[request.param]
+def changes(request: pytest.FixtureRequest) -> Mapping[str, Any]:
+    return CHANGES[request.param]
 
 
 @pytest.mark.parametrize(
