@@ -81,7 +81,7 @@ class Dispersion:
         """
         Shape (rows, X): the estimate of ``r``, between 0 and 1, plus one standard error where it is beyond doubt.
 
-        The fleet's average takes each service as it looks without its most uneven pod: one sick pod must not excuse all.
+        The fleet's average takes each service as it looks without its most uneven pod: one sick pod excuses nobody.
         """
         if not roster.refs:
             return np.zeros_like(self.weight)
