@@ -73,8 +73,8 @@ def row(found: Delay) -> str:
     case = found.case
     return (
         f"delay to evict, K={case.size} {case.rate:g}/s {case.p0:.1%} -> {case.p1:.1%}: "
-        f"bound {found.bound_requests:.0f} requests ({found.bound_errors:.0f} errors); median {found.median:.2f}, p95 {found.p95:.2f} x bound; oracle "
-        f"{found.oracle_median:.2f}, {found.oracle_p95:.2f}; p95 {found.p95 / found.oracle_p95:.2f} x the oracle's; "
+        f"bound {found.bound_requests:.0f} requests ({found.bound_errors:.0f} errors); "
+        f"median {found.median:.2f}, p95 {found.p95:.2f} x bound; oracle {found.oracle_median:.2f}, {found.oracle_p95:.2f}; p95 {found.p95 / found.oracle_p95:.2f} x the oracle's; "
         f"missed {found.missed}"
     )
 
