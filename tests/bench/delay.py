@@ -71,12 +71,12 @@ def measure(repeats: int, *, seed: int = 3, say: Callable[[str], None] = print) 
 def row(found: Delay) -> str:
     """One printed line."""
     case = found.case
-    return (
-        f"delay to evict, K={case.size} {case.rate:g}/s {case.p0:.1%} -> {case.p1:.1%}: "
-        f"bound {found.bound_requests:.0f} requests ({found.bound_errors:.0f} errors); "
-        f"median {found.median:.2f}, p95 {found.p95:.2f} x bound; oracle {found.oracle_median:.2f}, {found.oracle_p95:.2f}; p95 {found.p95 / found.oracle_p95:.2f} x the oracle's; "
-        f"missed {found.missed}"
-    )
+    who = f"K={case.size} {case.rate:g}/s {case.p0:.1%} -> {case.p1:.1%}"
+    limit = f"bound {found.bound_requests:.0f} requests ({found.bound_errors:.0f} errors)"
+    ours = f"median {found.median:.2f}, p95 {found.p95:.2f} x bound"
+    oracle = f"oracle {found.oracle_median:.2f}, {found.oracle_p95:.2f}"
+    ratio = found.p95 / found.oracle_p95
+    return f"delay to evict, {who}: {limit}; {ours}; {oracle}; p95 {ratio:.2f} x the oracle's; missed {found.missed}"
 
 
 def bound(case: Case, nats: float) -> float:
