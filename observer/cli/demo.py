@@ -13,7 +13,7 @@ import msgspec
 
 from observer.config.model import EvidenceSettings, KubernetesSettings, LeaseSettings, PrometheusSettings, Settings
 from observer.domain.action import Mode
-from observer.domain.decision import Decision
+from observer.domain.decision import Decision, Verdict
 from observer.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Ending:
         self.done = asyncio.Event()
         self.pod = ""
         self.verdict = ""
+        self.touched: set[str] = set()
 
     async def tell(self, decision: Decision) -> None:
         if self._json:
@@ -44,7 +45,9 @@ class Ending:
         else:
             from observer.sinks.story import story_line
 
-            self.say(story_line(decision, self._start))
+            self.say(story_line(decision, self._start, brief=True))
+        if decision.verdict is Verdict.ACT and decision.pod is not None:
+            self.touched.add(decision.pod.name)
         if decision.kind == "verified" and self.pod in decision.subject:
             self.verdict = decision.reason
         if decision.kind == "closed" and self.pod in decision.subject:
@@ -55,7 +58,7 @@ class Ending:
         if not self._json:
             from observer.sinks.story import offset
 
-            self.say(f"{offset(self._clock.now() - self._start)}  {'(mesh)':<14}  {text}")
+            self.say(f"{offset(self._clock.now() - self._start)}  {'(mesh)':<15}  {text}")
 
     def say(self, line: str) -> None:
         sys.stdout.write(line + "\n")
@@ -95,10 +98,11 @@ async def _story(world: World, settings: Settings, ending: Ending, *, keep: bool
             stop.set()
             await asyncio.wait({daemon})
             telling.cancel()
-    if ending.verdict == "fixed":
+    if ending.verdict == "fixed" and ending.touched == {ending.pod}:
         ending.scene("the end: one gray pod replaced, nobody else touched")
         return 0
-    ending.scene(f"the story did not end well: {ending.verdict or 'no verdict'}")
+    touched = ", ".join(sorted(ending.touched)) or "nobody"
+    ending.scene(f"the story did not end well: {ending.verdict or 'no verdict'}; touched {touched}")
     return 1
 
 

@@ -31,12 +31,12 @@ class StorySink:
         """Nothing is held."""
 
 
-def story_line(decision: Decision, start: float) -> str:
-    """One line: offset, word, sentence, figures."""
+def story_line(decision: Decision, start: float, *, brief: bool = False) -> str:
+    """One line: offset, word, sentence and, unless ``brief``, figures."""
     word = decision.kind.replace("_", " ").upper()
     if decision.verdict is Verdict.WOULD:
         word = f"WOULD {word}"
-    facts = figures(decision.figures)
+    facts = "" if brief else figures(decision.figures)
     tail = f"  [{facts}]" if facts else ""
     return f"{offset(decision.at - start)}  {word:<{_WORD}}  {' '.join(decision.text.split())}{tail}"
 

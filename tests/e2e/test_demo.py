@@ -19,6 +19,7 @@ async def test_the_demo_tells_its_story_to_the_end() -> None:
     told: list[dict[str, Any]] = [json.loads(line) for line in out.decode().splitlines()]
     kinds = [one["kind"] for one in told]
     assert process.returncode == 0, f"{kinds}\n{err.decode()}"
+    assert err == b"", err.decode()
     story = ["suspected", "drain", "drain_effective", "drain_verdict", "evict", "replaced", "verified", "closed"]
     first = [kinds.index(kind) for kind in story]
     assert first == sorted(first)

@@ -111,7 +111,9 @@ def widths(state: BinState, roster: Roster, interval: FloatArray, tick: float, l
 
 def fill(state: BinState, roster: Roster, new: Increments, columns: slice) -> BinState:
     """Add the increments of this tick, of the given columns of their counts, to the open bins."""
-    told = np.flatnonzero(new.told & (new.until > new.since))
+    # Until two scrapes of a service were seen its bins have no width: what is told before that is a baseline.
+    sized = state.width[roster.service_of] > 0.0
+    told = np.flatnonzero(new.told & sized & (new.until > new.since))
     if not len(told):
         return state
     service = roster.service_of[told]
