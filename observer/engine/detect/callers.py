@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import CallerCounts, CallerFrame
-from observer.domain.ids import ServiceRef
+from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import CallerTally
 
 _MEMORY: Final = 30.0
 """Seconds in which older calls fade to a third."""
 
+_TRACE: Final = 0.01
 MISSED: Final = 30.0
 """Seconds for which the last answer is kept while there is no newer one."""
 
@@ -28,14 +28,30 @@ class Calls:
 
     requests: float = 0.0
     errors: float = 0.0
-    lost: float = 0.0
-    """Calls that never reached a pod or were given up by the caller."""
+    unreached: float = 0.0
+    """Those of the errors that never reached a pod."""
+    given_up: float = 0.0
+    """Calls that the caller gave up, or that were refused on the way: no errors, but lost all the same."""
+
+    @property
+    def lost(self) -> float:
+        return self.unreached + self.given_up
+
+    @property
+    def answered(self) -> float:
+        """Errors that the called service answered with."""
+        return self.errors - self.unreached
 
     def plus(self, other: Calls) -> Calls:
-        return Calls(self.requests + other.requests, self.errors + other.errors, self.lost + other.lost)
+        return Calls(
+            self.requests + other.requests,
+            self.errors + other.errors,
+            self.unreached + other.unreached,
+            self.given_up + other.given_up,
+        )
 
     def faded(self, part: float) -> Calls:
-        return Calls(self.requests * part, self.errors * part, self.lost * part)
+        return Calls(self.requests * part, self.errors * part, self.unreached * part, self.given_up * part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,47 +60,68 @@ class CallerState:
     Attributes:
         frame: the newest callers' view, None = none yet.
         edges: calling service to called service; own: errors of calling services themselves, over the same ticks.
+        pod_edges, pod_own: the same for calling pods.
         at: when the sums were last faded, Unix seconds.
     """
 
     frame: CallerFrame | None = None
     edges: Mapping[Edge, Calls] = field(default_factory=dict)
     own: Mapping[ServiceRef, float] = field(default_factory=dict)
+    pod_edges: Mapping[tuple[PodRef, ServiceRef], Calls] = field(default_factory=dict)
+    pod_own: Mapping[PodRef, float] = field(default_factory=dict)
     at: float = 0.0
 
 
 def advance(
-    state: CallerState, frame: CallerFrame | None, cluster: ClusterView, errors: Mapping[ServiceRef, float], at: float
+    state: CallerState, frame: CallerFrame | None, cluster: ClusterView, errors: Callable[[PodRef], float], at: float
 ) -> tuple[CallerState, dict[ServiceRef, CallerTally]]:
     """
-    Add one tick. ``errors`` are this tick's own errors of each service.
+    Add one tick. ``errors`` tells this tick's own errors of a pod.
 
     A service has a tally when it was watched in the last frame too; a caller whose counters went back, or that came
     back after it was gone, adds nothing.
     """
-    part = math.exp(-max(at - state.at, 0.0) / _MEMORY) if state.at else 0.0
-    edges = {edge: faded for edge, calls in state.edges.items() if (faded := calls.faded(part)).requests > 0.01}
-    own = {service: count * part for service, count in state.own.items() if count * part > 0.01}
-    last = state.frame
+    state, last = _faded(state, at), state.frame
     if frame is None or last is None or frame.at <= last.at or frame.cuts != last.cuts:
         # One missed answer is no reason to forget the last one: increments then span two ticks.
         kept = last if frame is None and last is not None and at - last.at < MISSED else frame
-        return CallerState(kept, edges, own, at), {}
-    grown, callers = _grown(last, frame, cluster)
+        return replace(state, frame=kept), {}
+    grown, calls = _grown(last, frame, cluster)
     tallies = {service: _tally(service, grown, len(frame.cuts)) for service in frame.watched & last.watched}
-    for (caller, service), calls in callers.items():
-        edges[(caller, service)] = edges.get((caller, service), Calls()).plus(calls)
-    for caller in {caller for caller, _ in callers}:
-        own[caller] = own.get(caller, 0.0) + errors.get(caller, 0.0)
-    return CallerState(frame, edges, own, at), tallies
+    edges, own = dict(state.edges), dict(state.own)
+    pod_edges, pod_own = dict(state.pod_edges), dict(state.pod_own)
+    services: dict[PodRef, ServiceRef] = {}
+    for (pod, service), new in calls.items():
+        services[pod] = cluster.pods[pod].service
+        pod_edges[(pod, service)] = pod_edges.get((pod, service), Calls()).plus(new)
+        edge = (services[pod], service)
+        edges[edge] = edges.get(edge, Calls()).plus(new)
+    for pod, service in services.items():
+        pod_own[pod] = pod_own.get(pod, 0.0) + errors(pod)
+        own[service] = own.get(service, 0.0) + errors(pod)
+    return CallerState(frame, edges, own, pod_edges, pod_own, at), tallies
+
+
+def _faded(state: CallerState, at: float) -> CallerState:
+    part = math.exp(-max(at - state.at, 0.0) / _MEMORY) if state.at else 0.0
+    return CallerState(
+        frame=state.frame,
+        edges={edge: calls.faded(part) for edge, calls in state.edges.items() if calls.requests * part > _TRACE},
+        own={one: count * part for one, count in state.own.items() if count * part > _TRACE},
+        pod_edges={
+            edge: calls.faded(part) for edge, calls in state.pod_edges.items() if calls.requests * part > _TRACE
+        },
+        pod_own={one: count * part for one, count in state.pod_own.items() if count * part > _TRACE},
+        at=at,
+    )
 
 
 def _grown(
     last: CallerFrame, frame: CallerFrame, cluster: ClusterView
-) -> tuple[dict[tuple[str, str, ServiceRef], CallerCounts], dict[Edge, Calls]]:
+) -> tuple[dict[tuple[str, str, ServiceRef], CallerCounts], dict[tuple[PodRef, ServiceRef], Calls]]:
     known = {(namespace, pod) for namespace, pod, _ in last.rows}
     grown: dict[tuple[str, str, ServiceRef], CallerCounts] = {}
-    callers: dict[Edge, Calls] = defaultdict(Calls)
+    calls: dict[tuple[PodRef, ServiceRef], Calls] = {}
     for key, now in frame.rows.items():
         namespace, name, service = key
         if service not in last.watched:
@@ -102,10 +139,9 @@ def _grown(
             continue
         grown[key] = change
         if pod is not None:
-            lost = change.unreached + change.excluded
-            calls = Calls(change.ok + change.error, change.error, lost)
-            callers[(pod.service, service)] = callers[(pod.service, service)].plus(calls)
-    return grown, callers
+            asked = change.ok + change.error
+            calls[(pod.ref, service)] = Calls(asked, change.error, change.unreached, change.excluded)
+    return grown, calls
 
 
 def _difference(now: CallerCounts, before: CallerCounts) -> CallerCounts | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray
-from observer.domain.ids import ServiceRef
+from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import CallerTally, Judgement, Tier
@@ -207,8 +207,11 @@ def _observed(
     requests, errors = new.counts[:, 0] + new.counts[:, 1], new.counts[:, 1]
     left = np.stack([_by_service(roster, values) for values in state.minute.leaving(state.at)], axis=1)
     minute = state.minute.added(requests, errors, state.at)
-    by_service = _by_service(roster, errors)
-    own = {roster.services[i]: float(by_service[i]) for i in np.flatnonzero(by_service).tolist()}
+
+    def own(pod: PodRef) -> float:
+        position = roster.position.get(pod)
+        return float(errors[position]) if position is not None else 0.0
+
     calls, seen = callers.advance(state.callers, snapshot.callers, cluster, own, state.at)
     return replace(state, minute=minute, left=left, callers=calls), Tallies(roster, new.counts, new.told), seen
 

@@ -6,13 +6,13 @@ Many siblings are sick at once; the whole service is; or its errors come from a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from observer.domain.counts import BoolArray
-from observer.domain.ids import ServiceRef
+from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.callers import Calls, Edge
@@ -34,13 +34,15 @@ class Picture:
     Attributes:
         failing: services that fail even without the pods and groups under suspicion.
         sick: the strongest suspect of each service that has one.
-        edges, own: as in ``CallerState``.
+        edges, own, pod_edges, pod_own: as in ``CallerState``.
     """
 
     failing: frozenset[ServiceRef]
     sick: Mapping[ServiceRef, Culprit]
     edges: Mapping[Edge, Calls]
     own: Mapping[ServiceRef, float]
+    pod_edges: Mapping[tuple[PodRef, ServiceRef], Calls]
+    pod_own: Mapping[PodRef, float]
 
 
 def correlated(roster: Roster, bad: BoolArray, settings: DetectionSettings) -> dict[ServiceRef, str]:
@@ -67,6 +69,28 @@ def inherited(picture: Picture) -> dict[ServiceRef, Culprit]:
     return {
         caller: _blamed(_deepest(caller, direct), picture) for caller in sorted(direct) if not _loops(caller, direct)
     }
+
+
+def victims(picture: Picture, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
+    """
+    Single pods most of whose errors are answers of a failing service, with whom to blame.
+
+    It happens where calls stick to one pod or place. Calls that reached nobody stay the caller's own fault.
+    """
+    troubled = picture.failing | picture.sick.keys()
+    found: dict[PodRef, Culprit] = {}
+    for culprit in pods:
+        pod, service = culprit.pod, culprit.service
+        if pod is None or picture.pod_own.get(pod, 0.0) < _FEW:
+            continue
+        answers = [
+            (calls.answered, called)
+            for (caller, called), calls in picture.pod_edges.items()
+            if caller == pod and called in troubled and called != service
+        ]
+        if sum(count for count, _ in answers) >= _PART * picture.pod_own[pod]:
+            found[pod] = _blamed(max(answers)[1], picture)
+    return found
 
 
 def _deepest(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> ServiceRef:

@@ -13,7 +13,7 @@ from observer.domain.counts import FloatArray
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
-from observer.domain.suspect import CulpritKind, Evidence, Suppression, Suspect, Symptom, Tier
+from observer.domain.suspect import Culprit, CulpritKind, Evidence, Suppression, Suspect, Symptom, Tier
 from observer.engine.detect import history, recheck
 from observer.engine.detect.groups import Contest, contest, pods_of, tie
 from observer.engine.detect.latency import mixed, slowdown
@@ -213,17 +213,28 @@ class Bench:
 
 
 def restrained(
-    suspects: list[Suspect], suppressed: tuple[Suppression, ...], acquitted: Mapping[PodRef, float], at: float
+    suspects: list[Suspect],
+    suppressed: tuple[Suppression, ...],
+    victims: Mapping[PodRef, Culprit],
+    acquitted: Mapping[PodRef, float],
+    at: float,
 ) -> tuple[Suspect, ...]:
-    """Suspects whose service is suppressed, or whom an experiment cleared, are told only; they come last."""
+    """Suspects who are told only: their service is suppressed, they pass on what they got, or they were cleared."""
     barred = {one.service: one.reason for one in reversed(suppressed)}
     result = []
     for suspect in suspects:
-        culprit = suspect.culprit
-        reason = barred.get(culprit.service, "") if culprit.kind is CulpritKind.POD and culprit.service else ""
-        if not reason and culprit.pod is not None and acquitted.get(culprit.pod, 0.0) > at:
+        pod, service = suspect.culprit.pod, suspect.culprit.service
+        reason, also = "", suspect.also
+        if pod is not None and service in barred:
+            reason = barred[service]
+        elif pod is not None and pod in victims:
+            reason, also = "inherited", (victims[pod], *also)
+        elif pod is not None and acquitted.get(pod, 0.0) > at:
             reason = "acquitted"
-        result.append(replace(suspect, ceiling=Tier.ANNOTATE, ceiling_reason=reason) if reason else suspect)
+        if reason:
+            result.append(replace(suspect, ceiling=Tier.ANNOTATE, ceiling_reason=reason, also=also))
+        else:
+            result.append(suspect)
     return tuple(sorted(result, key=lambda one: (one.ceiling_reason == "acquitted", _rank(one))))
 
 

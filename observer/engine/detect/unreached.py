@@ -19,7 +19,8 @@ from observer.engine.detect.callers import Calls, Edge
 from observer.engine.detect.roster import Roster
 
 LOST: Final = 3.0
-"""So many calls that reached nobody, lately, make a silent sidecar a finding."""
+_PART: Final = 0.01
+"""So many calls that reached nobody, and so large a part of all, lately, make a silent sidecar a finding."""
 
 
 def silent_pods(
@@ -52,8 +53,9 @@ def unreached(
     """Services with a silent sibling towards which calls get lost."""
     found = []
     for service, pod in lone.items():
-        lost = sum(calls.lost for (_, called), calls in edges.items() if called == service)
-        if lost < LOST:
+        towards = [calls for (_, called), calls in edges.items() if called == service]
+        lost = sum(calls.lost for calls in towards)
+        if lost < max(LOST, _PART * sum(calls.requests for calls in towards)):
             continue
         since = silent[pod]
         detail = (

@@ -20,7 +20,7 @@ from observer.engine.detect.counters import Increments
 from observer.engine.detect.groups import pods_of
 from observer.engine.detect.held import Held
 from observer.engine.detect.state import DetectorState
-from observer.engine.detect.suppress import Picture, correlated, suppressions
+from observer.engine.detect.suppress import Picture, correlated, suppressions, victims
 from observer.engine.detect.suspects import Bench, restrained, strength
 from observer.engine.detect.tiers import PRE_ANNOTATE, tier_nats
 from observer.engine.detect.unreached import lonely, silent_pods, unreached
@@ -68,6 +68,8 @@ def verdict(
         sick=_sick(suspects),
         edges=state.callers.edges,
         own=state.callers.own,
+        pod_edges=state.callers.pod_edges,
+        pod_own=state.callers.pod_own,
     )
     silent = silent_pods(roster, new.up, (state.counters.targets > 0) & roster.ready, state.silent, at)
     lone = lonely(roster, silent, new.up)
@@ -76,9 +78,10 @@ def verdict(
         *suppressions(picture, crowded, at, state.since),
         *unreached(lone, state.callers.edges, silent, at),
     )
+    passing_on = victims(picture, [one.culprit for one in suspects if one.evidence.symptom is Symptom.ERRORS])
     asked = _asked(state, hinted, whole.rising, held) | lone.keys()
     return Verdict(
-        suspects=restrained(suspects, suppressed, held.acquitted, at),
+        suspects=restrained(suspects, suppressed, passing_on, held.acquitted, at),
         suppressed=suppressed,
         doubted=doubted,
         silent=silent,

@@ -372,3 +372,33 @@ def test_the_last_minute_of_a_service() -> None:
     assert feed.judgement.tallies[pods[1].ref].errors == 5.0
     assert feed.judgement.tallies[pods[1].ref].requests == 50.0
     assert len(feed.judgement.services) == 1 and len(feed.judgement.tallies) == 4
+
+
+def test_a_pod_that_only_passes_on_a_failing_neighbours_answers_is_a_victim() -> None:
+    store, front = catalog(4, app="store"), catalog(4, app="front")
+    pods = [*store, *front]
+    feed = fed(Feed(pods), 5, everybody(pods, GOOD))
+    for _ in range(12):
+        # Calls stick: front-1 talks to store-1 only.
+        feed.called({(one.ref.name, "store"): (50.0, 0.0, 0.0) for one in front[1:]})
+        feed.called({("front-1", "store"): (35.0, 15.0, 0.0)})
+        feed.tick(everybody(pods, GOOD, store_1=SICK, front_1=SICK))
+    assert feed.judgement is not None
+
+    assert acting(feed.judgement) == {"store-1"}
+    victim = suspect_of(feed.judgement, "front-1")
+    assert victim.ceiling_reason == "inherited"
+    assert victim.also[0].name == "store-1"
+
+
+def test_calls_that_reached_nobody_stay_the_callers_own_fault() -> None:
+    store, front = catalog(4, app="store"), catalog(4, app="front")
+    pods = [*store, *front]
+    feed = fed(Feed(pods), 5, everybody(pods, GOOD))
+    for _ in range(12):
+        feed.called({(one.ref.name, "store"): (50.0, 0.0, 0.0) for one in front[1:]})
+        feed.called({("front-1", "store"): (35.0, 15.0, 15.0)})
+        feed.tick(everybody(pods, GOOD, store_1=SICK, front_1=SICK))
+    assert feed.judgement is not None
+
+    assert acting(feed.judgement) == {"store-1", "front-1"}
