@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -111,6 +111,9 @@ def widths(state: BinState, roster: Roster, interval: FloatArray, tick: float, l
 
 def fill(state: BinState, roster: Roster, new: Increments, columns: slice) -> BinState:
     """Add the increments of this tick, of the given columns of their counts, to the open bins."""
+    # A baseline reports nothing, yet from then on its pod is waited for like the others.
+    covered = np.where(new.up, np.fmax(state.covered, new.scraped), state.covered)
+    state = replace(state, covered=covered)
     # Until two scrapes of a service were seen its bins have no width: what is told before that is a baseline.
     sized = state.width[roster.service_of] > 0.0
     told = np.flatnonzero(new.told & sized & (new.until > new.since))
@@ -140,9 +143,7 @@ def fill(state: BinState, roster: Roster, new: Increments, columns: slice) -> Bi
         opened[told[timely], place[timely]] += part[timely]
         if (share >= 1.0).all():
             break
-    covered = state.covered.copy()
-    covered[told] = until
-    return BinState(opened, covered, state.width, state.changed, nexts, state.late + late)
+    return replace(state, open=opened, next=nexts, late=state.late + late)
 
 
 def _nexts(now: IntArray, service: IntArray, first_bin: FloatArray, last_bin: FloatArray, services: int) -> IntArray:

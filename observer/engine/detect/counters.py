@@ -108,7 +108,7 @@ class Increments:
     Attributes:
         counts: shape (N, C), like ``CounterState.last``; 0 where nothing counts.
         since, until: shape (N,), the two scrapes, Unix seconds; equal where nothing counts.
-        up: shape (N,), the target answered lately. told: shape (N,), pods whose increments are known, even if 0.
+        scraped: shape (N,), newest scrape, NaN = none yet. up: shape (N,), the target answered lately. told: shape (N,), pods whose increments are known, even if 0.
         gaps: how many pods went through a baseline in this tick by doubt (decrease, targets, absence).
         backward: part of the targets whose scrape time went back, 0..1.
     """
@@ -116,6 +116,7 @@ class Increments:
     counts: FloatArray
     since: FloatArray
     until: FloatArray
+    scraped: FloatArray
     up: BoolArray
     told: BoolArray
     gaps: int
@@ -173,7 +174,8 @@ def increments(
     )
     up = usable & (frame.at - scraped <= np.maximum(QUIET_SECONDS, QUIET * np.nan_to_num(interval)))
     part_back = float(back.sum()) / max(1, int(usable.sum()))
-    return after_state, Increments(counts, since, np.where(told, scraped, frame.at), up, told, doubts, part_back)
+    until = np.where(told, scraped, frame.at)
+    return after_state, Increments(counts, since, until, after_state.scraped, up, told, doubts, part_back)
 
 
 def _advance(
