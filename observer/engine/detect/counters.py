@@ -108,7 +108,8 @@ class Increments:
     Attributes:
         counts: shape (N, C), like ``CounterState.last``; 0 where nothing counts.
         since, until: shape (N,), the two scrapes, Unix seconds; equal where nothing counts.
-        scraped: shape (N,), newest scrape, NaN = none yet. up: shape (N,), the target answered lately. told: shape (N,), pods whose increments are known, even if 0.
+        scraped: shape (N,), newest scrape, NaN = none yet. up: shape (N,), the target answered lately.
+        told: shape (N,), pods whose increments are known, even if 0.
         gaps: how many pods went through a baseline in this tick by doubt (decrease, targets, absence).
         backward: part of the targets whose scrape time went back, 0..1.
     """
