@@ -129,21 +129,27 @@ def fill(state: BinState, roster: Roster, new: Increments, columns: slice) -> Bi
     opened = opened.copy()
     if moved_on.any():
         opened[moved_on[roster.service_of]] = 0
-    counts = new.counts[told, columns]
-    late, before = 0.0, np.zeros(counts.shape)
-    for step in range(_SPAN + 2):
-        number = first_bin + step
-        share = np.clip(((number + 1.0) * width - since) / (until - since), 0.0, 1.0)
-        upto = np.floor(counts * share[:, None] + 0.5)
-        part, before = upto - before, upto
+    late = 0.0
+    for number, part in _spread(new.counts[told, columns], since, until, width):
         timely = number >= nexts[service]
         late += float(part[~timely].sum())
-        place = number.astype(np.int64) % RING
         # Each pod appears once, so plain indexed addition loses nothing.
-        opened[told[timely], place[timely]] += part[timely]
-        if (share >= 1.0).all():
-            break
+        opened[told[timely], number[timely] % RING] += part[timely]
     return replace(state, open=opened, next=nexts, late=state.late + late)
+
+
+def _spread(
+    counts: FloatArray, since: FloatArray, until: FloatArray, width: FloatArray
+) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Numbers of bins with the whole requests that fall into them, first to last; nothing is lost or added."""
+    first, before = np.floor(since / width), np.zeros(counts.shape)
+    for step in range(_SPAN + 2):
+        share = np.clip(((first + step + 1.0) * width - since) / (until - since), 0.0, 1.0)
+        upto = np.floor(counts * share[:, None] + 0.5)
+        yield (first + step).astype(np.int64), upto - before
+        before = upto
+        if (share >= 1.0).all():
+            return
 
 
 def _nexts(now: IntArray, service: IntArray, first_bin: FloatArray, last_bin: FloatArray, services: int) -> IntArray:

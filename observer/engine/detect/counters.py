@@ -155,12 +155,10 @@ def increments(
         if part == 0:
             told, doubts = part_told, int(doubt.sum())
     # A target that is down or gone is absent: whatever it says when it comes back is a baseline.
-    lost = ~usable & ~np.isnan(state.scraped) & (known != ZERO).any(axis=1)
-    known[lost] = UNKNOWN
+    known[~usable & ~np.isnan(state.scraped) & (known != ZERO).any(axis=1)] = UNKNOWN
     began = np.where(restarted & moved, np.fmax(state.scraped, starts[:, 1]), state.scraped)
     since = np.where(told, np.minimum(began, scraped), frame.at)
-    span = np.where(moved, scraped - state.scraped, np.nan)
-    interval = np.where(np.isnan(span) | (state.known[:, 0] != COUNTED), state.interval, _smooth(state.interval, span))
+    interval = _interval(state, scraped, moved)
     after_state = CounterState(
         last=np.where(moved[:, None], now, state.last),
         scraped=np.where(moved, scraped, state.scraped),
@@ -200,8 +198,11 @@ def _advance(
     return counts, good | silent_told, after, doubt
 
 
-def _smooth(old: FloatArray, new: FloatArray) -> FloatArray:
-    result: FloatArray = np.where(np.isnan(old), new, 0.8 * old + 0.2 * new)
+def _interval(state: CounterState, scraped: FloatArray, moved: BoolArray) -> FloatArray:
+    """Smoothed seconds between scrapes, with those that are newer than what was known."""
+    old, new = state.interval, scraped - state.scraped
+    usable = moved & ~np.isnan(new) & (state.known[:, 0] == COUNTED)
+    result: FloatArray = np.where(usable, np.where(np.isnan(old), new, 0.8 * old + 0.2 * new), old)
     return result
 
 

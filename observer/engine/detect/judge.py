@@ -52,10 +52,7 @@ def judge(
     if frame is None or cluster is None:
         return state, _blind(state, snapshot, held)
     state, gaps = _timed(state.shaped(frame, settings), frame, settings)
-    state = state.seated(roster_of(cluster, frame, state.roster), frame.at)
-    counted, new = increments(state.counters, state.roster, frame, held.label_writes)
-    null = history.null_rates(state.roster.services, snapshot.baselines, 0.5 * settings.impact.error_rate)
-    state = replace(state, counters=counted, at=frame.at, last_at=state.at, null=null)
+    state, new = _counted(state, snapshot, frame, cluster, settings, held)
     if new.replicas_disagree:
         gaps.append(Gap("prometheus", "replicas_disagree", f"{new.backward:.0%} of the scrape times went back"))
     state = _weighed(state, new, settings, held)
@@ -86,6 +83,17 @@ def judge(
         cuts=state.cuts,
         gaps=tuple(gaps),
     )
+
+
+def _counted(
+    state: DetectorState, snapshot: Snapshot, frame: CounterFrame, cluster: ClusterView, settings: EngineSettings,
+    held: Held,
+) -> tuple[DetectorState, Increments]:  # fmt: skip
+    """The state in today's order, with what the frame adds to what was known."""
+    state = state.seated(roster_of(cluster, frame, state.roster), frame.at)
+    counted, new = increments(state.counters, state.roster, frame, held.label_writes)
+    null = history.null_rates(state.roster.services, snapshot.baselines, 0.5 * settings.impact.error_rate)
+    return replace(state, counters=counted, at=frame.at, last_at=state.at, null=null), new
 
 
 def _blind(state: DetectorState, snapshot: Snapshot, held: Held) -> Judgement:

@@ -81,24 +81,8 @@ def roster_of(cluster: ClusterView, frame: CounterFrame, last: Roster) -> Roster
     if last.pods_seen is cluster.pods and last.names_seen is frame.pods:
         return last
     rows = {key: row for row, key in enumerate(frame.pods)}
-    refs: list[PodRef] = []
-    pods: list[Pod] = []
-    services: list[ServiceRef] = []
-    first = [0]
-    for service in sorted(cluster.by_service, key=lambda one: (one.namespace, one.name)):
-        found = [
-            pod
-            for ref in cluster.by_service[service]
-            if (pod := cluster.pods.get(ref)) is not None and pod.sidecar and not pod.deleting
-        ]
-        if not found:
-            continue
-        found.sort(key=lambda pod: (pod.ref.name, pod.ref.uid))
-        services.append(service)
-        pods.extend(found)
-        refs.extend(pod.ref for pod in found)
-        first.append(len(refs))
-    starts = np.array(first, dtype=np.int64)
+    services, pods, starts = _siblings(cluster)
+    refs = [pod.ref for pod in pods]
     if tuple(refs) == last.refs and all(_same_place(a, b) for a, b in zip(pods, last.pods, strict=True)):
         return _refreshed(last, pods, rows, cluster, frame)
     groups = _Groups(pods, services, starts, cluster)
@@ -123,6 +107,25 @@ def roster_of(cluster: ClusterView, frame: CounterFrame, last: Roster) -> Roster
         pods_seen=cluster.pods,
         names_seen=frame.pods,
     )
+
+
+def _siblings(cluster: ClusterView) -> tuple[list[ServiceRef], list[Pod], IntArray]:
+    """Services with their judged pods one after the other, and where each begins."""
+    services: list[ServiceRef] = []
+    pods: list[Pod] = []
+    first = [0]
+    for service in sorted(cluster.by_service, key=lambda one: (one.namespace, one.name)):
+        found = [
+            pod
+            for ref in cluster.by_service[service]
+            if (pod := cluster.pods.get(ref)) is not None and pod.sidecar and not pod.deleting
+        ]
+        if found:
+            found.sort(key=lambda pod: (pod.ref.name, pod.ref.uid))
+            services.append(service)
+            pods.extend(found)
+            first.append(len(pods))
+    return services, pods, np.array(first, dtype=np.int64)
 
 
 def carried(new: Roster, old: Roster) -> IntArray:
