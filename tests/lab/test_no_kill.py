@@ -66,6 +66,8 @@ def test_twelve_seconds(story: Story) -> None:
     story.allowed.add(pod.name)
     pause(12)
     story.shop.heal(pod)
+    pause(3)
+    assert story.metrics.served(pod.name, 20)[1] > 0.3, "the fault is not visible in Prometheus"
     story.decision("it ended by itself", lambda one: one["reason"] == "ended_by_itself", within=420)
     assert not story.evictions()
     story.drains_a_real_gray_pod("cart")
