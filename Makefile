@@ -13,7 +13,7 @@ LAB_STORIES ?=
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 OURS := $(PIP) --no-deps --no-build-isolation --editable .
-UV := uv pip compile pyproject.toml --universal --generate-hashes --no-header --quiet
+UV := uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --no-header --quiet
 
 .PHONY: help demo test check lab lab-up lab-down bench programs lock clean
 
@@ -55,7 +55,7 @@ programs: ## Install the Debian programs that tests talk to (asks for root)
 lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(UV) -o requirements/runtime.txt
 	$(UV) --all-extras --group dev -o requirements/dev.txt
-	uv pip compile --group build --universal --generate-hashes --no-header --quiet -o requirements/build.txt
+	uv pip compile --group build --universal --generate-hashes --no-strip-extras --no-header --quiet -o requirements/build.txt
 
 clean: ## Remove what the targets made
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
