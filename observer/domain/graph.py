@@ -1,0 +1,53 @@
+"""Who calls whom: edges between services with what was counted on them. Counts are events, never rates alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from observer.domain.ids import ServiceRef
+
+
+class EdgeSource(StrEnum):
+    """Where an edge is known from."""
+
+    KIALI = "kiali"
+    METRICS = "metrics"
+    TRACES = "traces"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """
+    Calls from one node of the graph to another over one window.
+
+    Attributes:
+        caller, callee: canonical services; an empty namespace with name ``unknown`` is the outside world.
+        caller_workload, callee_workload: workload names where the source tells, else empty.
+        requests, errors: events in the window as the CALLER saw them; ``errors_by_flag`` splits them by response flag
+            (``""`` = the callee answered with a failure, ``UF``, ``UC`` ... = it was not reached).
+        seen_by_callee, callee_errors: the same calls as the callee counted them; None when it did not tell.
+        p95_seconds: as the caller saw it; None when unknown.
+    """
+
+    caller: ServiceRef
+    callee: ServiceRef
+    requests: float
+    errors: float
+    errors_by_flag: Mapping[str, float] = field(default_factory=dict)
+    seen_by_callee: float | None = None
+    callee_errors: float | None = None
+    caller_workload: str = ""
+    callee_workload: str = ""
+    p95_seconds: float | None = None
+    sources: frozenset[EdgeSource] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class CallGraph:
+    """Edges over the window that ends at ``at`` (Unix seconds) and lasts ``seconds``."""
+
+    at: float
+    seconds: float
+    edges: tuple[Edge, ...]
