@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -93,12 +93,20 @@ class SeriesHistory:
         caller: the calling workload as ``namespace/workload``, or ``unknown``.
         times: shape (T,), Unix seconds, ascending.
         requests: shape (T, 3), cumulative by ``RequestClass``; NaN where the series did not exist.
+        bounds: upper bounds of every latency bucket the pod exports, milliseconds, ascending, without ``+Inf``.
+        buckets: shape (T, len(bounds) + 1), cumulative requests at most as slow; the last column counts all. No columns
+            when no latency series was found, NaN where a series did not exist.
+        flags: the errors of ``requests`` by response flags as the mesh spells them (``-`` = an answer of the pod
+            itself), shape (T,) each, cumulative.
     """
 
     pod: tuple[str, str]
     caller: str
     times: FloatArray
     requests: FloatArray
+    bounds: tuple[float, ...] = ()
+    buckets: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    flags: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -251,6 +251,32 @@ async def test_asks_the_last_minutes_again_by_calling_workload(world: World) -> 
     assert batch.requests[-1].tolist() == [0.0, 4.0, 0.0]
 
 
+async def test_asks_again_with_every_bucket_and_the_response_flags(world: World) -> None:
+    front, batch = served("200", 30, caller="front"), served("503", 4, caller="batch", flags="UF")
+    page = [
+        front,
+        *slow(front, {"5": 9, "30.0": 20, "+Inf": 30}),
+        batch,
+        served("500", 3, caller="batch"),
+        served("0", 2, caller="batch", flags="DC"),
+        *slow(batch, {"5": 0, "30.0": 1, "+Inf": 9}),
+    ]
+    at = await world.show({target("shop", "cart-1"): page})
+    source = source_of(world)
+
+    batched, fronted = await source.recheck(at, 10.0, 1.0, frozenset({("shop", "cart-1")}))
+    await source.close()
+
+    assert source.asked == 1
+    assert fronted.bounds == batched.bounds == (5.0, 30.0)
+    assert fronted.buckets[-1].tolist() == [9.0, 20.0, 30.0]
+    assert batched.buckets[-1].tolist() == [0.0, 1.0, 9.0]
+    assert fronted.flags == {}
+    assert {flag: seen[-1] for flag, seen in batched.flags.items()} == {"-": 3.0, "UF": 4.0}
+    assert batched.requests[-1].tolist() == [0.0, 7.0, 2.0]
+    assert np.isnan(fronted.buckets[0]).all() and np.isnan(batched.flags["UF"][0])
+
+
 async def test_a_selector_and_renamed_labels_narrow_what_is_asked(world: World) -> None:
     def page(cluster: str) -> list[Series]:
         name, labels, value = served("200", 7 if cluster == "east" else 9, cluster=cluster)

@@ -1,8 +1,8 @@
 """
 The questions as PromQL: at most six a tick, whatever the number of workloads.
 
-Only selectors, ``sum/max/min/count by``, ``increase``, ``timestamp`` and arithmetic are used, so that every dialect
-answers alike.
+Only selectors, ``sum/max/min/count by``, ``increase``, ``timestamp``, arithmetic and ``or`` between vectors that share no
+label set are used, so that every dialect answers alike.
 """
 
 from __future__ import annotations
@@ -82,14 +82,18 @@ class Queries:
         return self._sum((*CALLER_ROLES, "le"), selected)
 
     def recheck(self, pods: Iterable[tuple[str, str]]) -> str:
-        """Requests of the given pods by calling workload."""
+        """
+        Requests of the given pods by calling workload and by what tells their class, and beside them, told apart by
+        their ``le``, all buckets by calling workload: one question, so that both are of the same instant.
+        """
         listed = list(pods)
         only = (
             Matcher("namespace", "=~", any_of(namespace for namespace, _ in listed)),
             Matcher("pod", "=~", any_of(pod for _, pod in listed)),
         )
-        roles = ("namespace", "pod", "source_workload", "source_namespace", *CLASS_ROLES)
-        return self._sum(roles, self._own(self._profile.requests, *only))
+        roles = ("namespace", "pod", "source_workload", "source_namespace")
+        requests = self._sum((*roles, *CLASS_ROLES), self._own(self._profile.requests, *only))
+        return f"{requests} or {self._sum((*roles, 'le'), self._own(self._profile.buckets, *only))}"
 
     @property
     def service_roles(self) -> tuple[str, ...]:
