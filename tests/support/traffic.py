@@ -57,9 +57,7 @@ class Counted(Stage):
 
     def _count(self) -> None:
         """One tick of requests: the load is split evenly over pods that take traffic."""
-        self.past = [*self.past, (self.at - self.step, {ref: one.copy() for ref, one in self.totals.items()})][
-            -120:
-        ]
+        self.past = [*self.past, (self.at - self.step, {ref: one.copy() for ref, one in self.totals.items()})][-120:]
         services: dict[ServiceRef, list[Pod]] = {}
         for one in self.pods:
             services.setdefault(one.service, []).append(one)

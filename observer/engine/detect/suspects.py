@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from bisect import bisect_right
 from functools import partial
 
 import numpy as np
 
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import FloatArray
-from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.ids import PodRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Evidence, Suppression, Suspect, Symptom, Tier

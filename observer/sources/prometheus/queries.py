@@ -1,8 +1,8 @@
 """
 The questions as PromQL: at most six a tick, whatever the number of workloads.
 
-Only selectors, ``sum/max/min/count by``, ``increase``, ``timestamp``, arithmetic and ``or`` between vectors that share no
-label set are used, so that every dialect answers alike.
+Only selectors, ``sum/max/min/count by``, ``increase``, ``timestamp``, arithmetic and ``or`` between vectors without a
+common label set are used, so that every dialect answers alike.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from observer.domain.counts import ServiceBaseline
-from observer.domain.settings import EngineSettings
 from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine.detect.held import Held
 from tests.support.builders import NOW, catalog, pod, service_ref
