@@ -10,7 +10,7 @@ import numpy as np
 
 from observer.domain.classify import request_class
 from observer.domain.counts import BoolArray, FloatArray, IntArray, RequestClass, SeriesHistory
-from observer.sources.prometheus.frames import class_labels
+from observer.sources.prometheus.frames import class_labels, is_outward
 from observer.sources.prometheus.parse import Track
 from observer.sources.prometheus.profiles import MetricProfile
 from observer.sources.prometheus.queries import UNKNOWN
@@ -72,9 +72,13 @@ class _Sums:
 
 
 def _caller(track: Track, profile: MetricProfile) -> str:
-    namespace = track.metric.get(profile.label("source_namespace") or "", "")
-    workload = track.metric.get(profile.label("source_workload") or "", "")
-    return UNKNOWN if {namespace, workload} & {"", UNKNOWN} else f"{namespace}/{workload}"
+    """Who called; for a gateway, whose callers are outside, whom it called: one sick service convicts it as little."""
+    outward = is_outward(track.metric, profile)
+    roles = ("service_namespace", "service") if outward else ("source_namespace", "source_workload")
+    namespace, name = (track.metric.get(profile.label(role) or "", "") for role in roles)
+    if {namespace, name} & {"", UNKNOWN}:
+        return UNKNOWN
+    return f"to {namespace}/{name}" if outward else f"{namespace}/{name}"
 
 
 def _bound(le: str, unit: float) -> float | None:

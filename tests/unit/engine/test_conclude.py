@@ -242,7 +242,8 @@ def test_a_second_look_that_is_missing_or_says_less_never_leads_to_an_eviction(a
     def looked_again(tallies: list[PodTally]) -> list[Suspect]:
         found = [replace(one, evidence=replace(one.evidence, again_nats=again)) for one in detect(tallies)]
         missing = {"tier": Tier.ANNOTATE, "ceiling": Tier.ANNOTATE, "ceiling_reason": "no_recheck"}
-        return [replace(one, **missing) for one in found] if again is None else found
+        told = {"tier": Tier.DRAIN} if again is not None else missing
+        return [replace(one, **told) for one in found]
 
     stage._detect = looked_again  # type: ignore[method-assign]
     stage.ticks(8)
