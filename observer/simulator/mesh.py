@@ -89,7 +89,7 @@ class Mesh:
 
     def visit(self, pod: MeshPod) -> None:
         """
-        One request from outside the mesh, as a person sends it: counted with an unknown caller, by a gateway not at all.
+        One request from outside the mesh, as a person sends it: counted with an unknown caller (not by a gateway).
         """
         if pod.identity.service in self._gateways:
             return
