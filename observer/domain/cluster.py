@@ -56,6 +56,16 @@ class Pod:
     selects: tuple[str, ...]
 
     @property
+    def gateway(self) -> bool:
+        """Its proxy serves the mesh's border: nobody reports of it but itself, and no drain keeps the outside away."""
+        labels = self.labels
+        return (
+            names.GATEWAY_NAME in labels
+            or "gateway" in labels.get(names.GATEWAY_KIND, "")
+            or "gateway" in self.annotations.get(names.GATEWAY_TEMPLATE, "").split(",")
+        )
+
+    @property
     def drained(self) -> bool:
         """Carries the label that takes it out of its callers' balancing, whoever wrote it."""
         return bool(self.labels.get(names.DRAIN_LABEL))

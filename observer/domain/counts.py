@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -38,6 +38,8 @@ class CounterFrame:
             all (``+Inf``); NaN row = no latency series.
         scraped: shape (N,), time of the target's last scrape, Unix seconds; 0 = the target is down, NaN = no target.
         targets: shape (N,), number of scrape targets that carry the pod's name (2 while a target is being renamed).
+        outward: shape (N,), rows that hold what the pod's proxy called instead of what it answered, as gateways count;
+            empty when there is none. They say something of gateways only.
     """
 
     at: float
@@ -47,6 +49,7 @@ class CounterFrame:
     buckets: FloatArray
     scraped: FloatArray
     targets: IntArray
+    outward: BoolArray = field(default_factory=lambda: np.zeros(0, np.bool_))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +93,24 @@ class SeriesHistory:
 
     Attributes:
         pod: ``(namespace, pod)``.
-        caller: the calling workload as ``namespace/workload``, or ``unknown``.
+        caller: the calling workload as ``namespace/workload``, for a gateway the called service as
+            ``to namespace/service``, or ``unknown``.
         times: shape (T,), Unix seconds, ascending.
         requests: shape (T, 3), cumulative by ``RequestClass``; NaN where the series did not exist.
+        bounds: upper bounds of every latency bucket the pod exports, milliseconds, ascending, without ``+Inf``.
+        buckets: shape (T, len(bounds) + 1), cumulative requests at most as slow; the last column counts all. No columns
+            when no latency series was found, NaN where a series did not exist.
+        flags: the errors of ``requests`` by response flags as the mesh spells them (``-`` = an answer of the pod
+            itself), shape (T,) each, cumulative.
     """
 
     pod: tuple[str, str]
     caller: str
     times: FloatArray
     requests: FloatArray
+    bounds: tuple[float, ...] = ()
+    buckets: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    flags: Mapping[str, FloatArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

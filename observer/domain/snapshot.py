@@ -15,7 +15,8 @@ class Gap:
     """
     A source that did not answer fully. Unknown never acts and never counts as a pass.
 
-    ``source`` is ``prometheus``, ``kubernetes``, ``history`` or ``control``; ``reason`` a fixed snake_case word
+    ``source`` is ``prometheus``, ``recheck`` (the second question to it, without which nothing is confirmed),
+    ``kubernetes``, ``history`` or ``control``; ``reason`` a fixed snake_case word
     (``unreachable``, ``timeout``, ``busy``, ``partial``, ``protocol``, ``denied``, ``redirected``, ``not_synced``,
     ``stale``, ``too_large``, ``replicas_disagree``); ``detail`` is for people.
     """

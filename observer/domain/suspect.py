@@ -71,7 +71,9 @@ class Evidence:
         dispersion: the overdispersion that divided the evidence, at least 1.
         cut: for LATENCY, the cut point that ``bad`` counts by, milliseconds; None for ERRORS.
         latency_ratio, latency_excess_ms: for LATENCY, culprit's median over siblings', and the difference.
-        lost: the culprit's last known requests a second, when it became unreached.
+        again_nats: ``acting_nats`` once more, from the last minutes asked again, with caps per caller; None while there
+            is no such answer: then nothing above the annotate tier is confirmed.
+        callers, flags: the culprit's errors in that answer by calling workload and by response flags, most first.
     """
 
     symptom: Symptom
@@ -89,6 +91,9 @@ class Evidence:
     cut: float | None = None
     latency_ratio: float = 1.0
     latency_excess_ms: float = 0.0
+    again_nats: float | None = None
+    callers: Mapping[str, float] = field(default_factory=dict)
+    flags: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def bad_rate(self) -> float:

@@ -62,7 +62,7 @@ def frozen(ledger: Iterable[LedgerEntry], workload: WorkloadRef, at: float, sett
     since = at - settings.freeze_window
     acts = [e for e in ledger if e.workload == workload and e.at > since and _harm(e)]
     if any(e.verdict == Verification.WORSE.value for e in acts):
-        return "the last replacement made it worse"
+        return "the last act made it worse"
     if any(e.verdict == "refused" for e in acts):
         return "the API server refused the act; a person must look"
     useless = {e.incident for e in acts if e.useful is False}

@@ -24,7 +24,7 @@ def choose(turn: Turn, sight: Sight, incident: Incident) -> None:
     if suspect is None or incident.culprit.kind is not CulpritKind.POD or incident.symptom is Symptom.UNREACHED:
         return
     rungs = turn.settings.ladder.rungs
-    can_drain = Rung.DRAIN in rungs and (pod is None or pod.sidecar)
+    can_drain = Rung.DRAIN in rungs and (pod is None or (pod.sidecar and not pod.gateway))
     if incident.phase is Phase.READMITTED:
         returned = incident.last_evidence > incident.phase_since
         if returned and incident.tier >= Tier.EVICT:

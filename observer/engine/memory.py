@@ -41,6 +41,8 @@ class Backdrop:
         lately, lately_bad: the culprit's own counts since it was suspected: its rate now, while the evidence's
             figures reach back to an onset that is only estimated.
         dispersion: overdispersion of the evidence, at least 1.
+        mates_since: siblings' requests, errors and bad ones (as the incident counts) since the eviction; calls_since:
+            the callers' requests and bad ones.
         base, low: nats when the pod was readmitted, and the lowest the detector said since (-1 = nothing yet): what
             it gains over ``low`` is new and comes on top of ``base``, also when the detector began anew.
     """
@@ -63,6 +65,8 @@ class Backdrop:
     dispersion: float = 1.0
     base: float = 0.0
     low: float = -1.0
+    mates_since: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    calls_since: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

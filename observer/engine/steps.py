@@ -9,8 +9,8 @@ from observer.domain.cluster import Kind, Pod
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Verification
 from observer.domain.suspect import Tier
+from observer.engine import aftermath, explain, verify
 from observer.engine import experiment as drain
-from observer.engine import explain, verify
 from observer.engine.choose import attempt, choose, wants_human
 from observer.engine.experiment import floor_rate, siblings_worse
 from observer.engine.ladder import give_back, look_after
@@ -39,7 +39,7 @@ def step(turn: Turn, sight: Sight, incident: Incident, *, sees: bool) -> None:
     elif incident.phase is Phase.READMITTED and sees:
         _readmitted(turn, sight, incident)
     elif incident.phase is Phase.EVICTING:
-        _evicting(turn, sight, incident)
+        _evicting(turn, sight, incident, sees=sees)
     elif incident.phase is Phase.VERIFYING and sees:
         _verifying(turn, sight, incident)
 
@@ -192,8 +192,10 @@ def _readmitted(turn: Turn, sight: Sight, incident: Incident) -> None:
     choose(turn, sight, incident)
 
 
-def _evicting(turn: Turn, sight: Sight, incident: Incident) -> None:
+def _evicting(turn: Turn, sight: Sight, incident: Incident, *, sees: bool) -> None:
     """Wait until that incarnation leaves and another pod of the workload is Ready."""
+    if sees:
+        turn.put_backdrop(incident, aftermath.observed(turn.backdrop(incident), incident, sight))
     check, settings, cluster = incident.check, turn.settings, sight.cluster
     if check is None or turn.at - cluster.fresh.get(Kind.PODS, 0.0) > settings.guards.kubernetes_stale:
         return
@@ -236,6 +238,10 @@ def _verifying(turn: Turn, sight: Sight, incident: Incident) -> None:
         return
     heir = sight.cluster.pods.get(check.replacement) if check.replacement is not None else None
     over = turn.at - check.ready >= turn.settings.ladder.verify_seconds
+    backdrop = turn.put_backdrop(incident, aftermath.observed(turn.backdrop(incident), incident, sight))
+    if aftermath.side_effect(backdrop, incident, turn.settings.impact) is not None:
+        _finish(turn, incident, Verification.WORSE)
+        return
     if heir is None or heir.deleting:
         _finish(turn, incident, Verification.UNKNOWN, "the replacement is gone before it could be judged")
         return
@@ -244,7 +250,13 @@ def _verifying(turn: Turn, sight: Sight, incident: Incident) -> None:
         check = verify.observe(check, incident, tally, turn.settings.ladder)
         incident = turn.put(replace(incident, check=check))
     if check.verdict is not Verification.PENDING:
-        _finish(turn, incident, check.verdict)
+        # Good news waits until siblings and callers could be looked at too.
+        if (
+            over
+            or check.verdict is not Verification.FIXED
+            or not aftermath.waits(backdrop, incident, turn.settings.impact)
+        ):
+            _finish(turn, incident, check.verdict)
     elif over and not heir.ready:
         _finish(turn, incident, Verification.WORSE, f"{heir.ref.name} did not stay Ready")
     elif over:
@@ -253,8 +265,12 @@ def _verifying(turn: Turn, sight: Sight, incident: Incident) -> None:
 
 
 def _finish(turn: Turn, incident: Incident, verdict: Verification, why: str = "") -> None:
-    """Tell, grade and close; a workload that was made worse is frozen."""
+    """Tell, grade and close; a workload that was made worse, itself or its neighbours, is frozen."""
     check = incident.check or Check(turn.at, turn.at)
+    backdrop, impact = turn.backdrop(incident), turn.settings.impact
+    harmed = aftermath.side_effect(backdrop, incident, impact)
+    if harmed is not None:
+        verdict, why = Verification.WORSE, str(harmed)
     check = replace(check, verdict=verdict)
     incident = turn.put(replace(incident, check=check))
     text = explain.verified(incident, check, why)
@@ -262,7 +278,8 @@ def _finish(turn: Turn, incident: Incident, verdict: Verification, why: str = ""
     if useful is not None:
         turn.grade(incident.id, useful=useful, verdict=verdict.value)
     severity = {Verification.WORSE: "page", Verification.FIXED: "info"}.get(verdict, "warning")
-    turn.tell(incident, "verified", verdict.value, text, severity=severity, figures={"useful": useful})
+    figures = {"useful": useful, **aftermath.figures(backdrop, incident, impact)}
+    turn.tell(incident, "verified", verdict.value, text, severity=severity, figures=figures)
     name, lasted = incident.culprit.name, turn.at - incident.opened
     closing = f"{name}: {verdict.value}, {lasted:.0f} s after it was suspected."
     turn.close(incident, verdict.value.replace("-", "_"), closing)

@@ -9,6 +9,7 @@ from observer.domain.action import Rung
 from observer.domain.incident import Incident, Phase
 from observer.domain.suspect import Culprit, CulpritKind, Suspect, Symptom, Tier
 from observer.engine import backoff, explain
+from observer.engine.detect.suspects import UNCONFIRMED
 from observer.engine.experiment import bad_of
 from observer.engine.memory import Backdrop
 from observer.engine.sight import Sight
@@ -16,7 +17,7 @@ from observer.engine.turn import NEW_EVIDENCE, Turn, incident_id
 
 KNOWN_REQUESTS = 20.0
 """From so many requests a rate is known well enough to be used."""
-PASSING = frozenset({"no_recheck", "no_history"})
+PASSING = UNCONFIRMED
 """Ceilings that come from an answer that is missing today; they do not bind an incident that went on already."""
 COUNTING = frozenset({Phase.SUSPECTED, Phase.DRAINING, Phase.READMITTED})
 """Phases in which the culprit has traffic, so that evidence still counts."""
@@ -40,8 +41,12 @@ def refresh(turn: Turn, sight: Sight, incident: Incident, suspect: Suspect) -> I
     evidence = suspect.evidence
     nats, tier = max(evidence.acting_nats, 0.0), suspect.tier
     if incident.phase is Phase.READMITTED:
+        if suspect.ceiling_reason in PASSING:
+            return incident  # what was gathered since cannot be confirmed today
         nats = _on_top(turn, incident, nats)
-        tier = Tier.EVICT if nats >= turn.needs.get(Tier.EVICT, math.inf) else tier
+        # The second look reaches back over the drain, so it holds what came before it too.
+        confirmed = nats if evidence.again_nats is None else min(nats, evidence.again_nats)
+        tier = Tier.EVICT if confirmed >= turn.needs.get(Tier.EVICT, math.inf) else tier
     fresh = nats > incident.nats + NEW_EVIDENCE or evidence.symptom is Symptom.UNREACHED
     changed = replace(
         incident,
@@ -140,6 +145,9 @@ def _open(turn: Turn, sight: Sight, suspect: Suspect) -> None:
         figures={
             "all_nats": round(evidence.nats, 3),
             "history_nats": None if evidence.history_nats is None else round(evidence.history_nats, 3),
+            "again_nats": None if evidence.again_nats is None else round(evidence.again_nats, 3),
+            "callers": ", ".join(f"{name} {count:.0f}" for name, count in [*evidence.callers.items()][:3]),
+            "flags": ", ".join(f"{flag} {count:.0f}" for flag, count in [*evidence.flags.items()][:3]),
             "ceiling": suspect.ceiling.name.lower(),
             "ceiling_reason": suspect.ceiling_reason,
             "impact": suspect.impact,

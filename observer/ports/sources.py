@@ -27,7 +27,7 @@ class MetricSource(Protocol):
     async def recheck(
         self, at: float, seconds: float, step: float, pods: frozenset[tuple[str, str]]
     ) -> tuple[SeriesHistory, ...]:
-        """The last ``seconds`` of the given pods by caller workload: one range query."""
+        """The last ``seconds`` of the given pods by caller workload, flag and every latency bucket: one range query."""
         ...
 
     async def close(self) -> None: ...

@@ -95,8 +95,9 @@ class Collector:
     async def _ask_again(
         self, at: float, pods: frozenset[tuple[str, str]], gaps: list[Gap]
     ) -> tuple[SeriesHistory, ...] | None:
+        """Without an answer nothing is confirmed; that blinds nobody, so it is a gap of its own."""
         question = self._metrics.recheck(at, self._recheck_seconds, self._step, pods)
-        return await self._ask("prometheus", question, gaps)
+        return await self._ask("recheck", question, gaps)
 
     async def _read_switch(self) -> tuple[bool, str]:
         try:

@@ -59,6 +59,7 @@ class Mesh:
             (caller, callee): Edge(self._pools[caller], self._pools[callee], callee, numbers[callee])
             for caller, callee in dict.fromkeys(pairs)
         }
+        self._gateways = {workload.service for workload in spec.workloads if workload.gateway}
         self._flight = Flight()
         self._flips: list[tuple[float, int, MeshPod]] = []
         self._flip_order = itertools.count()
@@ -78,7 +79,7 @@ class Mesh:
             if count and callers.size:
                 begin = np.sort(self._rng.uniform(start, end, count))
                 edge = self._edges[(source.workload, source.target)]
-                self._call(edge, self._rng.choice(callers, count), begin)
+                self._call(edge, self._rng.choice(callers, count), begin, border=source.workload in self._gateways)
         series, durations = self._flight.landed(end)
         if series.size:
             self.sidecars.record(series, durations)
@@ -87,7 +88,11 @@ class Mesh:
         self.sidecars.flush(end)
 
     def visit(self, pod: MeshPod) -> None:
-        """One request from outside the mesh, as a person sends it: counted with an unknown caller."""
+        """
+        One request from outside the mesh, as a person sends it: counted with an unknown caller (not by a gateway).
+        """
+        if pod.identity.service in self._gateways:
+            return
         series = self.sidecars.inbound(_one(pod.slot), _one(UNKNOWN), _one(self._ok))
         self.sidecars.record(series, np.ones(1))
 
@@ -129,8 +134,8 @@ class Mesh:
             _, _, pod = heapq.heappop(self._flips)
             self._pools[pod.identity.service].put(pod, pod.wanted)
 
-    def _call(self, edge: Edge, callers: IntArray, start: FloatArray) -> Answer:
-        """Requests from these caller pods, begun at ``start``; what the callers get, and when."""
+    def _call(self, edge: Edge, callers: IntArray, start: FloatArray, *, border: bool = False) -> Answer:
+        """Requests from these caller pods (of a gateway: ``border``), begun at ``start``; what they get, and when."""
         count = callers.size
         ended = np.full(count, self._nobody, dtype=np.int64)
         peers = np.full(count, UNKNOWN, dtype=np.int64)
@@ -149,6 +154,10 @@ class Mesh:
             if attempt and attempt == self.spec.retries:
                 ended[open_[answer.outcomes == self._unreached]] = self._exhausted
             open_, begin = open_[again], answer.ends[again]
+        if border:
+            failed = self._rng.random(count) < self._effects.error_rate(callers)
+            ended[failed] = self._effects.error[callers[failed]]
+            ends = ends + self._effects.slow[callers]
         self._flight.add(self.sidecars.outbound(callers, edge.number, peers, ended), ends, (ends - start) * 1000.0)
         return Answer(ended, ends)
 

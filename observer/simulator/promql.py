@@ -2,8 +2,8 @@
 Evaluates the PromQL that Observer sends; everything else is refused by name.
 
 Supported: vector selectors with all matchers and offset, ``sum|min|max|count`` by/without, ``rate``, ``increase``,
-``timestamp``, arithmetic ``+ - * /`` and comparisons between vectors (one to one on all labels) and scalars,
-parentheses, and range selectors on their own in an instant query.
+``timestamp``, arithmetic ``+ - * /`` and comparisons between vectors (one to one on all labels) and scalars, ``or``
+between vectors, parentheses, and range selectors on their own in an instant query.
 """
 
 from __future__ import annotations
@@ -212,13 +212,17 @@ class Evaluator:
 
     def _binary(self, node: pp.BinaryExpr) -> Value:
         op, wants_bool = str(node.op), False
-        if op not in ARITHMETIC and op not in COMPARISON:
+        if op not in ARITHMETIC and op not in COMPARISON and op != "or":
             raise unsupported(f"the operator {op}")
         if node.modifier is not None:
             wants_bool = node.modifier.return_bool
             if node.modifier.matching is not None:
                 raise unsupported("on() and ignoring()")
         left, right = self.evaluate(node.lhs), self.evaluate(node.rhs)
+        if op == "or":
+            if not isinstance(left, Vector) or not isinstance(right, Vector):
+                raise QueryError("bad_data", 'parse error: set operator "or" not allowed in binary scalar expression')
+            return _union(left, right)
         if isinstance(left, Vector) and isinstance(right, Vector):
             left, right = self._paired(left, right)
         return self._combine(op, left, right, wants_bool)
@@ -270,6 +274,22 @@ def _shape_of(left: Value, right: Value) -> tuple[Vector, BoolArray]:
             raise TypeError("two scalars have no series")
         return right, right.present
     return left, left.present & right.present if isinstance(right, Vector) else left.present
+
+
+def _union(left: Vector, right: Vector) -> Vector:
+    """All of the left side, and of the right side what has no match there on all labels but the name, by instant."""
+    held: dict[frozenset[tuple[str, str]], BoolArray] = {}
+    for row, key in enumerate(left.series.identities()):
+        held[key] = held[key] | left.present[row] if key in held else left.present[row]
+    hidden = np.zeros(right.present.shape, dtype=np.bool_)
+    for row, key in enumerate(right.series.identities()):
+        if key in held:
+            hidden[row] = held[key]
+    return Vector(
+        SeriesSet([*left.series.labels, *right.series.labels]),
+        np.concatenate([left.values, right.values]),
+        np.concatenate([left.present, right.present & ~hidden]),
+    )
 
 
 def _matching_rows(vector: Vector, side: str) -> dict[frozenset[tuple[str, str]], int]:

@@ -41,12 +41,18 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadSpec:
-    """A Deployment: its name, the service (``app`` label) and version of its pods."""
+    """
+    A Deployment: its name, the service (``app`` label) and version of its pods.
+
+    ``gateway``: its pods are gateways of the mesh's border. Sources of its service then stand for people outside: a
+    faulty gateway pod fails and slows what it passes on, and only its own proxy counts that.
+    """
 
     name: str
     service: str
     version: str
     replicas: int
+    gateway: bool = False
 
 
 @dataclass(frozen=True, slots=True)

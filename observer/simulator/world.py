@@ -198,7 +198,12 @@ def cluster(spec: MeshSpec, *, enabled: bool = True) -> Sequence[Obj]:
     home = [*kube_objects.istiod(), *kube_objects.observer_home(), kube_objects.namespace(spec.namespace, labels)]
     services = [kube_objects.service(spec.namespace, one.name, {"app": one.name}) for one in spec.services]
     workloads = [
-        kube_objects.deployment(spec.namespace, w.name, {"app": w.service, "version": w.version}, w.replicas)
+        kube_objects.deployment(
+            spec.namespace,
+            w.name,
+            {"app": w.service, "version": w.version} | ({names.GATEWAY_KIND: "ingressgateway"} if w.gateway else {}),
+            w.replicas,
+        )
         for w in spec.workloads
     ]
     return [*nodes, *spaces, *home, *services, *workloads]

@@ -251,6 +251,60 @@ async def test_asks_the_last_minutes_again_by_calling_workload(world: World) -> 
     assert batch.requests[-1].tolist() == [0.0, 4.0, 0.0]
 
 
+async def test_asks_again_with_every_bucket_and_the_response_flags(world: World) -> None:
+    front, batch = served("200", 30, caller="front"), served("503", 4, caller="batch", flags="UF")
+    page = [
+        front,
+        *slow(front, {"5": 9, "30.0": 20, "+Inf": 30}),
+        batch,
+        served("500", 3, caller="batch"),
+        served("0", 2, caller="batch", flags="DC"),
+        *slow(batch, {"5": 0, "30.0": 1, "+Inf": 9}),
+    ]
+    at = await world.show({target("shop", "cart-1"): page})
+    source = source_of(world)
+
+    batched, fronted = await source.recheck(at, 10.0, 1.0, frozenset({("shop", "cart-1")}))
+    await source.close()
+
+    assert source.asked == 1
+    assert fronted.bounds == batched.bounds == (5.0, 30.0)
+    assert fronted.buckets[-1].tolist() == [9.0, 20.0, 30.0]
+    assert batched.buckets[-1].tolist() == [0.0, 1.0, 9.0]
+    assert fronted.flags == {}
+    assert {flag: seen[-1] for flag, seen in batched.flags.items()} == {"-": 3.0, "UF": 4.0}
+    assert batched.requests[-1].tolist() == [0.0, 7.0, 2.0]
+    assert np.isnan(fronted.buckets[0]).all() and np.isnan(batched.flags["UF"][0])
+
+
+async def test_gateways_are_read_by_what_they_called_and_told_apart(world: World) -> None:
+    gate = {"source_workload": "edge-gateway", "source_workload_namespace": "shop"}
+    name, labels, count = called("503", 6, flags="UF")
+    passed: Series = (name, {**labels, **gate}, count)
+    pages: dict[Target, Page] = {
+        target("shop", "edge-1"): [passed, *slow(passed, {"25": 1, "250": 5, "+Inf": 6})],
+        # What a pod answers counts, however its workload is called and whatever it calls.
+        target("shop", "api-1"): [served("200", 9), passed],
+        target("shop", "front-1"): [called("500", 4)],
+    }
+    at = await world.show(pages)
+    source = source_of(world)
+
+    frame = await source.counters(at)
+    again = await source.recheck(at, 5.0, 1.0, frozenset({("shop", "edge-1")}))
+    await source.close()
+
+    edge, api, front = row(frame, "edge-1"), row(frame, "api-1"), row(frame, "front-1")
+    assert frame.outward.tolist() == [one == edge for one in range(3)]
+    assert frame.requests[edge].tolist() == [0.0, 6.0, 0.0]
+    assert frame.buckets[edge].tolist() == [1.0, 5.0, 6.0]
+    assert frame.requests[api].tolist() == [9.0, 0.0, 0.0]
+    assert np.isnan(frame.requests[front]).all()
+    assert [(one.caller, one.requests[-1].tolist(), one.bounds) for one in again] == [
+        ("to shop/cart", [0.0, 6.0, 0.0], (25.0, 250.0))
+    ]
+
+
 async def test_a_selector_and_renamed_labels_narrow_what_is_asked(world: World) -> None:
     def page(cluster: str) -> list[Series]:
         name, labels, value = served("200", 7 if cluster == "east" else 9, cluster=cluster)

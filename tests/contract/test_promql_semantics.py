@@ -66,6 +66,11 @@ QUERIES = (
     "(x_total + 1) * 2 / 4",
     "1 + 2 * 3",
     "sum by (part) (x_total) / 2",
+    "y or z",
+    "x_total or y",
+    'x_total{part="a"} or x_total',
+    "sum by (part) (x_total) or sum by (instance) (x_total)",
+    "x_total > 20 or x_total",
 )
 FAR_FROM_ZERO = (
     'increase(x_total{part="a"}[2s])',

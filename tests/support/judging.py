@@ -69,7 +69,7 @@ class Feed:
         self.did(did or {})
         self.at += self.settings.tick
         frame = replace(self.frame(), **changes)
-        self._past.append((self.at, {name: total.copy() for name, total in self.totals.items()}))
+        self._past.append((self.at, {name: self._row(name) for name in self.totals}))
         return self.look(frame)
 
     def look(self, frame: CounterFrame | None) -> Judgement:
@@ -104,6 +104,13 @@ class Feed:
             targets=np.ones(len(names), np.int64),
         )
 
+    def _row(self, name: str) -> FloatArray:
+        """Requests by class, then by latency."""
+        total, slow = self.totals[name], self.slow[name]
+        every = float(total[0] + total[1])
+        fast = every - slow
+        return np.array([*total, 0.0, fast, fast, fast, every, every, every])
+
     def _callers(self, watched: frozenset[ServiceRef]) -> CallerFrame:
         rows = {
             (ref.namespace, ref.name, service): CallerCounts(float(ok), float(bad), 0.0, float(lost))
@@ -114,16 +121,12 @@ class Feed:
 
     def _again(self, service: ServiceRef) -> tuple[SeriesHistory, ...]:
         times = np.array([at for at, _ in self._past])
-        return tuple(
-            SeriesHistory(
-                pod.ref.key,
-                "shop/caller",
-                times,
-                np.array([totals.get(pod.ref.name, np.full(3, np.nan)) for _, totals in self._past]),
-            )
-            for pod in self.pods
-            if pod.service == service
-        )
+        found = []
+        for pod in self.pods:
+            if pod.service == service:
+                rows = np.array([seen.get(pod.ref.name, np.full(10, np.nan)) for _, seen in self._past])
+                found.append(SeriesHistory(pod.ref.key, "shop/caller", times, rows[:, :3], CUTS, rows[:, 3:]))
+        return tuple(found)
 
 
 def acting(judgement: Judgement, tier: Tier = Tier.DRAIN) -> set[str]:

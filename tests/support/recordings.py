@@ -341,8 +341,14 @@ class Replay:
         for table in sums.values():
             known = ~np.isnan(table).all(axis=1)
             table[known] = np.nan_to_num(table[known])
-        times = self.recording.times[begin : place + 1]
-        return tuple(SeriesHistory(key, caller, times, table) for (key, caller), table in sorted(sums.items()))
+        times, span = self.recording.times[begin : place + 1], slice(begin, place + 1)
+        found, told = [], set[Key]()
+        for (key, caller), table in sorted(sums.items()):
+            # The recordings hold latency by pod only: its first caller stands for all.
+            slow = self._rows[key][span, 3:] if key not in told else np.zeros((len(times), len(CUTS) + 1))
+            told.add(key)
+            found.append(SeriesHistory(key, caller, times, table, CUTS, slow))
+        return tuple(found)
 
     def judged(self, settings: EngineSettings, held: Held | None = None) -> Iterator[tuple[float, Judgement]]:
         """Seconds since the fault, and the judgement of each tick."""

@@ -57,9 +57,7 @@ class Counted(Stage):
 
     def _count(self) -> None:
         """One tick of requests: the load is split evenly over pods that take traffic."""
-        self.past = [*self.past, (self.at - self.step, {ref: one[:3].copy() for ref, one in self.totals.items()})][
-            -120:
-        ]
+        self.past = [*self.past, (self.at - self.step, {ref: one.copy() for ref, one in self.totals.items()})][-120:]
         services: dict[ServiceRef, list[Pod]] = {}
         for one in self.pods:
             services.setdefault(one.service, []).append(one)
@@ -105,14 +103,16 @@ class Counted(Stage):
 
     def _rechecks(self) -> dict[ServiceRef, tuple[SeriesHistory, ...]]:
         """The last ten minutes again, all calls by one workload."""
-        now = [*self.past, (self.at, {ref: one[:3] for ref, one in self.totals.items()})]
+        now = [*self.past, (self.at, dict(self.totals))]
         times = np.array([at for at, _ in now])
-        nothing = np.full(3, np.nan)
+        nothing = np.full(3 + len(CUTS) + 1, np.nan)
+
+        def history(ref: PodRef) -> SeriesHistory:
+            rows = np.array([seen.get(ref, nothing) for _, seen in now])
+            return SeriesHistory(ref.key, "shop/front", times, rows[:, :3], CUTS, rows[:, 3:])
+
         return {
-            service: tuple(
-                SeriesHistory(ref.key, "shop/front", times, np.array([seen.get(ref, nothing) for _, seen in now]))
-                for ref in self.now().by_service.get(service, ())
-            )
+            service: tuple(history(ref) for ref in self.now().by_service.get(service, ()))
             for service in self.memory.recheck
         }
 

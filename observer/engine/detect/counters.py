@@ -213,6 +213,10 @@ def _rows(roster: Roster, frame: CounterFrame) -> tuple[FloatArray, FloatArray, 
     columns = frame.requests.shape[1] + frame.buckets.shape[1]
     now = np.full((len(row), columns), np.nan)
     now[there] = np.concatenate([frame.requests, frame.buckets], axis=1)[row[there]]
+    if frame.outward.any():
+        # What a pod that is no gateway calls says nothing of what it answers.
+        foreign = there & ~np.fromiter((pod.gateway for pod in roster.pods), np.bool_, len(row))
+        now[foreign & frame.outward[row]] = np.nan
     scraped = np.zeros(len(row))
     scraped[there] = np.nan_to_num(frame.scraped[row[there]])
     targets = np.zeros(len(row), np.int64)

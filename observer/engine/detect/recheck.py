@@ -1,62 +1,154 @@
 """
-The evidence once more, from the last minutes asked again by caller.
+The evidence once more, from the last minutes asked again by caller, with flags and every latency bucket.
 
-One caller's storm must not convict a pod: where several workloads call it, each may add only so much a bin.
+One caller's storm must not convict a pod: where several workloads call it, each may add only so much a bin. A second
+look that is missing or does not cover the siblings confirms nothing; it never raises what was gathered before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from observer.domain.counts import FloatArray, SeriesHistory
+from observer.domain.counts import FloatArray, RequestClass, SeriesHistory
 from observer.domain.settings import DetectionSettings
 from observer.engine.detect.sibling import likelihood
 
 Key = tuple[str, str]
+_MOST: Final = 1e26
 
 
-def acting_nats(
-    histories: Sequence[SeriesHistory],
-    members: frozenset[Key],
-    siblings: frozenset[Key],
-    *,
-    width: float,
-    dispersion: float,
-    settings: DetectionSettings,
-) -> float | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Again:
     """
-    Nats against ``members`` (one pod, or the pods of a group) among ``siblings``, over the acting tilts.
+    A service's last minutes in bins, counted back from the newest.
 
-    ``width`` is the bin, seconds, at least as long as the scrape interval. None when the answer does not cover the
-    members.
+    Attributes:
+        own: by pod, shape (X, callers, bins, 2): requests and bad ones of each stream (errors, or a latency cut).
+        everyone: the same of all siblings. cuts: for latency the cut of each stream, milliseconds.
     """
-    if not any(one.pod in members for one in histories):
+
+    own: Mapping[Key, FloatArray]
+    everyone: FloatArray
+    cuts: tuple[float, ...] = ()
+
+    def acting_nats(
+        self, members: Iterable[Key], dispersion: Sequence[float], settings: DetectionSettings
+    ) -> float | None:
+        """
+        Nats against ``members`` (one pod, or the pods of a group) over the acting tilts, mixed over the streams.
+
+        ``dispersion`` has one entry a stream. None when the answer does not cover the members.
+        """
+        found = [self.own[member] for member in members if member in self.own]
+        if not found or not len(self.everyone):
+            return None
+        own: FloatArray = np.sum(found, axis=0)
+        tilts = np.array([tilt for tilt in settings.tilts if tilt >= settings.acting_tilt])
+        levels = [
+            _level(own[stream], self.everyone[stream], tilts, factor, settings)
+            for stream, factor in enumerate(dispersion)
+        ]
+        mean = float(np.mean(levels))
+        return float(np.log(mean)) if mean > 0.0 else -np.inf
+
+
+def errors_again(histories: Sequence[SeriesHistory], siblings: frozenset[Key], width: float) -> Again:
+    """The errors; ``width`` is the bin in seconds, at least as long as the scrape interval."""
+    chosen = [one for one in histories if one.pod in siblings]
+    counted = []
+    for one in chosen:
+        ok, bad = _grown(one.requests[:, : RequestClass.ERROR + 1]).T
+        counted.append(np.stack([ok + bad, bad], axis=1)[None])
+    return _binned(chosen, counted, width, ())
+
+
+def latency_again(
+    histories: Sequence[SeriesHistory], warm: Mapping[Key, float], width: float, least: float
+) -> Again | None:
+    """
+    Requests slower than each bucket's bound of at least ``least`` milliseconds; ``warm`` tells the siblings and the
+    instant (Unix seconds) from which each is compared.
+
+    Bounds that all or none of the siblings' requests are slower than say nothing and are left out: which they are is
+    the same for all siblings. None when somebody's buckets are missing or none is left.
+    """
+    chosen = [one for one in histories if one.pod in warm]
+    if not chosen or any(not one.bounds for one in chosen):
         return None
-    tilts = np.array([tilt for tilt in settings.tilts if tilt >= settings.acting_tilt])
-    callers = sorted({one.caller for one in histories if one.pod in siblings})
-    end = max(float(one.times[-1]) for one in histories)
-    begin = min(float(one.times[0]) for one in histories)
-    bins = int((end - begin) // width) + 1
-    own = np.zeros((len(callers), bins, 2))
-    everyone = np.zeros((len(callers), bins, 2))
+    shared = sorted(frozenset.intersection(*(frozenset(one.bounds) for one in chosen)))
+    bounds = tuple(bound for bound in shared if bound >= least) or tuple(shared[-1:])
+    if not bounds:
+        return None
+    counted = []
+    for one in chosen:
+        columns = [one.bounds.index(bound) for bound in bounds]
+        grown = _grown(one.buckets[:, [*columns, -1]])
+        grown[one.times[:-1] < warm[one.pod]] = 0.0
+        slow = np.maximum(grown[:, -1:] - grown[:, :-1], 0.0)
+        counted.append(np.stack([np.broadcast_to(grown[:, -1:], slow.shape), slow], axis=2).transpose(1, 0, 2))
+    again = _binned(chosen, counted, width, bounds)
+    total, bad = again.everyone.sum(axis=(1, 2)).T
+    telling = np.flatnonzero((bad > 0.0) & (bad < total))
+    if not len(telling):
+        return Again({pod: own[:1] for pod, own in again.own.items()}, again.everyone[:1], bounds[:1])
+    kept = tuple(bounds[i] for i in telling.tolist())
+    return Again({pod: own[telling] for pod, own in again.own.items()}, again.everyone[telling], kept)
+
+
+def covers(histories: Sequence[SeriesHistory], wanted: frozenset[Key], share: float) -> bool:
+    """Whether so large a share of the wanted pods is in the answer."""
+    there = {one.pod for one in histories if not np.isnan(one.requests[-1:]).all()}
+    return len(wanted & there) >= share * len(wanted)
+
+
+def told_by(histories: Sequence[SeriesHistory], pod: Key) -> tuple[dict[str, float], dict[str, float]]:
+    """The pod's errors in the answer's time by calling workload and by response flags, most first."""
+    callers: dict[str, float] = {}
+    flags: dict[str, float] = {}
     for one in histories:
-        if one.pod not in siblings:
-            continue
-        place, grown = callers.index(one.caller), _grown(one.requests)
+        if one.pod == pod:
+            column = one.requests[:, RequestClass.ERROR : RequestClass.ERROR + 1]
+            callers[one.caller] = callers.get(one.caller, 0.0) + float(_grown(column).sum())
+            for flag, seen in one.flags.items():
+                flags[flag] = flags.get(flag, 0.0) + float(_grown(seen[:, None]).sum())
+    return _most_first(callers), _most_first(flags)
+
+
+def _most_first(counts: Mapping[str, float]) -> dict[str, float]:
+    return {name: count for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if count > 0.0}
+
+
+def _binned(
+    chosen: Sequence[SeriesHistory], counted: Sequence[FloatArray], width: float, cuts: tuple[float, ...]
+) -> Again:
+    """``counted``: shape (X, T - 1, 2) for each history."""
+    streams = counted[0].shape[0] if counted else 0
+    if not streams:
+        return Again({}, np.zeros((0, 0, 0, 2)))
+    callers = {name: place for place, name in enumerate(sorted({one.caller for one in chosen}))}
+    end = max(float(one.times[-1]) for one in chosen)
+    begin = min(float(one.times[0]) for one in chosen)
+    bins = int((end - begin) // width) + 1
+    shape = (streams, len(callers), bins, 2)
+    own: dict[Key, FloatArray] = {}
+    for one, counts in zip(chosen, counted, strict=True):
+        table = own.setdefault(one.pod, np.zeros(shape))
         # Bins are counted back from the end, so that the newest one is whole.
         bin_of = bins - 1 - ((end - one.times[1:]) / width).astype(np.int64)
-        np.add.at(everyone[place], bin_of, grown)
-        if one.pod in members:
-            np.add.at(own[place], bin_of, grown)
-    return _weighed(own, everyone, tilts, dispersion, settings)
+        np.add.at(table[:, callers[one.caller]], (slice(None), bin_of), counts)
+    everyone: FloatArray = np.sum(list(own.values()), axis=0)
+    return Again(own, everyone, cuts)
 
 
-def _weighed(
+def _level(
     own: FloatArray, everyone: FloatArray, tilts: FloatArray, dispersion: float, settings: DetectionSettings
 ) -> float:
-    total, all_total, bad, all_bad = own.sum(axis=2), everyone.sum(axis=2), own[:, :, 1], everyone[:, :, 1]
+    """The mean over the tilts of one stream's processes; ``own``, ``everyone``: shape (callers, bins, 2)."""
+    total, bad, all_total, all_bad = own[:, :, 0], own[:, :, 1], everyone[:, :, 0], everyone[:, :, 1]
     telling = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
     caller, place = np.nonzero(telling)
     steps = np.zeros((*telling.shape, len(tilts)))
@@ -67,19 +159,15 @@ def _weighed(
     if several:
         steps = np.minimum(steps, settings.caller_cap)
     summed = np.minimum(steps.sum(axis=0), settings.bin_cap)
-    clock = telling.any(axis=0)
     mixture = np.zeros(len(tilts))
-    for step in np.flatnonzero(clock):
-        mixture = np.minimum((1.0 + mixture) * np.exp(summed[step]), 1e26)
-    mean = float(mixture.mean())
-    return float(np.log(mean)) if mean > 0.0 else -np.inf
+    for step in np.flatnonzero(telling.any(axis=0)):
+        mixture = np.minimum((1.0 + mixture) * np.exp(summed[step]), _MOST)
+    return float(mixture.mean())
 
 
-def _grown(requests: FloatArray) -> FloatArray:
-    """Increments of ok and error between instants, shape (T - 1, 2); 0 where they are in doubt."""
-    counts = requests[:, :2]
-    change = np.diff(counts, axis=0)
+def _grown(counters: FloatArray) -> FloatArray:
+    """Increments of cumulative columns between instants, shape (T - 1, columns); 0 where one of them is in doubt."""
+    change: FloatArray = np.diff(counters, axis=0)
     doubtful = ~np.isfinite(change).all(axis=1) | (change < 0.0).any(axis=1)
     change[doubtful] = 0.0
-    result: FloatArray = change
-    return result
+    return change

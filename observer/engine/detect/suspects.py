@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +11,7 @@ import numpy as np
 
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import FloatArray
-from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.ids import PodRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Evidence, Suppression, Suspect, Symptom, Tier
@@ -23,6 +24,8 @@ from observer.engine.detect.tiers import tier_of
 from observer.engine.impact import impact
 
 _NO_CEILING = (Tier.EVICT, "")
+UNCONFIRMED = frozenset({"no_recheck", "no_history"})
+"""Ceilings that stand for an answer that is missing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +82,8 @@ class Bench:
             Symptom.ERRORS: state.errors.clumped(state.roster, cap),
             Symptom.LATENCY: state.latency.clumped(state.roster, cap),
         }
+        self._busy = state.minute.totals()[0] > 0.0
+        self._second: dict[tuple[int, Symptom], recheck.Again | None] = {}
 
     def suspects(self) -> list[Suspect]:
         """Everybody who reached the annotate tier, strongest first."""
@@ -101,7 +106,8 @@ class Bench:
         culprit = roster.culprit(row)
         also = tuple(roster.culprit(member) for member in outcome.beaten.get(row, ())[:20])
         acts, reason = self._acts(row, evidence)
-        tier = tier_of(acts, self._needs)
+        # What nobody could confirm today is told, whatever was gathered.
+        tier = tier_of(acts, self._needs) if reason not in UNCONFIRMED else Tier.ANNOTATE
         tier = max(tier, Tier.ANNOTATE) if tier is Tier.NONE or tier < Tier.DRAIN else tier
         ceiling, why = _NO_CEILING
         if culprit.kind is CulpritKind.POD:
@@ -133,28 +139,45 @@ class Bench:
             if evidence.history_nats is None:
                 return acts, "no_history"
             acts = min(acts, evidence.history_nats)
-        if evidence.symptom is Symptom.ERRORS:
-            again = self._again(row, roster.services[service])
-            if again is None:
-                return acts, "no_recheck"
-            acts = min(acts, again)
-        return acts, ""
+        if evidence.again_nats is None:
+            return acts, "no_recheck"
+        return min(acts, evidence.again_nats), ""
 
-    def _again(self, row: int, service: ServiceRef) -> float | None:
-        histories = self._snapshot.rechecks.get(service)
-        if not histories:
+    def _again(self, row: int, symptom: Symptom) -> float | None:
+        """What the second look says of a pod; None without one that covers its siblings."""
+        found = self._looked_again(int(self._state.roster.service_of[row]), symptom)
+        if found is None:
             return None
-        roster = self._state.roster
-        index = int(roster.service_of[row])
-        siblings = frozenset(roster.refs[i].key for i in roster.siblings(index))
-        return recheck.acting_nats(
-            histories,
-            frozenset({roster.refs[row].key}),
-            siblings,
-            width=float(self._state.errors.bins.width[index]),
-            dispersion=float(self._clumped[Symptom.ERRORS][row, 0]),
-            settings=self._settings.detection,
-        )
+        member = (self._state.roster.refs[row].key,)
+        return found.acting_nats(member, self._factors(row, symptom, found), self._settings.detection)
+
+    def _looked_again(self, service: int, symptom: Symptom) -> recheck.Again | None:
+        """The second look at one service, put into bins once for all its suspects."""
+        if (service, symptom) not in self._second:
+            self._second[(service, symptom)] = self._look_again(service, symptom)
+        return self._second[(service, symptom)]
+
+    def _look_again(self, service: int, symptom: Symptom) -> recheck.Again | None:
+        state, roster = self._state, self._state.roster
+        histories = self._snapshot.rechecks.get(roster.services[service])
+        siblings = roster.siblings(service)
+        busy = frozenset(roster.refs[i].key for i in siblings if self._busy[i])
+        if not histories or not recheck.covers(histories, busy, self._settings.detection.reported_share):
+            return None
+        if symptom is Symptom.ERRORS:
+            everyone = frozenset(roster.refs[i].key for i in siblings)
+            return recheck.errors_again(histories, everyone, float(state.errors.bins.width[service]))
+        warm = {roster.refs[i].key: roster.created[i] + self._settings.detection.warm_up_seconds for i in siblings}
+        least = 0.5 * self._settings.impact.latency_excess_ms
+        return recheck.latency_again(histories, warm, float(state.latency.bins.width[service]), least)
+
+    def _factors(self, row: int, symptom: Symptom, found: recheck.Again) -> list[float]:
+        """The overdispersion of each stream: that of the tested cut below, as more requests are slower than it."""
+        clumped = self._clumped[symptom][row]
+        if symptom is Symptom.ERRORS:
+            return [float(clumped[0])]
+        tested = [self._state.cuts[i] for i in self._state.tested]
+        return [float(clumped[max(bisect_right(tested, cut) - 1, 0)]) for cut in found.cuts]
 
     def _evidence(self, row: int, symptom: Symptom) -> Evidence:
         state, force = self._state, self._force
@@ -170,6 +193,8 @@ class Bench:
             past = found if np.isfinite(found) else None
         clumped = self._clumped[symptom]
         ratio, excess = self._slowdown(row) if slow else (1.0, 0.0)
+        single = row < len(state.roster.refs)
+        callers, flags = self._told_by(row) if single else ({}, {})
         return Evidence(
             symptom=symptom,
             nats=_plain(every[row]),
@@ -186,7 +211,15 @@ class Bench:
             cut=state.cuts[state.tested[stream]] if slow else None,
             latency_ratio=ratio,
             latency_excess_ms=excess,
+            again_nats=self._again(row, symptom) if single else None,
+            callers=callers,
+            flags=flags,
         )
+
+    def _told_by(self, row: int) -> tuple[dict[str, float], dict[str, float]]:
+        roster = self._state.roster
+        histories = self._snapshot.rechecks.get(roster.services[int(roster.service_of[row])], ())
+        return recheck.told_by(histories, roster.refs[row].key)
 
     def _uncapped(self, symptom: Symptom, row: int) -> float:
         """Nats of the best tilt over the run as a whole; a pooled row adds up what its services say."""

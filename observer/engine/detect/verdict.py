@@ -29,6 +29,8 @@ _QUIET_MEMORY: Final = 600.0
 """Seconds in which what was usual fades to a third."""
 _WATCH: Final = 60.0
 """Seconds for which a service stays watched after its last reason."""
+_MOST_AGAIN: Final = 2000
+"""So many pods at most are asked about again in one tick."""
 _RISING: Final = 4.0
 """Nats of a service's error rate above what is usual from which its callers are asked."""
 
@@ -86,7 +88,7 @@ def verdict(
         doubted=doubted,
         silent=silent,
         watched={one: until for one, until in state.watched.items() if until > at} | dict.fromkeys(asked, at + _WATCH),
-        recheck=_rechecked(state, force.errors >= PRE_ANNOTATE),
+        recheck=_rechecked(state, np.maximum(force.errors, force.latency)),
         usual=_usual(state, whole.rising, hinted),
     )
 
@@ -167,10 +169,23 @@ def _asked(state: DetectorState, hinted: BoolArray, rising: BoolArray, held: Hel
     return asked | {roster.pods[roster.position[pod]].service for pod in held.drained if pod in roster.position}
 
 
-def _rechecked(state: DetectorState, hinted: BoolArray) -> frozenset[ServiceRef]:
-    roster = state.roster
-    pods = np.flatnonzero(hinted[: len(roster.refs)])
-    return frozenset(roster.services[i] for i in np.unique(roster.service_of[pods]).tolist())
+def _rechecked(state: DetectorState, nats: FloatArray) -> frozenset[ServiceRef]:
+    """
+    Services of pods that are hinted at, the strongest hint first, as long as they hold ``_MOST_AGAIN`` pods or one.
+
+    The answer holds every bucket of every pod and caller: what cannot be asked now is told only, until its turn comes.
+    """
+    roster, chosen, pods = state.roster, set[int](), 0
+    hinted = np.flatnonzero(nats[: len(roster.refs)] >= PRE_ANNOTATE)
+    for position in hinted[np.argsort(-nats[hinted], kind="stable")].tolist():
+        service = int(roster.service_of[position])
+        if service in chosen:
+            continue
+        pods += len(roster.siblings(service))
+        if chosen and pods > _MOST_AGAIN:
+            break
+        chosen.add(service)
+    return frozenset(roster.services[i] for i in chosen)
 
 
 def _usual(state: DetectorState, rising: BoolArray, hinted: BoolArray) -> FloatArray:

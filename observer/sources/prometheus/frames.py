@@ -26,6 +26,11 @@ def class_labels(found: Mapping[str, str], profile: MetricProfile) -> tuple[str,
     return code, flags, grpc
 
 
+def is_outward(found: Mapping[str, str], profile: MetricProfile) -> bool:
+    """The series is a gateway's own: only there the question keeps who reports."""
+    return (profile.label("reporter") or "") in found
+
+
 def column_of(le: str, cuts_ms: tuple[float, ...], unit: float) -> int | None:
     """Which column a bucket's bound belongs to (the last is ``+Inf``); None for a bound nobody asked for."""
     try:
@@ -56,8 +61,8 @@ class FrameBuilder:
         bucket_at = self._indices(buckets, self._bucket_cells, self._bucket_cell)
         scrape_at = self._indices(scrapes, self._scrape_cells, self._scrape_cell)
         size = len(self._names)
-        counts, present = _table(request_at, values(requests), size, _CLASSES)
-        shares, slow_present = _table(bucket_at, values(buckets), size, width)
+        counts, present, outward = _sided(request_at, values(requests), size, _CLASSES)
+        shares, slow_present, _ = _sided(bucket_at, values(buckets), size, width, outward)
         scraped, targets = _scrapes(scrape_at, values(scrapes), size)
         # A class without a series has had no request, as long as the pod has any series.
         known: BoolArray = np.any(present, axis=1)
@@ -67,7 +72,9 @@ class FrameBuilder:
         caches = (self._request_cells, requests), (self._bucket_cells, buckets), (self._scrape_cells, scrapes)
         if any(len(known) > 2 * len(samples) + _SPARE for known, samples in caches) or size > 2 * len(pods) + _SPARE:
             self._forget(pods)
-        return CounterFrame(at, pods, counts[chosen], self._cuts, shares[chosen], scraped[chosen], targets[chosen])
+        return CounterFrame(
+            at, pods, counts[chosen], self._cuts, shares[chosen], scraped[chosen], targets[chosen], outward[chosen]
+        )
 
     def _pods(self, chosen: IntArray) -> tuple[tuple[str, str], ...]:
         if not np.array_equal(chosen, self._last[0]):
@@ -98,12 +105,17 @@ class FrameBuilder:
 
     def _request_cell(self, found: Mapping[str, str]) -> int:
         pod = self._pod(found, "namespace", "pod")
-        return pod if pod < 0 else pod * _CLASSES + request_class(*class_labels(found, self._profile))
+        if pod < 0:
+            return pod
+        side = 2 * pod + is_outward(found, self._profile)
+        return side * _CLASSES + request_class(*class_labels(found, self._profile))
 
     def _bucket_cell(self, found: Mapping[str, str]) -> int:
         column = column_of(found.get(self._profile.label("le") or "", ""), self._cuts, self._profile.unit)
         pod = _IGNORED if column is None else self._pod(found, "namespace", "pod")
-        return pod if pod < 0 or column is None else pod * (len(self._cuts) + 1) + column
+        if pod < 0 or column is None:
+            return pod
+        return (2 * pod + is_outward(found, self._profile)) * (len(self._cuts) + 1) + column
 
     def _scrape_cell(self, found: Mapping[str, str]) -> int:
         return self._pod(found, "target_namespace", "target_pod")
@@ -129,6 +141,21 @@ def _table(cells: IntArray, sums: FloatArray, rows: int, columns: int) -> tuple[
     present = np.bincount(cells, minlength=rows * columns).reshape(rows, columns) > 0
     table[~present] = np.nan
     return table, present
+
+
+def _sided(
+    cells: IntArray, sums: FloatArray, rows: int, columns: int, outward: BoolArray | None = None
+) -> tuple[FloatArray, BoolArray, BoolArray]:
+    """
+    As ``_table``, from cells of two sides for each row, and which rows show the outward side: those without any
+    series of the inward one, unless ``outward`` says which.
+    """
+    table, present = (one.reshape(rows, 2, columns) for one in _table(cells, sums, 2 * rows, columns))
+    if outward is None:
+        outward = present[:, 1].any(axis=1) & ~present[:, 0].any(axis=1)
+    side = outward.astype(np.int64)
+    everyone = np.arange(rows)
+    return table[everyone, side], present[everyone, side], outward
 
 
 def _scrapes(cells: IntArray, times: FloatArray, rows: int) -> tuple[FloatArray, IntArray]:

@@ -34,6 +34,8 @@ class MetricProfile:
         buckets: the histogram's bucket counter; ``unit`` is how many of its units make one millisecond (``1`` for
             milliseconds, ``0.001`` for seconds).
         own: what selects the pods' own view, ``callers`` what selects the callers' view.
+        gateways: what selects the view of gateways, which no pod behind them reports: their own calls, told apart from
+            other pods' by the name of their workload. Whether a pod is a gateway Kubernetes has to confirm.
         labels: role -> label name. Roles that a generation lacks are absent.
         judges_pods: the own view can be told apart by pod. Where it cannot (a waypoint answers for many pods and the
             scraped pod is the waypoint), counters hold scrape times only and no pod is ever suspected.
@@ -46,6 +48,7 @@ class MetricProfile:
     unit: float
     own: tuple[Matcher, ...]
     callers: tuple[Matcher, ...]
+    gateways: tuple[Matcher, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     judges_pods: bool = True
     host_is_cluster: bool = False
@@ -81,6 +84,8 @@ ISTIO: Final = MetricProfile(
     unit=1.0,
     own=(Matcher("reporter", "=", "destination"),),
     callers=(Matcher("reporter", "=", "source"),),
+    # Deployments that Istio makes for a Gateway are called after it, with its class behind.
+    gateways=(Matcher("reporter", "=", "source"), Matcher("source_workload", "=~", ".*gateway.*|.*-istio")),
     labels=_ISTIO_LABELS,
 )
 
@@ -111,6 +116,7 @@ WAYPOINT: Final = replace(
     ISTIO,
     own=(Matcher("reporter", "=", "waypoint"),),
     callers=(Matcher("reporter", "=", "waypoint"),),
+    gateways=(),
     judges_pods=False,
     limits="a waypoint does not say which pod answered: services are seen, pods are not judged, unless a label that "
     "names the answering pod is added to the mesh's metrics and given as labels.pod",

@@ -1,8 +1,8 @@
 """
 The questions as PromQL: at most six a tick, whatever the number of workloads.
 
-Only selectors, ``sum/max/min/count by``, ``increase``, ``timestamp`` and arithmetic are used, so that every dialect
-answers alike.
+Only selectors, ``sum/max/min/count by``, ``increase``, ``timestamp``, arithmetic and ``or`` between vectors without a
+common label set are used, so that every dialect answers alike.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class Queries:
 
     def requests(self) -> str:
         """Requests of each pod as its own sidecar counted them, by what tells their class."""
-        return self._sum(("namespace", "pod", *CLASS_ROLES), self._own(self._profile.requests))
+        return self._each_pod(self._profile.requests, CLASS_ROLES)
 
     def buckets(self, cuts_ms: tuple[float, ...]) -> str:
         """Requests of each pod at most as slow as each cut point."""
         only = Matcher("le", "=~", le_pattern(cuts_ms, self._profile.unit))
-        return self._sum(("namespace", "pod", "le"), self._own(self._profile.buckets, only))
+        return self._each_pod(self._profile.buckets, ("le",), only)
 
     def scrapes(self) -> str:
         """Time of each target's last scrape, 0 for a target that is down; one series a target, with all its labels."""
@@ -82,14 +82,18 @@ class Queries:
         return self._sum((*CALLER_ROLES, "le"), selected)
 
     def recheck(self, pods: Iterable[tuple[str, str]]) -> str:
-        """Requests of the given pods by calling workload."""
+        """
+        Requests of the given pods by calling workload and by what tells their class, and beside them, told apart by
+        their ``le``, all buckets by calling workload: one question, so that both are of the same instant.
+        """
         listed = list(pods)
         only = (
             Matcher("namespace", "=~", any_of(namespace for namespace, _ in listed)),
             Matcher("pod", "=~", any_of(pod for _, pod in listed)),
         )
-        roles = ("namespace", "pod", "source_workload", "source_namespace", *CLASS_ROLES)
-        return self._sum(roles, self._own(self._profile.requests, *only))
+        callers, called = ("source_workload", "source_namespace"), ("service", "service_namespace")
+        requests = self._each_pod(self._profile.requests, CLASS_ROLES, *only, own=callers, gateways=called)
+        return f"{requests} or {self._each_pod(self._profile.buckets, ('le',), *only, own=callers, gateways=called)}"
 
     @property
     def service_roles(self) -> tuple[str, ...]:
@@ -140,6 +144,17 @@ class Queries:
             Matcher("service", "=~", f"{names}|{UNKNOWN}|"),
             Matcher("service_namespace", "=~", f"{spaces}|{UNKNOWN}|"),
         )
+
+    def _each_pod(
+        self, metric: str, roles: tuple[str, ...], *only: Matcher, own: tuple[str, ...] = (),
+        gateways: tuple[str, ...] = (),
+    ) -> str:  # fmt: skip
+        """Each pod's own view, and beside it that of gateways: only these series carry ``reporter``."""
+        inside = self._sum(("namespace", "pod", *own, *roles), self._own(metric, *only))
+        if not self._profile.gateways:
+            return inside
+        selected = self._selected(metric, (*self._profile.gateways, *only))
+        return f"{inside} or {self._sum(('namespace', 'pod', 'reporter', *gateways, *roles), selected)}"
 
     def _own(self, metric: str, *more: Matcher) -> str:
         return self._selected(metric, (*self._profile.own, *more))

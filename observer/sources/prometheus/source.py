@@ -70,7 +70,9 @@ class PrometheusSource:
         times = grid(at, seconds, step)
         body = await self._transport.over(self._queries.recheck(pods), float(times[0]), at, step)
         self._count(body)
-        return series_history(matrix(body), times, pods, self._profile)
+        if len(body) < _INLINE:
+            return series_history(matrix(body), times, pods, self._profile)
+        return await asyncio.to_thread(lambda: series_history(matrix(body), times, pods, self._profile))
 
     async def close(self) -> None:
         """Close the connections."""

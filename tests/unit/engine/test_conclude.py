@@ -13,7 +13,7 @@ from observer.domain.incident import Phase
 from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import LadderSettings
 from observer.domain.snapshot import Gap
-from observer.domain.suspect import Culprit, CulpritKind, Suppression, Tier
+from observer.domain.suspect import Culprit, CulpritKind, PodTally, Suppression, Suspect, Tier
 from observer.engine.conclude import SLOW_TICKS, conclude
 from observer.engine.memory import Memory
 from observer.engine.sight import Sight
@@ -46,7 +46,7 @@ def test_clock_that_goes_back_is_blindness() -> None:
 
 @pytest.mark.parametrize(
     ("gap", "blind"),
-    [("prometheus", True), ("kubernetes", True), ("control", True), ("history", False)],
+    [("prometheus", True), ("kubernetes", True), ("control", True), ("history", False), ("recheck", False)],
 )
 def test_which_gaps_blind(gap: str, blind: bool) -> None:
     memory, decisions = conclude(snapshot(VIEW, gaps=[Gap(gap, "timeout")]), judgement(), Memory(), enforce())
@@ -232,6 +232,26 @@ def test_evidence_after_readmission_comes_on_top_when_the_detector_began_anew() 
     assert stage.nats[stage.named("catalog-1").ref] < 20.0
     stage.until(Phase.CLOSED)
     assert stage.only().closing == "fixed"
+
+
+@pytest.mark.parametrize("again", [None, 15.0])
+def test_a_second_look_that_is_missing_or_says_less_never_leads_to_an_eviction(again: float | None) -> None:
+    stage = Stage(faults={"catalog-1": 0.08}, load=20.0).until(Phase.READMITTED)
+    before, detect = stage.only(), stage._detect
+
+    def looked_again(tallies: list[PodTally]) -> list[Suspect]:
+        found = [replace(one, evidence=replace(one.evidence, again_nats=again)) for one in detect(tallies)]
+        missing = {"tier": Tier.ANNOTATE, "ceiling": Tier.ANNOTATE, "ceiling_reason": "no_recheck"}
+        told = {"tier": Tier.DRAIN} if again is not None else missing
+        return [replace(one, **told) for one in found]
+
+    stage._detect = looked_again  # type: ignore[method-assign]
+    stage.ticks(8)
+
+    assert Rung.EVICT not in {rung for _, rung, _ in stage.acts}
+    assert stage.only().tier == before.tier == Tier.DRAIN
+    if again is None:
+        assert stage.only().nats == before.nats
 
 
 def test_restart_gives_a_suspicion_all_its_time_again() -> None:

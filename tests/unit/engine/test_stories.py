@@ -320,3 +320,10 @@ def test_same_symptom_on_a_sibling_regrades_the_eviction() -> None:
     assert [one.reason for one in stage.told("regraded")] == ["same_symptom_on_sibling"]
     first = stage.memory.ledger[0].incident
     assert all(e.useful is False for e in stage.memory.ledger if e.incident == first)
+
+
+def test_gateway_is_not_drained_but_evicted_by_the_evict_tier_alone() -> None:
+    stage = Stage(pods=catalog(4, labels={"istio": "ingressgateway"}), faults={"catalog-1": 0.3})
+    stage.until(Phase.CLOSED)
+    assert [rung for _, rung, _ in stage.acts] == [Rung.EVICT]
+    assert stage.only().closing == "fixed"

@@ -6,11 +6,13 @@ import asyncio
 
 import numpy as np
 
-from observer.domain.counts import CounterFrame
+from observer.domain.cluster import ClusterView
+from observer.domain.counts import CounterFrame, SeriesHistory
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
 from observer.runtime.collect import Collector, Question
 from observer.runtime.history import HistoryKeeper
+from tests.support.builders import catalog, cluster, service_ref
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeMetrics, FakeSwitch
 
 EMPTY = CounterFrame(5.0, (), np.zeros((0, 3)), (5.0,), np.zeros((0, 2)), np.zeros(0), np.zeros(0, dtype=np.int64))
@@ -21,12 +23,14 @@ class NoHistory:
         return {}
 
 
-def collector(metrics: object, switch: object = None, deadline: float = 5.0) -> Collector:
-    cluster = FakeCluster()
-    keeper = HistoryKeeper(NoHistory(), cluster, FakeClock(), seconds=60, refresh=60)  # type: ignore[arg-type]
+def collector(
+    metrics: object, switch: object = None, deadline: float = 5.0, view: ClusterView | None = None
+) -> Collector:
+    shown = FakeCluster(view)
+    keeper = HistoryKeeper(NoHistory(), shown, FakeClock(), seconds=60, refresh=60)  # type: ignore[arg-type]
     return Collector(
         metrics=metrics,  # type: ignore[arg-type]
-        cluster=cluster,
+        cluster=shown,
         history=keeper,
         switch=switch or FakeSwitch(),  # type: ignore[arg-type]
         lease=FakeLease(),
@@ -72,3 +76,18 @@ async def test_a_kill_switch_that_does_not_answer_means_paused() -> None:
 
     snapshot = await collector(FakeMetrics(EMPTY), Hanging(), deadline=0.02).snapshot(1.0, Question())
     assert snapshot.control.paused and "cannot be read" in snapshot.control.reason
+
+
+async def test_a_second_question_that_fails_is_a_gap_of_its_own_and_the_first_answer_stays() -> None:
+    class Refusing(FakeMetrics):
+        async def recheck(
+            self, at: float, seconds: float, step: float, pods: frozenset[tuple[str, str]]
+        ) -> tuple[SeriesHistory, ...]:
+            raise SourceUnavailable("answer of more than 65536 bytes", reason="too_large")
+
+    question = Question(recheck=frozenset({service_ref()}))
+    snapshot = await collector(Refusing(EMPTY), view=cluster(catalog(2))).snapshot(1.0, question)
+
+    assert [(gap.source, gap.reason) for gap in snapshot.gaps] == [("recheck", "too_large")]
+    assert snapshot.counters is EMPTY
+    assert snapshot.rechecks == {}

@@ -230,6 +230,19 @@ def test_one_to_one_refuses_ambiguity() -> None:
         ask(store, 'x * {__name__=~"y|z"}', 10)
 
 
+def test_or_adds_what_has_no_match_on_the_left_instant_by_instant() -> None:
+    store = memory([10, 20], {"x pod=a": [1, GONE], "x pod=b": [2, 2], "y pod=a": [3, 3], "y pod=c": [4, 4]})
+
+    assert ask(store, "sum by (pod) (x) or sum by (pod) (y)", 10) == {
+        key(pod="a"): [1],
+        key(pod="b"): [2],
+        key(pod="c"): [4],
+    }
+    assert ask(store, "sum by (pod) (x) or sum by (pod) (y)", 20)[key(pod="a")] == [3]
+    with pytest.raises(QueryError, match="not allowed in binary scalar"):
+        ask(store, "x or 1", 10)
+
+
 @pytest.mark.parametrize(
     ("query", "named"),
     [
@@ -237,7 +250,7 @@ def test_one_to_one_refuses_ambiguity() -> None:
         ("avg(x)", "avg"),
         ("topk(3, x)", "topk"),
         ("x and y", "and"),
-        ("x or y", "or"),
+        ("x unless y", "unless"),
         ("x % 2", "%"),
         ("x ^ 2", "^"),
         ("x * on (pod) y", "on()"),

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from observer.domain.counts import ServiceBaseline
-from observer.domain.settings import EngineSettings
 from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine.detect.held import Held
 from tests.support.builders import NOW, catalog, pod, service_ref
@@ -63,39 +62,6 @@ def test_without_a_second_look_nobody_is_acted_on() -> None:
 
     assert acting(feed.judgement) == set()
     assert suspect_of(feed.judgement, "catalog-2").ceiling_reason == "no_recheck"
-
-
-def test_the_second_look_caps_what_one_of_several_callers_says() -> None:
-    from observer.domain.counts import SeriesHistory
-    from observer.engine.detect import recheck
-
-    settings = EngineSettings().detection
-    times = np.arange(0.0, 30.0, 5.0)
-
-    def history(name: str, caller: str, bad: float) -> SeriesHistory:
-        steps = np.arange(len(times))
-        return SeriesHistory(("shop", name), caller, times, np.stack([40.0 * steps, bad * steps, 0 * steps], axis=1))
-
-    def nats(*histories: SeriesHistory) -> float:
-        names = frozenset({("shop", "a"), ("shop", "b")})
-        found = recheck.acting_nats(
-            histories, frozenset({("shop", "a")}), names, width=5.0, dispersion=1.0, settings=settings
-        )
-        assert found is not None
-        return found
-
-    alone = nats(history("a", "shop/x", 20.0), history("b", "shop/x", 0.0))
-    storm = nats(
-        history("a", "shop/x", 20.0),
-        history("b", "shop/x", 0.0),
-        history("a", "shop/y", 0.0),
-        history("b", "shop/y", 0.0),
-    )
-    assert storm == pytest.approx(alone / 2.0, rel=0.1)
-    assert recheck.acting_nats(
-        (history("b", "shop/x", 0.0),), frozenset({("shop", "a")}), frozenset({("shop", "a")}),
-        width=5.0, dispersion=1.0, settings=settings,
-    ) is None  # fmt: skip
 
 
 def test_a_fault_that_ends_by_itself_leaves_no_suspicion() -> None:

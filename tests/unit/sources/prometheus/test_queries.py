@@ -26,12 +26,17 @@ def queries(profile: Profile = Profile.ISTIO, **options: str) -> Queries:
 def test_the_questions_of_a_tick() -> None:
     ours = queries()
 
+    gateways = 'reporter="source", source_workload=~".*gateway.*|.*-istio"'
     assert ours.requests() == (
         "sum by (namespace, pod, response_code, response_flags, grpc_response_status) "
-        '(istio_requests_total{reporter="destination"})'
+        '(istio_requests_total{reporter="destination"}) or '
+        "sum by (namespace, pod, reporter, response_code, response_flags, grpc_response_status) "
+        f"(istio_requests_total{{{gateways}}})"
     )
     assert ours.buckets((5.0, 1000.0)) == (
         'sum by (namespace, pod, le) (istio_request_duration_milliseconds_bucket{reporter="destination", '
+        r'le=~"5(\\.0)?|1000(\\.0)?|\\+Inf"}) or '
+        f"sum by (namespace, pod, reporter, le) (istio_request_duration_milliseconds_bucket{{{gateways}, "
         r'le=~"5(\\.0)?|1000(\\.0)?|\\+Inf"})'
     )
     assert ours.scrapes() == "timestamp(up{}) * up{}"

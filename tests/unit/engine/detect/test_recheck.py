@@ -1,0 +1,198 @@
+"""The second look: by caller, by flag, at every bucket; it confirms or lowers, and never raises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from observer.domain.counts import FloatArray, SeriesHistory
+from observer.domain.settings import EngineSettings
+from observer.domain.suspect import Symptom, Tier
+from observer.engine.detect.recheck import covers, errors_again, latency_again, told_by
+from tests.support.builders import catalog
+from tests.support.judging import Feed, acting, everybody, suspect_of
+
+SETTINGS = EngineSettings().detection
+A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
+STEPS = np.arange(7)
+TIMES = 5.0 * STEPS
+NOBODY_COLD = {A: -1e9, B: -1e9}
+
+
+def grown(pod: tuple[str, str], caller: str, ok: float, bad: float, **flags: float) -> SeriesHistory:
+    """So many requests in each step."""
+    requests = np.stack([ok * STEPS, bad * STEPS, 0.0 * STEPS], axis=1)
+    return SeriesHistory(pod, caller, TIMES, requests, flags={flag: n * STEPS for flag, n in flags.items()})
+
+
+def timed(pod: tuple[str, str], *below: float, bounds: tuple[float, ...] = (50.0, 100.0, 500.0)) -> SeriesHistory:
+    """So many requests in each step at most as slow as each bound, and in all."""
+    table = np.array(below)[None, :] * STEPS[:, None]
+    return SeriesHistory(pod, "shop/x", TIMES, np.stack([table[:, -1], 0 * STEPS, 0 * STEPS], axis=1), bounds, table)
+
+
+def error_nats(*histories: SeriesHistory) -> float:
+    found = errors_again(histories, frozenset({A, B}), 5.0).acting_nats([A], [1.0], SETTINGS)
+    assert found is not None
+    return found
+
+
+def test_one_of_several_callers_adds_at_most_its_cap() -> None:
+    alone = error_nats(grown(A, "shop/x", 40, 20), grown(B, "shop/x", 60, 0))
+    storm = error_nats(
+        grown(A, "shop/x", 40, 20), grown(B, "shop/x", 60, 0), grown(A, "shop/y", 60, 0), grown(B, "shop/y", 60, 0)
+    )
+
+    assert storm == pytest.approx(alone / 2.0, rel=0.1)
+    assert storm <= (len(STEPS) - 1) * SETTINGS.caller_cap + 1.0
+
+
+def test_all_callers_together_add_at_most_the_bin_cap() -> None:
+    callers = [f"shop/{name}" for name in "uvwxyz"]
+    everywhere = [grown(pod, one, 40, 20 if pod == A else 0) for one in callers for pod in (A, B)]
+
+    assert error_nats(*everywhere) <= (len(STEPS) - 1) * SETTINGS.bin_cap + 1.0
+
+
+def test_who_is_not_in_the_answer_is_not_judged_by_it() -> None:
+    found = errors_again((grown(B, "shop/x", 40, 0),), frozenset({A, B}), 5.0)
+
+    assert found.acting_nats([A], [1.0], SETTINGS) is None
+    assert errors_again((), frozenset({A}), 5.0).acting_nats([A], [1.0], SETTINGS) is None
+
+
+def test_counters_that_go_back_add_nothing() -> None:
+    def history(bad: FloatArray) -> SeriesHistory:
+        return SeriesHistory(A, "shop/x", TIMES, np.stack([40.0 * STEPS, bad, 0 * STEPS], axis=1))
+
+    steady = history(np.array([0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 9.0]))
+    lying = history(np.array([9.0, 0.0, 9.0, 0.0, 9.0, 0.0, 9.0]))
+    quiet = grown(B, "shop/x", 40, 1)
+
+    assert told_by((steady,), A)[0] == {"shop/x": 9.0}
+    assert told_by((lying,), A)[0] == {"shop/x": 27.0}  # three rises count, three falls do not
+    assert error_nats(steady, quiet) < error_nats(lying, quiet) < error_nats(grown(A, "shop/x", 40, 9), quiet)
+
+
+def test_errors_are_told_by_caller_and_flag() -> None:
+    histories = (
+        grown(A, "shop/x", 40, 2, **{"-": 2.0}),
+        grown(A, "shop/y", 40, 5, UF=4.0, UC=1.0),
+        grown(B, "shop/y", 40, 9, UF=9.0),
+    )
+
+    callers, flags = told_by(histories, A)
+
+    assert list(callers.items()) == [("shop/y", 30.0), ("shop/x", 12.0)]
+    assert list(flags.items()) == [("UF", 24.0), ("-", 12.0), ("UC", 6.0)]
+
+
+def test_slowness_is_found_at_a_bound_between_the_ticks_cuts() -> None:
+    slow, fast = timed(A, 10, 12, 60), timed(B, 58, 60, 60)
+    found = latency_again((slow, fast), NOBODY_COLD, 5.0, 50.0)
+
+    assert found is not None
+    assert found.cuts == (50.0, 100.0)  # nobody is slower than 500 ms: that bound says nothing
+    nats = found.acting_nats([A], [1.0, 1.0], SETTINGS)
+    assert nats is not None and nats > 20.0
+    healthy = found.acting_nats([B], [1.0, 1.0], SETTINGS)
+    assert healthy is not None and healthy < 1.0
+
+
+def test_pods_are_compared_by_latency_from_when_they_are_warm() -> None:
+    slow, fast = timed(A, 10, 12, 60), timed(B, 58, 60, 60)
+    cold = latency_again((slow, fast), {A: TIMES[-1], B: -1e9}, 5.0, 50.0)
+
+    assert cold is not None
+    nats = cold.acting_nats([A], [1.0] * len(cold.cuts), SETTINGS)
+    assert nats == -np.inf
+
+
+def test_without_buckets_of_everybody_latency_is_unknown() -> None:
+    assert latency_again((timed(A, 10, 12, 60), grown(B, "shop/x", 60, 0)), NOBODY_COLD, 5.0, 50.0) is None
+    other = timed(B, 58, 60, bounds=(77.0,))
+    assert latency_again((timed(A, 10, 12, 60), other), NOBODY_COLD, 5.0, 50.0) is None
+    assert latency_again((), NOBODY_COLD, 5.0, 50.0) is None
+
+
+def test_an_answer_that_lacks_siblings_covers_nothing() -> None:
+    there = (grown(A, "shop/x", 1, 0), grown(B, "shop/x", 1, 0))
+    gone = SeriesHistory(C, "shop/x", TIMES, np.full((len(TIMES), 3), np.nan))
+
+    assert covers(there, frozenset({A, B}), 0.9)
+    assert not covers((*there, gone), frozenset({A, B, C}), 0.9)
+
+
+GOOD = (50.0, 0.0, 0.0)
+SLOW = (50.0, 0.0, 25.0)
+
+
+def slow_feed(**settings: bool) -> Feed:
+    pods = catalog(4)
+    feed = Feed(pods, **settings)
+    for _ in range(20):
+        feed.tick(everybody(pods, GOOD))
+    for _ in range(8):
+        feed.tick(everybody(pods, GOOD, catalog_2=SLOW))
+    return feed
+
+
+def test_a_slow_pod_is_confirmed_by_the_second_look() -> None:
+    feed = slow_feed()
+    assert feed.judgement is not None
+
+    found = suspect_of(feed.judgement, "catalog-2")
+    assert found.evidence.symptom is Symptom.LATENCY
+    assert found.evidence.again_nats is not None
+    assert acting(feed.judgement) == {"catalog-2"}
+
+
+def test_a_slow_pod_is_told_only_while_nobody_looked_again() -> None:
+    feed = slow_feed(recheck=False)
+    assert feed.judgement is not None
+
+    found = suspect_of(feed.judgement, "catalog-2")
+    assert found.evidence.again_nats is None
+    assert (found.tier, found.ceiling, found.ceiling_reason) == (Tier.ANNOTATE, Tier.ANNOTATE, "no_recheck")
+
+
+def test_a_second_look_without_some_siblings_confirms_nothing() -> None:
+    pods = catalog(4)
+    feed = Feed(pods)
+    for _ in range(5):
+        feed.tick(everybody(pods, GOOD))
+    for _ in range(6):
+        feed.tick(everybody(pods, GOOD, catalog_2=(35.0, 15.0)))
+    assert feed.judgement is not None and acting(feed.judgement, Tier.EVICT) == {"catalog-2"}
+
+    whole = feed._again
+    feed._again = lambda service: tuple(one for one in whole(service) if one.pod[1] != "catalog-3")  # type: ignore[method-assign]
+    judgement = feed.tick(everybody(pods, GOOD, catalog_2=(35.0, 15.0)))
+
+    assert acting(judgement) == set()
+    assert suspect_of(judgement, "catalog-2").ceiling_reason == "no_recheck"
+
+
+def test_what_one_caller_says_is_capped_in_the_verdict_too() -> None:
+    pods = catalog(4)
+    feed = Feed(pods)
+    for _ in range(5):
+        feed.tick(everybody(pods, GOOD))
+    whole = feed._again
+
+    def by_two(service: object) -> tuple[SeriesHistory, ...]:
+        """All errors are one caller's; another calls everybody without any."""
+        found = whole(service)  # type: ignore[arg-type]
+        return (*found, *(replace(one, caller="shop/other", requests=one.requests * [1, 0, 0]) for one in found))
+
+    feed._again = by_two  # type: ignore[method-assign]
+    for _ in range(4):
+        feed.tick(everybody(pods, GOOD, catalog_2=(20.0, 30.0)))
+    assert feed.judgement is not None
+
+    found = suspect_of(feed.judgement, "catalog-2").evidence
+    assert found.again_nats is not None
+    assert found.again_nats < 4 * SETTINGS.caller_cap + 1.0 < found.acting_nats
+    assert list(found.callers) == ["shop/caller"]
