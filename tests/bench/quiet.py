@@ -3,7 +3,7 @@ False acts on services where nobody is sick, in five regimes, and the curve of c
 
 Every tick goes through ``engine.decide`` in mode enforce, with all brakes, the drain experiment and the memory; what
 it decides is carried out in the world and settled, so that one false act may lead to the next. The control is the
-same stream with two sick pods: a chain that acts on nobody would show there.
+same stream with some sick pods, budgets raised: a chain that acts on nobody would show there.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ SIZE = 10
 TICK = 5
 LEVELS = (6, 7, 8, 9, 10, 11, 12)
 DAY = 86_400.0
-SICK = 2
-CONTROL_SECONDS = 1800
+SICK = 20
+CONTROL_SECONDS = 1500
 
 
 @dataclass
@@ -93,10 +93,10 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Control:
-    """The same chain with ``sick`` sick pods: acts on them, on others, and evictions of them."""
+    """The same chain with ``sick`` sick pods: how many of them were drained and evicted, and acts on others."""
 
     sick: int
-    acts_on_sick: int
+    drained: int
     evicted: int
     acts_on_others: int
 
@@ -164,16 +164,18 @@ def quiet(regime: Regime, seconds: int, seed: int, *, services: int = SERVICES) 
 
 
 def control(*, seed: int, services: int = SERVICES) -> Control:
-    """Two pods that fail a tenth of their requests, in the first regime: they are drained, proven and evicted."""
+    """Pods that fail a tenth of their requests, in the first regime: they are drained, proven and evicted."""
     world = World(REGIMES[0], services, size=SIZE, tick=TICK, seed=seed, fault=Fault(300, 0.1, SICK))
     sick = {world.refs[number * SIZE] for number in range(SICK)}
     chain = Chain(world)
+    guards = replace(chain.settings.guards, namespace_actions=10**6, cluster_actions=10**6)
+    chain.settings = replace(chain.settings, guards=guards)
     for snapshot in world.stream(CONTROL_SECONDS):
         chain.tick(snapshot)
     harm = [(rung, pod) for rung, pod in chain.acts if rung is not Rung.RESTORE]
     return Control(
         sick=SICK,
-        acts_on_sick=sum(pod in sick for _, pod in harm),
+        drained=len({pod for rung, pod in harm if rung is Rung.DRAIN and pod in sick}),
         evicted=len({pod for rung, pod in harm if rung is Rung.EVICT and pod in sick}),
         acts_on_others=sum(pod not in sick for _, pod in harm),
     )
@@ -182,8 +184,8 @@ def control(*, seed: int, services: int = SERVICES) -> Control:
 def control_row(found: Control) -> str:
     """One printed line."""
     return (
-        f"quiet, control: of {found.sick} pods that fail 10 % {found.evicted} were drained and evicted; "
-        f"{found.acts_on_others} acts on others"
+        f"quiet, control: of {found.sick} pods that fail 10 % {found.drained} were drained and {found.evicted} "
+        f"evicted; {found.acts_on_others} acts on others"
     )
 
 
