@@ -62,7 +62,7 @@ def log_odds(experiment: Experiment, backdrop: Backdrop) -> float:
 
     The callers' rate before is not known exactly: both hypotheses choose the rate that suits them best, given the
     counts before and, with little weight, the rate that the pods' own figures predict. After the drain the rate is
-    the same (stayed) or lower by ``share * (p1 - p0)`` (dropped); what else goes wrong at the callers stays in both.
+    the same (stayed) or lower by at least ``share * (p1 - p0)`` (dropped); what else goes wrong at the callers stays in both.
     """
     drop = experiment.share * max(experiment.p1 - experiment.p0, 0.0)
     if experiment.requests <= 0.0 or drop <= 0.0:
@@ -74,7 +74,9 @@ def log_odds(experiment: Experiment, backdrop: Backdrop) -> float:
     floor = min(max(experiment.p0, 0.5 / before), predicted)
     known = _loglik(before_bad, before, _GRID)
     stayed = known + _loglik(after_bad, after, _GRID)
-    dropped = known + _loglik(after_bad, after, np.clip(_GRID - drop, floor, None))
+    # Fewer bad requests than predicted are no sign that they stayed, least of all where hardly anything is known.
+    most = np.clip(_GRID - drop, floor, None)
+    dropped = known + _loglik(after_bad, after, np.minimum(most, after_bad / after))
     allowed = min(drop, _GRID[-1]) <= _GRID
     return float((np.max(dropped[allowed]) - np.max(stayed)) / max(experiment.dispersion, 1.0))
 

@@ -104,14 +104,15 @@ class Loop:
         if snapshot.control.leader and not was_leader:
             await self.resume()
         async with self._lock:
-            decisions = self._decide(snapshot)
+            decisions = await self._decide(snapshot)
             await self._follow(decisions)
         self._state.ticked(self.memory, snapshot, self._clock.monotonic() - began, self._halted)
         return snapshot.control.leader
 
-    def _decide(self, snapshot: Snapshot) -> tuple[Decision, ...]:
+    async def _decide(self, snapshot: Snapshot) -> tuple[Decision, ...]:
         try:
-            memory, decisions = decide(snapshot, self.memory, self._settings)
+            # In a thread: the Lease, watch events and probes must not wait for the judgement of many pods.
+            memory, decisions = await asyncio.to_thread(decide, snapshot, self.memory, self._settings)
         except InvariantError as exc:
             # A bug: nothing of this tick may be acted on, and nothing after it until a person looked.
             self._halted = str(exc)

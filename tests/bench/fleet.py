@@ -15,6 +15,16 @@ CUTS = ("5", "25", "100", "250", "1000", "5000", "+Inf")
 BORN = 1_700_000_000.0
 
 
+def namespace_of(number: int) -> str:
+    """The namespace of a pod."""
+    return f"ns-{number // 500}"
+
+
+def name_of(number: int) -> str:
+    """The name of a pod."""
+    return f"svc-{number // PODS_PER_SERVICE}-v1-abcde-{number}"
+
+
 @dataclass
 class Fleet:
     """``pods`` pods in services of ten; counters move with every ``exposition``."""
@@ -24,9 +34,7 @@ class Fleet:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self.refs = [
-            PodRef(f"ns-{i // 500}", f"svc-{i // PODS_PER_SERVICE}-v1-abcde-{i}", f"uid-{i}") for i in range(self.pods)
-        ]
+        self.refs = [PodRef(namespace_of(i), name_of(i), f"uid-{i}") for i in range(self.pods)]
         self._good = [0] * self.pods
         self._bad = [0] * self.pods
         self._buckets = [[0] * len(CUTS) for _ in self.refs]

@@ -1,53 +1,53 @@
 """
 What a tick costs: bytes in, decision out, as a multiple of ``json.loads`` of the very same bytes in the same run.
 
-The bytes are a real Prometheus's answers to Observer's own queries. Above ``REAL_PODS`` they are that answer with its
-pods renamed and repeated, because one server of that size does not fit beside the bench.
+The tick is the daemon's own: the metric source reads the bytes, ``decide`` judges, both where the loop puts them.
+Every size runs in a process of its own, so that its memory is its own. All times are CPU seconds of the process: on a
+shared machine the clock on the wall also counts the others' work.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import resource
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import aiohttp
-from aiohttp import web
-
-from observer.config.model import Profile, PrometheusSettings
+from observer.config.model import PrometheusSettings
 from observer.domain.action import Mode
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.engine.decide import decide
 from observer.engine.memory import Memory
-from observer.sources.prometheus.frames import FrameBuilder
-from observer.sources.prometheus.parse import vector
-from observer.sources.prometheus.profiles import profile_for
-from observer.sources.prometheus.queries import Queries
+from observer.sources.prometheus import PrometheusSource
 from tests.bench.fleet import Fleet
-from tests.support.ports import free_port
+from tests.bench.recorded import INTERVAL, REAL_PODS, Answer, answers, multiply, record
 
-REAL_PODS = 10_000
-TICKS = 7
-INTERVAL = 5.0
-TRIES = 100
-
-Answer = tuple[float, bytes, bytes, bytes]
-"""The instant that was asked, and the three answers."""
 SIZES = (1_000, 10_000, 100_000)
+LEARNING = 2
+"""First ticks, in which names are learnt; what a daemon pays day by day is what follows."""
+BEAT = 0.001
 
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU seconds (median) of a tick and of ``json.loads`` on the same bytes; ``rss`` in MB; ``megabytes`` a tick."""
+    """
+    One size.
+
+    Attributes:
+        tick, json: CPU seconds (median) of a tick and of ``json.loads`` on the same bytes.
+        rss: MB at most, before ``json.loads``. megabytes: of answers a tick. queries: asked a tick.
+        stall: the longest CPU seconds for which the event loop could run nothing else; ``stall_in``: ``read`` or
+            ``decide``.
+    """
 
     pods: int
     tick: float
@@ -55,6 +55,8 @@ class Cost:
     rss: float
     megabytes: float
     queries: int
+    stall: float
+    stall_in: str
 
     @property
     def ratio(self) -> float:
@@ -66,12 +68,16 @@ def measure(sizes: tuple[int, ...] = SIZES, *, say: Callable[[str], None] = prin
     if shutil.which("prometheus") is None:
         say("tick cost: NOT RUN: there is no prometheus on this machine (make programs)")
         return []
-    recorded = {size: asyncio.run(_record(size)) for size in sizes if size <= REAL_PODS}
-    largest = max(recorded)
     out = []
-    for size in sizes:
-        answers = recorded.get(size) or _multiplied(recorded[largest], size // largest)
-        out.append(_cost(size, answers))
+    with tempfile.TemporaryDirectory() as scratch:
+        for size in sizes:
+            folder = Path(scratch) / str(size)
+            if size <= REAL_PODS:
+                record(folder, size)
+            else:
+                multiply(Path(scratch) / str(REAL_PODS), folder, size // REAL_PODS)
+            out.append(_in_a_process(size, folder))
+            say(row(out[-1]))
     return out
 
 
@@ -79,129 +85,91 @@ def row(cost: Cost) -> str:
     """One printed line."""
     return (
         f"tick at {cost.pods:>7} pods: {cost.tick * 1000:8.1f} ms CPU = {cost.ratio:5.2f} x json.loads of the same "
-        f"{cost.megabytes:6.1f} MB; {cost.queries} queries; RSS {cost.rss:.0f} MB"
+        f"{cost.megabytes:6.1f} MB, {cost.tick / cost.pods * 1e6:.1f} us a pod; {cost.queries} queries; "
+        f"RSS {cost.rss:.0f} MB; the loop stood still for {cost.stall * 1000:.1f} ms at most ({cost.stall_in})"
     )
 
 
-def _cost(size: int, answers: list[Answer]) -> Cost:
-    fleet = Fleet(size)
-    settings = replace(EngineSettings(), mode=Mode.SHADOW, tick=INTERVAL)
-    prometheus = PrometheusSettings()
-    builder = FrameBuilder(profile_for(Profile.ISTIO, {}), prometheus.cuts_ms)
-    memory, ticks, plain = Memory.restore((), ()), [], []
-    view = fleet.view(answers[0][0])
-    for at, requests, buckets, scrapes in answers:
+def _in_a_process(size: int, folder: Path) -> Cost:
+    command = [sys.executable, "-m", "tests.bench.tick_cost", str(size), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return Cost(**json.loads(done.stdout))
+
+
+def cost(size: int, folder: Path) -> Cost:
+    """Measure in this process."""
+    bench = _Ticks(size)
+    asyncio.run(bench.run(folder))
+    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    plain = []
+    for _, *bodies in answers(folder):
         began = time.process_time()
-        frame = builder.frame(at, vector(requests), vector(buckets), vector(scrapes))
-        snapshot = Snapshot(at, frame, None, replace(view, at=at), Control(False, "", True, 1))
-        memory, _ = decide(snapshot, memory, settings)
-        ticks.append(time.process_time() - began)
-        began = time.process_time()
-        for body in (requests, buckets, scrapes):
+        for body in bodies:
             json.loads(body)
         plain.append(time.process_time() - began)
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    megabytes = sum(len(body) for body in answers[-1][1:]) / 1e6
-    # The first ticks learn names; what a daemon pays day by day is what follows.
-    return Cost(size, statistics.median(ticks[2:]), statistics.median(plain[2:]), rss, megabytes, 3)
+    stall, stall_in = max(bench.gaps)
+    return Cost(
+        size, statistics.median(bench.spent[LEARNING:]), statistics.median(plain), rss, bench.bytes / 1e6,
+        bench.queries, stall, stall_in,
+    )  # fmt: skip
 
 
-def _multiplied(answers: list[Answer], times: int) -> list[Answer]:
-    """The same answer with its pods renamed and repeated: pod ``svc-7-v1-abcde-70`` of copy 3 is counted on."""
-    return [(at, *(_repeat(body, times) for body in bodies)) for at, *bodies in answers]  # type: ignore[misc]
+class _Canned:
+    """Answers like the transport, in the order in which the source asks."""
+
+    def __init__(self, bodies: tuple[bytes, ...]) -> None:
+        self._bodies = iter(bodies)
+
+    async def instant(self, query: str, at: float) -> bytes:
+        return next(self._bodies)
 
 
-def _repeat(body: bytes, times: int) -> bytes:
-    decoded = json.loads(body)
-    result = decoded["data"]["result"]
-    out = []
-    for copy in range(times):
-        for series in result:
-            number = int(series["metric"]["pod"].rpartition("-")[2]) + copy * REAL_PODS
-            metric = series["metric"] | {
-                "namespace": f"ns-{number // 500}",
-                "pod": f"svc-{number // 10}-v1-abcde-{number}",
-            }
-            out.append({"metric": metric, "value": series["value"]})
-    decoded["data"]["result"] = out
-    return json.dumps(decoded, separators=(",", ":")).encode()
+class _Ticks:
+    """Ticks in an event loop, with a second task that wants to run every millisecond."""
+
+    def __init__(self, size: int) -> None:
+        self._settings = replace(EngineSettings(), mode=Mode.SHADOW, tick=INTERVAL)
+        self._source = PrometheusSource(PrometheusSettings())
+        self._view = Fleet(size).view(0.0)
+        self._memory = Memory.restore((), ())
+        self._doing = ""
+        self.spent: list[float] = []
+        self.gaps: list[tuple[float, str]] = []
+        self.bytes = self.queries = 0
+
+    async def run(self, folder: Path) -> None:
+        async with asyncio.TaskGroup() as group:
+            beating = group.create_task(self._beat())
+            for number, answer in enumerate(answers(folder)):
+                asked = self._source.asked
+                began = time.process_time()
+                await self._tick(answer)
+                self.spent.append(time.process_time() - began)
+                self.queries, self.bytes = self._source.asked - asked, sum(len(body) for body in answer[1:])
+                if number < LEARNING:
+                    self.gaps.clear()
+            beating.cancel()
+
+    async def _tick(self, answer: Answer) -> None:
+        at, *bodies = answer
+        self._source._transport = _Canned(tuple(bodies))  # type: ignore[assignment]
+        self._doing = "read"
+        frame = await self._source.counters(at)
+        self._doing = "decide"
+        snapshot = Snapshot(at, frame, None, replace(self._view, at=at), Control(False, "", True, 1))
+        self._memory, _ = await asyncio.to_thread(decide, snapshot, self._memory, self._settings)
+        await asyncio.sleep(BEAT)
+        self._doing = ""
+
+    async def _beat(self) -> None:
+        last = time.process_time()
+        while True:
+            await asyncio.sleep(BEAT)
+            now = time.process_time()
+            if self._doing:
+                self.gaps.append((now - last, self._doing))
+            last = now
 
 
-async def _record(size: int) -> list[Answer]:
-    """A few ticks of a real Prometheus that scrapes the fleet."""
-    fleet = Fleet(size)
-    queries = Queries(profile_for(Profile.ISTIO, {}))
-    asked = (queries.requests(), queries.buckets(PrometheusSettings().cuts_ms), queries.scrapes())
-    answers: list[Answer] = []
-    newest = b""
-    async with _served(fleet) as target, _prometheus(target) as url, aiohttp.ClientSession() as session:
-        for _ in range(TRIES):
-            await asyncio.sleep(INTERVAL / 4)
-            now = time.time()
-            bodies = [await _ask(session, url, query, now) for query in asked]
-            whole = all(len(json.loads(bodies[part])["data"]["result"]) >= size for part in (0, 2))
-            if whole and bodies[0] != newest:
-                newest = bodies[0]
-                answers.append((now, bodies[0], bodies[1], bodies[2]))
-            if len(answers) == TICKS:
-                return answers
-    raise RuntimeError(f"Prometheus kept up with only {len(answers)} of {TICKS} scrapes of {size} pods")
-
-
-async def _ask(session: aiohttp.ClientSession, url: str, query: str, at: float) -> bytes:
-    try:
-        async with session.post(f"{url}/api/v1/query", data={"query": query, "time": f"{at:.3f}"}) as answer:
-            answer.raise_for_status()
-            return await answer.read()
-    except aiohttp.ClientConnectorError:  # it is starting
-        return b'{"data":{"result":[]}}'
-
-
-@contextlib.asynccontextmanager
-async def _served(fleet: Fleet) -> AsyncIterator[str]:
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(text=fleet.exposition())
-
-    app = web.Application()
-    app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-@contextlib.asynccontextmanager
-async def _prometheus(target: str) -> AsyncIterator[str]:
-    """A real server that scrapes ``target`` and believes its labels; the fleet's ``fleet_up`` becomes ``up``."""
-    rename = {"source_labels": ["__name__"], "regex": "fleet_(up)", "target_label": "__name__"}
-    config = {
-        "global": {"scrape_interval": f"{INTERVAL:g}s", "scrape_timeout": f"{INTERVAL:g}s"},
-        "scrape_configs": [
-            {
-                "job_name": "fleet",
-                "honor_labels": True,
-                "static_configs": [{"targets": [target]}],
-                "metric_relabel_configs": [rename],
-            }
-        ],
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)
-        (path / "p.yaml").write_text(json.dumps(config))
-        port = free_port()
-        process = await asyncio.create_subprocess_exec(
-            "prometheus",
-            f"--config.file={path / 'p.yaml'}",
-            f"--storage.tsdb.path={path / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            await process.wait()
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(asdict(cost(int(sys.argv[1]), Path(sys.argv[2])))))

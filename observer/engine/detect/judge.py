@@ -150,8 +150,9 @@ def _errors(state: DetectorState, new: Increments, drained: BoolArray, settings:
     open_ = fill(widths(track.bins, roster, interval, settings.tick, 0.0, state.at), roster, new, slice(0, 2))
     for after, ready in due_bins(open_, roster, state.at, detection.reported_share):
         bad, total = ready.counts[:, 1:2], ready.counts.sum(axis=1, keepdims=True)
-        bad, total = _without_trickle(roster, bad, total, drained)
-        track = _weigh(replace(track, bins=after), roster, ready, bad, total, settings)
+        out = _trickling(roster, total, drained)
+        bad, total = np.where(out, 0.0, bad), np.where(out, 0.0, total)
+        track = _weigh(replace(track, bins=after), roster, ready, bad, total, out, settings)
         clumped = track.clumped(roster, detection.dispersion_cap)[: len(roster.refs), 0]
         past = history.update(past, roster, bad[:, 0], total[:, 0], state.null, clumped, detection)
         open_ = after
@@ -170,8 +171,10 @@ def _latency(state: DetectorState, new: Increments, drained: BoolArray, settings
     for after, ready in due_bins(open_, roster, state.at, detection.reported_share):
         slow, timed = slower(ready.counts, warm)
         tested = list(state.tested)
-        bad, total = _without_trickle(roster, slow[:, tested], timed[:, tested], drained)
-        track = _weigh(replace(track, bins=after), roster, ready, bad, total, settings)
+        bad, total = slow[:, tested], timed[:, tested]
+        out = _trickling(roster, total, drained)
+        bad, total = np.where(out, 0.0, bad), np.where(out, 0.0, total)
+        track = _weigh(replace(track, bins=after), roster, ready, bad, total, out, settings)
         fading = np.where(ready.due, FADE, 1.0)[roster.service_of][:, None]
         shares = shares * fading + ready.counts
         open_ = after
@@ -179,25 +182,28 @@ def _latency(state: DetectorState, new: Increments, drained: BoolArray, settings
 
 
 def _weigh(
-    track: Track, roster: Roster, ready: Bin, bad: FloatArray, total: FloatArray, settings: EngineSettings
-) -> Track:
+    track: Track, roster: Roster, ready: Bin, bad: FloatArray, total: FloatArray, out: BoolArray,
+    settings: EngineSettings,
+) -> Track:  # fmt: skip
     start, end = np.where(ready.due, ready.start, np.nan), np.where(ready.due, ready.end, np.nan)
-    bin_ = sibling.sample(roster, bad, total, start, end)
+    bin_ = sibling.sample(roster, bad, total, start, end, out)
     evidence = sibling.update(track.evidence, track.dispersion, roster, bin_, settings.detection)
     suspected = track.evidence.level()[: len(roster.refs)] >= math.exp(tier_nats(settings)[Tier.ANNOTATE])
     learned = track.dispersion.added(roster, bad, total, suspected, ready.due[roster.service_of])
     return replace(track, evidence=evidence, dispersion=learned)
 
 
-def _without_trickle(
-    roster: Roster, bad: FloatArray, total: FloatArray, drained: BoolArray
-) -> tuple[FloatArray, FloatArray]:
-    """Without drained pods that have hardly any requests left: what trickles in is not what siblings get."""
+def _trickling(roster: Roster, total: FloatArray, drained: BoolArray) -> BoolArray:
+    """
+    Shape of ``total``: drained pods that have hardly any requests left.
+
+    What trickles in is not what siblings get, and what siblings get meanwhile says nothing about the pod's usual share.
+    """
     if not drained.any():
-        return bad, total
+        return np.zeros(total.shape, dtype=np.bool_)
     equal = np.add.reduceat(total, roster.first[:-1], axis=0) / np.diff(roster.first)[:, None]
-    out = drained[:, None] & (total < _TRICKLE * equal[roster.service_of])
-    return np.where(out, 0.0, bad), np.where(out, 0.0, total)
+    result: BoolArray = drained[:, None] & (total < _TRICKLE * equal[roster.service_of])
+    return result
 
 
 def _faded(track: Track, drained: BoolArray, at: float, fade: float) -> Track:

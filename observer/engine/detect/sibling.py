@@ -97,7 +97,8 @@ class Evidence:
 class Sample:
     """
     One bin by row and stream. ``bad``, ``total``: shape (R, X), of the row; ``all_bad``, ``all_total`` of its service
-    (or services); ``start``, ``end``: shape (R,), Unix seconds, NaN where the row has no bin now.
+    (or services); ``start``, ``end``: shape (R,), Unix seconds, NaN where the row has no bin now. ``out``: shape
+    (R, X), rows that are out of the comparison in this bin: their shares say nothing about what is usual.
     """
 
     bad: FloatArray
@@ -106,13 +107,16 @@ class Sample:
     all_total: FloatArray
     start: FloatArray
     end: FloatArray
+    out: BoolArray
 
 
-def sample(roster: Roster, bad: FloatArray, total: FloatArray, start: FloatArray, end: FloatArray) -> Sample:
+def sample(
+    roster: Roster, bad: FloatArray, total: FloatArray, start: FloatArray, end: FloatArray, out: BoolArray
+) -> Sample:
     """
     Add pods up to groups and pooled rows.
 
-    ``bad``, ``total``: shape (N, X); ``start``, ``end``: shape (S,), NaN = not due.
+    ``bad``, ``total``, ``out``: shape (N, X); ``start``, ``end``: shape (S,), NaN = not due.
     """
     own, everyone = [], []
     spans = np.stack([start, end], axis=1)
@@ -136,7 +140,9 @@ def sample(roster: Roster, bad: FloatArray, total: FloatArray, start: FloatArray
         parts, first = rows[roster.parts], roster.pool_first[:-1]
         span.append(np.stack([np.fmin.reduceat(parts[:, 0], first), np.fmax.reduceat(parts[:, 1], first)], axis=1))
     joined = np.concatenate(span)
-    return Sample(own[0], own[1], everyone[0], everyone[1], joined[:, 0], joined[:, 1])
+    alone = np.zeros(own[0].shape, dtype=np.bool_)
+    alone[: len(out)] = out
+    return Sample(own[0], own[1], everyone[0], everyone[1], joined[:, 0], joined[:, 1], alone)
 
 
 def _pooled(roster: Roster, column: FloatArray) -> FloatArray:
@@ -226,8 +232,8 @@ def _run(evidence: Evidence, step: FloatArray, bin_: Sample) -> Evidence:
         run=run,
         own_total=own_total,
         own_bad=own_bad,
-        all_total=summed(evidence.all_total, bin_.all_total),
-        all_bad=summed(evidence.all_bad, bin_.all_bad),
+        all_total=summed(evidence.all_total, np.where(bin_.out, 0.0, bin_.all_total)),
+        all_bad=summed(evidence.all_bad, np.where(bin_.out, 0.0, bin_.all_bad)),
         bins=summed(evidence.bins, (bin_.bad > 0.0).astype(np.float64)),
         onset=np.where(begun, start, np.where(kept, evidence.onset, 0.0)),
         newest=np.where(due & (step > 0.0), end, evidence.newest),

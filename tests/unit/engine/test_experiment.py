@@ -152,3 +152,10 @@ def test_kullback_is_a_distance() -> None:
     assert kullback(0.3, 0.3) == 0.0
     assert kullback(0.0, 0.5) == pytest.approx(math.log(2.0))
     assert kullback(1.0, 0.5) == pytest.approx(math.log(2.0))
+
+
+def test_fewer_bad_requests_than_predicted_acquit_nobody() -> None:
+    """Drained in the very tick of its suspicion: nothing is known of the callers before, so nothing can be told."""
+    unseen = log_odds(running(p1=0.088, p0=0.0007, share=0.06, requests=1971.0, bad=2.0), Backdrop())
+
+    assert -1.0 < unseen < BOUND

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from observer.domain.action import Action, Rung
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Judgement, Tier
+from observer.engine.detect.held import Held
 from observer.engine.detect.judge import judge
 from observer.engine.detect.state import DetectorState
 from tests.bench.world import REGIMES, Fault, World
@@ -76,3 +78,19 @@ def test_a_missed_scrape_is_made_good_by_the_next_one() -> None:
     kept = feed.state.errors.bins
     assert kept.late == 0.0
     assert (np.diff(kept.covered) == 0.0).all()
+
+
+def test_a_drained_pod_keeps_its_usual_share() -> None:
+    world = World(REGIMES[0], 1, size=5, seed=6, latency=False, fault=Fault(60, 0.2))
+    culprit = world.refs[0]
+    state, found, settings = DetectorState.empty(), None, EngineSettings()
+    for snapshot in world.stream(600):
+        held = Held(drained=frozenset({culprit} if 120 <= world.seconds < 420 else ()))
+        state, found = judge(state, snapshot, settings, held)
+        world.asked = found.recheck
+        if world.seconds in (120, 420):
+            world.obey(Action(Rung.DRAIN if world.seconds == 120 else Rung.RESTORE, "i", culprit))
+
+    assert found is not None
+    assert [one.culprit.pod for one in found.suspects] == [culprit]
+    assert found.suspects[0].evidence.share == pytest.approx(0.2, abs=0.02)
