@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.harness.bars import chosen_kinds
 from tests.lab.harness.cluster import parse_pod, seconds
 from tests.lab.stack import ownership, requirements, shop, telemetry
 from tests.lab.stack.errors import LabError, LabRefused
@@ -201,3 +203,11 @@ def test_a_pod_is_read_with_its_sidecar() -> None:
     assert (pod.restarts, pod.ready, pod.deleting, pod.drained_by_observer) == (3, True, False, True)
     assert pod.containers == {"app": "containerd://a", "istio-proxy": "containerd://p"}
     assert seconds("2026-11-23T20:00:00.5Z") - pod.created == 0.5
+
+
+def test_kinds_of_bars_keep_their_order_and_unknown_ones_are_named() -> None:
+    assert chosen_kinds("restart,quiet") == ("restart", "quiet")
+    assert chosen_kinds(" quiet, quiet") == ("quiet",)
+    for text, named in (("quiet,loud", "'loud'"), ("", "''")):
+        with pytest.raises(argparse.ArgumentTypeError, match=named):
+            chosen_kinds(text)
