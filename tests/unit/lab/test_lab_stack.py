@@ -23,6 +23,7 @@ from tests.lab.stack.oci import Image, write_archive
 from tests.lab.stack.places import NODES, Places, hub_address, node_address, places, pod_range
 from tests.lab.stack.processes import Daemons, birth, run, wait_until
 from tests.lab.stack.servers import BY_NAME, NEEDED, SERVERS
+from tests.support.sides import side_of, uneven
 
 
 def blobs(archive: Path) -> dict[str, bytes]:
@@ -211,3 +212,20 @@ def test_kinds_of_bars_keep_their_order_and_unknown_ones_are_named() -> None:
     for text, named in (("quiet,loud", "'loud'"), ("", "''")):
         with pytest.raises(argparse.ArgumentTypeError, match=named):
             chosen_kinds(text)
+
+
+@pytest.mark.parametrize("world", ["simulator", "real"])
+def test_a_contract_test_belongs_to_the_side_it_was_parametrised_with(
+    request: pytest.FixtureRequest, world: str
+) -> None:
+    assert side_of(request.node) == world
+
+
+def test_a_test_without_a_side_has_none(request: pytest.FixtureRequest) -> None:
+    assert side_of(request.node) == ""
+
+
+def test_sides_are_even_only_when_as_many_passed_on_both() -> None:
+    assert not uneven({"simulator": 3, "real": 3})
+    for passed in ({"simulator": 3, "real": 2}, {"simulator": 3}, {"simulator": 0, "real": 0}, {}):
+        assert uneven(passed)
