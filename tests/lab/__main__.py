@@ -75,7 +75,8 @@ def _contract(lab: Lab, arguments: argparse.Namespace) -> int:
 
 def _bars(lab: Lab, arguments: argparse.Namespace) -> int:
     check_owned(lab.places)
-    return _in_hub("-m", "tests.lab.harness.bars", "--runs", str(arguments.runs), "--quiet", str(arguments.quiet))
+    chosen = ("--runs", str(arguments.runs), "--quiet", str(arguments.quiet), "--kinds", arguments.kinds)
+    return _in_hub("-m", "tests.lab.harness.bars", *chosen)
 
 
 def _run(lab: Lab, arguments: argparse.Namespace) -> int:
@@ -163,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     bars = add("bars", _bars, "measure how fast Observer acts")
     bars.add_argument("--runs", type=int, default=10)
     bars.add_argument("--quiet", type=float, default=300.0, help="quiet seconds before a run of the first kind")
+    bars.add_argument("--kinds", default="quiet,restart", help="which of quiet,restart to run, in this order")
     pinned = add("pin", _pin, "pin a server at another version")
     pinned.add_argument("name", choices=sorted(BY_NAME))
     pinned.add_argument("version")

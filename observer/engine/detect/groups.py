@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from observer.domain.cluster import ClusterView, Pod
-from observer.domain.counts import IntArray
+from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind
 from observer.engine.detect.roster import Roster
+
+_MOSTLY: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,22 @@ def pods_of(roster: Roster, row: int) -> IntArray:
     pool = row - pods - groups
     parts = roster.parts[roster.pool_first[pool] : roster.pool_first[pool + 1]]
     return np.concatenate([pods_of(roster, int(part)) for part in parts])
+
+
+def explained(roster: Roster, bad: FloatArray, gone: IntArray) -> BoolArray:
+    """
+    Shape (R, X): groups most of whose bad requests were those of pods that are gone.
+
+    ``bad``: shape (R, X), since the run began; ``gone``: positions. The pod that explained such a group cannot stand
+    against it any more: what it did would be the group's.
+    """
+    rows = np.zeros(bad.shape, dtype=np.bool_)
+    pods = len(roster.refs)
+    gone = gone[bad[gone].any(axis=1)]
+    for row in (np.flatnonzero(bad[pods:].any(axis=1)) + pods).tolist() if len(gone) else ():
+        lost = bad[np.intersect1d(pods_of(roster, row), gone)].sum(axis=0)
+        rows[row] = (lost > 0.0) & (lost >= _MOSTLY * bad[row])
+    return rows
 
 
 def tie(

@@ -14,6 +14,7 @@ from observer.engine.detect.bins import BinState
 from observer.engine.detect.callers import CallerState
 from observer.engine.detect.counters import CounterState, taken
 from observer.engine.detect.dispersion import Dispersion
+from observer.engine.detect.groups import explained
 from observer.engine.detect.health import Minute
 from observer.engine.detect.latency import judged_cuts
 from observer.engine.detect.roster import Roster, carried
@@ -44,6 +45,10 @@ class Track:
     def clumped(self, roster: Roster, cap: float) -> FloatArray:
         """The overdispersion by pod and group row as it stands, shape (rows, X)."""
         return self.dispersion.factor(roster, self.evidence.recent[: len(self.dispersion.excess)], cap)
+
+    def bereft(self, roster: Roster, gone: IntArray) -> Track:
+        """Without what was gathered against groups for the sake of pods that are gone (positions)."""
+        return replace(self, evidence=self.evidence.cleared(explained(roster, self.evidence.own_bad, gone)))
 
     def blinded(self) -> Track:
         return replace(self, bins=self.bins.forgotten())
@@ -123,12 +128,13 @@ class DetectorState:
         take = carried(roster, old)
         pods = len(roster.refs)
         services = _services(roster, old)
+        gone = np.setdiff1d(np.arange(len(old.refs)), take[:pods])
         return replace(
             self,
             roster=roster,
             counters=self.counters.carried(take[:pods], roster, old, at, self.last_complete),
-            errors=self.errors.carried(take, services, roster, old),
-            latency=self.latency.carried(take, services, roster, old),
+            errors=self.errors.bereft(old, gone).carried(take, services, roster, old),
+            latency=self.latency.bereft(old, gone).carried(take, services, roster, old),
             shares=taken(self.shares, take[:pods], 0.0),
             past=taken(self.past, take[:pods], 0.0),
             usual=taken(self.usual, services, 0.0),

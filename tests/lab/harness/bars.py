@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import requests
+
 from tests.lab.harness import account
 from tests.lab.harness.cluster import Cluster
 from tests.lab.harness.fitness import Fitness
@@ -28,13 +30,21 @@ from tests.lab.stack.places import places
 
 BARS: Final = {"label written": (12.0, 20.0), "evicted": (None, 45.0), "verified fixed": (None, 90.0)}
 """Seconds from the fault: median (None = no bar) and worst."""
+KINDS: Final = ("quiet", "restart")
+_MILESTONES: Final = frozenset(
+    {"suspected", "drain", "drain_effective", "drain_verdict", "restore", "evict", "replaced", "verified"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Seconds from the fault to each step; ``unfit`` says why the run tells nothing."""
+    """
+    Seconds from the fault to each step; ``trail`` are Observer's own decisions with their seconds and nats, ``unfit``
+    says why the run tells nothing.
+    """
 
     steps: dict[str, float]
+    trail: str = ""
     wrong: str = ""
     unfit: str = ""
 
@@ -43,6 +53,7 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="bars")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--quiet", type=float, default=300.0)
+    parser.add_argument("--kinds", type=chosen_kinds, default=KINDS)
     arguments = parser.parse_args(words)
     lab = Lab(places())
     cluster, metrics = Cluster(lab.places), Metrics()
@@ -50,10 +61,9 @@ def main(words: list[str]) -> int:
     witness.start()
     kubeconfig = account.set_up(lab)
     wrong = unfit = 0
-    for title, quiet in (
-        (f"after {arguments.quiet:.0f} quiet seconds", arguments.quiet),
-        ("right after a restart", 0.0),
-    ):
+    titles = {"quiet": f"after {arguments.quiet:.0f} quiet seconds", "restart": "right after a restart"}
+    for kind in arguments.kinds:
+        title, quiet = titles[kind], arguments.quiet if kind == "quiet" else 0.0
         runs = []
         for number in range(1, arguments.runs + 1):
             with tempfile.TemporaryDirectory(prefix="bars-") as folder:
@@ -68,8 +78,16 @@ def main(words: list[str]) -> int:
     return 1 if wrong else EXIT_UNFIT if unfit else 0
 
 
+def chosen_kinds(text: str) -> tuple[str, ...]:
+    """The kinds in a list with commas, in the order given; raises for others."""
+    kinds = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(map(repr, unknown))}; known: {', '.join(KINDS)}")
+    return kinds
+
+
 def _run(story: Story, quiet: float) -> Run:
-    """One fault with a fresh journal."""
+    """One fault with a fresh journal: what was done in an earlier run must not hold this one."""
     try:
         story.shop.reset()
     except LabUnfit as exc:
@@ -77,11 +95,12 @@ def _run(story: Story, quiet: float) -> Run:
     story.began = time.time()
     story.fitness.begin()
     steps: dict[str, float] = {}
-    wrong = ""
+    wrong = trail = ""
+    fault = 0.0
     try:
         daemon = story.observe()
         if quiet:
-            time.sleep(quiet)
+            time.sleep(max(0.0, story.began + quiet - time.time()))
         else:
             daemon.stop()
             daemon.start()
@@ -93,17 +112,30 @@ def _run(story: Story, quiet: float) -> Run:
     except AssertionError as exc:
         wrong = str(exc).splitlines()[0]
     finally:
+        trail = _trail(story, fault)
         for one in story.daemons:
             one.stop()
     faults = story.fitness.faults()
-    return Run(steps, wrong="" if faults else wrong, unfit="; ".join(faults) if wrong else "")
+    return Run(steps, trail, wrong="" if faults else wrong, unfit="; ".join(faults) if wrong else "")
+
+
+def _trail(story: Story, fault: float) -> str:
+    """Where the seconds went: the decisions that move an incident, with seconds since the fault and nats."""
+    try:
+        decided = story.daemon.decisions(fault) if fault and story.daemons else []
+    except requests.RequestException as exc:
+        return f"no decisions to be had: {type(exc).__name__}"
+    moves = [one for one in decided if one["kind"] in _MILESTONES]
+    return "; ".join(
+        f"{one['at'] - fault:.1f} {one['kind']} {one['reason']} ({one['figures'].get('nats', '?')})" for one in moves
+    )
 
 
 def _line(run: Run) -> str:
     if run.unfit:
         return f"LAB UNFIT: {run.unfit}"
     told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in run.steps.items())
-    return f"{told} WRONG: {run.wrong}" if run.wrong else told
+    return f"{told} WRONG: {run.wrong}\n    {run.trail}" if run.wrong else f"{told}\n    {run.trail}"
 
 
 def _summary(title: str, runs: list[Run]) -> None:

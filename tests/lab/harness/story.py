@@ -43,6 +43,8 @@ class Story:
     began: float = field(default_factory=time.time)
     allowed: set[str] = field(default_factory=set)
     daemons: list[Daemon] = field(default_factory=list)
+    faulted: float = 0.0
+    """When the newest fault began, Unix seconds; 0 = none yet."""
 
     def observe(self, **changes: Any) -> Daemon:
         """Start Observer with a fresh journal and default guards but for ``changes``; returns when it is awake."""
@@ -72,7 +74,7 @@ class Story:
         """The same, but Observer may not touch it."""
         self.fitness.excuse([pod])
         self.shop.fault(pod, **fault)
-        began = time.time()
+        began = self.faulted = time.time()
         if fault.get("err"):
             eventually(
                 lambda: self.metrics.served(pod.name)[1] > 0, f"Prometheus shows errors of {pod.name}", within=45
@@ -90,6 +92,7 @@ class Story:
             return self.witness.drained(self.began).get(pod.name)
 
         at = float(eventually(seen, f"Observer drains {pod.name}; {self._said(pod)}", within=within))
+        self._tell(f"{pod.name} drained", at)
         return at - since
 
     def evicted(self, pod: Pod, *, within: float = EVICT_SECONDS) -> Write:
@@ -100,6 +103,7 @@ class Story:
             return next((write for write in self.evictions() if write.name == pod.name), None)
 
         write: Write = eventually(asked, f"Observer evicts {pod.name}", within=within)
+        self._tell(f"{pod.name} evicted", write.at)
         eventually(lambda: self.witness.leaving(pod.uid), f"{pod.name} leaves", within=30)
         return write
 
@@ -129,7 +133,9 @@ class Story:
                 one["kind"] == "verified" and one["reason"].replace("_", "-") == verdict and pod.name in one["subject"]
             )
 
-        return self.decision(f"verified {verdict}", fits, within=within)
+        told = self.decision(f"verified {verdict}", fits, within=within)
+        self._tell(f"{pod.name} verified {verdict}", told["at"])
+        return told
 
     def untouched(self, seconds: float) -> None:
         """So long Observer goes on ticking and writes nothing about any pod but what the story allows."""
@@ -166,6 +172,10 @@ class Story:
     def _mean_ms(self, pod: Pod) -> float:
         name, by = "istio_request_duration_milliseconds", f'reporter="destination",pod="{pod.name}"'
         return self.metrics.value(f"sum(rate({name}_sum{{{by}}}[10s])) / sum(rate({name}_count{{{by}}}[10s]))")
+
+    def _tell(self, what: str, at: float) -> None:
+        """For people: how long after the newest fault it happened."""
+        print(f"\n    {what} {at - self.faulted:.1f} s after the fault", flush=True)
 
     def _said(self, pod: Pod) -> str:
         return f"see {self.daemon.log}" if self.daemons else "no Observer runs"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.harness.bars import chosen_kinds
 from tests.lab.harness.cluster import parse_pod, seconds
 from tests.lab.stack import ownership, requirements, shop, telemetry
 from tests.lab.stack.errors import LabError, LabRefused
@@ -21,6 +23,7 @@ from tests.lab.stack.oci import Image, write_archive
 from tests.lab.stack.places import NODES, Places, hub_address, node_address, places, pod_range
 from tests.lab.stack.processes import Daemons, birth, run, wait_until
 from tests.lab.stack.servers import BY_NAME, NEEDED, SERVERS
+from tests.support.sides import side_of, uneven
 
 
 def blobs(archive: Path) -> dict[str, bytes]:
@@ -201,3 +204,28 @@ def test_a_pod_is_read_with_its_sidecar() -> None:
     assert (pod.restarts, pod.ready, pod.deleting, pod.drained_by_observer) == (3, True, False, True)
     assert pod.containers == {"app": "containerd://a", "istio-proxy": "containerd://p"}
     assert seconds("2026-11-23T20:00:00.5Z") - pod.created == 0.5
+
+
+def test_kinds_of_bars_keep_their_order_and_unknown_ones_are_named() -> None:
+    assert chosen_kinds("restart,quiet") == ("restart", "quiet")
+    assert chosen_kinds(" quiet, quiet") == ("quiet",)
+    for text, named in (("quiet,loud", "'loud'"), ("", "''")):
+        with pytest.raises(argparse.ArgumentTypeError, match=named):
+            chosen_kinds(text)
+
+
+@pytest.mark.parametrize("world", ["simulator", "real"])
+def test_a_contract_test_belongs_to_the_side_it_was_parametrised_with(
+    request: pytest.FixtureRequest, world: str
+) -> None:
+    assert side_of(request.node) == world
+
+
+def test_a_test_without_a_side_has_none(request: pytest.FixtureRequest) -> None:
+    assert side_of(request.node) == ""
+
+
+def test_sides_are_even_only_when_as_many_passed_on_both() -> None:
+    assert not uneven({"simulator": 3, "real": 3})
+    for passed in ({"simulator": 3, "real": 2}, {"simulator": 3}, {"simulator": 0, "real": 0}, {}):
+        assert uneven(passed)

@@ -121,6 +121,28 @@ def test_a_node_wins_over_workloads() -> None:
     assert acting(feed.judgement) == set()
 
 
+def test_a_pod_that_is_gone_leaves_its_node_no_blame() -> None:
+    pods = [pod(f"{app}-{i}", node=f"node-{i % 2}") for app in ("catalog", "cart") for i in range(1, 5)]
+    feed = fed(fed(Feed(pods), 5, everybody(pods, GOOD)), 12, everybody(pods, GOOD, catalog_2=SICK))
+    assert feed.judgement is not None
+    assert [one.culprit.name for one in feed.judgement.suspects] == ["catalog-2"]
+
+    feed.pods = [one for one in pods if one.ref.name != "catalog-2"]
+    for _ in range(3):
+        assert feed.tick(everybody(feed.pods, (2.0, 0.0))).suspects == ()
+
+
+def test_a_node_stays_named_when_one_of_its_sick_pods_goes() -> None:
+    pods = [pod(f"{app}-{i}", node=f"node-{i}") for app in ("catalog", "cart", "pay") for i in range(1, 6)]
+    bad = dict.fromkeys(("catalog_1", "cart_1", "pay_1"), SICK)
+    feed = fed(fed(Feed(pods), 5, everybody(pods, GOOD)), 3, everybody(pods, GOOD, **bad))
+
+    feed.pods = [one for one in pods if one.ref.name != "catalog-1"]
+    judgement = feed.tick(everybody(feed.pods, GOOD, cart_1=SICK, pay_1=SICK))
+
+    assert (judgement.suspects[0].culprit.kind, judgement.suspects[0].culprit.name) == (CulpritKind.NODE, "node-1")
+
+
 def test_one_pod_a_node_with_a_suspected_neighbour_is_a_tie() -> None:
     pods = [pod(f"{app}-{i}", node=f"node-{i}") for app in ("catalog", "cart") for i in range(1, 5)]
     feed = fed(Feed(pods), 5, everybody(pods, GOOD))
