@@ -179,7 +179,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     path = written(tmp_path / "a.rec", story()[:2])
-    with pytest.raises(RecordingError, match="already there|File exists"):
+    with pytest.raises(RecordingError, match="File exists"):
         RecordingWriter(path, version="0.0", at=1.0)
 
 
@@ -193,7 +193,7 @@ def _with_types(path: Path, change: dict[str, list[str] | None]) -> Path:
 
 
 def test_a_field_that_came_later_takes_its_default(tmp_path: Path) -> None:
-    old = [name for name in Codec().pack(Outcome("a", Result.APPLIED, "b"), Outcome)][:4]
+    old = list(Codec().pack(Outcome("a", Result.APPLIED, "b"), Outcome))[:4]
     assert Codec({"Outcome": ["action_id", "result", "reason", "detail"]}).unpack(old, Outcome) == Outcome(
         "a", Result.APPLIED, "b"
     )
