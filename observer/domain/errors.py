@@ -39,6 +39,10 @@ class JournalUnavailable(ObserverError):
     """The journal cannot be written: nothing may be acted upon."""
 
 
+class RecordingError(ObserverError):
+    """A recording cannot be written or read; the message names the file and what is wrong with it."""
+
+
 class AuditBroken(ObserverError):
     """The audit trail was changed, cut or is written by another process: nothing may be added to it."""
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
@@ -21,12 +22,19 @@ from observer.engine.memory import Memory
 from observer.ports.clock import Clock
 from observer.ports.sources import Cluster
 from observer.ports.stores import Journal
+from observer.recording.events import Began, Event, EvidenceKept, FloorChecked, Recovered, Restored, Settled, Ticked
 from observer.runtime.collect import Collector, Question
 from observer.runtime.execute import Executor, with_outcome
 from observer.runtime.state import Watcher
 from observer.runtime.tell import Teller
 
 log = structlog.get_logger(__name__)
+
+
+class Recorder(Protocol):
+    """Keeps events; ``after`` is where a new file may begin: what holds once the event has happened."""
+
+    def note(self, event: Event, after: Began) -> None: ...
 
 
 class Loop:
@@ -47,10 +55,12 @@ class Loop:
         clock: Clock,
         settings: EngineSettings,
         state: Watcher,
+        recorder: Recorder | None = None,
     ) -> None:
         self._collector, self._executor, self._cluster = collector, executor, cluster
         self._journal, self._teller, self._clock = journal, teller, clock
         self._settings, self._state = settings, state
+        self._recorder = recorder
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._unsaved: set[str] = set()
@@ -61,8 +71,11 @@ class Loop:
 
     async def restore(self) -> None:
         """Load incidents and budgets; must end before the first tick. Raises ``JournalUnavailable``."""
-        since = self._clock.now() - 86_400
-        self.memory = Memory.restore(await self._journal.incidents(since=since), await self._journal.ledger(since))
+        now = self._clock.now()
+        since = now - 86_400
+        incidents, ledger = await self._journal.incidents(since=since), await self._journal.ledger(since)
+        self.memory = Memory.restore(incidents, ledger)
+        self._note(Restored(now, tuple(incidents), tuple(ledger)))
 
     async def resume(self) -> None:
         """Once the cluster is known and the Lease held: look open intents up, then give back or go on, exactly once."""
@@ -119,20 +132,26 @@ class Loop:
             log.error("invariant_broken", error=str(exc))
             return ()
         if self._halted:
-            return tuple(d for d in decisions if d.verdict is not Verdict.ACT)
-        self._adopt(memory)
+            decisions = tuple(d for d in decisions if d.verdict is not Verdict.ACT)
+        else:
+            self._adopt(memory)
+        self._note(Ticked(snapshot, decisions, kept=not self._halted))
         return decisions
 
     async def _floor(self) -> None:
         now = self._clock.now()
-        memory, decisions = floor_check(self._cluster.view(now), self.memory, self._settings, now)
+        view = self._cluster.view(now)
+        memory, decisions = floor_check(view, self.memory, self._settings, now)
         self._adopt(memory)
+        self._note(FloorChecked(now, view, decisions))
         await self._follow(decisions)
 
     async def _recover(self) -> None:
         now = self._clock.now()
-        memory, decisions = recover(self.memory, self._cluster.view(now), now, self._settings)
+        view = self._cluster.view(now)
+        memory, decisions = recover(self.memory, view, now, self._settings)
         self._adopt(memory)
+        self._note(Recovered(now, view, decisions))
         await self._follow(decisions)
 
     async def _follow(self, decisions: Sequence[Decision]) -> None:
@@ -151,8 +170,10 @@ class Loop:
         await self._save()
 
     async def _settle(self, decision: Decision, outcome: Outcome) -> None:
-        memory, more = settle(self.memory, decision, outcome, self._clock.now(), self._settings)
+        now = self._clock.now()
+        memory, more = settle(self.memory, decision, outcome, now, self._settings)
         self._adopt(memory)
+        self._note(Settled(now, decision, outcome, more))
         for one in more:
             await self._record(one)
 
@@ -189,6 +210,12 @@ class Loop:
     def _remember_evidence(self, incident: str, folder: str) -> None:
         kept = replace(self.memory.incidents[incident], evidence_at=folder)
         self._adopt(replace(self.memory, incidents={**self.memory.incidents, incident: kept}))
+        self._note(EvidenceKept(self._clock.now(), incident, folder))
+
+    def _note(self, event: Event) -> None:
+        """Record what happened to the memory, after it happened."""
+        if self._recorder is not None:
+            self._recorder.note(event, Began(self._clock.now(), self._settings, self.memory))
 
     def _drained(self) -> bool:
         return any(incident.drain_expires and not incident.closed for incident in self.memory.incidents.values())

@@ -1,0 +1,84 @@
+"""What changes the engine's memory, in order: with it and nothing else the same decisions come out again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from observer.domain.cluster import ClusterView
+from observer.domain.decision import Decision, LedgerEntry
+from observer.domain.incident import Incident
+from observer.domain.outcome import Outcome
+from observer.domain.settings import EngineSettings
+from observer.domain.snapshot import Snapshot
+from observer.engine.memory import Memory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Began:
+    """The recording begins here, or begins anew: from here on it can be replayed without what came before."""
+
+    at: float
+    settings: EngineSettings
+    memory: Memory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ticked:
+    """``decide`` was asked. ``kept`` is false when its answer was thrown away (a broken invariant)."""
+
+    snapshot: Snapshot
+    decisions: tuple[Decision, ...]
+    kept: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FloorChecked:
+    """``floor_check`` was asked."""
+
+    at: float
+    cluster: ClusterView
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recovered:
+    """``recover`` was asked, after a restart or a change of leader."""
+
+    at: float
+    cluster: ClusterView
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """An act was answered: ``settle``."""
+
+    at: float
+    decision: Decision
+    outcome: Outcome
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Restored:
+    """Memory was loaded from the journal."""
+
+    at: float
+    incidents: tuple[Incident, ...]
+    ledger: tuple[LedgerEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvidenceKept:
+    """The evidence of an incident was put into this folder."""
+
+    at: float
+    incident: str
+    folder: str
+
+
+Event = Began | Ticked | FloorChecked | Recovered | Settled | Restored | EvidenceKept
+
+KINDS: Final[tuple[type, ...]] = (Began, Ticked, FloorChecked, Recovered, Settled, Restored, EvidenceKept)
+"""In the order of their numbers in the file: add at the end only."""

@@ -1,0 +1,169 @@
+"""
+A recording on disk: one line of JSON that says what it is, then a zlib stream of frames.
+
+A frame is its length (four bytes, big endian) and a msgpack pair ``[kind, value]``; after each the stream is flushed,
+so a recording that was cut (a crash, a full disk) is read up to its last whole frame.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Self
+
+import msgspec
+
+from observer.domain.errors import RecordingError
+from observer.recording.codec import Codec, catalogue
+from observer.recording.events import KINDS, Began, Event
+
+FORMAT: Final = "observer-recording"
+VERSION: Final = 1
+_LENGTH: Final = struct.Struct(">I")
+_LARGEST_FRAME: Final = 1 << 30
+_LARGEST_HEADER: Final = 1 << 20
+_CHUNK: Final = 1 << 16
+ANEW_EVERY: Final = 512
+"""Frames after which what was shared is forgotten: it bounds the memory of writer and reader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first line. ``types`` names the fields of every type as they were when it was written."""
+
+    observer: str
+    began: float
+    types: dict[str, list[str]]
+
+
+class RecordingWriter:
+    """
+    Appends events to a new file; ``write`` returns the bytes that the file has now.
+
+    Raises: RecordingError when the file exists already or cannot be written.
+    """
+
+    def __init__(self, path: Path, *, version: str, at: float) -> None:
+        self._path, self._codec, self._pack = path, Codec(), msgspec.msgpack.Encoder().encode
+        self._stream, self._frames = zlib.compressobj(level=6), 0
+        header = {"format": FORMAT, "version": VERSION, "observer": version, "began": at, "types": catalogue(*KINDS)}
+        try:
+            self._file: BinaryIO = path.open("xb")
+            self._size = self._file.write(json.dumps(header, separators=(",", ":")).encode() + b"\n")
+        except OSError as exc:
+            raise RecordingError(f"{path}: cannot be written: {exc.strerror}") from exc
+
+    def write(self, event: Event) -> int:
+        """Add one event and flush it."""
+        if self._frames % ANEW_EVERY == 0:
+            self._codec.reset()
+        self._frames += 1
+        packed = self._pack([KINDS.index(type(event)), self._codec.pack(event, type(event))])
+        content = self._stream.compress(_LENGTH.pack(len(packed)) + packed)
+        content += self._stream.flush(zlib.Z_SYNC_FLUSH)
+        try:
+            self._size += self._file.write(content)
+            self._file.flush()
+        except OSError as exc:
+            raise RecordingError(f"{self._path}: cannot be written: {exc.strerror}") from exc
+        return self._size
+
+    def close(self) -> None:
+        try:
+            with self._file:
+                self._file.write(self._stream.flush(zlib.Z_FINISH))
+        except OSError as exc:
+            raise RecordingError(f"{self._path}: cannot be written: {exc.strerror}") from exc
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Recording:
+    """
+    A recording to be read, once, from its beginning. ``cut`` says after reading whether its end is missing.
+
+    Raises: RecordingError naming the file and what is wrong: no recording, a newer format, a damaged frame.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file: BinaryIO = path.open("rb")
+        except OSError as exc:
+            raise RecordingError(f"{path}: cannot be read: {exc.strerror}") from exc
+        try:
+            self.header = self._read_header()
+        except RecordingError:
+            self._file.close()
+            raise
+        self.cut = False
+
+    def events(self) -> Iterator[Event]:
+        """The events in their order."""
+        codec = Codec(self.header.types)
+        unpack = msgspec.msgpack.Decoder().decode
+        for number, content in enumerate(self._frames()):
+            if number % ANEW_EVERY == 0:
+                codec.reset()
+            try:
+                kind, value = unpack(content)
+                event: Event = codec.unpack(value, KINDS[kind])
+            except (msgspec.DecodeError, RecordingError, TypeError, ValueError, IndexError) as exc:
+                raise RecordingError(f"{self._path}: frame {number + 1}: {exc}") from exc
+            if number == 0 and not isinstance(event, Began):
+                raise RecordingError(f"{self._path}: does not say what it began with")
+            yield event
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read_header(self) -> Header:
+        line = self._file.readline(_LARGEST_HEADER)
+        try:
+            found: dict[str, Any] = json.loads(line)
+            ours, version = found["format"] == FORMAT, int(found["version"])
+            header = Header(str(found["observer"]), float(found["began"]), dict(found["types"]))
+        except (ValueError, KeyError, TypeError) as exc:
+            raise RecordingError(f"{self._path}: is no recording of Observer") from exc
+        if not ours:
+            raise RecordingError(f"{self._path}: is no recording of Observer but of {found['format']!r}")
+        if version > VERSION:
+            raise RecordingError(
+                f"{self._path}: is of format {version}, written by Observer {header.observer}; this one reads up to "
+                f"{VERSION}: use a newer Observer"
+            )
+        return header
+
+    def _frames(self) -> Iterator[bytes]:
+        stream, held = zlib.decompressobj(), bytearray()
+        while True:
+            try:
+                chunk = self._file.read(_CHUNK)
+                held += stream.decompress(chunk)
+            except (OSError, zlib.error) as exc:
+                raise RecordingError(f"{self._path}: is damaged: {exc}") from exc
+            while len(held) >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(held)
+                if length > _LARGEST_FRAME:
+                    raise RecordingError(f"{self._path}: is damaged: a frame of {length} bytes")
+                if len(held) < _LENGTH.size + length:
+                    break
+                yield bytes(held[_LENGTH.size : _LENGTH.size + length])
+                del held[: _LENGTH.size + length]
+            if not chunk:
+                self.cut = bool(held) or not stream.eof
+                return
