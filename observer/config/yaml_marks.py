@@ -65,7 +65,7 @@ def read_marked(text: str, file: str) -> Document:
     return document
 
 
-def read_all_marked(text: str, file: str) -> list[Document]:
+def read_marked_all(text: str, file: str) -> list[Document]:
     """
     Parse a stream of documents (``---`` between them); never raises for what the text says.
 

@@ -24,7 +24,7 @@ from observer.config.openslo.models import (
 )
 from observer.config.openslo.validation import validated
 from observer.config.reading import read_text, yaml_files
-from observer.config.yaml_marks import Document, Path, read_all_marked
+from observer.config.yaml_marks import Document, Path, read_marked_all
 from observer.domain import names
 
 Spec = TypeVar("Spec", bound=Part)
@@ -144,7 +144,7 @@ def parse_documents(text: str, name: str = "slo.yaml") -> Documents:
 
 
 def _read(text: str, name: str, found: Documents) -> Iterator[Fault]:
-    for document in read_all_marked(text, name):
+    for document in read_marked_all(text, name):
         yield from document.faults
         if document.data is not None:
             broken = {fault.path for fault in document.faults}
