@@ -43,6 +43,13 @@ WARM_SECONDS = 30.0
 """How long the first tick waits for the first picture of the cluster; after it the tick tells what is missing."""
 
 
+def now() -> float:
+    """The present instant, Unix seconds, for commands that need it once."""
+    from observer.runtime.clock import SystemClock
+
+    return SystemClock().now()
+
+
 async def run_daemon(settings: Settings) -> int:
     """``observer run``: until a signal; the exit code is 0 for an orderly end."""
     from observer.runtime.supervise import stop_on_signals, supervise

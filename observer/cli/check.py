@@ -1,10 +1,23 @@
-"""``observer check``: the settings were read; say what they allow."""
+"""``observer check``: what the settings allow, and what is wrong with the documents that people wrote."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from observer import __version__
+from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, Output
+from observer.config.lint.check import Finding, Severity
+from observer.config.lint.registry import lint
+from observer.config.lint.render import UNREADABLE, github, rows, text
+from observer.config.lint.sarif import sarif
+from observer.config.lint.subject import Subject
 from observer.config.model import Settings
+from observer.config.openslo.documents import read_documents
 from observer.domain.suspect import Tier
 from observer.engine.detect.tiers import allowed_per_month, tier_nats
 
@@ -36,3 +49,45 @@ def report(settings: Settings) -> tuple[dict[str, Any], str]:
     if engine.mode.value == "shadow":
         lines.append("mode is shadow: everything is decided and told, nothing is written to the cluster")
     return body, "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """``code`` is 0, 1 for a finding that is an error, 2 for a file that could not be read."""
+
+    findings: Sequence[Finding]
+    code: int
+
+
+def judge(settings: Settings, paths: Sequence[Path], at: float) -> Judged:
+    """What the offline checks say about the documents; ``at`` is now, Unix seconds."""
+    documents, faults = read_documents(paths)
+    if faults:
+        return Judged([Finding(UNREADABLE, Severity.ERROR, fault) for fault in sorted(set(faults))], EXIT_BAD_INPUT)
+    refused = frozenset(settings.engine.guards.refused_namespaces)
+    return judged(lint(Subject(documents, at, refused=refused)))
+
+
+def judged(findings: Sequence[Finding]) -> Judged:
+    """The findings with their exit code."""
+    bad = any(finding.severity is Severity.ERROR for finding in findings)
+    return Judged(findings, EXIT_FINDINGS if bad else 0)
+
+
+def printed(settings: Settings, found: Judged, output: Output, *, asked: bool) -> str:
+    """The whole standard output; text and JSON hold what the settings allow, too. ``asked``: documents were named."""
+    match output:
+        case Output.SARIF:
+            return _json(sarif(found.findings, __version__))
+        case Output.GITHUB:
+            return github(found.findings)
+        case Output.JSON:
+            body, _ = report(settings)
+            return _json({**body, "ok": found.code == 0, "findings": rows(found.findings)})
+        case Output.TEXT:
+            told = report(settings)[1]
+            return f"{text(found.findings)}\n\n{told}" if asked else told
+
+
+def _json(body: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(body), indent=1).decode()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from observer import __version__
-from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, EXIT_UNREACHABLE, fail, show
+from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, EXIT_UNREACHABLE, Output, fail, show
 from observer.domain.errors import ConfigError, JournalUnavailable, ObserverError
 
 if TYPE_CHECKING:
@@ -78,12 +78,26 @@ def demo(
 
 
 @app.command()
-def check(config: Config = None, json: Json = False) -> None:
-    """Check the settings and print the false acts a month that they allow."""
-    from observer.cli.check import report
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="OpenSLO and policy files or directories.")
+    ] = None,
+    output: Annotated[Output, typer.Option(help="How findings are printed.")] = Output.TEXT,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Check the settings and print the false acts a month that they allow; check the documents in PATHS.
 
-    body, text = report(settings_from(config))
-    show(body, text, json=json)
+    Exit codes: 0 clean, 1 a finding is an error, 2 a file cannot be read.
+    """
+    from observer.app import now
+    from observer.cli.check import judge, printed
+
+    settings, form = settings_from(config), Output.JSON if json else output
+    found = judge(settings, paths or (), now())
+    typer.echo(printed(settings, found, form, asked=bool(paths)))
+    raise SystemExit(found.code)
 
 
 @app.command()

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from typing import Any, Final, NoReturn
 
 import msgspec
 
+EXIT_FINDINGS: Final = 1
 EXIT_BAD_INPUT: Final = 2
 EXIT_NOT_FOUND: Final = 3
 EXIT_UNREACHABLE: Final = 4
+
+
+class Output(StrEnum):
+    """How findings are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
 
 
 def show(body: Any, text: str, *, json: bool) -> None:

@@ -14,12 +14,13 @@ from pydantic_core import ErrorDetails
 
 from observer.config.faults import Fault, refuse
 from observer.config.model import Settings
+from observer.config.reading import read_text
 from observer.config.sections import Section, file_model, given
+from observer.config.wording import reworded
 from observer.config.yaml_marks import Document, read_marked
 from observer.domain.errors import ConfigError
 from observer.domain.settings import EngineSettings
 
-_LARGEST = 1 << 20
 _DECIDES = ("flavor", "profile", "labels", "selector", "up_selector", "cuts_ms", "history_seconds", "recheck_seconds")
 
 
@@ -30,19 +31,10 @@ def load(path: Path) -> Settings:
     Raises:
         ConfigError: with one ``file:line:column path: message (hint)`` a fault, all of them at once.
     """
-    name = str(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as exc:
-        raise ConfigError(str(Fault(name, 0, 0, "", f"cannot be read: {exc.strerror}"))) from exc
-    if len(raw) > _LARGEST:
-        refuse([Fault(name, 0, 0, "", f"is larger than {_LARGEST} bytes; this is not a settings file")])
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        line = raw.count(b"\n", 0, exc.start) + 1
-        raise ConfigError(str(Fault(name, line, 1, "", "is not UTF-8 text"))) from exc
-    return parse(text, name)
+    text = read_text(path)
+    if isinstance(text, Fault):
+        raise ConfigError(str(text))
+    return parse(text, str(path))
 
 
 def parse(text: str, name: str = "observer.yaml") -> Settings:
@@ -116,35 +108,8 @@ def _faults(document: Document, error: ErrorDetails) -> list[Fault]:
         return [document.fault(path, "unknown key", _meant(path), at_key=True)]
     if error["input"] is None:
         return [document.fault(path, "has no value", "remove the key to get the default")]
-    message, hint = _reworded(kind, context, error["input"])
+    message, hint = reworded(kind, context, error["input"])
     return [document.fault(path, message or error["msg"], hint)]
-
-
-def _reworded(kind: str, context: dict[str, Any], value: object) -> tuple[str, str]:
-    got = f", got {json.dumps(value)[:60]}" if isinstance(value, str | int | float) else ""
-    wanted = {
-        "int_type": "must be a whole number",
-        "int_from_float": "must be a whole number",
-        "float_type": "must be a number",
-        "finite_number": "must be a finite number",
-        "bool_type": "must be true or false",
-        "string_type": "must be text",
-        "list_type": "must be a list",
-        "dict_type": "must be a mapping",
-        "model_type": "must be a mapping of settings",
-    }
-    if kind in wanted:
-        hint = "put it in quotes" if kind == "string_type" and got else ""
-        return wanted[kind] + got, hint
-    bounds = {
-        "greater_than": ("above", "gt"),
-        "greater_than_equal": ("at least", "ge"),
-        "less_than_equal": ("at most", "le"),
-    }
-    if kind in bounds:
-        words, key = bounds[kind]
-        return f"must be {words} {context[key]:g}{got}", ""
-    return "", ""
 
 
 def _meant(path: tuple[str | int, ...]) -> str:

@@ -57,15 +57,41 @@ def read_marked(text: str, file: str) -> Document:
     document = Document(file)
     try:
         node = yaml.compose(text, yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as exc:
-        document.faults.append(_syntax(file, exc))
-        return document
     except (yaml.YAMLError, RecursionError) as exc:
-        document.faults.append(Fault(file, 0, 0, "", f"not readable as YAML: {str(exc).splitlines()[0]}"))
+        document.faults.append(_unreadable(file, exc))
         return document
     if node is not None:
         document.data = _Reader(document).plain(node, ())
     return document
+
+
+def read_marked_all(text: str, file: str) -> list[Document]:
+    """
+    Parse a stream of documents (``---`` between them); never raises for what the text says.
+
+    Documents without content are left out. Where the YAML breaks, the documents before it are kept and a last one,
+    without data, holds the fault: what follows cannot be told apart.
+    """
+    documents: list[Document] = []
+    nodes = yaml.compose_all(text, yaml.CSafeLoader)
+    while True:
+        document = Document(file)
+        try:
+            node = next(nodes, None)
+        except (yaml.YAMLError, RecursionError) as exc:
+            document.faults.append(_unreadable(file, exc))
+            return [*documents, document]
+        if node is None:
+            return documents
+        document.data = _Reader(document).plain(node, ())
+        if document.data is not None or document.faults:
+            documents.append(document)
+
+
+def _unreadable(file: str, exc: yaml.YAMLError | RecursionError) -> Fault:
+    if isinstance(exc, yaml.MarkedYAMLError):
+        return _syntax(file, exc)
+    return Fault(file, 0, 0, "", f"not readable as YAML: {str(exc).splitlines()[0]}")
 
 
 def _syntax(file: str, exc: yaml.MarkedYAMLError) -> Fault:

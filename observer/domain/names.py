@@ -34,6 +34,20 @@ LEASE_NAME: Final = "observer"
 FIELD_MANAGER: Final = "observer"
 REPORTING_CONTROLLER: Final = "observer.dev/observer"
 
+# Annotations of OpenSLO documents; `docs/openslo.md` tells what each means
+SLO_PRESET: Final = "observer.dev/preset"
+SLO_NO_DATA: Final = "observer.dev/no-data"
+SLO_MIN_BAD_EVENTS: Final = "observer.dev/min-bad-events"
+SLO_CONFIDENCE: Final = "observer.dev/confidence"
+SLO_BURN: Final = "observer.dev/burn"
+SLO_ALL_OF: Final = "observer.dev/all-of"
+SLO_CUT_MS: Final = "observer.dev/cut-ms"
+SLO_SCOPE: Final = "observer.dev/scope"
+SLO_EACH: Final = "observer.dev/each"
+SLO_CLUSTER: Final = "observer.dev/cluster"
+LINT_IGNORE: Final = "observer.dev/lint-ignore"
+"""Annotation on an SLO, SLI or AlertPolicy: ids of checks, divided by commas, that are not to look at it."""
+
 # Self metrics
 TICKS_TOTAL: Final = "observer_ticks_total"
 TICK_SECONDS: Final = "observer_tick_duration_seconds"

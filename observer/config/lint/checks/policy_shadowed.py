@@ -1,0 +1,37 @@
+"""A value that a policy of higher rank sets again wherever it would hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from observer.config.lint.check import Check, Severity
+from observer.config.lint.hit import Hit
+from observer.config.lint.subject import PolicyLike, Subject, policy_hit
+
+
+def shadowed(policy: PolicyLike, policies: Sequence[PolicyLike]) -> Mapping[str, PolicyLike]:
+    """The paths that ``policy`` sets in vain, each with the policy that sets it again."""
+    above = [
+        other
+        for other in policies
+        if other is not policy and other.rank > policy.rank and other.selector.covers(policy.selector)
+    ]
+    return {path: other for path in policy.values for other in above if path in other.values}
+
+
+def _run(subject: Subject) -> Iterator[Hit]:
+    for policy in subject.policies:
+        over = shadowed(policy, subject.policies)
+        if len(over) == len(policy.values):
+            continue  # policy-dead says it once
+        for path, other in over.items():
+            place = other.values[path].place
+            yield policy_hit(
+                policy.values[path].place,
+                f"spec.{path}",
+                f"never holds: policy {other.name} sets it again for every workload of {policy.name}",
+                f"at {place.file}:{place.line}",
+            )
+
+
+CHECK = Check("policy-shadowed", Severity.INFO, "a policy's value never holds", _run)

@@ -1,0 +1,26 @@
+"""A mesh metric without ``reporter``: each call is counted by both of its sidecars."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from observer.config.lint.check import Check, Severity
+from observer.config.lint.hit import Hit
+from observer.config.lint.subject import Subject
+
+_REPORTED: Final = re.compile(r"istio_(requests_total|(request|response)_\w+|tcp_\w+)")
+
+
+def _run(subject: Subject) -> Iterator[Hit]:
+    for question, selected in subject.selected():
+        if _REPORTED.fullmatch(selected.metric) and not any(one.op in {"=", "=~"} for one in selected.on("reporter")):
+            yield question.hit(
+                f"selects {selected.metric} without reporter: caller and callee both count a call, and a call that "
+                "reached nobody is counted once",
+                'reporter="source" for availability, reporter="destination" for latency, "waypoint" in ambient mode',
+            )
+
+
+CHECK = Check("reporter-missing", Severity.ERROR, "a mesh metric is selected without reporter", _run)

@@ -1,0 +1,139 @@
+"""
+PromQL as the checks look at it: what is selected, and what stands around each selector.
+
+promql-parser knows types and arities but no positions, refuses backslashes in backtick strings, which servers take, and
+takes ``or`` between matchers, which servers refuse; both are mended here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import promql_parser
+
+_STRING: Final = re.compile(r"""(?P<quoted>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|`(?P<raw>[^`]*)`""")
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """``op`` is ``=``, ``!=``, ``=~`` or ``!~``."""
+
+    label: str
+    op: str
+    value: str
+
+    def takes(self, value: str) -> bool | None:
+        """Whether a label of this value passes; None for a regular expression that Python does not read."""
+        if self.op in {"=", "!="}:
+            return (self.value == value) is (self.op == "=")
+        try:
+            return (re.fullmatch(self.value, value) is not None) is (self.op == "=~")
+        except re.error:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """One selector: ``around`` are the functions and aggregations from the outside in; ``ranged``: it has ``[5m]``."""
+
+    metric: str
+    matchers: tuple[Matcher, ...]
+    around: tuple[str, ...]
+    ranged: bool
+
+    def on(self, *labels: str) -> tuple[Matcher, ...]:
+        """Its matchers on any of these labels."""
+        return tuple(one for one in self.matchers if one.label in labels)
+
+    def takes(self, label: str, value: str) -> bool:
+        """Whether every matcher on ``label`` lets ``value`` pass; a matcher that cannot be read does."""
+        return all(one.takes(value) is not False for one in self.on(label))
+
+    @property
+    def text(self) -> str:
+        """The selector as PromQL."""
+        inner = ",".join(f"{one.label}{one.op}{json.dumps(one.value, ensure_ascii=False)}" for one in self.matchers)
+        return f"{self.metric}{{{inner}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """``error`` is empty when it could be read; ``kind`` is then ``vector``, ``matrix``, ``scalar`` or ``string``."""
+
+    selected: tuple[Selected, ...] = ()
+    kind: str = ""
+    plain: bool = False
+    error: str = ""
+
+
+def read(expr: str) -> Expression:
+    """What a server would make of ``expr``."""
+    try:
+        tree = promql_parser.parse(_STRING.sub(_double_quoted, expr))
+    except ValueError as exc:
+        return Expression(error=str(exc).splitlines()[0])
+    try:
+        selected = tuple(_selectors(tree, ()))
+    except _OrMatchers:
+        return Expression(error='"or" between matchers is not PromQL: join two selectors with or')
+    return Expression(selected, _kind(tree), isinstance(tree, promql_parser.VectorSelector))
+
+
+class _OrMatchers(Exception):
+    """The parser's own extension was used."""
+
+
+def _double_quoted(match: re.Match[str]) -> str:
+    return match["quoted"] or json.dumps(match["raw"], ensure_ascii=False)
+
+
+def _selectors(node: Any, around: tuple[str, ...]) -> Iterator[Selected]:
+    match node:
+        case promql_parser.VectorSelector():
+            yield _selected(node, around, ranged=False)
+        case promql_parser.MatrixSelector():
+            yield _selected(node.vector_selector, around, ranged=True)
+        case promql_parser.Call():
+            for one in node.args:
+                yield from _selectors(one, (*around, node.func.name))
+        case promql_parser.AggregateExpr():
+            yield from _selectors(node.expr, (*around, str(node.op)))
+        case promql_parser.BinaryExpr():
+            yield from _selectors(node.lhs, around)
+            yield from _selectors(node.rhs, around)
+        case promql_parser.SubqueryExpr() | promql_parser.UnaryExpr() | promql_parser.ParenExpr():
+            yield from _selectors(node.expr, around)
+
+
+def _selected(node: Any, around: tuple[str, ...], *, ranged: bool) -> Selected:
+    if node.matchers.or_matchers:
+        raise _OrMatchers
+    matchers = [Matcher(one.name, _OPS[str(one.op)], one.value) for one in node.matchers.matchers]
+    named = next((one.value for one in matchers if one.label == "__name__" and one.op == "="), "")
+    rest = tuple(one for one in matchers if not (one.label == "__name__" and one.op == "="))
+    return Selected(node.name or named, rest, around, ranged)
+
+
+_OPS: Final = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~", "MatchOp.NotRe": "!~"}
+_SCALARS: Final = frozenset({"scalar", "time", "pi"})
+
+
+def _kind(node: Any) -> str:
+    match node:
+        case promql_parser.NumberLiteral():
+            return "scalar"
+        case promql_parser.StringLiteral():
+            return "string"
+        case promql_parser.MatrixSelector() | promql_parser.SubqueryExpr():
+            return "matrix"
+        case promql_parser.Call():
+            return "scalar" if node.func.name in _SCALARS else "vector"
+        case promql_parser.ParenExpr() | promql_parser.UnaryExpr():
+            return _kind(node.expr)
+        case promql_parser.BinaryExpr():
+            return "scalar" if {_kind(node.lhs), _kind(node.rhs)} == {"scalar"} else "vector"
+    return "vector"
