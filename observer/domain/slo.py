@@ -6,8 +6,10 @@ Counts are events (good, total), never ratios. Times in seconds, rates in 0..1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from observer.domain.ids import ServiceRef
 
@@ -185,3 +187,121 @@ class Objective:
     def allowed(self) -> float:
         """Share of events that may be bad, 0..1 and above 0."""
         return 1.0 - self.target
+
+
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
+DAY: Final = 86_400.0
+
+BURN_PRESETS: Final[Mapping[str, tuple[BurnTier, ...]]] = {
+    "sre-30d": (
+        BurnTier("1h", "page", 14.4, HOUR, 5 * MINUTE),
+        BurnTier("6h", "page", 6.0, 6 * HOUR, 30 * MINUTE),
+        BurnTier("1d", "ticket", 3.0, DAY, 2 * HOUR),
+        BurnTier("3d", "ticket", 1.0, 3 * DAY, 6 * HOUR),
+    ),
+    "28d": (
+        BurnTier("1h", "page", 14.0, HOUR, 5 * MINUTE),
+        BurnTier("6h", "page", 7.0, 6 * HOUR, 30 * MINUTE),
+        BurnTier("1d", "ticket", 2.0, DAY, 2 * HOUR),
+        BurnTier("4d", "ticket", 1.0, 4 * DAY, 6 * HOUR),
+    ),
+    "7d": (
+        BurnTier("1h", "page", 13.44, HOUR, 5 * MINUTE),
+        BurnTier("6h", "page", 3.5, 6 * HOUR, 30 * MINUTE),
+        BurnTier("1d", "ticket", 1.4, DAY, 2 * HOUR),
+        BurnTier("3d", "ticket", 0.98, 3 * DAY, 6 * HOUR),
+    ),
+}
+"""
+Ready sets of tiers (annotation ``observer.dev/burn``). A factor is the share of the budget that may be gone when
+people are told, times the period over the long window: 2, 5, 10, 10 % of 30 days; 2.1, 6.3, 7.1, 14.3 % of 28 days;
+8, 12.5, 20, 42 % of 7 days.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class TierStatus:
+    """
+    One tier at one instant.
+
+    Attributes:
+        long, short: burn rates over the two windows; 0 where there was no event.
+        bad, total: events of the long window.
+        over: both burn rates are above the factor.
+        held: why nobody is told although it is over (``1 of 60 bad; 5 needed``); empty otherwise.
+    """
+
+    tier: BurnTier
+    long: float
+    short: float
+    bad: float
+    total: float
+    over: bool
+    held: str = ""
+
+    @property
+    def firing(self) -> bool:
+        """People are told."""
+        return self.over and not self.held
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """
+    The error budget by events, never undefined.
+
+    Attributes:
+        since: start of the window or period, Unix seconds.
+        good, total: events since then.
+        spent: share of the budget that is gone, 0 and up; 0 without an event.
+        exhausted_in: seconds until it is gone at the burn of the longest window; None when it does not shrink.
+    """
+
+    since: float
+    good: float
+    total: float
+    spent: float
+    exhausted_in: float | None = None
+
+    @property
+    def remaining(self) -> float:
+        """Share of the budget that is left; negative when overdrawn."""
+        return 1.0 - self.spent
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveStatus:
+    """
+    One objective (or composite) at one instant.
+
+    Attributes:
+        at: the instant of the counts, Unix seconds.
+        state: what the data is worth; every figure below is to be read with it. ``detail`` says why.
+        rate: events a second over the budget window, 0 without one.
+        told: highest severity that people are told: ``page``, ``ticket`` or empty; ``text`` the sentence for it.
+    """
+
+    objective: Objective
+    at: float
+    state: DataState
+    detail: str
+    budget: BudgetStatus
+    tiers: tuple[TierStatus, ...] = ()
+    rate: float = 0.0
+    told: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerCount:
+    """
+    Events of one objective in one bucket as the journal keeps them; labels, texts and targets may change meanwhile.
+
+    ``end`` is the bucket's last instant, Unix seconds, a multiple of its width.
+    """
+
+    objective: str
+    end: float
+    good: float
+    total: float

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory, ServiceBaseline
 from observer.domain.ids import ServiceRef
+from observer.domain.slo import ObjectiveStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Snapshot:
         callers: the callers' view of the watched services; None when none is watched or the question failed.
         rechecks: the last minutes again, by caller, for suspects and their siblings; keyed by service.
         baselines: what was usual; absent services have no known history.
+        objectives: how each service's objectives stood at their last look; services without one are absent.
     """
 
     at: float
@@ -64,3 +66,4 @@ class Snapshot:
     gaps: tuple[Gap, ...] = ()
     rechecks: Mapping[ServiceRef, tuple[SeriesHistory, ...]] = field(default_factory=dict)
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
+    objectives: Mapping[ServiceRef, tuple[ObjectiveStatus, ...]] = field(default_factory=dict)

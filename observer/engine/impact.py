@@ -1,19 +1,28 @@
-"""The impact gate without an objective: does the culprit's own excess hurt users enough to act?"""
+"""The impact gate: does the culprit's own excess hurt users enough to act?"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from observer.domain.settings import ImpactSettings
+from observer.domain.slo import ObjectiveStatus
 from observer.domain.suspect import Evidence, Symptom
+from observer.engine.slo.projection import objective_impact
 
 
-def impact(evidence: Evidence, settings: ImpactSettings) -> tuple[bool, str]:
+def impact(
+    evidence: Evidence, settings: ImpactSettings, objectives: Sequence[ObjectiveStatus] = ()
+) -> tuple[bool, str]:
     """
     Whether a drain is worth it, and why in words.
 
-    Errors: the excess over the siblings' rate is at least ``error_rate`` of the culprit's requests and its rate at
-    least ``error_ratio`` times theirs. Latency: the median at least ``latency_ratio`` times theirs and
+    With an objective for the symptom, its budget must be overdrawn by the culprit's own excess. Without one, errors:
+    the excess over the siblings' rate is at least ``error_rate`` of the culprit's requests and its rate at least
+    ``error_ratio`` times theirs; latency: the median at least ``latency_ratio`` times theirs and
     ``latency_excess_ms`` more. A certain but harmless oddity is told, not replaced.
     """
+    if (answer := objective_impact(evidence, objectives)) is not None:
+        return answer
     if evidence.symptom is Symptom.LATENCY:
         ratio, excess = evidence.latency_ratio, evidence.latency_excess_ms
         text = f"its median is {ratio:.1f} times its siblings' and {excess:.0f} ms more"

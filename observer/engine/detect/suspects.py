@@ -123,7 +123,8 @@ class Bench:
             ceiling, why = Tier.ANNOTATE, f"{culprit.kind.value}_named"
         if reason:
             ceiling, why = Tier.ANNOTATE, reason
-        hurts, text = impact(evidence, self._settings.impact)
+        objectives = self._snapshot.objectives.get(culprit.service, ()) if culprit.service is not None else ()
+        hurts, text = impact(evidence, self._settings.impact, objectives)
         return Suspect(culprit, evidence, tier, ceiling, why, hurts, text, also)
 
     def _acts(self, row: int, evidence: Evidence) -> tuple[float, str]:

@@ -1,0 +1,204 @@
+"""
+Raw counters of one instant after the other -> events in between, without losing births or counting anything twice.
+
+A series that appears counts from zero only when its whole life lies after the last look: its pod started since then,
+or its target was seen at both instants and simply had not answered that way before (the first 503 of a living pod). So
+the errors of pods that crash in a loop are counted although no series of theirs ever grows. Everything else that
+appears (first look, after a reload, back from an absence) is a baseline. A counter that falls is a reset only when its
+container restarted; one that falls and comes back is two servers answering in turn, and says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from observer.domain.counts import FloatArray, IntArray
+
+ABSENT_FOR: Final = 3600.0
+"""A series is remembered so long after it vanished, so that its return is no birth."""
+FLICKER: Final = 300.0
+"""A counter that comes back to where it was within so many seconds after it fell was never reset."""
+START_SLACK: Final = 1.0
+"""Kubernetes tells starts in whole seconds."""
+
+
+class Series(NamedTuple):
+    """
+    One counter.
+
+    ``row`` is the objective's, ``column`` says what it counts (``GOOD``, ``BAD`` or ``TOTAL``), ``pod`` is the
+    scraped pod or empty, ``rest`` tells series of the same pod apart.
+    """
+
+    row: int
+    column: int
+    pod: tuple[str, str]
+    rest: str
+
+
+GOOD: Final = 0
+BAD: Final = 1
+TOTAL: Final = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """Counters at one instant. ``values`` has shape (len(series),); ``series`` are unique."""
+
+    at: float
+    series: tuple[Series, ...]
+    values: FloatArray
+
+
+class Parts(IntEnum):
+    """Which two of the three columns an objective counts."""
+
+    GOOD_AND_BAD = 0
+    BAD_OF_TOTAL = 1
+    GOOD_OF_TOTAL = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Growth:
+    """
+    What happened between the last look and this one.
+
+    Attributes:
+        events: shape (rows, 3), by ``GOOD``, ``BAD``, ``TOTAL``.
+        seen: shape (rows, 3), series at this instant.
+        first: this was a first look: nothing can be said.
+        uncertain: rows where a counter fell without a restart. ``flickering``: rows whose counters go back and forth.
+        born: events that came from births, all rows together.
+    """
+
+    events: FloatArray
+    seen: FloatArray
+    first: bool
+    uncertain: frozenset[int]
+    flickering: frozenset[int]
+    born: float
+
+
+@dataclass(slots=True)
+class _Sheet:
+    """One look while it is worked out."""
+
+    events: FloatArray
+    seen: FloatArray
+    uncertain: set[int] = field(default_factory=set)
+    flickering: set[int] = field(default_factory=set)
+    born: float = 0.0
+
+
+@dataclass(slots=True)
+class Counters:
+    """
+    The memory between two looks.
+
+    ``births`` may be switched off to count as Prometheus does (for the comparison with its rules).
+    """
+
+    rows: int
+    births: bool = True
+    _at: float = 0.0
+    _values: dict[Series, float] = field(default_factory=dict)
+    _gone: dict[Series, float] = field(default_factory=dict)
+    _fallen: dict[Series, tuple[float, float, float]] = field(default_factory=dict)
+
+    @property
+    def at(self) -> float:
+        """The last look, Unix seconds; 0 before the first."""
+        return self._at
+
+    def advance(self, now: Readings, started: Mapping[tuple[str, str], float]) -> Growth:
+        """
+        Events since the last look. ``started`` tells when each pod's newest container started, Unix seconds.
+
+        A look that is not after the last one tells nothing.
+        """
+        first, before = not self._at, self._at
+        sheet = _Sheet(np.zeros((self.rows, 3)), np.zeros((self.rows, 3)))
+        if now.at > before:
+            alive = {one.pod for one in self._values if one.pod[1]}
+            values = dict(zip(now.series, now.values.tolist(), strict=True))
+            for one, value in values.items():
+                sheet.seen[one.row, one.column] += 1
+                old = self._values.get(one)
+                if old is None:
+                    if not first and self._is_birth(one, before, started, alive):
+                        sheet.events[one.row, one.column] += value
+                        sheet.born += value
+                elif value >= old:
+                    self._grown(sheet, one, value - old, value, now.at)
+                else:
+                    self._fell(sheet, one, value, old, now.at, started.get(one.pod))
+            self._remember(now.at, values)
+        return Growth(
+            sheet.events,
+            sheet.seen,
+            first or now.at <= before,
+            frozenset(sheet.uncertain),
+            frozenset(sheet.flickering),
+            sheet.born,
+        )
+
+    def _is_birth(
+        self, one: Series, before: float, started: Mapping[tuple[str, str], float], alive: set[tuple[str, str]]
+    ) -> bool:
+        if not self.births or one in self._gone or not one.pod[1]:
+            return False
+        start = started.get(one.pod)
+        return (start is not None and start > before - START_SLACK) or one.pod in alive
+
+    def _grown(self, sheet: _Sheet, one: Series, more: float, value: float, at: float) -> None:
+        fell = self._fallen.get(one)
+        if fell is not None and value >= fell[1]:
+            sheet.flickering.add(one.row)
+            self._fallen[one] = (fell[0], fell[1], 0.0)
+            return
+        sheet.events[one.row, one.column] += more
+        if fell is not None and at - fell[0] > FLICKER:
+            sheet.events[one.row, one.column] += fell[2]
+            del self._fallen[one]
+
+    def _fell(self, sheet: _Sheet, one: Series, value: float, old: float, at: float, start: float | None) -> None:
+        """A pod that Kubernetes knows must have restarted; otherwise only time tells a reset from a second server."""
+        if start is not None and start > self._at - START_SLACK:
+            sheet.events[one.row, one.column] += value
+        elif start is not None:
+            sheet.uncertain.add(one.row)
+            self._fallen[one] = (at, old, 0.0)
+        elif self.births:
+            before = self._fallen.get(one)
+            if before is not None and before[2] == 0.0:
+                sheet.flickering.add(one.row)
+            self._fallen[one] = (at, old, 0.0 if before is not None else value)
+        else:
+            sheet.events[one.row, one.column] += value
+
+    def _remember(self, at: float, values: dict[Series, float]) -> None:
+        for one in self._values:
+            if one not in values:
+                self._gone[one] = at
+        self._gone = {one: when for one, when in self._gone.items() if at - when < ABSENT_FOR and one not in values}
+        self._fallen = {
+            one: fell for one, fell in self._fallen.items() if one in values and (fell[2] or at - fell[0] <= FLICKER)
+        }
+        self._values, self._at = values, at
+
+
+def good_and_total(events: FloatArray, parts: IntArray) -> tuple[FloatArray, FloatArray]:
+    """
+    Shapes (rows,), (rows,): good and total events of growth of shape (rows, 3); ``parts`` has shape (rows,).
+
+    Good is at most the total: a scrape may fall between the parts of one series.
+    """
+    good, bad, whole = events[:, GOOD], events[:, BAD], events[:, TOTAL]
+    total = np.where(parts == Parts.GOOD_AND_BAD, good + bad, whole)
+    kept = np.where(parts == Parts.BAD_OF_TOTAL, total - bad, good)
+    return np.clip(kept, 0.0, total), total

@@ -1,0 +1,1 @@
+"""Formats of other tools, written and read: Prometheus rules, Alertmanager's inhibition."""
