@@ -1,0 +1,1 @@
+"""Who is to blame: edges, traces, series and siblings weighed into one posterior. Pure."""

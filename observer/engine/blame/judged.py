@@ -1,0 +1,106 @@
+"""What the detectors found in this tick, as a ballot: which services have trouble of their own, and who merely passes it on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Final
+
+from observer.domain.blame import BlameInputs, Measure
+from observer.domain.ids import ServiceRef
+from observer.domain.suspect import Judgement, Suspect, Symptom
+from observer.engine.blame.ballots import Ballot
+from observer.engine.blame.contrast import MOST
+from observer.engine.blame.flow import Pair, flow
+
+_OWN_FAULT: Final = frozenset({"workload_failing", "correlated_failure"})
+_SYMPTOMS: Final = {
+    Measure.ERROR_RATE: ("errors", frozenset({Symptom.ERRORS, Symptom.UNREACHED})),
+    Measure.LATENCY: ("latency", frozenset({Symptom.LATENCY})),
+}
+
+
+def judged_ballots(inputs: BlameInputs, calls: frozenset[Pair]) -> list[Ballot]:
+    """
+    One ballot for each symptom that somebody is suspected of.
+
+    ``calls``: who is known to call whom. Without them a service is a victim only where the detectors said so.
+    """
+    if inputs.judgement is None:
+        return []
+    target = inputs.target.measure if inputs.target is not None else None
+    ballots = [_ballot(inputs.judgement, measure, calls) for measure in _SYMPTOMS if target in {None, measure}]
+    return [ballot for ballot in ballots if ballot is not None]
+
+
+def _ballot(judgement: Judgement, measure: Measure, calls: frozenset[Pair]) -> Ballot | None:
+    word, symptoms = _SYMPTOMS[measure]
+    own: dict[ServiceRef, float] = defaultdict(float)
+    passed: dict[Pair, float] = {}
+    nats = 0.0
+    texts: dict[ServiceRef, str] = {}
+    onsets = []
+    for suspect in judgement.suspects:
+        service = suspect.culprit.service
+        if suspect.evidence.symptom not in symptoms or service is None:
+            continue
+        onsets.append(suspect.evidence.onset)
+        nats = max(nats, min(suspect.evidence.nats, MOST))
+        blamed = _blamed(suspect)
+        if blamed is not None and blamed != service:
+            passed[(service, blamed)] = max(passed.get((service, blamed), 0.0), _excess(suspect))
+        else:
+            own[service] = max(own[service], _excess(suspect))
+            texts.setdefault(service, f"{suspect.evidence.bad:.0f} bad of {suspect.evidence.requests:.0f} requests")
+    if measure is Measure.ERROR_RATE:
+        for one in judgement.suppressions:
+            health = judgement.services.get(one.service)
+            errors = health.errors if health is not None else 1.0
+            blamed = one.blamed.service if one.blamed is not None else None
+            if one.reason == "inherited" and blamed is not None and blamed != one.service:
+                passed[(one.service, blamed)] = max(errors, 1.0)
+                own[one.service] = 0.0
+            elif one.reason in _OWN_FAULT:
+                own[one.service] = max(own[one.service], errors, 1.0)
+                texts.setdefault(one.service, one.detail)
+            else:
+                continue
+            nats = MOST
+    own.update({callee: max(own[callee], 1.0) for _, callee in list(passed) if not own[callee]})
+    _inherit(own, passed, calls)
+    start = _tops(own, passed)
+    stay = flow(start, own, passed)
+    if not stay.services:
+        return None
+    return Ballot(word, nats, stay.services, texts=texts, inherited=stay.inherited, onset=min(onsets, default=None))
+
+
+def _excess(suspect: Suspect) -> float:
+    evidence = suspect.evidence
+    return max(evidence.bad - evidence.sibling_bad_rate * evidence.requests, 0.5)
+
+
+def _blamed(suspect: Suspect) -> ServiceRef | None:
+    """A suspect that only passes on what it got names whom it got it from first."""
+    return suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
+
+
+def _inherit(own: dict[ServiceRef, float], passed: dict[Pair, float], calls: frozenset[Pair]) -> None:
+    """What a troubled service's troubled callees answered wrongly is theirs, as far as it reaches."""
+    before = dict(own)
+    for caller, callee in sorted(calls):
+        amount = before.get(callee, 0.0)
+        if caller != callee and before.get(caller, 0.0) > 0.0 and amount > 0.0 and (caller, callee) not in passed:
+            passed[(caller, callee)] = min(amount, before[caller])
+            own[caller] = max(own[caller] - amount, 0.0)
+
+
+def _tops(own: dict[ServiceRef, float], passed: dict[Pair, float]) -> dict[ServiceRef, float]:
+    called = {callee for caller, callee in passed if caller != callee}
+    amounts = {
+        service: own.get(service, 0.0) + sum(amount for (caller, _), amount in passed.items() if caller == service)
+        for service in sorted(set(own) | {caller for caller, _ in passed})
+    }
+    tops = {one: amount for one, amount in amounts.items() if amount > 0.0 and one not in called}
+    tops = tops or {one: amount for one, amount in amounts.items() if amount > 0.0}
+    whole = sum(tops.values())
+    return {one: amount / whole for one, amount in tops.items()} if whole > 0.0 else {}

@@ -1,0 +1,122 @@
+"""One of a service's pods, one of its revisions, or all alike? Counts of bad spans by pod, and what the detectors found."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from observer.domain.blame import BlameInputs, Cause, CauseKind, EvidenceLine, Seat
+from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.suspect import Culprit, CulpritKind, Suspect
+from observer.engine.blame.ballots import MemberVote
+from observer.engine.blame.binomial import more
+from observer.engine.blame.contrast import MOST
+from observer.engine.blame.trees import Place
+
+_KINDS: Final = {
+    CulpritKind.POD: CauseKind.POD,
+    CulpritKind.REVISION: CauseKind.REVISION,
+    CulpritKind.NODE: CauseKind.NODE,
+    CulpritKind.ZONE: CauseKind.ZONE,
+}
+_RARE: Final = {CauseKind.POD: 0.0, CauseKind.REVISION: 0.0, CauseKind.NODE: -1.0, CauseKind.ZONE: -2.0}
+"""Nats before any evidence: sick nodes and zones are rarer than sick pods."""
+
+Tally = tuple[float, float]
+"""Bad, and all."""
+
+
+def suspect_votes(suspects: Iterable[Suspect], sizes: Mapping[ServiceRef, int]) -> list[MemberVote]:
+    """What the sibling tests say; where they call it a tie, the rival gets the same vote."""
+    found = []
+    for suspect in suspects:
+        service = suspect.culprit.service
+        if service is None or suspect.culprit.kind not in _KINDS:
+            continue
+        price = math.log(max(sizes.get(service, 1), 1))
+        nats = min(suspect.evidence.nats - price, MOST)
+        text = f"{suspect.evidence.nats:.1f} nats against its siblings ({suspect.evidence.symptom.value})"
+        found.append(MemberVote(service, cause_of(suspect.culprit), EvidenceLine("siblings", nats, text)))
+        if suspect.ceiling_reason.startswith("tie_") and suspect.also and suspect.also[0].kind in _KINDS:
+            line = EvidenceLine("siblings", nats, f"cannot be told from {suspect.culprit}")
+            found.append(MemberVote(service, cause_of(suspect.also[0]), line))
+    return found
+
+
+def cause_of(culprit: Culprit) -> Cause:
+    """The same culprit as a cause."""
+    if culprit.kind in {CulpritKind.NODE, CulpritKind.ZONE}:
+        return Cause(_KINDS[culprit.kind], "", culprit.name)
+    kind = _KINDS.get(culprit.kind, CauseKind.WORKLOAD)
+    return Cause(kind, culprit.namespace, culprit.name, culprit.service, culprit.pod)
+
+
+def count_votes(counts: Mapping[Place, Tally], seats: Mapping[tuple[str, str], Seat], word: str) -> list[MemberVote]:
+    """Votes from bad and all events by pod: each pod, revision, node and zone against the rest of its service."""
+    services: dict[ServiceRef, dict[str, Tally]] = defaultdict(dict)
+    for spot, tally in counts.items():
+        if spot.pod:
+            services[spot.service][spot.pod] = tally
+    found = []
+    for service in sorted(services):
+        pods = services[service]
+        for cause, members in _groups(service, pods, seats).items():
+            if len(members) == len(pods):
+                continue
+            bad, total = _sum(pods[one] for one in members)
+            rest_bad, rest = _sum(tally for one, tally in pods.items() if one not in members)
+            nats = more(bad, total, rest_bad, rest)
+            if nats <= 0.0:
+                continue
+            nats = min(nats - math.log(len(pods)), MOST) + _RARE[cause.kind]
+            text = f"{bad:.0f} of {total:.0f} bad there, {rest_bad:.0f} of {rest:.0f} at its siblings"
+            found.append(MemberVote(service, cause, EvidenceLine(word, nats, text)))
+    return found
+
+
+def _groups(
+    service: ServiceRef, pods: Mapping[str, Tally], seats: Mapping[tuple[str, str], Seat]
+) -> dict[Cause, set[str]]:
+    found: dict[Cause, set[str]] = defaultdict(set)
+    for name in sorted(pods):
+        seat = seats.get((service.namespace, name))
+        ref = seat.ref if seat is not None else PodRef(service.namespace, name, "")
+        found[Cause(CauseKind.POD, service.namespace, name, service, ref)].add(name)
+        if seat is None:
+            continue
+        if seat.revision:
+            found[Cause(CauseKind.REVISION, service.namespace, seat.revision, service)].add(name)
+        if seat.node:
+            found[Cause(CauseKind.NODE, "", seat.node)].add(name)
+        if seat.zone:
+            found[Cause(CauseKind.ZONE, "", seat.zone)].add(name)
+    return found
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    known = list(tallies)
+    return math.fsum(bad for bad, _ in known), math.fsum(total for _, total in known)
+
+
+def strongest(votes: Iterable[MemberVote]) -> list[MemberVote]:
+    """One vote for each service and cause: all of them count the same requests, so they are not added up."""
+    best: dict[tuple[ServiceRef, Cause], MemberVote] = {}
+    for vote in votes:
+        key = (vote.service, vote.cause)
+        known = best.get(key)
+        if known is None or (vote.line.nats, vote.line.word) > (known.line.nats, known.line.word):
+            best[key] = vote
+    return list(best.values())
+
+
+def sizes_of(inputs: BlameInputs) -> dict[ServiceRef, int]:
+    """How many pods each service has, as far as seats and the judgement tell."""
+    found: dict[ServiceRef, int] = defaultdict(int)
+    for seat in inputs.seats.values():
+        found[seat.service] += 1
+    if inputs.judgement is not None:
+        for service, health in inputs.judgement.services.items():
+            found[service] = max(found[service], len(health.rates))
+    return dict(found)

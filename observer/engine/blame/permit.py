@@ -1,0 +1,50 @@
+"""May this pod be killed, as far as the blame goes? Everything else is for the guards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from observer.domain.blame import Blame, CauseKind
+from observer.domain.ids import PodRef
+
+MEMBER_ODDS: Final = 20.0
+"""The pod against each of the other pods that could be meant, together."""
+SHARED_ODDS: Final = 5.0
+"""The pod against everything that its removal does not cure, and against not knowing."""
+_VICTIM: Final = 0.5
+"""Above this part of inherited trouble a pod is a victim, whatever the odds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """``reasons`` are fixed words with their figures; empty when ``allowed``."""
+
+    allowed: bool
+    reasons: tuple[str, ...] = ()
+
+
+def permits_kill(blame: Blame, pod: PodRef) -> Permission:
+    """
+    The blame's word on removing ``pod`` for good.
+
+    Reasons: ``not_named`` (no evidence names this incarnation), ``other_members``, ``shared_cause``, ``victim``.
+    """
+    mine = next((one for one in blame.ranked if one.cause.pod == pod and one.cause.kind is CauseKind.POD), None)
+    if mine is None or not pod.uid:
+        return Permission(False, ("not_named: no evidence names this pod with its uid",))
+    rivals = [one for one in blame.ranked if one is not mine]
+    members = sum(one.probability for one in rivals if one.cause.kind is CauseKind.POD)
+    shared = sum(one.probability for one in rivals if one.cause.kind is not CauseKind.POD)
+    reasons = []
+    if mine.probability < MEMBER_ODDS * members:
+        reasons.append(f"other_members: odds {_odds(mine.probability, members)} against other pods, need 20:1")
+    if mine.probability < SHARED_ODDS * shared:
+        reasons.append(f"shared_cause: odds {_odds(mine.probability, shared)} against shared causes, need 5:1")
+    if mine.inherited > _VICTIM:
+        reasons.append(f"victim: its callees account for {mine.inherited:.0%} of its service's trouble")
+    return Permission(not reasons, tuple(reasons))
+
+
+def _odds(mine: float, others: float) -> str:
+    return f"{mine / others:.1f}:1" if others > 0.0 else "beyond counting"

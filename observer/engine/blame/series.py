@@ -1,0 +1,165 @@
+"""Series of services: what rose, how much of the target's trouble each can account for, and who merely passes it on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from observer.domain.blame import BlameInputs, Cause, CauseKind, Measure, Reading, Target
+from observer.domain.ids import ServiceRef
+from observer.engine.blame.ballots import Ballot
+from observer.engine.blame.contrast import Contrast, contrast, mean_over
+from observer.engine.blame.flow import Pair, flow
+
+_HALF_SURE = 3.0
+"""Nats at which a rise counts half when it is to explain another."""
+_MATTERS = {Measure.LATENCY: 0.05, Measure.ERROR_RATE: 0.01}
+"""A rise that can account for less than this part of the target's time or requests counts accordingly less."""
+_STRANGER = 0.5
+"""A callee known by name only is the caller's view of somebody: it accounts for half as much as one seen from inside."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Risen:
+    reading: Reading
+    contrast: Contrast
+    impact: float
+    """In parts of the target's requests (errors) or of its usual time (latency)."""
+
+    @property
+    def weight(self) -> float:
+        """Nats, less for what hardly matters to the target."""
+        return self.contrast.nats * min(self.impact / _MATTERS[self.reading.measure], 1.0)
+
+    @property
+    def passes(self) -> float:
+        """Impact, less for what is hardly certain."""
+        nats = self.contrast.nats
+        return self.impact * nats / (nats + _HALF_SURE)
+
+
+def series_ballots(inputs: BlameInputs, calls: Iterable[Pair]) -> list[Ballot]:
+    """One ballot for each of latency and errors, where the target's own measure is known or no target was named."""
+    pairs = sorted(set(calls))
+    found = []
+    for measure in (Measure.ERROR_RATE, Measure.LATENCY):
+        if inputs.target is not None and inputs.target.measure is not measure:
+            continue
+        ballot = _ballot(inputs, measure, pairs)
+        if ballot is not None:
+            found.append(ballot)
+    return found
+
+
+def _ballot(inputs: BlameInputs, measure: Measure, pairs: list[Pair]) -> Ballot | None:
+    risen = _risen(inputs, measure)
+    target = inputs.target.service if inputs.target is not None else None
+    troubled = {service: one for service, one in risen.items() if one.contrast.nats > 0.0}
+    strangers = inputs.external
+    passed = {
+        (caller, callee): troubled[callee].passes * (_STRANGER if callee in strangers else 1.0)
+        for caller, callee in pairs
+        if callee in troubled and (caller in troubled or caller == target)
+    }
+    own = {service: max(one.passes - _below(service, passed), 0.0) for service, one in troubled.items()}
+    start = {target: 1.0} if target is not None else _tops(troubled, passed)
+    stay = flow(start, own, passed)
+    if not stay.services:
+        return None
+    nats = max(troubled[service].weight for service in stay.services)
+    known = {service: share for service, share in stay.services.items() if service not in strangers}
+    others = {
+        Cause(CauseKind.EXTERNAL, service.namespace, service.name, service): share
+        for service, share in stay.services.items()
+        if service in strangers
+    }
+    onset = min(
+        (
+            one.contrast.onset
+            for service, one in troubled.items()
+            if one.contrast.onset is not None and service in known
+        ),
+        default=None,
+    )
+    word = "latency" if measure is Measure.LATENCY else "errors"
+    return Ballot(word, nats, known, others, _texts(troubled), stay.inherited, onset)
+
+
+def _risen(inputs: BlameInputs, measure: Measure) -> dict[ServiceRef, _Risen]:
+    """The strongest rise of each service, with its impact on the target."""
+    requests = {one.service: one for one in inputs.readings if one.measure is Measure.REQUESTS and not one.pod}
+    mine = [one for one in inputs.readings if one.measure is measure and not one.pod]
+    before = _onset(mine, inputs.target)
+    found: dict[ServiceRef, _Risen] = {}
+    usual = _usual_time(mine, inputs.target) if measure is Measure.LATENCY else 1.0
+    for reading in mine:
+        change = contrast(reading, before)
+        if change is None:
+            continue
+        impact = change.excess * _share(requests, reading.service, inputs.target, change) / max(usual, 1e-9)
+        one = _Risen(reading, change, impact)
+        other = found.get(reading.service)
+        if other is None or (one.contrast.nats, reading.what) > (other.contrast.nats, other.reading.what):
+            found[reading.service] = one
+    return found
+
+
+def _onset(readings: list[Reading], target: Target | None) -> float | None:
+    """Just before the target's own rise began; None when it shows none."""
+    rises = [
+        change.onset
+        for one in readings
+        if target is not None and one.service == target.service and (change := contrast(one)) is not None
+        if change.onset is not None
+    ]
+    return float(np.nextafter(min(rises), -np.inf)) if rises else None
+
+
+def _usual_time(readings: list[Reading], target: Target | None) -> float:
+    times = [
+        float(np.nanmedian(one.reference))
+        for one in readings
+        if (target is None or one.service == target.service) and np.any(~np.isnan(one.reference))
+    ]
+    return max(times, default=1.0)
+
+
+def _share(
+    requests: Mapping[ServiceRef, Reading], service: ServiceRef, target: Target | None, change: Contrast
+) -> float:
+    """Requests of a service for each of the target's; 1 when either is unknown."""
+    mine = requests.get(service)
+    theirs = requests.get(target.service) if target is not None else None
+    if mine is None or theirs is None:
+        return 1.0
+    whole = mean_over(theirs.values, change.first, change.last)
+    part = mean_over(mine.values, change.first, change.last)
+    return part / whole if whole > 0.0 else 1.0
+
+
+def _below(service: ServiceRef, passed: Mapping[Pair, float]) -> float:
+    return sum(amount for (caller, _), amount in passed.items() if caller == service)
+
+
+def _tops(troubled: Mapping[ServiceRef, _Risen], passed: Mapping[Pair, float]) -> dict[ServiceRef, float]:
+    """Without a target: troubled services that no troubled caller has, by impact."""
+    called = {callee for caller, callee in passed if caller != callee}
+    tops = {one: troubled[one].passes for one in sorted(troubled) if one not in called} or {
+        one: troubled[one].passes for one in sorted(troubled)
+    }
+    whole = sum(tops.values())
+    return {one: amount / whole for one, amount in tops.items()} if whole > 0.0 else {}
+
+
+def _texts(troubled: Mapping[ServiceRef, _Risen]) -> dict[ServiceRef, str]:
+    texts = {}
+    for service, one in troubled.items():
+        change, measure = one.contrast, one.reading.measure
+        if measure is Measure.LATENCY:
+            rise = f"{change.usual * 1000:.3g} ms -> {(change.usual + change.excess) * 1000:.3g} ms"
+        else:
+            rise = f"errors {change.usual:.2%} -> {change.usual + change.excess:.2%}"
+        texts[service] = f"{rise}, {change.nats:.1f} nats, {one.impact:.1%} of what the target serves"
+    return texts

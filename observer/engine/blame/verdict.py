@@ -1,0 +1,165 @@
+"""The entry: everything that is known of an incident -> the posterior over who is to blame, and whether it permits a kill."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from observer.domain.blame import Blame, BlameInputs, Cause
+from observer.domain.graph import CallGraph
+from observer.domain.ids import ServiceRef
+from observer.engine.blame.ballots import Ballot, MemberVote
+from observer.engine.blame.changes import change_lines
+from observer.engine.blame.failures import Failures, failures, failures_ballot
+from observer.engine.blame.flow import Pair
+from observer.engine.blame.judged import judged_ballots
+from observer.engine.blame.ledger import ledger, ledger_ballot
+from observer.engine.blame.members import Tally, count_votes, sizes_of, strongest, suspect_votes
+from observer.engine.blame.posterior import posterior
+from observer.engine.blame.saturation import saturation_ballot
+from observer.engine.blame.series import series_ballots
+from observer.engine.blame.shapes import shapes_ballot
+from observer.engine.blame.slowness import Kind, Pace, kind, paces, slowness_ballot
+from observer.engine.blame.trees import Place, Twig, trees
+
+_SAME_THING = {"failures": "errors", "time": "latency"}
+"""Kinds of evidence that count the same requests: they are averaged, not added up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the traces of the incident and of before hold."""
+
+    now: list[list[Twig]]
+    usual: list[list[Twig]]
+    failures: Failures
+    usual_failures: Failures | None
+    pace: Mapping[Kind, Pace] = field(default_factory=dict)
+
+
+def blame(inputs: BlameInputs) -> Blame:
+    """
+    Weigh everything. Whatever is missing is left out of the sum and named in ``gaps``; the answer then doubts more.
+
+    The order of edges, spans, readings and suspects does not matter, and no name has a meaning.
+    """
+    seen = _seen(inputs)
+    lines = ledger(inputs.graph, inputs.usual_graph) if inputs.graph is not None else {}
+    calls = frozenset(lines) | _calls(inputs.usual_graph) | _spanned(seen)
+    ballots = [
+        *series_ballots(inputs, calls),
+        *judged_ballots(inputs, calls),
+        saturation_ballot(inputs),
+        ledger_ballot(inputs, lines, seen.failures.handed_up() if seen is not None else {}) if lines else None,
+        *(_of_traces(inputs, seen) if seen is not None else ()),
+    ]
+    found = _merged([ballot for ballot in ballots if ballot is not None])
+    onset = _onset(inputs, found)
+    changes = change_lines(inputs.changes, onset if onset is not None else inputs.at)
+    votes = _votes(inputs, seen)
+    return Blame(inputs.at, onset, posterior(found, votes, changes), _gaps(inputs))
+
+
+def _seen(inputs: BlameInputs) -> _Seen | None:
+    if inputs.traces is None or not inputs.traces.spans:
+        return None
+    now = trees(inputs.traces)
+    usual = trees(inputs.usual_traces) if inputs.usual_traces is not None else []
+    return _Seen(now, usual, failures(now), failures(usual) if usual else None, paces(usual))
+
+
+def _calls(graph: CallGraph | None) -> frozenset[Pair]:
+    return frozenset((edge.caller, edge.callee) for edge in graph.edges) if graph is not None else frozenset()
+
+
+def _spanned(seen: _Seen | None) -> frozenset[Pair]:
+    """Calls that the traces show."""
+    return frozenset(
+        (twig.place.service, twig.answered.place.service)
+        for twigs in (seen.now if seen is not None else ())
+        for twig in twigs
+        if twig.answered is not None
+    )
+
+
+def _of_traces(inputs: BlameInputs, seen: _Seen) -> Iterable[Ballot | None]:
+    yield failures_ballot(inputs, seen.failures, seen.usual_failures)
+    yield slowness_ballot(inputs, seen.now, seen.usual, seen.pace)
+    yield shapes_ballot(seen.now, seen.usual)
+
+
+def _votes(inputs: BlameInputs, seen: _Seen | None) -> list[MemberVote]:
+    votes = suspect_votes(inputs.judgement.suspects, sizes_of(inputs)) if inputs.judgement is not None else []
+    if seen is not None:
+        bad = {spot: (float(seen.failures.begun[spot]), float(calls)) for spot, calls in seen.failures.calls.items()}
+        votes += count_votes(bad, inputs.seats, "failures")
+        votes += count_votes(_slow(seen), inputs.seats, "slow")
+    return strongest(votes)
+
+
+def _slow(seen: _Seen) -> dict[Place, Tally]:
+    """Spans slower than nineteen in twenty usually are, by pod; against the same traces where nothing usual is known."""
+    pace = seen.pace or paces(seen.now)
+    slow: dict[Place, float] = defaultdict(float)
+    total: dict[Place, float] = defaultdict(float)
+    for twigs in seen.now:
+        for twig in twigs:
+            known = pace.get(kind(twig))
+            if known is not None and twig.answered is None:
+                total[twig.place] += 1.0
+                slow[twig.place] += twig.own > known.q95
+    return {spot: (slow[spot], count) for spot, count in total.items()}
+
+
+def _merged(ballots: list[Ballot]) -> list[Ballot]:
+    """One ballot for each thing seen: several views of the same requests are averaged by their nats."""
+    groups: dict[str, list[Ballot]] = defaultdict(list)
+    for ballot in ballots:
+        groups[_SAME_THING.get(ballot.word, ballot.word)].append(ballot)
+    return [_average(word, groups[word]) for word in sorted(groups)]
+
+
+def _average(word: str, ballots: list[Ballot]) -> Ballot:
+    whole = sum(one.nats for one in ballots)
+    if len(ballots) == 1 or whole <= 0.0:
+        return ballots[0]
+    services: dict[ServiceRef, float] = defaultdict(float)
+    others: dict[Cause, float] = defaultdict(float)
+    inherited: dict[ServiceRef, float] = {}
+    texts: dict[ServiceRef, str] = {}
+    for one in ballots:
+        weight = one.nats / whole
+        for service, share in one.services.items():
+            services[service] += weight * share
+        for cause, share in one.others.items():
+            others[cause] += weight * share
+        for service, part in one.inherited.items():
+            inherited[service] = max(inherited.get(service, 0.0), part)
+        for service, text in one.texts.items():
+            texts[service] = f"{texts[service]}; {text}" if service in texts else text
+    onset = min((one.onset for one in ballots if one.onset is not None), default=None)
+    return Ballot(word, max(one.nats for one in ballots), dict(services), dict(others), texts, inherited, onset)
+
+
+def _onset(inputs: BlameInputs, ballots: list[Ballot]) -> float | None:
+    """The middle of what the kinds of evidence say, so that one wrong estimate does not move it."""
+    known = sorted(one.onset for one in ballots if one.onset is not None)
+    return known[(len(known) - 1) // 2] if known else inputs.since
+
+
+def _gaps(inputs: BlameInputs) -> tuple[str, ...]:
+    found = list(inputs.gaps)
+    if inputs.graph is None:
+        found.append("no call graph")
+    if inputs.traces is None or not inputs.traces.spans:
+        found.append("no traces")
+    elif inputs.usual_traces is None or not inputs.usual_traces.spans:
+        found.append("no traces of before")
+    if inputs.traces is not None and inputs.traces.truncated:
+        found.append("traces were cut off at the limit")
+    if inputs.judgement is None:
+        found.append("no sibling tests")
+    elif not inputs.judgement.complete:
+        found.append("the sibling tests saw only part of the pods")
+    return tuple(dict.fromkeys(found))
