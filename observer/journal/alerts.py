@@ -29,7 +29,9 @@ class SqlAlertInbox:
         """See ``AlertInbox.accept``."""
         if not alerts:
             return 0
-        rows = {alert.id: _row(alert) for alert in alerts}  # one batch may hold the same news twice
+        rows: dict[str, dict[str, object]] = {}
+        for alert in alerts:
+            rows.setdefault(alert.id, _row(alert))  # one batch may hold the same news twice
         statement = self._insert(ALERTS).on_conflict_do_nothing().returning(ALERTS.c.id)
         with guarded("cannot be written"):
             async with self._engine.begin() as connection:
