@@ -16,6 +16,7 @@ from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.errors import DuplicateIntent
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
+from observer.journal.alerts import SqlAlertInbox
 from observer.journal.codec import decode, encode
 from observer.journal.connect import engine_for, guarded, parsed
 from observer.journal.schema import ensure
@@ -51,6 +52,11 @@ class SqlJournal:
             await engine.dispose()
             raise
         return cls(engine)
+
+    @property
+    def alerts(self) -> SqlAlertInbox:
+        """The inbox of alerts, in the same database."""
+        return SqlAlertInbox(self._engine)
 
     async def save(self, incident: Incident) -> None:
         """See ``Journal.save``."""

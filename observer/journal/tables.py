@@ -6,7 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0001"
+REVISION: Final = "0003"
 """The schema's revision that this code reads and writes; the newest file under ``migrations/versions``."""
 
 METADATA: Final = sa.MetaData(
@@ -64,5 +64,17 @@ DECISIONS: Final = sa.Table(
     sa.Column("subject", sa.Text, nullable=False, index=True),
     sa.Column("kind", sa.String(64), nullable=False),
     sa.Column("verdict", sa.String(32), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+ALERTS: Final = sa.Table(
+    "alerts",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("spell", sa.String(64), nullable=False, index=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("received", _TIME, nullable=False, index=True),
+    sa.Column("answered", _TIME, nullable=True),
+    sa.Column("answer", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
 )

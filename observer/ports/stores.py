@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from observer.domain.action import Action
+from observer.domain.alert import Alert
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome
@@ -48,6 +49,26 @@ class Journal(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class AlertInbox(Protocol):
+    """Alerts that were accepted; every method raises ``JournalUnavailable``."""
+
+    async def accept(self, alerts: Sequence[Alert]) -> int:
+        """Keep these for good, in one transaction; returns how many were news. The same news again changes nothing."""
+        ...
+
+    async def pending(self) -> Sequence[Alert]:
+        """Firing, unanswered, and not resolved since (in whatever order the two arrived); oldest first."""
+        ...
+
+    async def answer(self, alert_id: str, answer: str, at: float) -> None:
+        """Nothing more is to be done about it: ``answer`` says why, in a fixed word."""
+        ...
+
+    async def prune(self, before: float) -> int:
+        """Drop what was received before (Unix seconds), a bounded number; returns how many."""
+        ...
 
 
 class Lease(Protocol):
