@@ -26,6 +26,8 @@ QUIET: Final = 3
 QUIET_SECONDS: Final = 10.0
 _BACKWARD: Final = 0.1
 """When so large a part of the targets goes back in time, several servers answer behind one address."""
+_FALLEN: Final = 3
+"""The same when the counters of so many pods, and so large a part, fall at once: one may have lost them by itself."""
 _REMEMBERED: Final = 3600.0
 """Seconds for which the counters of a pod that is gone may still be shown under its name."""
 _SLACK: Final = 2.0
@@ -112,6 +114,7 @@ class Increments:
         told: shape (N,), pods whose increments are known, even if 0.
         gaps: how many pods went through a baseline in this tick by doubt (decrease, targets, absence).
         backward: part of the targets whose scrape time went back, 0..1.
+        fallen: pods whose counters fell although nothing restarted; scrapes: targets that were scraped at all.
     """
 
     counts: FloatArray
@@ -122,11 +125,17 @@ class Increments:
     told: BoolArray
     gaps: int
     backward: float
+    fallen: int
+    scrapes: int
 
     @property
-    def replicas_disagree(self) -> bool:
-        """Several servers with different memories seem to answer behind one address."""
-        return self.backward >= _BACKWARD
+    def disagreement(self) -> str:
+        """Why several servers with different memories seem to answer behind one address; empty when they do not."""
+        if self.backward >= _BACKWARD:
+            return f"{self.backward:.0%} of the scrape times went back"
+        if self.fallen >= max(_FALLEN, _BACKWARD * self.scrapes):
+            return f"the counters of {self.fallen} pods fell although nothing restarted"
+        return ""
 
 
 def increments(
@@ -147,13 +156,15 @@ def increments(
     barred = changed | skipping | predecessors
     counts = np.zeros_like(now)
     known = state.known.copy()
-    told, doubts = np.zeros(len(now), dtype=np.bool_), 0
+    told, doubts, fallen = np.zeros(len(now), dtype=np.bool_), 0, 0
     for part, columns in enumerate((slice(0, CLASSES), slice(CLASSES, now.shape[1]))):
-        counts[:, columns], part_told, known[:, part], doubt = _advance(
+        counts[:, columns], part_told, known[:, part], doubt, fell = _advance(
             state.last[:, columns], now[:, columns], known[:, part], moved, restarted, barred
         )
         if part == 0:
-            told, doubts = part_told, int(doubt.sum())
+            told, doubts, fallen = part_told, int(doubt.sum()), int(fell.sum())
+    # What was shown was another pod's: to come down from it is no fall.
+    known[predecessors] = UNKNOWN
     # A target that is down or gone is absent: whatever it says when it comes back is a baseline.
     known[~usable & ~np.isnan(state.scraped) & (known != ZERO).any(axis=1)] = UNKNOWN
     began = np.where(restarted & moved, np.fmax(state.scraped, starts[:, 1]), state.scraped)
@@ -174,13 +185,18 @@ def increments(
     up = usable & (frame.at - scraped <= np.maximum(QUIET_SECONDS, QUIET * np.nan_to_num(interval)))
     part_back = float(back.sum()) / max(1, int(usable.sum()))
     until = np.where(told, scraped, frame.at)
-    return after_state, Increments(counts, since, until, after_state.scraped, up, told, doubts, part_back)
+    return after_state, Increments(
+        counts, since, until, after_state.scraped, up, told, doubts, part_back, fallen, int(usable.sum())
+    )
 
 
 def _advance(
     last: FloatArray, now: FloatArray, known: IntArray, moved: BoolArray, restarted: BoolArray, barred: BoolArray
-) -> tuple[FloatArray, BoolArray, IntArray, BoolArray]:
-    """One kind of series: its increments, who told some, what is known afterwards, and where we are in doubt."""
+) -> tuple[FloatArray, BoolArray, IntArray, BoolArray, BoolArray]:
+    """
+    One kind of series: its increments, who told some, what is known afterwards, where we are in doubt, and where the
+    doubt is a fall.
+    """
     absent = np.isnan(now).all(axis=1)
     broken = ~absent & ~(np.isfinite(now) & (now >= 0.0)).all(axis=1)
     base = np.where((known == ZERO)[:, None], 0.0, last)
@@ -192,10 +208,12 @@ def _advance(
     # A target that answers and has no such series yet counts from zero when it gets one; one that lost it does not.
     after = np.where(moved & ~absent & ~broken, COUNTED, known)
     after = np.where(moved & absent & ((known == ZERO) | (known == UNKNOWN)), np.where(barred, UNKNOWN, ZERO), after)
-    after = np.where((moved & absent & (known == COUNTED)) | (moved & broken), UNKNOWN, after)
+    # Counters that fell for no reason may rise again as they fell: neither way is growth.
+    lost = moved & fell & ~reset & ~barred & (known == COUNTED)
+    after = np.where((moved & absent & (known == COUNTED)) | (moved & broken) | lost, UNKNOWN, after)
     doubt = moved & ~absent & (known != UNKNOWN) & ~good
     silent_told = moved & absent & (known == ZERO) & ~barred
-    return counts, good | silent_told, after, doubt
+    return counts, good | silent_told, after, doubt, lost
 
 
 def _interval(state: CounterState, scraped: FloatArray, moved: BoolArray) -> FloatArray:

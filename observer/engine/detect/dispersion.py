@@ -20,7 +20,11 @@ from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.engine.detect.counters import taken
 from observer.engine.detect.roster import Roster
 
-PRIOR: Final = 10.0
+UNSEEN: Final = 0.5
+"""The correlation before anything was seen: every other bad request is taken for an echo of one before it."""
+FIRST: Final = 1.0
+"""Weight of that, in bad requests of the whole fleet beyond the first of their window."""
+PRIOR: Final = 20.0
 """Weight of the fleet's average, in bad requests beyond the first of their bin."""
 WINDOW: Final = 4
 """Bins that are looked at together."""
@@ -74,7 +78,21 @@ class Dispersion:
         More bad requests than ``_REACH`` times the usual are not what was learned from: the factor grows no further.
         """
         known = np.minimum(bad, _REACH * (self.squares + 1.0) / (self.count + 1.0))
-        result: FloatArray = np.clip(1.0 + np.maximum(known - 1.0, 0.0) * self.correlation(roster), 1.0, cap)
+        beyond = np.maximum(known - 1.0, 0.0)
+        doubt = np.minimum(beyond, _REACH - 1.0) * self.unseen(roster)
+        result: FloatArray = np.clip(1.0 + beyond * self.correlation(roster) + doubt, 1.0, cap)
+        return result
+
+    def unseen(self, roster: Roster) -> FloatArray:
+        """
+        Shape (rows, X): the part of the correlation that is assumed because neither row nor fleet has shown it yet.
+
+        It fades with what is seen, and holds for few bad requests only: it tempers early evidence and hides no fault.
+        """
+        if not roster.refs:
+            return np.zeros_like(self.weight)
+        seen = np.minimum.reduceat(self.weight[: len(roster.refs)], roster.first[:-1], axis=0).sum(axis=0)
+        result: FloatArray = PRIOR / (self.weight + PRIOR) * FIRST * UNSEEN / (seen + FIRST)
         return result
 
     def correlation(self, roster: Roster) -> FloatArray:
@@ -88,7 +106,7 @@ class Dispersion:
         pods, first = len(roster.refs), roster.first[:-1]
         least = np.minimum.reduceat(self.excess[:pods], first, axis=0).sum(axis=0)
         total = np.minimum.reduceat(self.weight[:pods], first, axis=0).sum(axis=0)
-        fleet = np.maximum(least, 0.0) / np.maximum(total, PRIOR)
+        fleet = np.maximum(least, 0.0) / (total + FIRST)
         weight = self.weight + PRIOR
         mean, error = (self.excess + PRIOR * fleet) / weight, np.sqrt(self.variance) / weight
         sure = np.clip(mean / np.maximum(error, 1e-12) - 1.0, 0.0, 1.0)

@@ -33,6 +33,8 @@ _BLIND_TICKS: Final = 10
 """A pause of more ticks than this makes every next scrape a baseline."""
 _SETTLED: Final = 30.0
 """Seconds after its creation from which a Ready pod is expected to be scraped."""
+_DISAGREED: Final = 60.0
+"""Seconds for which servers that contradicted each other are not believed."""
 _FRESH_SHARE: Final = 0.9
 _TRICKLE: Final = 0.05
 """A drained pod with less than this part of an equal share is out of the comparison."""
@@ -53,8 +55,11 @@ def judge(
         return state, _blind(state, snapshot, held)
     state, gaps = _timed(state.shaped(frame, settings), frame, settings)
     state, new = _counted(state, snapshot, frame, cluster, settings, held)
-    if new.replicas_disagree:
-        gaps.append(Gap("prometheus", "replicas_disagree", f"{new.backward:.0%} of the scrape times went back"))
+    if new.disagreement:
+        state = replace(state, disagreed=(frame.at, new.disagreement))
+    if 0.0 <= frame.at - state.disagreed[0] < _DISAGREED:
+        # Every other answer looks well: what one of them said is not forgotten with the next.
+        gaps.append(Gap("prometheus", "replicas_disagree", state.disagreed[1]))
     state = _weighed(state, new, settings, held)
     state, tallies, seen = _observed(state, snapshot, cluster, new)
     fresh = _fresh_share(state.roster, new, frame.at)

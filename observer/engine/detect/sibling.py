@@ -15,6 +15,7 @@ import numpy as np
 
 from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.settings import DetectionSettings
+from observer.engine.detect.clumps import clump_bound
 from observer.engine.detect.counters import taken
 from observer.engine.detect.dispersion import WINDOW, Dispersion
 from observer.engine.detect.hypergeometric import ln_mgf
@@ -165,6 +166,7 @@ def update(
     evidence = replace(evidence, recent=recent)
     clumped = dispersion.factor(roster, recent[:rows], settings.dispersion_cap)[row, stream]
     log_ratio = likelihood(bad, total, all_bad, all_total, tilts=tilts) / clumped[:, None]
+    log_ratio = np.minimum(log_ratio, clump_bound(bad, all_bad, total / all_total, clumped, tilts=tilts))
     if roster.pools:
         row, stream, log_ratio = _with_pools(roster, bin_, row, stream, log_ratio)
     log_ratio = np.minimum(log_ratio, settings.bin_cap)

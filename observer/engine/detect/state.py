@@ -71,6 +71,7 @@ class DetectorState:
         since: when each suppression began, by service and reason.
         silent: since when a pod's sidecar has been silent.
         watched: services under watch, with the instant until which.
+        disagreed: when servers behind one address last contradicted each other, and how.
     """
 
     roster: Roster = field(default_factory=Roster)
@@ -93,6 +94,7 @@ class DetectorState:
     since: Mapping[tuple[ServiceRef, str], float] = field(default_factory=dict)
     silent: Mapping[PodRef, float] = field(default_factory=dict)
     watched: Mapping[ServiceRef, float] = field(default_factory=dict)
+    disagreed: tuple[float, str] = (0.0, "")
 
     @classmethod
     def empty(cls) -> DetectorState:
