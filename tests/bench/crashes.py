@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 from sqlalchemy import event
 
 from observer.domain.action import Action, Mode, Rung
-from observer.domain.decision import Decision, Verdict
+from observer.domain.decision import Decision, LedgerEntry, Verdict
+from observer.domain.errors import DuplicateIntent
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EngineSettings
@@ -34,9 +35,9 @@ from tests.bench.picture import Picture
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeSwitch
 
 T = TypeVar("T")
-STEPS = 40
-"""More than an act and its recovery have."""
-TRIES = 6
+STEPS = 18
+"""About as many as an act and its recovery have."""
+TRIES = 8
 BATCH = 40
 """Crash points to a database, so that it stays small."""
 
@@ -78,10 +79,50 @@ class _Fuse:
             raise Crash
 
 
+class Ledgers:
+    """
+    What a journal promises, in memory: each write happens whole or not at all, with a step before and after it.
+
+    It stands in for SQLite where there are too many points for a real one.
+    """
+
+    def __init__(self, fuse: _Fuse) -> None:
+        self._fuse = fuse
+        self._incidents: dict[str, Incident] = {}
+        self._intents: dict[str, Action] = {}
+        self._ledger: dict[str, LedgerEntry] = {}
+
+    async def save(self, incident: Incident) -> None:
+        self._fuse.step()
+        self._incidents[incident.id] = incident
+
+    async def incidents(self) -> list[Incident]:
+        return list(self._incidents.values())
+
+    async def intend(self, action: Action, entry: LedgerEntry) -> None:
+        self._fuse.step()
+        if action.id in self._ledger:
+            raise DuplicateIntent(action.id)
+        self._intents[action.id], self._ledger[action.id] = action, entry
+
+    async def settle(self, action_id: str, outcome: Outcome, at: float) -> None:
+        self._fuse.step()
+        if outcome.result is not Result.UNKNOWN:
+            self._intents.pop(action_id, None)
+            applied = outcome.result is Result.APPLIED
+            self._ledger[action_id] = replace(self._ledger[action_id], settled=True, applied=applied)
+
+    async def open_intents(self) -> list[Action]:
+        return list(self._intents.values())
+
+    async def ledger(self, since: float) -> list[LedgerEntry]:
+        return [entry for entry in self._ledger.values() if entry.at >= since]
+
+
 class _Journal:
     """The journal; every answer of it is a step too."""
 
-    def __init__(self, inner: SqlJournal, fuse: _Fuse) -> None:
+    def __init__(self, inner: SqlJournal | Ledgers, fuse: _Fuse) -> None:
         self._inner, self._fuse = inner, fuse
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
@@ -121,7 +162,7 @@ class _Pods:
 class _Scene:
     """One act, from the suspicion to an incident that knows it was done."""
 
-    journal: SqlJournal
+    journal: SqlJournal | Ledgers
     fuse: _Fuse
     rung: Rung
     key: str
@@ -138,14 +179,18 @@ class _Scene:
 
     async def play(self) -> Incident | None:
         """Until the act is done and known; the incident as the last journal has it."""
+        started = False
         for _ in range(TRIES):
             try:
-                await self._start()
+                if not started:
+                    await self._start()
+                started = True
                 await self._act()
             except Crash:
-                self.clock.at += 5.0
-                continue
-            break
+                started = False
+            if started and self.memory.incidents[self.key].phase is not Phase.SUSPECTED:
+                break
+            self.clock.at += self.settings.tick
         self.fuse.deadly = []
         return next((one for one in await self.journal.incidents() if one.id == self.key), None)
 
@@ -185,8 +230,8 @@ class _Scene:
     async def _act(self) -> None:
         """What the ladder would do: nothing, where the act is known to be done."""
         incident = self.memory.incidents[self.key]
-        if incident.phase is not Phase.SUSPECTED:
-            return
+        if incident.phase is not Phase.SUSPECTED or self.pod not in self._view().pods:
+            return  # nobody suspects a pod that is gone
         action = Action(self.rung, self.key, self.pod, attempt=incident.attempts.get(self.rung, 0))
         decision = self._decision(action)
         outcome, _ = await self._executor().carry_out(decision, incident)
@@ -213,44 +258,58 @@ class _Scene:
         return self.picture.view(self.clock.at)
 
 
-def measure(points: int, *, seed: int) -> Crashes:
-    """``points`` acts, drains and evictions in turn, each with up to three crashes at drawn steps."""
-    return asyncio.run(_measure(points, random.Random(seed)))
+def measure(points: int, real: int, *, seed: int) -> tuple[Crashes, Crashes]:
+    """
+    ``points`` acts over the journal's promise and ``real`` over SQLite, with up to three crashes each at drawn steps.
+
+    Drains and evictions take turns.
+    """
+    return asyncio.run(_promised(points, random.Random(seed))), asyncio.run(_stored(real, random.Random(seed + 1)))
 
 
-def row(found: Crashes) -> str:
+def row(where: str, found: Crashes) -> str:
     """One printed line."""
     return (
-        f"crashes: {found.points} acts through {found.crashed} crashes: {found.duplicates} done twice, "
+        f"crashes, {where}: {found.points} acts through {found.crashed} crashes: {found.duplicates} done twice, "
         f"{found.lost} forgotten, {found.undone} never done"
     )
 
 
-async def _measure(points: int, draw: random.Random) -> Crashes:
+async def _promised(points: int, draw: random.Random) -> Crashes:
     found = Crashes()
-    for first in range(0, points, BATCH):
-        with tempfile.TemporaryDirectory() as scratch:
-            await _batch(found, range(first, min(first + BATCH, points)), draw, Path(scratch))
+    with tempfile.TemporaryDirectory() as scratch:
+        for number in range(points):
+            fuse = _Fuse([])
+            await _point(found, Ledgers(fuse), fuse, number, draw, Path(scratch))
     return found
 
 
-async def _batch(found: Crashes, numbers: range, draw: random.Random, folder: Path) -> None:
-    journal = await SqlJournal.open(f"sqlite+aiosqlite:///{folder / 'journal.db'}")
-    fuse = _Fuse([])
-    for name in ("after_cursor_execute", "commit"):
-        event.listen(journal._engine.sync_engine, name, lambda *_: fuse.step())
-    for number in numbers:
-        rung = (Rung.DRAIN, Rung.EVICT)[number % 2]
-        scene = _Scene(journal, fuse, rung, f"i{number}", folder)
-        await journal.save(scene.suspected())
-        fuse.deadly = [draw.randint(1, STEPS) for _ in range(draw.randint(1, 3))]
-        fuse.steps = fuse.crashed = 0
-        incident = await scene.play()
-        entries = [one for one in await journal.ledger(0.0) if one.incident == scene.key and one.applied]
-        found.points += 1
-        found.crashed += fuse.crashed
-        found.duplicates += scene.pods.again
-        known = incident is not None and incident.phase is not Phase.SUSPECTED
-        found.lost += int(bool(scene.pods.done) and (len(entries) != 1 or not known))
-        found.undone += int(not scene.pods.done)
-    await journal.close()
+async def _stored(points: int, draw: random.Random) -> Crashes:
+    found = Crashes()
+    for first in range(0, points, BATCH):
+        with tempfile.TemporaryDirectory() as scratch:
+            journal = await SqlJournal.open(f"sqlite+aiosqlite:///{scratch}/journal.db")
+            fuse = _Fuse([])
+            for name in ("after_cursor_execute", "commit"):
+                event.listen(journal._engine.sync_engine, name, fuse.step)
+            for number in range(first, min(first + BATCH, points)):
+                await _point(found, journal, fuse, number, draw, Path(scratch))
+            await journal.close()
+    return found
+
+
+async def _point(
+    found: Crashes, journal: SqlJournal | Ledgers, fuse: _Fuse, number: int, draw: random.Random, folder: Path
+) -> None:
+    scene = _Scene(journal, fuse, (Rung.DRAIN, Rung.EVICT)[number % 2], f"i{number}", folder)
+    await journal.save(scene.suspected())
+    fuse.deadly = [draw.randint(1, STEPS) for _ in range(draw.randint(1, 3))]
+    fuse.steps = fuse.crashed = 0
+    incident = await scene.play()
+    entries = [one for one in await journal.ledger(0.0) if one.incident == scene.key and one.applied]
+    known = incident is not None and incident.phase is not Phase.SUSPECTED
+    found.points += 1
+    found.crashed += fuse.crashed
+    found.duplicates += scene.pods.again
+    found.lost += int(bool(scene.pods.done) and (len(entries) != 1 or not known))
+    found.undone += int(not scene.pods.done)
