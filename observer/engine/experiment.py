@@ -62,7 +62,8 @@ def log_odds(experiment: Experiment, backdrop: Backdrop) -> float:
 
     The callers' rate before is not known exactly: both hypotheses choose the rate that suits them best, given the
     counts before and, with little weight, the rate that the pods' own figures predict. After the drain the rate is
-    the same (stayed) or lower by at least ``share * (p1 - p0)`` (dropped); what else goes wrong at the callers stays in both.
+    the same (stayed) or lower by at least ``share * (p1 - p0)`` (dropped); what else goes wrong at the callers stays
+    in both.
     """
     drop = experiment.share * max(experiment.p1 - experiment.p0, 0.0)
     if experiment.requests <= 0.0 or drop <= 0.0:

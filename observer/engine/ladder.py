@@ -9,7 +9,7 @@ from observer.domain import names
 from observer.domain.action import Action, Mode, Rung
 from observer.domain.cluster import ClusterView, Kind, Pod
 from observer.domain.decision import Decision, Verdict
-from observer.domain.incident import Experiment, Incident, Phase
+from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict
 from observer.domain.settings import EngineSettings
 from observer.engine import explain
@@ -75,6 +75,8 @@ def recover(
     """
     turn = Turn(at, settings, memory)
     for incident in turn.incidents():
+        if _evicted_unsaved(turn, incident):
+            continue
         pod = cluster.pods.get(incident.culprit.pod) if incident.culprit.pod is not None else None
         ours = pod is not None and pod.drained_by_us and mark_of(pod) in (incident.id, "")
         if incident.phase in DRAIN_PHASES:
@@ -170,6 +172,18 @@ def _floor(turn: Turn, cluster: ClusterView, incident: Incident, pod: Pod) -> st
         if sum(1 for mate in mates if serves(mate)) < before:
             return "sibling_gone"
     return ""
+
+
+def _evicted_unsaved(turn: Turn, incident: Incident) -> bool:
+    """The ledger has an eviction that the incident was not saved with: it happened, and is verified like any other."""
+    if incident.phase in (Phase.EVICTING, Phase.VERIFYING):
+        return False
+    for entry in turn.memory.ledger:
+        if entry.incident == incident.id and entry.rung is Rung.EVICT and entry.applied:
+            known = replace(incident, check=Check(entry.at, 0.0), drain_expires=0.0, giving_back="")
+            turn.phase(known, Phase.EVICTING)
+            return True
+    return False
 
 
 def _adopt(turn: Turn, incident: Incident) -> None:

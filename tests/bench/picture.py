@@ -11,7 +11,8 @@ from observer.domain.cluster import ClusterView, Kind, MeshControl, Node, Pod, W
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 
 START: Final = 1_790_000_000.0
-NAMESPACE: Final = "null"
+NAMESPACES: Final = 25
+"""Services of one namespace."""
 _AGE: Final = 7200.0
 
 
@@ -30,7 +31,7 @@ class Picture:
     refs: list[ServiceRef] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.refs = [ServiceRef(NAMESPACE, f"s{i:04d}") for i in range(self.services)]
+        self.refs = [ServiceRef(f"null-{i // NAMESPACES}", f"s{i:04d}") for i in range(self.services)]
         self._generation = [0] * (self.services * self.size)
         self.pods = [self._pod(i, START - _AGE) for i in range(self.services * self.size)]
         self._workloads = {ref: _settled(ref, self.size) for ref in map(_workload, self.refs)}
@@ -67,7 +68,7 @@ class Picture:
             budgets=(),
             autoscalers=(),
             nodes=self._nodes,
-            namespaces={NAMESPACE: {names.NAMESPACE_ENABLED: "true"}},
+            namespaces={ref.namespace: {names.NAMESPACE_ENABLED: "true"} for ref in self.refs},
             mesh=MeshControl(True, ""),
             by_name=dict(zip(self.names, self.rows, strict=True)),
             by_service=dict(zip(self.refs, found, strict=True)),
@@ -77,8 +78,9 @@ class Picture:
     def _pod(self, i: int, created: float) -> Pod:
         service, generation = i // self.size, self._generation[i]
         name = f"s{service:04d}-{i % self.size:02d}-{generation}"
+        ref = PodRef(self.refs[service].namespace, name, f"uid-{name}")
         return Pod(
-            ref=PodRef(NAMESPACE, name, f"uid-{name}"), resource_version="1", labels={}, annotations={},
+            ref=ref, resource_version="1", labels={}, annotations={},
             node=f"n{service:04d}-{i % self.size}", ip="", phase="Running", ready=True, ready_since=created,
             created=created, started=created, deleting=False, restarts=0, waiting="", owner_kind="ReplicaSet",
             owner_name=f"s{service:04d}-{generation}", owner_uid=f"rs-{service}-{generation}",
