@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
@@ -38,6 +38,8 @@ class CounterFrame:
             all (``+Inf``); NaN row = no latency series.
         scraped: shape (N,), time of the target's last scrape, Unix seconds; 0 = the target is down, NaN = no target.
         targets: shape (N,), number of scrape targets that carry the pod's name (2 while a target is being renamed).
+        marks: shape (N,), a number for the labels of the pod's targets, which changes when they do; 0 = no target,
+            empty = the source cannot tell.
     """
 
     at: float
@@ -47,6 +49,7 @@ class CounterFrame:
     buckets: FloatArray
     scraped: FloatArray
     targets: IntArray
+    marks: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)
