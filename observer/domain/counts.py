@@ -40,6 +40,8 @@ class CounterFrame:
         targets: shape (N,), number of scrape targets that carry the pod's name (2 while a target is being renamed).
         outward: shape (N,), rows that hold what the pod's proxy called instead of what it answered, as gateways count;
             empty when there is none. They say something of gateways only.
+        marks: shape (N,), a number for the labels of the pod's targets, which changes when they do; 0 = no target,
+            empty = the source cannot tell.
     """
 
     at: float
@@ -50,6 +52,7 @@ class CounterFrame:
     scraped: FloatArray
     targets: IntArray
     outward: BoolArray = field(default_factory=lambda: np.zeros(0, np.bool_))
+    marks: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)

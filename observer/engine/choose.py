@@ -17,6 +17,9 @@ from observer.engine.guards.situation import Situation
 from observer.engine.sight import Sight
 from observer.engine.turn import Turn
 
+RETURNED = 3.0
+"""Nats that must come on top after a readmission: 20 to 1 that the errors are back, not one stray error."""
+
 
 def choose(turn: Turn, sight: Sight, incident: Incident) -> None:
     """For a suspected or readmitted pod: the rung that its evidence asks for, if it asks for one."""
@@ -26,7 +29,7 @@ def choose(turn: Turn, sight: Sight, incident: Incident) -> None:
     rungs = turn.settings.ladder.rungs
     can_drain = Rung.DRAIN in rungs and (pod is None or (pod.sidecar and not pod.gateway))
     if incident.phase is Phase.READMITTED:
-        returned = incident.last_evidence > incident.phase_since
+        returned = incident.nats >= turn.backdrop(incident).base + RETURNED
         if returned and incident.tier >= Tier.EVICT:
             attempt(turn, sight, incident, Rung.DRAIN, "errors_returned")
     elif can_drain and suspect.tier >= Tier.DRAIN:

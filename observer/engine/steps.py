@@ -20,6 +20,8 @@ from observer.engine.turn import Turn
 
 OVERLOAD_SLACK = 1.25
 """Minute rates of few requests scatter: above the peak by so much, siblings are overloaded and not merely busy."""
+BRIEF = 15.0
+"""Seconds: a fault that was drained sooner after its onset may have been over by itself, however strong it was."""
 EXPECTED_REQUESTS = 3.0
 """Requests that must be missing before "no requests" says anything."""
 
@@ -168,7 +170,7 @@ def _after_verdict(turn: Turn, sight: Sight, incident: Incident, pod: Pod) -> No
     if Rung.EVICT not in turn.settings.ladder.rungs:
         text = f"{incident.culprit.name} stays drained until the drain expires: evict is not among the allowed rungs."
         turn.tell_once(incident, "waiting", "evict_not_allowed", text)
-    elif incident.tier < Tier.EVICT and incident.ceiling >= Tier.EVICT:
+    elif incident.ceiling >= Tier.EVICT and (incident.tier < Tier.EVICT or _brief(incident)):
         give_back(turn, incident, pod, "readmit")
     elif wants_human(turn, sight, incident):
         minutes = max(0.0, incident.drain_expires - turn.at) / 60.0
@@ -176,6 +178,12 @@ def _after_verdict(turn: Turn, sight: Sight, incident: Incident, pod: Pod) -> No
         turn.tell_once(incident, "page", "held_for_human", text, severity="page")
     else:
         attempt(turn, sight, incident, Rung.EVICT, "dropped")
+
+
+def _brief(incident: Incident) -> bool:
+    """Drained so soon that nobody can tell a fault from a moment of weakness, and not seen to come back yet."""
+    running = incident.experiment
+    return running is not None and running.started - incident.onset < BRIEF and not incident.attempts.get(Rung.RESTORE)
 
 
 def _readmitted(turn: Turn, sight: Sight, incident: Incident) -> None:

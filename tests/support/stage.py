@@ -51,7 +51,8 @@ class Stage:
 
     ``faults`` are error rates by pod name, ``slow`` shares of requests over 250 ms by pod name, ``load`` requests a
     second for every service, ``background`` errors that the callers see wherever they call. The toy detector gives
-    every error of a pod that is worse than its siblings a fixed number of nats.
+    every error of a pod that is worse than its siblings a fixed number of nats, and tells of a fault that it is
+    ``age`` seconds old.
     """
 
     pods: list[Pod] = field(default_factory=lambda: catalog(4))
@@ -60,6 +61,7 @@ class Stage:
     background: float = 0.0
     step: float = 5.0
     start_seconds: float = 10.0
+    age: float = 20.0
     at: float = NOW
     faults: dict[str, float] = field(default_factory=dict)
     slow: dict[str, float] = field(default_factory=dict)
@@ -271,7 +273,7 @@ class Stage:
             sibling_bad=0.0,
             share=mine.requests / total if total and mine.requests else 0.25,
             bins=5,
-            onset=self.at - 20.0,
+            onset=self.at - self.age,
             dispersion=1.0,
             cut=CUTS[3] if slow else None,
             latency_ratio=3.0 if slow else 1.0,

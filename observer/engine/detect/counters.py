@@ -2,8 +2,9 @@
 Two counter frames -> what happened between two scrapes of each pod.
 
 Doubt becomes a *baseline*: the new values are remembered and nothing is counted. So does everything that is not a
-pod's counters growing under the same name from one scrape to the next: first sight, return after an absence, two
-scrapes after a label write of our own, a change in the number of targets, a decrease without a restart.
+pod's counters growing under the same name from one scrape to the next: first sight, return after an absence, a change
+in the number or the labels of its targets (where these cannot be told, two scrapes after a label write of our own), a
+decrease without a restart.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class CounterState:
         last: shape (N, C), cumulative; NaN = no such series.
         scraped: shape (N,), time of the scrape that ``last`` comes from, NaN = none yet.
         known: shape (N, 2), for requests and for buckets: UNKNOWN, COUNTED or ZERO.
-        targets: shape (N,). starts: shape (N, 2), the pod's restarts and newest container start as last seen.
+        targets, marks: shape (N,), number and labels of the pod's targets as last seen, -1 = not told.
+        starts: shape (N, 2), its restarts and newest container start as last seen.
         skip: shape (N,), scrapes that are still a baseline. written: shape (N,), the label write that caused it.
         interval: shape (N,), smoothed seconds between two scrapes that we saw, NaN = unknown.
         floor: shape (N,), requests of the former pod of the same name: while a pod that began at zero shows as many,
@@ -56,6 +58,7 @@ class CounterState:
     scraped: FloatArray
     known: IntArray
     targets: IntArray
+    marks: IntArray
     starts: FloatArray
     skip: IntArray
     written: FloatArray
@@ -67,8 +70,8 @@ class CounterState:
     def empty(cls, columns: int) -> CounterState:
         """Nobody is known."""
         return cls(
-            np.zeros((0, columns)), np.zeros(0), np.zeros((0, 2), np.int64), np.zeros(0, np.int64), np.zeros((0, 2)),
-            np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0), {},
+            np.zeros((0, columns)), np.zeros(0), np.zeros((0, 2), np.int64), np.zeros(0, np.int64),
+            np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0), {},
         )  # fmt: skip
 
     def carried(self, take: IntArray, roster: Roster, old: Roster, at: float, last_complete: float) -> CounterState:
@@ -89,6 +92,7 @@ class CounterState:
             scraped=scraped,
             known=known,
             targets=taken(self.targets, take, -1),
+            marks=taken(self.marks, take, -1),
             starts=taken(self.starts, take, np.nan),
             skip=taken(self.skip, take, 0),
             written=taken(self.written, take, 0.0),
@@ -149,8 +153,10 @@ def increments(
     back = usable & (scraped < state.scraped)
     skip, written = _label_skips(state, roster, label_writes)
     restarted = (starts != state.starts).any(axis=1) & ~np.isnan(state.starts).any(axis=1)
-    changed = (targets != state.targets) & (state.targets >= 0)
-    skipping = moved & (skip > 0) & (scraped > written)
+    marks, marked = _marks(roster, frame), state.marks >= 0
+    changed = ((targets != state.targets) & (state.targets >= 0)) | ((marks != state.marks) & marked & (marks >= 0))
+    # Targets that are called as before have their series as before, whatever we wrote to the pod.
+    skipping = moved & (skip > 0) & (scraped > written) & ~(marked & (marks >= 0))
     total = np.nan_to_num(now[:, :CLASSES]).sum(axis=1)
     predecessors = (state.known[:, 0] == ZERO) & (state.floor > 0.0) & (total >= state.floor)
     barred = changed | skipping | predecessors
@@ -175,6 +181,7 @@ def increments(
         scraped=np.where(moved, scraped, state.scraped),
         known=known,
         targets=np.where(moved, targets, state.targets),
+        marks=np.where(moved, marks, state.marks),
         starts=np.where(moved[:, None] | np.isnan(state.starts), starts, state.starts),
         skip=np.where(skipping, skip - 1, skip),
         written=written,
@@ -242,6 +249,15 @@ def _rows(roster: Roster, frame: CounterFrame) -> tuple[FloatArray, FloatArray, 
     # A scrape in the future is a lying clock; nothing can be counted by it.
     scraped[scraped > frame.at + _SLACK] = 0.0
     return now, scraped, targets
+
+
+def _marks(roster: Roster, frame: CounterFrame) -> IntArray:
+    """What the targets of each pod are called, -1 where the source cannot tell or has no target."""
+    row = roster.frame_row
+    if not len(frame.marks):
+        return np.full(len(row), -1, np.int64)
+    found: IntArray = np.where((row >= 0) & (frame.marks[row] > 0), frame.marks[row], -1)
+    return found
 
 
 def _label_skips(

@@ -15,7 +15,7 @@ class Held:
         drained: pods that are out of their callers' balancing now. Their evidence is frozen and kept while they have
             no traffic: silence is not health.
         label_writes: pods whose labels we changed, and when (Unix seconds). A scrape configuration that maps pod
-            labels makes new series of it, so two scrapes after a write are a baseline.
+            labels makes new series of it: where the source cannot tell, two scrapes after a write are a baseline.
         acquitted: pods that an experiment cleared, and until when.
         services: services with an open incident: always watched.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -63,7 +64,7 @@ class FrameBuilder:
         size = len(self._names)
         counts, present, outward = _sided(request_at, values(requests), size, _CLASSES)
         shares, slow_present, _ = _sided(bucket_at, values(buckets), size, width, outward)
-        scraped, targets = _scrapes(scrape_at, values(scrapes), size)
+        scraped, targets, marks = _scrapes(scrape_at, scrapes, size)
         # A class without a series has had no request, as long as the pod has any series.
         known: BoolArray = np.any(present, axis=1)
         counts[known[:, None] & ~present] = 0.0
@@ -73,8 +74,9 @@ class FrameBuilder:
         if any(len(known) > 2 * len(samples) + _SPARE for known, samples in caches) or size > 2 * len(pods) + _SPARE:
             self._forget(pods)
         return CounterFrame(
-            at, pods, counts[chosen], self._cuts, shares[chosen], scraped[chosen], targets[chosen], outward[chosen]
-        )
+            at, pods, counts[chosen], self._cuts, shares[chosen], scraped[chosen], targets[chosen],
+            outward=outward[chosen], marks=marks[chosen],
+        )  # fmt: skip
 
     def _pods(self, chosen: IntArray) -> tuple[tuple[str, str], ...]:
         if not np.array_equal(chosen, self._last[0]):
@@ -158,9 +160,15 @@ def _sided(
     return table[everyone, side], present[everyone, side], outward
 
 
-def _scrapes(cells: IntArray, times: FloatArray, rows: int) -> tuple[FloatArray, IntArray]:
-    """Shapes (rows,): the newest scrape (0 = every target is down, NaN = no target) and the number of targets."""
+def _scrapes(cells: IntArray, samples: list[Sample], rows: int) -> tuple[FloatArray, IntArray, IntArray]:
+    """
+    Shapes (rows,): the newest scrape (0 = every target is down, NaN = no target), the number of targets, and the sum
+    of their labels' checksums.
+    """
     used = cells != _IGNORED
+    cells, times = cells[used], values(samples)[used]
     scraped = np.full(rows, np.nan)
-    np.fmax.at(scraped, cells[used], times[used])
-    return scraped, np.bincount(cells[used], minlength=rows).astype(np.int64)
+    np.fmax.at(scraped, cells, times)
+    marks = np.zeros(rows, np.int64)
+    np.add.at(marks, cells, np.fromiter((zlib.crc32(one.metric) for one in samples), np.int64, len(samples))[used])
+    return scraped, np.bincount(cells, minlength=rows).astype(np.int64), marks

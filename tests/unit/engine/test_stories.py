@@ -103,6 +103,31 @@ def test_fault_that_ends_while_drained_is_readmitted_and_told() -> None:
     assert not stage.named("catalog-1").drained
 
 
+def test_a_fault_too_young_to_be_told_from_a_blip_is_readmitted_however_strong_it_was() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, age=14.0).until(Phase.READMITTED)
+    assert stage.only().tier is Tier.EVICT
+    stage.faults.clear()
+    stage.until(Phase.CLOSED)
+    assert stage.only().closing == "ended_by_itself"
+    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+
+
+def test_a_young_fault_that_comes_back_is_evicted() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, age=14.0).until(Phase.CLOSED)
+    assert stage.only().closing == "fixed"
+    assert [rung for rung, _ in rungs(stage)] == [Rung.DRAIN, Rung.RESTORE, Rung.DRAIN, Rung.EVICT]
+
+
+def test_one_stray_error_after_a_readmission_is_no_return() -> None:
+    stage = Stage(faults={"catalog-1": 0.5}, age=14.0).until(Phase.READMITTED)
+    stage.faults["catalog-1"] = 1.0 / (stage.load * stage.step / 4.0)
+    stage.tick()
+    stage.faults.clear()
+    stage.until(Phase.CLOSED)
+    assert stage.only().closing == "ended_by_itself"
+    assert Rung.EVICT not in {rung for rung, _ in rungs(stage)}
+
+
 def test_closed_suspicion_does_not_reopen_without_new_evidence() -> None:
     stage = Stage(faults={"catalog-1": 0.1}).until(Phase.SUSPECTED)
     stage.faults.clear()

@@ -149,6 +149,29 @@ def test_return_after_absence_is_a_baseline() -> None:
     assert bed.counted((2001.0, 500.0)) == (1.0, 0.0)
 
 
+def test_targets_that_are_called_as_before_are_counted_on_after_a_label_write() -> None:
+    bed, named = Bed(), {"marks": np.array([7])}
+    bed.see((1000.0, 0.0), **named)
+    bed.writes = {bed.pods[0].ref: bed.at + 1.0}
+    assert bed.counted((1010.0, 3.0), **named) == (10.0, 3.0)
+    assert bed.counted((1020.0, 5.0), **named) == (10.0, 2.0)
+
+
+def test_a_target_that_is_called_otherwise_is_a_baseline_whoever_wrote_its_labels() -> None:
+    bed = Bed()
+    bed.see((1000.0, 0.0), marks=np.array([7]))
+    assert bed.counted((2000.0, 300.0), marks=np.array([8])) is None
+    assert bed.counted((2010.0, 301.0), marks=np.array([8])) == (10.0, 1.0)
+
+
+@pytest.mark.parametrize("marks", [[], [0]])
+def test_where_nobody_tells_what_targets_are_called_a_label_write_is_a_baseline(marks: list[int]) -> None:
+    bed, unnamed = Bed(), {"marks": np.array(marks, dtype=np.int64)}
+    bed.see((1000.0, 0.0), **unnamed)
+    bed.writes = {bed.pods[0].ref: bed.at + 1.0}
+    assert bed.counted((1010.0, 3.0), **unnamed) is None
+
+
 def test_two_scrapes_after_a_label_write_are_a_baseline() -> None:
     bed = Bed()
     bed.see((1000.0, 40.0))

@@ -56,6 +56,22 @@ def test_a_pod_has_a_row_whichever_answer_names_it() -> None:
     assert [frame.targets[of(frame, pod)] for pod in "abc"] == [0, 0, 1]
 
 
+def test_marks_change_when_a_target_is_called_otherwise_and_only_then() -> None:
+    def target(**more: str) -> list[Sample]:
+        return samples([({"namespace": "shop", "pod": "a", "instance": "a", **more}, 8.0)])
+
+    ours, found = builder(), requests(("a", "200", 1), ("b", "200", 1))
+    first = ours.frame(9.0, found, [], target())
+    same = ours.frame(10.0, found, [], target())
+    renamed = ours.frame(11.0, found, [], target(istio_io_draining="true"))
+    both = ours.frame(12.0, found, [], [*target(), *target(istio_io_draining="true")])
+
+    marks = [frame.marks[of(frame, "a")] for frame in (first, same, renamed, both)]
+    assert marks[0] == marks[1] > 0
+    assert len({marks[0], marks[2], marks[3]}) == 3
+    assert first.marks[of(first, "b")] == 0
+
+
 def test_codes_of_one_class_are_added_and_bounds_nobody_asked_for_left_out() -> None:
     found = requests(("a", "200", 1), ("a", "404", 2), ("a", "500", 4), ("a", "503", 8))
     frame = builder().frame(
