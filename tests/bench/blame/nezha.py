@@ -1,9 +1,9 @@
 """
 Nezha (IntelligentDDS, FSE 2023), Online Boutique of 2022-08-22 -> questions with their truth.
 
-Spans carry no status and no side, metrics come once a minute, each service has one pod. A fault lasts three minutes; the
-question is asked with the traces and samples of these. The archive holds fault minutes only, so what is usual is the
-median world of all other faults' minutes, thinned evenly, the same for every case.
+Spans carry no status and no side, metrics come once a minute, each service has one pod. A fault lasts three minutes;
+the question is asked with the traces and samples of these. The archive holds fault minutes only, so the usual is what
+all other faults' minutes show, thinned evenly.
 """
 
 from __future__ import annotations
