@@ -62,7 +62,9 @@ def blame(inputs: BlameInputs) -> Blame:
     onset = _onset(inputs, found)
     changes = change_lines(inputs.changes, onset if onset is not None else inputs.at)
     votes = _votes(inputs, seen)
-    return Blame(inputs.at, onset, posterior(found, votes, changes), _gaps(inputs))
+    # Without any calls no victim can be told from its culprit; a judgement of a part may have missed the worse part.
+    blind = (not calls) + (inputs.judgement is not None and not inputs.judgement.complete)
+    return Blame(inputs.at, onset, posterior(found, votes, changes, blind), _gaps(inputs))
 
 
 def _seen(inputs: BlameInputs) -> _Seen | None:

@@ -71,7 +71,7 @@ def services(found: Blame, *, forced: bool) -> Ranked:
 
 
 def petshop_scores(corpus: Path) -> list[Score]:
-    """Top-1, top-3 and specificity by scenario and measure; all of them together; the half that was held out."""
+    """Top-1, top-3 and specificity by scenario and measure, and of all together. Nothing of it was held out."""
     hits: dict[tuple[str, str], list[Ranked]] = defaultdict(list)
     truths: dict[tuple[str, str], list[str]] = defaultdict(list)
     for issue in petshop.issues(corpus):
@@ -87,7 +87,7 @@ def petshop_scores(corpus: Path) -> list[Score]:
         found.append(score(f"petshop {key[0]} {key[1]} top-1", _within(told, 1), f"traversal {first:.3f}"))
         found.append(score(f"petshop {key[0]} {key[1]} top-3", _within(told, 3), f"traversal {third:.3f}"))
         found.append(score(f"petshop {key[0]} {key[1]} specificity", quiet[key], f"traversal {none:.3f}"))
-    for label, scenarios in (("all", petshop.SCENARIOS), ("held out (high_traffic)", petshop.SCENARIOS[1:])):
+    for label, scenarios in (("all", petshop.SCENARIOS),):
         told = [one for key in sorted(hits) if key[0] in scenarios for one in zip(truths[key], hits[key], strict=True)]
         calm = [one for key in sorted(quiet) if key[0] in scenarios for one in quiet[key]]
         found.append(score(f"petshop {label} top-1", _within(told, 1), "bar 0.750, traversal 0.654 of 52"))
@@ -106,20 +106,26 @@ def _within(told: Sequence[tuple[str, Ranked]], k: int) -> list[bool]:
 
 
 def nezha_scores(corpus: Path) -> list[Score]:
-    """AS@k over all faults of the day, those without any trace in the archive included; and over the held-out half."""
+    """
+    AS@k over all faults of the day, those without any trace in the archive included.
+
+    Held out: faults of resources and networks. Only those in code were looked at while the engine was built.
+    """
     day = nezha.load(corpus)
-    told, answered = [], []
+    told, answered, held = [], [], []
     for fault in day.faults:
         found = blame(nezha.question(day, fault))
         told.append((fault.service, services(found, forced=True)))
         answered.append((fault.service, services(found, forced=False)))
+        if fault.kind not in nezha.CODE:
+            held.append(told[-1])
     first, third = nezha.PUBLISHED["Nezha without logs"]
     published = ", ".join(f"{name} {one:.3f}/{three:.3f}" for name, (one, three) in nezha.PUBLISHED.items())
     return [
         score("nezha online boutique AS@1", _within(told, 1), f"bar 0.720, {published} (both days)"),
         score("nezha online boutique AS@3", _within(told, 3), f"bar 0.900, Nezha without logs {third:.3f}"),
-        score("nezha held out (every second fault) AS@1", _within(told[1::2], 1), f"Nezha without logs {first:.3f}"),
-        score("nezha held out (every second fault) AS@3", _within(told[1::2], 3), f"Nezha without logs {third:.3f}"),
+        score("nezha held out (not in code) AS@1", _within(held, 1), f"Nezha without logs {first:.3f}"),
+        score("nezha held out (not in code) AS@3", _within(held, 3), f"Nezha without logs {third:.3f}"),
         score("nezha AS@1, 'nobody' allowed and counted as a miss", _within(answered, 1)),
         score("nezha named somebody else", [bool(names) and names[0][0] != truth for truth, names in answered]),
     ]

@@ -31,6 +31,8 @@ COLUMNS = {
     "CpuUsage(m)": (Measure.SATURATION, "cpu"),
     "MemoryUsage(Mi)": (Measure.SATURATION, "memory"),
 }
+CODE = frozenset({"return", "exception"})
+"""Kinds of faults that are in code."""
 PUBLISHED = {"Nezha without logs": (0.643, 0.643), "MicroRank": (0.41, 0.48), "MicroRCA": (0.16, 0.63)}
 """AS@1 and AS@3 of the paper's table 3, over the 56 faults of both days."""
 
