@@ -146,6 +146,29 @@ def why(
 
 
 @app.command()
+def diagnose(
+    *,
+    metrics: Annotated[Path | None, typer.Option(help="CSV of series: time, service, measure, value.")] = None,
+    graph: Annotated[Path | None, typer.Option(help="JSON lines: who calls whom, with counts where known.")] = None,
+    traces: Annotated[Path | None, typer.Option(help="JSON lines: one span each.")] = None,
+    since: Annotated[float | None, typer.Option(help="Beginning of the incident, Unix seconds.")] = None,
+    target: Annotated[str, typer.Option(help="The service whose users are hurt.")] = "",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the target.")] = "",
+    symptom: Annotated[str, typer.Option(help="What hurts the target's users: errors or latency.")] = "errors",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many causes.")] = 10,
+    json: Json = False,
+) -> None:
+    """Rank who is to blame for an incident from files (formats in docs/diagnose.md); needs no cluster."""
+    from observer.cli.diagnose import diagnose as run_diagnosis
+    from observer.cli.diagnose import target_of
+    from observer.exchange.incident_files import Files
+
+    files = Files(metrics, graph, traces, since, target_of(target, namespace, symptom))
+    body, text = run_diagnosis(files, limit)
+    show(body, text, json=json)
+
+
+@app.command()
 def pause(
     reason: Annotated[str, typer.Option(help="Why; everybody who asks is told.")] = "",
     config: Config = None,

@@ -85,7 +85,7 @@ class Reading:
 
     Attributes:
         service: whose it is. pod: its pod's name, empty for the service as a whole.
-        measure: what it counts. what: a word for people (``p95``, ``cpu``); series of one measure and service differ by it.
+        measure: what it counts. what: a word for people (``p95``, ``cpu``), by which series of one measure differ.
         reference: shape (R,), values in time order from when all was well; NaN = no sample.
         times, values: shape (T,), Unix seconds and values of the time in question.
         adjacent: the reference ends where ``times`` begin. If not, what differs from the first sample on may be as old
@@ -146,7 +146,8 @@ class BlameInputs:
     All that is known. Everything may be missing; what is missing makes the answer less certain, never wrong.
 
     Attributes:
-        at: the instant of the question, Unix seconds. since: when the incident is believed to have begun; None = unknown.
+        at: the instant of the question, Unix seconds.
+        since: when the incident is believed to have begun; None = unknown.
         target: None when it is only known that something is wrong.
         graph, usual_graph: calls during the incident, and before it.
         traces, usual_traces: the same for traces.
@@ -174,8 +175,8 @@ class BlameInputs:
 @dataclass(frozen=True, slots=True)
 class EvidenceLine:
     """
-    One reason. ``word`` is fixed (``errors``, ``latency``, ``self_time``, ``network_gap``, ``lost_calls``, ``saturation``,
-    ``siblings``, ``change``, ``inherited``); ``nats`` may be negative; ``text`` is for people.
+    One reason. ``word`` is fixed (``errors``, ``latency``, ``failures``, ``time``, ``lost_calls``, ``saturation``,
+    ``siblings``, ``slow``, ``change``, ``doubt``); ``nats`` may be negative; ``text`` is for people.
     """
 
     word: str

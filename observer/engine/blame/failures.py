@@ -16,6 +16,8 @@ from observer.engine.blame.contrast import MOST
 from observer.engine.blame.flow import Pair
 from observer.engine.blame.trees import Place, Twig
 
+_UNSURE: Final = 6.0
+"""Nats at most while nobody knows how the traces were picked."""
 _ENOUGH: Final = 20
 """Failed calls from which it is known how often they fail their caller too."""
 
@@ -95,8 +97,13 @@ def _who_answers(forest: list[list[Twig]]) -> dict[tuple[ServiceRef, str], Servi
     return {key: min(counts, key=lambda one: (-counts[one], one)) for key, counts in seen.items()}
 
 
-def failures_ballot(inputs: BlameInputs, now: Failures, usual: Failures | None) -> Ballot | None:
-    """Who the failures begin with; None when none is beyond the usual."""
+def failures_ballot(inputs: BlameInputs, now: Failures, usual: Failures | None, most: float = MOST) -> Ballot | None:
+    """
+    Who the failures begin with; None when none is beyond the usual.
+
+    ``most``: how certain the counters are that anything fails at all. Traces are picked, often for their errors: they
+    tell where failures begin, not how many there are.
+    """
     if (inputs.target is not None and inputs.target.measure is not Measure.ERROR_RATE) or not now.roots:
         return None
     part = now.traces / usual.traces if usual is not None and usual.traces else 0.0
@@ -112,7 +119,7 @@ def failures_ballot(inputs: BlameInputs, now: Failures, usual: Failures | None) 
     if whole <= 0.0:
         return None
     before_roots, before_all = (usual.roots, usual.traces) if usual is not None else (0.5, 500.0)
-    nats = min(more(now.roots, now.traces, before_roots, before_all), MOST)
+    nats = min(more(now.roots, now.traces, before_roots, before_all), MOST if usual is not None else _UNSURE, most)
     texts = {one: f"{count:.0f} of {whole:.0f} failures in traces begin there" for one, count in services.items()}
     return Ballot(
         "failures",

@@ -1,13 +1,14 @@
-"""What the detectors found in this tick, as a ballot: which services have trouble of their own, and who merely passes it on."""
+"""What the detectors found, as a ballot: which services have trouble of their own, and who merely passes it on."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Final
 
 from observer.domain.blame import BlameInputs, Measure
 from observer.domain.ids import ServiceRef
-from observer.domain.suspect import Judgement, Suspect, Symptom
+from observer.domain.suspect import Judgement, ServiceHealth, Suppression, Suspect, Symptom
 from observer.engine.blame.ballots import Ballot
 from observer.engine.blame.contrast import MOST
 from observer.engine.blame.flow import Pair, flow
@@ -19,59 +20,76 @@ _SYMPTOMS: Final = {
 }
 
 
-def judged_ballots(inputs: BlameInputs, calls: frozenset[Pair]) -> list[Ballot]:
+def judged_ballots(inputs: BlameInputs, calls: frozenset[Pair], counted: frozenset[ServiceRef]) -> list[Ballot]:
     """
     One ballot for each symptom that somebody is suspected of.
 
     ``calls``: who is known to call whom. Without them a service is a victim only where the detectors said so.
+    ``counted``: services whose errors the ledger knows by caller; it tells their own errors from inherited ones better.
     """
     if inputs.judgement is None:
         return []
     target = inputs.target.measure if inputs.target is not None else None
-    ballots = [_ballot(inputs.judgement, measure, calls) for measure in _SYMPTOMS if target in {None, measure}]
+    ballots = [_ballot(inputs.judgement, measure, calls, counted) for measure in _SYMPTOMS if target in {None, measure}]
     return [ballot for ballot in ballots if ballot is not None]
 
 
-def _ballot(judgement: Judgement, measure: Measure, calls: frozenset[Pair]) -> Ballot | None:
+def _ballot(
+    judgement: Judgement, measure: Measure, calls: frozenset[Pair], counted: frozenset[ServiceRef]
+) -> Ballot | None:
     word, symptoms = _SYMPTOMS[measure]
-    own: dict[ServiceRef, float] = defaultdict(float)
-    passed: dict[Pair, float] = {}
-    nats = 0.0
-    texts: dict[ServiceRef, str] = {}
-    onsets = []
+    if measure is not Measure.ERROR_RATE:
+        counted = frozenset()
+    troubles = _Troubles()
     for suspect in judgement.suspects:
         service = suspect.culprit.service
-        if suspect.evidence.symptom not in symptoms or service is None:
-            continue
-        onsets.append(suspect.evidence.onset)
-        nats = max(nats, min(suspect.evidence.nats, MOST))
-        blamed = _blamed(suspect)
-        if blamed is not None and blamed != service:
-            passed[(service, blamed)] = max(passed.get((service, blamed), 0.0), _excess(suspect))
-        else:
-            own[service] = max(own[service], _excess(suspect))
-            texts.setdefault(service, f"{suspect.evidence.bad:.0f} bad of {suspect.evidence.requests:.0f} requests")
-    if measure is Measure.ERROR_RATE:
-        for one in judgement.suppressions:
-            health = judgement.services.get(one.service)
-            errors = health.errors if health is not None else 1.0
-            blamed = one.blamed.service if one.blamed is not None else None
-            if one.reason == "inherited" and blamed is not None and blamed != one.service:
-                passed[(one.service, blamed)] = max(errors, 1.0)
-                own[one.service] = 0.0
-            elif one.reason in _OWN_FAULT:
-                own[one.service] = max(own[one.service], errors, 1.0)
-                texts.setdefault(one.service, one.detail)
-            else:
-                continue
-            nats = MOST
-    own.update({callee: max(own[callee], 1.0) for _, callee in list(passed) if not own[callee]})
+        if suspect.evidence.symptom in symptoms and service is not None and service not in counted:
+            troubles.suspected(suspect, service)
+    for one in judgement.suppressions if measure is Measure.ERROR_RATE else ():
+        if one.service not in counted:
+            troubles.suppressed(one, judgement.services.get(one.service))
+    own, passed = troubles.own, troubles.passed
+    own.update({callee: 1.0 for _, callee in passed if not own[callee]})
     _inherit(own, passed, calls)
-    start = _tops(own, passed)
-    stay = flow(start, own, passed)
+    stay = flow(_tops(own, passed), own, passed)
     if not stay.services:
         return None
-    return Ballot(word, nats, stay.services, texts=texts, inherited=stay.inherited, onset=min(onsets, default=None))
+    onset = min(troubles.onsets, default=None)
+    return Ballot(word, troubles.nats, stay.services, texts=troubles.texts, inherited=stay.inherited, onset=onset)
+
+
+@dataclass(slots=True)
+class _Troubles:
+    """Bad requests that are a service's own, or that it got from another."""
+
+    own: dict[ServiceRef, float] = field(default_factory=lambda: defaultdict(float))
+    passed: dict[Pair, float] = field(default_factory=dict)
+    texts: dict[ServiceRef, str] = field(default_factory=dict)
+    onsets: list[float] = field(default_factory=list)
+    nats: float = 0.0
+
+    def suspected(self, suspect: Suspect, service: ServiceRef) -> None:
+        self.onsets.append(suspect.evidence.onset)
+        self.nats = max(self.nats, min(suspect.evidence.nats, MOST))
+        blamed = _blamed(suspect)
+        if blamed is not None and blamed != service:
+            self.passed[(service, blamed)] = max(self.passed.get((service, blamed), 0.0), _excess(suspect))
+            return
+        self.own[service] = max(self.own[service], _excess(suspect))
+        self.texts.setdefault(service, f"{suspect.evidence.bad:.0f} bad of {suspect.evidence.requests:.0f} requests")
+
+    def suppressed(self, one: Suppression, health: ServiceHealth | None) -> None:
+        errors = max(health.errors if health is not None else 1.0, 1.0)
+        blamed = one.blamed.service if one.blamed is not None else None
+        if one.reason == "inherited" and blamed is not None and blamed != one.service:
+            self.passed[(one.service, blamed)] = errors
+            self.own[one.service] = 0.0
+        elif one.reason in _OWN_FAULT:
+            self.own[one.service] = max(self.own[one.service], errors)
+            self.texts.setdefault(one.service, one.detail)
+        else:
+            return
+        self.nats = MOST
 
 
 def _excess(suspect: Suspect) -> float:

@@ -1,4 +1,4 @@
-"""One of a service's pods, one of its revisions, or all alike? Counts of bad spans by pod, and what the detectors found."""
+"""One of a service's pods, one of its revisions, or all alike? From spans by pod, and from what the detectors found."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ _KINDS: Final = {
 }
 _RARE: Final = {CauseKind.POD: 0.0, CauseKind.REVISION: 0.0, CauseKind.NODE: -1.0, CauseKind.ZONE: -2.0}
 """Nats before any evidence: sick nodes and zones are rarer than sick pods."""
+
+_PICKED: Final = 6.0
+"""Nats that counts of spans may add at most: traces are picked, so their numbers flatter."""
 
 Tally = tuple[float, float]
 """Bad, and all."""
@@ -70,7 +73,7 @@ def count_votes(counts: Mapping[Place, Tally], seats: Mapping[tuple[str, str], S
             nats = more(bad, total, rest_bad, rest)
             if nats <= 0.0:
                 continue
-            nats = min(nats - math.log(len(pods)), MOST) + _RARE[cause.kind]
+            nats = min(nats - math.log(len(pods)), _PICKED) + _RARE[cause.kind]
             text = f"{bad:.0f} of {total:.0f} bad there, {rest_bad:.0f} of {rest:.0f} at its siblings"
             found.append(MemberVote(service, cause, EvidenceLine(word, nats, text)))
     return found

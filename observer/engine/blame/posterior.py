@@ -16,15 +16,20 @@ _MOST_LINES: Final = 8
 
 
 def posterior(
-    ballots: Iterable[Ballot], members: Iterable[MemberVote], changes: Iterable[tuple[Cause, EvidenceLine]]
+    ballots: Iterable[Ballot],
+    members: Iterable[MemberVote],
+    changes: Iterable[tuple[Cause, EvidenceLine]],
+    blind: int = 0,
 ) -> tuple[Attribution, ...]:
     """
-    Rank every cause that anything speaks for, and UNKNOWN.
+    Rank every cause that anything speaks for, and UNKNOWN, which gains a nat for each of ``blind`` things not seen.
 
     A member (pod, revision, node) shares its service's evidence and adds what sets it apart from the service as a
     whole. Ties are broken against the more drastic act: UNKNOWN first, pods last.
     """
-    lines: dict[Cause, list[EvidenceLine]] = {UNKNOWN: [EvidenceLine("doubt", DOUBT, "nobody, or nobody we can see")]}
+    lines: dict[Cause, list[EvidenceLine]] = {
+        UNKNOWN: [EvidenceLine("doubt", DOUBT + blind, "nobody, or nobody we can see")]
+    }
     of_service: dict[ServiceRef, list[EvidenceLine]] = {}
     inherited: dict[ServiceRef, float] = {}
     for ballot in ballots:

@@ -18,7 +18,7 @@ _HALF_SURE = 3.0
 _MATTERS = {Measure.LATENCY: 0.05, Measure.ERROR_RATE: 0.01}
 """A rise that can account for less than this part of the target's time or requests counts accordingly less."""
 _STRANGER = 0.5
-"""A callee known by name only is the caller's view of somebody: it accounts for half as much as one seen from inside."""
+"""A callee known by name only is a caller's view of somebody: it accounts for half as much as one seen from inside."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The entry: everything that is known of an incident -> the posterior over who is to blame, and whether it permits a kill."""
+"""The entry: everything that is known of an incident -> the posterior over who is to blame."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.engine.blame.ballots import Ballot, MemberVote
 from observer.engine.blame.changes import change_lines
+from observer.engine.blame.contrast import MOST
 from observer.engine.blame.failures import Failures, failures, failures_ballot
 from observer.engine.blame.flow import Pair
 from observer.engine.blame.judged import judged_ballots
@@ -47,18 +48,23 @@ def blame(inputs: BlameInputs) -> Blame:
     seen = _seen(inputs)
     lines = ledger(inputs.graph, inputs.usual_graph) if inputs.graph is not None else {}
     calls = frozenset(lines) | _calls(inputs.usual_graph) | _spanned(seen)
+    counted = ledger_ballot(inputs, lines, seen.failures.handed_up() if seen is not None else {}) if lines else None
+    events = sum(line.requests for line in lines.values())
+    most = MOST if not events else counted.nats if counted is not None else 0.0
     ballots = [
         *series_ballots(inputs, calls),
-        *judged_ballots(inputs, calls),
+        *judged_ballots(inputs, calls, frozenset(callee for (_, callee), line in lines.items() if line.requests > 0.0)),
         saturation_ballot(inputs),
-        ledger_ballot(inputs, lines, seen.failures.handed_up() if seen is not None else {}) if lines else None,
-        *(_of_traces(inputs, seen) if seen is not None else ()),
+        counted,
+        *(_of_traces(inputs, seen, most) if seen is not None else ()),
     ]
     found = _merged([ballot for ballot in ballots if ballot is not None])
     onset = _onset(inputs, found)
     changes = change_lines(inputs.changes, onset if onset is not None else inputs.at)
     votes = _votes(inputs, seen)
-    return Blame(inputs.at, onset, posterior(found, votes, changes), _gaps(inputs))
+    # Without any calls no victim can be told from its culprit; a judgement of a part may have missed the worse part.
+    blind = (not calls) + (inputs.judgement is not None and not inputs.judgement.complete)
+    return Blame(inputs.at, onset, posterior(found, votes, changes, blind), _gaps(inputs))
 
 
 def _seen(inputs: BlameInputs) -> _Seen | None:
@@ -83,8 +89,8 @@ def _spanned(seen: _Seen | None) -> frozenset[Pair]:
     )
 
 
-def _of_traces(inputs: BlameInputs, seen: _Seen) -> Iterable[Ballot | None]:
-    yield failures_ballot(inputs, seen.failures, seen.usual_failures)
+def _of_traces(inputs: BlameInputs, seen: _Seen, most: float) -> Iterable[Ballot | None]:
+    yield failures_ballot(inputs, seen.failures, seen.usual_failures, most)
     yield slowness_ballot(inputs, seen.now, seen.usual, seen.pace)
     yield shapes_ballot(seen.now, seen.usual)
 
@@ -99,7 +105,7 @@ def _votes(inputs: BlameInputs, seen: _Seen | None) -> list[MemberVote]:
 
 
 def _slow(seen: _Seen) -> dict[Place, Tally]:
-    """Spans slower than nineteen in twenty usually are, by pod; against the same traces where nothing usual is known."""
+    """Spans slower than nineteen in twenty usually are, by pod; where nothing usual is known, of these traces."""
     pace = seen.pace or paces(seen.now)
     slow: dict[Place, float] = defaultdict(float)
     total: dict[Place, float] = defaultdict(float)

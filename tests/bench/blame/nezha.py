@@ -1,9 +1,9 @@
 """
 Nezha (IntelligentDDS, FSE 2023), Online Boutique of 2022-08-22 -> questions with their truth.
 
-Spans carry no status and no side, metrics come once a minute, each service has one pod. A fault lasts three minutes; the
-question is asked with the traces and samples of these. The archive holds fault minutes only, so what is usual is the
-median world of all other faults' minutes, thinned evenly, the same for every case.
+Spans carry no status and no side, metrics come once a minute, each service has one pod. A fault lasts three minutes;
+the question is asked with the traces and samples of these. The archive holds fault minutes only, so the usual is what
+all other faults' minutes show, thinned evenly.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ COLUMNS = {
     "CpuUsage(m)": (Measure.SATURATION, "cpu"),
     "MemoryUsage(Mi)": (Measure.SATURATION, "memory"),
 }
+CODE = frozenset({"return", "exception"})
+"""Kinds of faults that are in code."""
 PUBLISHED = {"Nezha without logs": (0.643, 0.643), "MicroRank": (0.41, 0.48), "MicroRCA": (0.16, 0.63)}
 """AS@1 and AS@3 of the paper's table 3, over the 56 faults of both days."""
 

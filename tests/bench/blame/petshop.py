@@ -124,10 +124,11 @@ def question(
             continue
         measure = MEASURES.get(kind, Measure.REQUESTS)
         if measure is Measure.ERROR_RATE:
-            reference, values = 1.0 - reference / 100.0, 1.0 - values / 100.0
-        readings.append(
-            Reading(ServiceRef("", name), measure, reference, now.times, values, what=statistic, adjacent=adjacent)
-        )
+            before, during = 1.0 - reference / 100.0, 1.0 - values / 100.0
+        else:
+            before, during = reference, values
+        service = ServiceRef("", name)
+        readings.append(Reading(service, measure, before, now.times, during, what=statistic, adjacent=adjacent))
     nodes = {service for edge in graph.edges for service in (edge.caller, edge.callee)}
     return BlameInputs(
         at=float(now.times[-1]),

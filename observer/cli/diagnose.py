@@ -1,0 +1,57 @@
+"""``observer diagnose``: who is to blame, from files, with no cluster at hand."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from observer.domain.blame import Attribution, Blame, Measure, Target
+from observer.domain.errors import ConfigError
+from observer.domain.ids import ServiceRef
+from observer.engine.blame.verdict import blame
+from observer.exchange.incident_files import Files, read_incident
+
+SYMPTOMS: Final = {"errors": Measure.ERROR_RATE, "latency": Measure.LATENCY}
+
+
+def target_of(service: str, namespace: str, symptom: str) -> Target | None:
+    """``--target`` with its namespace and symptom; ``ConfigError`` for a symptom alone or unknown."""
+    if symptom not in SYMPTOMS:
+        raise ConfigError(f"--symptom {symptom}: expected one of {', '.join(SYMPTOMS)}")
+    return Target(ServiceRef(namespace, service), SYMPTOMS[symptom]) if service else None
+
+
+def diagnose(files: Files, limit: int) -> tuple[dict[str, Any], str]:
+    """Returns what ``--json`` and the terminal show."""
+    found = blame(read_incident(files))
+    body = {
+        "at": found.at,
+        "onset": found.onset,
+        "found": bool(found.culprits),
+        "unknown": round(found.unknown, 6),
+        "culprits": [_row(one) for one in found.ranked[:limit]],
+        "gaps": list(found.gaps),
+    }
+    return body, _text(found, limit)
+
+
+def _row(one: Attribution) -> dict[str, Any]:
+    cause = one.cause
+    return {
+        "kind": cause.kind.value,
+        "namespace": cause.namespace,
+        "name": cause.name,
+        "service": str(cause.service) if cause.service is not None else "",
+        "callee": str(cause.callee) if cause.callee is not None else "",
+        "probability": round(one.probability, 6),
+        "inherited": round(one.inherited, 4),
+        "evidence": [{"word": line.word, "nats": round(line.nats, 2), "text": line.text} for line in one.lines],
+    }
+
+
+def _text(found: Blame, limit: int) -> str:
+    lines = [] if found.culprits else ["nobody can be named: UNKNOWN is the most probable"]
+    for one in found.ranked[:limit]:
+        lines.append(f"{one.probability:7.1%}  {one.cause}")
+        lines += [f"{'':9}{line.nats:+5.1f} nats  {line.word}: {line.text}" for line in one.lines]
+    lines += [f"not known: {gap}" for gap in found.gaps]
+    return "\n".join(lines)
