@@ -18,6 +18,7 @@ from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
 from observer.journal.codec import decode, encode
 from observer.journal.connect import engine_for, guarded, parsed
+from observer.journal.counts import SqlCountLedger
 from observer.journal.schema import ensure
 from observer.journal.tables import DECISIONS, INCIDENTS, INTENTS, LEDGER
 
@@ -51,6 +52,11 @@ class SqlJournal:
             await engine.dispose()
             raise
         return cls(engine)
+
+    @property
+    def counts(self) -> SqlCountLedger:
+        """The ledger of objectives, in the same database."""
+        return SqlCountLedger(self._engine)
 
     async def save(self, incident: Incident) -> None:
         """See ``Journal.save``."""

@@ -6,7 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The schema's revision that this code reads and writes; the newest file under ``migrations/versions``."""
 
 METADATA: Final = sa.MetaData(
@@ -65,4 +65,14 @@ DECISIONS: Final = sa.Table(
     sa.Column("kind", sa.String(64), nullable=False),
     sa.Column("verdict", sa.String(32), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+)
+
+OBJECTIVE_COUNTS: Final = sa.Table(
+    "objective_counts",
+    METADATA,
+    sa.Column("objective", sa.Text, primary_key=True),
+    sa.Column("width", _TIME, primary_key=True),
+    sa.Column("ended", _TIME, primary_key=True, index=True),
+    sa.Column("good", sa.Double, nullable=False),
+    sa.Column("total", sa.Double, nullable=False),
 )

@@ -10,6 +10,7 @@ from observer.domain.action import Action
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome
+from observer.domain.slo import LedgerCount
 
 
 class Journal(Protocol):
@@ -48,6 +49,22 @@ class Journal(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class CountLedger(Protocol):
+    """Counts of objectives that outlive the metric server; every method raises ``JournalUnavailable``."""
+
+    async def add(self, counts: Sequence[tuple[float, LedgerCount]]) -> None:
+        """Keep ``(width in seconds, count)`` of ended buckets; of two counts of one bucket the larger total stays."""
+        ...
+
+    async def counts(self, since: float, now: float) -> Sequence[LedgerCount]:
+        """Buckets that ended after ``since`` (Unix seconds), oldest first; no event is in two of them."""
+        ...
+
+    async def prune(self, now: float) -> int:
+        """Drop what is too old, a bounded number of rows; returns how many."""
+        ...
 
 
 class Lease(Protocol):
