@@ -97,6 +97,7 @@ def schema() -> None:
 
 @app.command()
 def rules(
+    *,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the rule files; one file an objective.")],
     service: Annotated[list[str], typer.Option("--service", "-s", help="NAMESPACE/NAME; may be given many times.")],
     preset: Annotated[Preset, typer.Option(help="What counts as good.")] = Preset.ISTIO_AVAILABILITY,

@@ -1,4 +1,4 @@
-"""``observer rules``: objectives as Prometheus rule files and Alertmanager's inhibition, for a platform's own alerting."""
+"""``observer rules``: objectives as Prometheus rule files, with Alertmanager's inhibition."""
 
 from __future__ import annotations
 

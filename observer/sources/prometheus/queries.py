@@ -82,7 +82,7 @@ class Queries:
         return self._sum((*CALLER_ROLES, "le"), selected)
 
     def objective_calls(self, services: Iterable[ServiceRef]) -> str:
-        """Calls towards ``services`` as their callers counted them, by calling pod and what tells protocol and class."""
+        """Calls towards ``services`` as their callers counted them, by calling pod, protocol and class."""
         roles = (*CALLER_ROLES, *CLASS_ROLES, "protocol")
         return self._sum(roles, self._selected(self._profile.requests, self._towards(services)))
 
