@@ -25,16 +25,19 @@ if TYPE_CHECKING:
     from observer.domain.finding import Finding
     from observer.domain.ids import WorkloadRef
     from observer.domain.outcome import Outcome
+    from observer.domain.slo import Objective
+    from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
     from observer.ports.actuators import KillSwitch
     from observer.ports.clock import Clock
     from observer.ports.sinks import Sink
-    from observer.ports.sources import HistorySource, MetricSource
-    from observer.ports.stores import Journal, Lease
+    from observer.ports.sources import HistorySource, MetricSource, ObjectiveSource
+    from observer.ports.stores import CountLedger, Journal, Lease
     from observer.runtime.collect import Collector
     from observer.runtime.evidence import EvidenceKeeper
     from observer.runtime.execute import Executor
     from observer.runtime.history import HistoryKeeper
+    from observer.runtime.objectives import ObjectiveKeeper
     from observer.runtime.supervise import Plan
     from observer.sources.kubernetes.cluster import KubernetesCluster
     from observer.telemetry.metrics import SelfMetrics
@@ -78,8 +81,18 @@ class Hands:
     switch: KillSwitch
 
 
-async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink] = ()) -> Plan:
-    """Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``."""
+async def build(
+    settings: Settings,
+    api: KubeApi,
+    *,
+    extra_sinks: Sequence[Sink] = (),
+    wanted: Callable[[], tuple[Objective, ...]] = tuple,
+) -> Plan:
+    """
+    Everything ``supervise`` runs, ready to start; ``wanted`` tells the objectives that hold now.
+
+    Fails early with ``ConfigError`` or ``JournalUnavailable``.
+    """
     from observer.runtime.clock import SystemClock
     from observer.runtime.retention import keep_journal_small
     from observer.runtime.state import Watcher
@@ -95,16 +108,18 @@ async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink]
         api=api,
         clock=clock,
         cluster=_cluster(settings, api, clock),
-        journal=await _journal(settings),
+        journal=(journal := await _journal(settings)),
         lease=_lease(settings, api, clock),
         switch=kill_switch(api, settings),
     )
     source, past = _metric_sources(settings)
     history = _history(hands, past)
+    seen = _objective_source(settings)
+    objectives = _objectives(hands, seen, journal.counts, metrics, wanted)
     teller = Teller([*_sinks(hands), *extra_sinks], dropped=metrics.sink_dropped)
     watcher = Watcher(settings.engine, clock, metrics)
     loop = Loop(
-        collector=_collector(hands, source, history),
+        collector=_collector(hands, source, history, objectives),
         executor=_executor(hands),
         cluster=hands.cluster,
         journal=hands.journal,
@@ -126,11 +141,12 @@ async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink]
             ("kubernetes", hands.cluster.run),
             ("lease", hands.lease.run),
             ("history", history.run),
+            ("objectives", objectives.run),
             ("page", server.run),
             ("retention", partial(keep_journal_small, hands.journal, clock)),
         ],
         warm=warm,
-        cleanups=[_closing(metrics), hands.journal.close, source.close, past.close, teller.close],
+        cleanups=[_closing(metrics), hands.journal.close, source.close, past.close, seen.close, teller.close],
     )
 
 
@@ -206,7 +222,7 @@ def _metric_sources(settings: Settings) -> tuple[MetricSource, HistorySource]:
     return PrometheusSource(settings.prometheus), PrometheusHistory(settings.prometheus)
 
 
-async def _journal(settings: Settings) -> Journal:
+async def _journal(settings: Settings) -> SqlJournal:
     from observer.journal.store import SqlJournal
 
     return await SqlJournal.open(_journal_url(settings))
@@ -248,7 +264,26 @@ def _history(hands: Hands, source: HistorySource) -> HistoryKeeper:
     )
 
 
-def _collector(hands: Hands, source: MetricSource, history: HistoryKeeper) -> Collector:
+def _objective_source(settings: Settings) -> ObjectiveSource:
+    from observer.sources.prometheus.objectives import PrometheusObjectives
+
+    return PrometheusObjectives(settings.prometheus)
+
+
+def _objectives(
+    hands: Hands,
+    source: ObjectiveSource,
+    ledger: CountLedger,
+    metrics: SelfMetrics,
+    wanted: Callable[[], tuple[Objective, ...]],
+) -> ObjectiveKeeper:
+    from observer.runtime.objectives import ObjectiveKeeper
+
+    refresh = hands.settings.prometheus.objective_refresh
+    return ObjectiveKeeper(source, hands.cluster, hands.clock, ledger, metrics, wanted=wanted, refresh=refresh)
+
+
+def _collector(hands: Hands, source: MetricSource, history: HistoryKeeper, objectives: ObjectiveKeeper) -> Collector:
     from observer.runtime.collect import Collector
 
     asked = hands.settings.prometheus
@@ -258,6 +293,7 @@ def _collector(hands: Hands, source: MetricSource, history: HistoryKeeper) -> Co
         history=history,
         switch=hands.switch,
         lease=hands.lease,
+        objectives=objectives,
         deadline=asked.timeout,
         recheck_seconds=asked.recheck_seconds,
         step=hands.settings.engine.tick,

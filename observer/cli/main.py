@@ -12,6 +12,7 @@ import typer
 from observer import __version__
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, EXIT_UNREACHABLE, Output, fail, show
 from observer.domain.errors import ConfigError, JournalUnavailable, ObserverError
+from observer.domain.slo import Preset
 
 if TYPE_CHECKING:
     from observer.config.model import Settings
@@ -106,6 +107,31 @@ def schema() -> None:
     from observer.config.settings import schema as settings_schema
 
     show(settings_schema(), "", json=True)
+
+
+@app.command()
+def rules(
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the rule files; one file an objective.")],
+    service: Annotated[list[str], typer.Option("--service", "-s", help="NAMESPACE/NAME; may be given many times.")],
+    preset: Annotated[Preset, typer.Option(help="What counts as good.")] = Preset.ISTIO_AVAILABILITY,
+    target: Annotated[float, typer.Option(help="Share of the events that must be good.")] = 0.999,
+    burn: Annotated[str, typer.Option(help="Set of tiers: sre-30d, 28d or 7d.")] = "sre-30d",
+    cut_ms: Annotated[float, typer.Option(min=0, help="Bound of the latency preset, milliseconds.")] = 0.0,
+    cluster: Annotated[str, typer.Option(help="Name of the cluster, part of every identity.")] = "",
+    ambient: Annotated[bool, typer.Option("--ambient", help="Waypoints report instead of sidecars.")] = False,
+    dialect: Annotated[int, typer.Option(min=2, max=3, help="Major version of Prometheus.")] = 2,
+    json: Json = False,
+) -> None:
+    """Write objectives as Prometheus recording and alerting rules, with Alertmanager's inhibition."""
+    from observer.cli.rules import objectives_of, write
+    from observer.exchange.prometheus_rules import Dialect, RuleOptions
+
+    objectives = objectives_of(
+        service, preset, target=target, burn=burn, cut_ms=cut_ms, cluster=cluster, ambient=ambient
+    )
+    body, text = write(objectives, out, RuleOptions(dialect=Dialect(dialect)))
+    show(body, text, json=json)
 
 
 @app.command()

@@ -63,6 +63,7 @@ class PrometheusSettings:
     history_seconds: float = 86_400.0
     history_refresh: float = 600.0
     recheck_seconds: float = 600.0
+    objective_refresh: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,7 @@ _PROMETHEUS = {
     "auth": HttpAuth,
     "history_seconds": seconds(10 * MINUTE, 7 * DAY),
     "history_refresh": seconds(10, DAY),
+    "objective_refresh": seconds(10, 300),
     "recheck_seconds": seconds(MINUTE, HOUR),
 }
 _KUBERNETES = {

@@ -80,7 +80,10 @@ def inhibition(objectives: Iterable[Objective]) -> str:
     rules = [
         {
             "source_matchers": [f'alertname="{names.BURN_ALERT}"', f'{names.BURN_TIER}="{order[i]}"'],
-            "target_matchers": [f'alertname="{names.BURN_ALERT}"', f'{names.BURN_TIER}=~"{"|".join(map(re.escape, order[i + 1 :]))}"'],
+            "target_matchers": [
+                f'alertname="{names.BURN_ALERT}"',
+                f'{names.BURN_TIER}=~"{"|".join(map(re.escape, order[i + 1 :]))}"',
+            ],
             "equal": [names.SLO_ID, names.CLUSTER],
         }
         for order in orders

@@ -19,6 +19,7 @@ from observer.domain.outcome import Outcome, Result
 from observer.journal.alerts import SqlAlertInbox
 from observer.journal.codec import decode, encode
 from observer.journal.connect import engine_for, guarded, parsed
+from observer.journal.counts import SqlCountLedger
 from observer.journal.schema import ensure
 from observer.journal.tables import DECISIONS, INCIDENTS, INTENTS, LEDGER
 
@@ -57,6 +58,11 @@ class SqlJournal:
     def alerts(self) -> SqlAlertInbox:
         """The inbox of alerts, in the same database."""
         return SqlAlertInbox(self._engine)
+
+    @property
+    def counts(self) -> SqlCountLedger:
+        """The ledger of objectives, in the same database."""
+        return SqlCountLedger(self._engine)
 
     async def save(self, incident: Incident) -> None:
         """See ``Journal.save``."""

@@ -78,3 +78,13 @@ ALERTS: Final = sa.Table(
     sa.Column("answer", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
 )
+
+OBJECTIVE_COUNTS: Final = sa.Table(
+    "objective_counts",
+    METADATA,
+    sa.Column("objective", sa.Text, primary_key=True),
+    sa.Column("width", _TIME, primary_key=True),
+    sa.Column("ended", _TIME, primary_key=True, index=True),
+    sa.Column("good", sa.Double, nullable=False),
+    sa.Column("total", sa.Double, nullable=False),
+)

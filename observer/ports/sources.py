@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory, ServiceBaseline
+from observer.domain.events import ObjectiveFrame, Parts
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.slo import Objective
 
 
 class MetricSource(Protocol):
@@ -40,6 +42,33 @@ class HistorySource(Protocol):
         self, until: float, seconds: float, service_of: Mapping[tuple[str, str], ServiceRef]
     ) -> Mapping[ServiceRef, ServiceBaseline]:
         """What was usual per service. ``service_of`` maps ``(namespace, pod)`` of living pods to their service."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class ObjectiveSource(Protocol):
+    """
+    The counters of objectives, asked seldom and outside the tick.
+
+    A question that fails makes its objectives' rows ``failed``; only when nothing at all could be asked is
+    ``SourceUnavailable`` or ``SourceProtocolError`` raised.
+    """
+
+    def parts(self, objectives: Sequence[Objective]) -> tuple[Parts, ...]:
+        """Which columns each objective's answer fills."""
+        ...
+
+    def views(self, objectives: Sequence[Objective]) -> tuple[ServiceRef, ...]:
+        """Services that are counted from two sides, in the order of their rows."""
+        ...
+
+    async def look(self, at: float, objectives: Sequence[Objective]) -> ObjectiveFrame:
+        """Counters as of ``at`` (Unix seconds): one question for all objectives of a preset, one for each other SLI."""
+        ...
+
+    def past(self, since: float, until: float, objectives: Sequence[Objective]) -> AsyncIterator[ObjectiveFrame]:
+        """The same at instants between, oldest first; as many as are cheap enough, the newest part of the time."""
         ...
 
     async def close(self) -> None: ...

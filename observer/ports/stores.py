@@ -11,6 +11,7 @@ from observer.domain.alert import Alert
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome
+from observer.domain.slo import LedgerCount
 
 
 class Journal(Protocol):
@@ -68,6 +69,22 @@ class AlertInbox(Protocol):
 
     async def prune(self, before: float) -> int:
         """Drop what was received before (Unix seconds), a bounded number; returns how many."""
+        ...
+
+
+class CountLedger(Protocol):
+    """Counts of objectives that outlive the metric server; every method raises ``JournalUnavailable``."""
+
+    async def add(self, counts: Sequence[tuple[float, LedgerCount]]) -> None:
+        """Keep ``(width in seconds, count)`` of ended buckets; of two counts of one bucket the larger total stays."""
+        ...
+
+    async def counts(self, since: float, now: float) -> Sequence[LedgerCount]:
+        """Buckets that ended after ``since`` (Unix seconds), oldest first; no event is in two of them."""
+        ...
+
+    async def prune(self, now: float) -> int:
+        """Drop what is too old, a bounded number of rows; returns how many."""
         ...
 
 

@@ -16,6 +16,7 @@ from observer.ports.actuators import KillSwitch
 from observer.ports.sources import Cluster, MetricSource
 from observer.ports.stores import Lease
 from observer.runtime.history import HistoryKeeper
+from observer.runtime.objectives import ObjectiveKeeper
 
 T = TypeVar("T")
 
@@ -43,12 +44,14 @@ class Collector:
         history: HistoryKeeper,
         switch: KillSwitch,
         lease: Lease,
+        objectives: ObjectiveKeeper | None = None,
         deadline: float,
         recheck_seconds: float,
         step: float,
     ) -> None:
         self._metrics, self._cluster, self._history = metrics, cluster, history
         self._switch, self._lease = switch, lease
+        self._objectives = objectives
         self._deadline, self._recheck_seconds, self._step = deadline, recheck_seconds, step
 
     async def snapshot(self, at: float, question: Question) -> Snapshot:
@@ -71,6 +74,9 @@ class Collector:
         for one in series:
             asked_again.setdefault(pods[one.pod], []).append(one)
         gaps.extend(self._history.gaps())
+        objectives = self._objectives
+        if objectives is not None:
+            gaps.extend(objectives.gaps())
         return Snapshot(
             at=at,
             counters=counters.result(),
@@ -80,6 +86,7 @@ class Collector:
             gaps=tuple(dict.fromkeys(gaps)),  # two questions that failed alike are one gap
             rechecks={service: tuple(found) for service, found in asked_again.items()},
             baselines=self._history.baselines,
+            objectives=objectives.by_service(at) if objectives is not None else {},
         )
 
     async def _ask(self, source: str, question: Awaitable[T], gaps: list[Gap]) -> T | None:

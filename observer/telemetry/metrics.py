@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -30,7 +31,10 @@ class SelfMetrics:
         self._provider = MeterProvider(
             metric_readers=[reader],
             resource=Resource({"service.name": "observer"}),
-            views=[View(instrument_name=names.TICK_SECONDS, aggregation=bounds)],
+            views=[
+                View(instrument_name=names.TICK_SECONDS, aggregation=bounds),
+                View(instrument_name=names.OBJECTIVE_SECONDS, aggregation=bounds),
+            ],
             shutdown_on_exit=False,
         )
         meter = self._provider.get_meter("observer")
@@ -46,6 +50,18 @@ class SelfMetrics:
         self._drained = meter.create_gauge(names.DRAINED_PODS, description="Pods drained by Observer now")
         self._leader = meter.create_gauge(names.LEADER, description="1 while this replica holds the Lease")
         self._paused = meter.create_gauge(names.PAUSED, description="1 while the kill switch forbids writes")
+
+        self._looks = meter.create_counter(names.OBJECTIVE_LOOKS_TOTAL, description="Looks at the objectives' counters")
+        self._look_seconds = meter.create_histogram(
+            names.OBJECTIVE_SECONDS, description="Duration of a look in seconds"
+        )
+        self._births = meter.create_counter(
+            names.OBJECTIVE_BIRTHS_TOTAL, description="Events counted from series that appeared with them"
+        )
+        self._objectives = meter.create_gauge(names.OBJECTIVES, description="Objectives by data state")
+        self._budgets = meter.create_gauge(
+            names.OBJECTIVE_BUDGET, description="Share of each objective's error budget that is left"
+        )
 
     def tick(self, duration: float, *, complete: bool) -> None:
         """A tick ended after ``duration`` seconds."""
@@ -74,6 +90,19 @@ class SelfMetrics:
         self._drained.set(drained)
         self._leader.set(int(leader))
         self._paused.set(int(paused))
+
+    def objective_look(self, duration: float, *, answered: bool, born: float) -> None:
+        """A look at the objectives' counters ended; ``born`` events came from births."""
+        self._looks.add(1, {"answered": str(answered).lower()})
+        self._look_seconds.record(duration)
+        self._births.add(born)
+
+    def objectives(self, states: Mapping[str, int], budgets: Mapping[str, float]) -> None:
+        """How the objectives stand: how many are in each state, and the share of budget left by objective id."""
+        for state, number in states.items():
+            self._objectives.set(number, {"state": state})
+        for objective, left in budgets.items():
+            self._budgets.set(left, {names.SLO_ID: objective})
 
     def render(self) -> bytes:
         """The Prometheus text format, version 0.0.4."""

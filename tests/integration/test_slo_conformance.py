@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from observer.domain.counts import FloatArray
+from observer.domain.events import BAD, TOTAL, Parts, Series
 from observer.domain.slo import Objective, Query, RatioSli
 from observer.engine.slo.books import Books, Surroundings
-from observer.engine.slo.increments import BAD, TOTAL, Parts, Series
 from observer.exchange.prometheus_rules import RuleOptions, rule_file
 from tests.support.promtool import answers
 from tests.support.slo import objective, readings

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from observer.domain.events import Readings, Series
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import (
     BURN_PRESETS,
@@ -18,7 +19,6 @@ from observer.domain.slo import (
     RatioSli,
     RollingWindow,
 )
-from observer.engine.slo.increments import Readings, Series
 
 DAY = 86_400.0
 CART = ServiceRef("shop", "cart")

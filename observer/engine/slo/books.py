@@ -9,13 +9,15 @@ from typing import Final
 import numpy as np
 
 from observer.domain.counts import FloatArray
+from observer.domain.events import BAD, GOOD, TOTAL, Parts, Readings
+from observer.domain.ids import ServiceRef
 from observer.domain.slo import DataState, LedgerCount, Objective, ObjectiveStatus
 from observer.engine.slo.buckets import CountStore
 from observer.engine.slo.composite import composites
 from observer.engine.slo.evaluate import Plan, evaluate
-from observer.engine.slo.increments import BAD, GOOD, TOTAL, Counters, Growth, Parts, Readings, good_and_total
+from observer.engine.slo.increments import Counters, Growth, good_and_total
 from observer.engine.slo.slices import Slicer
-from observer.engine.slo.states import Facts
+from observer.engine.slo.states import Facts, disagreement
 
 MOVING: Final = 300.0
 """Seconds without an event after which an objective is silent; a doubt lasts as long."""
@@ -42,28 +44,42 @@ class Surroundings:
     disagreement: str = ""
 
 
+_VIEW_LEVELS: Final = ((60.0, 16),)
+
+
 class Books:
     """
     Counts for ``objectives``, whose rows are their places in that order.
 
-    ``parts[i]`` says which columns objective ``i`` counts. ``births`` and ``gated`` are switched off only to compare
-    with what Prometheus would say.
+    ``parts[i]`` says which columns objective ``i`` counts; ``views`` are the services whose calls are counted from two
+    sides, in the rows after the objectives (see ``ObjectiveFrame``). ``births`` and ``gated`` are
+    switched off only to compare with what Prometheus would say.
     """
 
     def __init__(
-        self, objectives: Sequence[Objective], parts: Sequence[Parts], *, births: bool = True, gated: bool = True
+        self,
+        objectives: Sequence[Objective],
+        parts: Sequence[Parts],
+        views: Sequence[ServiceRef] = (),
+        *,
+        births: bool = True,
+        gated: bool = True,
     ) -> None:
         size = len(objectives)
+        self.views = tuple(views)
+        self._viewed = CountStore(len(self.views), _VIEW_LEVELS)
         self.plan = Plan(tuple(objectives), gated=gated)
         self.store = CountStore(size)
         self._parts = np.array([int(one) for one in parts], dtype=np.int64)
-        self._counters = Counters(size, births=births)
+        self._counters = Counters(size + len(self.views), births=births)
         self._slicer = Slicer(self.plan.objectives)
         self._series = np.zeros((size, 3))
+        self._sides = np.zeros((size + len(self.views), 3))
         self._ever = np.zeros(size, np.bool_)
         self._moved, self._uncertain, self._flickering = (np.full(size, -np.inf) for _ in range(3))
         self._states = [DataState.ABSENT] * size
         self._written = dict.fromkeys(LEDGER_WIDTHS, 0.0)
+        self._upto = np.zeros(size)
         self.born = 0.0
         """Events that came from births, since the start."""
 
@@ -73,12 +89,23 @@ class Books:
         return self._counters.at
 
     def count(self, now: Readings, started: Mapping[tuple[str, str], float]) -> None:
-        """Take in the counters of one instant; those of the past first, in order of time."""
+        """
+        Take in the counters of one instant; those of the past first, in order of time.
+
+        What an objective's restored counts cover already is not counted again.
+        """
+        before = self._counters.at
         growth = self._counters.advance(now, started)
         self._note(now.at, growth)
         if growth.first:
             return
-        good, total = good_and_total(growth.events, self._parts)
+        size = len(self.plan.objectives)
+        good, total = good_and_total(growth.events[:size], self._parts)
+        fresh = self._upto <= before
+        good, total = np.where(fresh, good, 0.0), np.where(fresh, total, 0.0)
+        if self.views:
+            seen_by = growth.events[size:]
+            self._viewed.add(now.at, np.arange(len(self.views)), seen_by[:, GOOD], seen_by[:, BAD])
         self._moved[total > 0] = now.at
         self.born += growth.born
         # Whoever has no series at all has not been counted, not even as silent.
@@ -107,6 +134,11 @@ class Books:
             good, total = (np.array([one[i] for one in found]) for i in (1, 2))
             self.store.add(end, index, good, total)
             self._ever[index] = True
+            self._upto[index] = np.maximum(self._upto[index], end)
+
+    def latest(self) -> float:
+        """Up to when every objective is counted already, Unix seconds; 0 when one is not counted at all."""
+        return float(self._upto.min(initial=np.inf)) if self._upto.size else 0.0
 
     def closed(self, at: float) -> list[tuple[float, LedgerCount]]:
         """``(width, count)`` of every bucket that ended by ``at`` and was not handed out before, for the journal."""
@@ -131,14 +163,27 @@ class Books:
         self.store.adopt(old.store, pairs)
         for row, was in pairs:
             self._ever[row], self._moved[row] = old._ever[was], old._moved[was]
+            self._upto[row] = max(old.at, old._upto[was])
         self._written, self.born = dict(old._written), old.born
         return frozenset(self.plan.objectives[row].id for row, _ in pairs)
 
+    def disagreements(self, at: float) -> dict[ServiceRef, str]:
+        """Services whose callers and pods count their calls differently, and how, in the last minutes."""
+        callers, callees = self._viewed.window(at, MOVING)
+        size = len(self.plan.objectives)
+        both = (self._sides[size:, GOOD] > 0) & (self._sides[size:, BAD] > 0)
+        return {
+            service: why
+            for i, service in enumerate(self.views)
+            if both[i] and (why := disagreement(float(callers[i]), float(callees[i])))
+        }
+
     def _note(self, at: float, growth: Growth) -> None:
-        self._series = growth.seen
-        self._ever |= growth.seen.sum(axis=1) > 0
-        self._uncertain[sorted(growth.uncertain)] = at
-        self._flickering[sorted(growth.flickering)] = at
+        size = len(self.plan.objectives)
+        self._sides, self._series = growth.seen, growth.seen[:size]
+        self._ever |= self._series.sum(axis=1) > 0
+        self._uncertain[[row for row in sorted(growth.uncertain) if row < size]] = at
+        self._flickering[[row for row in sorted(growth.flickering) if row < size]] = at
 
     def _facts(self, row: int, around: Surroundings, at: float) -> Facts:
         disagreement = around.disagreement
@@ -173,6 +218,3 @@ class Books:
                     return f"no bucket of {objective.cut_ms:g} ms: the histogram has other bounds"
                 return f"its {name} query matches no series"
         return ""
-
-
-__all__ = ["BAD", "GOOD", "LEDGER_WIDTHS", "TOTAL", "Books", "Surroundings"]

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
 from observer.domain.counts import FloatArray, IntArray
+from observer.domain.events import BAD, GOOD, TOTAL, Parts, Readings, Series
 
 ABSENT_FOR: Final = 3600.0
 """A series is remembered so long after it vanished, so that its return is no birth."""
@@ -25,42 +25,6 @@ FLICKER: Final = 300.0
 """A counter that comes back to where it was within so many seconds after it fell was never reset."""
 START_SLACK: Final = 1.0
 """Kubernetes tells starts in whole seconds."""
-
-
-class Series(NamedTuple):
-    """
-    One counter.
-
-    ``row`` is the objective's, ``column`` says what it counts (``GOOD``, ``BAD`` or ``TOTAL``), ``pod`` is the
-    scraped pod or empty, ``rest`` tells series of the same pod apart.
-    """
-
-    row: int
-    column: int
-    pod: tuple[str, str]
-    rest: str
-
-
-GOOD: Final = 0
-BAD: Final = 1
-TOTAL: Final = 2
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Readings:
-    """Counters at one instant. ``values`` has shape (len(series),); ``series`` are unique."""
-
-    at: float
-    series: tuple[Series, ...]
-    values: FloatArray
-
-
-class Parts(IntEnum):
-    """Which two of the three columns an objective counts."""
-
-    GOOD_AND_BAD = 0
-    BAD_OF_TOTAL = 1
-    GOOD_OF_TOTAL = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -83,10 +83,10 @@ def _with_series(facts: Facts, at: float, shortest: float) -> tuple[DataState, s
 
 
 def _without_series(facts: Facts) -> tuple[DataState, str]:
-    if facts.desired == 0:
-        return DataState.IDLE, "scaled to zero"
     if not facts.ever:
         return DataState.ABSENT, "there never was a series: no call yet, or the selector matches nothing"
+    if facts.desired == 0:
+        return DataState.IDLE, "scaled to zero"
     if facts.desired is None:
         return DataState.ABSENT, "its series are gone"
     if not facts.ready:

@@ -32,7 +32,7 @@ class _Counts:
         return CallerCounts(ok=ok, error=error, excluded=excluded, unreached=self.unreached, buckets=shares)
 
 
-class _Destinations:
+class Destinations:
     """
     Tells the watched service of a call.
 
@@ -88,7 +88,7 @@ def caller_frame(
     """The callers' counts towards the watched services as of ``at``; series without a calling pod are left out."""
     asked = [(labels(sample.metric), sample.value.value) for sample in requests]
     slow = [(labels(sample.metric), sample.value.value) for sample in buckets]
-    destinations = _Destinations(profile, watched, (found for found, _ in asked))
+    destinations = Destinations(profile, watched, (found for found, _ in asked))
     rows: dict[Edge, _Counts] = defaultdict(_Counts)
     for found, value in asked:
         if (edge := _edge(found, profile, destinations)) is not None:
@@ -104,7 +104,7 @@ def caller_frame(
     return CallerFrame(at, watched, cuts_ms, {edge: counts.closed(len(cuts_ms)) for edge, counts in rows.items()})
 
 
-def _edge(found: Mapping[str, str], profile: MetricProfile, destinations: _Destinations) -> Edge | None:
+def _edge(found: Mapping[str, str], profile: MetricProfile, destinations: Destinations) -> Edge | None:
     namespace = found.get(profile.label("target_namespace") or "", "")
     pod = found.get(profile.label("target_pod") or "", "")
     service = destinations.service(found)

@@ -76,6 +76,7 @@ _ISTIO_LABELS: Final = {
     "host_namespace": "destination_service_namespace",
     "source_workload": "source_workload",
     "source_namespace": "source_workload_namespace",
+    "protocol": "request_protocol",
 }
 
 ISTIO: Final = MetricProfile(

@@ -81,6 +81,32 @@ class Queries:
         selected = self._selected(self._profile.buckets, (*self._towards(services), only))
         return self._sum((*CALLER_ROLES, "le"), selected)
 
+    def objective_calls(self, services: Iterable[ServiceRef]) -> str:
+        """Calls towards ``services`` as their callers counted them, by calling pod, protocol and class."""
+        roles = (*CALLER_ROLES, *CLASS_ROLES, "protocol")
+        return self._sum(roles, self._selected(self._profile.requests, self._towards(services)))
+
+    def objective_served(self, services: Iterable[ServiceRef]) -> str:
+        """Calls of ``services`` as their own pods counted them, by pod."""
+        roles = (*self.service_roles, "namespace", "pod")
+        return self._sum(roles, self._own(self._profile.requests, *self._served(services)))
+
+    def objective_buckets(self, services: Iterable[ServiceRef], cuts_ms: Iterable[float]) -> str:
+        """The same by latency, at the given cut points."""
+        only = Matcher("le", "=~", le_pattern(cuts_ms, self._profile.unit))
+        roles = (*self.service_roles, "namespace", "pod", "le")
+        return self._sum(roles, self._own(self._profile.buckets, only, *self._served(services)))
+
+    def objective_gateways(self, gateways: Iterable[ServiceRef]) -> str:
+        """Calls that the given workloads made, by pod, protocol and what tells the class."""
+        listed = sorted(set(gateways))
+        only = (
+            Matcher("source_namespace", "=~", any_of(one.namespace for one in listed)),
+            Matcher("source_workload", "=~", any_of(one.name for one in listed)),
+        )
+        roles = ("source_namespace", "source_workload", "target_namespace", "target_pod", *CLASS_ROLES, "protocol")
+        return self._sum(roles, self._selected(self._profile.requests, (*self._profile.callers, *only)))
+
     def recheck(self, pods: Iterable[tuple[str, str]]) -> str:
         """
         Requests of the given pods by calling workload and by what tells their class, and beside them, told apart by
@@ -155,6 +181,16 @@ class Queries:
             return inside
         selected = self._selected(metric, (*self._profile.gateways, *only))
         return f"{inside} or {self._sum(('namespace', 'pod', 'reporter', *gateways, *roles), selected)}"
+
+    def _served(self, services: Iterable[ServiceRef]) -> tuple[Matcher, ...]:
+        """Restricts the pods' own view to services, where the mesh names them."""
+        listed = sorted(set(services))
+        if "service" not in self.service_roles:
+            return (Matcher("namespace", "=~", any_of(one.namespace for one in listed)),)
+        return (
+            Matcher("service_namespace", "=~", any_of(one.namespace for one in listed)),
+            Matcher("service", "=~", any_of(one.name for one in listed)),
+        )
 
     def _own(self, metric: str, *more: Matcher) -> str:
         return self._selected(metric, (*self._profile.own, *more))

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from observer.domain.events import BAD, GOOD, TOTAL, Parts, Series
 from observer.domain.slo import DataState, NoData, Objective, ObjectiveStatus, Preset
 from observer.engine.slo.books import Books, Surroundings
-from observer.engine.slo.increments import BAD, GOOD, TOTAL, Parts, Series
 from tests.support.slo import objective, readings
 
 START = 1_790_000_400.0

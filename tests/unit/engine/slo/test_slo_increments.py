@@ -5,16 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pytest
 
-from observer.engine.slo.increments import (
-    BAD,
-    GOOD,
-    TOTAL,
-    Counters,
-    Growth,
-    Parts,
-    Series,
-    good_and_total,
-)
+from observer.domain.events import BAD, GOOD, TOTAL, Parts, Series
+from observer.engine.slo.increments import Counters, Growth, good_and_total
 from tests.support.slo import readings
 
 POD = ("shop", "cart-1")

@@ -1,0 +1,213 @@
+"""Keeps the objectives' books beside the tick: asks, counts, judges, writes the ledger; the tick takes the result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
+
+import structlog
+
+from observer.domain.errors import JournalUnavailable, SourceProtocolError, SourceUnavailable
+from observer.domain.events import ObjectiveFrame
+from observer.domain.ids import ServiceRef, WorkloadRef
+from observer.domain.slo import DataState, Objective, ObjectiveStatus
+from observer.domain.snapshot import Gap
+from observer.engine.slo.books import Books
+from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
+from observer.ports.clock import Clock
+from observer.ports.sources import Cluster, ObjectiveSource
+from observer.ports.stores import CountLedger
+
+log = structlog.get_logger(__name__)
+
+LONGEST: Final = 372 * 86_400.0
+"""How far back the ledger is read: what the coarsest buckets hold."""
+REMEMBERED: Final = 3600.0
+"""A pod's start is remembered so long after it is gone: its last counters may be read after its death."""
+LATE: Final = 3.0
+"""Refreshes after which a status is no longer known to hold."""
+PRUNE_EVERY: Final = 3600.0
+
+
+class Measured(Protocol):
+    """The self metrics that the keeper feeds (``telemetry.metrics.SelfMetrics``)."""
+
+    def objectives(self, states: Mapping[str, int], budgets: Mapping[str, float]) -> None: ...
+    def objective_look(self, duration: float, *, answered: bool, born: float) -> None: ...
+
+
+class ObjectiveKeeper:
+    """
+    Looks every ``refresh`` seconds at the counters of ``wanted()``; nothing is asked while there is none.
+
+    ``wanted`` may answer differently from look to look (a reload): counts are kept by identity.
+    """
+
+    def __init__(
+        self,
+        source: ObjectiveSource,
+        cluster: Cluster,
+        clock: Clock,
+        ledger: CountLedger,
+        metrics: Measured,
+        *,
+        wanted: Callable[[], tuple[Objective, ...]] = tuple,
+        refresh: float = 30.0,
+    ) -> None:
+        self._source, self._cluster, self._clock = source, cluster, clock
+        self._ledger, self._metrics = ledger, metrics
+        self._wanted, self._refresh = wanted, refresh
+        self._books: Books | None = None
+        self._failure: Gap | None = None
+        self._started: dict[tuple[str, str], tuple[float, float]] = {}
+        self._owners: dict[ServiceRef, frozenset[WorkloadRef]] = {}
+        self._failed: Mapping[int, str] = {}
+        self._scraped: Mapping[tuple[str, str], float] | None = None
+        self._pruned = 0.0
+        self._unread: frozenset[str] = frozenset()
+        self.statuses: tuple[ObjectiveStatus, ...] = ()
+        """As of the last look, in the order of ``wanted``, composites last."""
+
+    def gaps(self) -> tuple[Gap, ...]:
+        """The last failure, while it lasts."""
+        return (self._failure,) if self._failure is not None else ()
+
+    def by_service(self, at: float) -> Mapping[ServiceRef, tuple[ObjectiveStatus, ...]]:
+        """
+        The statuses of each service's own objectives for a tick at ``at``.
+
+        One that was looked at too long ago is STALE, whatever it was: it must not let anybody be drained.
+        """
+        found: dict[ServiceRef, list[ObjectiveStatus]] = {}
+        for one in self.statuses:
+            if one.objective.scope is not None:
+                found.setdefault(one.objective.scope, []).append(self._aged(one, at))
+        return {service: tuple(ones) for service, ones in found.items()}
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            began = self._clock.monotonic()
+            await self.look()
+            await self._clock.sleep(max(self._refresh - (self._clock.monotonic() - began), 1.0))
+
+    async def look(self) -> None:
+        """One look; a failure leaves the counts and makes the states unknown."""
+        wanted = self._wanted()
+        if not wanted:
+            self._books, self.statuses, self._failure = None, (), None
+            return
+        at, began = self._clock.now(), self._clock.monotonic()
+        self._remember(at)
+        frame = await self._frame(at, wanted)
+        books = await self._books_of(wanted, frame, at)
+        born = books.born
+        if frame is not None:
+            self._failed, self._scraped = frame.failed, frame.scraped
+            await asyncio.to_thread(books.count, frame.readings, self._starts())
+        self.statuses = self._judge(books, at, answered=frame is not None)
+        await self._write(books, at)
+        duration = self._clock.monotonic() - began
+        self._metrics.objective_look(duration, answered=frame is not None, born=books.born - born)
+        states = Counter(one.state.value for one in self.statuses)
+        budgets = {one.objective.id: one.budget.remaining for one in self.statuses}
+        self._metrics.objectives({state.value: states[state.value] for state in DataState}, budgets)
+
+    async def _frame(self, at: float, wanted: Sequence[Objective]) -> ObjectiveFrame | None:
+        try:
+            async with asyncio.timeout(self._refresh):
+                frame = await self._source.look(at, wanted)
+        except TimeoutError:
+            self._note(Gap("objectives", "timeout", f"no answer within {self._refresh:g} s"))
+            return None
+        except (SourceUnavailable, SourceProtocolError) as exc:
+            self._note(Gap("objectives", exc.reason, str(exc)))
+            return None
+        self._failure = None
+        return frame
+
+    async def _books_of(self, wanted: tuple[Objective, ...], frame: ObjectiveFrame | None, at: float) -> Books:
+        """The books for these objectives: the same, new ones that inherit, or the first ones with the ledger read."""
+        old = self._books
+        if old is not None and old.plan.objectives == wanted and not (self._unread or (frame and not old.at)):
+            return old
+        if old is not None and old.plan.objectives == wanted:
+            books = old
+        else:
+            books = Books(wanted, self._source.parts(wanted), self._source.views(wanted))
+            kept = books.inherit(old) if old is not None else frozenset()
+            self._unread = frozenset(one.id for one in wanted) - kept
+            self._books = books
+        if self._unread and await self._read(books, at):
+            self._unread = frozenset()
+        if frame is not None and not books.at and not self._unread:
+            await self._fill(books, wanted, at)
+        return books
+
+    async def _read(self, books: Books, at: float) -> bool:
+        """Take the ledger in; while it cannot be read, counting goes on and it is tried again."""
+        try:
+            counts = await self._ledger.counts(at - LONGEST, at)
+        except JournalUnavailable as exc:
+            log.warning("objective_ledger_not_read", detail=str(exc))
+            return False
+        fresh = [one for one in counts if one.objective in self._unread]
+        await asyncio.to_thread(books.restore, fresh)
+        return True
+
+    async def _fill(self, books: Books, wanted: tuple[Objective, ...], at: float) -> None:
+        """What the metric source remembers of the time since the ledger's last bucket, before the first live look."""
+        since = books.latest()
+        try:
+            async for frame in self._source.past(since, at - 1.0, wanted):
+                books.count(frame.readings, self._starts())
+                await asyncio.sleep(0)
+        except (SourceUnavailable, SourceProtocolError) as exc:
+            log.warning("objective_past_not_read", reason=exc.reason, detail=str(exc))
+
+    def _judge(self, books: Books, at: float, *, answered: bool) -> tuple[ObjectiveStatus, ...]:
+        scene = Scene(at, self._cluster.view(at), self._scraped, self._owners)
+        newest = newest_scrape(self._scraped)
+        differing = books.disagreements(at)
+        around = []
+        for row, one in enumerate(books.plan.objectives):
+            failed = self._failed.get(row, "") if answered else "the metric source did not answer"
+            differs = differing.get(one.scope, "") if one.scope is not None and one.preset is not None else ""
+            around.append(surroundings(one, scene, failed=failed, disagreement=differs, newest=newest))
+        return books.statuses(at, around)
+
+    async def _write(self, books: Books, at: float) -> None:
+        closed = books.closed(at)
+        try:
+            if closed:
+                await self._ledger.add(closed)
+            if at - self._pruned > PRUNE_EVERY:
+                self._pruned = at
+                await self._ledger.prune(at)
+        except JournalUnavailable as exc:
+            books.reopen(closed)
+            log.warning("objective_ledger_not_written", detail=str(exc), counts=len(closed))
+
+    def _remember(self, at: float) -> None:
+        view = self._cluster.view(at)
+        for ref, pod in view.pods.items():
+            if (start := pod.started if pod.started is not None else pod.created) is not None:
+                self._started[ref.key] = (start, at)
+        self._started = {key: found for key, found in self._started.items() if at - found[1] < REMEMBERED}
+        self._owners |= {service: owners for service, owners in owners_of(view).items() if owners}
+
+    def _starts(self) -> dict[tuple[str, str], float]:
+        return {key: start for key, (start, _) in self._started.items()}
+
+    def _aged(self, status: ObjectiveStatus, at: float) -> ObjectiveStatus:
+        if (age := at - status.at) <= LATE * self._refresh:
+            return status
+        return replace(status, state=DataState.STALE, detail=f"last looked at {age:.0f} s ago", told="")
+
+    def _note(self, gap: Gap) -> None:
+        if self._failure is None:
+            log.warning("objectives_not_seen", reason=gap.reason, detail=gap.detail)
+        self._failure = gap
