@@ -46,8 +46,10 @@ def mesh(pods: int = 3) -> list[Labels]:
     found: list[Labels] = []
     for index in range(pods):
         own = {"pod": f"cart-{index}", "destination_service_name": "cart"}
-        for code in ("200", "503"):
-            found.append({"__name__": "istio_requests_total", "reporter": "source", "response_code": code, **own})
+        found += [
+            {"__name__": "istio_requests_total", "reporter": "source", "response_code": code, **own}
+            for code in ("200", "503")
+        ]
         latency = {"reporter": "destination", **own}
         found.append({"__name__": "istio_request_duration_milliseconds_count", **latency})
         found += [

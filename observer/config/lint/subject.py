@@ -19,7 +19,7 @@ from observer.domain.slo import BurnTier
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One query of an SLI. ``role`` is ``good``, ``bad``, ``total``, ``raw`` or ``threshold``; ``source`` names a DataSource."""
+    """One query of an SLI. ``role`` is ``good``, ``bad``, ``total``, ``raw`` or ``threshold``; ``source``: a DataSource."""
 
     sli: Placed[SliSpec]
     path: Path

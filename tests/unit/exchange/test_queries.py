@@ -15,7 +15,7 @@ BUCKET = 'sum(rate(d_bucket{le="0.25"}[{{ .window }}]))'
         (
             'sum(rate(requests_total{job="a",code=~"5\\\\d+"}[{{.window}}]))',
             TOTAL,
-            {"bad": 'requests_total{job="a",code=~"5\\\\d+"}', "total": 'requests_total{job="a"}'},
+            {"bad": 'requests_total{code=~"5\\\\d+",job="a"}', "total": 'requests_total{job="a"}'},
         ),
         (
             f"({COUNT} - ({BUCKET}))",

@@ -41,6 +41,16 @@ class Answers:
         """Whether the metric has any series; true where the selector names none."""
         return not selected.metric or await self.count(Selected(selected.metric, (), (), ranged=False).text) > 0
 
+    async def lacks_bucket(self, selected: Selected) -> bool:
+        """Whether it asks for a bucket that no series of the histogram is."""
+        if not selected.metric.endswith("_bucket") or not selected.on("le") or not await self.exists(selected):
+            return False
+        return not any(selected.takes("le", value) for value in await self.buckets(selected))
+
+    async def buckets(self, selected: Selected) -> tuple[str, ...]:
+        """The values of ``le`` that the histogram has."""
+        return await self.values(Selected(selected.metric, (), (), ranged=False).text, "le")
+
     async def missing_labels(self, selected: Selected) -> list[str]:
         """Labels that a matcher wants a value of and no series of the metric has."""
         found = []

@@ -13,13 +13,10 @@ from observer.config.lint.subject import Question
 
 
 async def _run(question: Question, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
-    if not selected.metric.endswith("_bucket") or not selected.on("le") or not await answers.exists(selected):
-        return
-    known = await answers.values(Selected(selected.metric, (), (), ranged=False).text, "le")
-    if any(selected.takes("le", value) for value in known):
+    if not await answers.lacks_bucket(selected):
         return
     wanted = ", ".join(f'le{one.op}"{one.value}"' for one in selected.on("le"))
-    yield question.hit(f"no bucket of {selected.metric} is {wanted}", f"nearest: {_nearest(selected, known)}")
+    yield question.hit(f"no bucket of {selected.metric} is {wanted}", f"nearest: {_nearest(selected, await answers.buckets(selected))}")
 
 
 def _nearest(selected: Selected, known: tuple[str, ...]) -> str:

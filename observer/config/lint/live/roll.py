@@ -40,7 +40,6 @@ async def lint_live(subject: Subject, catalogue: SeriesCatalogue) -> list[Findin
         if question.source:
             continue
         for check in LIVE:
-            async for hit in check.run(question, any_service(selected), answers):
-                if not ignores(hit, check.id):
-                    found.append(Finding(check.id, check.severity, hit.fault))
+            hits = [hit async for hit in check.run(question, any_service(selected), answers)]
+            found += [Finding(check.id, check.severity, hit.fault) for hit in hits if not ignores(hit, check.id)]
     return in_order(iter(found))

@@ -16,6 +16,8 @@ async def _run(question: Question, selected: Selected, answers: Answers) -> Asyn
         return
     if not await answers.exists(selected) or await answers.missing_labels(selected):
         return
+    if await answers.lacks_bucket(selected):
+        return
     if await answers.count(selected.text) == 0:
         yield question.hit(f"{selected.text} selects no series now", "is the service idle, or is a value misspelled?")
 
