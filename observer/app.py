@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
     from observer.ports.actuators import KillSwitch
+    from observer.ports.catalogue import SeriesCatalogue
     from observer.ports.clock import Clock
     from observer.ports.sinks import Sink
     from observer.ports.sources import HistorySource, MetricSource, ObjectiveSource
@@ -204,6 +205,13 @@ async def examine_sources(settings: Settings) -> Sequence[Finding]:
     async with connected(settings) as api:
         seen = await probe_kubernetes(api, settings.kubernetes, clock=clock)
         return [*seen.findings, *await probe_prometheus(settings, pods=seen.pods, at=clock.now())]
+
+
+def series_catalogue(settings: Settings, at: float) -> SeriesCatalogue:
+    """What ``observer check --live`` asks; as of ``at``, to be closed."""
+    from observer.sources.prometheus.catalogue import PrometheusCatalogue
+
+    return PrometheusCatalogue(settings.prometheus, at)
 
 
 def _cluster(settings: Settings, api: KubeApi, clock: Clock) -> KubernetesCluster:

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from observer import __version__
+from observer.app import series_catalogue
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, Output
-from observer.config.lint.check import Finding, Severity
+from observer.config.lint.check import Finding, Severity, in_order
+from observer.config.lint.live.roll import lint_live
 from observer.config.lint.registry import lint
 from observer.config.lint.render import UNREADABLE, github, rows, text
 from observer.config.lint.sarif import sarif
@@ -66,6 +68,20 @@ def judge(settings: Settings, paths: Sequence[Path], at: float) -> Judged:
         return Judged([Finding(UNREADABLE, Severity.ERROR, fault) for fault in sorted(set(faults))], EXIT_BAD_INPUT)
     refused = frozenset(settings.engine.guards.refused_namespaces)
     return judged(lint(Subject(documents, at, refused=refused)))
+
+
+async def judge_live(settings: Settings, paths: Sequence[Path], at: float) -> Judged:
+    """The same, and what the metric server of the settings says about the queries."""
+    found = judge(settings, paths, at)
+    if found.code == EXIT_BAD_INPUT:
+        return found
+    documents, _ = read_documents(paths)
+    catalogue = series_catalogue(settings, at)
+    try:
+        live = await lint_live(Subject(documents, at), catalogue)
+    finally:
+        await catalogue.close()
+    return judged(in_order(iter([*found.findings, *live])))
 
 
 def judged(findings: Sequence[Finding]) -> Judged:

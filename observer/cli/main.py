@@ -80,9 +80,8 @@ def demo(
 
 @app.command()
 def check(
-    paths: Annotated[
-        list[Path] | None, typer.Argument(help="OpenSLO and policy files or directories.")
-    ] = None,
+    paths: Annotated[list[Path] | None, typer.Argument(help="OpenSLO and policy files or directories.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the metric server about the queries, too.")] = False,
     output: Annotated[Output, typer.Option(help="How findings are printed.")] = Output.TEXT,
     config: Config = None,
     json: Json = False,
@@ -93,12 +92,35 @@ def check(
     Exit codes: 0 clean, 1 a finding is an error, 2 a file cannot be read.
     """
     from observer.app import now
-    from observer.cli.check import judge, printed
+    from observer.cli.check import judge, judge_live, printed
 
-    settings, form = settings_from(config), Output.JSON if json else output
-    found = judge(settings, paths or (), now())
+    settings, form, named = settings_from(config), Output.JSON if json else output, paths or []
+    found = asyncio.run(judge_live(settings, named, now())) if live else judge(settings, named, now())
     typer.echo(printed(settings, found, form, asked=bool(paths)))
     raise SystemExit(found.code)
+
+
+@app.command()
+def convert(
+    files: Annotated[list[Path], typer.Argument(help="Files or directories of Sloth, Pyrra or OpenSLO documents.")],
+    source: Annotated[str, typer.Option("--from", help="Format of the files; default: what they say.")] = "",
+    folder: Annotated[Path | None, typer.Option("--out", "-o", help="Write files here instead of printing.")] = None,
+) -> None:
+    """Print objectives of other tools as OpenSLO v1; what cannot be carried is an error or a note, never silent."""
+    from observer.cli.convert import convert as convert_files
+    from observer.cli.convert import save
+    from observer.exchange.formats import Format
+
+    if source and source not in set(Format):
+        fail(f"--from {source!r}: must be one of {', '.join(Format)}", EXIT_BAD_INPUT)
+    result = convert_files(files, Format(source) if source else None)
+    for note in result.notes:
+        typer.echo(note, err=True)
+    if folder is None:
+        typer.echo("---\n".join(result.files.values()), nl=False)
+        return
+    for path in save(result, folder):
+        typer.echo(str(path))
 
 
 @app.command()

@@ -1,1 +1,1 @@
-"""Formats of other tools, written and read: Prometheus rules, Alertmanager's inhibition."""
+"""Formats of other tools and of people, read and written: objectives, Prometheus rules, telemetry from files."""

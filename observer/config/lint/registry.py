@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from observer.config.lint.check import Check, Finding, in_order
@@ -57,9 +57,6 @@ OFFLINE: Final[tuple[Check, ...]] = (
     window_short.CHECK,
 )
 
-CHECKS: Final[Mapping[str, Check]] = {check.id: check for check in OFFLINE}
-"""Every check by its id."""
-
 
 def lint(subject: Subject, checks: Iterable[Check] = OFFLINE) -> list[Finding]:
     """What the checks find, in the order of the files."""
@@ -68,7 +65,10 @@ def lint(subject: Subject, checks: Iterable[Check] = OFFLINE) -> list[Finding]:
 
 def told(check: Check, hits: Iterable[Hit]) -> Iterator[Finding]:
     """The hits that their owner does not ask to be left alone with."""
-    for hit in hits:
-        ignored = hit.owner.annotation(names.LINT_IGNORE) if hit.owner is not None else ""
-        if check.id not in {word.strip() for word in ignored.split(",")}:
-            yield Finding(check.id, check.severity, hit.fault)
+    return (Finding(check.id, check.severity, hit.fault) for hit in hits if not ignores(hit, check.id))
+
+
+def ignores(hit: Hit, check: str) -> bool:
+    """Whether the document asks this check to leave it alone."""
+    words = hit.owner.annotation(names.LINT_IGNORE) if hit.owner is not None else ""
+    return check in {word.strip() for word in words.split(",")}

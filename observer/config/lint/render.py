@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from observer.config.lint.all_checks import CHECKS
 from observer.config.lint.check import Finding, Severity
-from observer.config.lint.registry import CHECKS
 from observer.config.plural import counted
 
 UNREADABLE: Final = "unreadable"

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from observer.config.lint.all_checks import CHECKS
 from observer.config.lint.check import Check, Finding, Severity
-from observer.config.lint.registry import CHECKS
+from observer.config.lint.live.asking import LiveCheck
 from observer.config.lint.render import UNREADABLE, sentence
 
 _LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -32,7 +33,7 @@ def sarif(findings: Sequence[Finding], version: str) -> dict[str, Any]:
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _rule(check: Check) -> dict[str, Any]:
+def _rule(check: Check | LiveCheck) -> dict[str, Any]:
     return {
         "id": check.id,
         "shortDescription": {"text": check.title},

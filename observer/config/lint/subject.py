@@ -19,13 +19,14 @@ from observer.domain.slo import BurnTier
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One query of an SLI. ``role`` is ``good``, ``bad``, ``total``, ``raw`` or ``threshold``."""
+    """One query of an SLI. ``role`` is ``good``, ``bad``, ``total``, ``raw`` or ``threshold``; ``source``: a DataSource."""
 
     sli: Placed[SliSpec]
     path: Path
     role: str
     counter: bool
     expr: str
+    source: str
     read: Expression
 
     def hit(self, message: str, hint: str = "") -> Hit:
@@ -133,4 +134,5 @@ def _questions(documents: Documents) -> Iterator[Question]:
                     role = "threshold" if ratio is None else str(at[-1])
                     counter = ratio is not None and ratio.counter and role != "raw"
                     path = (*at, "metricSource", "spec", "query")
-                    yield Question(one, path, role, counter, expr, read(expr))
+                    source = metric.metric_source.metric_source_ref or ""
+                    yield Question(one, path, role, counter, expr, source, read(expr))

@@ -1,0 +1,89 @@
+"""``observer convert``: objectives of other tools as OpenSLO v1, with everything that could not be carried named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from observer.config.faults import Fault, refuse
+from observer.config.openslo.documents import parse_documents
+from observer.config.reading import read_text, yaml_files
+from observer.config.yaml_marks import Document, read_marked_all
+from observer.domain.errors import ConfigError
+from observer.exchange.conversion import Converted
+from observer.exchange.formats import Format, converted
+from observer.exchange.openslo_text import written
+
+
+@dataclass(slots=True)
+class Result:
+    """``files``: name of the new file (without a folder) to its text; ``notes``: one line each."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def convert(paths: Sequence[Path], form: Format | None) -> Result:
+    """
+    Read the files and convert every document in them.
+
+    Raises:
+        ConfigError: with everything that cannot be carried, or whose conversion is no good OpenSLO v1; nothing is
+            handed out then.
+    """
+    found, faults = Result(), []
+    for path in yaml_files(paths):
+        text = read_text(path)
+        if isinstance(text, Fault):
+            faults.append(text)
+            continue
+        for index, document in enumerate(read_marked_all(text, str(path))):
+            faults += document.faults
+            if document.data is not None and not document.faults:
+                faults += _one(document, form, f"{path.stem}-{index}" if index else path.stem, found)
+    if faults:
+        refuse(faults)
+    return found
+
+
+def save(result: Result, folder: Path) -> list[Path]:
+    """
+    One file a source document. Raises: ConfigError when a file exists already or cannot be written; then none of the
+    later ones is written either.
+    """
+    paths = [folder / name for name in result.files]
+    if taken := [str(path) for path in paths if path.exists()]:
+        raise ConfigError("\n".join(f"{path}: exists already; nothing was written" for path in taken))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in zip(paths, result.files.values(), strict=True):
+            path.write_text(text)
+    except OSError as exc:
+        raise ConfigError(f"{folder}: cannot be written: {exc.strerror}") from exc
+    return paths
+
+
+def _one(document: Document, form: Format | None, stem: str, found: Result) -> Iterable[Fault]:
+    result = converted(document.data, form)
+    found.notes += [
+        f"note: {document.fault(one.path, one.message, one.hint)}" for one in result.remarks if not one.fatal
+    ]
+    if result.failed:
+        return [document.fault(one.path, one.message, one.hint) for one in result.remarks if one.fatal]
+    return _checked(document, result, stem, found)
+
+
+def _checked(document: Document, result: Converted, stem: str, found: Result) -> Iterable[Fault]:
+    """A conversion that this house could not read again is no conversion."""
+    text = written(result.documents)
+    try:
+        parse_documents(text, "converted")
+    except ConfigError as exc:
+        return [document.fault((), f"does not make good OpenSLO v1: {line}") for line in str(exc).splitlines()]
+    name, count = f"{stem}.yaml", 1
+    while name in found.files:
+        count += 1
+        name = f"{stem}-{count}.yaml"
+    found.files[name] = text
+    return []

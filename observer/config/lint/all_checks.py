@@ -1,0 +1,14 @@
+"""Every check, offline and live, by its id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from observer.config.lint.check import Check
+from observer.config.lint.live.asking import LiveCheck
+from observer.config.lint.live.roll import LIVE
+from observer.config.lint.registry import OFFLINE
+
+CHECKS: Final[Mapping[str, Check | LiveCheck]] = {check.id: check for check in (*OFFLINE, *LIVE)}
+"""In the order in which they are listed."""

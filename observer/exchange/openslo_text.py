@@ -1,0 +1,35 @@
+"""OpenSLO documents as YAML that reads back to the same values, by strict readers and by YAML 1.1 alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+import yaml
+
+_WORDS: Final = frozenset({"", "~", "null", "true", "false"})
+_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes values out wherever they stand: no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the library's signature
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    # A number of JSON such as 1e3 is text in YAML 1.1 and would be written without quotes.
+    style = '"' if value in _WORDS or _NUMBER.fullmatch(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def written(documents: Iterable[dict[str, Any]]) -> str:
+    """The documents, divided by ``---``, keys in their own order."""
+    return yaml.dump_all(
+        documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False
+    )
