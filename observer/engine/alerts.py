@@ -1,0 +1,125 @@
+"""
+Alerts of others ask Observer to look; what it finds is found by its own evidence or not at all.
+
+An alert that a policy allows has the callers' view and the last minutes of its service asked for until something stands
+out, somebody says it is over, or enough was seen to answer "nobody".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from observer.domain.alert import Alert, Looking
+from observer.domain.cluster import ClusterView
+from observer.domain.ids import ServiceRef
+from observer.domain.policy import AppliedPolicy
+from observer.engine.sight import Sight
+from observer.engine.turn import Turn
+
+LOOK_SECONDS = 300.0
+"""So long an alert is looked into before the answer is "nobody stands out"."""
+ANSWERS = frozenset({"found", "nobody", "not_allowed", "unknown_target", "resolved"})
+"""Reasons of decisions of kind ``alert`` after which nothing more is done about it."""
+_POD_LABELS = ("pod", "pod_name", "kubernetes_pod_name")
+_SERVICE_LABELS = (
+    "service",
+    "destination_service_name",
+    "destination_canonical_service",
+    "canonical_service",
+    "app",
+    "workload",
+    "destination_workload",
+    "deployment",
+)
+_NAMESPACE_LABELS = ("namespace", "destination_service_namespace", "destination_workload_namespace", "kubernetes_namespace")
+
+
+def attend(turn: Turn, sight: Sight, alerts: Iterable[Alert]) -> None:
+    """Take in today's pending alerts, look, and answer."""
+    pending = {alert.id: alert for alert in alerts}
+    looking = {key: one for key, one in turn.memory.looking.items() if key in pending}
+    for key, one in turn.memory.looking.items():
+        if key not in pending:
+            _tell(turn, one.alert, one.service, "resolved", f"{one.alert.name} is over; Observer looks no further.")
+    for key, alert in sorted(pending.items(), key=lambda item: (item[1].received, item[0])):
+        if key not in looking and (begun := _begin(turn, sight, alert)) is not None:
+            looking[key] = begun
+    turn.memory = replace(turn.memory, looking=_unanswered(turn, sight, looking))
+
+
+def wanted(looking: Mapping[str, Looking]) -> frozenset[ServiceRef]:
+    """Services whose callers are to be asked."""
+    return frozenset(one.service for one in looking.values())
+
+
+def target(alert: Alert, cluster: ClusterView) -> ServiceRef | None:
+    """The service that an alert speaks of: by the pod it names, else by a service's or workload's name."""
+    labels = alert.labels
+    namespace = next((labels[name] for name in _NAMESPACE_LABELS if labels.get(name)), "")
+    for name in _POD_LABELS:
+        ref = cluster.by_name.get((namespace, labels.get(name, "")))
+        if ref is not None:
+            return cluster.pods[ref].service
+    for name in _SERVICE_LABELS:
+        found = ServiceRef(namespace, labels.get(name, ""))
+        if found in cluster.by_service:
+            return found
+        for workload, refs in cluster.by_workload.items():
+            if (workload.namespace, workload.name) == (namespace, labels.get(name, "")) and refs:
+                return cluster.pods[refs[0]].service
+    return None
+
+
+def _begin(turn: Turn, sight: Sight, alert: Alert) -> Looking | None:
+    service = target(alert, sight.cluster)
+    if service is None:
+        text = f"{alert.name} names no service, workload or pod of the mesh; its labels must carry namespace and service."
+        _tell(turn, alert, None, "unknown_target", text)
+        return None
+    if not any(alert.name in policy.alerts for policy in _policies(turn, sight, service)):
+        text = f"{alert.name} is not among the alerts that the policy of {service} lists: nothing is started by it."
+        _tell(turn, alert, service, "not_allowed", text)
+        return None
+    _tell(turn, alert, service, "looking", f"{alert.name} fires for {service}: its pods and callers are looked at.")
+    return Looking(alert, service, turn.at)
+
+
+def _policies(turn: Turn, sight: Sight, service: ServiceRef) -> list[AppliedPolicy]:
+    workloads = {sight.cluster.pods[ref].workload for ref in sight.cluster.by_service.get(service, ())}
+    return [turn.policy(workload) for workload in workloads if workload is not None]
+
+
+def _unanswered(turn: Turn, sight: Sight, looking: Mapping[str, Looking]) -> dict[str, Looking]:
+    found = {i.service: i for i in turn.incidents() if i.service is not None}
+    blamed = {one.service: one for one in sight.judgement.suppressions if one.blamed is not None}
+    left = {}
+    for key, one in looking.items():
+        if (incident := found.get(one.service)) is not None:
+            text = f"{one.alert.name}: {incident.culprit} stands out; see incident {incident.id}."
+            _tell(turn, one.alert, one.service, "found", text, incident=incident.id)
+        elif (suppression := blamed.get(one.service)) is not None:
+            text = f"{one.alert.name}: nobody behind {one.service} is to blame, but {suppression.blamed}."
+            _tell(turn, one.alert, one.service, "found", text)
+        elif turn.at - one.since >= LOOK_SECONDS:
+            text = f"{one.alert.name}: after {turn.at - one.since:.0f} s no pod, revision or node of {one.service} stands out."
+            _tell(turn, one.alert, one.service, "nobody", text)
+        else:
+            left[key] = one
+    return left
+
+
+def _tell(
+    turn: Turn, alert: Alert, service: ServiceRef | None, reason: str, text: str, *, incident: str = ""
+) -> None:
+    turn.announce(
+        f"alert {alert.id}",
+        "alert",
+        reason,
+        text,
+        severity="info",
+        service=service,
+        figures={"alert": alert.id, "alertname": alert.name, "found": incident or None},
+    )
+    if reason in ANSWERS:
+        turn.forget(f"alert {alert.id}", "alert")
