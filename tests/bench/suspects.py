@@ -47,7 +47,8 @@ def measure(*, seed: int, services: int = SERVICES) -> Suspects:
     """One sick pod in each of ``services`` services, all found, then one tick in which Observer may act."""
     world = World(REGIMES[0], services, size=SIZE, latency=False, seed=seed, fault=Fault(SINCE, 0.5))
     settings = replace(EngineSettings(), tick=float(world.tick))
-    memory, decisions, spent = Memory(), (), 0.0
+    memory, spent = Memory(), 0.0
+    decisions: tuple[Decision, ...] = ()
     for snapshot in world.stream(UNTIL):
         if world.seconds == UNTIL:
             # What was held or told in shadow is told anew, so that the tick pays for all of its texts.

@@ -95,7 +95,8 @@ def vector(body: bytes) -> list[Sample]:
         return answer.data.result
     samples = answer.data.result[:1]
     for begin, end in pairwise(seams):
-        samples += _decoded(_SAMPLES, b"[" + body[begin + 1 : end] + b"]")
+        part: list[Sample] = _decoded(_SAMPLES, b"[" + body[begin + 1 : end] + b"]")
+        samples += part
     return samples + answer.data.result[1:]
 
 
