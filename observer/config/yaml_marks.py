@@ -57,15 +57,36 @@ def read_marked(text: str, file: str) -> Document:
     document = Document(file)
     try:
         node = yaml.compose(text, yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as exc:
-        document.faults.append(_syntax(file, exc))
-        return document
     except (yaml.YAMLError, RecursionError) as exc:
-        document.faults.append(Fault(file, 0, 0, "", f"not readable as YAML: {str(exc).splitlines()[0]}"))
+        document.faults.append(_unreadable(file, exc))
         return document
     if node is not None:
         document.data = _Reader(document).plain(node, ())
     return document
+
+
+def read_marked_all(text: str, file: str) -> list[Document]:
+    """
+    Every document of a file, in its order and with the file's own lines; empty ones are left out.
+
+    Never raises for what the text says: what cannot be parsed is one more document that holds the fault.
+    """
+    found: list[Document] = []
+    try:
+        for node in yaml.compose_all(text, yaml.CSafeLoader):
+            document = Document(file)
+            document.data = _Reader(document).plain(node, ())
+            if document.data is not None or document.faults:
+                found.append(document)
+    except (yaml.YAMLError, RecursionError) as exc:
+        found.append(Document(file, faults=[_unreadable(file, exc)]))
+    return found
+
+
+def _unreadable(file: str, exc: yaml.YAMLError | RecursionError) -> Fault:
+    if isinstance(exc, yaml.MarkedYAMLError):
+        return _syntax(file, exc)
+    return Fault(file, 0, 0, "", f"not readable as YAML: {str(exc).splitlines()[0]}")
 
 
 def _syntax(file: str, exc: yaml.MarkedYAMLError) -> Fault:

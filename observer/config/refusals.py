@@ -1,0 +1,92 @@
+"""What pydantic found wrong, in the words of this house and at its place in the file."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from observer.config.faults import Fault
+from observer.config.yaml_marks import Document
+
+
+def faults_of(document: Document, error: ErrorDetails, model: type[BaseModel]) -> list[Fault]:
+    """One pydantic error in the words of this house, at its place in the file."""
+    path, kind, context = error["loc"], error["type"], error.get("ctx", {})
+    if kind == "observer":
+        return [document.fault(path, context["text"], context["hint"])]
+    if kind == "disagreement":
+        return [document.fault((*path, item.field), item.message, item.hint) for item in context["faults"]]
+    if kind == "extra_forbidden":
+        return [document.fault(path, "unknown key", _meant(path, model), at_key=True)]
+    if error["input"] is None:
+        return [document.fault(path, "has no value", "remove the key to get the default")]
+    message, hint = _reworded(kind, context, error["input"])
+    return [document.fault(path, message or error["msg"], hint)]
+
+
+def _reworded(kind: str, context: dict[str, Any], value: object) -> tuple[str, str]:
+    got = f", got {json.dumps(value)[:60]}" if isinstance(value, str | int | float) else ""
+    wanted = {
+        "int_type": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "float_type": "must be a number",
+        "finite_number": "must be a finite number",
+        "bool_type": "must be true or false",
+        "string_type": "must be text",
+        "list_type": "must be a list",
+        "dict_type": "must be a mapping",
+        "model_type": "must be a mapping of settings",
+    }
+    if kind in wanted:
+        hint = "put it in quotes" if kind == "string_type" and got else ""
+        return wanted[kind] + got, hint
+    bounds = {
+        "greater_than": ("above", "gt"),
+        "greater_than_equal": ("at least", "ge"),
+        "less_than_equal": ("at most", "le"),
+    }
+    if kind in bounds:
+        words, key = bounds[kind]
+        return f"must be {words} {context[key]:g}{got}", ""
+    return "", ""
+
+
+def _meant(path: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    """Where an unknown key may belong, or what it may have been meant to be."""
+    here = _section(model, path[:-1])
+    if near := difflib.get_close_matches(str(path[-1]), here.model_fields if here else (), n=1):
+        return f"did you mean {near[0]}?"
+    homes = _homes(model, str(path[-1]), "")
+    return f"it belongs under {' or '.join(homes)}" if homes else ""
+
+
+def _section(model: type[BaseModel], path: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The mapping that stands at ``path``; items of a list count as their kind."""
+    here: type[BaseModel] | None = model
+    for part in path:
+        if here is None:
+            return None
+        if isinstance(part, str):
+            known = here.model_fields.get(part)
+            here = _mapping_of(known.annotation) if known is not None else None
+    return here
+
+
+def _mapping_of(annotation: object) -> type[BaseModel] | None:
+    kinds = (annotation, *get_args(annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def _homes(model: type[BaseModel], key: str, prefix: str) -> list[str]:
+    """Dotted paths of the mappings beneath ``model`` that know ``key``."""
+    found = []
+    for name, known in model.model_fields.items():
+        if (inner := _mapping_of(known.annotation)) is not None:
+            home = f"{prefix}{name}"
+            found += [home] if key in inner.model_fields else []
+            found += _homes(inner, key, f"{home}.")
+    return found
