@@ -22,6 +22,7 @@ from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from observer.actuators.killswitch import ConfigMapSwitch
+    from observer.domain.cluster import ClusterView
     from observer.domain.finding import Finding
     from observer.domain.ids import WorkloadRef
     from observer.domain.outcome import Outcome
@@ -145,6 +146,24 @@ def kill_switch(api: KubeApi, settings: Settings) -> ConfigMapSwitch:
     from observer.actuators.killswitch import ConfigMapSwitch
 
     return ConfigMapSwitch(api, namespace=settings.own_namespace)
+
+
+async def look_at_cluster(settings: Settings) -> ClusterView:
+    """One picture of the cluster for a command. Raises ``SourceUnavailable`` where not everything could be listed."""
+    from observer.domain.errors import SourceUnavailable
+    from observer.runtime.clock import SystemClock
+
+    clock = SystemClock()
+    async with connected(settings) as api, asyncio.TaskGroup() as group:
+        await api.open()
+        cluster = _cluster(settings, api, clock)
+        watching = group.create_task(cluster.run())
+        known = await cluster.synced(WARM_SECONDS)
+        view = cluster.view(clock.now())
+        watching.cancel()
+    if not known:
+        raise SourceUnavailable("kubernetes: not every kind could be listed; observer doctor says which")
+    return view
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,6 +32,13 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
+class SchemaOf(StrEnum):
+    """What ``observer schema`` knows."""
+
+    SETTINGS = "settings"
+    POLICY = "healthpolicy"
+
+
 def main() -> None:
     """Entry point: turns Observer's own errors into one clear line and a stable exit code."""
     try:
@@ -47,8 +55,13 @@ def settings_from(config: Path | None) -> Settings:
     """The settings of ``--config``, of ``$OBSERVER_CONFIG``, or the defaults."""
     from observer.config.settings import default, load
 
-    path = config or (Path(named) if (named := os.environ.get("OBSERVER_CONFIG")) else None)
+    path = settings_path(config)
     return load(path) if path is not None else default()
+
+
+def settings_path(config: Path | None) -> Path | None:
+    """The settings file in use; None = the built-in defaults."""
+    return config or (Path(named) if (named := os.environ.get("OBSERVER_CONFIG")) else None)
 
 
 @app.command()
@@ -78,20 +91,42 @@ def demo(
 
 
 @app.command()
-def check(config: Config = None, json: Json = False) -> None:
-    """Check the settings and print the false acts a month that they allow."""
-    from observer.cli.check import report
+def check(
+    effective: Annotated[str, typer.Option("--effective", help="NAMESPACE/WORKLOAD: print what holds for it.")] = "",
+    kind: Annotated[str, typer.Option(help="With --effective: kind of the workload.")] = "Deployment",
+    label: Annotated[list[str] | None, typer.Option(help="With --effective: KEY=VALUE of the workload.")] = None,
+    namespace_label: Annotated[list[str] | None, typer.Option(help="The same of its namespace.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="With --effective: take the labels from the cluster.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Check settings and policies and print the false acts a month that they allow, or what holds for a workload."""
+    settings = settings_from(config)
+    if effective:
+        from observer.cli.effective import Question, explain
 
-    body, text = report(settings_from(config))
+        asked = Question(effective, kind, tuple(label or ()), tuple(namespace_label or ()), live)
+        body, text = asyncio.run(explain(settings, settings_path(config), asked))
+    else:
+        from observer.cli.check import report
+
+        body, text = report(settings)
     show(body, text, json=json)
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of the settings file."""
-    from observer.config.settings import schema as settings_schema
+def schema(
+    kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
+) -> None:
+    """Print the JSON Schema of the settings file or of health policies."""
+    if kind is SchemaOf.POLICY:
+        from observer.config.policies.keys import schema as policy_schema
 
-    show(settings_schema(), "", json=True)
+        show(policy_schema(), "", json=True)
+    else:
+        from observer.config.settings import schema as settings_schema
+
+        show(settings_schema(), "", json=True)
 
 
 @app.command()

@@ -22,6 +22,8 @@ def faults_of(document: Document, error: ErrorDetails, model: type[BaseModel]) -
         return [document.fault((*path, item.field), item.message, item.hint) for item in context["faults"]]
     if kind == "extra_forbidden":
         return [document.fault(path, "unknown key", _meant(path, model), at_key=True)]
+    if kind == "missing":
+        return [document.fault(path, "is missing")]
     if error["input"] is None:
         return [document.fault(path, "has no value", "remove the key to get the default")]
     message, hint = _reworded(kind, context, error["input"])

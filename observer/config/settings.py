@@ -29,19 +29,29 @@ def load(path: Path) -> Settings:
     Raises:
         ConfigError: with one ``file:line:column path: message (hint)`` a fault, all of them at once.
     """
+    return parse(read_text(path), str(path))
+
+
+def places(text: str, name: str) -> dict[str, tuple[int, int]]:
+    """Line and column of every key of a settings file by its dotted path (``ladder.drain_seconds``)."""
+    document = read_marked(text, name)
+    return {".".join(map(str, path)): mark for path, mark in document.keys.items()}
+
+
+def read_text(path: Path) -> str:
+    """Text of a file that a person wrote. Raises: ConfigError where it cannot be read, is too large or no UTF-8."""
     name = str(path)
     try:
         raw = path.read_bytes()
     except OSError as exc:
         raise ConfigError(str(Fault(name, 0, 0, "", f"cannot be read: {exc.strerror}"))) from exc
     if len(raw) > _LARGEST:
-        refuse([Fault(name, 0, 0, "", f"is larger than {_LARGEST} bytes; this is not a settings file")])
+        refuse([Fault(name, 0, 0, "", f"is larger than {_LARGEST} bytes; no person wrote this")])
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         line = raw.count(b"\n", 0, exc.start) + 1
         raise ConfigError(str(Fault(name, line, 1, "", "is not UTF-8 text"))) from exc
-    return parse(text, name)
 
 
 def parse(text: str, name: str = "observer.yaml") -> Settings:
