@@ -17,8 +17,9 @@ from observer.config.policies.inherit import Effective, inside
 from observer.config.policies.load import load
 from observer.config.policies.rules import senseless
 from observer.config.policies.windows import WEEKDAYS
+from observer.config.reading import read_text
 from observer.config.sections import KEYS, spelled
-from observer.config.settings import places, read_text
+from observer.config.settings import places
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
 from observer.domain.names import NAMESPACE_ENABLED
@@ -54,10 +55,10 @@ async def explain(settings: Settings, config: Path | None, question: Question) -
 
 
 def _places(config: Path | None) -> dict[str, Place]:
-    if config is None:
-        return {}
-    name = str(config)
-    return {path: Place(name, *mark) for path, mark in places(read_text(config), name).items()}
+    text = read_text(config) if config is not None else ""
+    if isinstance(text, Fault):
+        raise ConfigError(str(text))
+    return {path: Place(str(config), *mark) for path, mark in places(text, str(config)).items()}
 
 
 def _ref(question: Question) -> WorkloadRef:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from observer.config.faults import Fault
+from observer.config.wording import reworded
 from observer.config.yaml_marks import Document
 
 
@@ -26,35 +26,8 @@ def faults_of(document: Document, error: ErrorDetails, model: type[BaseModel]) -
         return [document.fault(path, "is missing")]
     if error["input"] is None:
         return [document.fault(path, "has no value", "remove the key to get the default")]
-    message, hint = _reworded(kind, context, error["input"])
+    message, hint = reworded(kind, context, error["input"])
     return [document.fault(path, message or error["msg"], hint)]
-
-
-def _reworded(kind: str, context: dict[str, Any], value: object) -> tuple[str, str]:
-    got = f", got {json.dumps(value)[:60]}" if isinstance(value, str | int | float) else ""
-    wanted = {
-        "int_type": "must be a whole number",
-        "int_from_float": "must be a whole number",
-        "float_type": "must be a number",
-        "finite_number": "must be a finite number",
-        "bool_type": "must be true or false",
-        "string_type": "must be text",
-        "list_type": "must be a list",
-        "dict_type": "must be a mapping",
-        "model_type": "must be a mapping of settings",
-    }
-    if kind in wanted:
-        hint = "put it in quotes" if kind == "string_type" and got else ""
-        return wanted[kind] + got, hint
-    bounds = {
-        "greater_than": ("above", "gt"),
-        "greater_than_equal": ("at least", "ge"),
-        "less_than_equal": ("at most", "le"),
-    }
-    if kind in bounds:
-        words, key = bounds[kind]
-        return f"must be {words} {context[key]:g}{got}", ""
-    return "", ""
 
 
 def _meant(path: tuple[str | int, ...], model: type[BaseModel]) -> str:

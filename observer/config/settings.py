@@ -12,13 +12,13 @@ from pydantic import ValidationError
 
 from observer.config.faults import Fault, refuse
 from observer.config.model import Settings
+from observer.config.reading import read_text
 from observer.config.refusals import faults_of
 from observer.config.sections import Section, file_model, given
 from observer.config.yaml_marks import read_marked
 from observer.domain.errors import ConfigError
 from observer.domain.settings import EngineSettings
 
-_LARGEST = 1 << 20
 _DECIDES = ("flavor", "profile", "labels", "selector", "up_selector", "cuts_ms", "history_seconds", "recheck_seconds")
 
 
@@ -29,29 +29,16 @@ def load(path: Path) -> Settings:
     Raises:
         ConfigError: with one ``file:line:column path: message (hint)`` a fault, all of them at once.
     """
-    return parse(read_text(path), str(path))
+    text = read_text(path)
+    if isinstance(text, Fault):
+        raise ConfigError(str(text))
+    return parse(text, str(path))
 
 
 def places(text: str, name: str) -> dict[str, tuple[int, int]]:
     """Line and column of every key of a settings file by its dotted path (``ladder.drain_seconds``)."""
     document = read_marked(text, name)
     return {".".join(map(str, path)): mark for path, mark in document.keys.items()}
-
-
-def read_text(path: Path) -> str:
-    """Text of a file that a person wrote. Raises: ConfigError where it cannot be read, is too large or no UTF-8."""
-    name = str(path)
-    try:
-        raw = path.read_bytes()
-    except OSError as exc:
-        raise ConfigError(str(Fault(name, 0, 0, "", f"cannot be read: {exc.strerror}"))) from exc
-    if len(raw) > _LARGEST:
-        refuse([Fault(name, 0, 0, "", f"is larger than {_LARGEST} bytes; no person wrote this")])
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        line = raw.count(b"\n", 0, exc.start) + 1
-        raise ConfigError(str(Fault(name, line, 1, "", "is not UTF-8 text"))) from exc
 
 
 def parse(text: str, name: str = "observer.yaml") -> Settings:

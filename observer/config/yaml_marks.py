@@ -65,22 +65,27 @@ def read_marked(text: str, file: str) -> Document:
     return document
 
 
-def read_marked_all(text: str, file: str) -> list[Document]:
+def read_all_marked(text: str, file: str) -> list[Document]:
     """
-    Every document of a file, in its order and with the file's own lines; empty ones are left out.
+    Parse a stream of documents (``---`` between them); never raises for what the text says.
 
-    Never raises for what the text says: what cannot be parsed is one more document that holds the fault.
+    Documents without content are left out. Where the YAML breaks, the documents before it are kept and a last one,
+    without data, holds the fault: what follows cannot be told apart.
     """
-    found: list[Document] = []
-    try:
-        for node in yaml.compose_all(text, yaml.CSafeLoader):
-            document = Document(file)
-            document.data = _Reader(document).plain(node, ())
-            if document.data is not None or document.faults:
-                found.append(document)
-    except (yaml.YAMLError, RecursionError) as exc:
-        found.append(Document(file, faults=[_unreadable(file, exc)]))
-    return found
+    documents: list[Document] = []
+    nodes = yaml.compose_all(text, yaml.CSafeLoader)
+    while True:
+        document = Document(file)
+        try:
+            node = next(nodes, None)
+        except (yaml.YAMLError, RecursionError) as exc:
+            document.faults.append(_unreadable(file, exc))
+            return [*documents, document]
+        if node is None:
+            return documents
+        document.data = _Reader(document).plain(node, ())
+        if document.data is not None or document.faults:
+            documents.append(document)
 
 
 def _unreadable(file: str, exc: yaml.YAMLError | RecursionError) -> Fault:

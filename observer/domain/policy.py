@@ -64,7 +64,8 @@ class AppliedPolicy:
         names: the policy documents it came from, platform first.
         mode: after ``percent`` was applied (a workload outside the percentage is in shadow).
         errors, latency: which detectors may lead to more than a note.
-        objectives: ids of the objectives whose projected burn is the impact gate; empty = ``impact`` holds.
+        objectives: names of the SLO documents whose projected burn is the impact gate (``Objective.slo``, of those
+            whose scope is the culprit's service); empty = ``impact`` holds.
         impact, ladder, guards: as in the settings, with the policy's changes.
         approvals: rungs that need a person.
         windows: acting is allowed only inside one of them; empty = always.

@@ -13,10 +13,7 @@ from observer.config.policies.book import PolicySet
 from observer.config.policies.document import Place, Policy, Value
 from observer.config.policies.inherit import base_values
 from observer.config.policies.read import Source, read_all
-from observer.config.settings import read_text
-from observer.domain.errors import ConfigError
-
-ENDINGS = (".yaml", ".yml")
+from observer.config.reading import read_text, yaml_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +35,18 @@ def load(settings: Settings, *, places: Mapping[str, Place] | None = None) -> Po
 
 def policy_files(wanted: Iterable[str]) -> tuple[PolicyFile, ...]:
     """
-    The files behind ``policies:``, in a fixed order, each once: files, the YAML files directly in directories, and
-    those that come with Observer for the word ``shipped``. Raises: ConfigError for what is not there.
+    The files behind ``policies:``, in a fixed order, each once: files, the YAML files of directories, and those that
+    come with Observer for the word ``shipped``. Raises: ConfigError for what is not there.
     """
     found: dict[Path, PolicyFile] = {}
     faults: list[Fault] = []
     for name in wanted:
         own = name != SHIPPED
         path = Path(name) if own else shipped_folder()
-        try:
-            files = sorted(_inside(path)) if path.is_dir() else [path]
-            if not path.exists():
-                faults.append(Fault(name, 0, 0, "", "does not exist", "policies: in the settings names it"))
-        except OSError as exc:
-            faults.append(Fault(name, 0, 0, "", f"cannot be read: {exc.strerror}"))
+        if not path.exists():
+            faults.append(Fault(name, 0, 0, "", "does not exist", "policies in the settings names it"))
             continue
-        for file in files:
+        for file in yaml_files([path]):
             found.setdefault(file, PolicyFile(file, own))
     if faults:
         refuse(faults)
@@ -62,15 +55,10 @@ def policy_files(wanted: Iterable[str]) -> tuple[PolicyFile, ...]:
 
 def read_sources(files: Iterable[PolicyFile]) -> list[Source]:
     """Texts of the files. Raises: ConfigError naming every file that cannot be read."""
-    sources, wrong = [], []
-    for file in files:
-        try:
-            sources.append(Source(str(file.path), read_text(file.path), file.own))
-        except ConfigError as exc:
-            wrong.append(str(exc))
-    if wrong:
-        raise ConfigError("\n".join(wrong))
-    return sources
+    texts = [(file, read_text(file.path)) for file in files]
+    if faults := [text for _, text in texts if isinstance(text, Fault)]:
+        refuse(faults)
+    return [Source(str(file.path), text, file.own) for file, text in texts if isinstance(text, str)]
 
 
 def compile_set(
@@ -114,8 +102,3 @@ def shipped_folder() -> Path:
     package = Path(__file__).parents[2]
     inside = package / "rules"
     return inside if inside.is_dir() else package.parent / "rules"
-
-
-def _inside(folder: Path) -> list[Path]:
-    """The YAML files of a folder; names with a leading dot are the machinery of mounted ConfigMaps."""
-    return [path for path in folder.iterdir() if path.suffix in ENDINGS and path.name[0] != "." and path.is_file()]

@@ -14,7 +14,7 @@ from observer.config.policies.document import Place, Policy, Selector, Value
 from observer.config.policies.keys import API_VERSION, FLEET, KIND, NAMESPACE_WIDE, NESTED, Part, document_model
 from observer.config.policies.windows import instant
 from observer.config.refusals import faults_of
-from observer.config.yaml_marks import Document, Path, read_marked_all
+from observer.config.yaml_marks import Document, Path, read_all_marked
 from observer.domain.policy import StandingHold
 
 OPENSLO = "openslo/"
@@ -34,7 +34,7 @@ def read(source: Source) -> tuple[list[Policy], list[Fault]]:
     """The policies of one file and what is wrong with it; a faulty document gives no policy."""
     policies: list[Policy] = []
     faults: list[Fault] = []
-    for document in read_marked_all(source.text, source.name):
+    for document in read_all_marked(source.text, source.name):
         if _is_objective(document):
             continue
         policy, found = _policy(document, own=source.own)
