@@ -114,3 +114,7 @@ class PolicyBook:
         """What holds for a workload; the settings where no policy does, and for a pod without a workload."""
         found = self.applied.get(workload) if workload is not None else None
         return found if found is not None else AppliedPolicy.of(settings)
+
+
+UNRULED: Final = PolicyBook()
+"""No policy anywhere: the settings hold."""

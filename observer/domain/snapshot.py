@@ -53,6 +53,7 @@ class Snapshot:
         callers: the callers' view of the watched services; None when none is watched or the question failed.
         rechecks: the last minutes again, by caller, for suspects and their siblings; keyed by service.
         baselines: what was usual; absent services have no known history.
+        approvals: a person's word for single acts: the action's id to the instant until which it counts.
     """
 
     at: float
@@ -63,3 +64,4 @@ class Snapshot:
     gaps: tuple[Gap, ...] = ()
     rechecks: Mapping[ServiceRef, tuple[SeriesHistory, ...]] = field(default_factory=dict)
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
+    approvals: Mapping[str, float] = field(default_factory=dict)
