@@ -22,6 +22,7 @@ from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from observer.actuators.killswitch import ConfigMapSwitch
+    from observer.config.reload import Rules
     from observer.domain.cluster import ClusterView
     from observer.domain.finding import Finding
     from observer.domain.ids import WorkloadRef
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from observer.runtime.evidence import EvidenceKeeper
     from observer.runtime.execute import Executor
     from observer.runtime.history import HistoryKeeper
+    from observer.runtime.reload import Reloader
     from observer.runtime.supervise import Plan
+    from observer.runtime.tick import Loop
     from observer.sources.kubernetes.cluster import KubernetesCluster
     from observer.telemetry.metrics import SelfMetrics
 
@@ -44,9 +47,13 @@ WARM_SECONDS = 30.0
 """How long the first tick waits for the first picture of the cluster; after it the tick tells what is missing."""
 
 
-async def run_daemon(settings: Settings) -> int:
-    """``observer run``: until a signal; the exit code is 0 for an orderly end."""
-    from observer.runtime.supervise import stop_on_signals, supervise
+RELOAD_SECONDS = 5.0
+"""How often edited files are looked for."""
+
+
+async def run_daemon(settings: Settings, path: Path | None = None) -> int:
+    """``observer run``: until a signal; the exit code is 0 for an orderly end. ``path`` is the settings' file."""
+    from observer.runtime.supervise import reload_on_signal, stop_on_signals, supervise
     from observer.telemetry.logging import configure_logging
 
     configure_logging(settings.log_level)
@@ -55,7 +62,9 @@ async def run_daemon(settings: Settings) -> int:
     async with connected(settings) as api:
         await api.open()
         await kill_switch(api, settings).ensure()
-        await supervise(await build(settings, api), stop)
+        plan = await build(settings, api, path=path)
+        reload_on_signal(plan.reload)
+        await supervise(plan, stop)
     return 0
 
 
@@ -72,8 +81,17 @@ class Hands:
     switch: KillSwitch
 
 
-async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink] = ()) -> Plan:
-    """Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``."""
+async def build(
+    settings: Settings, api: KubeApi, *, path: Path | None = None, extra_sinks: Sequence[Sink] = ()
+) -> Plan:
+    """
+    Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``.
+
+    ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force.
+    """
+    from observer.config.policies.book import BookKeeper
+    from observer.config.policies.load import load as load_policies
+    from observer.config.reload import Rules
     from observer.runtime.clock import SystemClock
     from observer.runtime.retention import keep_journal_small
     from observer.runtime.state import Watcher
@@ -83,6 +101,7 @@ async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink]
     from observer.telemetry.metrics import SelfMetrics
     from observer.web.server import Server, make_app
 
+    rules = Rules(settings, load_policies(settings))
     clock, metrics = SystemClock(), SelfMetrics()
     hands = Hands(
         settings=settings,
@@ -105,8 +124,10 @@ async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink]
         teller=teller,
         clock=clock,
         settings=settings.engine,
+        policies=BookKeeper(rules.policies),
         state=watcher,
     )
+    reloader = _reloader(rules, path, loop, clock)
     server = Server(make_app(watcher, metrics.render), settings.listen)
 
     async def warm() -> None:
@@ -121,8 +142,10 @@ async def build(settings: Settings, api: KubeApi, *, extra_sinks: Sequence[Sink]
             ("lease", hands.lease.run),
             ("history", history.run),
             ("page", server.run),
+            ("reload", reloader.run),
             ("retention", partial(keep_journal_small, hands.journal, clock)),
         ],
+        reload=reloader.ask,
         warm=warm,
         cleanups=[_closing(metrics), hands.journal.close, source.close, past.close, teller.close],
     )
@@ -200,6 +223,17 @@ async def examine_sources(settings: Settings) -> Sequence[Finding]:
     async with connected(settings) as api:
         seen = await probe_kubernetes(api, settings.kubernetes, clock=clock)
         return [*seen.findings, *await probe_prometheus(settings, pods=seen.pods, at=clock.now())]
+
+
+def _reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> Reloader:
+    from observer.config.policies.load import load as load_policies
+    from observer.config.reload import FileWatch, Rules, read_rules
+    from observer.runtime.reload import Reloader
+
+    def read() -> Rules:
+        return read_rules(path) if path is not None else Rules(rules.settings, load_policies(rules.settings))
+
+    return Reloader(rules=rules, files=FileWatch(path), read=read, loop=loop, clock=clock, every=RELOAD_SECONDS)
 
 
 def _cluster(settings: Settings, api: KubeApi, clock: Clock) -> KubernetesCluster:

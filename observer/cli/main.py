@@ -75,7 +75,7 @@ def run(config: Config = None) -> None:
     """Run the daemon until SIGTERM."""
     from observer.app import run_daemon
 
-    raise SystemExit(asyncio.run(run_daemon(settings_from(config))))
+    raise SystemExit(asyncio.run(run_daemon(settings_from(config), settings_path(config))))
 
 
 @app.command()

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import structlog
 
+from observer.config.policies.book import BookKeeper
+from observer.config.reload import Rules
 from observer.domain.action import Action
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import InvariantError, JournalUnavailable
@@ -23,6 +25,7 @@ from observer.ports.sources import Cluster
 from observer.ports.stores import Journal
 from observer.runtime.collect import Collector, Question
 from observer.runtime.execute import Executor, with_outcome
+from observer.runtime.reload import ReloadState
 from observer.runtime.state import Watcher
 from observer.runtime.tell import Teller
 
@@ -46,11 +49,12 @@ class Loop:
         teller: Teller,
         clock: Clock,
         settings: EngineSettings,
+        policies: BookKeeper,
         state: Watcher,
     ) -> None:
         self._collector, self._executor, self._cluster = collector, executor, cluster
         self._journal, self._teller, self._clock = journal, teller, clock
-        self._settings, self._state = settings, state
+        self._settings, self._policies, self._state = settings, policies, state
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._unsaved: set[str] = set()
@@ -88,6 +92,18 @@ class Loop:
                 due = self._clock.now()
             await self._clock.sleep(due - self._clock.now())
 
+    async def adopt(self, rules: Rules | None, state: ReloadState, decision: Decision) -> None:
+        """
+        New rules between two ticks; None = those in force stay. A drained pod whose mode was taken away is given back
+        at once.
+        """
+        async with self._lock:
+            if rules is not None:
+                self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
+            self._state.reloaded(self._settings, state)
+            await self._record(decision)
+        self._changed.set()
+
     async def watch_floor(self) -> None:
         """On every change in the cluster: does a drained pod have to come back at once?"""
         while True:
@@ -106,12 +122,14 @@ class Loop:
         async with self._lock:
             decisions = self._decide(snapshot)
             await self._follow(decisions)
-        self._state.ticked(self.memory, snapshot, self._clock.monotonic() - began, self._halted)
+        took = self._clock.monotonic() - began
+        self._state.ticked(self.memory, snapshot, took, self._halted, self._policies.book(None, at))
         return snapshot.control.leader
 
     def _decide(self, snapshot: Snapshot) -> tuple[Decision, ...]:
         try:
-            memory, decisions = decide(snapshot, self.memory, self._settings)
+            book = self._policies.book(snapshot.cluster, snapshot.at)
+            memory, decisions = decide(snapshot, self.memory, self._settings, book)
         except InvariantError as exc:
             # A bug: nothing of this tick may be acted on, and nothing after it until a person looked.
             self._halted = str(exc)
@@ -124,13 +142,15 @@ class Loop:
 
     async def _floor(self) -> None:
         now = self._clock.now()
-        memory, decisions = floor_check(self._cluster.view(now), self.memory, self._settings, now)
+        view = self._cluster.view(now)
+        memory, decisions = floor_check(view, self.memory, self._settings, now, self._policies.book(view, now))
         self._adopt(memory)
         await self._follow(decisions)
 
     async def _recover(self) -> None:
         now = self._clock.now()
-        memory, decisions = recover(self.memory, self._cluster.view(now), now, self._settings)
+        view = self._cluster.view(now)
+        memory, decisions = recover(self.memory, view, now, self._settings, self._policies.book(view, now))
         self._adopt(memory)
         await self._follow(decisions)
 
@@ -150,7 +170,9 @@ class Loop:
         await self._save()
 
     async def _settle(self, decision: Decision, outcome: Outcome) -> None:
-        memory, more = settle(self.memory, decision, outcome, self._clock.now(), self._settings)
+        now = self._clock.now()
+        book = self._policies.book(None, now)
+        memory, more = settle(self.memory, decision, outcome, now, self._settings, book)
         self._adopt(memory)
         for one in more:
             await self._record(one)

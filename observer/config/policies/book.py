@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from observer.config.model import Settings
 from observer.config.policies.document import Policy, Subject, Value
-from observer.config.policies.inherit import DOUBT, Effective, applied, inside, layered, resolve
+from observer.config.policies.inherit import BUILT_IN, DOUBT, Effective, applied, base_values, inside, layered, resolve
 from observer.config.policies.rules import senseless
 from observer.domain.cluster import ClusterView
 from observer.domain.ids import WorkloadRef
@@ -34,6 +34,11 @@ class PolicySet:
         parts = sorted(repr((one.name, one.rank, one.selector, _plain(one))) for one in self.policies)
         text = "\n".join([self.settings.engine.identity, *parts])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def beneath(self, settings: Settings) -> PolicySet:
+        """The same policies over other settings."""
+        known = {path: value.place for path, value in self.base.items() if value.place != BUILT_IN}
+        return PolicySet(self.policies, base_values(settings, known), settings)
 
     def effective(self, subject: Subject) -> Effective:
         """What holds for one workload, every value with its place."""
