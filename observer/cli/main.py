@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,6 +93,7 @@ def demo(
 
 @app.command()
 def check(
+    paths: Annotated[list[Path] | None, typer.Argument(help="Files or directories instead of policies: there.")] = None,
     effective: Annotated[str, typer.Option("--effective", help="NAMESPACE/WORKLOAD: print what holds for it.")] = "",
     kind: Annotated[str, typer.Option(help="With --effective: kind of the workload.")] = "Deployment",
     label: Annotated[list[str] | None, typer.Option(help="With --effective: KEY=VALUE of the workload.")] = None,
@@ -102,6 +104,8 @@ def check(
 ) -> None:
     """Check settings and policies and print the false acts a month that they allow, or what holds for a workload."""
     settings = settings_from(config)
+    if paths:
+        settings = replace(settings, policies=tuple(map(str, paths)))
     if effective:
         from observer.cli.effective import Question, explain
 
