@@ -89,9 +89,6 @@ async def build(
 
     ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force.
     """
-    from observer.config.policies.book import BookKeeper
-    from observer.config.policies.load import load as load_policies
-    from observer.config.reload import Rules
     from observer.runtime.clock import SystemClock
     from observer.runtime.retention import keep_journal_small
     from observer.runtime.state import Watcher
@@ -101,7 +98,7 @@ async def build(
     from observer.telemetry.metrics import SelfMetrics
     from observer.web.server import Server, make_app
 
-    rules = Rules(settings, load_policies(settings))
+    rules = _rules(settings)
     clock, metrics = SystemClock(), SelfMetrics()
     hands = Hands(
         settings=settings,
@@ -123,8 +120,7 @@ async def build(
         journal=hands.journal,
         teller=teller,
         clock=clock,
-        settings=settings.engine,
-        policies=BookKeeper(rules.policies),
+        rules=rules,
         state=watcher,
     )
     reloader = _reloader(rules, path, loop, clock)
@@ -225,13 +221,19 @@ async def examine_sources(settings: Settings) -> Sequence[Finding]:
         return [*seen.findings, *await probe_prometheus(settings, pods=seen.pods, at=clock.now())]
 
 
-def _reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> Reloader:
+def _rules(settings: Settings) -> Rules:
     from observer.config.policies.load import load as load_policies
-    from observer.config.reload import FileWatch, Rules, read_rules
+    from observer.config.reload import Rules
+
+    return Rules(settings, load_policies(settings))
+
+
+def _reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> Reloader:
+    from observer.config.reload import FileWatch, read_rules
     from observer.runtime.reload import Reloader
 
     def read() -> Rules:
-        return read_rules(path) if path is not None else Rules(rules.settings, load_policies(rules.settings))
+        return read_rules(path) if path is not None else _rules(rules.settings)
 
     return Reloader(rules=rules, files=FileWatch(path), read=read, loop=loop, clock=clock, every=RELOAD_SECONDS)
 

@@ -13,6 +13,7 @@ from observer.engine.detect.tiers import allowed_per_month, tier_nats
 def report(settings: Settings) -> tuple[dict[str, Any], str]:
     """Returns what ``--json`` and the terminal show."""
     engine, policies = settings.engine, load(settings)
+    names = sorted(policy.name for policy in policies.policies)
     nats = tier_nats(engine)
     allowed = allowed_per_month(engine)
     rows = [
@@ -27,7 +28,7 @@ def report(settings: Settings) -> tuple[dict[str, Any], str]:
         "tests": engine.detection.tests,
         "rungs": [rung.value for rung in engine.ladder.rungs],
         "tiers": rows,
-        "policies": sorted(policy.name for policy in policies.policies),
+        "policies": names,
         "policies_identity": policies.identity,
     }
     rungs = ", ".join(rung.value for rung in engine.ladder.rungs)
@@ -36,9 +37,8 @@ def report(settings: Settings) -> tuple[dict[str, Any], str]:
         f"tier       nats   false acts allowed a month ({engine.detection.tests} pods and groups judged at once)",
     ]
     lines += [f"{row['tier']:<9} {row['nats']:6.1f}   {row['false_acts_per_month']:g}" for row in rows]
-    if policies.policies:
-        names = ", ".join(body["policies"])
-        lines.append(f"policies {policies.identity}: good; {names}")
+    if names:
+        lines.append(f"policies {policies.identity}: good; {', '.join(names)}")
     if engine.mode.value == "shadow":
         lines.append("mode is shadow: everything is decided and told, nothing is written to the cluster")
     return body, "\n".join(lines)

@@ -93,7 +93,10 @@ def demo(
 
 @app.command()
 def check(
-    paths: Annotated[list[Path] | None, typer.Argument(help="Files or directories instead of policies: there.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or directories instead of those of the settings.")
+    ] = None,
+    *,
     effective: Annotated[str, typer.Option("--effective", help="NAMESPACE/WORKLOAD: print what holds for it.")] = "",
     kind: Annotated[str, typer.Option(help="With --effective: kind of the workload.")] = "Deployment",
     label: Annotated[list[str] | None, typer.Option(help="With --effective: KEY=VALUE of the workload.")] = None,

@@ -15,7 +15,6 @@ from observer.domain.action import Action
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import InvariantError, JournalUnavailable
 from observer.domain.outcome import Outcome
-from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.engine.decide import decide, settle
 from observer.engine.ladder import floor_check, recover
@@ -48,13 +47,13 @@ class Loop:
         journal: Journal,
         teller: Teller,
         clock: Clock,
-        settings: EngineSettings,
-        policies: BookKeeper,
+        rules: Rules,
         state: Watcher,
     ) -> None:
         self._collector, self._executor, self._cluster = collector, executor, cluster
         self._journal, self._teller, self._clock = journal, teller, clock
-        self._settings, self._policies, self._state = settings, policies, state
+        self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
+        self._state = state
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._unsaved: set[str] = set()

@@ -124,13 +124,13 @@ async def test_check_prints_what_holds_for_a_workload_and_from_where(person: Per
     policy = person.config.parent / "shop.yaml"
     policy.write_text(
         "apiVersion: observer.dev/v1alpha1\nkind: HealthPolicy\nmetadata: {name: shop}\nspec:\n"
-        "  selector: {namespaces: {names: [shop]}, workloads: {labels: {app: catalog}}}\n"
+        "  selector: {namespaces: {names: [shop]}, workloads: {names: [catalog-v1]}}\n"
         "  mode: enforce\n  ladder: {drain_seconds: 7m}\n"
         "  hold: {reason: sale, until: 2026-12-01T00:00:00Z}\n"
         '  windows: [{days: [tue, mon], from: "09:00", to: "17:00", zone: Europe/Berlin}]\n'
     )
-    asked = ("check", str(policy), "--effective", "shop/catalog")
-    code, out, err = await person.runs(*asked, "--label", "app=catalog")
+    asked = ("check", str(policy), "--effective", "shop/catalog-v1")
+    code, out, err = await person.runs(*asked)
     lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in out.splitlines()[1:]}
 
     assert code == 0, err
@@ -140,6 +140,7 @@ async def test_check_prints_what_holds_for_a_workload_and_from_where(person: Per
     assert lines["guards.serving_share"].split() == ["0.5", "built", "in"]
 
     code, out, err = await person.runs(*asked, "--live", "--json")
+    assert code == 0, err
     found = json.loads(out)
     assert (code, found["policies"], found["mode"]) == (0, ["shop"], "enforce"), err
     assert {"path": "mode", "value": "enforce", "file": str(policy), "line": 6, "policy": "shop"} in found["values"]

@@ -57,11 +57,12 @@ class Part(BaseModel):
 
 def _part(name: str, required: tuple[str, ...] = (), /, **keys: Any) -> type[Part]:
     """``from_`` stands for the key ``from``, which Python reserves."""
-    definitions = {
+    definitions: dict[str, Any] = {
         key.rstrip("_"): (kind, pydantic.Field(default=... if key.rstrip("_") in required else None))
         for key, kind in keys.items()
     }
-    return create_model(name, __base__=Part, **definitions)
+    made: type[Part] = create_model(name, __base__=Part, **definitions)
+    return made
 
 
 def _filled(kind: Any) -> Any:

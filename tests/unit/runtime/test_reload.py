@@ -274,8 +274,7 @@ class Daemon:
             journal=self.journal,
             teller=Teller([], dropped=lambda _: None),
             clock=clock,
-            settings=default().engine,
-            policies=BookKeeper(self.rules().policies),
+            rules=self.rules(),
             state=self.watcher,
         )
         self.loop.memory = replace(self.loop.memory, incidents={held.id: held}, term=3)
