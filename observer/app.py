@@ -100,15 +100,7 @@ async def build(
 
     rules = _rules(settings)
     clock, metrics = SystemClock(), SelfMetrics()
-    hands = Hands(
-        settings=settings,
-        api=api,
-        clock=clock,
-        cluster=_cluster(settings, api, clock),
-        journal=await _journal(settings),
-        lease=_lease(settings, api, clock),
-        switch=kill_switch(api, settings),
-    )
+    hands = await _hands(settings, api, clock)
     source, past = _metric_sources(settings)
     history = _history(hands, past)
     teller = Teller([*_sinks(hands), *extra_sinks], dropped=metrics.sink_dropped)
@@ -219,6 +211,18 @@ async def examine_sources(settings: Settings) -> Sequence[Finding]:
     async with connected(settings) as api:
         seen = await probe_kubernetes(api, settings.kubernetes, clock=clock)
         return [*seen.findings, *await probe_prometheus(settings, pods=seen.pods, at=clock.now())]
+
+
+async def _hands(settings: Settings, api: KubeApi, clock: Clock) -> Hands:
+    return Hands(
+        settings=settings,
+        api=api,
+        clock=clock,
+        cluster=_cluster(settings, api, clock),
+        journal=await _journal(settings),
+        lease=_lease(settings, api, clock),
+        switch=kill_switch(api, settings),
+    )
 
 
 def _rules(settings: Settings) -> Rules:
