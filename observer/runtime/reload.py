@@ -64,8 +64,9 @@ class Reloader:
         self._asked.set()
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Look until cancelled; first at what was edited while the daemon started."""
         await asyncio.to_thread(self._files.changed, self._rules.settings.policies)
+        await self._take(asked=False, quiet=True)
         while True:
             await self._pause()
             await self.look()
@@ -86,7 +87,8 @@ class Reloader:
             asked.cancel()
             due.cancel()
 
-    async def _take(self, *, asked: bool) -> None:
+    async def _take(self, *, asked: bool, quiet: bool = False) -> None:
+        """``quiet``: nothing is told when the files say what is in force."""
         at = self._clock.now()
         try:
             wanted = await asyncio.to_thread(self._read)
@@ -101,7 +103,10 @@ class Reloader:
             return
         settings, restart = merged(self._rules.settings, wanted.settings)
         rules = Rules(settings, wanted.policies.beneath(settings))
-        if rules.identity == self._rules.identity and not asked and not restart:
+        same = rules.identity == self._rules.identity and not asked and not restart
+        if same and quiet:
+            return
+        if same:
             reason, text = "unchanged", "Files were edited, and decide as before."
         else:
             reason, text = "reloaded", f"Settings and policies {rules.identity} are in force."

@@ -72,6 +72,7 @@ class Loop:
         async with self._lock:
             if self.memory.ticks:
                 await self.restore()  # another may have acted meanwhile: what the journal says holds
+            self._policies.book(self._cluster.view(self._clock.now()), self._clock.now())
             for action in await self._journal.open_intents():
                 outcome = await self._executor.look_up(action)
                 log.info("open_intent_looked_up", action_id=action.id, rung=action.rung.value, outcome=outcome.result)

@@ -55,6 +55,7 @@ class BookKeeper:
         self._beneath = set(senseless(layered((), policies.base), policies.settings.engine, self._largest))
         self._by_shape: dict[tuple[tuple[int, ...], bool], AppliedPolicy] = {}
         self._known: dict[WorkloadRef, tuple[Mapping[str, str], Mapping[str, str], AppliedPolicy | None]] = {}
+        self._looked_at: tuple[object, ...] = (None,)
         self._day = -1.0
         self._book = PolicyBook(identity=self._identity)
 
@@ -63,6 +64,10 @@ class BookKeeper:
         if cluster is None or not self._set.policies:
             return self._book
         changed = self._new_day(at)
+        looked_at = (cluster.workloads, cluster.by_workload, cluster.pods, cluster.namespaces)
+        if not changed and all(one is other for one, other in zip(looked_at, self._looked_at, strict=False)):
+            return self._book  # mappings are never changed after they were handed out
+        self._looked_at = looked_at
         seen: dict[WorkloadRef, AppliedPolicy] = {}
         for subject in subjects(cluster):
             known = self._known.get(subject.ref)

@@ -169,14 +169,18 @@ async def test_what_cannot_be_exchanged_needs_a_restart(folder: Folder) -> None:
     assert told.text.endswith("Needs a restart: tick, prometheus.") and told.severity == "warning"
 
 
-async def test_it_looks_every_few_seconds_until_cancelled(folder: Folder) -> None:
+async def test_it_looks_until_cancelled_and_first_at_what_was_edited_during_the_start(folder: Folder) -> None:
     loop, files = Adopted(), Files()
     one = reloader(folder, loop, files)
-    async with asyncio.timeout(10):
+    folder.policy("dry-run")
+    async with asyncio.timeout(60):
         running = asyncio.get_running_loop().create_task(one.run())
-        one.ask()
         while not loop.told:
             await asyncio.sleep(0)
+        one.ask()
+        while len(loop.told) < 2:
+            await asyncio.sleep(0)
+        assert [told.reason for told in loop.told] == ["reloaded", "reloaded"]
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

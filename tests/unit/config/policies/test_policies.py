@@ -8,10 +8,11 @@ import pytest
 from observer.config.policies.book import BookKeeper, PolicySet, doubts, modes
 from observer.config.policies.document import Subject
 from observer.config.policies.keys import FLEET, paths, schema
-from observer.config.policies.load import compile_set, load, policy_files
+from observer.config.policies.load import compile_set, load, policy_files, read_sources
 from observer.config.policies.read import Source
 from observer.config.policies.windows import placed
 from observer.config.settings import default, parse
+from observer.config.yaml_marks import read_all_marked
 from observer.domain.action import Mode, Rung
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
@@ -119,6 +120,24 @@ def test_the_shipped_policies_load_and_none_is_loaded_when_the_settings_say_so(t
     (tmp_path / "..hidden.yaml").write_text("no: policy")
     (tmp_path / "notes.txt").write_text("no policy")
     assert [one.name for one in load(parse(f"policies: [{tmp_path}]")).policies] == ["a"]
+
+
+def test_shipped_policies_name_no_mode_and_only_objectives_that_are_shipped() -> None:
+    shipped = load(default())
+    texts = [source.text for source in read_sources(policy_files(["shipped"]))]
+    documents = [one.data for text in texts for one in read_all_marked(text, "rules.yaml")]
+    slos = {one["metadata"]["name"] for one in documents if isinstance(one, dict) and one["kind"] == "SLO"}
+    named = {name for one in shipped.policies if "objectives" in one.values for name in one.values["objectives"].value}
+
+    assert named == slos
+    assert not [one.name for one in shipped.policies if "mode" in one.values or one.own]
+
+
+@pytest.mark.parametrize("profile", ["web", "grpc", "nodejs", "java-spring", "batch", "ingress-gateway"])
+def test_a_profile_is_one_label_away(profile: str) -> None:
+    labelled = replace(CART, labels={"observer.dev/profile": profile})
+
+    assert load(default()).effective(labelled).policies == ("platform-default", f"profile-{profile}")
 
 
 def test_files_that_are_not_there_are_all_named(tmp_path: Path) -> None:
