@@ -22,6 +22,8 @@ from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from observer.actuators.killswitch import ConfigMapSwitch
+    from observer.config.reload import Rules
+    from observer.domain.cluster import ClusterView
     from observer.domain.finding import Finding
     from observer.domain.ids import WorkloadRef
     from observer.domain.outcome import Outcome
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     from observer.runtime.execute import Executor
     from observer.runtime.history import HistoryKeeper
     from observer.runtime.objectives import ObjectiveKeeper
+    from observer.runtime.reload import Reloader
     from observer.runtime.supervise import Plan
+    from observer.runtime.tick import Loop
     from observer.sources.kubernetes.cluster import KubernetesCluster
     from observer.telemetry.metrics import SelfMetrics
 
@@ -54,9 +58,13 @@ def now() -> float:
     return SystemClock().now()
 
 
-async def run_daemon(settings: Settings) -> int:
-    """``observer run``: until a signal; the exit code is 0 for an orderly end."""
-    from observer.runtime.supervise import stop_on_signals, supervise
+RELOAD_SECONDS = 5.0
+"""How often edited files are looked for."""
+
+
+async def run_daemon(settings: Settings, path: Path | None = None) -> int:
+    """``observer run``: until a signal; the exit code is 0 for an orderly end. ``path`` is the settings' file."""
+    from observer.runtime.supervise import reload_on_signal, stop_on_signals, supervise
     from observer.telemetry.logging import configure_logging
 
     configure_logging(settings.log_level)
@@ -65,7 +73,9 @@ async def run_daemon(settings: Settings) -> int:
     async with connected(settings) as api:
         await api.open()
         await kill_switch(api, settings).ensure()
-        await supervise(await build(settings, api), stop)
+        plan = await build(settings, api, path=path)
+        reload_on_signal(plan.reload)
+        await supervise(plan, stop)
     return 0
 
 
@@ -86,13 +96,15 @@ async def build(
     settings: Settings,
     api: KubeApi,
     *,
+    path: Path | None = None,
     extra_sinks: Sequence[Sink] = (),
     wanted: Callable[[], tuple[Objective, ...]] = tuple,
 ) -> Plan:
     """
     Everything ``supervise`` runs, ready to start; ``wanted`` tells the objectives that hold now.
 
-    Fails early with ``ConfigError`` or ``JournalUnavailable``.
+    Fails early with ``ConfigError`` or ``JournalUnavailable``. ``path`` is the file that ``settings`` were read from;
+    without it only edited policies are taken into force.
     """
     from observer.runtime.clock import SystemClock
     from observer.runtime.retention import keep_journal_small
@@ -103,16 +115,10 @@ async def build(
     from observer.telemetry.metrics import SelfMetrics
     from observer.web.server import Server, make_app
 
+    rules = _rules(settings)
     clock, metrics = SystemClock(), SelfMetrics()
-    hands = Hands(
-        settings=settings,
-        api=api,
-        clock=clock,
-        cluster=_cluster(settings, api, clock),
-        journal=(journal := await _journal(settings)),
-        lease=_lease(settings, api, clock),
-        switch=kill_switch(api, settings),
-    )
+    journal = await _journal(settings)
+    hands = _hands(settings, api, clock, journal)
     source, past = _metric_sources(settings)
     history = _history(hands, past)
     seen = _objective_source(settings)
@@ -126,9 +132,10 @@ async def build(
         journal=hands.journal,
         teller=teller,
         clock=clock,
-        settings=settings.engine,
+        rules=rules,
         state=watcher,
     )
+    reloader = _reloader(rules, path, loop, clock)
     server = Server(make_app(watcher, metrics.render), settings.listen)
 
     async def warm() -> None:
@@ -144,8 +151,10 @@ async def build(
             ("history", history.run),
             ("objectives", objectives.run),
             ("page", server.run),
+            ("reload", reloader.run),
             ("retention", partial(keep_journal_small, hands.journal, clock)),
         ],
+        reload=reloader.ask,
         warm=warm,
         cleanups=[_closing(metrics), hands.journal.close, source.close, past.close, seen.close, teller.close],
     )
@@ -169,6 +178,24 @@ def kill_switch(api: KubeApi, settings: Settings) -> ConfigMapSwitch:
     from observer.actuators.killswitch import ConfigMapSwitch
 
     return ConfigMapSwitch(api, namespace=settings.own_namespace)
+
+
+async def look_at_cluster(settings: Settings) -> ClusterView:
+    """One picture of the cluster for a command. Raises ``SourceUnavailable`` where not everything could be listed."""
+    from observer.domain.errors import SourceUnavailable
+    from observer.runtime.clock import SystemClock
+
+    clock = SystemClock()
+    async with connected(settings) as api, asyncio.TaskGroup() as group:
+        await api.open()
+        cluster = _cluster(settings, api, clock)
+        watching = group.create_task(cluster.run())
+        known = await cluster.synced(WARM_SECONDS)
+        view = cluster.view(clock.now())
+        watching.cancel()
+    if not known:
+        raise SourceUnavailable("kubernetes: not every kind could be listed; observer doctor says which")
+    return view
 
 
 @asynccontextmanager
@@ -212,6 +239,35 @@ def series_catalogue(settings: Settings, at: float) -> SeriesCatalogue:
     from observer.sources.prometheus.catalogue import PrometheusCatalogue
 
     return PrometheusCatalogue(settings.prometheus, at)
+
+
+def _hands(settings: Settings, api: KubeApi, clock: Clock, journal: Journal) -> Hands:
+    return Hands(
+        settings=settings,
+        api=api,
+        clock=clock,
+        cluster=_cluster(settings, api, clock),
+        journal=journal,
+        lease=_lease(settings, api, clock),
+        switch=kill_switch(api, settings),
+    )
+
+
+def _rules(settings: Settings) -> Rules:
+    from observer.config.policies.load import load as load_policies
+    from observer.config.reload import Rules
+
+    return Rules(settings, load_policies(settings))
+
+
+def _reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> Reloader:
+    from observer.config.reload import FileWatch, read_rules
+    from observer.runtime.reload import Reloader
+
+    def read() -> Rules:
+        return read_rules(path) if path is not None else _rules(rules.settings)
+
+    return Reloader(rules=rules, files=FileWatch(path), read=read, loop=loop, clock=clock, every=RELOAD_SECONDS)
 
 
 def _cluster(settings: Settings, api: KubeApi, clock: Clock) -> KubernetesCluster:

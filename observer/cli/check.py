@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +11,7 @@ import msgspec
 from observer import __version__
 from observer.app import series_catalogue
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, Output
+from observer.config.faults import Fault
 from observer.config.lint.check import Finding, Severity, in_order
 from observer.config.lint.live.roll import lint_live
 from observer.config.lint.registry import lint
@@ -20,13 +20,18 @@ from observer.config.lint.sarif import sarif
 from observer.config.lint.subject import Subject
 from observer.config.model import Settings
 from observer.config.openslo.documents import read_documents
+from observer.config.policies.inherit import base_values
+from observer.config.policies.load import judged as against
+from observer.config.policies.load import load, policy_files, read_sources
+from observer.config.policies.read import read_all
 from observer.domain.suspect import Tier
 from observer.engine.detect.tiers import allowed_per_month, tier_nats
 
 
 def report(settings: Settings) -> tuple[dict[str, Any], str]:
     """Returns what ``--json`` and the terminal show."""
-    engine = settings.engine
+    engine, policies = settings.engine, load(settings)
+    names = sorted(policy.name for policy in policies.policies)
     nats = tier_nats(engine)
     allowed = allowed_per_month(engine)
     rows = [
@@ -41,6 +46,8 @@ def report(settings: Settings) -> tuple[dict[str, Any], str]:
         "tests": engine.detection.tests,
         "rungs": [rung.value for rung in engine.ladder.rungs],
         "tiers": rows,
+        "policies": names,
+        "policies_identity": policies.identity,
     }
     rungs = ", ".join(rung.value for rung in engine.ladder.rungs)
     lines = [
@@ -48,6 +55,8 @@ def report(settings: Settings) -> tuple[dict[str, Any], str]:
         f"tier       nats   false acts allowed a month ({engine.detection.tests} pods and groups judged at once)",
     ]
     lines += [f"{row['tier']:<9} {row['nats']:6.1f}   {row['false_acts_per_month']:g}" for row in rows]
+    if names:
+        lines.append(f"policies {policies.identity}: good; {', '.join(names)}")
     if engine.mode.value == "shadow":
         lines.append("mode is shadow: everything is decided and told, nothing is written to the cluster")
     return body, "\n".join(lines)
@@ -61,27 +70,36 @@ class Judged:
     code: int
 
 
-def judge(settings: Settings, paths: Sequence[Path], at: float) -> Judged:
-    """What the offline checks say about the documents; ``at`` is now, Unix seconds."""
-    documents, faults = read_documents(paths)
+def judge(settings: Settings, at: float) -> Judged:
+    """What the offline checks say about policies and objectives; ``at`` is now, Unix seconds. Raises: ConfigError."""
+    subject, faults = _subject(settings, at)
     if faults:
         return Judged([Finding(UNREADABLE, Severity.ERROR, fault) for fault in sorted(set(faults))], EXIT_BAD_INPUT)
-    refused = frozenset(settings.engine.guards.refused_namespaces)
-    return judged(lint(Subject(documents, at, refused=refused)))
+    return judged(lint(subject))
 
 
-async def judge_live(settings: Settings, paths: Sequence[Path], at: float) -> Judged:
+async def judge_live(settings: Settings, at: float) -> Judged:
     """The same, and what the metric server of the settings says about the queries."""
-    found = judge(settings, paths, at)
+    found = judge(settings, at)
     if found.code == EXIT_BAD_INPUT:
         return found
-    documents, _ = read_documents(paths)
+    subject, _ = _subject(settings, at)
     catalogue = series_catalogue(settings, at)
     try:
-        live = await lint_live(Subject(documents, at), catalogue)
+        live = await lint_live(subject, catalogue)
     finally:
         await catalogue.close()
     return judged(in_order(iter([*found.findings, *live])))
+
+
+def _subject(settings: Settings, at: float) -> tuple[Subject, Sequence[Fault]]:
+    """Everything that ``policies`` of the settings names, and what is wrong with it as files and documents."""
+    files = policy_files(settings.policies)
+    documents, unread = read_documents([file.path for file in files])
+    policies, faults = read_all(read_sources(files))
+    faults += against(policies, settings, base_values(settings), {slo.name for slo in documents.slos})
+    refused = frozenset(settings.engine.guards.refused_namespaces)
+    return Subject(documents, at, policies=policies, refused=refused), [*unread, *faults]
 
 
 def judged(findings: Sequence[Finding]) -> Judged:
@@ -90,19 +108,20 @@ def judged(findings: Sequence[Finding]) -> Judged:
     return Judged(findings, EXIT_FINDINGS if bad else 0)
 
 
-def printed(settings: Settings, found: Judged, output: Output, *, asked: bool) -> str:
-    """The whole standard output; text and JSON hold what the settings allow, too. ``asked``: documents were named."""
+def printed(settings: Settings, found: Judged, output: Output) -> str:
+    """The whole standard output; text and JSON hold what the settings allow, too, when all could be read."""
+    readable = found.code != EXIT_BAD_INPUT
     match output:
         case Output.SARIF:
             return _json(sarif(found.findings, __version__))
         case Output.GITHUB:
             return github(found.findings)
         case Output.JSON:
-            body, _ = report(settings)
+            body = report(settings)[0] if readable else {}
             return _json({**body, "ok": found.code == 0, "findings": rows(found.findings)})
         case Output.TEXT:
-            told = report(settings)[1]
-            return f"{text(found.findings)}\n\n{told}" if asked else told
+            told = report(settings)[1] if readable else ""
+            return f"{text(found.findings)}\n\n{told}" if settings.policies else told
 
 
 def _json(body: Any) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +34,13 @@ Config = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
+class SchemaOf(StrEnum):
+    """What ``observer schema`` knows."""
+
+    SETTINGS = "settings"
+    POLICY = "healthpolicy"
+
+
 def main() -> None:
     """Entry point: turns Observer's own errors into one clear line and a stable exit code."""
     try:
@@ -48,8 +57,13 @@ def settings_from(config: Path | None) -> Settings:
     """The settings of ``--config``, of ``$OBSERVER_CONFIG``, or the defaults."""
     from observer.config.settings import default, load
 
-    path = config or (Path(named) if (named := os.environ.get("OBSERVER_CONFIG")) else None)
+    path = settings_path(config)
     return load(path) if path is not None else default()
+
+
+def settings_path(config: Path | None) -> Path | None:
+    """The settings file in use; None = the built-in defaults."""
+    return config or (Path(named) if (named := os.environ.get("OBSERVER_CONFIG")) else None)
 
 
 @app.command()
@@ -63,7 +77,7 @@ def run(config: Config = None) -> None:
     """Run the daemon until SIGTERM."""
     from observer.app import run_daemon
 
-    raise SystemExit(asyncio.run(run_daemon(settings_from(config))))
+    raise SystemExit(asyncio.run(run_daemon(settings_from(config), settings_path(config))))
 
 
 @app.command()
@@ -80,23 +94,40 @@ def demo(
 
 @app.command()
 def check(
-    paths: Annotated[list[Path] | None, typer.Argument(help="OpenSLO and policy files or directories.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="Ask the metric server about the queries, too.")] = False,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or directories instead of what `policies` of the settings names.")
+    ] = None,
+    effective: Annotated[str, typer.Option("--effective", help="NAMESPACE/WORKLOAD: print what holds for it.")] = "",
+    kind: Annotated[str, typer.Option(help="With --effective: kind of the workload.")] = "Deployment",
+    label: Annotated[list[str] | None, typer.Option(help="With --effective: KEY=VALUE of the workload.")] = None,
+    namespace_label: Annotated[list[str] | None, typer.Option(help="The same of its namespace.")] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask the metric server about the queries; with --effective, the cluster.")
+    ] = False,
     output: Annotated[Output, typer.Option(help="How findings are printed.")] = Output.TEXT,
     config: Config = None,
     json: Json = False,
 ) -> None:
     """
-    Check the settings and print the false acts a month that they allow; check the documents in PATHS.
+    Check settings, policies and objectives and print the false acts a month that they allow, or what holds for one.
 
     Exit codes: 0 clean, 1 a finding is an error, 2 a file cannot be read.
     """
+    settings = settings_from(config)
+    if paths:
+        settings = replace(settings, policies=tuple(map(str, paths)))
+    if effective:
+        from observer.cli.effective import Question, explain
+
+        asked = Question(effective, kind, tuple(label or ()), tuple(namespace_label or ()), live)
+        body, text = asyncio.run(explain(settings, settings_path(config), asked))
+        show(body, text, json=json)
+        return
     from observer.app import now
     from observer.cli.check import judge, judge_live, printed
 
-    settings, form, named = settings_from(config), Output.JSON if json else output, paths or []
-    found = asyncio.run(judge_live(settings, named, now())) if live else judge(settings, named, now())
-    typer.echo(printed(settings, found, form, asked=bool(paths)))
+    found = asyncio.run(judge_live(settings, now())) if live else judge(settings, now())
+    typer.echo(printed(settings, found, Output.JSON if json else output))
     raise SystemExit(found.code)
 
 
@@ -124,11 +155,18 @@ def convert(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of the settings file."""
-    from observer.config.settings import schema as settings_schema
+def schema(
+    kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
+) -> None:
+    """Print the JSON Schema of the settings file or of health policies."""
+    if kind is SchemaOf.POLICY:
+        from observer.config.policies.keys import schema as policy_schema
 
-    show(settings_schema(), "", json=True)
+        show(policy_schema(), "", json=True)
+    else:
+        from observer.config.settings import schema as settings_schema
+
+        show(settings_schema(), "", json=True)
 
 
 @app.command()

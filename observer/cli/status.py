@@ -48,6 +48,15 @@ def _live_text(live: dict[str, Any]) -> str:
         f"ticks     {live['ticks']} ({live['complete_ticks']} complete), last {when} UTC",
         f"settings  {live['config']}",
     ]
+    ruled = live["policies"]
+    if ruled["identity"]:
+        counts = ", ".join(f"{count} {mode}" for mode, count in ruled["workloads"].items()) or "no workload"
+        lines.append(f"policies  {ruled['identity']}: {counts}")
+    lines += [f"DISAGREE  {workload}: {why}" for workload, why in ruled["disagreeing"].items()]
+    if not live["reload"]["ok"]:
+        lines.append(f"REFUSED   edited files, the old ones hold: {live['reload']['detail']}")
+    if live["reload"]["needs_restart"]:
+        lines.append(f"restart   needed for: {', '.join(live['reload']['needs_restart'])}")
     if live["halted"]:
         lines.append(f"HALTED    {live['halted']}")
     lines += [f"gap       {gap['source']} {gap['reason']}: {gap['detail']}" for gap in live["gaps"]]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from observer.domain.settings import EngineSettings
+
+SHIPPED: Final = "shipped"
+"""The entry of ``policies`` for those that come with Observer."""
 
 
 class Flavor(StrEnum):
@@ -104,7 +108,11 @@ class EvidenceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything ``observer run`` needs. ``engine.identity`` hashes what changes decisions."""
+    """
+    Everything ``observer run`` needs. ``engine.identity`` hashes what changes decisions.
+
+    ``policies`` names files and directories of policies and objectives, and ``shipped`` those that come with Observer.
+    """
 
     engine: EngineSettings = field(default_factory=EngineSettings)
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
@@ -118,3 +126,4 @@ class Settings:
     log_level: str = "info"
     otlp_endpoint: str = ""
     own_namespace: str = "observer"
+    policies: tuple[str, ...] = (SHIPPED,)

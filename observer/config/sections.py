@@ -196,6 +196,7 @@ _FILE = {
     "log_level": word("debug", "info", "warning", "error"),
     "otlp_endpoint": http_url(empty=True),
     "own_namespace": dns_label(),
+    "policies": many(text()),
 }
 
 KEYS: dict[type, dict[str, Any]] = {
@@ -276,15 +277,15 @@ def _definition(type_: Any, item: Field[Any]) -> Any:
     if isinstance(type_, type) and type_ in KEYS:
         return (section(type_), pydantic.Field(default=None, json_schema_extra={"default": {}}))
     default = item.default if item.default is not MISSING else cast("Callable[[], Any]", item.default_factory)()
-    return (type_, pydantic.Field(default=default, json_schema_extra={"default": _spelled(type_, default)}))
+    return (type_, pydantic.Field(default=default, json_schema_extra={"default": spelled(type_, default)}))
 
 
-def _spelled(type_: Any, default: Any) -> Any:
-    """A default as a person would write it into the file."""
+def spelled(type_: Any, default: Any) -> Any:
+    """A value as a person would write it into the file."""
     if isinstance(default, StrEnum):
         return default.value
     if isinstance(default, tuple):
-        return [_spelled(None, item) for item in default]
+        return [spelled(None, item) for item in default]
     if isinstance(default, float) and "duration" in str(getattr(type_, "__metadata__", "")):
         return format_duration(default)
     return default

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from dataclasses import asdict, replace
@@ -10,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from observer.config.faults import Fault, refuse
 from observer.config.model import Settings
 from observer.config.reading import read_text
+from observer.config.refusals import faults_of
 from observer.config.sections import Section, file_model, given
-from observer.config.wording import reworded
-from observer.config.yaml_marks import Document, read_marked
+from observer.config.yaml_marks import read_marked
 from observer.domain.errors import ConfigError
 from observer.domain.settings import EngineSettings
 
@@ -37,6 +35,12 @@ def load(path: Path) -> Settings:
     return parse(text, str(path))
 
 
+def places(text: str, name: str) -> dict[str, tuple[int, int]]:
+    """Line and column of every key of a settings file by its dotted path (``ladder.drain_seconds``)."""
+    document = read_marked(text, name)
+    return {".".join(map(str, path)): mark for path, mark in document.keys.items()}
+
+
 def parse(text: str, name: str = "observer.yaml") -> Settings:
     """The settings that ``text`` spells; ``name`` stands in the messages. Raises: ConfigError."""
     document = read_marked(text, name)
@@ -49,7 +53,7 @@ def parse(text: str, name: str = "observer.yaml") -> Settings:
     except ValidationError as exc:
         model, found = None, exc.errors(include_url=False)
         broken = {fault.path for fault in faults}
-        more = [fault for error in found for fault in _faults(document, error)]
+        more = [fault for error in found for fault in faults_of(document, error, file_model())]
         faults += [fault for fault in more if fault.path not in broken]
     if model is None or faults:
         refuse(faults)
@@ -95,35 +99,3 @@ def _settings(model: Section) -> Settings:
 
 def _identified(settings: Settings) -> Settings:
     return replace(settings, engine=replace(settings.engine, identity=identity(settings)))
-
-
-def _faults(document: Document, error: ErrorDetails) -> list[Fault]:
-    """One pydantic error in the words of this house, at its place in the file."""
-    path, kind, context = error["loc"], error["type"], error.get("ctx", {})
-    if kind == "observer":
-        return [document.fault(path, context["text"], context["hint"])]
-    if kind == "disagreement":
-        return [document.fault((*path, item.field), item.message, item.hint) for item in context["faults"]]
-    if kind == "extra_forbidden":
-        return [document.fault(path, "unknown key", _meant(path), at_key=True)]
-    if error["input"] is None:
-        return [document.fault(path, "has no value", "remove the key to get the default")]
-    message, hint = reworded(kind, context, error["input"])
-    return [document.fault(path, message or error["msg"], hint)]
-
-
-def _meant(path: tuple[str | int, ...]) -> str:
-    """Where an unknown key may belong, or what it may have been meant to be."""
-    model: Any = file_model()
-    for part in path[:-1]:
-        model = model.model_fields[str(part)].annotation
-    if near := difflib.get_close_matches(str(path[-1]), model.model_fields, n=1):
-        return f"did you mean {near[0]}?"
-    homes = [
-        name
-        for name, field in file_model().model_fields.items()
-        if isinstance(field.annotation, type)
-        and issubclass(field.annotation, Section)
-        and path[-1] in field.annotation.model_fields
-    ]
-    return f"it belongs under {' or '.join(homes)}" if homes else ""

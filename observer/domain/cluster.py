@@ -90,6 +90,7 @@ class Workload:
         managers: other controllers found on it (``argo``, ``flux``, ``flagger``), from labels and annotations.
         touched: when a person last edited it, if the API server tells (managedFields of other managers).
         usual_start: median seconds from creation to Ready of its present pods; None when unknown.
+        labels: its own, not its pods'.
     """
 
     ref: WorkloadRef
@@ -106,6 +107,7 @@ class Workload:
     managers: tuple[str, ...]
     touched: float | None
     usual_start: float | None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

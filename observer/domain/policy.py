@@ -6,12 +6,17 @@ Health policies as the engine knows them: resolved for one workload, with nothin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from observer.domain.action import Mode, Rung
 from observer.domain.ids import WorkloadRef
 from observer.domain.settings import EngineSettings, GuardSettings, ImpactSettings, LadderSettings
+
+APPROVAL_SECONDS: Final = 900.0
+"""An approval is for one act on one incarnation in one incident, and for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,26 @@ class TimeWindow:
     zone: str
     offsets: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
 
+    def holds_at(self, at: float) -> bool:
+        """``at`` (Unix seconds) lies inside the window."""
+        local = at + next((offset for since, offset in reversed(self.offsets) if since <= at), self.offsets[0][1])
+        day, second = divmod(local, 86_400.0)
+        weekday, minute = (int(day) + 3) % 7, second / 60.0  # the epoch was a Thursday
+        if self.begin < self.end:
+            return weekday in self.days and self.begin <= minute < self.end
+        late = weekday in self.days and minute >= self.begin
+        return late or ((weekday - 1) % 7 in self.days and minute < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class StandingHold:
+    """A person said: do nothing here, until ``until`` (Unix seconds; infinite = until the text is taken out)."""
+
+    reason: str
+    until: float = math.inf
+    source: str = ""
+    """The policy document that places it."""
+
 
 @dataclass(frozen=True, slots=True)
 class AppliedPolicy:
@@ -39,11 +64,12 @@ class AppliedPolicy:
         names: the policy documents it came from, platform first.
         mode: after ``percent`` was applied (a workload outside the percentage is in shadow).
         errors, latency: which detectors may lead to more than a note.
-        objectives: ids of the objectives whose projected burn is the impact gate; empty = ``impact`` holds.
+        objectives: names of the SLO documents whose projected burn is the impact gate (``Objective.slo``, of those
+            whose scope is the culprit's service); empty = ``impact`` holds.
         impact, ladder, guards: as in the settings, with the policy's changes.
         approvals: rungs that need a person.
         windows: acting is allowed only inside one of them; empty = always.
-        hold: a standing hold that a policy places, in words; empty = none.
+        holds: standing holds of every policy that reaches the workload; a more specific one lifts none of them.
         alerts: names of alerts that may start or cancel work here.
     """
 
@@ -58,7 +84,7 @@ class AppliedPolicy:
     guards: GuardSettings = field(default_factory=GuardSettings)
     approvals: frozenset[Rung] = frozenset()
     windows: tuple[TimeWindow, ...] = ()
-    hold: str = ""
+    holds: tuple[StandingHold, ...] = ()
     alerts: frozenset[str] = frozenset()
 
     @classmethod
@@ -83,3 +109,12 @@ class PolicyBook:
 
     identity: str = ""
     applied: Mapping[WorkloadRef, AppliedPolicy] = field(default_factory=dict)
+
+    def of(self, workload: WorkloadRef | None, settings: EngineSettings) -> AppliedPolicy:
+        """What holds for a workload; the settings where no policy does, and for a pod without a workload."""
+        found = self.applied.get(workload) if workload is not None else None
+        return found if found is not None else AppliedPolicy.of(settings)
+
+
+UNRULED: Final = PolicyBook()
+"""No policy anywhere: the settings hold."""

@@ -56,6 +56,7 @@ class Snapshot:
         rechecks: the last minutes again, by caller, for suspects and their siblings; keyed by service.
         baselines: what was usual; absent services have no known history.
         objectives: how each service's objectives stood at their last look; services without one are absent.
+        approvals: a person's word for single acts: the action's id to the instant until which it counts.
     """
 
     at: float
@@ -67,3 +68,4 @@ class Snapshot:
     rechecks: Mapping[ServiceRef, tuple[SeriesHistory, ...]] = field(default_factory=dict)
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
     objectives: Mapping[ServiceRef, tuple[ObjectiveStatus, ...]] = field(default_factory=dict)
+    approvals: Mapping[str, float] = field(default_factory=dict)

@@ -32,7 +32,12 @@ _SERVICE_LABELS = (
     "destination_workload",
     "deployment",
 )
-_NAMESPACE_LABELS = ("namespace", "destination_service_namespace", "destination_workload_namespace", "kubernetes_namespace")
+_NAMESPACE_LABELS = (
+    "namespace",
+    "destination_service_namespace",
+    "destination_workload_namespace",
+    "kubernetes_namespace",
+)
 
 
 def attend(turn: Turn, sight: Sight, alerts: Iterable[Alert]) -> None:
@@ -74,7 +79,9 @@ def target(alert: Alert, cluster: ClusterView) -> ServiceRef | None:
 def _begin(turn: Turn, sight: Sight, alert: Alert) -> Looking | None:
     service = target(alert, sight.cluster)
     if service is None:
-        text = f"{alert.name} names no service, workload or pod of the mesh; its labels must carry namespace and service."
+        text = (
+            f"{alert.name} names no service, workload or pod of the mesh; its labels must carry namespace and service."
+        )
         _tell(turn, alert, None, "unknown_target", text)
         return None
     if not any(alert.name in policy.alerts for policy in _policies(turn, sight, service)):
@@ -109,9 +116,7 @@ def _unanswered(turn: Turn, sight: Sight, looking: Mapping[str, Looking]) -> dic
     return left
 
 
-def _tell(
-    turn: Turn, alert: Alert, service: ServiceRef | None, reason: str, text: str, *, incident: str = ""
-) -> None:
+def _tell(turn: Turn, alert: Alert, service: ServiceRef | None, reason: str, text: str, *, incident: str = "") -> None:
     turn.announce(
         f"alert {alert.id}",
         "alert",

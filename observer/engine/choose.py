@@ -26,7 +26,7 @@ def choose(turn: Turn, sight: Sight, incident: Incident) -> None:
     suspect, pod = sight.suspect(incident), sight.pod(incident)
     if suspect is None or incident.culprit.kind is not CulpritKind.POD or incident.symptom is Symptom.UNREACHED:
         return
-    rungs = turn.settings.ladder.rungs
+    rungs = turn.policy(incident).ladder.rungs
     can_drain = Rung.DRAIN in rungs and (pod is None or (pod.sidecar and not pod.gateway))
     if incident.phase is Phase.READMITTED:
         returned = incident.nats >= turn.backdrop(incident).base + RETURNED
@@ -49,13 +49,14 @@ def attempt(turn: Turn, sight: Sight, incident: Incident, rung: Rung, reason: st
     if holds := (*_group(sight, pod), *ask(_situation(turn, sight, incident, pod, rung))):
         _held(turn, incident, rung, holds)
         return False
-    would = turn.settings.mode is Mode.SHADOW
-    text = explain.acting(incident, rung, would=would, seconds=turn.settings.ladder.drain_seconds, needs=turn.needs)
+    policy = turn.policy(incident)
+    would = policy.mode is Mode.SHADOW
+    text = explain.acting(incident, rung, would=would, seconds=policy.ladder.drain_seconds, needs=turn.needs)
     free = turn.put(replace(incident, held={}))
     if would:
         turn.would(free, rung, reason, text)
         return False
-    if turn.settings.mode is Mode.DRY_RUN and incident.attempts.get(rung, 0) > 0:
+    if policy.mode is Mode.DRY_RUN and incident.attempts.get(rung, 0) > 0:
         return False
     action = turn.action(free, rung, pod.ref, version=pod.resource_version, reason=reason)
     turn.plan(planned(action, free, turn.at))
@@ -85,7 +86,7 @@ def wants_human(turn: Turn, sight: Sight, incident: Incident) -> bool:
     """Settings or the workload ask to keep a drained culprit for a person."""
     workload = sight.cluster.workloads.get(incident.workload) if incident.workload is not None else None
     asked = workload is not None and workload.annotations.get(names.HOLD_FOR_HUMAN) == "true"
-    return asked or turn.settings.ladder.hold_for_human
+    return asked or turn.policy(incident).ladder.hold_for_human
 
 
 def _situation(turn: Turn, sight: Sight, incident: Incident, pod: Pod, rung: Rung) -> Situation:
@@ -101,6 +102,7 @@ def _situation(turn: Turn, sight: Sight, incident: Incident, pod: Pod, rung: Run
         judgement=sight.judgement,
         memory=turn.memory,
         settings=turn.settings,
+        policy=turn.policy(incident),
         fleet=sight.fleet,
         in_hand=turn.in_hand(),
         planned=tuple(turn.planned),
@@ -117,10 +119,15 @@ def _group(sight: Sight, pod: Pod) -> tuple[Hold, ...]:
 
 def _held(turn: Turn, incident: Incident, rung: Rung, holds: tuple[Hold, ...]) -> None:
     held = turn.hold(incident, rung, holds, explain.held(incident, rung, holds))
-    if turn.settings.mode is Mode.SHADOW or any(hold.refused for hold in holds):
+    policy = turn.policy(incident)
+    if policy.mode is Mode.SHADOW or any(hold.refused for hold in holds):
+        return
+    if all(hold.reason == "approval_needed" for hold in holds):
+        text = f"Everything but a person's word speaks for it: {holds[0].detail}."
+        turn.tell_once(held, "page", f"approval_needed_{rung.value}", text, severity="page")
         return
     longest = turn.at - min(held.held.values())
-    if longest >= turn.settings.guards.hold_max:
+    if longest >= policy.guards.hold_max:
         reasons = ", ".join(sorted(held.held))
         text = f"{incident.culprit.name} has been held for {longest / 60:.0f} min and still hurts users: {reasons}."
         turn.tell_once(held, "page", "hold_outlived", text, severity="page")

@@ -9,6 +9,7 @@ from observer.domain.action import Rung
 from observer.domain.decision import Decision
 from observer.domain.ids import ServiceRef
 from observer.domain.incident import Incident, Phase
+from observer.domain.policy import UNRULED, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import Judgement, Suppression, Tier
@@ -34,14 +35,15 @@ def conclude(
     memory: Memory,
     settings: EngineSettings,
     needs: Mapping[Tier, float] | None = None,
+    book: PolicyBook = UNRULED,
 ) -> tuple[Memory, tuple[Decision, ...]]:
     """
     The next memory and the decisions of one tick; those with verdict ACT carry an action to be carried out in order.
 
-    ``needs`` are the nats of each tier, for the texts only.
+    ``needs`` are the nats of each tier, for the texts only. ``book`` holds the policy of each workload.
     """
     why = _blindness(snapshot, judgement, memory)
-    turn = Turn(snapshot.at, settings, memory.pruned(snapshot.at), dict(needs or {}))
+    turn = Turn(snapshot.at, settings, memory.pruned(snapshot.at), dict(needs or {}), book)
     turn.memory = replace(turn.memory, term=snapshot.control.term)
     _tell_sight(turn, (*snapshot.gaps, *judgement.gaps), why)
     if snapshot.cluster is not None:
@@ -157,7 +159,7 @@ def _ask_again(turn: Turn, sight: Sight, incident: Incident, rung: Rung) -> None
 def _tell_frozen(turn: Turn) -> None:
     """A workload that nobody but a person may touch now is paged once."""
     for workload in {e.workload for e in turn.memory.ledger if e.useful is False and e.workload is not None}:
-        why = backoff.frozen(turn.memory.ledger, workload, turn.at, turn.settings.guards)
+        why = backoff.frozen(turn.memory.ledger, workload, turn.at, turn.policy(workload).guards)
         subject = f"workload {workload.namespace}/{workload.name}"
         if why:
             text = f"{workload.name} is frozen, Observer touches it no more for a while: {why}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from observer.domain.decision import Decision
+from observer.domain.policy import UNRULED, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.engine.conclude import conclude
@@ -12,20 +13,27 @@ from observer.engine.detect.held import Held
 from observer.engine.detect.judge import judge
 from observer.engine.detect.tiers import tier_nats
 from observer.engine.memory import DRAIN_PHASES, Memory
+from observer.engine.ruled import weigh
 from observer.engine.settle import settle
 
 __all__ = ["decide", "in_hand", "settle"]
 
 
-def decide(snapshot: Snapshot, memory: Memory, settings: EngineSettings) -> tuple[Memory, tuple[Decision, ...]]:
+def decide(
+    snapshot: Snapshot, memory: Memory, settings: EngineSettings, book: PolicyBook = UNRULED
+) -> tuple[Memory, tuple[Decision, ...]]:
     """
     Judge one snapshot and decide.
+
+    ``book`` holds the policy of each workload; where it says nothing the settings do. Detection, the budgets of the
+    whole cluster and the breaker are the settings' alone.
 
     Returns the next memory and the decisions of this tick, each with its evidence; those with verdict ACT carry an
     ``Action``. Whoever carries them out answers each with ``settle`` before the next call.
     """
     detector, judgement = judge(memory.detector, snapshot, settings, in_hand(memory))
-    return conclude(snapshot, judgement, replace(memory, detector=detector), settings, tier_nats(settings))
+    ruled = weigh(judgement, snapshot, book, settings)
+    return conclude(snapshot, ruled, replace(memory, detector=detector), settings, tier_nats(settings), book)
 
 
 def in_hand(memory: Memory) -> Held:

@@ -11,6 +11,7 @@ from observer.domain.cluster import ClusterView, Kind, Pod
 from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict
+from observer.domain.policy import UNRULED, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.engine import explain
 from observer.engine.guards.capacity import floor_of, scopes
@@ -24,7 +25,7 @@ VIEW_LAG = 15.0
 
 
 def floor_check(
-    cluster: ClusterView, memory: Memory, settings: EngineSettings, at: float
+    cluster: ClusterView, memory: Memory, settings: EngineSettings, at: float, book: PolicyBook = UNRULED
 ) -> tuple[Memory, tuple[Decision, ...]]:
     """
     Does any drained pod have to come back at once?
@@ -32,7 +33,7 @@ def floor_check(
     Called on every watch event: a sibling that goes, a node drain, a rollout, a scale-down, or a person who took the
     label off. Returns the next memory and the decisions; those that give back say ACT and rung RESTORE.
     """
-    turn = Turn(at, settings, memory)
+    turn = Turn(at, settings, memory, book=book)
     for incident in turn.incidents():
         if incident.phase in DRAIN_PHASES:
             look_after(turn, cluster, incident)
@@ -65,7 +66,7 @@ def give_back(turn: Turn, incident: Incident, pod: Pod, reason: str) -> None:
 
 
 def recover(
-    memory: Memory, cluster: ClusterView, at: float, settings: EngineSettings
+    memory: Memory, cluster: ClusterView, at: float, settings: EngineSettings, book: PolicyBook = UNRULED
 ) -> tuple[Memory, tuple[Decision, ...]]:
     """
     After a start or a change of leadership, once the cluster is known and open intents were looked up.
@@ -73,7 +74,7 @@ def recover(
     An open incident whose pod carries our mark goes on where it stood, one whose pod is gone or was taken is closed,
     and a pod that carries our mark without an open incident is given back.
     """
-    turn = Turn(at, settings, memory)
+    turn = Turn(at, settings, memory, book=book)
     for incident in turn.incidents():
         if _evicted_unsaved(turn, incident):
             continue
@@ -135,7 +136,7 @@ def _taken(turn: Turn, incident: Incident, pod: Pod) -> bool:
 
 def _why_give_back(turn: Turn, cluster: ClusterView, incident: Incident, pod: Pod) -> str:
     """The reason why the pod must come back now; empty when it may stay drained."""
-    if turn.settings.mode is not Mode.ENFORCE:
+    if turn.policy(incident).mode is not Mode.ENFORCE:
         return "mode"
     if turn.at >= incident.drain_expires:
         undecided = incident.experiment is None or incident.experiment.verdict is not DrainVerdict.DROPPED
@@ -164,7 +165,7 @@ def _others_at_work(turn: Turn, cluster: ClusterView, incident: Incident, pod: P
 def _floor(turn: Turn, cluster: ClusterView, incident: Incident, pod: Pod) -> str:
     """Ready and not drained: per workload, Service and subset."""
     for _, wanted, others in scopes(cluster, pod):
-        if sum(1 for other in others if serves(other)) < floor_of(wanted, turn.settings.guards):
+        if sum(1 for other in others if serves(other)) < floor_of(wanted, turn.policy(incident).guards):
             return "serving_floor"
     before = turn.backdrop(incident).serving
     if pod.workload is not None and before >= 0:
@@ -190,7 +191,7 @@ def _adopt(turn: Turn, incident: Incident) -> None:
     """The label was written just before the crash: the drain goes on from here."""
     verdict = DrainVerdict.DROPPED if incident.phase is Phase.READMITTED else DrainVerdict.PENDING
     experiment = Experiment(turn.at, incident.share, incident.p1, incident.p0, incident.cut, verdict=verdict)
-    expires = turn.at + turn.settings.ladder.drain_seconds
+    expires = turn.at + turn.policy(incident).ladder.drain_seconds
     turn.put_backdrop(incident, replace(turn.backdrop(incident), labelled=True, seen=turn.at))
     turn.phase(replace(incident, experiment=experiment, drain_expires=expires), Phase.DRAINING)
     text = f"{incident.culprit.name} was drained just before Observer stopped; the experiment goes on."
@@ -198,7 +199,7 @@ def _adopt(turn: Turn, incident: Incident) -> None:
 
 
 def _give_orphan_back(turn: Turn, pod: Pod) -> None:
-    incident = mark_of(pod)
+    incident, policy = mark_of(pod), turn.policy(pod.workload)
     known = turn.memory.incidents.get(incident)
     tried = known.attempts.get(Rung.RESTORE, 0) if known is not None else 0
     entries = sum(1 for e in turn.memory.ledger if e.pod == pod.ref and e.rung is Rung.RESTORE)
@@ -215,7 +216,7 @@ def _give_orphan_back(turn: Turn, pod: Pod) -> None:
         Decision(
             "", turn.at, "restore", Verdict.ACT, f"pod {pod.ref}", "orphan",
             explain.restoring(pod.ref.name, "orphan"),
-            incident=incident, rung=Rung.RESTORE, mode=turn.settings.mode, pod=pod.ref, service=pod.service,
-            workload=pod.workload, action=action, config=turn.settings.identity, severity="warning",
+            incident=incident, rung=Rung.RESTORE, mode=policy.mode, pod=pod.ref, service=pod.service,
+            workload=pod.workload, action=action, config=policy.identity, severity="warning",
         )
     )  # fmt: skip

@@ -8,6 +8,7 @@ from observer.domain.action import Action, Rung
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result
+from observer.domain.policy import UNRULED, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.engine import explain
 from observer.engine.choose import planned
@@ -25,7 +26,12 @@ REFUSED_PAUSE = 60.0
 
 
 def settle(
-    memory: Memory, decision: Decision, outcome: Outcome, at: float, settings: EngineSettings
+    memory: Memory,
+    decision: Decision,
+    outcome: Outcome,
+    at: float,
+    settings: EngineSettings,
+    book: PolicyBook = UNRULED,
 ) -> tuple[Memory, tuple[Decision, ...]]:
     """
     The memory after the outcome of ``decision.action``, and what there is to tell.
@@ -37,7 +43,7 @@ def settle(
     action = decision.action
     if action is None:
         raise ValueError(f"decision {decision.id} carries no action")
-    turn = Turn(at, settings, memory)
+    turn = Turn(at, settings, memory, book=book)
     incident = memory.incidents.get(action.incident)
     if incident is None or incident.phase is Phase.CLOSED:
         _note(turn, action, incident, outcome)
@@ -102,7 +108,8 @@ def _drained(turn: Turn, incident: Incident, action: Action) -> None:
     if incident.phase in DRAIN_PHASES:
         return  # looked up after a restart, and known already
     proven = incident.phase is Phase.READMITTED
-    started = min(turn.at, action.expires - turn.settings.ladder.drain_seconds) if action.expires else turn.at
+    ladder = turn.policy(incident).ladder
+    started = min(turn.at, action.expires - ladder.drain_seconds) if action.expires else turn.at
     experiment = Experiment(
         started=started,
         share=incident.share,
@@ -112,14 +119,14 @@ def _drained(turn: Turn, incident: Incident, action: Action) -> None:
         verdict=DrainVerdict.DROPPED if proven else DrainVerdict.PENDING,
         dispersion=turn.backdrop(incident).dispersion,
     )
-    expires = action.expires or turn.at + turn.settings.ladder.drain_seconds
+    expires = action.expires or turn.at + ladder.drain_seconds
     turn.phase(replace(incident, experiment=experiment, drain_expires=expires, giving_back=""), Phase.DRAINING)
 
 
 def _restored(turn: Turn, incident: Incident) -> None:
     reason = incident.giving_back or "expired"
     if reason == "readmit":
-        until = turn.at + turn.settings.ladder.readmit_seconds
+        until = turn.at + turn.policy(incident).ladder.readmit_seconds
         turn.put_backdrop(incident, replace(turn.backdrop(incident), base=incident.nats, low=-1.0))
         turn.phase(replace(incident, readmit_until=until, drain_expires=0.0, giving_back=""), Phase.READMITTED)
         return

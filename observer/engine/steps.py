@@ -66,7 +66,7 @@ def _draining(turn: Turn, sight: Sight, incident: Incident, pod: Pod) -> Inciden
     if running is None:
         return incident
     share, backdrop = _own_share(turn, sight, incident, pod)
-    settings = turn.settings.ladder
+    settings = turn.policy(incident).ladder
     if share is None:
         return incident
     if share < settings.effective_share:
@@ -92,7 +92,7 @@ def _own_share(turn: Turn, sight: Sight, incident: Incident, pod: Pod) -> tuple[
     if share is None:
         return None, backdrop
     expected = incident.share * (siblings + tally.requests)
-    if share >= turn.settings.ladder.effective_share:
+    if share >= turn.policy(incident).ladder.effective_share:
         kept = replace(backdrop, own_requests=0.0, own_expected=0.0)
     else:
         kept = replace(
@@ -136,13 +136,14 @@ def _experiment(turn: Turn, sight: Sight, incident: Incident, pod: Pod, *, sees:
         backdrop = turn.put_backdrop(incident, replace(turn.backdrop(incident), seen=turn.at))
         running = drain.observe(running, backdrop, callers)
         incident = turn.put(replace(incident, experiment=running))
-    verdict = drain.judge(running, turn.backdrop(incident), turn.at, incident.drain_expires, turn.settings.ladder)
+    ladder = turn.policy(incident).ladder
+    verdict = drain.judge(running, turn.backdrop(incident), turn.at, incident.drain_expires, ladder)
     if verdict is DrainVerdict.PENDING:
         return incident
     decided = replace(running, verdict=verdict)
     if verdict is DrainVerdict.NOT_DROPPED:
         incident = _verdict(turn, incident, decided, useful=False)
-        until = turn.at + turn.settings.ladder.acquit_seconds
+        until = turn.at + ladder.acquit_seconds
         turn.memory = replace(turn.memory, acquitted={**turn.memory.acquitted, pod.ref: until})
         give_back(turn, incident, pod, "not_dropped")
         return turn.incident(incident.id)
@@ -167,7 +168,7 @@ def _after_verdict(turn: Turn, sight: Sight, incident: Incident, pod: Pod) -> No
     """The pod is drained and the experiment has spoken: evict, gather more evidence, or wait for the expiry."""
     if incident.experiment is None or incident.experiment.verdict is not DrainVerdict.DROPPED:
         return
-    if Rung.EVICT not in turn.settings.ladder.rungs:
+    if Rung.EVICT not in turn.policy(incident).ladder.rungs:
         text = f"{incident.culprit.name} stays drained until the drain expires: evict is not among the allowed rungs."
         turn.tell_once(incident, "waiting", "evict_not_allowed", text)
     elif incident.ceiling >= Tier.EVICT and (incident.tier < Tier.EVICT or _brief(incident)):
@@ -193,7 +194,7 @@ def _readmitted(turn: Turn, sight: Sight, incident: Incident) -> None:
         turn.close(incident, "pod_gone", f"{incident.culprit.name} is gone; nothing was removed by Observer.")
         return
     quiet = turn.at - max(incident.last_evidence, incident.phase_since)
-    if turn.at >= incident.readmit_until and quiet >= turn.settings.ladder.readmit_seconds:
+    if turn.at >= incident.readmit_until and quiet >= turn.policy(incident).ladder.readmit_seconds:
         text = f"{incident.culprit.name} serves again without errors: it ended by itself, nobody was removed."
         turn.close(incident, "ended_by_itself", text)
         return
@@ -210,7 +211,7 @@ def _evicting(turn: Turn, sight: Sight, incident: Incident, *, sees: bool) -> No
     workload = cluster.workloads.get(incident.workload) if incident.workload is not None else None
     if check.deadline <= 0.0:
         usual = workload.usual_start if workload is not None else None
-        deadline = verify.start_deadline(check.evicted, usual, settings.ladder)
+        deadline = verify.start_deadline(check.evicted, usual, turn.policy(incident).ladder)
         incident = turn.put(replace(incident, check=replace(check, deadline=deadline)))
         check = incident.check or check
     old = sight.pod(incident)
@@ -245,9 +246,9 @@ def _verifying(turn: Turn, sight: Sight, incident: Incident) -> None:
     if check is None:
         return
     heir = sight.cluster.pods.get(check.replacement) if check.replacement is not None else None
-    over = turn.at - check.ready >= turn.settings.ladder.verify_seconds
+    over = turn.at - check.ready >= turn.policy(incident).ladder.verify_seconds
     backdrop = turn.put_backdrop(incident, aftermath.observed(turn.backdrop(incident), incident, sight))
-    if aftermath.side_effect(backdrop, incident, turn.settings.impact) is not None:
+    if aftermath.side_effect(backdrop, incident, turn.policy(incident).impact) is not None:
         _finish(turn, incident, Verification.WORSE)
         return
     if heir is None or heir.deleting:
@@ -255,14 +256,14 @@ def _verifying(turn: Turn, sight: Sight, incident: Incident) -> None:
         return
     tally = sight.tally(heir.ref)
     if tally is not None:
-        check = verify.observe(check, incident, tally, turn.settings.ladder)
+        check = verify.observe(check, incident, tally, turn.policy(incident).ladder)
         incident = turn.put(replace(incident, check=check))
     if check.verdict is not Verification.PENDING:
         # Good news waits until siblings and callers could be looked at too.
         if (
             over
             or check.verdict is not Verification.FIXED
-            or not aftermath.waits(backdrop, incident, turn.settings.impact)
+            or not aftermath.waits(backdrop, incident, turn.policy(incident).impact)
         ):
             _finish(turn, incident, check.verdict)
     elif over and not heir.ready:
@@ -275,7 +276,7 @@ def _verifying(turn: Turn, sight: Sight, incident: Incident) -> None:
 def _finish(turn: Turn, incident: Incident, verdict: Verification, why: str = "") -> None:
     """Tell, grade and close; a workload that was made worse, itself or its neighbours, is frozen."""
     check = incident.check or Check(turn.at, turn.at)
-    backdrop, impact = turn.backdrop(incident), turn.settings.impact
+    backdrop, impact = turn.backdrop(incident), turn.policy(incident).impact
     harmed = aftermath.side_effect(backdrop, incident, impact)
     if harmed is not None:
         verdict, why = Verification.WORSE, str(harmed)
@@ -295,7 +296,7 @@ def _finish(turn: Turn, incident: Incident, verdict: Verification, why: str = ""
 
 def _siblings_suffer(turn: Turn, sight: Sight, incident: Incident, pod: Pod) -> str:
     """Siblings that got worse since the drain, or carry more than they ever did, get the pod back in this tick."""
-    impact, backdrop = turn.settings.impact, turn.backdrop(incident)
+    impact, backdrop = turn.policy(incident).impact, turn.backdrop(incident)
     requests, errors, slow = sight.sibling_counts(pod)
     known = backdrop.sibling_requests
     floor = floor_rate(0.0, incident.requests, incident.share)

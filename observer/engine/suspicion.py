@@ -78,7 +78,7 @@ def begin_anew(turn: Turn) -> None:
         if incident.phase is Phase.SUSPECTED:
             turn.put(replace(incident, nats=0.0, tier=Tier.NONE, last_evidence=turn.at))
         elif incident.phase is Phase.READMITTED:
-            until = turn.at + turn.settings.ladder.readmit_seconds
+            until = turn.at + turn.policy(incident).ladder.readmit_seconds
             turn.put(replace(incident, readmit_until=until, phase_since=turn.at))
 
 
@@ -163,7 +163,7 @@ def spread(turn: Turn, sight: Sight) -> None:
         if not seen or incident.culprit.kind is not CulpritKind.POD or incident.service is None:
             continue
         found = backoff.same_symptom(
-            turn.memory.ledger, incident.service, incident.symptom.value, turn.at, turn.settings.guards
+            turn.memory.ledger, incident.service, incident.symptom.value, turn.at, turn.policy(incident).guards
         )
         for entry in found:
             if entry.pod != incident.culprit.pod and entry.incident != incident.id:

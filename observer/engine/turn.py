@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from observer.domain.action import Action, Mode, Rung
 from observer.domain.decision import Decision, Hold, LedgerEntry, Verdict
-from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome
+from observer.domain.policy import AppliedPolicy, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Culprit, Tier
 from observer.engine import backoff
@@ -27,13 +28,15 @@ class Turn:
     """
     Collects decisions and changes.
 
-    ``needs`` are the nats of each tier, for the texts. ``planned`` are the harmful acts decided in this tick.
+    ``needs`` are the nats of each tier, for the texts. ``planned`` are the harmful acts decided in this tick. ``book``
+    holds the policy of each workload.
     """
 
     at: float
     settings: EngineSettings
     memory: Memory
     needs: Mapping[Tier, float] = field(default_factory=dict)
+    book: PolicyBook = field(default_factory=PolicyBook)
     decisions: list[Decision] = field(default_factory=list)
     planned: list[LedgerEntry] = field(default_factory=list)
     _told: dict[tuple[str, str], tuple[str, ...]] = field(init=False)
@@ -41,8 +44,10 @@ class Turn:
     _backdrops: dict[str, Backdrop] = field(init=False)
     _resting: dict[Culprit, float] = field(init=False)
     _in_hand: tuple[Incident, ...] | None = field(init=False, default=None)
+    _unruled: AppliedPolicy = field(init=False)
 
     def __post_init__(self) -> None:
+        self._unruled = AppliedPolicy.of(self.settings)
         self._told = dict(self.memory.told)
         self._incidents = dict(self.memory.incidents)
         self._backdrops = dict(self.memory.backdrops)
@@ -77,6 +82,11 @@ class Turn:
         self.memory = replace(
             self.memory, ledger=backoff.graded(self.memory.ledger, incident, useful=useful, verdict=verdict)
         )
+
+    def policy(self, subject: Incident | WorkloadRef | None) -> AppliedPolicy:
+        """What holds for an incident's workload, or for a workload; the settings where no policy does."""
+        workload = subject.workload if isinstance(subject, Incident) else subject
+        return self._unruled if workload is None else self.book.applied.get(workload, self._unruled)
 
     def incident(self, key: str) -> Incident:
         return self._incidents[key]
@@ -216,7 +226,8 @@ class Turn:
 
     def action(self, incident: Incident, rung: Rung, pod: PodRef, *, version: str = "", reason: str = "") -> Action:
         """The write for a rung: its id counts the earlier attempts, so that asking twice is one act."""
-        expires = self.at + self.settings.ladder.drain_seconds if rung is Rung.DRAIN else 0.0
+        policy = self.policy(incident)
+        expires = self.at + policy.ladder.drain_seconds if rung is Rung.DRAIN else 0.0
         return Action(
             rung=rung,
             incident=incident.id,
@@ -225,7 +236,7 @@ class Turn:
             resource_version=version,
             expires=expires,
             term=self.memory.term,
-            dry_run=self.settings.mode is Mode.DRY_RUN and rung is not Rung.RESTORE,
+            dry_run=policy.mode is Mode.DRY_RUN and rung is not Rung.RESTORE,
             reason=reason,
         )
 
@@ -255,12 +266,13 @@ class Turn:
         pod: PodRef | None = None,
         holds: tuple[Hold, ...] = (),
     ) -> None:
+        policy = self.policy(incident)
         self.add(
             Decision(
                 "", self.at, kind, verdict, str(incident.culprit), reason, text,
-                incident=incident.id, rung=rung, mode=self.settings.mode, pod=pod or incident.culprit.pod,
+                incident=incident.id, rung=rung, mode=policy.mode, pod=pod or incident.culprit.pod,
                 service=incident.service, workload=incident.workload, action=action, outcome=outcome, holds=holds,
-                figures={**figures_of(incident), **(figures or {})}, config=self.settings.identity, severity=severity,
+                figures={**figures_of(incident), **(figures or {})}, config=policy.identity, severity=severity,
             )
         )  # fmt: skip
 

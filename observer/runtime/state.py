@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
 
+from observer.config.policies.book import doubts, modes
+from observer.domain.action import Mode
 from observer.domain.decision import Decision
 from observer.domain.incident import Incident
+from observer.domain.policy import UNRULED, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.engine.memory import Memory
 from observer.ports.clock import Clock
+from observer.runtime.reload import ReloadState
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +30,8 @@ class Counted(Protocol):
     def decision(self, kind: str, verdict: str) -> None: ...
     def action(self, rung: str, result: str) -> None: ...
     def verification(self, verdict: str) -> None: ...
+    def reload(self, *, ok: bool) -> None: ...
+    def policies(self, workloads: Mapping[str, int]) -> None: ...
     def standing(self, *, suspects: int, holds: int, drained: int, leader: bool, paused: bool) -> None: ...
 
 
@@ -40,10 +47,15 @@ class Watcher:
         self._complete = False
         self._incidents: tuple[Incident, ...] = ()
         self._ticks = self._complete_ticks = 0
+        self._reload, self._book = ReloadState(), PolicyBook()
+        self._doubts: dict[str, str] = {}
         self.recent: deque[Decision] = deque(maxlen=500)
 
-    def ticked(self, memory: Memory, snapshot: Snapshot, duration: float, halted: str) -> None:
+    def ticked(
+        self, memory: Memory, snapshot: Snapshot, duration: float, halted: str, book: PolicyBook = UNRULED
+    ) -> None:
         """Called after every tick."""
+        self._ruled(book)
         self._ticks += 1
         self._complete = memory.complete
         self._complete_ticks += int(memory.complete)
@@ -71,6 +83,11 @@ class Watcher:
             gaps=[f"{gap.source}:{gap.reason}" for gap in snapshot.gaps],
             incidents=len(self._incidents),
         )
+
+    def reloaded(self, settings: EngineSettings, state: ReloadState) -> None:
+        """Called after every try to take edited files into force; ``settings`` are those in force now."""
+        self._settings, self._reload = settings, state
+        self._metrics.reload(ok=state.ok)
 
     def decided(self, decision: Decision) -> None:
         """Called for every decision."""
@@ -116,9 +133,29 @@ class Watcher:
             "leader": leader,
             "term": term,
             "halted": self._halted,
+            "policies": {
+                "identity": self._book.identity,
+                "workloads": modes(self._book),
+                "disagreeing": self._doubts,
+            },
+            "reload": {
+                "ok": self._reload.ok,
+                "at": self._reload.at,
+                "detail": self._reload.detail,
+                "needs_restart": list(self._reload.needs_restart),
+            },
             "gaps": [{"source": g.source, "reason": g.reason, "detail": g.detail} for g in self._gaps],
             "incidents": [incident_row(incident) for incident in self._incidents],
         }
+
+    def _ruled(self, book: PolicyBook) -> None:
+        if book is self._book:
+            return
+        found = doubts(book)
+        for workload in sorted(found.keys() - self._doubts.keys()):
+            log.warning("policies_disagree", workload=workload, detail=found[workload])
+        self._book, self._doubts = book, found
+        self._metrics.policies(dict.fromkeys((mode.value for mode in Mode), 0) | modes(book))
 
     def _tell_gaps(self, gaps: tuple[Gap, ...]) -> None:
         for gap in gaps:

@@ -22,12 +22,14 @@ class Plan:
     What the daemon consists of.
 
     ``background`` are tasks that live as long as the daemon (reflector, Lease, history, page); ``cleanups`` run last
-    in, first out, after everything has stopped; ``warm`` waits until sources are known well enough to begin.
+    in, first out, after everything has stopped; ``warm`` waits until sources are known well enough to begin;
+    ``reload`` asks for edited files to be read now.
     """
 
     loop: Loop
     teller: Teller
     background: Sequence[tuple[str, Callable[[], Awaitable[None]]]]
+    reload: Callable[[], None]
     warm: Callable[[], Coroutine[Any, Any, None]]
     cleanups: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
@@ -67,6 +69,11 @@ def stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+
+
+def reload_on_signal(reload: Callable[[], None]) -> None:
+    """SIGHUP has edited files read at once."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
 async def _lasting(name: str, start: Callable[[], Awaitable[None]]) -> None:

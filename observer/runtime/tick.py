@@ -10,11 +10,12 @@ from typing import Protocol
 
 import structlog
 
+from observer.config.policies.book import BookKeeper
+from observer.config.reload import Rules
 from observer.domain.action import Action
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import InvariantError, JournalUnavailable
 from observer.domain.outcome import Outcome
-from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.engine.decide import decide, settle
 from observer.engine.ladder import floor_check, recover
@@ -25,6 +26,7 @@ from observer.ports.stores import Journal
 from observer.recording.events import Began, Event, EvidenceKept, FloorChecked, Recovered, Restored, Settled, Ticked
 from observer.runtime.collect import Collector, Question
 from observer.runtime.execute import Executor, with_outcome
+from observer.runtime.reload import ReloadState
 from observer.runtime.state import Watcher
 from observer.runtime.tell import Teller
 
@@ -53,13 +55,14 @@ class Loop:
         journal: Journal,
         teller: Teller,
         clock: Clock,
-        settings: EngineSettings,
+        rules: Rules,
         state: Watcher,
         recorder: Recorder | None = None,
     ) -> None:
         self._collector, self._executor, self._cluster = collector, executor, cluster
         self._journal, self._teller, self._clock = journal, teller, clock
-        self._settings, self._state = settings, state
+        self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
+        self._state = state
         self._recorder = recorder
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -82,6 +85,7 @@ class Loop:
         async with self._lock:
             if self.memory.ticks:
                 await self.restore()  # another may have acted meanwhile: what the journal says holds
+            self._policies.book(self._cluster.view(self._clock.now()), self._clock.now())
             for action in await self._journal.open_intents():
                 outcome = await self._executor.look_up(action)
                 log.info("open_intent_looked_up", action_id=action.id, rung=action.rung.value, outcome=outcome.result)
@@ -101,6 +105,18 @@ class Loop:
                 due = self._clock.now()
             await self._clock.sleep(due - self._clock.now())
 
+    async def adopt(self, rules: Rules | None, state: ReloadState, decision: Decision) -> None:
+        """
+        New rules between two ticks; None = those in force stay. A drained pod whose mode was taken away is given back
+        at once.
+        """
+        async with self._lock:
+            if rules is not None:
+                self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
+            self._state.reloaded(self._settings, state)
+            await self._record(decision)
+        self._changed.set()
+
     async def watch_floor(self) -> None:
         """On every change in the cluster: does a drained pod have to come back at once?"""
         while True:
@@ -119,13 +135,15 @@ class Loop:
         async with self._lock:
             decisions = await self._decide(snapshot)
             await self._follow(decisions)
-        self._state.ticked(self.memory, snapshot, self._clock.monotonic() - began, self._halted)
+        took = self._clock.monotonic() - began
+        self._state.ticked(self.memory, snapshot, took, self._halted, self._policies.book(None, at))
         return snapshot.control.leader
 
     async def _decide(self, snapshot: Snapshot) -> tuple[Decision, ...]:
         try:
+            book = self._policies.book(snapshot.cluster, snapshot.at)
             # In a thread: the Lease, watch events and probes must not wait for the judgement of many pods.
-            memory, decisions = await asyncio.to_thread(decide, snapshot, self.memory, self._settings)
+            memory, decisions = await asyncio.to_thread(decide, snapshot, self.memory, self._settings, book)
         except InvariantError as exc:
             # A bug: nothing of this tick may be acted on, and nothing after it until a person looked.
             self._halted = str(exc)
@@ -141,7 +159,8 @@ class Loop:
     async def _floor(self) -> None:
         now = self._clock.now()
         view = self._cluster.view(now)
-        memory, decisions = floor_check(view, self.memory, self._settings, now)
+        book = self._policies.book(view, now)
+        memory, decisions = floor_check(view, self.memory, self._settings, now, book)
         self._adopt(memory)
         self._note(FloorChecked(now, view, decisions))
         await self._follow(decisions)
@@ -149,7 +168,8 @@ class Loop:
     async def _recover(self) -> None:
         now = self._clock.now()
         view = self._cluster.view(now)
-        memory, decisions = recover(self.memory, view, now, self._settings)
+        book = self._policies.book(view, now)
+        memory, decisions = recover(self.memory, view, now, self._settings, book)
         self._adopt(memory)
         self._note(Recovered(now, view, decisions))
         await self._follow(decisions)
@@ -171,7 +191,8 @@ class Loop:
 
     async def _settle(self, decision: Decision, outcome: Outcome) -> None:
         now = self._clock.now()
-        memory, more = settle(self.memory, decision, outcome, now, self._settings)
+        book = self._policies.book(None, now)
+        memory, more = settle(self.memory, decision, outcome, now, self._settings, book)
         self._adopt(memory)
         self._note(Settled(now, decision, outcome, more))
         for one in more:

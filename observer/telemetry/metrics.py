@@ -45,6 +45,10 @@ class SelfMetrics:
         self._actions = meter.create_counter(names.ACTIONS_TOTAL, description="Actions by rung and result")
         self._verifications = meter.create_counter(names.VERIFICATIONS_TOTAL, description="Verifications by verdict")
         self._dropped = meter.create_counter(names.SINK_DROPPED_TOTAL, description="Records that a sink lost")
+        self._reloads = meter.create_counter(names.CONFIG_RELOADS_TOTAL, description="Edited files, by what came of it")
+        self._valid = meter.create_gauge(names.CONFIG_VALID, description="0 while edited files are refused")
+        self._ruled = meter.create_gauge(names.POLICY_WORKLOADS, description="Workloads under a policy, by mode")
+        self._valid.set(1)
         self._suspects = meter.create_gauge(names.SUSPECTS, description="Open suspicions")
         self._holds = meter.create_gauge(names.HOLDS, description="Standing objections of brakes")
         self._drained = meter.create_gauge(names.DRAINED_PODS, description="Pods drained by Observer now")
@@ -82,6 +86,16 @@ class SelfMetrics:
 
     def sink_dropped(self, sink: str) -> None:
         self._dropped.add(1, {"sink": sink})
+
+    def reload(self, *, ok: bool) -> None:
+        """Edited settings or policies were taken into force, or refused."""
+        self._reloads.add(1, {"result": "reloaded" if ok else "rejected"})
+        self._valid.set(int(ok))
+
+    def policies(self, workloads: Mapping[str, int]) -> None:
+        """How many workloads are under a policy, for every mode."""
+        for mode, count in workloads.items():
+            self._ruled.set(count, {"mode": mode})
 
     def standing(self, *, suspects: int, holds: int, drained: int, leader: bool, paused: bool) -> None:
         """How things stand at the end of a tick."""

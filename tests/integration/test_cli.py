@@ -120,6 +120,64 @@ async def test_check_prints_what_it_allows(person: Person) -> None:
     assert tiers["evict"]["false_acts_per_month"] <= tiers["drain"]["false_acts_per_month"]
 
 
+async def test_check_prints_what_holds_for_a_workload_and_from_where(person: Person) -> None:
+    policy = person.config.parent / "shop.yaml"
+    policy.write_text(
+        "apiVersion: observer.dev/v1alpha1\nkind: HealthPolicy\nmetadata: {name: shop}\nspec:\n"
+        "  selector: {namespaces: {names: [shop]}, workloads: {names: [catalog-v1]}}\n"
+        "  mode: enforce\n  ladder: {drain_seconds: 7m}\n"
+        "  hold: {reason: sale, until: 2026-12-01T00:00:00Z}\n"
+        '  windows: [{days: [tue, mon], from: "09:00", to: "17:00", zone: Europe/Berlin}]\n'
+    )
+    asked = ("check", str(policy), "--effective", "shop/catalog-v1")
+    code, out, err = await person.runs(*asked)
+    lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in out.splitlines()[1:]}
+
+    assert code == 0, err
+    assert lines["ladder.drain_seconds"].split() == ["7m", f"{policy}:7", "shop"]
+    assert lines["windows"].split() == ["[mon,tue", "09:00-17:00", "Europe/Berlin]", f"{policy}:9", "shop"]
+    assert lines["hold"].startswith("sale (until 2026-12-01 00:00 UTC)")
+    assert lines["guards.serving_share"].split() == ["0.5", "built", "in"]
+
+    code, out, err = await person.runs(*asked, "--live", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    assert (code, found["policies"], found["mode"]) == (0, ["shop"], "enforce"), err
+    assert {"path": "mode", "value": "enforce", "file": str(policy), "line": 6, "policy": "shop"} in found["values"]
+
+    code, _, err = await person.runs("check", "--effective", "shop/nobody", "--live")
+    assert code == 2 and "the cluster has no such workload" in err
+    code, _, err = await person.runs("check", "--effective", "nobody")
+    assert code == 2 and "NAMESPACE/WORKLOAD" in err
+    code, _, err = await person.runs("check", "--effective", "shop/catalog", "--label", "app")
+    assert code == 2 and "KEY=VALUE" in err
+
+
+async def test_two_policies_that_tie_are_told_with_both_places(person: Person) -> None:
+    person.config.with_name("a.yaml").write_text(
+        "".join(
+            "apiVersion: observer.dev/v1alpha1\nkind: HealthPolicy\nmetadata: {name: NAME}\nspec:\n"
+            "  selector: {workloads: {labels: {LABEL: x}}}\n  mode: enforce\n---\n".replace("NAME", name).replace(
+                "LABEL", name
+            )
+            for name in ("app", "tier")
+        )
+    )
+    asked = ("check", str(person.config.with_name("a.yaml")), "--effective", "shop/catalog")
+
+    code, _, err = await person.runs(*asked, "--label", "app=x", "--label", "tier=x")
+
+    assert code == 2 and "a.yaml:6" in err and "a.yaml:13" in err
+
+
+async def test_the_schema_of_policies_is_printed(person: Person) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "observer", "schema", "healthpolicy", stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert json.loads(out)["title"] == "Observer health policy"
+
+
 async def test_a_broken_file_is_told_with_its_place(person: Person) -> None:
     person.config.write_text("mode: enforced\ntick: -3s\n")
     code, _, err = await person.runs("check")

@@ -17,7 +17,9 @@ from observer.actuators.expired import restore_expired
 from observer.actuators.killswitch import ConfigMapSwitch
 from observer.actuators.lease_store import KubeLeaseStore
 from observer.config import settings
-from observer.config.model import KubernetesSettings
+from observer.config.model import SHIPPED, KubernetesSettings
+from observer.config.policies.load import compile_set, policy_files, read_sources
+from observer.config.policies.read import Source
 from observer.domain import names
 from observer.domain.action import Action, Mode, Rung
 from observer.domain.decision import Decision, Verdict
@@ -167,3 +169,18 @@ def test_the_shipped_settings_are_good() -> None:
     assert found.engine.mode is Mode.SHADOW, "off until asked"
     assert found.own_namespace == config["metadata"]["namespace"] == found.engine.guards.own_namespace
     assert found.kubernetes == KubernetesSettings()
+
+
+def test_the_policies_of_the_manifests_are_good_and_mounted_where_the_settings_look() -> None:
+    maps = {one["metadata"]["name"]: one["data"] for one in of_kind("ConfigMap")}
+    found = settings.parse(maps["observer-config"]["observer.yaml"])
+    [deployment] = of_kind("Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    volume = next(one["name"] for one in pod["volumes"] if one.get("configMap", {}).get("name") == "observer-policies")
+    mounted = next(one["mountPath"] for one in pod["containers"][0]["volumeMounts"] if one["name"] == volume)
+    own = [Source(name, text) for name, text in maps["observer-policies"].items()]
+
+    assert found.policies == (SHIPPED, mounted)
+    every = compile_set([*read_sources(policy_files([SHIPPED])), *own], found)
+    modes = {one.values["mode"].value for one in every.policies if "mode" in one.values}
+    assert modes == {Mode.SHADOW}, "off until asked"

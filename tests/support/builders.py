@@ -275,6 +275,7 @@ def snapshot(
     leader: bool = True,
     gaps: Sequence[Gap] = (),
     peak: float = 100.0,
+    approvals: Mapping[str, float] | None = None,
 ) -> Snapshot:
     """A picture with a running switch, the Lease held, and a known peak for every service (0 = none known)."""
     services = view.by_service if view is not None else {}
@@ -286,6 +287,7 @@ def snapshot(
         control=Control(paused=paused, reason="paused by a test" if paused else "", leader=leader, term=7),
         gaps=tuple(gaps),
         baselines={service: baseline(service, peak=peak) for service in services} if peak > 0.0 else {},
+        approvals=approvals or {},
     )
 
 

@@ -13,6 +13,7 @@ from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
+from observer.domain.policy import UNRULED, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import CallerTally, Evidence, PodTally, Suppression, Suspect, Symptom, Tier
@@ -76,6 +77,7 @@ class Stage:
     replacement_fault: float = 0.0
     replacement_starts: bool = True
     answer: Answer = applied
+    book: PolicyBook = UNRULED
     memory: Memory = field(default_factory=Memory)
     nats: dict[PodRef, float] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
@@ -154,20 +156,20 @@ class Stage:
             seen_by=seen if self.complete else (),
         )
         picture = snapshot(view, at=self.at, gaps=self.gaps, **self.picture)
-        self.memory, decisions = conclude(picture, found, self.memory, self.settings, NEEDS)
+        self.memory, decisions = conclude(picture, found, self.memory, self.settings, NEEDS, self.book)
         self.carry_out(decisions)
         return decisions
 
     def watch_event(self) -> tuple[Decision, ...]:
         """Something changed in the cluster: the floor is looked at."""
-        self.memory, decisions = floor_check(self.now(), self.memory, self.settings, self.at)
+        self.memory, decisions = floor_check(self.now(), self.memory, self.settings, self.at, self.book)
         self.carry_out(decisions)
         return decisions
 
     def restart(self) -> tuple[Decision, ...]:
         """The process died and came back: only what the journal keeps is left."""
         self.memory = Memory.restore(self.memory.incidents.values(), self.memory.ledger)
-        self.memory, decisions = recover(self.memory, self.now(), self.at, self.settings)
+        self.memory, decisions = recover(self.memory, self.now(), self.at, self.settings, self.book)
         self.carry_out(decisions)
         return decisions
 
@@ -179,7 +181,7 @@ class Stage:
             outcome = self.answer(decision.action)
             if outcome.result is Result.APPLIED:
                 self._obey(decision.action)
-            self.memory, more = settle(self.memory, decision, outcome, self.at, self.settings)
+            self.memory, more = settle(self.memory, decision, outcome, self.at, self.settings, self.book)
             self.decisions.extend(more)
 
     # --- inside

@@ -53,7 +53,7 @@ class Counted(Stage):
         return decisions
 
     def _decide(self, picture: Snapshot) -> Any:
-        return decide(picture, self.memory, self.settings)
+        return decide(picture, self.memory, self.settings, self.book)
 
     def _count(self) -> None:
         """One tick of requests: the load is split evenly over pods that take traffic."""

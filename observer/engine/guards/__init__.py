@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from observer.domain.decision import Hold
-from observer.engine.guards import budgets, capacity, changes, control, record, refusals
+from observer.engine.guards import budgets, capacity, changes, control, record, refusals, rules
 from observer.engine.guards.situation import Guard, Situation
 
 GUARDS: Final[tuple[Guard, ...]] = (
@@ -14,6 +14,9 @@ GUARDS: Final[tuple[Guard, ...]] = (
     control.namespace_enabled,
     control.sources,
     control.deferred,
+    rules.detector,
+    rules.policy_hold,
+    rules.window,
     refusals.owner,
     refusals.singleton,
     refusals.refused_namespace,
@@ -45,6 +48,7 @@ GUARDS: Final[tuple[Guard, ...]] = (
     budgets.cluster_rate,
     budgets.cluster_share,
     record.back_off,
+    rules.approval,
 )
 
 

@@ -12,7 +12,7 @@ from observer.engine.guards.situation import Situation
 
 def namespace_rate(now: Situation) -> Allow | Hold:
     """So many acts in one namespace in so long."""
-    guards, namespace = now.settings.guards, now.pod.ref.namespace
+    guards, namespace = now.policy.guards, now.pod.ref.namespace
     done = sum(1 for act in now.acts(now.at - guards.namespace_window) if act.pod.namespace == namespace)
     if done >= guards.namespace_actions:
         detail = f"{done} acts in {namespace} in the last {guards.namespace_window / 60:.0f} min"

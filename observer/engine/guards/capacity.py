@@ -46,7 +46,7 @@ def serving_floor(now: Situation) -> Allow | Hold:
     healthy = now.health_of(now.pod.service)
     for name, wanted, others in scopes(now.cluster, now.pod):
         left = sum(1 for other in others if serves(other) and other.ref in healthy)
-        floor = floor_of(wanted, now.settings.guards)
+        floor = floor_of(wanted, now.policy.guards)
         if left < floor:
             detail = f"{name}: {left} of {wanted} would go on serving healthily, at least {floor} must"
             return Hold("serving_floor", "serving_floor", detail)
@@ -96,7 +96,7 @@ def headroom(now: Situation) -> Allow | Hold:
 
 def in_flight(now: Situation) -> Allow | Hold:
     """One culprit at a time, per workload and per service."""
-    limit = now.settings.guards.in_flight_per_workload
+    limit = now.policy.guards.in_flight_per_workload
     same = [
         other
         for other in now.others_in_hand()

@@ -52,7 +52,7 @@ def autoscaler(now: Situation) -> Allow | Hold:
     """An autoscaler that just took replicas away must settle first."""
     if now.workload is None:
         return Allow("autoscaler")
-    why = shrinking(now.cluster, now.workload.ref, now.at - now.settings.guards.autoscaler_quiet)
+    why = shrinking(now.cluster, now.workload.ref, now.at - now.policy.guards.autoscaler_quiet)
     return Hold("autoscaler", "autoscaler_scaled_down", why) if why else Allow("autoscaler")
 
 
@@ -92,7 +92,7 @@ def other_owner(now: Situation) -> Allow | Hold:
 
 def person(now: Situation) -> Allow | Hold:
     """A person edited the workload or took this pod from us lately. An edit that made a new ReplicaSet is a rollout."""
-    quiet = now.settings.guards.person_quiet
+    quiet = now.policy.guards.person_quiet
     workload = now.workload
     if workload is not None and workload.touched is not None:
         lately = now.at - workload.touched < quiet

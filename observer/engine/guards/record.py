@@ -52,7 +52,7 @@ def back_off(now: Situation) -> Allow | Hold:
     if now.pod.workload is None:
         return Allow("back_off")
     key = (now.pod.workload, now.incident.culprit.kind.value, now.pod.node, now.pod.revision)
-    until, times = backoff.wait(now.memory.ledger, key, now.incident.id, now.settings.guards)
+    until, times = backoff.wait(now.memory.ledger, key, now.incident.id, now.policy.guards)
     if now.at < until:
         detail = f"{times} earlier attempts there gained nothing; waiting {(until - now.at) / 60:.1f} min more"
         return Hold("back_off", "back_off", detail)
@@ -63,7 +63,7 @@ def frozen(now: Situation) -> Allow | Hold:
     """Several acts helped nothing, or one made it worse: only a person goes on."""
     if now.pod.workload is None:
         return Allow("frozen")
-    why = backoff.frozen(now.memory.ledger, now.pod.workload, now.at, now.settings.guards)
+    why = backoff.frozen(now.memory.ledger, now.pod.workload, now.at, now.policy.guards)
     return Hold("frozen", "frozen", f"{now.pod.workload.name}: {why}") if why else Allow("frozen")
 
 

@@ -12,7 +12,7 @@ REPLACED_BY = frozenset({"ReplicaSet"})
 def owner(now: Situation) -> Allow | Hold:
     """Only a ReplicaSet makes a new pod elsewhere at once; bare pods, DaemonSets, Jobs and StatefulSets do not."""
     kind = now.pod.owner_kind
-    if kind == "StatefulSet" and now.settings.guards.allow_statefulsets and now.workload is not None:
+    if kind == "StatefulSet" and now.policy.guards.allow_statefulsets and now.workload is not None:
         return Allow("owner")
     if kind not in REPLACED_BY:
         return Hold("owner", "owner_not_replaceable", f"it is owned by {kind or 'nobody'}", refused=True)
@@ -23,7 +23,7 @@ def owner(now: Situation) -> Allow | Hold:
 
 def singleton(now: Situation) -> Allow | Hold:
     """The only replica has no sibling to compare with and none to take over."""
-    if now.workload is not None and now.workload.desired < 2 and not now.settings.guards.allow_singletons:
+    if now.workload is not None and now.workload.desired < 2 and not now.policy.guards.allow_singletons:
         detail = f"{now.workload.ref.name} asks for {now.workload.desired} replica"
         return Hold("singleton", "singleton", detail, refused=True)
     return Allow("singleton")
@@ -46,7 +46,7 @@ def priority(now: Situation) -> Allow | Hold:
 
 def local_volumes(now: Situation) -> Allow | Hold:
     """Data on the node's own disk would be left behind."""
-    if now.pod.local_volumes and not now.settings.guards.allow_local_volumes:
+    if now.pod.local_volumes and not now.policy.guards.allow_local_volumes:
         return Hold("local_volumes", "local_volumes", "it mounts hostPath or local storage", refused=True)
     return Allow("local_volumes")
 

@@ -10,6 +10,7 @@ from observer.domain.cluster import ClusterView, Pod, Workload
 from observer.domain.decision import Allow, Hold, LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.incident import Incident
+from observer.domain.policy import AppliedPolicy
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect
@@ -24,7 +25,8 @@ class Situation:
 
     ``memory`` holds the incidents and the ledger as they stand within this tick, ``planned`` the acts that were
     already decided in it. ``in_hand`` are the open incidents in which something was done or is planned and not
-    finished. ``suspect`` is today's suspicion, None while the pod is drained and silent.
+    finished. ``suspect`` is today's suspicion, None while the pod is drained and silent. ``policy`` is the workload's;
+    ``settings`` hold for the whole cluster.
     """
 
     at: float
@@ -38,6 +40,7 @@ class Situation:
     judgement: Judgement
     memory: Memory
     settings: EngineSettings
+    policy: AppliedPolicy
     fleet: Fleet
     in_hand: tuple[Incident, ...] = ()
     planned: tuple[LedgerEntry, ...] = ()

@@ -177,6 +177,7 @@ def workload(wire: DeploymentWire, newest: ReplicaSetWire | None, usual_start: f
         managers=managers(meta),
         touched=touched(meta, created),
         usual_start=usual_start,
+        labels=meta.labels or _NONE,
     )
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from observer.domain import names
-from observer.domain.action import Rung
+from observer.domain.action import Action, Mode, Rung
 from observer.domain.cluster import Autoscaler, DisruptionBudget, Kind, MeshControl, Node
 from observer.domain.decision import Allow, Hold
 from observer.domain.incident import Phase
+from observer.domain.policy import AppliedPolicy, StandingHold, TimeWindow
 from observer.domain.settings import GuardSettings
 from observer.domain.suspect import Suppression, Symptom, Tier
-from observer.engine.guards import GUARDS, ask, budgets, capacity, changes, control, record, refusals
+from observer.engine.guards import GUARDS, ask, budgets, capacity, changes, control, record, refusals, rules
 from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import Guard, Situation
 from observer.engine.memory import Memory
@@ -55,6 +56,7 @@ class Case:
     incident: dict[str, Any] | None = None
     situation: dict[str, Any] | None = None
     guards: dict[str, Any] | None = None
+    policy: dict[str, Any] | None = None
     others: Callable[[], list[Any]] | None = None
     refused: bool = False
 
@@ -81,6 +83,7 @@ def situation(case: Case | None = None) -> Situation:
         judgement=judged,
         memory=replace(Memory(), **(case.memory or {})),
         settings=settings,
+        policy=replace(AppliedPolicy.of(settings), **(case.policy or {})),
         fleet=Fleet(judged),
     )
     return replace(made, **(case.situation or {}))
@@ -94,6 +97,8 @@ BUDGET = DisruptionBudget("shop", "pdb", frozenset({"catalog-1"}), 1, current=Tr
 SCALER = Autoscaler("shop", "hpa", workload_ref(), 4, 4, None)
 ELSEWHERE: dict[str, Any] = {"workload": workload_ref("other"), "service": service_ref("other")}
 EVICT: dict[str, Any] = {"rung": Rung.EVICT}
+APPROVED = Action(Rung.DRAIN, "incident-catalog-1", pod("catalog-1").ref).id
+ALL_DAY = TimeWindow(frozenset(range(7)), 0, 1440, "UTC")
 
 CASES = [
     Case(control.kill_switch, "paused", picture={"paused": True}),
@@ -109,6 +114,44 @@ CASES = [
     Case(control.sources, "kubernetes_not_synced", view={"fresh": {k: NOW for k in Kind if k is not Kind.BUDGETS}}),
     Case(control.sources, "kubernetes_stale", view={"fresh": dict.fromkeys(Kind, NOW - 31.0)}),
     Case(control.deferred, "deferred", memory={"not_before": {"incident-catalog-1": NOW + 5.0}}),
+    Case(rules.detector, "detector_off", policy={"errors": False}, refused=True),
+    Case(
+        rules.detector,
+        "detector_off",
+        policy={"latency": False},
+        incident={"symptom": Symptom.LATENCY},
+        refused=True,
+    ),
+    Case(rules.policy_hold, "policy_hold", policy={"holds": (StandingHold("sale"),)}),
+    Case(rules.policy_hold, "policy_hold", policy={"holds": (StandingHold("a", NOW), StandingHold("b", NOW + 1.0))}),
+    Case(rules.window, "outside_window", policy={"windows": (TimeWindow(frozenset(), 0, 1440, "UTC"),)}),
+    Case(rules.approval, "approval_needed", policy={"approvals": frozenset({Rung.DRAIN})}),
+    Case(
+        rules.approval,
+        "approval_needed",
+        policy={"approvals": frozenset({Rung.DRAIN})},
+        picture={"approvals": {APPROVED: NOW}},  # over
+    ),
+    Case(
+        rules.approval,
+        "approval_needed",
+        policy={"approvals": frozenset({Rung.DRAIN})},
+        picture={"approvals": {APPROVED: NOW + 901.0}},  # no approval lasts so long
+    ),
+    Case(
+        rules.approval,
+        "approval_needed",
+        policy={"approvals": frozenset({Rung.DRAIN})},
+        picture={"approvals": {APPROVED: NOW + 60.0}},
+        incident={"attempts": {Rung.DRAIN: 1}},  # it was for the first attempt
+    ),
+    Case(
+        rules.approval,
+        "approval_needed",
+        policy={"approvals": frozenset({Rung.EVICT})},
+        picture={"approvals": {APPROVED: NOW + 60.0}},
+        situation=EVICT,  # it was for the drain
+    ),
     Case(refusals.owner, "owner_not_replaceable", pod={"owner_kind": "DaemonSet"}, refused=True),
     Case(refusals.owner, "owner_not_replaceable", pod={"owner_kind": "Job"}, refused=True),
     Case(refusals.owner, "owner_not_replaceable", pod={"owner_kind": "StatefulSet"}, refused=True),
@@ -345,6 +388,21 @@ ALLOWED = [
         budgets.namespace_rate,
         "acts that did not happen cost nothing",
         memory={"ledger": tuple(entry(f"c-{n}", applied=False) for n in range(9))},
+    ),
+    Case(rules.detector, "the other detector is off", policy={"latency": False}),
+    Case(rules.policy_hold, "it is over", policy={"holds": (StandingHold("sale", NOW),)}),
+    Case(rules.window, "inside one of two", policy={"windows": (replace(ALL_DAY, days=frozenset()), ALL_DAY)}),
+    Case(rules.approval, "only the eviction needs one", policy={"approvals": frozenset({Rung.EVICT})}),
+    Case(
+        rules.approval,
+        "approved",
+        policy={"approvals": frozenset({Rung.DRAIN})},
+        picture={"approvals": {APPROVED: NOW + 900.0}},
+    ),
+    Case(
+        rules.approval,
+        "nobody is asked in shadow",
+        policy={"approvals": frozenset({Rung.DRAIN}), "mode": Mode.SHADOW},
     ),
     Case(budgets.replacement_first, "a drain need not wait", situation=other_in_hand(Phase.EVICTING, **ELSEWHERE)),
     Case(budgets.replacement_first, "it serves", situation=EVICT | other_in_hand(Phase.VERIFYING, **ELSEWHERE)),

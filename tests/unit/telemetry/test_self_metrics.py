@@ -32,6 +32,9 @@ def test_everything_is_rendered_under_its_own_name(metrics: SelfMetrics) -> None
     counted.action("drain", "applied")
     counted.verification("fixed")
     metrics.sink_dropped("kube_events")
+    counted.reload(ok=True)
+    counted.reload(ok=False)
+    counted.policies({"shadow": 3, "dry-run": 0, "enforce": 2})
     counted.standing(suspects=2, holds=1, drained=1, leader=True, paused=False)
 
     found = samples(metrics)
@@ -45,6 +48,11 @@ def test_everything_is_rendered_under_its_own_name(metrics: SelfMetrics) -> None
         (names.ACTIONS_TOTAL, {"rung": "drain", "result": "applied"}, 1),
         (names.VERIFICATIONS_TOTAL, {"verdict": "fixed"}, 1),
         (names.SINK_DROPPED_TOTAL, {"sink": "kube_events"}, 1),
+        (names.CONFIG_RELOADS_TOTAL, {"result": "reloaded"}, 1),
+        (names.CONFIG_RELOADS_TOTAL, {"result": "rejected"}, 1),
+        (names.CONFIG_VALID, {}, 0),
+        (names.POLICY_WORKLOADS, {"mode": "shadow"}, 3),
+        (names.POLICY_WORKLOADS, {"mode": "dry-run"}, 0),
         (names.SUSPECTS, {}, 2),
         (names.HOLDS, {}, 1),
         (names.DRAINED_PODS, {}, 1),
