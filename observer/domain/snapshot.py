@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory, ServiceBaseline
+from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
+from observer.domain.traces import TraceSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +17,7 @@ class Gap:
     """
     A source that did not answer fully. Unknown never acts and never counts as a pass.
 
-    ``source`` is ``prometheus``, ``kubernetes``, ``history`` or ``control``; ``reason`` a fixed snake_case word
+    ``source`` is ``prometheus``, ``kubernetes``, ``history``, ``control``, ``jaeger`` or ``kiali``; ``reason`` a fixed snake_case word
     (``unreachable``, ``timeout``, ``busy``, ``partial``, ``protocol``, ``denied``, ``redirected``, ``not_synced``,
     ``stale``, ``too_large``, ``replicas_disagree``); ``detail`` is for people.
     """
@@ -53,6 +55,8 @@ class Snapshot:
         callers: the callers' view of the watched services; None when none is watched or the question failed.
         rechecks: the last minutes again, by caller, for suspects and their siblings; keyed by service.
         baselines: what was usual; absent services have no known history.
+        traces: of those that are suspected; None when nobody is, no source is configured, or it failed.
+        graph: who calls whom, at most a few minutes old; None when no source is configured or it failed.
     """
 
     at: float
@@ -63,3 +67,5 @@ class Snapshot:
     gaps: tuple[Gap, ...] = ()
     rechecks: Mapping[ServiceRef, tuple[SeriesHistory, ...]] = field(default_factory=dict)
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
+    traces: TraceSet | None = None
+    graph: CallGraph | None = None

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from observer.domain.circuit import Circuit
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory, ServiceBaseline
+from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.traces import TraceSet
 
 
 class MetricSource(Protocol):
@@ -40,6 +43,41 @@ class HistorySource(Protocol):
         self, until: float, seconds: float, service_of: Mapping[tuple[str, str], ServiceRef]
     ) -> Mapping[ServiceRef, ServiceBaseline]:
         """What was usual per service. ``service_of`` maps ``(namespace, pod)`` of living pods to their service."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class TraceSource(Protocol):
+    """
+    Distributed traces. Calls raise ``SourceUnavailable`` (also while the circuit is open) or ``SourceProtocolError``;
+    a partial answer is raised too. Finding nothing is an empty set.
+    """
+
+    @property
+    def circuit(self) -> Circuit: ...
+
+    async def traces(self, at: float, seconds: float, services: frozenset[ServiceRef], limit: int) -> TraceSet:
+        """Traces of the last ``seconds`` before ``at`` that touched ``services``: at most ``limit`` of each."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class GraphSource(Protocol):
+    """A mesh console's call graph and health. Calls raise as those of ``TraceSource`` do."""
+
+    @property
+    def circuit(self) -> Circuit: ...
+
+    async def graph(self, at: float, seconds: float, namespaces: frozenset[str]) -> CallGraph:
+        """Calls into and out of ``namespaces`` in the ``seconds`` before ``at``; what is absent proves nothing."""
+        ...
+
+    async def health(
+        self, at: float, seconds: float, namespaces: frozenset[str]
+    ) -> Mapping[tuple[str, str], WorkloadHealth]:
+        """By ``(namespace, workload)``; whoever is absent is unknown, an empty answer tells of nobody."""
         ...
 
     async def close(self) -> None: ...
