@@ -70,7 +70,7 @@ class KialiLogin(StrEnum):
 
     AUTO = "auto"
     ANONYMOUS = "anonymous"
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105  (the name of a way, no secret)
     HEADER = "header"
     OPENSHIFT = "openshift"
 

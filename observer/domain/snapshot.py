@@ -17,9 +17,9 @@ class Gap:
     """
     A source that did not answer fully. Unknown never acts and never counts as a pass.
 
-    ``source`` is ``prometheus``, ``kubernetes``, ``history``, ``control``, ``jaeger`` or ``kiali``; ``reason`` a fixed snake_case word
-    (``unreachable``, ``timeout``, ``busy``, ``partial``, ``protocol``, ``denied``, ``redirected``, ``not_synced``,
-    ``stale``, ``too_large``, ``replicas_disagree``); ``detail`` is for people.
+    ``source`` is ``prometheus``, ``kubernetes``, ``history``, ``control``, ``jaeger`` or ``kiali``; ``reason`` a fixed
+    snake_case word (``unreachable``, ``timeout``, ``busy``, ``partial``, ``protocol``, ``denied``, ``redirected``,
+    ``not_synced``, ``stale``, ``too_large``, ``replicas_disagree``); ``detail`` is for people.
     """
 
     source: str

@@ -16,6 +16,7 @@ from observer.ports.actuators import KillSwitch
 from observer.ports.sources import Cluster, MetricSource
 from observer.ports.stores import Lease
 from observer.runtime.history import HistoryKeeper
+from observer.runtime.neighbours import Neighbours
 
 T = TypeVar("T")
 
@@ -41,6 +42,7 @@ class Collector:
         metrics: MetricSource,
         cluster: Cluster,
         history: HistoryKeeper,
+        neighbours: Neighbours | None = None,
         switch: KillSwitch,
         lease: Lease,
         deadline: float,
@@ -49,12 +51,14 @@ class Collector:
     ) -> None:
         self._metrics, self._cluster, self._history = metrics, cluster, history
         self._switch, self._lease = switch, lease
+        self._neighbours = neighbours or Neighbours()
         self._deadline, self._recheck_seconds, self._step = deadline, recheck_seconds, step
 
     async def snapshot(self, at: float, question: Question) -> Snapshot:
         """The picture as of ``at`` (Unix seconds); ``gaps`` names every source that did not answer fully."""
         gaps: list[Gap] = []
         view = self._cluster.view(at)
+        self._neighbours.suspected(question.watch | question.recheck)
         async with asyncio.TaskGroup() as group:
             counters = group.create_task(self._ask("prometheus", self._metrics.counters(at), gaps))
             callers = (
@@ -70,7 +74,7 @@ class Collector:
         asked_again: dict[ServiceRef, list[SeriesHistory]] = {}
         for one in series:
             asked_again.setdefault(pods[one.pod], []).append(one)
-        gaps.extend(self._history.gaps())
+        gaps += [*self._history.gaps(), *self._neighbours.gaps()]
         return Snapshot(
             at=at,
             counters=counters.result(),
@@ -80,6 +84,8 @@ class Collector:
             gaps=tuple(dict.fromkeys(gaps)),  # two questions that failed alike are one gap
             rechecks={service: tuple(found) for service, found in asked_again.items()},
             baselines=self._history.baselines,
+            traces=self._neighbours.traces(at),
+            graph=self._neighbours.graph(at),
         )
 
     async def _ask(self, source: str, question: Awaitable[T], gaps: list[Gap]) -> T | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import structlog
 
+from observer.domain.circuit import Circuit
 from observer.domain.decision import Decision
 from observer.domain.incident import Incident
 from observer.domain.settings import EngineSettings
@@ -25,14 +27,23 @@ class Counted(Protocol):
     def decision(self, kind: str, verdict: str) -> None: ...
     def action(self, rung: str, result: str) -> None: ...
     def verification(self, verdict: str) -> None: ...
+    def circuit(self, source: str, state: str) -> None: ...
     def standing(self, *, suspects: int, holds: int, drained: int, leader: bool, paused: bool) -> None: ...
 
 
 class Watcher:
-    """Keeps the newest facts about the loop and counts them."""
+    """Keeps the newest facts about the loop and counts them; ``circuits`` tells those of the sources that have one."""
 
-    def __init__(self, settings: EngineSettings, clock: Clock, metrics: Counted) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        clock: Clock,
+        metrics: Counted,
+        *,
+        circuits: Callable[[], Mapping[str, Circuit]] = dict,
+    ) -> None:
         self._settings, self._clock, self._metrics = settings, clock, metrics
+        self._circuits = circuits
         self._gaps: tuple[Gap, ...] = ()
         self._halted = ""
         self._last = 0.0
@@ -62,6 +73,8 @@ class Watcher:
             leader=control.leader,
             paused=control.paused,
         )
+        for source, circuit in self._circuits().items():
+            self._metrics.circuit(source, circuit.state.value)
         log.info(
             "tick_completed",
             tick=self._ticks,
@@ -117,6 +130,7 @@ class Watcher:
             "term": term,
             "halted": self._halted,
             "gaps": [{"source": g.source, "reason": g.reason, "detail": g.detail} for g in self._gaps],
+            "circuits": [circuit_row(source, circuit) for source, circuit in self._circuits().items()],
             "incidents": [incident_row(incident) for incident in self._incidents],
         }
 
@@ -130,6 +144,20 @@ class Watcher:
         for source, reason in before - now:
             log.info("source_recovered", source=source, reason=reason)
         self._gaps = gaps
+
+
+def circuit_row(source: str, circuit: Circuit) -> dict[str, object]:
+    """One source's circuit for people and machines."""
+    return {
+        "source": source,
+        "state": circuit.state.value,
+        "since": circuit.since,
+        "reason": circuit.reason,
+        "detail": circuit.detail,
+        "failures": circuit.failures,
+        "last_success": circuit.last_success,
+        "retry_at": circuit.retry_at,
+    }
 
 
 def incident_row(incident: Incident) -> dict[str, object]:
