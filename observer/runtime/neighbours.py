@@ -44,13 +44,11 @@ class Kept(Generic[T]):
     """The newest answer of one source, the failure since then, and when it was asked."""
 
     def __init__(self, source: str, clock: Clock, refresh: float) -> None:
-        self.source, self.failure = source, None
+        self.source = source
+        self.failure: Gap | None = None
         self._clock, self._refresh = clock, refresh
         self._answer: T | None = None
         self._asked_at: float | None = None
-
-    source: str
-    failure: Gap | None
 
     def answer(self, at: float) -> T | None:
         """The answer that is still good at ``at`` (Unix seconds)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -24,6 +24,10 @@ class _AuthInfo(msgspec.Struct):
 class _Error(msgspec.Struct):
     error: str = ""
     detail: str = ""
+
+
+class _Status(msgspec.Struct):
+    status: dict[str, Any] | None = None
 
 
 class Session:
@@ -131,6 +135,15 @@ def checked(answer: Answer) -> bytes:
     if not answer.good:
         raise _unusable(answer)
     return answer.body
+
+
+def parse_version(body: bytes) -> str:
+    """The version in ``/api/status``; 1.x spells it differently from 2.x."""
+    try:
+        status = msgspec.json.decode(body, type=_Status).status or {}
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise SourceProtocolError(f"/api/status: {exc}") from exc
+    return str(status.get("Kiali version") or status.get("Kiali core version") or "")[:60]
 
 
 def _unusable(answer: Answer) -> SourceUnavailable | SourceProtocolError:

@@ -14,7 +14,7 @@ from observer.ports.clock import Clock
 from observer.sources.http_client.breaker import Breaker
 from observer.sources.kiali.graph import parse_graph
 from observer.sources.kiali.health import Health, parse_clusters, parse_namespace
-from observer.sources.kiali.session import Session, checked
+from observer.sources.kiali.session import Session, checked, parse_version
 
 
 class KialiSource:
@@ -30,6 +30,15 @@ class KialiSource:
     def circuit(self) -> Circuit:
         """See ``GraphSource.circuit``."""
         return self._breaker.circuit
+
+    @property
+    def login(self) -> str:
+        """How it lets us in; empty while that is not known."""
+        return self._session.login
+
+    async def version(self) -> str:
+        """What it says of its version, empty when it does not."""
+        return parse_version(await self._breaker.ask(self._status))
 
     async def graph(self, at: float, seconds: float, namespaces: frozenset[str]) -> CallGraph:
         """
@@ -53,6 +62,9 @@ class KialiSource:
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+
+    async def _status(self) -> bytes:
+        return checked(await self._session.get("/api/status", {}))
 
     async def _graph(self, at: float, seconds: float, namespaces: frozenset[str]) -> CallGraph:
         asked = {
