@@ -134,9 +134,12 @@ def _chunks(body: bytes) -> list[_Found]:
         return [_FOUND.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         try:
-            return _FOUND.decode_lines(body)
+            chunks = _FOUND.decode_lines(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
+            chunks = []
+        if not chunks:
             raise SourceProtocolError(f"malformed traces: {exc}") from exc
+        return chunks
 
 
 def _texts(attributes: list[_Attribute] | None) -> dict[str, str]:
