@@ -6,11 +6,16 @@ import asyncio
 
 import numpy as np
 
+from observer.domain.circuit import Circuit
 from observer.domain.counts import CounterFrame
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
+from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
+from observer.domain.snapshot import Gap
+from observer.domain.traces import TraceSet
 from observer.runtime.collect import Collector, Question
 from observer.runtime.history import HistoryKeeper
+from observer.runtime.neighbours import Neighbours
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeMetrics, FakeSwitch
 
 EMPTY = CounterFrame(5.0, (), np.zeros((0, 3)), (5.0,), np.zeros((0, 2)), np.zeros(0), np.zeros(0, dtype=np.int64))
@@ -21,13 +26,16 @@ class NoHistory:
         return {}
 
 
-def collector(metrics: object, switch: object = None, deadline: float = 5.0) -> Collector:
+def collector(
+    metrics: object, switch: object = None, deadline: float = 5.0, neighbours: Neighbours | None = None
+) -> Collector:
     cluster = FakeCluster()
     keeper = HistoryKeeper(NoHistory(), cluster, FakeClock(), seconds=60, refresh=60)  # type: ignore[arg-type]
     return Collector(
         metrics=metrics,  # type: ignore[arg-type]
         cluster=cluster,
         history=keeper,
+        neighbours=neighbours,
         switch=switch or FakeSwitch(),  # type: ignore[arg-type]
         lease=FakeLease(),
         deadline=deadline,
@@ -72,3 +80,40 @@ async def test_a_kill_switch_that_does_not_answer_means_paused() -> None:
 
     snapshot = await collector(FakeMetrics(EMPTY), Hanging(), deadline=0.02).snapshot(1.0, Question())
     assert snapshot.control.paused and "cannot be read" in snapshot.control.reason
+
+
+class Known(Neighbours):
+    """Neighbours that know what they were given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[frozenset[ServiceRef]] = []
+
+    def suspected(self, services: frozenset[ServiceRef]) -> None:
+        self.told.append(services)
+
+    def traces(self, at: float) -> TraceSet | None:
+        return TraceSet(at, 300.0, ())
+
+    def graph(self, at: float) -> CallGraph | None:
+        return CallGraph(at - 30.0, 60.0, ())
+
+    def gaps(self) -> tuple[Gap, ...]:
+        return (Gap("kiali", "stale", "old"),)
+
+    def circuits(self) -> dict[str, Circuit]:
+        return {}
+
+
+async def test_what_the_neighbours_know_is_in_the_picture() -> None:
+    known, cart, pay = Known(), ServiceRef("shop", "cart"), ServiceRef("shop", "pay")
+    question = Question(watch=frozenset({cart}), recheck=frozenset({pay}))
+    snapshot = await collector(FakeMetrics(EMPTY), neighbours=known).snapshot(50.0, question)
+    assert known.told == [frozenset({cart, pay})]
+    assert snapshot.traces == TraceSet(50.0, 300.0, ()) and snapshot.graph == CallGraph(20.0, 60.0, ())
+    assert Gap("kiali", "stale", "old") in snapshot.gaps
+
+
+async def test_without_neighbours_there_is_nothing_to_tell() -> None:
+    snapshot = await collector(FakeMetrics(EMPTY)).snapshot(50.0, Question())
+    assert (snapshot.traces, snapshot.graph, snapshot.gaps) == (None, None, ())

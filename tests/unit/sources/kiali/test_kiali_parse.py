@@ -21,9 +21,10 @@ LAB = Path(__file__).parents[3] / "data" / "lab"
 FRONT, CART = workload("front-v1", "front"), workload("cart-v1", "cart")
 
 
-def recorded(name: str, number: int = -1) -> dict[str, Any]:
+def recorded(name: str) -> dict[str, Any]:
+    """The last look at which Kiali answered in time."""
     looks: list[dict[str, Any]] = json.loads(lzma.decompress((LAB / name / "kiali.json.xz").read_bytes()))
-    return looks[number]
+    return [look for look in looks if "graph" in look][-1]
 
 
 def ref(name: str) -> ServiceRef:
@@ -60,12 +61,13 @@ def test_the_versioned_graph_and_the_workload_graph_tell_the_same(name: str) -> 
     assert one.edges == other.edges and len(one.edges) >= 7
 
 
-def test_recorded_health_counts_what_the_workloads_themselves_saw() -> None:
+def test_recorded_health_is_read_and_is_of_minutes_before() -> None:
     found = parse_clusters(json.dumps(recorded("bad-dependency")["health"]).encode(), 60.0)
-    store = found["shop", "store-v1"]
-    assert (store.desired, store.available, store.word) == (3, 3, "Failure")
-    assert store.requests is not None and store.errors is not None
-    assert 0.1 < store.errors / store.requests < 0.4
+    # The fault of the recording before this one: nothing may be judged by it.
+    late = found["shop", "pay-v2"]
+    assert (late.desired, late.available, late.word) == (2, 2, "Failure")
+    assert late.requests is not None and late.errors is not None
+    assert 0.1 < late.errors / late.requests < 0.5
     assert found["shop", "pay-v1"].errors == 0.0
 
 
