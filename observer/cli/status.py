@@ -62,7 +62,7 @@ def _circuit_text(one: dict[str, Any]) -> str:
     text = f"{one['source']:<10}{one['state']} since {_time(one['since'])} UTC, last answer {last}"
     if one["state"] == "open":
         text += f", asked again at {_time(one['retry_at'])} UTC"
-    return text + (f"; {one['failures']} failures, the last {one['reason']}: {one['detail']}" if one["reason"] else "")
+    return text + (f"; failures: {one['failures']}, the last {one['reason']}: {one['detail']}" if one["reason"] else "")
 
 
 def _time(at: float) -> str:

@@ -124,7 +124,7 @@ async def test_refusals_have_their_reasons(world: TraceWorld, status: int, reaso
 
 
 async def test_a_slow_answer_is_late(world: TraceWorld) -> None:
-    world.mischief.delay = 30.0
+    world.mischief.delay = 1.0
     async with source_of(world, timeout=0.1) as source:
         with pytest.raises(SourceUnavailable) as caught:
             await ask(source, world)

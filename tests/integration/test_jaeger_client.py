@@ -239,7 +239,8 @@ async def test_doctor_names_services_without_spans() -> None:
         wanted = frozenset({ServiceRef("shop", "front"), ServiceRef("shop", "gone"), ServiceRef("back", "store")})
         found = {one.name: one for one in await probe(settings, services=wanted, clock=world.clock)}
         strange = {
-            one.name: one for one in await probe(settings, services=frozenset({ServiceRef("x", "y")}), clock=world.clock)
+            one.name: one
+            for one in await probe(settings, services=frozenset({ServiceRef("x", "y")}), clock=world.clock)
         }
         none = {one.name: one for one in await probe(settings, services=frozenset(), clock=world.clock)}
     matched = found["jaeger services matched"]

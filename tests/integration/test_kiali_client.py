@@ -118,7 +118,7 @@ async def test_a_changed_way_in_is_found_out_after_the_refusal(token: HttpAuth) 
     ],
 )
 async def test_whoever_is_not_let_in_is_told_why(strategy: str, login: KialiLogin, word: str) -> None:
-    async with console(strategy=strategy, token=SECRET) as (world, settings):
+    async with console(strategy=strategy, token=SECRET) as (_, settings):
         assert (told := await reason(replace(settings, login=login))).startswith("denied: ") and word in told
 
 
@@ -241,7 +241,9 @@ async def test_doctor_tells_what_a_kiali_does_not_know() -> None:
         "kiali services matched",
         "kiali health",
     }
-    assert "50% of 2" in found["kiali services matched"].detail and "shop/gone" in found["kiali services matched"].detail
+    assert (
+        "50% of 2" in found["kiali services matched"].detail and "shop/gone" in found["kiali services matched"].detail
+    )
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class FakeTraces:
     """Answers with an empty set, or raises what it was told to."""
 
     fails: Exception | None = None
-    circuit: Circuit = Circuit()
+    circuit: Circuit = field(default_factory=Circuit)
     asked: list[tuple[float, frozenset[ServiceRef]]] = field(default_factory=list)
     closed: bool = False
 
@@ -47,7 +47,7 @@ class FakeGraphs:
     """The same for the graph."""
 
     fails: Exception | None = None
-    circuit: Circuit = Circuit()
+    circuit: Circuit = field(default_factory=Circuit)
     asked: list[tuple[float, frozenset[str]]] = field(default_factory=list)
     closed: bool = False
 

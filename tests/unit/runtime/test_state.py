@@ -67,7 +67,7 @@ def test_people_read_since_when_and_why() -> None:
     assert good == "jaeger    closed since 00:00:00 UTC, last answer 00:00:00 UTC"
     assert _circuit_text(circuit_row("kiali", shut(at))) == (
         "kiali     open since 00:00:00 UTC, last answer 23:59:00 UTC, asked again at 00:00:15 UTC; "
-        "3 failures, the last denied: HTTP 401"
+        "failures: 3, the last denied: HTTP 401"
     )
     never = _circuit_text(circuit_row("kiali", Circuit().failed(at, "timeout", "late")))
-    assert never == "kiali     closed since 00:00:00 UTC, last answer never; 1 failures, the last timeout: late"
+    assert never == "kiali     closed since 00:00:00 UTC, last answer never; failures: 1, the last timeout: late"

@@ -36,7 +36,9 @@ def edges(elements: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
 def keys(value: Any) -> set[str]:
     if not isinstance(value, dict):
         return set()
-    return {key for key in value if not key[0].isdigit()} | {f"{key}.{more}" for key in value for more in keys(value[key])}
+    return {key for key in value if not key[0].isdigit()} | {
+        f"{key}.{more}" for key in value for more in keys(value[key])
+    }
 
 
 async def test_its_edges_and_nodes_have_the_fields_of_a_recorded_graph() -> None:

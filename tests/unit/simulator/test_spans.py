@@ -20,7 +20,9 @@ from observer.simulator.world import World
 LAB = Path(__file__).parents[2] / "data" / "lab"
 
 
-async def traces(spec: MeshSpec, *, seconds: float = 15.0, gray: float = 0.0, dead: bool = False) -> list[list[MeshSpan]]:
+async def traces(
+    spec: MeshSpec, *, seconds: float = 15.0, gray: float = 0.0, dead: bool = False
+) -> list[list[MeshSpan]]:
     world = World(spec, seed=9)
     culprit = world.pods_of("catalog")[0]
     if gray:
@@ -65,7 +67,9 @@ async def test_attempts_share_the_client_span() -> None:
     for span, servers in again:
         assert not span.server and span.called == "catalog"
         assert len(servers) == span.resends + 1
-        assert [one.outcome.code for one in sorted(servers, key=lambda one: one.start)][: span.resends] == [503] * span.resends
+        assert [one.outcome.code for one in sorted(servers, key=lambda one: one.start)][: span.resends] == [
+            503
+        ] * span.resends
 
 
 async def test_a_call_that_reached_nobody_has_no_server_span() -> None:
