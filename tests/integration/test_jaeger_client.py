@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,11 @@ from observer.domain.ids import ServiceRef
 from observer.simulator.jaeger_api import PAGE, JaegerApi
 from observer.simulator.sidecars import Outcomes
 from observer.simulator.spans import SpanBook
-from observer.simulator.topology import shop
 from observer.simulator.world import World
 from observer.sources.jaeger import JaegerSource
 from observer.sources.jaeger.probe import probe
 from tests.support.fakes import FakeClock
+from tests.support.neighbour_worlds import lived
 from tests.support.query_servers import SECRET, serving
 
 pytestmark = pytest.mark.integration
@@ -30,12 +29,11 @@ CATALOG = frozenset({ServiceRef("shop", "catalog")})
 
 
 @asynccontextmanager
-async def traced(traced: float = 1.0) -> AsyncIterator[tuple[World, JaegerSettings]]:
-    world = World(replace(shop(), traced=traced), seed=4)
-    await world.advance(20.0)
+async def traced() -> AsyncIterator[tuple[World, JaegerSettings]]:
+    world, _ = await lived(40.0)
     async with world:
         address, _ = await world.serve_neighbours()
-        yield world, JaegerSettings(url=address, timeout=2.0)
+        yield world, JaegerSettings(url=address, timeout=20.0)
 
 
 async def reason(settings: JaegerSettings) -> str:

@@ -20,6 +20,7 @@ from observer.sources.kiali import KialiSource
 from observer.sources.kiali.probe import probe
 from tests.support.fakes import FakeClock
 from tests.support.graph_bodies import AT, calls, graph, http, workload
+from tests.support.neighbour_worlds import lived
 from tests.support.query_servers import SECRET, serving
 
 pytestmark = pytest.mark.integration
@@ -30,13 +31,12 @@ SERVICES = frozenset(ServiceRef("shop", name) for name in ("front", "catalog", "
 
 @asynccontextmanager
 async def console(**ways: Any) -> AsyncIterator[tuple[World, KialiSettings]]:
-    world = World(seed=4)
-    await world.advance(30.0)
+    world, _ = await lived(40.0)
     for name, value in ways.items():
         setattr(world.kiali.ways, name, value)
     async with world:
         _, address = await world.serve_neighbours()
-        yield world, KialiSettings(url=address, timeout=2.0)
+        yield world, KialiSettings(url=address, timeout=20.0)
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from aiohttp.test_utils import TestServer
 from observer.config.model import JaegerSettings, KialiSettings
 from observer.domain.ids import ServiceRef
 from observer.simulator.faults import pod_errors
+from observer.simulator.jaeger_api import JaegerApi
+from observer.simulator.kiali_api import KialiApi
 from observer.simulator.mischief import Handler, Mischief
 from observer.simulator.topology import shop
 from observer.simulator.world import World
@@ -74,13 +76,32 @@ SHOP_EDGES = frozenset(
 )
 
 
+_LIVED: dict[tuple[float, float], tuple[World, str]] = {}
+
+
+async def lived(seconds: float, error_rate: float = 0.0) -> tuple[World, str]:
+    """
+    A simulated shop after ``seconds`` in which one catalog pod, the second answer, fails that share of its requests.
+
+    Every request is traced. The mesh is made once and only read; its Jaeger and Kiali are new each time.
+    """
+    if (key := (seconds, error_rate)) not in _LIVED:
+        world = World(replace(shop(rate=4.0), traced=1.0), seed=11)
+        culprit = world.pods_of("catalog")[0]
+        if error_rate:
+            world.inject(pod_errors(culprit, error_rate))
+        await world.advance(seconds)
+        _LIVED[key] = world, culprit
+    world, culprit = _LIVED[key]
+    world.jaeger = JaegerApi(world.mesh.spans, world.clock.now)
+    world.kiali = KialiApi(world.scrapers[0].memory, world.clock.now)
+    return world, culprit
+
+
 @asynccontextmanager
 async def gray_mesh() -> AsyncIterator[tuple[World, str]]:
-    """A simulated shop after a minute in which one catalog pod fails 30 % of its requests; every request is traced."""
-    world = World(replace(shop(), traced=1.0), seed=11)
-    culprit = world.pods_of("catalog")[0]
-    world.inject(pod_errors(culprit, 0.3))
-    await world.advance(70.0)
+    """A minute of one gray pod, 30 % of whose requests fail."""
+    world, culprit = await lived(70.0, 0.3)
     async with world:
         yield world, culprit
 
@@ -92,7 +113,7 @@ async def simulated_traces(api: str) -> AsyncIterator[TraceWorld]:
         world.jaeger.version.v3, world.jaeger.version.v1 = api == "v3", api == "v1"
         address, _ = await world.serve_neighbours()
         at = world.clock.now()
-        settings = JaegerSettings(url=address, timeout=5.0)
+        settings = JaegerSettings(url=address, timeout=30.0)
         yield TraceWorld(
             settings, FakeClock(at), at, culprit, ServiceRef("shop", "catalog"), api, world.jaeger.mischief
         )
@@ -108,7 +129,7 @@ async def recorded_traces(api: str) -> AsyncIterator[TraceWorld]:
     async with _spoilt(app, mischief) as address:
         at = float(meta["to"])
         reach = ServiceRef("shop", "catalog" if api == "v1" else "front")
-        settings = JaegerSettings(url=address, timeout=5.0)
+        settings = JaegerSettings(url=address, timeout=30.0)
         yield TraceWorld(settings, FakeClock(at), at, meta["truth"]["pod"], reach, api, mischief)
 
 
@@ -177,7 +198,7 @@ async def simulated_graph(**ways: Any) -> AsyncIterator[GraphWorld]:
             setattr(world.kiali.ways, name, value)
         _, address = await world.serve_neighbours()
         at = world.clock.now()
-        settings = KialiSettings(url=address, timeout=5.0)
+        settings = KialiSettings(url=address, timeout=30.0)
         yield GraphWorld(settings, FakeClock(at), at, SHOP, SHOP_EDGES, ("front", "catalog"), world.kiali.mischief)
 
 
@@ -192,7 +213,7 @@ async def recorded_graph() -> AsyncIterator[GraphWorld]:
     app.router.add_get("/api/namespaces/graph", _constant(look["workload_graph"]))
     app.router.add_get("/api/clusters/health", _constant(look["health"]))
     async with _spoilt(app, mischief) as address:
-        settings = KialiSettings(url=address, timeout=5.0)
+        settings = KialiSettings(url=address, timeout=30.0)
         yield GraphWorld(settings, FakeClock(at), at, SHOP, SHOP_EDGES, ("front", "catalog"), mischief)
 
 
@@ -211,7 +232,7 @@ async def sampled_graph(path: Path) -> AsyncIterator[GraphWorld]:
     app.router.add_get("/api/namespaces/graph", _constant(graph))
     app.router.add_get("/api/namespaces/bookinfo/health", _constant({"details-v1": {"requests": {"inbound": {}}}}))
     async with _spoilt(app, mischief) as address:
-        settings = KialiSettings(url=address, timeout=5.0)
+        settings = KialiSettings(url=address, timeout=30.0)
         yield GraphWorld(
             settings, FakeClock(at), at, frozenset({"bookinfo"}), BOOKINFO, ("productpage", "details"), mischief
         )

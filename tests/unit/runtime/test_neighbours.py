@@ -76,7 +76,7 @@ class Watched:
 
     def __post_init__(self) -> None:
         self.traces = TraceKeeper(self.jaeger, self.clock, window=300.0, refresh=15.0, limit=10)
-        shown = FakeCluster(cluster(*catalog(2)))
+        shown = FakeCluster(cluster(catalog(2)))
         self.graph = GraphKeeper(self.kiali, shown, self.clock, window=60.0, refresh=60.0)
         self.both = Neighbours(traces=self.traces, graph=self.graph)
 

@@ -40,7 +40,7 @@ def test_circuits_are_shown_and_counted() -> None:
     noted = Noted()
     circuits = {"jaeger": Circuit(), "kiali": shut(NOW)}
     watcher = Watcher(enforce(), FakeClock(NOW), noted, circuits=lambda: circuits)
-    watcher.ticked(Memory.restore((), ()), snapshot(), 0.1, "")
+    watcher.ticked(Memory.restore((), ()), snapshot(None), 0.1, "")
 
     assert noted.circuits == [("jaeger", "closed"), ("kiali", "open")]
     assert watcher.status()["circuits"] == [circuit_row("jaeger", Circuit()), circuit_row("kiali", shut(NOW))]
