@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from observer.ports.catalogue import SeriesCatalogue
     from observer.ports.clock import Clock
     from observer.ports.sinks import Sink
-    from observer.ports.sources import HistorySource, MetricSource, ObjectiveSource
+    from observer.ports.sources import GraphSource, HistorySource, MetricSource, ObjectiveSource, TraceSource
     from observer.ports.stores import CountLedger, Journal, Lease
     from observer.runtime.collect import Collector
     from observer.runtime.evidence import EvidenceKeeper
     from observer.runtime.execute import Executor
     from observer.runtime.history import HistoryKeeper
+    from observer.runtime.neighbours import Neighbours
     from observer.runtime.objectives import ObjectiveKeeper
     from observer.runtime.reload import Reloader
     from observer.runtime.supervise import Plan
@@ -124,9 +125,11 @@ async def build(
     seen = _objective_source(settings)
     objectives = _objectives(hands, seen, journal.counts, metrics, wanted)
     teller = Teller([*_sinks(hands), *extra_sinks], dropped=metrics.sink_dropped)
-    watcher = Watcher(settings.engine, clock, metrics)
+    traces, graphs = _trace_source(settings, clock), _graph_source(settings, clock)
+    neighbours = _neighbours(hands, traces, graphs)
+    watcher = Watcher(settings.engine, clock, metrics, circuits=neighbours.circuits)
     loop = Loop(
-        collector=_collector(hands, source, history, objectives),
+        collector=_collector(hands, source, history, objectives, neighbours),
         executor=_executor(hands),
         cluster=hands.cluster,
         journal=hands.journal,
@@ -150,13 +153,17 @@ async def build(
             ("lease", hands.lease.run),
             ("history", history.run),
             ("objectives", objectives.run),
+            *neighbours.tasks(),
             ("page", server.run),
             ("reload", reloader.run),
             ("retention", partial(keep_journal_small, hands.journal, clock)),
         ],
         reload=reloader.ask,
         warm=warm,
-        cleanups=[_closing(metrics), hands.journal.close, source.close, past.close, seen.close, teller.close],
+        cleanups=[
+            *(_closing(metrics), hands.journal.close, source.close, past.close, seen.close),
+            *(neighbours.close, teller.close),
+        ],
     )
 
 
@@ -225,13 +232,20 @@ async def give_back(api: KubeApi, *, now: float, force: bool, only: str | None) 
 async def examine_sources(settings: Settings) -> Sequence[Finding]:
     """What ``observer doctor`` prints."""
     from observer.runtime.clock import SystemClock
+    from observer.sources.jaeger.probe import probe as probe_jaeger
+    from observer.sources.kiali.probe import probe as probe_kiali
     from observer.sources.kubernetes.probe import probe as probe_kubernetes
     from observer.sources.prometheus.probe import probe as probe_prometheus
 
     clock = SystemClock()
     async with connected(settings) as api:
         seen = await probe_kubernetes(api, settings.kubernetes, clock=clock)
-        return [*seen.findings, *await probe_prometheus(settings, pods=seen.pods, at=clock.now())]
+        return [
+            *seen.findings,
+            *await probe_prometheus(settings, pods=seen.pods, at=clock.now()),
+            *await probe_jaeger(settings.jaeger, services=seen.services, clock=clock),
+            *await probe_kiali(settings.kiali, services=seen.services, clock=clock),
+        ]
 
 
 def series_catalogue(settings: Settings, at: float) -> SeriesCatalogue:
@@ -347,7 +361,39 @@ def _objectives(
     return ObjectiveKeeper(source, hands.cluster, hands.clock, ledger, metrics, wanted=wanted, refresh=refresh)
 
 
-def _collector(hands: Hands, source: MetricSource, history: HistoryKeeper, objectives: ObjectiveKeeper) -> Collector:
+def _trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
+    if not settings.jaeger.url:
+        return None
+    from observer.sources.jaeger import JaegerSource
+
+    return JaegerSource(settings.jaeger, clock)
+
+
+def _graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
+    if not settings.kiali.url:
+        return None
+    from observer.sources.kiali import KialiSource
+
+    return KialiSource(settings.kiali, clock)
+
+
+def _neighbours(hands: Hands, traces: TraceSource | None, graphs: GraphSource | None) -> Neighbours:
+    from observer.runtime.neighbours import GraphKeeper, Neighbours, TraceKeeper
+
+    jaeger, kiali = hands.settings.jaeger, hands.settings.kiali
+    return Neighbours(
+        traces=TraceKeeper(traces, hands.clock, window=jaeger.window, refresh=jaeger.refresh, limit=jaeger.traces)
+        if traces is not None
+        else None,
+        graph=GraphKeeper(graphs, hands.cluster, hands.clock, window=kiali.window, refresh=kiali.refresh)
+        if graphs is not None
+        else None,
+    )
+
+
+def _collector(
+    hands: Hands, source: MetricSource, history: HistoryKeeper, objectives: ObjectiveKeeper, neighbours: Neighbours
+) -> Collector:
     from observer.runtime.collect import Collector
 
     asked = hands.settings.prometheus
@@ -355,6 +401,7 @@ def _collector(hands: Hands, source: MetricSource, history: HistoryKeeper, objec
         metrics=source,
         cluster=hands.cluster,
         history=history,
+        neighbours=neighbours,
         switch=hands.switch,
         lease=hands.lease,
         objectives=objectives,

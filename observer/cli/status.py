@@ -41,7 +41,7 @@ async def _from_daemon(listen: str) -> dict[str, Any] | None:
 
 
 def _live_text(live: dict[str, Any]) -> str:
-    when = datetime.fromtimestamp(live["last_tick"], UTC).strftime("%H:%M:%S") if live["last_tick"] else "never"
+    when = _time(live["last_tick"]) if live["last_tick"] else "never"
     lines = [
         f"mode      {live['mode']}" + ("   PAUSED: " + live["paused_reason"] if live["paused"] else ""),
         f"leader    {'yes, term ' + str(live['term']) if live['leader'] else 'no: observing only'}",
@@ -59,8 +59,23 @@ def _live_text(live: dict[str, Any]) -> str:
         lines.append(f"restart   needed for: {', '.join(live['reload']['needs_restart'])}")
     if live["halted"]:
         lines.append(f"HALTED    {live['halted']}")
+    lines += [_circuit_text(one) for one in live.get("circuits", ())]
     lines += [f"gap       {gap['source']} {gap['reason']}: {gap['detail']}" for gap in live["gaps"]]
     return "\n".join([*lines, _incidents_text(live["incidents"])])
+
+
+def _circuit_text(one: dict[str, Any]) -> str:
+    if not one["since"]:
+        return f"{one['source']:<10}not asked yet"
+    last = _time(one["last_success"]) + " UTC" if one["last_success"] else "never"
+    text = f"{one['source']:<10}{one['state']} since {_time(one['since'])} UTC, last answer {last}"
+    if one["state"] == "open":
+        text += f", asked again at {_time(one['retry_at'])} UTC"
+    return text + (f"; failures: {one['failures']}, the last {one['reason']}: {one['detail']}" if one["reason"] else "")
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
 
 
 def _incidents_text(rows: list[dict[str, Any]]) -> str:

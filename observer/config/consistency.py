@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from observer.config.durations import format_duration
-from observer.config.model import HttpAuth, LeaseSettings, PrometheusSettings
+from observer.config.model import HttpAuth, JaegerSettings, KialiLogin, KialiSettings, LeaseSettings, PrometheusSettings
 from observer.domain.settings import DetectionSettings, GuardSettings, LadderSettings
 
 
@@ -73,8 +73,20 @@ def _auth(it: HttpAuth) -> Iterator[Disagreement]:
 def _prometheus(it: PrometheusSettings) -> Iterator[Disagreement]:
     if not it.cuts_ms or any(a >= b for a, b in pairwise(it.cuts_ms)):
         yield Disagreement("cuts_ms", "must be a non-empty list that rises strictly")
+    yield from _certificates(it)
+
+
+def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings) -> Iterator[Disagreement]:
     if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
         yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
+
+
+def _kiali(it: KialiSettings) -> Iterator[Disagreement]:
+    yield from _certificates(it)
+    if it.login in (KialiLogin.TOKEN, KialiLogin.HEADER, KialiLogin.OPENSHIFT) and not it.auth.bearer_file:
+        yield Disagreement("login", f"is {it.login.value}, which needs auth.bearer_file", "a service account's token")
+    if it.stale < it.refresh:
+        yield Disagreement("stale", f"must be at least refresh, {format_duration(it.refresh)}")
 
 
 def _lease(it: LeaseSettings) -> Iterator[Disagreement]:
@@ -98,6 +110,8 @@ RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     GuardSettings: _guards,
     HttpAuth: _auth,
     PrometheusSettings: _prometheus,
+    JaegerSettings: _certificates,
+    KialiSettings: _kiali,
     LeaseSettings: _lease,
 }
 """By the dataclass they judge; asked only when each of its values is good by itself."""

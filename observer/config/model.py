@@ -70,6 +70,56 @@ class PrometheusSettings:
     objective_refresh: float = 30.0
 
 
+class KialiLogin(StrEnum):
+    """How Kiali wants to know us; ``AUTO`` asks it. The token is that of ``auth.bearer_file``."""
+
+    AUTO = "auto"
+    ANONYMOUS = "anonymous"
+    TOKEN = "token"  # noqa: S105  (the name of a way, no secret)
+    HEADER = "header"
+    OPENSHIFT = "openshift"
+
+
+@dataclass(frozen=True, slots=True)
+class JaegerSettings:
+    """
+    Traces of those that are suspected. Empty ``url`` = not used; it takes the base path (``http://tracing/jaeger``).
+
+    ``window`` is how far back traces are looked for, ``refresh`` how long an answer is good for while somebody is
+    suspected, ``traces`` how many of each service are asked for at once.
+    """
+
+    url: str = ""
+    window: float = 300.0
+    refresh: float = 15.0
+    traces: int = 100
+    timeout: float = 4.0
+    max_bytes: int = 67_108_864
+    headers: dict[str, str] = field(default_factory=dict)
+    auth: HttpAuth = field(default_factory=HttpAuth)
+
+
+@dataclass(frozen=True, slots=True)
+class KialiSettings:
+    """
+    The call graph. Empty ``url`` = not used; it takes the web root (``http://kiali.istio-system:20001/kiali``).
+
+    ``cluster`` is this cluster's name in Kiali, needed where Kiali shows several; ``window`` is what the graph is
+    counted over, ``refresh`` how often it is asked for, ``stale`` how old an answer may say it is.
+    """
+
+    url: str = ""
+    login: KialiLogin = KialiLogin.AUTO
+    cluster: str = ""
+    window: float = 60.0
+    refresh: float = 60.0
+    stale: float = 120.0
+    timeout: float = 8.0
+    max_bytes: int = 33_554_432
+    headers: dict[str, str] = field(default_factory=dict)
+    auth: HttpAuth = field(default_factory=HttpAuth)
+
+
 @dataclass(frozen=True, slots=True)
 class KubernetesSettings:
     """The API server. Empty ``kubeconfig`` = in-cluster service account, else that file; ``namespaces`` empty = all."""
@@ -116,6 +166,8 @@ class Settings:
 
     engine: EngineSettings = field(default_factory=EngineSettings)
     prometheus: PrometheusSettings = field(default_factory=PrometheusSettings)
+    jaeger: JaegerSettings = field(default_factory=JaegerSettings)
+    kiali: KialiSettings = field(default_factory=KialiSettings)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
     lease: LeaseSettings = field(default_factory=LeaseSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)

@@ -43,6 +43,9 @@ from observer.config.model import (
     EvidenceSettings,
     Flavor,
     HttpAuth,
+    JaegerSettings,
+    KialiLogin,
+    KialiSettings,
     KubernetesSettings,
     LeaseSettings,
     Profile,
@@ -152,6 +155,28 @@ _PROMETHEUS = {
     "objective_refresh": seconds(10, 300),
     "recheck_seconds": seconds(MINUTE, HOUR),
 }
+_JAEGER = {
+    "url": http_url(empty=True),
+    "window": seconds(10, DAY),
+    "refresh": seconds(1, HOUR),
+    "traces": count(1, 1000),
+    "timeout": seconds(0.1, 5 * MINUTE),
+    "max_bytes": size(1 << 16, 1 << 32),
+    "headers": headers(),
+    "auth": HttpAuth,
+}
+_KIALI = {
+    "url": http_url(empty=True),
+    "login": choice(KialiLogin),
+    "cluster": text(empty=True),
+    "window": seconds(10, DAY),
+    "refresh": seconds(5, HOUR),
+    "stale": seconds(10, DAY),
+    "timeout": seconds(0.1, 5 * MINUTE),
+    "max_bytes": size(1 << 16, 1 << 32),
+    "headers": headers(),
+    "auth": HttpAuth,
+}
 _KUBERNETES = {
     "kubeconfig": readable_file(),
     "context": text(empty=True),
@@ -186,6 +211,8 @@ _ENGINE = {
 }
 _FILE = {
     "prometheus": PrometheusSettings,
+    "jaeger": JaegerSettings,
+    "kiali": KialiSettings,
     "kubernetes": KubernetesSettings,
     "lease": LeaseSettings,
     "evidence": EvidenceSettings,
@@ -206,6 +233,8 @@ KEYS: dict[type, dict[str, Any]] = {
     GuardSettings: _GUARDS,
     HttpAuth: _AUTH,
     PrometheusSettings: _PROMETHEUS,
+    JaegerSettings: _JAEGER,
+    KialiSettings: _KIALI,
     KubernetesSettings: _KUBERNETES,
     LeaseSettings: _LEASE,
     EvidenceSettings: _EVIDENCE,

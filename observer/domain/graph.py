@@ -45,6 +45,27 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadHealth:
+    """
+    What a mesh console says of one workload over one window.
+
+    Attributes:
+        requests, errors: events as the workload's own side counted them; None when nothing was counted, which is
+            neither zero nor healthy.
+        desired, available: replicas; None when it does not tell.
+        word: the console's own verdict (``Healthy``, ``Degraded``, ``Failure`` ...), empty when it gives none.
+    """
+
+    namespace: str
+    workload: str
+    requests: float | None = None
+    errors: float | None = None
+    desired: int | None = None
+    available: int | None = None
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallGraph:
     """Edges over the window that ends at ``at`` (Unix seconds) and lasts ``seconds``."""
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory, ServiceBaseline
+from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import ObjectiveStatus
+from observer.domain.traces import TraceSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Gap:
     A source that did not answer fully. Unknown never acts and never counts as a pass.
 
     ``source`` is ``prometheus``, ``recheck`` (the second question to it, without which nothing is confirmed),
-    ``kubernetes``, ``history`` or ``control``; ``reason`` a fixed snake_case word
+    ``kubernetes``, ``history``, ``control``, ``jaeger`` or ``kiali``; ``reason`` a fixed snake_case word
     (``unreachable``, ``timeout``, ``busy``, ``partial``, ``protocol``, ``denied``, ``redirected``, ``not_synced``,
     ``stale``, ``too_large``, ``replicas_disagree``); ``detail`` is for people.
     """
@@ -57,6 +59,8 @@ class Snapshot:
         baselines: what was usual; absent services have no known history.
         objectives: how each service's objectives stood at their last look; services without one are absent.
         approvals: a person's word for single acts: the action's id to the instant until which it counts.
+        traces: of those that are suspected; None when nobody is, no source is configured, or it failed.
+        graph: who calls whom, at most a few minutes old; None when no source is configured or it failed.
     """
 
     at: float
@@ -69,3 +73,5 @@ class Snapshot:
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
     objectives: Mapping[ServiceRef, tuple[ObjectiveStatus, ...]] = field(default_factory=dict)
     approvals: Mapping[str, float] = field(default_factory=dict)
+    traces: TraceSet | None = None
+    graph: CallGraph | None = None

@@ -28,6 +28,8 @@ class Span:
         start, seconds: begin and length.
         error: a server-side failure by the rules of ``domain.names`` (aborts by the client are none).
         code: HTTP status or gRPC status in words, empty when none. flags: Envoy response flags, comma separated.
+        request: the mesh's request id (``x-request-id``), the same on every span of one request; empty when unknown.
+        resends: how often the caller's sidecar sent the call again, 0 when it does not tell.
     """
 
     trace: str
@@ -46,6 +48,8 @@ class Span:
     error: bool
     code: str = ""
     flags: str = ""
+    request: str = ""
+    resends: int = 0
 
 
 @dataclass(frozen=True, slots=True)

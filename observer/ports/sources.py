@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
+from observer.domain.circuit import Circuit
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory, ServiceBaseline
 from observer.domain.events import ObjectiveFrame, Parts
+from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.slo import Objective
+from observer.domain.traces import TraceSet
 
 
 class MetricSource(Protocol):
@@ -69,6 +72,41 @@ class ObjectiveSource(Protocol):
 
     def past(self, since: float, until: float, objectives: Sequence[Objective]) -> AsyncIterator[ObjectiveFrame]:
         """The same at instants between, oldest first; as many as are cheap enough, the newest part of the time."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class TraceSource(Protocol):
+    """
+    Distributed traces. Calls raise ``SourceUnavailable`` (also while the circuit is open) or ``SourceProtocolError``;
+    a partial answer is raised too. Finding nothing is an empty set.
+    """
+
+    @property
+    def circuit(self) -> Circuit: ...
+
+    async def traces(self, at: float, seconds: float, services: frozenset[ServiceRef], limit: int) -> TraceSet:
+        """Traces of the last ``seconds`` before ``at`` that touched ``services``: at most ``limit`` of each."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class GraphSource(Protocol):
+    """A mesh console's call graph and health. Calls raise as those of ``TraceSource`` do."""
+
+    @property
+    def circuit(self) -> Circuit: ...
+
+    async def graph(self, at: float, seconds: float, namespaces: frozenset[str]) -> CallGraph:
+        """Calls into and out of ``namespaces`` in the ``seconds`` before ``at``; what is absent proves nothing."""
+        ...
+
+    async def health(
+        self, at: float, seconds: float, namespaces: frozenset[str]
+    ) -> Mapping[tuple[str, str], WorkloadHealth]:
+        """By ``(namespace, workload)``; whoever is absent is unknown, an empty answer tells of nobody."""
         ...
 
     async def close(self) -> None: ...

@@ -16,6 +16,7 @@ from observer.ports.actuators import KillSwitch
 from observer.ports.sources import Cluster, MetricSource
 from observer.ports.stores import Lease
 from observer.runtime.history import HistoryKeeper
+from observer.runtime.neighbours import Neighbours
 from observer.runtime.objectives import ObjectiveKeeper
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ class Collector:
         metrics: MetricSource,
         cluster: Cluster,
         history: HistoryKeeper,
+        neighbours: Neighbours | None = None,
         switch: KillSwitch,
         lease: Lease,
         objectives: ObjectiveKeeper | None = None,
@@ -52,12 +54,14 @@ class Collector:
         self._metrics, self._cluster, self._history = metrics, cluster, history
         self._switch, self._lease = switch, lease
         self._objectives = objectives
+        self._neighbours = neighbours or Neighbours()
         self._deadline, self._recheck_seconds, self._step = deadline, recheck_seconds, step
 
     async def snapshot(self, at: float, question: Question) -> Snapshot:
         """The picture as of ``at`` (Unix seconds); ``gaps`` names every source that did not answer fully."""
         gaps: list[Gap] = []
         view = self._cluster.view(at)
+        self._neighbours.suspected(question.watch | question.recheck)
         async with asyncio.TaskGroup() as group:
             counters = group.create_task(self._ask("prometheus", self._metrics.counters(at), gaps))
             callers = (
@@ -73,7 +77,7 @@ class Collector:
         asked_again: dict[ServiceRef, list[SeriesHistory]] = {}
         for one in series:
             asked_again.setdefault(pods[one.pod], []).append(one)
-        gaps.extend(self._history.gaps())
+        gaps += [*self._history.gaps(), *self._neighbours.gaps()]
         objectives = self._objectives
         if objectives is not None:
             gaps.extend(objectives.gaps())
@@ -87,6 +91,8 @@ class Collector:
             rechecks={service: tuple(found) for service, found in asked_again.items()},
             baselines=self._history.baselines,
             objectives=objectives.by_service(at) if objectives is not None else {},
+            traces=self._neighbours.traces(at),
+            graph=self._neighbours.graph(at),
         )
 
     async def _ask(self, source: str, question: Awaitable[T], gaps: list[Gap]) -> T | None:

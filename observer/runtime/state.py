@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import structlog
 
 from observer.config.policies.book import doubts, modes
 from observer.domain.action import Mode
+from observer.domain.circuit import Circuit
 from observer.domain.decision import Decision
 from observer.domain.incident import Incident
 from observer.domain.policy import UNRULED, PolicyBook
@@ -32,14 +33,23 @@ class Counted(Protocol):
     def verification(self, verdict: str) -> None: ...
     def reload(self, *, ok: bool) -> None: ...
     def policies(self, workloads: Mapping[str, int]) -> None: ...
+    def circuit(self, source: str, state: str) -> None: ...
     def standing(self, *, suspects: int, holds: int, drained: int, leader: bool, paused: bool) -> None: ...
 
 
 class Watcher:
-    """Keeps the newest facts about the loop and counts them."""
+    """Keeps the newest facts about the loop and counts them; ``circuits`` tells those of the sources that have one."""
 
-    def __init__(self, settings: EngineSettings, clock: Clock, metrics: Counted) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        clock: Clock,
+        metrics: Counted,
+        *,
+        circuits: Callable[[], Mapping[str, Circuit]] = dict,
+    ) -> None:
         self._settings, self._clock, self._metrics = settings, clock, metrics
+        self._circuits = circuits
         self._gaps: tuple[Gap, ...] = ()
         self._halted = ""
         self._last = 0.0
@@ -74,6 +84,8 @@ class Watcher:
             leader=control.leader,
             paused=control.paused,
         )
+        for source, circuit in self._circuits().items():
+            self._metrics.circuit(source, circuit.state.value)
         log.info(
             "tick_completed",
             tick=self._ticks,
@@ -145,6 +157,7 @@ class Watcher:
                 "needs_restart": list(self._reload.needs_restart),
             },
             "gaps": [{"source": g.source, "reason": g.reason, "detail": g.detail} for g in self._gaps],
+            "circuits": [circuit_row(source, circuit) for source, circuit in self._circuits().items()],
             "incidents": [incident_row(incident) for incident in self._incidents],
         }
 
@@ -167,6 +180,20 @@ class Watcher:
         for source, reason in before - now:
             log.info("source_recovered", source=source, reason=reason)
         self._gaps = gaps
+
+
+def circuit_row(source: str, circuit: Circuit) -> dict[str, object]:
+    """One source's circuit for people and machines."""
+    return {
+        "source": source,
+        "state": circuit.state.value,
+        "since": circuit.since,
+        "reason": circuit.reason,
+        "detail": circuit.detail,
+        "failures": circuit.failures,
+        "last_success": circuit.last_success,
+        "retry_at": circuit.retry_at,
+    }
 
 
 def incident_row(incident: Incident) -> dict[str, object]:

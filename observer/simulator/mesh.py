@@ -17,6 +17,7 @@ from observer.simulator.faults import FaultBoard, Sidecar
 from observer.simulator.mesh_flow import Answer, Edge, Flight, Pool
 from observer.simulator.mesh_pods import NO_SLOT, MeshPod, PodTable
 from observer.simulator.sidecars import UNKNOWN, Outcomes, Sidecars
+from observer.simulator.spans import SpanBook
 from observer.simulator.topology import Load, MeshSpec, ServiceSpec
 from observer.simulator.tsdb import BoolArray, FloatArray, IntArray
 
@@ -31,7 +32,7 @@ class Mesh:
     Attributes:
         faults: set and clear them at any time.
         load: likewise.
-        sidecars: what they counted.
+        sidecars: what they counted. spans: what a tracer recorded of them.
     """
 
     def __init__(self, spec: MeshSpec, pods: PodTable, seed: int, now: float) -> None:
@@ -43,6 +44,7 @@ class Mesh:
         self.outcomes = Outcomes()
         self.sidecars = Sidecars(self.outcomes, spec.flush, seed)
         self.sidecars.know(pods.pods)
+        self.spans = SpanBook(spec.traced, seed, pods.pods, self.outcomes)
         self._rng = np.random.default_rng([seed, 1])
         self._ok = self.outcomes.number(200)
         self._unreached = self.outcomes.number(503, "UF")
@@ -79,7 +81,9 @@ class Mesh:
             if count and callers.size:
                 begin = np.sort(self._rng.uniform(start, end, count))
                 edge = self._edges[(source.workload, source.target)]
-                self._call(edge, self._rng.choice(callers, count), begin, border=source.workload in self._gateways)
+                border = source.workload in self._gateways
+                self._call(edge, self._rng.choice(callers, count), begin, self.spans.roots(count), border=border)
+        self.spans.close_step()
         series, durations = self._flight.landed(end)
         if series.size:
             self.sidecars.record(series, durations)
@@ -134,19 +138,24 @@ class Mesh:
             _, _, pod = heapq.heappop(self._flips)
             self._pools[pod.identity.service].put(pod, pod.wanted)
 
-    def _call(self, edge: Edge, callers: IntArray, start: FloatArray, *, border: bool = False) -> Answer:
+    def _call(
+        self, edge: Edge, callers: IntArray, start: FloatArray, within: IntArray, *, border: bool = False
+    ) -> Answer:
         """Requests from these caller pods (of a gateway: ``border``), begun at ``start``; what they get, and when."""
+        spans = self.spans.begin(within)
         count = callers.size
         ended = np.full(count, self._nobody, dtype=np.int64)
         peers = np.full(count, UNKNOWN, dtype=np.int64)
         ends = start + REFUSED
         open_ = np.arange(count)
-        begin = start
+        begin, resends = start, np.zeros(count, dtype=np.int64)
         for attempt in range(self.spec.retries + 1):
             if not open_.size or not edge.callee.slots.size:
                 break
             slots = edge.pick(callers[open_], self._rng, self.spec.balancing)
-            answer = self._attempt(edge, callers[open_], slots, begin, start[open_] + self.spec.timeout)
+            resends[open_] = attempt
+            deadline = start[open_] + self.spec.timeout
+            answer = self._attempt(edge, callers[open_], slots, (begin, deadline), spans[open_])
             edge.sent(callers[open_], slots, answer.ends)
             ended[open_], ends[open_] = answer.outcomes, answer.ends
             peers[open_] = self._effects.peer[slots]
@@ -158,13 +167,15 @@ class Mesh:
             failed = self._rng.random(count) < self._effects.error_rate(callers)
             ended[failed] = self._effects.error[callers[failed]]
             ends = ends + self._effects.slow[callers]
+        self.spans.sent(spans, callers, edge.name, (start, ends), ended, resends)
         self._flight.add(self.sidecars.outbound(callers, edge.number, peers, ended), ends, (ends - start) * 1000.0)
         return Answer(ended, ends)
 
     def _attempt(
-        self, edge: Edge, callers: IntArray, slots: IntArray, begin: FloatArray, deadline: FloatArray
+        self, edge: Edge, callers: IntArray, slots: IntArray, times: tuple[FloatArray, FloatArray], within: IntArray
     ) -> Answer:
-        """One attempt each: reaches a pod and is served, or does not."""
+        """One attempt each, with its begin and its deadline: reaches a pod and is served, or does not."""
+        begin, deadline = times
         arrive = begin + self._lognormal(self.spec.hop, self.spec.hop_spread, slots.size)
         outcomes = np.full(slots.size, self._unreached, dtype=np.int64)
         state = self._effects.state[slots]
@@ -172,7 +183,8 @@ class Mesh:
         reached = state == Sidecar.SERVES
         if reached.any():
             service = self._services[edge.name]
-            served = self._serve(service, slots[reached], callers[reached], arrive[reached], deadline[reached])
+            window = arrive[reached], deadline[reached]
+            served = self._serve(service, slots[reached], callers[reached], window, within[reached])
             outcomes[reached] = served.outcomes
             # The way back; a caller that gave up waits for nothing.
             back = np.minimum(served.ends + self.spec.hop / 2, deadline[reached])
@@ -182,9 +194,16 @@ class Mesh:
         return Answer(outcomes, ends)
 
     def _serve(
-        self, service: ServiceSpec, slots: IntArray, callers: IntArray, arrive: FloatArray, deadline: FloatArray
+        self,
+        service: ServiceSpec,
+        slots: IntArray,
+        callers: IntArray,
+        times: tuple[FloatArray, FloatArray],
+        within: IntArray,
     ) -> Answer:
-        """Pods work on requests; their sidecars count them when they end."""
+        """Pods work on requests from their arrival to their deadline; their sidecars count them when they end."""
+        arrive, deadline = times
+        spans = self.spans.begin(within)
         effects = self._effects
         work = self._lognormal(service.work, service.spread, slots.size) * effects.factor[slots]
         slow = effects.slow[slots]
@@ -195,16 +214,19 @@ class Mesh:
         outcomes = np.where(failed, effects.error[slots], self._ok)
         going = ~failed
         if service.calls and going.any():
-            bad, done = self._depend(service, slots[going], ends[going])
+            bad, done = self._depend(service, slots[going], ends[going], spans[going])
             outcomes[going] = np.where(bad, self._upstream, self._ok)
             ends[going] = done
         late = ends > deadline
         outcomes[late], ends[late] = self._gave_up, deadline[late]
+        self.spans.served(spans, slots, callers, service.name, (arrive, ends), outcomes)
         series = self.sidecars.inbound(slots, effects.peer[callers], outcomes)
         self._flight.add(series, ends, (ends - arrive) * 1000.0)
         return Answer(outcomes, ends)
 
-    def _depend(self, service: ServiceSpec, slots: IntArray, begin: FloatArray) -> tuple[BoolArray, FloatArray]:
+    def _depend(
+        self, service: ServiceSpec, slots: IntArray, begin: FloatArray, within: IntArray
+    ) -> tuple[BoolArray, FloatArray]:
         """The calls that a service makes for each request: whether any failed, and when all were done."""
         bad = np.zeros(slots.size, dtype=np.bool_)
         done = begin.copy()
@@ -213,7 +235,7 @@ class Mesh:
             if not going.size:
                 break
             at = begin[going] if service.parallel else done[going]
-            answer = self._call(self._edges[(service.name, callee)], slots[going], at)
+            answer = self._call(self._edges[(service.name, callee)], slots[going], at, within[going])
             codes = self.outcomes.codes[answer.outcomes]
             bad[going] |= (codes >= 500) | (codes == 0)
             done[going] = np.maximum(done[going], answer.ends)

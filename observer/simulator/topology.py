@@ -96,6 +96,7 @@ class MeshSpec:
         propagation: least and most seconds until callers learn of a change of endpoints.
         overdispersion: variance of a gamma factor of mean 1 on each pod's error rate, drawn anew each second; 0 = none.
         flush: seconds between two hand-overs of a sidecar's histograms to its metrics page; counters are immediate.
+        traced: share of the requests that enter the mesh of which every hop has a span.
         step: seconds of one time step; scrapes and changes take effect at step borders.
     """
 
@@ -113,6 +114,7 @@ class MeshSpec:
     propagation: tuple[float, float] = (1.0, 2.0)
     overdispersion: float = 0.0
     flush: float = 5.0
+    traced: float = 0.01
     step: float = 0.1
 
     def __post_init__(self) -> None:

@@ -15,6 +15,8 @@ from observer.domain import names
 from observer.simulator import kube_objects
 from observer.simulator.clock import EPSILON, SimClock, settle
 from observer.simulator.faults import Fault
+from observer.simulator.jaeger_api import JaegerApi
+from observer.simulator.kiali_api import ROOT, KialiApi
 from observer.simulator.kube_api import API, KubeApi, make_app
 from observer.simulator.kube_controllers import Controllers
 from observer.simulator.kube_faults import KubeFaults
@@ -45,6 +47,7 @@ class World:
         clock, store, controllers, mesh: its parts; change them while it runs.
         scrapers: the Prometheus servers, one unless the scrape specification says otherwise.
         prometheus: their HTTP API and its switches.
+        jaeger, kiali: the tracing server and the mesh console over the same mesh, with their switches.
         kubernetes, kube_faults: the API server with what it was asked, and its switches.
     """
 
@@ -79,6 +82,8 @@ class World:
         wanted = replace(wanted, retention=max(wanted.retention, history + wanted.retention / 2))
         self.scrapers = [Scraper(wanted, self.mesh, seed, replica) for replica in range(wanted.replicas)]
         self.prometheus = PrometheusApi(list(self.scrapers), self.clock.now, seed)
+        self.jaeger = JaegerApi(self.mesh.spans, self.clock.now)
+        self.kiali = KialiApi(self.scrapers[0].memory, self.clock.now)
         self.kube_faults = KubeFaults()
         self._kubernetes_app = make_app(self.store, self.controllers, self.clock, faults=self.kube_faults)
         self.kubernetes: KubeApi = self._kubernetes_app[API]
@@ -126,6 +131,10 @@ class World:
         if not self.clock.virtual:
             self._pump = asyncio.get_running_loop().create_task(self._follow(), name="simulator")
         return prometheus, kubernetes
+
+    async def serve_neighbours(self) -> tuple[str, str]:
+        """Jaeger and Kiali listen on loopback too; the addresses, with Kiali's web root."""
+        return await self._listen(self.jaeger.app()), await self._listen(self.kiali.app()) + ROOT
 
     async def _listen(self, app: web.Application) -> str:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 
 from observer.domain import names
 
+_CIRCUIT: Final = {"closed": 0, "half_open": 1, "open": 2}
 _TICK_BOUNDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -49,6 +50,7 @@ class SelfMetrics:
         self._valid = meter.create_gauge(names.CONFIG_VALID, description="0 while edited files are refused")
         self._ruled = meter.create_gauge(names.POLICY_WORKLOADS, description="Workloads under a policy, by mode")
         self._valid.set(1)
+        self._circuit = meter.create_gauge(names.SOURCE_CIRCUIT, description="0 asked, 1 tried again, 2 left alone")
         self._suspects = meter.create_gauge(names.SUSPECTS, description="Open suspicions")
         self._holds = meter.create_gauge(names.HOLDS, description="Standing objections of brakes")
         self._drained = meter.create_gauge(names.DRAINED_PODS, description="Pods drained by Observer now")
@@ -83,6 +85,10 @@ class SelfMetrics:
 
     def verification(self, verdict: str) -> None:
         self._verifications.add(1, {"verdict": verdict})
+
+    def circuit(self, source: str, state: str) -> None:
+        """``state`` is a word of ``domain.circuit.CircuitState``."""
+        self._circuit.set(_CIRCUIT[state], {"source": source})
 
     def sink_dropped(self, sink: str) -> None:
         self._dropped.add(1, {"sink": sink})

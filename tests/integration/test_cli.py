@@ -72,6 +72,22 @@ async def test_doctor_finds_the_simulated_mesh_healthy(person: Person) -> None:
     assert any("prometheus" in one["name"] for one in findings)
 
 
+async def test_doctor_asks_the_neighbours_that_are_named(person: Person) -> None:
+    jaeger, kiali = await person.world.serve_neighbours()
+    settings = yaml.safe_load(person.config.read_text()) | {"jaeger": {"url": jaeger}, "kiali": {"url": kiali}}
+    person.world.mesh.spans.share = 1.0
+    await asyncio.sleep(3.0)
+    person.config.write_text(yaml.safe_dump(settings))
+    code, out, err = await person.runs("doctor", "--json")
+    found = {one["name"]: one for one in json.loads(out)}
+    assert code == 0, err
+    for name in ("jaeger reachable", "jaeger fresh", "kiali reachable", "kiali services matched", "kiali health"):
+        assert found[name]["ok"] is True, found[name]
+    person.world.kiali.mischief.status = 500
+    code, out, _ = await person.runs("doctor")
+    assert code == 4 and "RED  kiali reachable" in out and "network policy" in out
+
+
 async def test_doctor_says_what_to_do_when_prometheus_is_down(person: Person) -> None:
     person.world.stop_prometheus()
     code, out, _ = await person.runs("doctor")

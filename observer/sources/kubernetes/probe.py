@@ -11,6 +11,7 @@ from observer.config.model import KubernetesSettings
 from observer.domain import names
 from observer.domain.cluster import ClusterView, Kind
 from observer.domain.finding import Finding
+from observer.domain.ids import ServiceRef
 from observer.kube.client import KubeApi
 from observer.kube.errors import KubeError
 from observer.ports.clock import Clock
@@ -25,10 +26,11 @@ _OPTIONAL = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was found, and the living pods with a sidecar, for the questions to the metric source."""
+    """What was found, and the living pods with a sidecar and their services, for the questions to other sources."""
 
     findings: tuple[Finding, ...]
     pods: frozenset[tuple[str, str]]
+    services: frozenset[ServiceRef] = frozenset()
 
 
 async def probe(api: KubeApi, settings: KubernetesSettings, *, clock: Clock) -> Seen:
@@ -44,9 +46,10 @@ async def probe(api: KubeApi, settings: KubernetesSettings, *, clock: Clock) -> 
         await cluster.synced(SYNC_SECONDS)
         view, problems = cluster.view(clock.now()), dict(cluster.problems)
         following.cancel()
-    living = frozenset(ref.key for ref, pod in view.pods.items() if pod.sidecar and pod.phase == "Running")
+    running = {ref: pod for ref, pod in view.pods.items() if pod.sidecar and pod.phase == "Running"}
+    living, services = frozenset(ref.key for ref in running), frozenset(pod.service for pod in running.values())
     reachable = Finding("kubernetes reachable", True, "it answers and takes our credentials", "")
-    return Seen((reachable, *_kinds(view, problems), *_mesh(view, len(living))), living)
+    return Seen((reachable, *_kinds(view, problems), *_mesh(view, len(living))), living, services)
 
 
 def _kinds(view: ClusterView, problems: Mapping[Kind, str]) -> Iterator[Finding]:

@@ -17,7 +17,8 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 
 from observer.config.model import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.sources.prometheus.credentials import Credentials, address_of, checked_url, flavor_parameters
+from observer.sources.http_client.credentials import Credentials, address_of, checked_url
+from observer.sources.prometheus.credentials import fixed_headers, flavor_parameters
 from observer.sources.prometheus.parse import check_complete
 from observer.sources.prometheus.transport import refusal
 
@@ -54,9 +55,11 @@ class PastClient:
     """
 
     def __init__(self, settings: PrometheusSettings) -> None:
-        self._url, self._max_bytes = checked_url(settings.url), settings.max_bytes
+        self._url, self._max_bytes = checked_url(settings.url, "prometheus"), settings.max_bytes
         self._auth = settings.auth
-        self._credentials = Credentials(settings)
+        self._credentials = Credentials(
+            settings.auth, url=settings.url, fixed=fixed_headers(settings), section="prometheus"
+        )
         self._parameters = flavor_parameters(settings.flavor)
         self._own = threading.local()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from observer.config.model import KialiLogin
 from observer.config.sections import DERIVED, KEYS, file_model
 from observer.config.settings import default, identity, load, parse, schema
 from observer.domain.action import Mode, Rung
@@ -154,9 +155,50 @@ def test_identity_follows_what_decides_and_nothing_else() -> None:
     assert len(identity(plain)) == 12
     assert plain.engine.identity == identity(plain)
     assert parse("audit: elsewhere.jsonl\nlog_level: debug").engine.identity == identity(plain)
+    assert parse("jaeger: {timeout: 1s}\nkiali: {refresh: 30s}").engine.identity == identity(plain)
+    for text in ["jaeger: {url: 'http://j'}", "kiali: {url: 'http://k'}", "jaeger: {traces: 7}", "kiali: {window: 2m}"]:
+        assert parse(text).engine.identity != identity(plain)
     for text in ["mode: enforce", "guards: {serving_min: 2}", "prometheus: {selector: 'a=\"b\"'}", "own_namespace: x"]:
         assert parse(text).engine.identity != identity(plain)
     assert identity(replace(plain, engine=replace(plain.engine, identity="other"))) == identity(plain)
+
+
+def test_neighbours_are_not_used_unless_they_are_named() -> None:
+    assert (default().jaeger.url, default().kiali.url) == ("", "")
+    settings = parse(
+        """
+        jaeger: {url: "http://tracing.istio-system/jaeger", window: 10m, traces: 50}
+        kiali: {url: "http://kiali.istio-system:20001/kiali", cluster: east, login: anonymous, stale: 3m}
+        """
+    )
+    assert settings.jaeger.url == "http://tracing.istio-system/jaeger"
+    assert (settings.jaeger.window, settings.jaeger.traces) == (600.0, 50)
+    assert (settings.kiali.cluster, settings.kiali.login, settings.kiali.stale) == ("east", KialiLogin.ANONYMOUS, 180.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("jaeger: {url: tracing}", "jaeger.url", "must be http://host"),
+        ("jaeger: {url: 'http://a:b@j'}", "jaeger.url", "must not carry credentials"),
+        ("jaeger: {traces: 0}", "jaeger.traces", "must be at least 1"),
+        ("jaeger: {url: 'http://j', auth: {ca_file: %s}}", "jaeger.url", "is http, so the certificates"),
+        ("kiali: {url: 'http://k', auth: {ca_file: %s}}", "kiali.url", "is http, so the certificates"),
+        (
+            "kiali: {headers: {Authorization: x}}",
+            "kiali.headers",
+            "header Authorization would put a secret into this file",
+        ),
+        ("kiali: {login: oauth}", "kiali.login", "must be one of auto, anonymous, token, header, openshift"),
+        ("kiali: {login: token}", "kiali.login", "is token, which needs auth.bearer_file"),
+        ("kiali: {stale: 30s}", "kiali.stale", "must be at least refresh, 1m"),
+        ("kiali: {token: x}", "kiali.token", "unknown key"),
+    ],
+)
+def test_what_is_wrong_with_a_neighbour_is_named(tmp_path: Path, text: str, place: str, message: str) -> None:
+    (tmp_path / "ca.pem").write_text("x")
+    told = refusal(text.replace("%s", str(tmp_path / "ca.pem")))
+    assert told.startswith("o.yaml:1:") and f" {place}: {message}" in told
 
 
 def test_schema_describes_the_file() -> None:

@@ -6,12 +6,17 @@ import asyncio
 
 import numpy as np
 
+from observer.domain.circuit import Circuit
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import CounterFrame, SeriesHistory
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
+from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
+from observer.domain.snapshot import Gap
+from observer.domain.traces import TraceSet
 from observer.runtime.collect import Collector, Question
 from observer.runtime.history import HistoryKeeper
+from observer.runtime.neighbours import Neighbours
 from tests.support.builders import catalog, cluster, service_ref
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeMetrics, FakeSwitch
 
@@ -24,7 +29,11 @@ class NoHistory:
 
 
 def collector(
-    metrics: object, switch: object = None, deadline: float = 5.0, view: ClusterView | None = None
+    metrics: object,
+    switch: object = None,
+    deadline: float = 5.0,
+    view: ClusterView | None = None,
+    neighbours: Neighbours | None = None,
 ) -> Collector:
     shown = FakeCluster(view)
     keeper = HistoryKeeper(NoHistory(), shown, FakeClock(), seconds=60, refresh=60)  # type: ignore[arg-type]
@@ -32,6 +41,7 @@ def collector(
         metrics=metrics,  # type: ignore[arg-type]
         cluster=shown,
         history=keeper,
+        neighbours=neighbours,
         switch=switch or FakeSwitch(),  # type: ignore[arg-type]
         lease=FakeLease(),
         deadline=deadline,
@@ -91,3 +101,40 @@ async def test_a_second_question_that_fails_is_a_gap_of_its_own_and_the_first_an
     assert [(gap.source, gap.reason) for gap in snapshot.gaps] == [("recheck", "too_large")]
     assert snapshot.counters is EMPTY
     assert snapshot.rechecks == {}
+
+
+class Known(Neighbours):
+    """Neighbours that know what they were given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[frozenset[ServiceRef]] = []
+
+    def suspected(self, services: frozenset[ServiceRef]) -> None:
+        self.told.append(services)
+
+    def traces(self, at: float) -> TraceSet | None:
+        return TraceSet(at, 300.0, ())
+
+    def graph(self, at: float) -> CallGraph | None:
+        return CallGraph(at - 30.0, 60.0, ())
+
+    def gaps(self) -> tuple[Gap, ...]:
+        return (Gap("kiali", "stale", "old"),)
+
+    def circuits(self) -> dict[str, Circuit]:
+        return {}
+
+
+async def test_what_the_neighbours_know_is_in_the_picture() -> None:
+    known, cart, pay = Known(), ServiceRef("shop", "cart"), ServiceRef("shop", "pay")
+    question = Question(watch=frozenset({cart}), recheck=frozenset({pay}))
+    snapshot = await collector(FakeMetrics(EMPTY), neighbours=known).snapshot(50.0, question)
+    assert known.told == [frozenset({cart, pay})]
+    assert snapshot.traces == TraceSet(50.0, 300.0, ()) and snapshot.graph == CallGraph(20.0, 60.0, ())
+    assert Gap("kiali", "stale", "old") in snapshot.gaps
+
+
+async def test_without_neighbours_there_is_nothing_to_tell() -> None:
+    snapshot = await collector(FakeMetrics(EMPTY)).snapshot(50.0, Question())
+    assert (snapshot.traces, snapshot.graph, snapshot.gaps) == (None, None, ())

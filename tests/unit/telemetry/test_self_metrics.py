@@ -6,6 +6,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from observer.domain import names
+from observer.domain.circuit import CircuitState
 from observer.runtime.state import Counted
 from observer.telemetry.metrics import SelfMetrics
 
@@ -31,6 +32,8 @@ def test_everything_is_rendered_under_its_own_name(metrics: SelfMetrics) -> None
     counted.decision("drain", "act")
     counted.action("drain", "applied")
     counted.verification("fixed")
+    counted.circuit("kiali", "half_open")
+    counted.circuit("jaeger", "open")
     metrics.sink_dropped("kube_events")
     counted.reload(ok=True)
     counted.reload(ok=False)
@@ -46,6 +49,8 @@ def test_everything_is_rendered_under_its_own_name(metrics: SelfMetrics) -> None
         (names.GAPS_TOTAL, {"source": "prometheus", "reason": "timeout"}, 1),
         (names.DECISIONS_TOTAL, {"kind": "drain", "verdict": "act"}, 2),
         (names.ACTIONS_TOTAL, {"rung": "drain", "result": "applied"}, 1),
+        (names.SOURCE_CIRCUIT, {"source": "kiali"}, 1),
+        (names.SOURCE_CIRCUIT, {"source": "jaeger"}, 2),
         (names.VERIFICATIONS_TOTAL, {"verdict": "fixed"}, 1),
         (names.SINK_DROPPED_TOTAL, {"sink": "kube_events"}, 1),
         (names.CONFIG_RELOADS_TOTAL, {"result": "reloaded"}, 1),
@@ -71,6 +76,13 @@ def test_gauges_show_the_newest_state(metrics: SelfMetrics) -> None:
     assert found[(names.SUSPECTS, frozenset())] == 0
     assert found[(names.LEADER, frozenset())] == 0
     assert found[(names.PAUSED, frozenset())] == 1
+
+
+def test_every_state_of_a_circuit_has_a_value(metrics: SelfMetrics) -> None:
+    for value, state in enumerate((CircuitState.CLOSED, CircuitState.HALF_OPEN, CircuitState.OPEN)):
+        metrics.circuit("jaeger", state.value)
+        assert samples(metrics)[(names.SOURCE_CIRCUIT, frozenset({("source", "jaeger")}))] == value
+    assert len(CircuitState) == 3
 
 
 def test_two_do_not_mix(metrics: SelfMetrics) -> None:

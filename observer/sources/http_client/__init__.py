@@ -1,0 +1,1 @@
+"""What every source that is asked over HTTP needs: addresses, credentials, bounded answers, a circuit breaker."""

@@ -1,0 +1,158 @@
+"""Traces of suspected services: one question a service, a few at once, whole traces, each span once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from observer.config.model import JaegerSettings
+from observer.domain.circuit import Circuit
+from observer.domain.errors import SourceProtocolError
+from observer.domain.ids import ServiceRef
+from observer.domain.traces import Span, SpanSide, TraceSet
+from observer.ports.clock import Clock
+from observer.sources.http_client.asker import Asker, refused
+from observer.sources.http_client.breaker import Breaker
+from observer.sources.jaeger.dialects import Dialect, choose, told
+from observer.sources.jaeger.meaning import span_of
+
+SERVICES: Final = 20
+"""At most so many services are asked about at once."""
+SPANS: Final = 50_000
+"""At most so many spans are kept."""
+_AT_ONCE: Final = 4
+_KNOWN_FOR: Final = 60.0
+
+
+@dataclass(slots=True)
+class _Server:
+    """What is known of the server while it answers well."""
+
+    dialect: Dialect
+    services: frozenset[str]
+    since: float
+
+
+class JaegerSource:
+    """
+    Implements ``ports.sources.TraceSource`` over Jaeger's query API.
+
+    Which API the server speaks is found out by its list of services, and again after every failure.
+    """
+
+    def __init__(self, settings: JaegerSettings, clock: Clock) -> None:
+        self._asker = Asker(
+            "jaeger",
+            url=settings.url,
+            auth=settings.auth,
+            headers=settings.headers,
+            timeout=settings.timeout,
+            max_bytes=settings.max_bytes,
+        )
+        self._clock = clock
+        self._breaker = Breaker(clock)
+        self._server: _Server | None = None
+
+    @property
+    def circuit(self) -> Circuit:
+        """See ``TraceSource.circuit``."""
+        return self._breaker.circuit
+
+    @property
+    def speaks(self) -> str:
+        """``v3`` or ``v1``; empty while that is not known."""
+        return self._server.dialect.name if self._server is not None else ""
+
+    async def services(self) -> frozenset[str]:
+        """The names under which the server knows services, at most a minute old."""
+        return (await self._breaker.ask(self._known)).services
+
+    async def traces(self, at: float, seconds: float, services: frozenset[ServiceRef], limit: int) -> TraceSet:
+        """
+        See ``TraceSource.traces``. A service that the server does not know has no traces.
+
+        ``truncated`` when a service had ``limit`` traces or more, or there were more services or spans than are kept.
+        """
+        if not services:
+            return TraceSet(at, seconds, ())
+        return await self._breaker.ask(lambda: self._traces(at, seconds, services, limit))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._asker.close()
+
+    async def _traces(self, at: float, seconds: float, services: frozenset[ServiceRef], limit: int) -> TraceSet:
+        server = await self._known()
+        named = sorted({name for one in services if (name := known_as(one, server.services))})
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def search(name: str) -> tuple[tuple[Span, ...], bool]:
+            async with gate:
+                return await self._search(server.dialect, name, at - seconds, at, limit)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(search(name)) for name in named[:SERVICES]]
+        except ExceptionGroup as failed:
+            self._server = None
+            raise failed.exceptions[0] from None
+        found = [task.result() for task in tasks]
+        spans, cut = in_order(span for some, _ in found for span in some)
+        return TraceSet(at, seconds, spans, truncated=cut or len(named) > SERVICES or any(more for _, more in found))
+
+    async def _known(self) -> _Server:
+        now = self._clock.now()
+        if self._server is None or not 0 <= now - self._server.since < _KNOWN_FOR:
+            self._server = None
+            self._server = _Server(*await choose(self._asker), now)
+        return self._server
+
+    async def _search(
+        self, dialect: Dialect, service: str, start: float, end: float, limit: int
+    ) -> tuple[tuple[Span, ...], bool]:
+        """The spans of one service's traces, and whether there may be more traces."""
+        answer = await self._asker.get(dialect.traces_path, dialect.search(service, start, end, limit))
+        if answer.status == HTTPStatus.NOT_FOUND and dialect.nothing(answer.body):
+            return (), False
+        if answer.status != HTTPStatus.OK:
+            raise refused(answer.status, told(answer))
+        if not answer.good:
+            raise SourceProtocolError(f"answered {answer.content_type} instead of JSON")
+        spans = await asyncio.to_thread(lambda: tuple(span_of(one) for one in dialect.parse_traces(answer.body)))
+        return spans, len({span.trace for span in spans}) >= limit
+
+
+def known_as(service: ServiceRef, names: frozenset[str]) -> str:
+    """
+    The name under which the server knows a service, empty when it does not.
+
+    The mesh names services ``NAME.NAMESPACE``; where it was told to use a label, and for applications that report
+    themselves, it is the bare name.
+    """
+    for name in (f"{service.name}.{service.namespace}", service.name):
+        if name in names:
+            return name
+    return ""
+
+
+def in_order(spans: Iterable[Span]) -> tuple[tuple[Span, ...], bool]:
+    """
+    Each span once, traces oldest first, at most ``SPANS``; and whether any trace had to be left out.
+
+    The same trace comes with every service that it touched. A client and a server span may share an id.
+    """
+    traces: dict[str, dict[tuple[str, SpanSide], Span]] = {}
+    for span in spans:
+        traces.setdefault(span.trace, {}).setdefault((span.span, span.side), span)
+    begun: Mapping[str, float] = {name: min(one.start for one in some.values()) for name, some in traces.items()}
+    kept: list[list[Span]] = []
+    room = SPANS
+    for name in sorted(traces, key=lambda name: (-begun[name], name)):  # the newest are kept
+        room -= len(traces[name])
+        if room < 0:
+            break
+        kept.append(sorted(traces[name].values(), key=lambda one: (one.start, one.span, one.side)))
+    return tuple(span for some in reversed(kept) for span in some), room < 0

@@ -1,0 +1,217 @@
+"""
+The workload graph -> edges.
+
+Kiali tells rates a second over its window (two decimals) and splits each edge's requests by response code and flag in
+percent (one decimal). Events are the rate times the window, errors the shares of those codes and flags that are a
+failure of the server's side; what clients, policies or experiments did is in neither. Numbers come as texts. Fields
+that are unknown are passed over, those that may be absent (``cluster`` before 1.48) read as unknown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from observer.domain.classify import flags_of, request_class
+from observer.domain.counts import RequestClass
+from observer.domain.errors import SourceProtocolError
+from observer.domain.graph import Edge, EdgeSource
+from observer.domain.ids import ServiceRef
+
+OUTSIDE: Final = ServiceRef("", "unknown")
+_UNKNOWN: Final = frozenset({"", "unknown"})
+
+
+class _Destination(msgspec.Struct):
+    name: str = ""
+
+
+class _Node(msgspec.Struct, rename="camel"):
+    id: str
+    node_type: str = ""
+    cluster: str = ""
+    namespace: str = ""
+    workload: str = ""
+    app: str = ""
+    service: str = ""
+    dest_services: list[_Destination] | None = None
+
+
+class _Traffic(msgspec.Struct):
+    protocol: str = ""
+    rates: dict[str, str | float] | None = None
+    responses: dict[str, dict[str, Any]] | None = None
+
+
+class _Edge(msgspec.Struct, rename="camel"):
+    source: str
+    target: str
+    response_time: str | float | None = None
+    traffic: _Traffic | None = None
+
+
+class _NodeData(msgspec.Struct):
+    data: _Node
+
+
+class _EdgeData(msgspec.Struct):
+    data: _Edge
+
+
+class _Elements(msgspec.Struct):
+    nodes: list[_NodeData] | None = None
+    edges: list[_EdgeData] | None = None
+
+
+class _Graph(msgspec.Struct):
+    elements: _Elements
+    timestamp: float = 0.0
+    duration: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """``at`` (0 = it does not say) and ``seconds`` are the window's end and length; ``clusters`` are those it names."""
+
+    at: float
+    seconds: float
+    edges: tuple[Edge, ...]
+    clusters: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Sums:
+    """One edge while its protocols are added up."""
+
+    requests: float = 0.0
+    errors: dict[str, float] = field(default_factory=dict)
+    p95: float | None = None
+
+
+_Ends = tuple[ServiceRef, ServiceRef, str, str]
+_GRAPH = msgspec.json.Decoder(_Graph)
+
+
+def parse_graph(body: bytes, seconds: float, cluster: str = "") -> Picture:
+    """
+    The edges that carry requests, in the order of their names.
+
+    ``seconds`` is the window that was asked for, where the answer does not tell its own. With ``cluster`` only edges
+    between nodes of that cluster (or of none that is named) are kept. Raises ``SourceProtocolError``.
+    """
+    try:
+        graph = _GRAPH.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise SourceProtocolError(f"malformed graph: {exc}") from exc
+    window = graph.duration if graph.duration > 0 else seconds
+    nodes = {one.data.id: one.data for one in graph.elements.nodes or ()}
+    sums: dict[_Ends, _Sums] = {}
+    for one in graph.elements.edges or ():
+        _add(sums, one.data, nodes, window, cluster)
+    edges = (
+        Edge(
+            caller=caller,
+            callee=callee,
+            requests=total.requests,
+            errors=math.fsum(total.errors.values()),
+            errors_by_flag=total.errors,
+            caller_workload=caller_workload,
+            callee_workload=callee_workload,
+            p95_seconds=total.p95,
+            sources=frozenset({EdgeSource.KIALI}),
+        )
+        for (caller, callee, caller_workload, callee_workload), total in sorted(sums.items())
+    )
+    clusters = frozenset(node.cluster for node in nodes.values()) - _UNKNOWN
+    return Picture(graph.timestamp, window, tuple(edges), clusters)
+
+
+def _add(sums: dict[_Ends, _Sums], edge: _Edge, nodes: Mapping[str, _Node], window: float, cluster: str) -> None:
+    try:
+        source, target = nodes[edge.source], nodes[edge.target]
+    except KeyError as exc:
+        raise SourceProtocolError(f"an edge of a node that is not there: {exc}") from exc
+    if cluster and not {source.cluster, target.cluster} <= {cluster, *_UNKNOWN}:
+        return
+    counted = _counted(edge.traffic, window) if edge.traffic is not None else None
+    if counted is None:
+        return
+    requests, errors = counted
+    total = sums.setdefault((_service(source), _service(target), _workload(source), _workload(target)), _Sums())
+    total.requests += requests
+    for flag, count in errors.items():
+        total.errors[flag] = total.errors.get(flag, 0.0) + count
+    if edge.response_time not in (None, ""):
+        total.p95 = max(total.p95 or 0.0, _number(edge.response_time) / 1000.0)
+
+
+def _counted(traffic: _Traffic, window: float) -> tuple[float, dict[str, float]] | None:
+    """
+    Requests and errors by flag; None for an edge that carries none (TCP) or whose failures cannot be told.
+
+    Without a split by code HTTP still tells its 5xx, gRPC only everything that was not OK.
+    """
+    rates = traffic.rates or {}
+    if traffic.protocol not in ("http", "grpc") or (rate := rates.get(traffic.protocol)) is None:
+        return None
+    total = _number(rate) * window
+    split = _split(traffic.responses or {})
+    if not split:
+        failed = _number(rates.get("http5xx", 0.0)) * window
+        return None if traffic.protocol == "grpc" else (total, {"": failed} if failed else {})
+    errors: dict[str, float] = {}
+    excluded = 0.0
+    for code, flags, percent in split:
+        status = ("", flags, code) if traffic.protocol == "grpc" else ("" if code == "-" else code, flags, "")
+        kind = request_class(*status)
+        if kind is RequestClass.EXCLUDED:
+            excluded += percent
+        elif kind is RequestClass.ERROR and percent:
+            flag = ",".join(sorted(flags_of(flags)))
+            errors[flag] = errors.get(flag, 0.0) + total * percent / 100.0
+    return max(total * (1.0 - excluded / 100.0), sum(errors.values())), errors
+
+
+def _split(responses: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, float]]:
+    """
+    ``(code, flags, percent)``, empty unless every code tells its flags.
+
+    They stand below ``flags`` since 1.24, before that right below the code.
+    """
+    split = []
+    for code, told in responses.items():
+        flags = told.get("flags", None if "hosts" in told else told)
+        if not isinstance(flags, dict):
+            return []
+        split += [(code, flag, _number(percent)) for flag, percent in flags.items()]
+    return split
+
+
+def _number(value: object) -> float:
+    """A count, a rate or a percentage: finite and not below zero."""
+    try:
+        found = float(value) if isinstance(value, str | int | float) else math.nan
+    except (ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found) or found < 0.0:
+        raise SourceProtocolError(f"{str(value)[:40]!r} where a number belongs")
+    return found
+
+
+def _service(node: _Node) -> ServiceRef:
+    """The canonical service, else the one service that sends requests there, else the workload's own name."""
+    if node.node_type == "unknown" or node.namespace in _UNKNOWN:
+        return OUTSIDE
+    behind = [one.name for one in node.dest_services or () if one.name not in _UNKNOWN]
+    for name in (node.app, node.service, behind[0] if len(behind) == 1 else "", node.workload):
+        if name not in _UNKNOWN:
+            return ServiceRef(node.namespace, name)
+    return OUTSIDE
+
+
+def _workload(node: _Node) -> str:
+    return "" if node.workload in _UNKNOWN else node.workload
