@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +30,13 @@ Config = Annotated[
     typer.Option("--config", "-c", help="Settings file; default: $OBSERVER_CONFIG, else the built-in defaults."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+class SchemaOf(StrEnum):
+    """What ``observer schema`` knows."""
+
+    SETTINGS = "settings"
+    OPENSLO = "openslo"
 
 
 def main() -> None:
@@ -123,11 +131,18 @@ def convert(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of the settings file."""
-    from observer.config.settings import schema as settings_schema
+def schema(
+    kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
+) -> None:
+    """Print the JSON Schema of the settings file or of OpenSLO documents."""
+    if kind is SchemaOf.OPENSLO:
+        from observer.config.openslo.schema import schema as openslo_schema
 
-    show(settings_schema(), "", json=True)
+        show(openslo_schema(), "", json=True)
+    else:
+        from observer.config.settings import schema as settings_schema
+
+        show(settings_schema(), "", json=True)
 
 
 @app.command()

@@ -18,9 +18,7 @@ Docs = list[dict[str, Any]]
 NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,10}[a-z0-9])?", fullmatch=True)
 # YAML cannot write lone surrogates.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-SPECIAL = st.sampled_from(
-    ["", "~", "null", "true", "no", "1e3", "012", "1:30", ".inf", "- a", "a: b", "#"]
-)
+SPECIAL = st.sampled_from(["", "~", "null", "true", "no", "1e3", "012", "1:30", ".inf", "- a", "a: b", "#"])
 WORDS = st.one_of(SPECIAL, TEXTS)
 FILLED = WORDS.filter(lambda text: bool(text.strip()))
 NUMBERS = st.one_of(st.integers(-(10**6), 10**6), st.floats(-1e12, 1e12, allow_subnormal=False))

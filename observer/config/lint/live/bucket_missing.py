@@ -16,7 +16,9 @@ async def _run(question: Question, selected: Selected, answers: Answers) -> Asyn
     if not await answers.lacks_bucket(selected):
         return
     wanted = ", ".join(f'le{one.op}"{one.value}"' for one in selected.on("le"))
-    yield question.hit(f"no bucket of {selected.metric} is {wanted}", f"nearest: {_nearest(selected, await answers.buckets(selected))}")
+    yield question.hit(
+        f"no bucket of {selected.metric} is {wanted}", f"nearest: {_nearest(selected, await answers.buckets(selected))}"
+    )
 
 
 def _nearest(selected: Selected, known: tuple[str, ...]) -> str:
