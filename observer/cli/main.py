@@ -39,6 +39,7 @@ class SchemaOf(StrEnum):
 
     SETTINGS = "settings"
     POLICY = "healthpolicy"
+    OPENSLO = "openslo"
 
 
 def main() -> None:
@@ -158,11 +159,15 @@ def convert(
 def schema(
     kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
 ) -> None:
-    """Print the JSON Schema of the settings file or of health policies."""
+    """Print the JSON Schema of the settings file, of health policies or of OpenSLO documents."""
     if kind is SchemaOf.POLICY:
         from observer.config.policies.keys import schema as policy_schema
 
         show(policy_schema(), "", json=True)
+    elif kind is SchemaOf.OPENSLO:
+        from observer.config.openslo.schema import schema as openslo_schema
+
+        show(openslo_schema(), "", json=True)
     else:
         from observer.config.settings import schema as settings_schema
 

@@ -19,7 +19,10 @@ from observer.domain.slo import BurnTier
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One query of an SLI. ``role`` is ``good``, ``bad``, ``total``, ``raw`` or ``threshold``; ``source``: a DataSource."""
+    """
+    One query of an SLI. ``role`` is ``good``, ``bad``, ``total``, ``raw`` or ``threshold``; ``source`` is the name of
+    its DataSource, empty for the daemon's own Prometheus.
+    """
 
     sli: Placed[SliSpec]
     path: Path

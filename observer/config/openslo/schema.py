@@ -1,0 +1,36 @@
+"""JSON Schema of OpenSLO v1 documents as this house reads them, for editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from observer.config.openslo.models import API_VERSION, SPECS, Metadata
+
+
+def schema() -> dict[str, Any]:
+    """Draft 2020-12. What keys say about each other (one of good and bad) stands in ``docs/openslo.md`` only."""
+    references, shared = models_json_schema([(model, "validation") for model in (Metadata, *SPECS.values())])
+    metadata = references[Metadata, "validation"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "OpenSLO v1",
+        "description": "Objectives as Observer reads them. Its own annotations begin with observer.dev/.",
+        "oneOf": [
+            {
+                "type": "object",
+                "title": kind,
+                "additionalProperties": False,
+                "required": ["apiVersion", "kind", "metadata", "spec"],
+                "properties": {
+                    "apiVersion": {"const": API_VERSION},
+                    "kind": {"const": kind},
+                    "metadata": metadata,
+                    "spec": references[model, "validation"],
+                },
+            }
+            for kind, model in SPECS.items()
+        ],
+        **shared,
+    }
