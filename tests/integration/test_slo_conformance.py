@@ -140,9 +140,7 @@ def objective_of(number: int) -> Objective:
     return objective(
         f"s{number}",
         target=presets[number % len(presets)],
-        sli=RatioSli(
-            bad=Query(f'calls_total{{{own}, code=~"5.."}}'), total=Query(f"calls_total{{{own}}}")
-        ),
+        sli=RatioSli(bad=Query(f'calls_total{{{own}, code=~"5.."}}'), total=Query(f"calls_total{{{own}}}")),
     )
 
 

@@ -29,7 +29,9 @@ Pod = tuple[FloatArray, FloatArray]
 """Good and bad calls of one pod, minute by minute; NaN where it was not scraped."""
 
 
-def ours(pods: list[Pod], births: dict[int, int] | None = None, around: Surroundings = SERVING) -> list[ObjectiveStatus]:
+def ours(
+    pods: list[Pod], births: dict[int, int] | None = None, around: Surroundings = SERVING
+) -> list[ObjectiveStatus]:
     """The daemon's answer each minute; ``births`` tells at which minute which pod started."""
     books, found = Books([ONE], [Parts.BAD_OF_TOTAL]), []
     started = {("shop", f"p{i}"): START + 60.0 * minute for i, minute in (births or {}).items()}
