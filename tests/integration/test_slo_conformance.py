@@ -136,11 +136,11 @@ def scenarios(count: int, steps: int) -> list[Scenario]:
 
 def objective_of(number: int) -> Objective:
     presets = (0.999, 0.99, 0.995)
-    own = f'{{scenario="{number}"}}'
+    own = f'scenario="{number}"'
     return objective(
         f"s{number}",
         target=presets[number % len(presets)],
-        sli=RatioSli(bad=Query(f"bad_total{own}"), total=Query(f"good_total{own} or bad_total{own}")),
+        sli=RatioSli(bad=Query(f'calls_total{{{own}, code=~"5.."}}'), total=Query(f"calls_total{{{own}}}")),
     )
 
 
@@ -171,9 +171,9 @@ def theirs(folder: Path, found: list[Scenario], step: int) -> list[list[frozense
     options = RuleOptions(bucket=float(step), min_bad=False)
     rules = [rule_file(objective_of(i), options) for i in range(len(found))]
     series = [
-        (f'{name}_total{{scenario="{i}", pod="p{pod}"}}', values[pod])
+        (f'calls_total{{scenario="{i}", pod="p{pod}", code="{code}"}}', values[pod])
         for i, scenario in enumerate(found)
-        for name, values in (("good", scenario.good), ("bad", scenario.bad))
+        for code, values in ((200, scenario.good), (503, scenario.bad))
         for pod in range(PODS)
     ]
     rows = answers(folder, rules, series, [FIRING], step=step)
@@ -207,6 +207,7 @@ def compare(folder: Path, found: list[Scenario], step: int) -> None:
     assert changes > 2 * len(found)
 
 
+@pytest.mark.timeout(1800)
 def test_sixty_scenarios_are_decided_alike_at_every_minute(tmp_path: Path) -> None:
     compare(tmp_path, scenarios(60, MINUTES), 60)
 
