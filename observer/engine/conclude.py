@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from observer.domain.action import Rung
-from observer.domain.decision import Decision
+from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.ids import ServiceRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.policy import UNRULED, PolicyBook
@@ -139,19 +138,23 @@ def _choose(turn: Turn, sight: Sight) -> None:
             _ask_again(turn, sight, incident, pending)
 
 
-def _pending(turn: Turn, incident: Incident) -> Rung | None:
-    """The rung of a write of this incident that got no answer."""
-    open_acts = (e.rung for e in turn.memory.ledger if e.incident == incident.id and not e.settled)
+def _pending(turn: Turn, incident: Incident) -> LedgerEntry | None:
+    """A write of this incident that got no answer."""
+    open_acts = (e for e in turn.memory.ledger if e.incident == incident.id and not e.settled)
     return next(open_acts, None)
 
 
-def _ask_again(turn: Turn, sight: Sight, incident: Incident, rung: Rung) -> None:
+def _ask_again(turn: Turn, sight: Sight, incident: Incident, entry: LedgerEntry) -> None:
     """The same act under the same id: whoever carries it out finds the open intent and looks it up."""
-    pod = incident.culprit.pod
+    pod, rung = incident.culprit.pod, entry.rung
     if pod is None:
         return
     found = sight.cluster.pods.get(pod)
     action = turn.action(incident, rung, pod, version=found.resource_version if found is not None else "")
+    if action.id != entry.action_id:
+        action = replace(action, dry_run=not action.dry_run)  # the mode is another one since it was sent
+    if action.id != entry.action_id:
+        return  # under any other id it would be a new act, and no brake was asked for it
     text = f"It is not known what came of the {rung.value} of {incident.culprit.name}: look it up."
     turn.act(incident, action, "look_up", text)
 

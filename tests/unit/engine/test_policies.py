@@ -10,6 +10,7 @@ import pytest
 from observer.domain.action import Mode, Rung
 from observer.domain.decision import Verdict
 from observer.domain.incident import Phase
+from observer.domain.outcome import Outcome, Result
 from observer.domain.policy import AppliedPolicy, PolicyBook, StandingHold
 from observer.domain.settings import EngineSettings, GuardSettings, ImpactSettings, LadderSettings
 from observer.domain.suspect import Tier
@@ -77,6 +78,21 @@ def test_a_drained_pod_comes_back_when_its_policy_leaves_enforce(at_once: str) -
 
     assert [(rung, name) for _, rung, name in stage.acts][-1] == (Rung.RESTORE, "catalog-1")
     assert stage.only().closing == "mode"
+
+
+@pytest.mark.parametrize(("sent", "now"), [(Mode.DRY_RUN, Mode.ENFORCE), (Mode.ENFORCE, Mode.DRY_RUN)])
+def test_an_unanswered_act_is_looked_up_under_its_own_id_when_the_mode_changed(sent: Mode, now: Mode) -> None:
+    stage = Stage(book=book(mode=sent), answer=lambda act: Outcome(act.id, Result.UNKNOWN, "no_answer"))
+    stage.faults["catalog-1"] = 0.5
+    while not any(one.verdict is Verdict.ACT for one in stage.decisions):
+        stage.tick()
+
+    stage.book = book(mode=now)
+    stage.ticks(5)
+
+    ids = {one.action.id for one in stage.decisions if one.action is not None}
+    assert len(ids) == 1
+    assert {one.reason for one in stage.decisions if one.action is not None} == {"suspicion", "look_up"}
 
 
 def test_a_drain_lasts_as_long_as_the_workloads_policy_says() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,8 +126,8 @@ def test_the_shipped_policies_load_and_none_is_loaded_when_the_settings_say_so(t
 def test_shipped_policies_name_no_mode_and_only_objectives_that_are_shipped() -> None:
     shipped = load(default())
     texts = [source.text for source in read_sources(policy_files(["shipped"]))]
-    documents = [one.data for text in texts for one in read_marked_all(text, "rules.yaml")]
-    slos = {one["metadata"]["name"] for one in documents if isinstance(one, dict) and one["kind"] == "SLO"}
+    documents: list[Any] = [one.data for text in texts for one in read_marked_all(text, "rules.yaml")]
+    slos = {one["metadata"]["name"] for one in documents if one["kind"] == "SLO"}
     named = {name for one in shipped.policies if "objectives" in one.values for name in one.values["objectives"].value}
 
     assert named == slos

@@ -1,0 +1,84 @@
+"""Which objectives hold now: those that stand for themselves, and templates for each service that a policy names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from observer.config.faults import refuse
+from observer.config.openslo.assemble import objectives, templates
+from observer.config.openslo.documents import Documents, read_documents
+from observer.config.openslo.templates import Template, expand
+from observer.domain.cluster import ClusterView
+from observer.domain.errors import ConfigError
+from observer.domain.ids import ServiceRef
+from observer.domain.policy import PolicyBook
+from observer.domain.slo import Objective
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectiveSet:
+    """Objectives that passed every check. ``plain`` belong to no template; ``names`` are those of all SLO documents."""
+
+    plain: tuple[Objective, ...] = ()
+    templates: tuple[Template, ...] = ()
+    names: frozenset[str] = frozenset()
+
+    @property
+    def identity(self) -> str:
+        """Twelve hex digits of everything that changes the arithmetic; empty without objectives."""
+        if not self.plain and not self.templates:
+            return ""
+        parts = [f"{one.id}={one.version}" for one in self.plain]
+        parts += [f"{each.name}:{one.version}" for each in self.templates for one in each.parts]
+        return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:12]
+
+    def wanted(self, book: PolicyBook, cluster: ClusterView) -> tuple[Objective, ...]:
+        """
+        The objectives of this moment, ordered by id.
+
+        A template holds for the services of every workload whose policy names it; a service whose name no query may
+        hold has none.
+        """
+        by_name = {template.name: template for template in self.templates}
+        asked: set[tuple[str, ServiceRef]] = set()
+        for workload, policy in book.applied.items():
+            wanted = by_name.keys() & set(policy.objectives)
+            if not wanted:
+                continue
+            services = {cluster.pods[ref].service for ref in cluster.by_workload.get(workload, ())}
+            asked |= {(name, service) for name in wanted for service in services}
+        found = {one.id: one for one in self.plain}
+        for name, service in asked:
+            found |= {one.id: one for one in _expanded(by_name[name], service)}
+        return tuple(found[key] for key in sorted(found))
+
+
+def objective_set(documents: Documents, *, at: float, cluster: str = "") -> ObjectiveSet:
+    """
+    From documents that were read; ``at`` is now (Unix seconds), for calendar windows.
+
+    Raises: ConfigError with every reference that leads nowhere and everything that cannot be evaluated.
+    """
+    return ObjectiveSet(
+        plain=objectives(documents, at=at, cluster=cluster),
+        templates=templates(documents, at=at, cluster=cluster),
+        names=frozenset(slo.name for slo in documents.slos),
+    )
+
+
+def load_objectives(files: Iterable[Path], *, at: float, cluster: str = "") -> ObjectiveSet:
+    """The same from files, which may hold policies too. Raises: ConfigError with every fault of every file."""
+    documents, faults = read_documents(list(files))
+    if faults:
+        refuse(faults)
+    return objective_set(documents, at=at, cluster=cluster)
+
+
+def _expanded(template: Template, service: ServiceRef) -> tuple[Objective, ...]:
+    try:
+        return expand(template, service)
+    except ConfigError:
+        return ()
