@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from observer.config.faults import refuse
 from observer.config.model import Settings
+from observer.config.openslo.documents import read_documents
+from observer.config.openslo.wanted import ObjectiveSet, objective_set
 from observer.config.policies.book import PolicySet
-from observer.config.policies.load import load as load_policies
-from observer.config.policies.load import policy_files
+from observer.config.policies.load import compile_set, policy_files, read_sources
 from observer.config.settings import default, identity, load
 from observer.domain.errors import ConfigError
 from observer.domain.settings import EngineSettings
@@ -21,25 +23,41 @@ RELOADED = ("mode", "impact", "ladder", "guards")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rules:
-    """Settings and policies that were checked together."""
+    """Settings, policies and objectives that were checked together."""
 
     settings: Settings
     policies: PolicySet
+    objectives: ObjectiveSet = field(default_factory=ObjectiveSet)
 
     @property
     def identity(self) -> str:
         """Of everything that decides."""
-        return "-".join(part for part in (self.settings.engine.identity, self.policies.identity) if part)
+        parts = (self.settings.engine.identity, self.policies.identity, self.objectives.identity)
+        return "-".join(part for part in parts if part)
 
 
-def read_rules(path: Path | None) -> Rules:
+def read_rules(path: Path | None, at: float) -> Rules:
     """
-    Settings file (None = the built-in defaults) and everything its ``policies`` name.
+    Settings file (None = the built-in defaults) and everything its ``policies`` name; ``at`` is now, Unix seconds.
 
     Raises: ConfigError with every fault.
     """
-    settings = load(path) if path is not None else default()
-    return Rules(settings, load_policies(settings))
+    return rules_of(load(path) if path is not None else default(), at)
+
+
+def rules_of(settings: Settings, at: float) -> Rules:
+    """The policies and objectives that settings name. Raises: ConfigError with every fault of every file."""
+    files = policy_files(settings.policies)
+    documents, unread = read_documents([file.path for file in files])
+    faults = list(unread)
+    try:
+        objectives = objective_set(documents, at=at, cluster=settings.cluster)
+    except ConfigError as exc:
+        raise ConfigError("\n".join([*map(str, faults), str(exc)])) from exc
+    if faults:
+        refuse(faults)
+    policies = compile_set(read_sources(files), settings, objectives=objectives.names)
+    return Rules(settings, policies, objectives)
 
 
 def merged(running: Settings, wanted: Settings) -> tuple[Settings, tuple[str, ...]]:

@@ -16,6 +16,8 @@ from observer.engine.memory import Backdrop
 
 PRIOR_REQUESTS = 50.0
 """Weight, in requests, of what the pods themselves reported beside what the callers saw before the drain."""
+HISTOGRAM_LAG = 5.0
+"""Seconds: Envoy merges its histograms that often (``stats_flush_interval``), so latencies appear so much later."""
 TINY = 1e-6
 _GRID: FloatArray = np.unique(np.concatenate([np.geomspace(TINY, 0.5, 600), np.linspace(0.0, 1.0, 1001)[1:-1]]))
 
@@ -54,6 +56,17 @@ def effective_deadline(experiment: Experiment, backdrop: Backdrop, settings: Lad
     older, newer = backdrop.scrapes
     interval = newer - older if 0.0 < older < newer else tick
     return experiment.started + settings.effective_within + 2.0 * interval + tick
+
+
+def clean_from(experiment: Experiment, backdrop: Backdrop) -> float:
+    """
+    From when on the callers' counts hold no request from before the traffic left, Unix seconds.
+
+    Their scrapes lie up to an interval before the drained pod's own, and latencies appear later than requests.
+    """
+    older, newer = backdrop.scrapes
+    interval = newer - older if 0.0 < older < newer else 0.0
+    return experiment.effective + interval + (HISTOGRAM_LAG if experiment.cut >= 0 else 0.0)
 
 
 def log_odds(experiment: Experiment, backdrop: Backdrop) -> float:

@@ -134,8 +134,9 @@ def _experiment(turn: Turn, sight: Sight, incident: Incident, pod: Pod, *, sees:
     callers = sight.judgement.callers.get(pod.service) if sees else None
     if callers is not None:
         backdrop = turn.put_backdrop(incident, replace(turn.backdrop(incident), seen=turn.at))
-        running = drain.observe(running, backdrop, callers)
-        incident = turn.put(replace(incident, experiment=running))
+        if turn.at > drain.clean_from(running, backdrop):
+            running = drain.observe(running, backdrop, callers)
+            incident = turn.put(replace(incident, experiment=running))
     ladder = turn.policy(incident).ladder
     verdict = drain.judge(running, turn.backdrop(incident), turn.at, incident.drain_expires, ladder)
     if verdict is DrainVerdict.PENDING:

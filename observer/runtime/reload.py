@@ -102,7 +102,7 @@ class Reloader:
             await self._loop.adopt(None, state, _decision(at, "config_rejected", "rejected", text, self._rules, state))
             return
         settings, restart = merged(self._rules.settings, wanted.settings)
-        rules = Rules(settings, wanted.policies.beneath(settings))
+        rules = Rules(settings, wanted.policies.beneath(settings), wanted.objectives)
         same = rules.identity == self._rules.identity and not asked and not restart
         if same and quiet:
             return

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from observer.config.faults import refuse
 from observer.config.openslo.assemble import objectives, templates
-from observer.config.openslo.documents import Documents, read_documents
+from observer.config.openslo.documents import Documents
 from observer.config.openslo.templates import Template, expand
 from observer.domain.cluster import ClusterView
 from observer.domain.errors import ConfigError
@@ -67,14 +64,6 @@ def objective_set(documents: Documents, *, at: float, cluster: str = "") -> Obje
         templates=templates(documents, at=at, cluster=cluster),
         names=frozenset(slo.name for slo in documents.slos),
     )
-
-
-def load_objectives(files: Iterable[Path], *, at: float, cluster: str = "") -> ObjectiveSet:
-    """The same from files, which may hold policies too. Raises: ConfigError with every fault of every file."""
-    documents, faults = read_documents(list(files))
-    if faults:
-        refuse(faults)
-    return objective_set(documents, at=at, cluster=cluster)
 
 
 def _expanded(template: Template, service: ServiceRef) -> tuple[Objective, ...]:

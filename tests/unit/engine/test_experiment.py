@@ -12,6 +12,7 @@ from observer.domain.incident import Experiment
 from observer.domain.outcome import DrainVerdict
 from observer.domain.settings import LadderSettings
 from observer.engine.experiment import (
+    clean_from,
     effective_deadline,
     floor_rate,
     judge,
@@ -127,6 +128,13 @@ def test_slow_scrapes_get_more_time_to_show_an_effect() -> None:
     quick = effective_deadline(running(), Backdrop(scrapes=(NOW, NOW + 1.0)), LADDER, 5.0)
     slow = effective_deadline(running(), Backdrop(scrapes=(NOW, NOW + 30.0)), LADDER, 5.0)
     assert (quick, slow) == (NOW + 22.0, NOW + 80.0)
+
+
+def test_callers_count_once_their_scrapes_and_histograms_have_caught_up() -> None:
+    scraped = Backdrop(scrapes=(NOW - 30.0, NOW))
+    assert clean_from(running(), Backdrop()) == NOW
+    assert clean_from(running(), scraped) == NOW + 30.0
+    assert clean_from(running(cut=3), scraped) == NOW + 35.0
 
 
 def test_floor_rate_is_what_the_siblings_can_tell_from_zero() -> None:

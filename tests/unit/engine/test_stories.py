@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
 import pytest
 
 from observer.domain import names
@@ -10,7 +12,7 @@ from observer.domain.cluster import DisruptionBudget, MeshControl
 from observer.domain.incident import Phase
 from observer.domain.outcome import Outcome, Result
 from observer.domain.snapshot import Gap
-from observer.domain.suspect import CulpritKind, Suppression, Symptom, Tier
+from observer.domain.suspect import CallerTally, CulpritKind, PodTally, Suppression, Symptom, Tier
 from tests.support.builders import (
     catalog,
     evidence,
@@ -138,6 +140,24 @@ def test_closed_suspicion_does_not_reopen_without_new_evidence() -> None:
         stage.tick()
     assert len(stage.memory.incidents) == 1
     assert stage.only().closing == "ended_by_itself"
+
+
+@dataclass
+class LateHistograms(Stage):
+    """What the callers' sidecars say of latency is five ticks old, as Envoy merges histograms now and then."""
+
+    seen: list[tuple[float, ...]] = field(default_factory=list)
+
+    def _traffic(self) -> tuple[list[PodTally], list[CallerTally]]:
+        tallies, callers = super()._traffic()
+        self.seen.append(callers[0].bad_by_cut)
+        return tallies, [replace(callers[0], bad_by_cut=self.seen[-6:][0])]
+
+
+def test_latencies_that_show_up_late_do_not_acquit_the_slow_pod() -> None:
+    stage = LateHistograms(slow={"catalog-1": 1.0}, step=1.0).until(Phase.CLOSED, limit=120)
+    assert stage.told("drain_verdict")[0].reason == "dropped"
+    assert stage.only().closing == "fixed"
 
 
 def test_errors_that_stay_acquit_the_pod() -> None:
