@@ -13,7 +13,7 @@ import typer
 
 from observer import __version__
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, EXIT_UNREACHABLE, Output, fail, show
-from observer.domain.errors import ConfigError, JournalUnavailable, ObserverError
+from observer.domain.errors import ConfigError, JournalUnavailable, ObserverError, RecordingError
 from observer.domain.slo import Preset
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def main() -> None:
     try:
         app()
     except ConfigError as exc:
+        fail(str(exc), EXIT_BAD_INPUT)
+    except RecordingError as exc:
         fail(str(exc), EXIT_BAD_INPUT)
     except JournalUnavailable as exc:
         fail(f"journal: {exc}", EXIT_UNREACHABLE)
@@ -94,7 +96,7 @@ def demo(
 
 
 @app.command()
-def check(
+def check(  # noqa: PLR0917  (typer gives every argument by name)
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files or directories instead of what `policies` of the settings names.")
     ] = None,
@@ -304,6 +306,43 @@ def restore(
     if expired == everything:
         fail("say either --expired or --all", EXIT_BAD_INPUT)
     code, body, text = asyncio.run(many_pods(settings_from(config), force=everything))
+    show(body, text, json=json)
+    raise SystemExit(code)
+
+
+@app.command()
+def record(
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the recording; it is made.")],
+    seconds: Annotated[float, typer.Option(min=1, help="Stop after so long.")] = 600.0,
+    config: Config = None,
+) -> None:
+    """Watch in shadow mode and record what is seen and decided, for `observer replay`; writes nothing else."""
+    from observer.cli.record import run_record
+
+    raise SystemExit(asyncio.run(run_record(settings_from(config), folder, seconds)))
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recording.")],
+    policy: Annotated[
+        list[Path] | None, typer.Option("--policy", "-p", help="What if: these policies instead of the recorded ones.")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Decide a recording again; with --policy or --config print what other rules would have decided.
+
+    Exit codes: 0 as recorded (or a what-if), 1 the same rules decide otherwise now, 2 the file cannot be read.
+    """
+    from observer.cli.replay import run_replay, what_if
+
+    tried = None
+    if policy or settings_path(config) is not None:
+        settings = settings_from(config)
+        tried = what_if(replace(settings, policies=tuple(map(str, policy))) if policy else settings)
+    code, body, text = run_replay(file, tried)
     show(body, text, json=json)
     raise SystemExit(code)
 

@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from observer.app import now
+from observer.config.model import Settings
+from observer.config.policies.book import BookKeeper
+from observer.config.reload import rules_of
+from observer.domain.cluster import ClusterView
 from observer.domain.decision import Decision
-from observer.domain.settings import EngineSettings
-from observer.recording.events import Event, Ticked
+from observer.recording.events import Event, Ruling, Ticked
 from observer.recording.files import Recording
-from observer.recording.replay import Step, replay
+from observer.recording.replay import Step, WhatIf, replay
 
 SHOWN = 200
 """Differences that are kept; the rest is counted."""
 
 
-def run_replay(path: Path, settings: EngineSettings | None) -> tuple[int, dict[str, Any], str]:
-    """Exit code (1 = the same settings gave other decisions), body for machines, text for people."""
+def what_if(settings: Settings) -> WhatIf:
+    """Replay under the mode, impact, ladder, guards and policies of ``settings``; tick and detection stay."""
+    rules = rules_of(settings, now())
+    keepers: dict[float, BookKeeper] = {}
+
+    def ruling(recorded: Ruling, cluster: ClusterView | None) -> Ruling:
+        wanted = rules.settings.engine
+        engine = replace(wanted, tick=recorded.settings.tick, detection=recorded.settings.detection)
+        if engine.tick not in keepers:
+            keepers[engine.tick] = BookKeeper(rules.policies.beneath(replace(rules.settings, engine=engine)))
+        return Ruling(engine, keepers[engine.tick].book(cluster, cluster.at if cluster is not None else 0.0))
+
+    return ruling
+
+
+def run_replay(path: Path, tried: WhatIf | None) -> tuple[int, dict[str, Any], str]:
+    """Exit code (1 = the same rules gave other decisions), body for machines, text for people."""
     ticks = decided = different = 0
     differences: list[dict[str, Any]] = []
     with Recording(path) as recording:
         counter = _Ticks(recording.events())
-        for step in replay(counter, settings):
+        for step in replay(counter, tried):
             decided += len(step.recorded)
             if not step.same:
                 different += 1
@@ -35,13 +55,13 @@ def run_replay(path: Path, settings: EngineSettings | None) -> tuple[int, dict[s
             "began": recording.header.began,
             "ticks": ticks,
             "decisions": decided,
-            "what_if": settings is not None,
+            "what_if": tried is not None,
             "same": different == 0,
             "different_steps": different,
             "cut": recording.cut,
             "differences": differences,
         }
-    code = 1 if different and settings is None else 0
+    code = 1 if different and tried is None else 0
     return code, body, _text(body)
 
 

@@ -7,7 +7,16 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from observer.config.durations import format_duration
-from observer.config.model import HttpAuth, JaegerSettings, KialiLogin, KialiSettings, LeaseSettings, PrometheusSettings
+from observer.config.model import (
+    HttpAuth,
+    JaegerSettings,
+    KialiLogin,
+    KialiSettings,
+    LeaseSettings,
+    PrometheusSettings,
+    TlsSettings,
+    WebhookSettings,
+)
 from observer.domain.settings import DetectionSettings, GuardSettings, LadderSettings
 
 
@@ -89,6 +98,28 @@ def _kiali(it: KialiSettings) -> Iterator[Disagreement]:
         yield Disagreement("stale", f"must be at least refresh, {format_duration(it.refresh)}")
 
 
+def _webhook(it: WebhookSettings) -> Iterator[Disagreement]:
+    if bool(it.username) != bool(it.password_file):
+        missing = "password_file" if it.username else "username"
+        yield Disagreement("username" if it.username else "password_file", f"needs {missing} beside it")
+    ways = (it.bearer_file, it.username, it.hmac_file, it.certificates, it.service_accounts)
+    if it.enabled and not any(ways):
+        yield Disagreement(
+            "enabled",
+            "needs a way to prove who calls: bearer_file, username and password_file, hmac_file, certificates or "
+            "service_accounts",
+            "nobody may start work without saying who it is",
+        )
+
+
+def _tls(it: TlsSettings) -> Iterator[Disagreement]:
+    if bool(it.cert_file) != bool(it.key_file):
+        missing = "key_file" if it.cert_file else "cert_file"
+        yield Disagreement("cert_file" if it.cert_file else "key_file", f"needs {missing} beside it")
+    if it.client_ca_file and not it.cert_file:
+        yield Disagreement("client_ca_file", "needs cert_file and key_file beside it")
+
+
 def _lease(it: LeaseSettings) -> Iterator[Disagreement]:
     if it.duration <= it.renew_deadline:
         yield Disagreement(
@@ -113,5 +144,7 @@ RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     JaegerSettings: _certificates,
     KialiSettings: _kiali,
     LeaseSettings: _lease,
+    WebhookSettings: _webhook,
+    TlsSettings: _tls,
 }
 """By the dataclass they judge; asked only when each of its values is good by itself."""

@@ -157,6 +157,43 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """The listener. Empty ``cert_file`` = plain HTTP; ``client_ca_file`` = who signs certificates of callers."""
+
+    cert_file: str = ""
+    key_file: str = ""
+    client_ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """
+    ``POST /api/v1/alerts``: alerts may ask Observer to look. On only with a way to prove who calls.
+
+    ``certificates`` are names of client certificates (mTLS), ``service_accounts`` users of Kubernetes tokens
+    (``system:serviceaccount:monitoring:alertmanager``); ``alertmanager_url`` is where cut notifications are read again.
+    """
+
+    enabled: bool = False
+    bearer_file: str = ""
+    username: str = ""
+    password_file: str = ""
+    hmac_file: str = ""
+    certificates: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()
+    alertmanager_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSettings:
+    """What the loop sees and decides, for ``observer replay``. Empty ``path`` = nothing is recorded."""
+
+    path: str = ""
+    max_bytes: int = 67_108_864
+    keep: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """
     Everything ``observer run`` needs. ``engine.identity`` hashes what changes decisions.
@@ -171,6 +208,10 @@ class Settings:
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
     lease: LeaseSettings = field(default_factory=LeaseSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    cluster: str = ""
     journal: str = "sqlite+aiosqlite:///observer-data/journal.db"
     journal_password_file: str = ""
     audit: str = "observer-data/audit.jsonl"

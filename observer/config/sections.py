@@ -50,7 +50,10 @@ from observer.config.model import (
     LeaseSettings,
     Profile,
     PrometheusSettings,
+    RecordingSettings,
     Settings,
+    TlsSettings,
+    WebhookSettings,
 )
 from observer.domain.action import Mode, Rung
 from observer.domain.settings import DetectionSettings, EngineSettings, GuardSettings, ImpactSettings, LadderSettings
@@ -201,6 +204,26 @@ _EVIDENCE = {
     "max_bytes": size(1024, 1 << 30),
     "redact": many(text(check_pattern)),
 }
+_RECORDING = {
+    "path": text(empty=True),
+    "max_bytes": size(1 << 16, 1 << 34),
+    "keep": count(1, 10_000),
+}
+_TLS = {
+    "cert_file": readable_file(),
+    "key_file": readable_file(),
+    "client_ca_file": readable_file(),
+}
+_WEBHOOK = {
+    "enabled": Switch,
+    "bearer_file": readable_file(),
+    "username": text(empty=True),
+    "password_file": readable_file(),
+    "hmac_file": readable_file(),
+    "certificates": many(text()),
+    "service_accounts": many(text(pattern="^system:serviceaccount:[^:]+:[^:]+$")),
+    "alertmanager_url": http_url(empty=True),
+}
 _ENGINE = {
     "mode": choice(Mode),
     "tick": seconds(0.2, 5 * MINUTE),
@@ -216,6 +239,10 @@ _FILE = {
     "kubernetes": KubernetesSettings,
     "lease": LeaseSettings,
     "evidence": EvidenceSettings,
+    "recording": RecordingSettings,
+    "webhook": WebhookSettings,
+    "tls": TlsSettings,
+    "cluster": text(empty=True),
     "journal": text(check_journal),
     "journal_password_file": readable_file(),
     "audit": text(),
@@ -238,6 +265,9 @@ KEYS: dict[type, dict[str, Any]] = {
     KubernetesSettings: _KUBERNETES,
     LeaseSettings: _LEASE,
     EvidenceSettings: _EVIDENCE,
+    RecordingSettings: _RECORDING,
+    WebhookSettings: _WEBHOOK,
+    TlsSettings: _TLS,
     EngineSettings: _ENGINE,
     Settings: _FILE,
 }

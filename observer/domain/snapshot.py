@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from observer.domain.alert import Alert
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory, ServiceBaseline
 from observer.domain.graph import CallGraph
@@ -59,6 +60,7 @@ class Snapshot:
         baselines: what was usual; absent services have no known history.
         objectives: how each service's objectives stood at their last look; services without one are absent.
         approvals: a person's word for single acts: the action's id to the instant until which it counts.
+        alerts: that wait for an answer, oldest first.
         traces: of those that are suspected; None when nobody is, no source is configured, or it failed.
         graph: who calls whom, at most a few minutes old; None when no source is configured or it failed.
     """
@@ -73,5 +75,6 @@ class Snapshot:
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
     objectives: Mapping[ServiceRef, tuple[ObjectiveStatus, ...]] = field(default_factory=dict)
     approvals: Mapping[str, float] = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = ()
     traces: TraceSet | None = None
     graph: CallGraph | None = None

@@ -109,7 +109,8 @@ def _unanswered(turn: Turn, sight: Sight, looking: Mapping[str, Looking]) -> dic
             text = f"{one.alert.name}: nobody behind {one.service} is to blame, but {suppression.blamed}."
             _tell(turn, one.alert, one.service, "found", text)
         elif turn.at - one.since >= LOOK_SECONDS:
-            text = f"{one.alert.name}: after {turn.at - one.since:.0f} s no pod, revision or node of {one.service} stands out."
+            waited = turn.at - one.since
+            text = f"{one.alert.name}: after {waited:.0f} s no pod, revision or node of {one.service} stands out."
             _tell(turn, one.alert, one.service, "nobody", text)
         else:
             left[key] = one

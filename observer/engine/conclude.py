@@ -13,6 +13,7 @@ from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import Judgement, Suppression, Tier
 from observer.engine import backoff, explain
+from observer.engine.alerts import attend, wanted
 from observer.engine.choose import choose
 from observer.engine.ladder import orphans
 from observer.engine.memory import IN_HAND, Memory
@@ -56,6 +57,7 @@ def conclude(
             take_in(turn, sight)
             unseen(turn, sight)
             spread(turn, sight)
+            attend(turn, sight, snapshot.alerts)
         if snapshot.control.leader:
             _move(turn, sight, sees=not why)
         if not why:
@@ -177,8 +179,8 @@ def _next_memory(turn: Turn, snapshot: Snapshot, judgement: Judgement, *, sees: 
     return replace(
         memory,
         peaks=_peaks(memory, snapshot.at, judgement) if sees and memory.ticks % SLOW_TICKS == 0 else memory.peaks,
-        watch=judgement.watch | held,
-        recheck=judgement.recheck,
+        watch=judgement.watch | held | wanted(memory.looking),
+        recheck=judgement.recheck | wanted(memory.looking),
         complete=sees,
         last_complete=snapshot.at if sees else memory.last_complete,
         completed=memory.completed + int(sees),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from observer.domain.alert import Looking
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.incident import Incident, Phase
@@ -84,6 +85,7 @@ class Memory:
         resting: culprits whose incident was closed while they were still suspected, with the lowest evidence seen
             since: only new evidence opens another incident.
         label_writes: pods whose labels we changed, and when; their series may change names for two scrapes.
+        looking: alerts that are being looked into, by id.
         watch, recheck: services to ask the metric source more about in the next tick.
         complete: the last tick saw enough to act on. last_complete: its instant. completed: how many there were.
         at: instant of the last tick. term: fencing number then.
@@ -100,6 +102,7 @@ class Memory:
     peaks: Mapping[ServiceRef, tuple[tuple[int, float], ...]] = field(default_factory=dict)
     resting: Mapping[Culprit, float] = field(default_factory=dict)
     label_writes: Mapping[PodRef, float] = field(default_factory=dict)
+    looking: Mapping[str, Looking] = field(default_factory=dict)
     watch: frozenset[ServiceRef] = frozenset()
     recheck: frozenset[ServiceRef] = frozenset()
     complete: bool = False

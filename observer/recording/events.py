@@ -9,9 +9,18 @@ from observer.domain.cluster import ClusterView
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome
+from observer.domain.policy import UNRULED, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.engine.memory import Memory
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ruling:
+    """What was in force: settings, and the policy of each workload."""
+
+    settings: EngineSettings
+    book: PolicyBook = UNRULED
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +28,6 @@ class Began:
     """The recording begins here, or begins anew: from here on it can be replayed without what came before."""
 
     at: float
-    settings: EngineSettings
     memory: Memory
 
 
@@ -27,6 +35,7 @@ class Began:
 class Ticked:
     """``decide`` was asked. ``kept`` is false when its answer was thrown away (a broken invariant)."""
 
+    ruling: Ruling
     snapshot: Snapshot
     decisions: tuple[Decision, ...]
     kept: bool = True
@@ -36,6 +45,7 @@ class Ticked:
 class FloorChecked:
     """``floor_check`` was asked."""
 
+    ruling: Ruling
     at: float
     cluster: ClusterView
     decisions: tuple[Decision, ...]
@@ -45,6 +55,7 @@ class FloorChecked:
 class Recovered:
     """``recover`` was asked, after a restart or a change of leader."""
 
+    ruling: Ruling
     at: float
     cluster: ClusterView
     decisions: tuple[Decision, ...]
@@ -54,6 +65,7 @@ class Recovered:
 class Settled:
     """An act was answered: ``settle``."""
 
+    ruling: Ruling
     at: float
     decision: Decision
     outcome: Outcome

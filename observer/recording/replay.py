@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import msgspec
 
+from observer.domain.cluster import ClusterView
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import RecordingError
 from observer.domain.outcome import Outcome, Result
-from observer.domain.settings import EngineSettings
 from observer.engine.decide import decide, settle
 from observer.engine.ladder import floor_check, recover
 from observer.engine.memory import Memory
@@ -22,11 +22,14 @@ from observer.recording.events import (
     FloorChecked,
     Recovered,
     Restored,
+    Ruling,
     Settled,
     Ticked,
 )
 
 Decisions = tuple[Decision, ...]
+WhatIf = Callable[[Ruling, ClusterView | None], Ruling]
+"""From what was in force to what is to be tried; the cluster is None where an event has no picture of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +51,16 @@ def canonical(decisions: Decisions) -> bytes:
     return msgspec.msgpack.encode(Codec().pack(decisions, Decisions))
 
 
-def replay(events: Iterable[Event], settings: EngineSettings | None = None) -> Iterator[Step]:
+def replay(events: Iterable[Event], what_if: WhatIf | None = None) -> Iterator[Step]:
     """
     Ask the engine everything again.
 
-    With ``settings`` other than those recorded it is a what-if. Acts that were carried out then get the answer they got
+    With ``what_if`` other rules hold than those recorded. Acts that were carried out then get the answer they got
     then; an act that nobody carried out is answered as deferred: what it would have changed in the cluster is unknown.
 
     Raises: RecordingError for events that no loop makes.
     """
-    again = _Again(settings)
+    again = _Again(what_if)
     for event in events:
         if (step := again.take(event)) is not None:
             yield step
@@ -67,9 +70,8 @@ def replay(events: Iterable[Event], settings: EngineSettings | None = None) -> I
 class _Again:
     """Memory, moved on event by event."""
 
-    def __init__(self, settings: EngineSettings | None) -> None:
-        self._what_if = settings
-        self._settings: EngineSettings | None = settings
+    def __init__(self, what_if: WhatIf | None) -> None:
+        self._what_if = what_if
         self._memory: Memory | None = None
         self._open: dict[str, Decision] = {}
 
@@ -77,7 +79,7 @@ class _Again:
         if isinstance(event, Began):
             self._begin(event)
             return None
-        if self._memory is None or self._settings is None:
+        if self._memory is None:
             raise RecordingError("an event before the beginning")
         if isinstance(event, Restored):
             self._memory = Memory.restore(event.incidents, event.ledger)
@@ -86,37 +88,39 @@ class _Again:
             self._keep(self._memory, event)
             return None
         if isinstance(event, Settled):
-            return self._settle(self._memory, self._settings, event)
-        return self._ask(self._memory, self._settings, event)
+            return self._settle(self._memory, event)
+        return self._ask(self._memory, event)
 
     def unanswered(self, event: Event) -> Iterator[Step]:
         """Before the next tick every act has an answer: those of the what-if that nobody carried out get theirs."""
-        if self._what_if is None or isinstance(event, Began) or self._memory is None or self._settings is None:
+        if self._what_if is None or isinstance(event, Began | Restored | EvidenceKept):
             return
         recorded = {d.action.id for d in getattr(event, "decisions", ()) if d.action is not None}
         for key in [key for key in self._open if key not in recorded]:
             decision = self._open.pop(key)
             answer = Outcome(key, Result.DEFERRED, "not_carried_out", "this act is of the what-if only", 60.0)
-            self._memory, more = settle(self._memory, decision, answer, decision.at, self._settings)
+            ruling, memory = self._ruling(event.ruling), self._memory or Memory()
+            self._memory, more = settle(memory, decision, answer, decision.at, ruling.settings, ruling.book)
             if more:
                 yield Step(decision.at, (), more)
 
     def _begin(self, event: Began) -> None:
-        if self._what_if is None:
-            self._settings = event.settings
         if self._what_if is None or self._memory is None:
             self._memory = event.memory
 
-    def _ask(self, memory: Memory, settings: EngineSettings, event: Ticked | FloorChecked | Recovered) -> Step:
+    def _ruling(self, recorded: Ruling, cluster: ClusterView | None = None) -> Ruling:
+        return recorded if self._what_if is None else self._what_if(recorded, cluster)
+
+    def _ask(self, memory: Memory, event: Ticked | FloorChecked | Recovered) -> Step:
         if isinstance(event, Ticked):
-            at, kept = event.snapshot.at, event.kept
-            after, decisions = decide(event.snapshot, memory, settings)
+            at, kept, ruling = event.snapshot.at, event.kept, self._ruling(event.ruling, event.snapshot.cluster)
+            after, decisions = decide(event.snapshot, memory, ruling.settings, ruling.book)
         elif isinstance(event, FloorChecked):
-            at, kept = event.at, True
-            after, decisions = floor_check(event.cluster, memory, settings, event.at)
+            at, kept, ruling = event.at, True, self._ruling(event.ruling, event.cluster)
+            after, decisions = floor_check(event.cluster, memory, ruling.settings, event.at, ruling.book)
         else:
-            at, kept = event.at, True
-            after, decisions = recover(memory, event.cluster, event.at, settings)
+            at, kept, ruling = event.at, True, self._ruling(event.ruling, event.cluster)
+            after, decisions = recover(memory, event.cluster, event.at, ruling.settings, ruling.book)
         if kept:
             self._memory = after
             acts = (d for d in decisions if d.verdict is Verdict.ACT and d.action is not None)
@@ -125,11 +129,13 @@ class _Again:
             decisions = tuple(d for d in decisions if d.verdict is not Verdict.ACT)
         return Step(at, event.decisions, decisions)
 
-    def _settle(self, memory: Memory, settings: EngineSettings, event: Settled) -> Step | None:
+    def _settle(self, memory: Memory, event: Settled) -> Step | None:
+        ruling = self._ruling(event.ruling)
         known = self._open.pop(event.outcome.action_id, None)
         if self._what_if is not None and known is None:
             return None  # the what-if did not do it, so there is nothing to answer
-        self._memory, more = settle(memory, known or event.decision, event.outcome, event.at, settings)
+        decision = known or event.decision
+        self._memory, more = settle(memory, decision, event.outcome, event.at, ruling.settings, ruling.book)
         return Step(event.at, event.decisions, more)
 
     def _keep(self, memory: Memory, event: EvidenceKept) -> None:

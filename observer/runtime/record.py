@@ -53,6 +53,13 @@ class FlightRecorder:
             writer, self._writer = self._writer, None
             writer.close()
 
+    async def ended(self) -> None:
+        """The same, for the end of the daemon."""
+        try:
+            self.close()
+        except RecordingError as exc:
+            log.error("recording_failed", detail=str(exc))
+
     def _begin(self, after: Began) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

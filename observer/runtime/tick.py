@@ -16,6 +16,7 @@ from observer.domain.action import Action
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import InvariantError, JournalUnavailable
 from observer.domain.outcome import Outcome
+from observer.domain.slo import Objective
 from observer.domain.snapshot import Snapshot
 from observer.engine.decide import decide, settle
 from observer.engine.ladder import floor_check, recover
@@ -23,7 +24,18 @@ from observer.engine.memory import Memory
 from observer.ports.clock import Clock
 from observer.ports.sources import Cluster
 from observer.ports.stores import Journal
-from observer.recording.events import Began, Event, EvidenceKept, FloorChecked, Recovered, Restored, Settled, Ticked
+from observer.recording.events import (
+    Began,
+    Event,
+    EvidenceKept,
+    FloorChecked,
+    Recovered,
+    Restored,
+    Ruling,
+    Settled,
+    Ticked,
+)
+from observer.runtime.alerts import AlertKeeper
 from observer.runtime.collect import Collector, Question
 from observer.runtime.execute import Executor, with_outcome
 from observer.runtime.reload import ReloadState
@@ -58,12 +70,14 @@ class Loop:
         rules: Rules,
         state: Watcher,
         recorder: Recorder | None = None,
+        mail: AlertKeeper | None = None,
     ) -> None:
         self._collector, self._executor, self._cluster = collector, executor, cluster
         self._journal, self._teller, self._clock = journal, teller, clock
         self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
+        self._objectives = rules.objectives
         self._state = state
-        self._recorder = recorder
+        self._recorder, self._mail = recorder, mail
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._unsaved: set[str] = set()
@@ -71,6 +85,12 @@ class Loop:
         self._halted = ""
         self.memory = Memory.restore((), ())
         cluster.subscribe(self._changed.set)
+
+    def wanted(self) -> tuple[Objective, ...]:
+        """The objectives that hold now: of the rules in force, for the services that their policies reach."""
+        now = self._clock.now()
+        view = self._cluster.view(now)
+        return self._objectives.wanted(self._policies.book(view, now), view)
 
     async def restore(self) -> None:
         """Load incidents and budgets; must end before the first tick. Raises ``JournalUnavailable``."""
@@ -113,6 +133,7 @@ class Loop:
         async with self._lock:
             if rules is not None:
                 self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
+                self._objectives = rules.objectives
             self._state.reloaded(self._settings, state)
             await self._record(decision)
         self._changed.set()
@@ -135,6 +156,8 @@ class Loop:
         async with self._lock:
             decisions = await self._decide(snapshot)
             await self._follow(decisions)
+            if self._mail is not None:
+                self._mail.answer(decisions)
         took = self._clock.monotonic() - began
         self._state.ticked(self.memory, snapshot, took, self._halted, self._policies.book(None, at))
         return snapshot.control.leader
@@ -153,7 +176,7 @@ class Loop:
             decisions = tuple(d for d in decisions if d.verdict is not Verdict.ACT)
         else:
             self._adopt(memory)
-        self._note(Ticked(snapshot, decisions, kept=not self._halted))
+        self._note(Ticked(Ruling(self._settings, book), snapshot, decisions, kept=not self._halted))
         return decisions
 
     async def _floor(self) -> None:
@@ -162,7 +185,7 @@ class Loop:
         book = self._policies.book(view, now)
         memory, decisions = floor_check(view, self.memory, self._settings, now, book)
         self._adopt(memory)
-        self._note(FloorChecked(now, view, decisions))
+        self._note(FloorChecked(Ruling(self._settings, book), now, view, decisions))
         await self._follow(decisions)
 
     async def _recover(self) -> None:
@@ -171,7 +194,7 @@ class Loop:
         book = self._policies.book(view, now)
         memory, decisions = recover(self.memory, view, now, self._settings, book)
         self._adopt(memory)
-        self._note(Recovered(now, view, decisions))
+        self._note(Recovered(Ruling(self._settings, book), now, view, decisions))
         await self._follow(decisions)
 
     async def _follow(self, decisions: Sequence[Decision]) -> None:
@@ -194,7 +217,7 @@ class Loop:
         book = self._policies.book(None, now)
         memory, more = settle(self.memory, decision, outcome, now, self._settings, book)
         self._adopt(memory)
-        self._note(Settled(now, decision, outcome, more))
+        self._note(Settled(Ruling(self._settings, book), now, decision, outcome, more))
         for one in more:
             await self._record(one)
 
@@ -236,7 +259,7 @@ class Loop:
     def _note(self, event: Event) -> None:
         """Record what happened to the memory, after it happened."""
         if self._recorder is not None:
-            self._recorder.note(event, Began(self._clock.now(), self._settings, self.memory))
+            self._recorder.note(event, Began(self._clock.now(), self.memory))
 
     def _drained(self) -> bool:
         return any(incident.drain_expires and not incident.closed for incident in self.memory.incidents.values())

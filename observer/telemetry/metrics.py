@@ -51,6 +51,7 @@ class SelfMetrics:
         self._ruled = meter.create_gauge(names.POLICY_WORKLOADS, description="Workloads under a policy, by mode")
         self._valid.set(1)
         self._circuit = meter.create_gauge(names.SOURCE_CIRCUIT, description="0 asked, 1 tried again, 2 left alone")
+        self._alerts = meter.create_counter(names.ALERT_POSTS_TOTAL, description="Notifications by the answer they got")
         self._suspects = meter.create_gauge(names.SUSPECTS, description="Open suspicions")
         self._holds = meter.create_gauge(names.HOLDS, description="Standing objections of brakes")
         self._drained = meter.create_gauge(names.DRAINED_PODS, description="Pods drained by Observer now")
@@ -89,6 +90,10 @@ class SelfMetrics:
     def circuit(self, source: str, state: str) -> None:
         """``state`` is a word of ``domain.circuit.CircuitState``."""
         self._circuit.set(_CIRCUIT[state], {"source": source})
+
+    def alerts_received(self, answer: str) -> None:
+        """One notification of the webhook; ``answer`` is the HTTP status."""
+        self._alerts.add(1, {"code": answer})
 
     def sink_dropped(self, sink: str) -> None:
         self._dropped.add(1, {"sink": sink})

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from observer.domain.errors import ConfigError, SourceUnavailable
+from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.ports.clock import Clock
 
 SIGNATURE: Final = "X-Observer-Signature"
@@ -182,7 +182,7 @@ async def authenticated(ways: Sequence[Authenticator], asked: Asked) -> Caller:
         try:
             if (caller := await way.caller(asked)) is not None:
                 return caller
-        except (SourceUnavailable, ConfigError):
+        except (SourceUnavailable, SourceProtocolError, ConfigError):
             in_vain = True
     if in_vain:
         raise web.HTTPServiceUnavailable(text="who you are cannot be checked now; try again\n")

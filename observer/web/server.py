@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from observer.domain.errors import ConfigError
 from observer.runtime.state import Watcher
+from observer.web.alerts import PATH, Webhook
 
 
-def make_app(watcher: Watcher, render: Callable[[], bytes]) -> web.Application:
-    """``render`` gives the Prometheus text of the self metrics."""
+def make_app(watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook | None = None) -> web.Application:
+    """``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -43,28 +46,51 @@ def make_app(watcher: Watcher, render: Callable[[], bytes]) -> web.Application:
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/api/status", status)
     app.router.add_get("/api/decisions", decisions)
+    if webhook is not None:
+        app.router.add_post(PATH, webhook.handle)
     return app
 
 
 class Server:
     """Serves an application on ``host:port`` until cancelled; port 0 takes a free one (see ``address``)."""
 
-    def __init__(self, app: web.Application, listen: str) -> None:
+    def __init__(self, app: web.Application, listen: str, *, tls: ssl.SSLContext | None = None) -> None:
         host, _, port = listen.rpartition(":")
         self._app, self._host, self._port = app, host.strip("[]") or "127.0.0.1", int(port)
+        self._tls = tls
         self.address = ""
 
     async def run(self) -> None:
         runner = web.AppRunner(self._app, access_log=None)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, self._host, self._port)
+            site = web.TCPSite(runner, self._host, self._port, ssl_context=self._tls)
             await site.start()
             host, port = runner.addresses[0][:2]
-            self.address = f"http://{host}:{port}"
+            self.address = f"{'https' if self._tls else 'http'}://{host}:{port}"
             await asyncio.Event().wait()
         finally:
             await runner.cleanup()
+
+
+def listener_tls(cert_file: str, key_file: str, client_ca_file: str) -> ssl.SSLContext | None:
+    """
+    How the listener speaks TLS; None without a certificate. Clients need one only for what asks for it.
+
+    Raises: ConfigError for files that are no certificates.
+    """
+    if not cert_file:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(cert_file, key_file)
+        if client_ca_file:
+            context.load_verify_locations(client_ca_file)
+            context.verify_mode = ssl.CERT_OPTIONAL
+    except (OSError, ssl.SSLError) as exc:
+        raise ConfigError(f"tls: certificates cannot be used: {exc}") from exc
+    return context
 
 
 def _json(body: Any, *, status: int = 200) -> web.Response:

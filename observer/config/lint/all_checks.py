@@ -10,5 +10,6 @@ from observer.config.lint.live.asking import LiveCheck
 from observer.config.lint.live.roll import LIVE
 from observer.config.lint.registry import OFFLINE
 
-CHECKS: Final[Mapping[str, Check | LiveCheck]] = {check.id: check for check in (*OFFLINE, *LIVE)}
+_ALL: Final[tuple[Check | LiveCheck, ...]] = (*OFFLINE, *LIVE)
+CHECKS: Final[Mapping[str, Check | LiveCheck]] = {check.id: check for check in _ALL}
 """In the order in which they are listed."""

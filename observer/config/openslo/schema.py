@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from observer.config.openslo.models import API_VERSION, SPECS, Metadata
@@ -11,7 +12,8 @@ from observer.config.openslo.models import API_VERSION, SPECS, Metadata
 
 def schema() -> dict[str, Any]:
     """Draft 2020-12. What keys say about each other (one of good and bad) stands in ``docs/openslo.md`` only."""
-    references, shared = models_json_schema([(model, "validation") for model in (Metadata, *SPECS.values())])
+    models: list[type[BaseModel]] = [Metadata, *SPECS.values()]
+    references, shared = models_json_schema([(model, "validation") for model in models])
     metadata = references[Metadata, "validation"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

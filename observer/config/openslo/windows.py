@@ -45,7 +45,8 @@ def bounds(count: int, unit: str, start: str, zone: str, at: float) -> tuple[flo
     while instant(current + 1) <= at:
         current += 1
     end = (datetime.fromtimestamp(at, UTC) + _AHEAD).timestamp()
-    found, index = [], max(0, current - _BEFORE)
+    found: list[float] = []
+    index = max(0, current - _BEFORE)
     while not found or found[-1] <= end or index <= current + 1:
         found.append(instant(index))
         index += 1

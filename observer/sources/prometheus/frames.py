@@ -153,11 +153,10 @@ def _sided(
     series of the inward one, unless ``outward`` says which.
     """
     table, present = (one.reshape(rows, 2, columns) for one in _table(cells, sums, 2 * rows, columns))
-    if outward is None:
-        outward = present[:, 1].any(axis=1) & ~present[:, 0].any(axis=1)
-    side = outward.astype(np.int64)
+    shown: BoolArray = present[:, 1].any(axis=1) & ~present[:, 0].any(axis=1) if outward is None else outward
+    side = shown.astype(np.int64)
     everyone = np.arange(rows)
-    return table[everyone, side], present[everyone, side], outward
+    return table[everyone, side], present[everyone, side], shown
 
 
 def _scrapes(cells: IntArray, samples: list[Sample], rows: int) -> tuple[FloatArray, IntArray, IntArray]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from observer.domain.settings import EngineSettings
 from observer.engine.memory import Memory
 from observer.recording.events import Began, EvidenceKept, Restored
 from observer.recording.files import Recording
@@ -16,7 +15,7 @@ from observer.runtime.record import FlightRecorder
 
 
 def began(at: float) -> Began:
-    return Began(at, EngineSettings(), Memory())
+    return Began(at, Memory())
 
 
 def test_full_files_are_followed_and_only_the_newest_stay(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from observer.domain.settings import EngineSettings
 from observer.engine.decide import decide, settle
 from observer.engine.memory import Memory
 from observer.recording.codec import Codec
-from observer.recording.events import Began, Event, EvidenceKept, Settled, Ticked
+from observer.recording.events import Began, Event, EvidenceKept, Ruling, Settled, Ticked
 from observer.recording.files import ANEW_EVERY, Recording, RecordingWriter
 from observer.recording.replay import Step, canonical, replay
 from tests.support.recordings import Replay, load
@@ -39,7 +39,7 @@ def story(name: str = "gray-pod", settings: EngineSettings = ENFORCE) -> tuple[E
 def _events(name: str, settings: EngineSettings) -> Iterator[Event]:
     memory, recording = Memory(), load(name)
     asked: list[frozenset[ServiceRef]] = [frozenset(), frozenset()]
-    yield Began(0.0, settings, memory)
+    yield Began(0.0, memory)
     for seen in Replay(recording).snapshots(asked):
         if not -70 <= seen.at - recording.fault_from <= 45 or seen.cluster is None:
             continue
@@ -50,12 +50,12 @@ def _events(name: str, settings: EngineSettings) -> Iterator[Event]:
         }
         snapshot = replace(seen, cluster=fresh, baselines=usual)
         memory, decisions = decide(snapshot, memory, settings)
-        yield Ticked(snapshot, decisions)
+        yield Ticked(Ruling(settings), snapshot, decisions)
         for one in decisions:
             if one.verdict is Verdict.ACT and one.action is not None:
                 answer = Outcome(one.action.id, Result.DEFERRED, "budget", "nothing may go now", 5.0)
                 memory, more = settle(memory, one, answer, snapshot.at, settings)
-                yield Settled(snapshot.at, one, answer, more)
+                yield Settled(Ruling(settings), snapshot.at, one, answer, more)
         asked[0], asked[1] = memory.watch, memory.recheck
 
 
@@ -68,7 +68,8 @@ def written(path: Path, events: tuple[Event, ...]) -> Path:
 
 def steps(path: Path, settings: EngineSettings | None = None) -> list[Step]:
     with Recording(path) as recording:
-        return list(replay(recording.events(), settings))
+        what_if = None if settings is None else lambda _recorded, _cluster: Ruling(settings)
+        return list(replay(recording.events(), what_if))
 
 
 def test_the_same_decisions_come_out_byte_for_byte(tmp_path: Path) -> None:
@@ -91,7 +92,7 @@ def test_a_recording_that_begins_in_the_middle_goes_on_alike(tmp_path: Path) -> 
     for event in events[1 : middle - 3]:
         if isinstance(event, Ticked):
             memory, _ = decide(event.snapshot, memory, ENFORCE)
-    began = Began(0.0, ENFORCE, memory)
+    began = Began(0.0, memory)
     again = steps(written(tmp_path / "a.rec", (began, *events[middle - 3 :])))
     assert any(d.kind == "drain" for step in again for d in step.replayed)
     assert all(step.same for step in again)

@@ -1,0 +1,89 @@
+"""
+Puts the house together. The only package that names concrete classes.
+
+They are imported inside the factories, so that a command loads only what it uses: ``check`` and ``--help`` load no
+Kubernetes client. Here stands what commands ask for; ``hands`` makes what writes, ``sources`` what looks, ``mail`` what
+accepts alerts, ``daemon`` the whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from observer.app.daemon import WARM_SECONDS, build, run_daemon
+from observer.app.hands import cluster as make_cluster
+from observer.app.hands import connected, journal, journal_url, kill_switch
+from observer.app.sources import examine_sources, series_catalogue
+from observer.config.model import Settings
+
+if TYPE_CHECKING:
+    from observer.domain.cluster import ClusterView
+    from observer.domain.outcome import Outcome
+    from observer.kube.client import KubeApi
+    from observer.ports.stores import Journal
+
+__all__ = [
+    "build",
+    "connected",
+    "examine_sources",
+    "give_back",
+    "kill_switch",
+    "look_at_cluster",
+    "migrate_journal",
+    "now",
+    "open_journal",
+    "run_daemon",
+    "series_catalogue",
+]
+
+
+def now() -> float:
+    """The present instant, Unix seconds, for commands that need it once."""
+    from observer.runtime.clock import SystemClock
+
+    return SystemClock().now()
+
+
+async def look_at_cluster(settings: Settings) -> ClusterView:
+    """One picture of the cluster for a command. Raises ``SourceUnavailable`` where not everything could be listed."""
+    from observer.domain.errors import SourceUnavailable
+    from observer.runtime.clock import SystemClock
+
+    clock = SystemClock()
+    async with connected(settings) as api, asyncio.TaskGroup() as group:
+        await api.open()
+        cluster = make_cluster(settings, api, clock)
+        watching = group.create_task(cluster.run())
+        known = await cluster.synced(WARM_SECONDS)
+        view = cluster.view(clock.now())
+        watching.cancel()
+    if not known:
+        raise SourceUnavailable("kubernetes: not every kind could be listed; observer doctor says which")
+    return view
+
+
+@asynccontextmanager
+async def open_journal(settings: Settings) -> AsyncIterator[Journal]:
+    """The journal for reading by a command, closed afterwards."""
+    opened = await journal(settings)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def migrate_journal(settings: Settings) -> str:
+    """Bring the journal's schema up to date; returns its revision."""
+    from observer.journal.schema import migrate
+
+    return migrate(journal_url(settings))
+
+
+async def give_back(api: KubeApi, *, now: float, force: bool, only: str | None) -> Sequence[tuple[str, Outcome]]:
+    """Give back what Observer drained; see ``actuators.expired``."""
+    from observer.actuators.expired import restore_expired
+
+    return await restore_expired(api, now, force=force, only=only)

@@ -1,0 +1,176 @@
+"""The daemon: everything that ``supervise`` runs, ready to start."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from observer.app.hands import Hands, connected, executor, kill_switch
+from observer.app.hands import hands as make_hands
+from observer.app.hands import journal as open_journal
+from observer.app.mail import Mailbox, mailbox
+from observer.app.sources import collector, open_eyes
+from observer.config.model import Settings
+
+if TYPE_CHECKING:
+    from observer.config.reload import Rules
+    from observer.domain.ids import WorkloadRef
+    from observer.kube.client import KubeApi
+    from observer.ports.clock import Clock
+    from observer.ports.sinks import Sink
+    from observer.runtime.record import FlightRecorder
+    from observer.runtime.reload import Reloader
+    from observer.runtime.state import Watcher
+    from observer.runtime.supervise import Plan
+    from observer.runtime.tick import Loop
+    from observer.telemetry.metrics import SelfMetrics
+    from observer.web.server import Server
+
+WARM_SECONDS = 30.0
+"""How long the first tick waits for the first picture of the cluster; after it the tick tells what is missing."""
+RELOAD_SECONDS = 5.0
+"""How often edited files are looked for."""
+
+
+async def run_daemon(settings: Settings, path: Path | None = None) -> int:
+    """``observer run``: until a signal; the exit code is 0 for an orderly end. ``path`` is the settings' file."""
+    from observer.runtime.supervise import reload_on_signal, stop_on_signals, supervise
+    from observer.telemetry.logging import configure_logging
+
+    configure_logging(settings.log_level)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    async with connected(settings) as api:
+        await api.open()
+        await kill_switch(api, settings).ensure()
+        plan = await build(settings, api, path=path)
+        reload_on_signal(plan.reload)
+        await supervise(plan, stop)
+    return 0
+
+
+async def build(
+    settings: Settings, api: KubeApi, *, path: Path | None = None, extra_sinks: Sequence[Sink] = ()
+) -> Plan:
+    """
+    Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``.
+
+    ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force.
+    """
+    from observer.config.reload import rules_of
+    from observer.runtime.clock import SystemClock
+    from observer.runtime.retention import keep_journal_small
+    from observer.runtime.state import Watcher
+    from observer.runtime.supervise import Plan
+    from observer.runtime.tell import Teller
+    from observer.runtime.tick import Loop
+    from observer.telemetry.metrics import SelfMetrics
+
+    clock, metrics = SystemClock(), SelfMetrics()
+    rules = rules_of(settings, clock.now())
+    journal = await open_journal(settings)
+    hands = make_hands(settings, api, clock, journal)
+    eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
+    mail = mailbox(hands, journal.alerts, metrics)
+    teller = Teller([*sinks(hands), *extra_sinks], dropped=metrics.sink_dropped)
+    watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits)
+    recorder = flight_recorder(settings)
+    loop = Loop(
+        collector=collector(hands, eyes, mail),
+        executor=executor(hands),
+        cluster=hands.cluster,
+        journal=hands.journal,
+        teller=teller,
+        clock=clock,
+        rules=rules,
+        state=watcher,
+        recorder=recorder,
+        mail=mail.keeper if mail is not None else None,
+    )
+    reloader = make_reloader(rules, path, loop, clock)
+    server = make_server(settings, watcher, metrics, mail)
+
+    async def warm() -> None:
+        await hands.cluster.synced(WARM_SECONDS)
+        await eyes.history.refresh()
+
+    return Plan(
+        loop=loop,
+        teller=teller,
+        background=[
+            ("kubernetes", hands.cluster.run),
+            ("lease", hands.lease.run),
+            *eyes.tasks(),
+            *(mail.tasks() if mail is not None else ()),
+            ("page", server.run),
+            ("reload", reloader.run),
+            ("retention", partial(keep_journal_small, hands.journal, clock)),
+        ],
+        reload=reloader.ask,
+        warm=warm,
+        cleanups=[
+            *(closing(metrics), hands.journal.close, *eyes.cleanups(), teller.close),
+            *([recorder.ended] if recorder is not None else ()),
+        ],
+    )
+
+
+def flight_recorder(settings: Settings) -> FlightRecorder | None:
+    """None when nothing is recorded."""
+    from observer.runtime.record import FlightRecorder
+
+    wanted = settings.recording
+    if not wanted.path:
+        return None
+    return FlightRecorder(Path(wanted.path), max_bytes=wanted.max_bytes, keep=wanted.keep)
+
+
+def make_server(settings: Settings, watcher: Watcher, metrics: SelfMetrics, mail: Mailbox | None) -> Server:
+    """The listener with everything that it answers."""
+    from observer.web.server import Server, listener_tls, make_app
+
+    tls = settings.tls
+    app = make_app(watcher, metrics.render, webhook=mail.webhook if mail is not None else None)
+    return Server(app, settings.listen, tls=listener_tls(tls.cert_file, tls.key_file, tls.client_ca_file))
+
+
+def make_reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> Reloader:
+    from observer.config.reload import FileWatch, read_rules, rules_of
+    from observer.runtime.reload import Reloader
+
+    def read() -> Rules:
+        at = clock.now()
+        return read_rules(path, at) if path is not None else rules_of(rules.settings, at)
+
+    return Reloader(rules=rules, files=FileWatch(path), read=read, loop=loop, clock=clock, every=RELOAD_SECONDS)
+
+
+def sinks(hands: Hands) -> list[Sink]:
+    from observer.sinks.audit import open_audit
+    from observer.sinks.kube_events import KubeEventSink
+    from observer.telemetry.tracing import incident_tracer
+
+    settings = hands.settings
+
+    def uid_of(ref: WorkloadRef) -> str:
+        workload = hands.cluster.view(hands.clock.now()).workloads.get(ref)
+        return workload.uid if workload is not None else ""
+
+    sinks: list[Sink] = [
+        open_audit(Path(settings.audit)),
+        KubeEventSink(hands.api, instance=settings.lease.identity or socket.gethostname(), uid_of=uid_of),
+    ]
+    if (tracer := incident_tracer(settings.otlp_endpoint)) is not None:
+        sinks.append(tracer)
+    return sinks
+
+
+def closing(metrics: SelfMetrics) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        metrics.close()
+
+    return close

@@ -1,0 +1,172 @@
+"""Everything that looks: the metric server, traces, the call graph, objectives, and the picture of a tick."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from observer.app.hands import Hands, connected
+from observer.app.mail import Mailbox
+from observer.config.model import Settings
+
+if TYPE_CHECKING:
+    from observer.domain.finding import Finding
+    from observer.domain.slo import Objective
+    from observer.ports.catalogue import SeriesCatalogue
+    from observer.ports.clock import Clock
+    from observer.ports.sources import GraphSource, HistorySource, MetricSource, ObjectiveSource, TraceSource
+    from observer.ports.stores import CountLedger
+    from observer.runtime.collect import Collector
+    from observer.runtime.history import HistoryKeeper
+    from observer.runtime.neighbours import Neighbours
+    from observer.runtime.objectives import ObjectiveKeeper
+    from observer.telemetry.metrics import SelfMetrics
+
+
+def metric_sources(settings: Settings) -> tuple[MetricSource, HistorySource]:
+    from observer.sources.prometheus import PrometheusSource
+    from observer.sources.prometheus.history import PrometheusHistory
+
+    return PrometheusSource(settings.prometheus), PrometheusHistory(settings.prometheus)
+
+
+def history(hands: Hands, source: HistorySource) -> HistoryKeeper:
+    from observer.runtime.history import HistoryKeeper
+
+    asked = hands.settings.prometheus
+    return HistoryKeeper(
+        source, hands.cluster, hands.clock, seconds=asked.history_seconds, refresh=asked.history_refresh
+    )
+
+
+def objective_source(settings: Settings) -> ObjectiveSource:
+    from observer.sources.prometheus.objectives import PrometheusObjectives
+
+    return PrometheusObjectives(settings.prometheus)
+
+
+def objectives(
+    hands: Hands,
+    source: ObjectiveSource,
+    ledger: CountLedger,
+    metrics: SelfMetrics,
+    wanted: Callable[[], tuple[Objective, ...]],
+) -> ObjectiveKeeper:
+    from observer.runtime.objectives import ObjectiveKeeper
+
+    refresh = hands.settings.prometheus.objective_refresh
+    return ObjectiveKeeper(source, hands.cluster, hands.clock, ledger, metrics, wanted=wanted, refresh=refresh)
+
+
+def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
+    if not settings.jaeger.url:
+        return None
+    from observer.sources.jaeger import JaegerSource
+
+    return JaegerSource(settings.jaeger, clock)
+
+
+def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
+    if not settings.kiali.url:
+        return None
+    from observer.sources.kiali import KialiSource
+
+    return KialiSource(settings.kiali, clock)
+
+
+def neighbours(hands: Hands, traces: TraceSource | None, graphs: GraphSource | None) -> Neighbours:
+    from observer.runtime.neighbours import GraphKeeper, Neighbours, TraceKeeper
+
+    jaeger, kiali = hands.settings.jaeger, hands.settings.kiali
+    return Neighbours(
+        traces=TraceKeeper(traces, hands.clock, window=jaeger.window, refresh=jaeger.refresh, limit=jaeger.traces)
+        if traces is not None
+        else None,
+        graph=GraphKeeper(graphs, hands.cluster, hands.clock, window=kiali.window, refresh=kiali.refresh)
+        if graphs is not None
+        else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Eyes:
+    """Everything that looks, with what has to run for it and to be closed after it."""
+
+    metrics: MetricSource
+    past: HistorySource
+    history: HistoryKeeper
+    counted: ObjectiveSource
+    objectives: ObjectiveKeeper
+    neighbours: Neighbours
+
+    def tasks(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Names and bodies of what runs beside the loop."""
+        return [("history", self.history.run), ("objectives", self.objectives.run), *self.neighbours.tasks()]
+
+    def cleanups(self) -> list[Callable[[], Awaitable[None]]]:
+        """What closes the connections."""
+        return [self.metrics.close, self.past.close, self.counted.close, self.neighbours.close]
+
+
+def open_eyes(
+    hands: Hands, ledger: CountLedger, metrics: SelfMetrics, *, wanted: Callable[[], tuple[Objective, ...]]
+) -> Eyes:
+    """``wanted`` tells the objectives that hold now."""
+    settings, clock = hands.settings, hands.clock
+    source, past = metric_sources(settings)
+    counted = objective_source(settings)
+    return Eyes(
+        metrics=source,
+        past=past,
+        history=history(hands, past),
+        counted=counted,
+        objectives=objectives(hands, counted, ledger, metrics, wanted),
+        neighbours=neighbours(hands, trace_source(settings, clock), graph_source(settings, clock)),
+    )
+
+
+def collector(hands: Hands, eyes: Eyes, mail: Mailbox | None) -> Collector:
+    """Makes the picture of a tick."""
+    from observer.runtime.collect import Collector
+
+    asked = hands.settings.prometheus
+    return Collector(
+        metrics=eyes.metrics,
+        cluster=hands.cluster,
+        history=eyes.history,
+        neighbours=eyes.neighbours,
+        switch=hands.switch,
+        lease=hands.lease,
+        objectives=eyes.objectives,
+        mail=mail.keeper if mail is not None else None,
+        deadline=asked.timeout,
+        recheck_seconds=asked.recheck_seconds,
+        step=hands.settings.engine.tick,
+    )
+
+
+async def examine_sources(settings: Settings) -> Sequence[Finding]:
+    """What ``observer doctor`` prints."""
+    from observer.runtime.clock import SystemClock
+    from observer.sources.jaeger.probe import probe as probe_jaeger
+    from observer.sources.kiali.probe import probe as probe_kiali
+    from observer.sources.kubernetes.probe import probe as probe_kubernetes
+    from observer.sources.prometheus.probe import probe as probe_prometheus
+
+    clock = SystemClock()
+    async with connected(settings) as api:
+        seen = await probe_kubernetes(api, settings.kubernetes, clock=clock)
+        return [
+            *seen.findings,
+            *await probe_prometheus(settings, pods=seen.pods, at=clock.now()),
+            *await probe_jaeger(settings.jaeger, services=seen.services, clock=clock),
+            *await probe_kiali(settings.kiali, services=seen.services, clock=clock),
+        ]
+
+
+def series_catalogue(settings: Settings, at: float) -> SeriesCatalogue:
+    """What ``observer check --live`` asks; as of ``at``, to be closed."""
+    from observer.sources.prometheus.catalogue import PrometheusCatalogue
+
+    return PrometheusCatalogue(settings.prometheus, at)

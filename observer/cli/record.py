@@ -1,0 +1,54 @@
+"""``observer record``: the looking half of the daemon in shadow mode, recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from observer.app import build, connected
+from observer.config.model import LeaseSettings, RecordingSettings, Settings, WebhookSettings
+from observer.domain.action import Mode
+
+
+async def run_record(settings: Settings, folder: Path, seconds: float) -> int:
+    """Exit code 0; the files are named on standard output."""
+    from observer.runtime.supervise import stop_on_signals, supervise
+    from observer.telemetry.logging import configure_logging
+
+    configure_logging(settings.log_level)
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    with tempfile.TemporaryDirectory(prefix="observer-record-") as scratch:
+        watching = _only_watching(settings, folder, Path(scratch))
+        async with connected(watching) as api, asyncio.TaskGroup() as group:
+            await api.open()
+            plan = await build(watching, api)
+            daemon = group.create_task(supervise(plan, stop))
+            await asyncio.wait({daemon}, timeout=seconds)
+            stop.set()
+    for path in await asyncio.to_thread(_files, folder):
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.rec"))
+
+
+def _only_watching(settings: Settings, folder: Path, scratch: Path) -> Settings:
+    """The same eyes without a hand: no policy may take it out of shadow, and nothing of the real daemon is touched."""
+    return replace(
+        settings,
+        engine=replace(settings.engine, mode=Mode.SHADOW),
+        policies=(),
+        lease=LeaseSettings(enabled=False),
+        webhook=WebhookSettings(),
+        recording=RecordingSettings(path=str(folder), max_bytes=settings.recording.max_bytes, keep=10_000),
+        journal=f"sqlite+aiosqlite:///{scratch / 'journal.db'}",
+        journal_password_file="",
+        audit=str(scratch / "audit.jsonl"),
+        listen="127.0.0.1:0",
+    )
