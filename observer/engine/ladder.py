@@ -15,9 +15,10 @@ from observer.domain.policy import UNRULED, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.engine import explain
 from observer.engine.guards.capacity import floor_of, scopes
-from observer.engine.guards.changes import rolling, shrinking
+from observer.engine.guards.changes import shrinking
 from observer.engine.guards.situation import pods_of, serves
 from observer.engine.memory import DRAIN_PHASES, Memory
+from observer.engine.rollout import rolling
 from observer.engine.turn import Turn
 
 VIEW_LAG = 15.0

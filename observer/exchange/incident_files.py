@@ -127,7 +127,7 @@ def _samples(path: Path, since: float | None, faults: _Faults) -> list[tuple[Sam
         if not faults.found:
             faults.add(f"{path}:1", f"the header lacks {', '.join(missing)}; see docs/diagnose.md")
         return []
-    found = []
+    found: list[tuple[SampleLine, Phase]] = []
     for number, row in enumerate(rows, start=2):
         if not row:
             continue
@@ -158,7 +158,7 @@ def _spans(path: Path, since: float | None, faults: _Faults) -> list[tuple[SpanL
 def _phased(
     line: L, time: float, since: float | None, where: str, faults: _Faults, found: list[tuple[L, Phase]]
 ) -> None:
-    if line.phase is not None and isinstance(line.phase, Phase):
+    if isinstance(line.phase, Phase):
         found.append((line, line.phase))
     elif since is not None:
         found.append((line, Phase.INCIDENT if time >= since else Phase.REFERENCE))

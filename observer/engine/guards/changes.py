@@ -7,24 +7,10 @@ from observer.domain.decision import Allow, Hold
 from observer.domain.ids import WorkloadRef
 from observer.domain.incident import Phase
 from observer.engine.guards.situation import Situation
+from observer.engine.rollout import rolling
 
 REPLICASET_SLACK = 5.0
 """Seconds between the edit that starts a rollout and the ReplicaSet it makes: such an edit is a rollout."""
-
-
-def rolling(workload: Workload, at: float) -> str:
-    """Why the workload counts as being rolled out; empty when it is not, or when its progress deadline is over."""
-    if workload.paused:
-        return "its rollout is paused"
-    if at - workload.progressing_since > workload.progress_deadline:
-        return ""
-    if not workload.observed:
-        return "its newest spec is not observed yet"
-    if workload.updated < workload.desired:
-        return f"{workload.updated} of {workload.desired} replicas are of the newest revision"
-    if workload.replicas > workload.updated:
-        return f"{workload.replicas - workload.updated} old replicas are still there"
-    return ""
 
 
 def rollout(now: Situation) -> Allow | Hold:

@@ -9,7 +9,7 @@ from typing import Final
 from observer.domain.cluster import ClusterView, Kind
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.slo import Objective
-from observer.engine.guards.changes import rolling
+from observer.engine.rollout import rolling
 from observer.engine.slo.books import Surroundings
 from observer.engine.slo.states import STALE_AFTER
 

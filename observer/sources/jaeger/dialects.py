@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 from observer.domain.errors import SourceProtocolError
-from observer.sources.http_client.asker import Answer, Asker, refused
+from observer.http_client.asker import Answer, Asker, refused
 from observer.sources.jaeger import legacy, otlp
 from observer.sources.jaeger.record import Record
 

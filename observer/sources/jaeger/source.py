@@ -13,9 +13,9 @@ from observer.domain.circuit import Circuit
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
+from observer.http_client.asker import Asker, refused
+from observer.http_client.breaker import Breaker
 from observer.ports.clock import Clock
-from observer.sources.http_client.asker import Asker, refused
-from observer.sources.http_client.breaker import Breaker
 from observer.sources.jaeger.dialects import Dialect, choose, told
 from observer.sources.jaeger.meaning import span_of
 

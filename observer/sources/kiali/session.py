@@ -11,8 +11,8 @@ import msgspec
 
 from observer.config.model import KialiLogin, KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.sources.http_client.asker import Answer, Asker, refused
-from observer.sources.http_client.credentials import SecretFile
+from observer.http_client.asker import Answer, Asker, refused
+from observer.http_client.credentials import SecretFile
 
 _BEARER: Final = frozenset({KialiLogin.HEADER, KialiLogin.OPENSHIFT})
 

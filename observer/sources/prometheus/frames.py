@@ -152,7 +152,8 @@ def _sided(
     As ``_table``, from cells of two sides for each row, and which rows show the outward side: those without any
     series of the inward one, unless ``outward`` says which.
     """
-    table, present = (one.reshape(rows, 2, columns) for one in _table(cells, sums, 2 * rows, columns))
+    counts, known = _table(cells, sums, 2 * rows, columns)
+    table, present = counts.reshape(rows, 2, columns), known.reshape(rows, 2, columns)
     shown: BoolArray = present[:, 1].any(axis=1) & ~present[:, 0].any(axis=1) if outward is None else outward
     side = shown.astype(np.int64)
     everyone = np.arange(rows)

@@ -9,7 +9,7 @@ import msgspec
 
 from observer.config.model import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.sources.http_client.asker import Asker, refused
+from observer.http_client.asker import Asker, refused
 from observer.sources.prometheus.credentials import fixed_headers, flavor_parameters
 
 

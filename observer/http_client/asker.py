@@ -12,7 +12,7 @@ import aiohttp
 
 from observer.config.model import HttpAuth
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.sources.http_client.credentials import Credentials, address_of, checked_url
+from observer.http_client.credentials import Credentials, address_of, checked_url
 
 _CHUNK = 1 << 18
 _ERROR_BYTES = 1 << 16

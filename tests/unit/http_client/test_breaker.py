@@ -8,7 +8,7 @@ import pytest
 
 from observer.domain.circuit import FAILURES, FIRST_PAUSE, CircuitState
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.sources.http_client.breaker import Breaker
+from observer.http_client.breaker import Breaker
 from tests.support.fakes import FakeClock
 
 
