@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs the Debian programs that tests talk to:
-#   prometheus   a real metric server, for the contract and integration tests
+#   prometheus         a real metric server, for the contract and integration tests
+#   victoria-metrics   another kind of it, for the contract tests
 # Nothing else is installed and no service is started. What is there already is left alone.
 set -euo pipefail
 
-wanted=(prometheus)
+wanted=(prometheus victoria-metrics)
 
 missing=()
 for name in "${wanted[@]}"; do

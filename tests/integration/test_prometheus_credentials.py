@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import ssl
 import subprocess
@@ -205,3 +206,98 @@ def test_settings_that_can_never_work_are_refused_at_once(changes: dict[str, Any
         PrometheusSource(replace(PrometheusSettings(), **changes))
 
     assert SECRET not in str(raised.value)
+
+
+THANOS_STORE_GONE = {
+    "status": "success",
+    "data": {"resultType": "vector", "result": []},
+    "warnings": ["No StoreAPIs matched for this query", "receive series from Addr: 10.0.0.9:10901: context deadline"],
+}
+MIMIR_NO_TENANT = (401, "text/plain", "no org id\n")
+MIMIR_TOO_MANY = (
+    422,
+    "application/json",
+    json.dumps(
+        {
+            "status": "error",
+            "errorType": "execution",
+            "error": "the query hit the maximum number of chunks limit (err-mimir-max-chunks-per-query)",
+        }
+    ),
+)
+MIMIR_SHARDS = (
+    503,
+    "application/json",
+    json.dumps({"status": "error", "errorType": "internal", "error": "too many unhealthy instances in the ring"}),
+)
+THANOS_STRICT = (
+    422,
+    "application/json",
+    json.dumps({"status": "error", "errorType": "execution", "error": "expanding series: proxy Series(): no store"}),
+)
+
+
+async def test_a_store_that_thanos_could_not_reach_makes_the_answer_partial() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response(THANOS_STORE_GONE)
+
+    async with serving(handler) as server:
+        failed = await failure(settings_for(server, flavor=Flavor.THANOS))
+
+    assert failed.reason == "partial"
+    assert "StoreAPIs" in str(failed)
+
+
+@pytest.mark.parametrize(
+    ("flavor", "recorded", "reason", "said"),
+    [
+        (Flavor.MIMIR, MIMIR_NO_TENANT, "denied", "no org id"),
+        (Flavor.MIMIR, MIMIR_TOO_MANY, "protocol", "max-chunks-per-query"),
+        (Flavor.MIMIR, MIMIR_SHARDS, "busy", "unhealthy instances"),
+        (Flavor.THANOS, THANOS_STRICT, "protocol", "no store"),
+    ],
+)
+async def test_what_the_dialects_refuse_has_a_reason_and_their_own_words(
+    flavor: Flavor, recorded: tuple[int, str, str], reason: str, said: str
+) -> None:
+    status, kind, body = recorded
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(status=status, content_type=kind, text=body)
+
+    async with serving(handler) as server:
+        failed = await failure(settings_for(server, flavor=flavor, tenant="team"))
+
+    assert failed.reason == reason
+    assert said in str(failed)
+
+
+async def test_the_second_question_carries_what_the_dialect_needs_too() -> None:
+    seen: list[tuple[dict[str, str], dict[str, Any]]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append((dict(request.headers), dict(await request.post())))
+        return web.json_response({"status": "success", "data": {"resultType": "matrix", "result": []}})
+
+    async with serving(handler) as server:
+        source = PrometheusSource(settings_for(server, flavor=Flavor.THANOS, tenant="team"))
+        found = await source.recheck(AT, 600.0, 5.0, frozenset({("shop", "cart-1")}))
+        await source.close()
+
+    assert found == ()
+    (headers, form), *more = seen
+    assert not more
+    assert headers["THANOS-TENANT"] == "team"
+    assert {"dedup": "true", "partial_response": "false", "step": "5"}.items() <= form.items()
+
+
+async def test_a_second_answer_with_warnings_is_refused() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        body = {**THANOS_STORE_GONE, "data": {"resultType": "matrix", "result": []}}
+        return web.json_response(body)
+
+    async with serving(handler) as server:
+        source = PrometheusSource(settings_for(server, flavor=Flavor.THANOS))
+        with pytest.raises(SourceUnavailable, match="partial answer"):
+            await source.recheck(AT, 600.0, 5.0, frozenset({("shop", "cart-1")}))
+        await source.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from observer.domain.counts import SeriesHistory
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Tier
 from observer.engine.detect.bins import BinState, due_bins, fill, widths
+from observer.engine.detect.clumps import clump_bound
 from observer.engine.detect.counters import Increments
 from observer.engine.detect.hypergeometric import ln_choose
+from observer.engine.detect.recheck import errors_again, latency_again
 from observer.engine.detect.roster import Roster, roster_of
 from observer.engine.detect.sibling import likelihood
 from tests.support.builders import CUTS, NOW, catalog, cluster
@@ -182,3 +186,74 @@ def test_thinned_traffic_never_convicts_somebody_else(seed: int, part: float) ->
         judgement = feed.tick(did)
         assert acting(judgement, Tier.DRAIN) <= {"catalog-3"}
     assert acting(judgement, Tier.DRAIN) == {"catalog-3"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(share=st.floats(0.02, 0.6), bad=st.integers(2, 60), factor=st.floats(1.01, 8.0))
+def test_clumps_are_worth_at_most_one_bet(share: float, bad: int, factor: float) -> None:
+    """Under a null in which bad requests come in clumps, what is believed has a mean of at most one."""
+    draws = np.arange(bad + 1, dtype=np.float64)
+    ones = np.ones_like(draws)
+    correlation = min(max((factor - 1.0) / (bad - 1.0), 1e-6), 1.0 - 1e-6)
+    a, b = share * (1.0 / correlation - 1.0), (1.0 - share) * (1.0 / correlation - 1.0)
+    chance = np.exp([_ln_beta_binomial(int(k), bad, a, b) for k in draws])
+    most = clump_bound(draws, bad * ones, share * ones, factor * ones, tilts=TILTS)
+    told = np.isfinite(most)
+
+    assert chance.sum() == pytest.approx(1.0, abs=1e-6)
+    assert told[1:].all() and not told[0].any()
+    assert ((chance[:, None] * np.exp(np.where(told, most, -np.inf))).sum(axis=0) <= 1.0 + 1e-6).all()
+
+
+def _ln_beta_binomial(k: int, n: int, a: float, b: float) -> float:
+    def rising(x: float, times: int) -> float:
+        return math.lgamma(x + times) - math.lgamma(x)
+
+    return math.log(math.comb(n, k)) + rising(a, k) + rising(b, n - k) - rising(a + b, n)
+
+
+grown = st.lists(st.tuples(counts, counts), min_size=8, max_size=8)
+THREE = [("shop", name) for name in "abc"]
+
+
+def _second_look(steps: list[list[tuple[int, int]]]) -> list[SeriesHistory]:
+    """One history a pod, growing by ``(ok, bad)`` in each step; slow requests are as many as bad ones."""
+    made = []
+    for key, one in zip(THREE, steps, strict=True):
+        total = np.concatenate([np.zeros((1, 2)), np.cumsum(np.array(one, dtype=np.float64), axis=0)])
+        every = total.sum(axis=1)
+        requests = np.stack([total[:, 0], total[:, 1], 0.0 * every], axis=1)
+        times = 5.0 * np.arange(len(total))
+        made.append(SeriesHistory(key, "shop/x", times, requests, (100.0,), np.stack([total[:, 0], every], axis=1)))
+    return made
+
+
+def _again(histories: list[SeriesHistory], key: tuple[str, str]) -> tuple[float | None, float | None]:
+    detection = EngineSettings().detection
+    errors = errors_again(histories, frozenset(THREE), 5.0).acting_nats([key], [1.0], detection)
+    slow = latency_again(histories, dict.fromkeys(THREE, -1e9), 5.0, 50.0)
+    return errors, slow.acting_nats([key], [1.0] * len(slow.cuts), detection) if slow is not None else None
+
+
+@FEW
+@given(steps=st.lists(grown, min_size=3, max_size=3), order=st.permutations(range(3)))
+def test_the_second_look_does_not_depend_on_the_order_of_the_answer(
+    steps: list[list[tuple[int, int]]], order: list[int]
+) -> None:
+    histories = _second_look(steps)
+    assert _again(histories, THREE[0]) == _again([histories[i] for i in order], THREE[0])
+
+
+@FEW
+@given(step=grown, factor=st.integers(1, 5))
+def test_what_hits_all_alike_is_no_evidence_in_the_second_look(step: list[tuple[int, int]], factor: int) -> None:
+    alike = [[(ok, bad * factor) for ok, bad in step]] * 3
+    for found in _again(_second_look(alike), THREE[1]):
+        assert found is not None and found < math.log(len(step) + 1.0)
+
+
+@FEW
+@given(loads=st.lists(st.lists(counts, min_size=8, max_size=8), min_size=3, max_size=3))
+def test_without_a_bad_request_the_second_look_has_nothing_to_say(loads: list[list[int]]) -> None:
+    for found in _again(_second_look([[(load, 0) for load in one] for one in loads]), THREE[2]):
+        assert found == -math.inf

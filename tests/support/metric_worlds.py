@@ -1,5 +1,5 @@
 """
-Two worlds with the same pages of metrics: a real Prometheus that scrapes them, and the simulator's memory.
+Worlds with the same pages of metrics: real servers that scrape them, and the simulator's memory.
 
 A page is what one target shows: ``(metric, labels, value)``; None is a target that cannot be scraped.
 """
@@ -10,9 +10,9 @@ import asyncio
 import json
 import subprocess
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -21,15 +21,18 @@ import numpy as np
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.config.model import PrometheusSettings
+from observer.config.model import Flavor, PrometheusSettings
 from observer.simulator.prometheus_api import PrometheusApi
 from observer.simulator.tsdb import NAME, Block, TimeSeriesMemory
+from observer.sources.prometheus.credentials import flavor_parameters
 from tests.support.ports import free_port
 
 Series = tuple[str, Mapping[str, str], float]
 Page = Sequence[Series] | None
 Target = tuple[tuple[str, str], ...]
 """Labels of a target, sorted."""
+NEW_SERIES = 6.0
+"""Seconds until VictoriaMetrics shows a series that it never saw before; samples of known ones show after one."""
 
 
 def target(namespace: str, pod: str, **more: str) -> Target:
@@ -45,6 +48,10 @@ class World(Protocol):
 
     async def show(self, pages: Mapping[Target, Page]) -> float:
         """These pages, no others, from now on; returns an instant by which each was scraped twice."""
+        ...
+
+    async def ranged(self, at: float) -> None:
+        """Wait until questions over a range that ends at ``at`` are answered with every series too."""
         ...
 
 
@@ -67,6 +74,9 @@ class SimulatedWorld:
                 self._scrape(labels, page)
         self.memory.touched()
         return self.at + 0.25
+
+    async def ranged(self, at: float) -> None:
+        """It forgets nothing and hides nothing."""
 
     def _scrape(self, labels: Target, page: Page) -> None:
         if labels not in self.blocks:
@@ -113,12 +123,18 @@ async def simulated_world() -> AsyncIterator[SimulatedWorld]:
 
 @dataclass
 class RealWorld:
-    """Debian's Prometheus that scrapes our exporter each second, told of its targets by a file."""
+    """
+    A server of Debian's that scrapes our exporter each second, told of its targets by a file.
+
+    ``parameters`` go with its own questions; ``hidden`` are the newest seconds that it does not show.
+    """
 
     settings: PrometheusSettings
     targets: Path
     address: str
     pages: dict[Target, Page]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    hidden: float = 0.0
 
     async def show(self, pages: Mapping[Target, Page]) -> float:
         self.pages.clear()
@@ -141,7 +157,7 @@ class RealWorld:
             while True:
                 at = time.time()
                 url = f"{self.settings.url}/api/v1/query"
-                form = {"query": "timestamp(up) * (2 * up - 1)", "time": f"{at:.3f}"}
+                form = {"query": "timestamp(up) * (2 * up - 1)", "time": f"{at:.3f}", **self.parameters}
                 async with session.post(url, data=form) as response:
                     answer = await response.json()
                 seen = {
@@ -153,8 +169,24 @@ class RealWorld:
                 states = {labels: float(value[1]) for labels, value in seen.items()}
                 fresh = all(abs(state) > since + 1.1 for state in states.values())
                 if fresh and {labels: state > 0 for labels, state in states.items()} == wanted:
+                    await asyncio.sleep(self.hidden)
                     return at
                 await asyncio.sleep(0.1)
+
+    async def ranged(self, at: float) -> None:
+        """By a range VictoriaMetrics finds new series only when more of its index was written: in half a minute."""
+        query = {"query": 'count({pod!=""})', **self.parameters}
+        async with aiohttp.ClientSession() as session:
+            while True:
+                seen = []
+                times = {"start": f"{at - 1.0:.3f}", "end": f"{at:.3f}", "step": "1"}
+                for path, form in (("query", {"time": f"{at:.3f}"}), ("query_range", times)):
+                    async with session.post(f"{self.settings.url}/api/v1/{path}", data=query | form) as response:
+                        found = (await response.json())["data"]["result"]
+                    seen.append((found[0].get("value") or found[0]["values"][-1])[1] if found else "0")
+                if seen[0] == seen[1] != "0":
+                    return
+                await asyncio.sleep(0.5)
 
 
 def _path(labels: Target) -> str:
@@ -172,6 +204,41 @@ def _text(page: Sequence[Series]) -> str:
 @asynccontextmanager
 async def real_world(folder: Path) -> AsyncIterator[RealWorld]:
     """A real Prometheus on a free loopback port, ended by its process id."""
+
+    def command(config: Path, port: int) -> list[str]:
+        return [
+            "prometheus",
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+
+    async with _started(folder, command, "/-/ready") as world:
+        yield world
+
+
+@asynccontextmanager
+async def victoria_world(folder: Path) -> AsyncIterator[RealWorld]:
+    """A real VictoriaMetrics, asked as Observer asks this kind."""
+
+    def command(config: Path, port: int) -> list[str]:
+        return [
+            "victoria-metrics",
+            f"-promscrape.config={config}",
+            "-promscrape.config.strictParse=false",
+            "-promscrape.fileSDCheckInterval=1s",
+            f"-storageDataPath={folder / 'data'}",
+            f"-httpListenAddr=127.0.0.1:{port}",
+        ]
+
+    async with _started(folder, command, "/health") as world:
+        world.settings = replace(world.settings, flavor=Flavor.VICTORIAMETRICS)
+        world.parameters, world.hidden = flavor_parameters(Flavor.VICTORIAMETRICS), NEW_SERIES
+        yield world
+
+
+@asynccontextmanager
+async def _started(folder: Path, command: Callable[[Path, int], list[str]], ready: str) -> AsyncIterator[RealWorld]:
     pages: dict[Target, Page] = {}
 
     async def metrics(request: web.Request) -> web.Response:
@@ -181,7 +248,7 @@ async def real_world(folder: Path) -> AsyncIterator[RealWorld]:
     app = web.Application()
     app.router.add_get("/{path:.*}", metrics)
     async with TestServer(app) as exporter:
-        config, targets = folder / "prometheus.yml", folder / "targets.json"
+        config, targets = folder / "scrape.yml", folder / "targets.json"
         targets.write_text("[]")
         config.write_text(
             "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
@@ -190,20 +257,11 @@ async def real_world(folder: Path) -> AsyncIterator[RealWorld]:
             f"  file_sd_configs: [{{files: ['{targets}'], refresh_interval: 1s}}]\n"
         )
         port = free_port()
-        with (folder / "prometheus.log").open("wb") as log:
-            process = subprocess.Popen(
-                [
-                    "prometheus",
-                    f"--config.file={config}",
-                    f"--storage.tsdb.path={folder / 'data'}",
-                    f"--web.listen-address=127.0.0.1:{port}",
-                ],
-                stdout=log,
-                stderr=log,
-            )
+        with (folder / "server.log").open("wb") as log:
+            process = subprocess.Popen(command(config, port), stdout=log, stderr=log)
         try:
             url = f"http://127.0.0.1:{port}"
-            await _ready(url, process)
+            await _ready(f"{url}{ready}", process)
             yield RealWorld(PrometheusSettings(url=url), targets, f"127.0.0.1:{exporter.port}", pages)
         finally:
             process.terminate()
@@ -214,10 +272,10 @@ async def _ready(url: str, process: subprocess.Popen[bytes]) -> None:
     async with aiohttp.ClientSession() as session:
         while process.poll() is None:
             try:
-                async with session.get(f"{url}/-/ready") as response:
+                async with session.get(url) as response:
                     if response.status == 200:
                         return
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.05)
-    raise AssertionError("Prometheus ended at its start")
+    raise AssertionError("the server ended at its start")

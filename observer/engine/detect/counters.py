@@ -129,8 +129,8 @@ class Increments:
     told: BoolArray
     gaps: int
     backward: float
-    fallen: int
-    scrapes: int
+    fallen: int = 0
+    scrapes: int = 0
 
     @property
     def disagreement(self) -> str:
