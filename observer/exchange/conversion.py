@@ -65,11 +65,13 @@ class Fields:
 
     def text(self, key: str, *, required: bool = False) -> str:
         """A string; empty when it is missing."""
-        return self._read(key, str, "text", "", required=required)
+        value: str = self._read(key, str, "text", "", required=required)
+        return value
 
     def flag(self, key: str, default: bool = False) -> bool:
         """A boolean."""
-        return self._read(key, bool, "true or false", default)
+        value: bool = self._read(key, bool, "true or false", default)
+        return value
 
     def number(self, key: str, *, required: bool = False) -> float:
         """A number; 0 when it is missing."""
