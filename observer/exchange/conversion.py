@@ -65,13 +65,13 @@ class Fields:
 
     def text(self, key: str, *, required: bool = False) -> str:
         """A string; empty when it is missing."""
-        found: str = self._read(key, str, "text", "", required=required)
-        return found
+        value: str = self._read(key, str, "text", "", required=required)
+        return value
 
     def flag(self, key: str, default: bool = False) -> bool:
         """A boolean."""
-        found: bool = self._read(key, bool, "true or false", default)
-        return found
+        value: bool = self._read(key, bool, "true or false", default)
+        return value
 
     def number(self, key: str, *, required: bool = False) -> float:
         """A number; 0 when it is missing."""

@@ -66,8 +66,9 @@ def _keys_at(model: type[BaseModel], path: Path) -> list[str]:
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     """The model inside ``list[...]``, ``Annotated[...]`` and ``... | None``."""
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
-        return annotation if issubclass(annotation, BaseModel) else None
-    if get_origin(annotation) in {list, Union, types.UnionType}:
+    origin = get_origin(annotation)
+    if origin in {list, Union, types.UnionType}:
         return next((found for one in get_args(annotation) if (found := _model_in(one))), None)
+    if origin is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
     return None
