@@ -159,7 +159,7 @@ async def test_a_way_in_that_cannot_be_read_is_refused(body: str) -> None:
 
     async with serving(handler) as server:
         told = await reason(KialiSettings(url=f"http://127.0.0.1:{server.port}"))
-        assert told.startswith("protocol: /api/auth/info")
+        assert told.startswith("protocol: malformed /api/auth/info")
 
 
 async def test_an_old_picture_is_no_picture() -> None:

@@ -70,6 +70,12 @@ def test_anything_is_read_or_refused(body: bytes) -> None:
     survives(body)
 
 
+def test_whatever_is_nested_too_deeply_is_refused() -> None:
+    for deep in (b"[" * 100_000, b'{"data":[{"spans":[{"tags":[{"value":' + b"[" * 100_000, b'{"result":' * 100_000):
+        survives(deep)
+        survives(b'{"elements":{},"unknown":' + deep)
+
+
 @given(st.sampled_from(SEEDS), st.integers(0, 10_000), st.data())
 def test_a_value_replaced_anywhere_is_read_or_refused(seed: bytes, where: int, data: st.DataObject) -> None:
     body = json.loads(seed)

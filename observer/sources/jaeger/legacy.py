@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
+from observer.http_client.decode import decoded
 from observer.sources.jaeger.record import Record, as_text, count, parent_of
 
 _MICRO = 1_000_000
@@ -67,10 +68,7 @@ _SERVICES = msgspec.json.Decoder(_Services)
 
 def parse_services(body: bytes) -> frozenset[str]:
     """The names of all services with spans. Raises ``SourceProtocolError``, ``SourceUnavailable`` (``partial``)."""
-    try:
-        found = _SERVICES.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise SourceProtocolError(f"malformed list of services: {exc}") from exc
+    found = decoded(_SERVICES.decode, body, "list of services")
     _check(found.errors)
     return frozenset(found.data or ())
 
@@ -80,10 +78,7 @@ def parse_traces(body: bytes) -> Iterator[Record]:
     The spans of a search. Raises ``SourceUnavailable`` (``partial``) when errors came with the data,
     ``SourceProtocolError`` when this is no such answer.
     """
-    try:
-        found = _FOUND.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise SourceProtocolError(f"malformed traces: {exc}") from exc
+    found = decoded(_FOUND.decode, body, "traces")
     _check(found.errors)
     for trace in found.data or ():
         processes = {

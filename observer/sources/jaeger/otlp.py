@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
+from observer.http_client.decode import decoded
 from observer.sources.jaeger.record import Record, as_text, count, parent_of
 
 _KINDS: Mapping[str, str] = {
@@ -96,10 +97,7 @@ _SERVICES = msgspec.json.Decoder(_Services)
 
 def parse_services(body: bytes) -> frozenset[str]:
     """The names of all services with spans. Raises ``SourceProtocolError``."""
-    try:
-        return frozenset(_SERVICES.decode(body).services or ())
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise SourceProtocolError(f"malformed list of services: {exc}") from exc
+    return frozenset(decoded(_SERVICES.decode, body, "list of services").services or ())
 
 
 def parse_traces(body: bytes) -> Iterator[Record]:
@@ -124,21 +122,21 @@ def parse_traces(body: bytes) -> Iterator[Record]:
 def says_nothing_found(body: bytes) -> bool:
     """The body of a 404 is the API's own, and not that of a server that has no such route."""
     try:
-        return _FOUND.decode(body).error is not None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        return decoded(_FOUND.decode, body, "error").error is not None
+    except SourceProtocolError:
         return False
 
 
 def _chunks(body: bytes) -> list[_Found]:
     try:
-        return [_FOUND.decode(body)]
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        return [decoded(_FOUND.decode, body, "traces")]
+    except SourceProtocolError as single:
         try:
-            chunks = _FOUND.decode_lines(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            chunks = decoded(_FOUND.decode_lines, body, "traces")
+        except SourceProtocolError:
             chunks = []
         if not chunks:
-            raise SourceProtocolError(f"malformed traces: {exc}") from exc
+            raise single from None
         return chunks
 
 

@@ -21,6 +21,7 @@ from observer.domain.counts import RequestClass
 from observer.domain.errors import SourceProtocolError
 from observer.domain.graph import Edge, EdgeSource
 from observer.domain.ids import ServiceRef
+from observer.http_client.decode import decoded
 
 OUTSIDE: Final = ServiceRef("", "unknown")
 _UNKNOWN: Final = frozenset({"", "unknown"})
@@ -103,10 +104,7 @@ def parse_graph(body: bytes, seconds: float, cluster: str = "") -> Picture:
     ``seconds`` is the window that was asked for, where the answer does not tell its own. With ``cluster`` only edges
     between nodes of that cluster (or of none that is named) are kept. Raises ``SourceProtocolError``.
     """
-    try:
-        graph = _GRAPH.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise SourceProtocolError(f"malformed graph: {exc}") from exc
+    graph = decoded(_GRAPH.decode, body, "graph")
     window = graph.duration if graph.duration > 0 else seconds
     nodes = {one.data.id: one.data for one in graph.elements.nodes or ()}
     sums: dict[_Ends, _Sums] = {}

@@ -10,6 +10,7 @@ from observer.domain.classify import request_class
 from observer.domain.counts import RequestClass
 from observer.domain.errors import SourceProtocolError
 from observer.domain.graph import WorkloadHealth
+from observer.http_client.decode import decoded
 
 Rates = Mapping[str, Mapping[str, float]]
 
@@ -46,10 +47,7 @@ Health = dict[tuple[str, str], WorkloadHealth]
 
 def parse_clusters(body: bytes, seconds: float) -> Health:
     """``/api/clusters/health``, since 1.82; ``seconds`` is the window that was asked for."""
-    try:
-        found = _ALL.decode(body).by_namespace or {}
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise SourceProtocolError(f"malformed health: {exc}") from exc
+    found = decoded(_ALL.decode, body, "health").by_namespace or {}
     return {
         (namespace, name): _health(namespace, name, one, seconds)
         for namespace, workloads in found.items()
@@ -59,10 +57,7 @@ def parse_clusters(body: bytes, seconds: float) -> Health:
 
 def parse_namespace(body: bytes, namespace: str, seconds: float) -> Health:
     """``/api/namespaces/NAMESPACE/health``, up to 1.81."""
-    try:
-        found = _ONE.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise SourceProtocolError(f"malformed health: {exc}") from exc
+    found = decoded(_ONE.decode, body, "health")
     return {(namespace, name): _health(namespace, name, one, seconds) for name, one in found.items()}
 
 

@@ -13,6 +13,7 @@ from observer.config.model import KialiLogin, KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.asker import Answer, Asker, refused
 from observer.http_client.credentials import SecretFile
+from observer.http_client.decode import decoded
 
 _BEARER: Final = frozenset({KialiLogin.HEADER, KialiLogin.OPENSHIFT})
 
@@ -28,6 +29,11 @@ class _Error(msgspec.Struct):
 
 class _Status(msgspec.Struct):
     status: dict[str, Any] | None = None
+
+
+_INFO = msgspec.json.Decoder(_AuthInfo)
+_ERROR = msgspec.json.Decoder(_Error)
+_STATUS = msgspec.json.Decoder(_Status)
 
 
 class Session:
@@ -105,10 +111,7 @@ class Session:
             return KialiLogin.HEADER if self._token is not None else KialiLogin.ANONYMOUS
         if not answer.good:
             raise _unusable(answer)
-        try:
-            strategy = msgspec.json.decode(answer.body, type=_AuthInfo).strategy
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            raise SourceProtocolError(f"/api/auth/info: {exc}") from exc
+        strategy = decoded(_INFO.decode, answer.body, "/api/auth/info").strategy
         if strategy not in (KialiLogin.ANONYMOUS, KialiLogin.TOKEN, KialiLogin.HEADER, KialiLogin.OPENSHIFT):
             detail = f"it wants people to log in ({strategy[:40]!r}): use a way that takes a token, or a proxy"
             raise SourceUnavailable(detail, reason="denied")
@@ -123,9 +126,9 @@ class Session:
 def told(answer: Answer) -> str:
     """What an error says, for people."""
     try:
-        error = msgspec.json.decode(answer.body, type=_Error)
+        error = decoded(_ERROR.decode, answer.body, "error")
         text = ": ".join(part for part in (error.error, error.detail) if part)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except SourceProtocolError:
         text = answer.body[:200].decode("utf-8", "replace").strip()
     return f"HTTP {answer.status}: {text[:300]}"
 
@@ -139,10 +142,7 @@ def checked(answer: Answer) -> bytes:
 
 def parse_version(body: bytes) -> str:
     """The version in ``/api/status``; 1.x spells it differently from 2.x."""
-    try:
-        status = msgspec.json.decode(body, type=_Status).status or {}
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise SourceProtocolError(f"/api/status: {exc}") from exc
+    status = decoded(_STATUS.decode, body, "/api/status").status or {}
     return str(status.get("Kiali version") or status.get("Kiali core version") or "")[:60]
 
 

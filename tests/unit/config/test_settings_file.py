@@ -187,7 +187,7 @@ def test_neighbours_are_not_used_unless_they_are_named() -> None:
         (
             "kiali: {headers: {Authorization: x}}",
             "kiali.headers",
-            "header Authorization would put a secret into this file",
+            "header Authorization would put a secret",
         ),
         ("kiali: {login: oauth}", "kiali.login", "must be one of auto, anonymous, token, header, openshift"),
         ("kiali: {login: token}", "kiali.login", "is token, which needs auth.bearer_file"),
