@@ -40,12 +40,19 @@ def _row(one: Attribution) -> dict[str, Any]:
         "kind": cause.kind.value,
         "namespace": cause.namespace,
         "name": cause.name,
-        "service": str(cause.service) if cause.service is not None else "",
-        "callee": str(cause.callee) if cause.callee is not None else "",
+        "service": _said(cause.service),
+        "callee": _said(cause.callee),
         "probability": round(one.probability, 6),
         "inherited": round(one.inherited, 4),
         "evidence": [{"word": line.word, "nats": round(line.nats, 2), "text": line.text} for line in one.lines],
     }
+
+
+def _said(service: ServiceRef | None) -> str:
+    """``namespace/name``, or the name alone where files know no namespaces."""
+    if service is None:
+        return ""
+    return str(service) if service.namespace else service.name
 
 
 def _text(found: Blame, limit: int) -> str:

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Final
 
 from observer.domain.ids import ServiceRef
+from observer.domain.traces import SpanSide
 from observer.engine.blame.ballots import Ballot
 from observer.engine.blame.binomial import more
 from observer.engine.blame.contrast import MOST
@@ -50,13 +51,18 @@ def shapes_ballot(now: list[list[Twig]], usual: list[list[Twig]]) -> Ballot | No
     return Ballot("lost_calls", min(nats, MOST), shares, texts=texts)
 
 
+def _call(twig: Twig) -> bool:
+    """Somebody else should have answered: that nobody did is no break of the caller's own."""
+    return twig.span.side is SpanSide.CLIENT
+
+
 def _shape(twig: Twig) -> Shape:
     called = frozenset((child.place.service, child.span.operation) for child in twig.children)
     return (twig.place.service, twig.span.operation), called
 
 
 def _count(forest: list[list[Twig]]) -> tuple[Counter[Shape], Counter[Operation]]:
-    shapes: Counter[Shape] = Counter(_shape(twig) for twigs in forest for twig in twigs)
+    shapes: Counter[Shape] = Counter(_shape(twig) for twigs in forest for twig in twigs if not _call(twig))
     operations: Counter[Operation] = Counter()
     for (operation, _), seen in shapes.items():
         operations[operation] += seen
@@ -65,7 +71,7 @@ def _count(forest: list[list[Twig]]) -> tuple[Counter[Shape], Counter[Operation]
 
 def _origins(twigs: list[Twig], new: dict[Shape, float]) -> list[ServiceRef]:
     """Services of new shapes below which, in other services, nothing is new: the deepest ones."""
-    odd = {id(twig) for twig in twigs if _shape(twig) in new}
+    odd = {id(twig) for twig in twigs if not _call(twig) and _shape(twig) in new}
     if not odd:
         return []
     parents = {id(child): twig for twig in twigs for child in twig.children}

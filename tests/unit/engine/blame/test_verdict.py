@@ -44,8 +44,7 @@ SIBLINGS = catalog(4)
 
 
 def judged(*suspects: Suspect, suppressions: Iterable[Suppression] = (), complete: bool = True) -> Judgement:
-    services = {SICK.service: health(SICK.service, 4000.0, 100.0, SIBLINGS)}
-    return judgement(suspects=suspects, suppressions=suppressions, services=services, complete=complete)
+    return judgement(suspects=suspects, suppressions=suppressions, services=health(SIBLINGS), complete=complete)
 
 
 def test_a_gray_pod_is_named_and_may_be_killed() -> None:

@@ -1,0 +1,188 @@
+"""The files of ``observer diagnose``: what they mean, and what is said about each fault in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from observer.domain.blame import Measure, Target
+from observer.domain.errors import ConfigError
+from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.traces import SpanSide
+from observer.exchange.incident_files import Files, read_incident
+
+CART = ServiceRef("shop", "cart")
+
+
+def write(folder: Path, name: str, *lines: object) -> Path:
+    path = folder / name
+    path.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in lines) + "\n")
+    return path
+
+
+def metrics(folder: Path, *rows: str, head: str = "time,service,namespace,measure,value") -> Path:
+    return write(folder, "metrics.csv", head, *rows)
+
+
+def span(**changes: object) -> dict[str, object]:
+    return {"trace": "t", "span": "s", "service": "cart", "namespace": "shop", "start": 150.0, "seconds": 0.2} | changes
+
+
+def refused(files: Files) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read_incident(files)
+    return str(caught.value)
+
+
+def test_series_are_parted_at_since_and_sorted(tmp_path: Path) -> None:
+    path = metrics(tmp_path, "110,cart,shop,latency,0.5", "90,cart,shop,latency,0.2", "80,cart,shop,latency,")
+
+    (reading,) = read_incident(Files(metrics=path, since=100.0)).readings
+    assert (reading.service, reading.measure) == (CART, Measure.LATENCY)
+    assert np.array_equal(reading.reference, [np.nan, 0.2], equal_nan=True)
+    assert (reading.times.tolist(), reading.values.tolist()) == ([110.0], [0.5])
+    assert reading.adjacent
+
+
+def test_a_phase_on_the_line_outweighs_since_and_is_another_day(tmp_path: Path) -> None:
+    head = "time,service,measure,value,phase,pod,what"
+    path = metrics(
+        tmp_path, "900,cart,saturation,1,reference,cart-1,cpu", "110,cart,saturation,9,incident,cart-1,cpu", head=head
+    )
+
+    (reading,) = read_incident(Files(metrics=path)).readings
+    assert (reading.pod, reading.what, reading.reference.tolist(), reading.values.tolist()) == (
+        "cart-1",
+        "cpu",
+        [1],
+        [9],
+    )
+    assert not reading.adjacent
+
+
+def test_calls_keep_their_counts_and_phase(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "graph.jsonl",
+        {"caller": "front", "callee": "cart", "callee_namespace": "shop", "requests": 10, "errors": 2,
+         "errors_by_flag": {"UF": 1}, "callee_errors": 1},
+        {"caller": "front", "callee": "cart", "callee_namespace": "shop", "requests": 50, "phase": "reference"},
+        {"caller": "cart", "callee": "mail", "external": True},
+        "",
+    )  # fmt: skip
+
+    inputs = read_incident(Files(graph=path))
+    assert inputs.graph is not None
+    assert inputs.usual_graph is not None
+    first = inputs.graph.edges[0]
+    assert (first.callee, first.requests, first.errors, first.errors_by_flag, first.callee_errors) == (
+        CART, 10, 2, {"UF": 1}, 1,
+    )  # fmt: skip
+    assert [one.requests for one in inputs.usual_graph.edges] == [50]
+    assert inputs.external == {ServiceRef("", "mail")}
+
+
+def test_spans_tell_where_their_pods_run(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "traces.jsonl",
+        span(side="server", pod="cart-1", node="n1", revision="cart-v2", error=True),
+        span(span="old", start=50.0),
+    )
+
+    inputs = read_incident(Files(traces=path, since=100.0))
+    assert inputs.traces is not None
+    assert inputs.usual_traces is not None
+    (one,) = inputs.traces.spans
+    assert (one.side, one.pod, one.error, one.seconds) == (SpanSide.SERVER, "cart-1", True, 0.2)
+    assert [each.span for each in inputs.usual_traces.spans] == ["old"]
+    seat = inputs.seats[("shop", "cart-1")]
+    assert (seat.ref, seat.node, seat.revision) == (PodRef("shop", "cart-1", ""), "n1", "cart-v2")
+    assert (inputs.at, inputs.since) == (150.2, 100.0)
+
+
+def test_nothing_given_is_refused() -> None:
+    assert "at least one of --metrics, --graph, --traces" in refused(Files())
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    told = refused(Files(metrics=tmp_path / "no.csv", graph=tmp_path / "no.jsonl", since=1.0))
+
+    assert f"{tmp_path / 'no.csv'}: cannot be read: No such file" in told
+    assert f"{tmp_path / 'no.jsonl'}: cannot be read: No such file" in told
+    assert "header" not in told
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "graph.jsonl"
+    path.write_bytes(b"\xff\xfe\x00")
+
+    assert f"{path}: is not UTF-8 text" in refused(Files(graph=path))
+
+
+def test_every_faulty_row_is_told_at_once(tmp_path: Path) -> None:
+    path = metrics(
+        tmp_path,
+        "1,cart,shop,latency,0.1",
+        "2,cart,shop,speed,0.1",
+        "x,cart,shop,latency,0.1",
+        "3,cart,shop,latency",
+        "4,cart,shop,latency,inf",
+        "5,,shop,latency,0.1",
+    )
+
+    lines = refused(Files(metrics=path, since=0.0)).splitlines()
+    assert [line.split(": ")[0].rpartition(":")[2] for line in lines] == ["3", "4", "5", "6", "7"]
+    assert "speed" in lines[0]
+    assert "4 fields, the header has 5" in lines[2]
+    assert "finite" in lines[3]
+    assert "service" in lines[4]
+
+
+def test_a_header_that_lacks_columns_is_refused(tmp_path: Path) -> None:
+    assert "metrics.csv:1: the header lacks measure" in refused(
+        Files(metrics=metrics(tmp_path, "1,cart,2", head="time,service,value"), since=0.0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"caller": "a"}', "callee"),
+        ('{"caller": "a", "callee": "b", "requests": -1}', "requests"),
+        ('{"caller": "a", "callee": "b", "color": "red"}', "color"),
+        ("{", "truncated"),
+    ],
+)
+def test_a_faulty_call_is_told_with_its_line(tmp_path: Path, line: str, told: str) -> None:
+    message = refused(Files(graph=write(tmp_path, "graph.jsonl", {"caller": "a", "callee": "b"}, line)))
+
+    assert "graph.jsonl:2: " in message
+    assert told in message
+
+
+def test_without_since_every_line_must_say_its_phase(tmp_path: Path) -> None:
+    message = refused(
+        Files(traces=write(tmp_path, "t.jsonl", span()), metrics=metrics(tmp_path, "1,cart,shop,latency,0.1"))
+    )
+
+    assert "metrics.csv:2: belongs to which phase? Give --since" in message
+    assert "t.jsonl: span 1: belongs to which phase?" in message
+
+
+def test_many_faults_are_cut_off(tmp_path: Path) -> None:
+    path = write(tmp_path, "graph.jsonl", *["{}"] * 50)
+
+    assert refused(Files(graph=path)).splitlines()[-1] == "and 30 more"
+
+
+def test_a_target_that_no_file_names_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "graph.jsonl", {"caller": "front", "callee": "cart"})
+    target = Target(CART, Measure.ERROR_RATE)
+
+    assert "--target shop/cart: no file names this service" in refused(Files(graph=path, target=target))
+    known = Target(ServiceRef("", "cart"), Measure.ERROR_RATE)
+    assert read_incident(Files(graph=path, target=known)).target == known
