@@ -74,19 +74,19 @@ def pods_of(roster: Roster, row: int) -> IntArray:
     return np.concatenate([pods_of(roster, int(part)) for part in parts])
 
 
-def explained(roster: Roster, bad: FloatArray, gone: IntArray) -> BoolArray:
+def explained(roster: Roster, bad: FloatArray, over: BoolArray) -> BoolArray:
     """
-    Shape (R, X): groups most of whose bad requests were those of pods that are gone.
+    Shape (R, X): groups most of whose bad requests were those of pods that are no more to be blamed.
 
-    ``bad``: shape (R, X), since the run began; ``gone``: positions. The pod that explained such a group cannot stand
-    against it any more: what it did would be the group's.
+    ``bad``: shape (R, X), since the run began; ``over``: shape (N, X), pods that are gone or whose fault ended. Such a
+    pod cannot stand against the group any more: what it did would become the group's.
     """
     rows = np.zeros(bad.shape, dtype=np.bool_)
     pods = len(roster.refs)
-    gone = gone[bad[gone].any(axis=1)]
-    for row in (np.flatnonzero(bad[pods:].any(axis=1)) + pods).tolist() if len(gone) else ():
-        lost = bad[np.intersect1d(pods_of(roster, row), gone)].sum(axis=0)
-        rows[row] = (lost > 0.0) & (lost >= _MOSTLY * bad[row])
+    lost = np.where(over, bad[:pods], 0.0)
+    for row in (np.flatnonzero(bad[pods:].any(axis=1)) + pods).tolist() if lost.any() else ():
+        part = lost[pods_of(roster, row)].sum(axis=0)
+        rows[row] = (part > 0.0) & (part >= _MOSTLY * bad[row])
     return rows
 
 

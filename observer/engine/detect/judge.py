@@ -21,6 +21,7 @@ from observer.domain.suspect import CallerTally, Judgement, Tier
 from observer.engine.detect import callers, history, sibling
 from observer.engine.detect.bins import Bin, due_bins, fill, widths
 from observer.engine.detect.counters import CLASSES, Increments, increments
+from observer.engine.detect.groups import explained
 from observer.engine.detect.health import Services, Tallies
 from observer.engine.detect.held import Held
 from observer.engine.detect.latency import FADE, LEAST_BIN, slower, warm_pods
@@ -143,8 +144,8 @@ def _weighed(state: DetectorState, new: Increments, settings: EngineSettings, he
     fade = settings.detection.fade_seconds
     return replace(
         state,
-        errors=_faded(state.errors, drained, state.at, fade),
-        latency=_faded(state.latency, drained, state.at, fade),
+        errors=_faded(roster, state.errors, drained, state.at, fade),
+        latency=_faded(roster, state.latency, drained, state.at, fade),
     )
 
 
@@ -211,10 +212,11 @@ def _trickling(roster: Roster, total: FloatArray, drained: BoolArray) -> BoolArr
     return result
 
 
-def _faded(track: Track, drained: BoolArray, at: float, fade: float) -> Track:
+def _faded(roster: Roster, track: Track, drained: BoolArray, at: float, fade: float) -> Track:
     """Without suspicions that ended by themselves; drained pods cannot speak for themselves."""
     ended = sibling.ended(track.evidence, at, fade)
     ended[: len(drained)] &= ~drained[:, None]
+    ended |= explained(roster, track.evidence.own_bad, ended[: len(drained)])
     return replace(track, evidence=track.evidence.cleared(ended))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from observer.domain.counts import CounterFrame, FloatArray, IntArray
+from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.engine.detect.bins import BinState
@@ -46,8 +46,8 @@ class Track:
         """The overdispersion by pod and group row as it stands, shape (rows, X)."""
         return self.dispersion.factor(roster, self.evidence.recent[: len(self.dispersion.excess)], cap)
 
-    def bereft(self, roster: Roster, gone: IntArray) -> Track:
-        """Without what was gathered against groups for the sake of pods that are gone (positions)."""
+    def bereft(self, roster: Roster, gone: BoolArray) -> Track:
+        """Without what was gathered against groups for the sake of pods that are gone, shape (N, 1)."""
         return replace(self, evidence=self.evidence.cleared(explained(roster, self.evidence.own_bad, gone)))
 
     def blinded(self) -> Track:
@@ -130,7 +130,7 @@ class DetectorState:
         take = carried(roster, old)
         pods = len(roster.refs)
         services = _services(roster, old)
-        gone = np.setdiff1d(np.arange(len(old.refs)), take[:pods])
+        gone = ~np.isin(np.arange(len(old.refs)), take[:pods])[:, None]
         return replace(
             self,
             roster=roster,

@@ -150,7 +150,8 @@ def test_return_after_absence_is_a_baseline() -> None:
 
 
 def test_targets_that_are_called_as_before_are_counted_on_after_a_label_write() -> None:
-    bed, named = Bed(), {"marks": np.array([7])}
+    bed = Bed()
+    named: dict[str, Any] = {"marks": np.array([7])}
     bed.see((1000.0, 0.0), **named)
     bed.writes = {bed.pods[0].ref: bed.at + 1.0}
     assert bed.counted((1010.0, 3.0), **named) == (10.0, 3.0)
@@ -166,7 +167,8 @@ def test_a_target_that_is_called_otherwise_is_a_baseline_whoever_wrote_its_label
 
 @pytest.mark.parametrize("marks", [[], [0]])
 def test_where_nobody_tells_what_targets_are_called_a_label_write_is_a_baseline(marks: list[int]) -> None:
-    bed, unnamed = Bed(), {"marks": np.array(marks, dtype=np.int64)}
+    bed = Bed()
+    unnamed: dict[str, Any] = {"marks": np.array(marks, dtype=np.int64)}
     bed.see((1000.0, 0.0), **unnamed)
     bed.writes = {bed.pods[0].ref: bed.at + 1.0}
     assert bed.counted((1010.0, 3.0), **unnamed) is None

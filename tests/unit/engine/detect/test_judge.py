@@ -132,6 +132,17 @@ def test_a_pod_that_is_gone_leaves_its_node_no_blame() -> None:
         assert feed.tick(everybody(feed.pods, (2.0, 0.0))).suspects == ()
 
 
+def test_a_pod_whose_fault_ended_leaves_its_node_no_blame() -> None:
+    pods = [pod(f"{app}-{i}", node=f"node-{i % 2}") for app in ("catalog", "cart") for i in range(1, 5)]
+    feed = fed(fed(Feed(pods), 5, everybody(pods, GOOD)), 12, everybody(pods, GOOD, catalog_2=SICK))
+    cleared = False
+    for _ in range(20):
+        named = {one.culprit.name for one in feed.tick(everybody(pods, (2.0, 0.0))).suspects}
+        cleared = cleared or "catalog-2" not in named
+        assert named <= {"catalog-2"}
+    assert cleared
+
+
 def test_a_node_stays_named_when_one_of_its_sick_pods_goes() -> None:
     pods = [pod(f"{app}-{i}", node=f"node-{i}") for app in ("catalog", "cart", "pay") for i in range(1, 6)]
     bad = dict.fromkeys(("catalog_1", "cart_1", "pay_1"), SICK)
