@@ -99,6 +99,7 @@ async def build(
     from observer.web.server import Server, make_app
 
     rules = _rules(settings)
+    settings = rules.settings
     clock, metrics = SystemClock(), SelfMetrics()
     hands = await _hands(settings, api, clock)
     source, past = _metric_sources(settings)
@@ -227,9 +228,10 @@ async def _hands(settings: Settings, api: KubeApi, clock: Clock) -> Hands:
 
 def _rules(settings: Settings) -> Rules:
     from observer.config.policies.load import load as load_policies
-    from observer.config.reload import Rules
+    from observer.config.reload import Rules, merged
 
-    return Rules(settings, load_policies(settings))
+    known, _ = merged(settings, settings)  # with the identity of what it says, whoever made it
+    return Rules(known, load_policies(known))
 
 
 def _reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> Reloader:
