@@ -87,7 +87,6 @@ async def build(
     Fails early with ``ConfigError`` or ``JournalUnavailable``.
     """
     from observer.runtime.clock import SystemClock
-    from observer.runtime.retention import keep_journal_small
     from observer.runtime.state import Watcher
     from observer.runtime.supervise import Plan
     from observer.runtime.tell import Teller
@@ -107,8 +106,7 @@ async def build(
     )
     source, past = _metric_sources(settings)
     history = _history(hands, past)
-    seen = _objective_source(settings)
-    objectives = _objectives(hands, seen, journal.counts, metrics, wanted)
+    objectives, seen = _objectives(hands, journal.counts, metrics, wanted)
     teller = Teller([*_sinks(hands), *extra_sinks], dropped=metrics.sink_dropped)
     watcher = Watcher(settings.engine, clock, metrics)
     loop = Loop(
@@ -130,14 +128,7 @@ async def build(
     return Plan(
         loop=loop,
         teller=teller,
-        background=[
-            ("kubernetes", hands.cluster.run),
-            ("lease", hands.lease.run),
-            ("history", history.run),
-            ("objectives", objectives.run),
-            ("page", server.run),
-            ("retention", partial(keep_journal_small, hands.journal, clock)),
-        ],
+        background=[*_keepers(hands, history, objectives), ("page", server.run)],
         warm=warm,
         cleanups=[_closing(metrics), hands.journal.close, source.close, past.close, seen.close, teller.close],
     )
@@ -257,23 +248,34 @@ def _history(hands: Hands, source: HistorySource) -> HistoryKeeper:
     )
 
 
-def _objective_source(settings: Settings) -> ObjectiveSource:
+def _objectives(
+    hands: Hands, ledger: CountLedger, metrics: SelfMetrics, wanted: Callable[[], tuple[Objective, ...]]
+) -> tuple[ObjectiveKeeper, ObjectiveSource]:
+    from observer.runtime.objectives import ObjectiveKeeper
     from observer.sources.prometheus.objectives import PrometheusObjectives
 
-    return PrometheusObjectives(settings.prometheus)
+    asked = hands.settings.prometheus
+    source = PrometheusObjectives(asked)
+    refresh = asked.objective_refresh
+    return (
+        ObjectiveKeeper(source, hands.cluster, hands.clock, ledger, metrics, wanted=wanted, refresh=refresh),
+        source,
+    )
 
 
-def _objectives(
-    hands: Hands,
-    source: ObjectiveSource,
-    ledger: CountLedger,
-    metrics: SelfMetrics,
-    wanted: Callable[[], tuple[Objective, ...]],
-) -> ObjectiveKeeper:
-    from observer.runtime.objectives import ObjectiveKeeper
+def _keepers(
+    hands: Hands, history: HistoryKeeper, objectives: ObjectiveKeeper
+) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+    """What runs beside the tick."""
+    from observer.runtime.retention import keep_journal_small
 
-    refresh = hands.settings.prometheus.objective_refresh
-    return ObjectiveKeeper(source, hands.cluster, hands.clock, ledger, metrics, wanted=wanted, refresh=refresh)
+    return [
+        ("kubernetes", hands.cluster.run),
+        ("lease", hands.lease.run),
+        ("history", history.run),
+        ("objectives", objectives.run),
+        ("retention", partial(keep_journal_small, hands.journal, hands.clock)),
+    ]
 
 
 def _collector(hands: Hands, source: MetricSource, history: HistoryKeeper, objectives: ObjectiveKeeper) -> Collector:
