@@ -16,7 +16,7 @@ from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.slo import DataState, Objective, ObjectiveStatus
 from observer.domain.snapshot import Gap
 from observer.engine.slo.books import Books
-from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
+from observer.engine.surroundings import Scene, newest_scrape, owners_of, surroundings
 from observer.ports.clock import Clock
 from observer.ports.sources import Cluster, ObjectiveSource
 from observer.ports.stores import CountLedger

@@ -12,6 +12,7 @@ from observer.domain.cluster import ClusterView, Pod
 from observer.domain.counts import CallerCounts, CallerFrame, CounterFrame, FloatArray, SeriesHistory, ServiceBaseline
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import EngineSettings
+from observer.domain.slo import ObjectiveStatus
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect, Tier
 from observer.engine.detect.held import Held
@@ -36,6 +37,7 @@ class Feed:
     recheck: bool = True
     held: Held = field(default_factory=Held)
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
+    objectives: Mapping[ServiceRef, tuple[ObjectiveStatus, ...]] = field(default_factory=dict)
     state: DetectorState = field(default_factory=DetectorState.empty)
     at: float = NOW
     judgement: Judgement | None = None
@@ -83,6 +85,7 @@ class Feed:
             control=Control(paused=False, reason="", leader=True, term=1),
             rechecks={one: self._again(one) for one in asked.recheck} if asked is not None and self.recheck else {},
             baselines=self.baselines,
+            objectives=self.objectives,
         )
         self.state, self.judgement = judge(self.state, snapshot, self.settings, self.held)
         return self.judgement

@@ -157,7 +157,7 @@ async def test_a_source_that_fails_is_a_gap_and_its_objectives_are_stale() -> No
     world.source.fails = ""
     await world.run(1)
     assert world.keeper.gaps() == ()
-    assert world.keeper.statuses[0].state is DataState.OK
+    assert [one.state for one in world.keeper.statuses] == [DataState.OK]
 
 
 async def test_a_question_that_fails_makes_its_own_objective_stale() -> None:

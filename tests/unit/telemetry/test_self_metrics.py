@@ -95,3 +95,17 @@ def test_two_do_not_mix(metrics: SelfMetrics) -> None:
 
 def test_the_process_is_measured_too(metrics: SelfMetrics) -> None:
     assert samples(metrics)[("process_resident_memory_bytes", frozenset())] > 0
+
+
+def test_objectives_are_told_by_state_and_budget() -> None:
+    metrics = SelfMetrics()
+    metrics.objectives({"ok": 2, "stale": 0}, {"shop/cart": 0.75})
+    metrics.objective_look(0.02, answered=False, born=40.0)
+    text = metrics.render().decode()
+    metrics.close()
+
+    assert 'observer_objectives{state="ok"} 2.0' in text
+    assert 'observer_objective_budget_remaining_ratio{slo_id="shop/cart"} 0.75' in text
+    assert 'observer_objective_looks_total{answered="false"} 1.0' in text
+    assert "observer_objective_birth_events_total 40.0" in text
+    assert "observer_objective_look_duration_seconds_count 1" in text
