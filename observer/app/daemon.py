@@ -72,6 +72,7 @@ async def build(
 
     clock, metrics = SystemClock(), SelfMetrics()
     rules = rules_of(settings, clock.now())
+    settings = rules.settings
     journal = await open_journal(settings)
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)

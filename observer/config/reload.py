@@ -47,6 +47,7 @@ def read_rules(path: Path | None, at: float) -> Rules:
 
 def rules_of(settings: Settings, at: float) -> Rules:
     """The policies and objectives that settings name. Raises: ConfigError with every fault of every file."""
+    settings, _ = merged(settings, settings)  # with the identity of what they say, whoever made them
     files = policy_files(settings.policies)
     documents, unread = read_documents([file.path for file in files])
     faults = list(unread)

@@ -32,7 +32,7 @@ def decide(
     ``Action``. Whoever carries them out answers each with ``settle`` before the next call.
     """
     detector, judgement = judge(memory.detector, snapshot, settings, in_hand(memory))
-    ruled = weigh(judgement, snapshot, book, settings)
+    ruled = weigh(judgement, snapshot, book)
     return conclude(snapshot, ruled, replace(memory, detector=detector), settings, tier_nats(settings), book)
 
 
