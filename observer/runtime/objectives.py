@@ -13,7 +13,7 @@ import structlog
 from observer.domain.errors import JournalUnavailable, SourceProtocolError, SourceUnavailable
 from observer.domain.events import ObjectiveFrame
 from observer.domain.ids import ServiceRef, WorkloadRef
-from observer.domain.slo import DataState, Objective, ObjectiveStatus
+from observer.domain.slo import BudgetStatus, DataState, Objective, ObjectiveStatus
 from observer.domain.snapshot import Gap
 from observer.engine.slo.books import Books
 from observer.engine.surroundings import Scene, newest_scrape, owners_of, surroundings
@@ -79,10 +79,13 @@ class ObjectiveKeeper:
         """
         The statuses of each service's own objectives for a tick at ``at``.
 
-        One that was looked at too long ago is STALE, whatever it was: it must not let anybody be drained.
+        One that was looked at too long ago, or is wanted and was never looked at, is STALE, whatever it was: it must
+        not let anybody be drained.
         """
         found: dict[ServiceRef, list[ObjectiveStatus]] = {}
-        for one in self.statuses:
+        looked_at = {one.objective.id for one in self.statuses}
+        unseen = [_unseen(one, at) for one in self._wanted() if one.id not in looked_at]
+        for one in (*self.statuses, *unseen):
             if one.objective.scope is not None:
                 found.setdefault(one.objective.scope, []).append(self._aged(one, at))
         return {service: tuple(ones) for service, ones in found.items()}
@@ -211,3 +214,7 @@ class ObjectiveKeeper:
         if self._failure is None:
             log.warning("objectives_not_seen", reason=gap.reason, detail=gap.detail)
         self._failure = gap
+
+
+def _unseen(objective: Objective, at: float) -> ObjectiveStatus:
+    return ObjectiveStatus(objective, at, DataState.STALE, "not looked at yet", BudgetStatus(at, 0.0, 0.0, 0.0))

@@ -78,6 +78,7 @@ class Loop:
         self._objectives = rules.objectives
         self._state = state
         self._recorder, self._mail = recorder, mail
+        self._wanted: tuple[tuple[object, object, object], tuple[Objective, ...]] = (None, None, None), ()
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._unsaved: set[str] = set()
@@ -90,7 +91,12 @@ class Loop:
         """The objectives that hold now: of the rules in force, for the services that their policies reach."""
         now = self._clock.now()
         view = self._cluster.view(now)
-        return self._objectives.wanted(self._policies.book(view, now), view)
+        book = self._policies.book(view, now)
+        # The book and the mappings of a view are never changed after they were handed out.
+        key = (self._objectives, book, view.by_workload)
+        if any(one is not other for one, other in zip(key, self._wanted[0], strict=True)):
+            self._wanted = key, self._objectives.wanted(book, view)
+        return self._wanted[1]
 
     async def restore(self) -> None:
         """Load incidents and budgets; must end before the first tick. Raises ``JournalUnavailable``."""

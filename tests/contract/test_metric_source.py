@@ -406,7 +406,7 @@ async def test_a_query_the_server_refuses_is_a_protocol_error(world: World) -> N
     at = await world.show({})
     source = source_of(world, selector='cluster=~"("')
 
-    with pytest.raises(SourceProtocolError, match="HTTP 4(00|22)") as raised:
+    with pytest.raises(SourceProtocolError, match=r"HTTP 4(00|22)") as raised:
         await source.counters(at)
     await source.close()
 

@@ -145,8 +145,8 @@ def test_the_impact_gate_is_the_workloads_own() -> None:
     view = cluster(pods, [workload()])
     strict = book(impact=replace(ImpactSettings(), error_rate=0.999))
 
-    found = weigh(judgement(suspects=[one]), snapshot(view), strict, settings)
+    found = weigh(judgement(suspects=[one]), snapshot(view), strict)
 
     assert one.impact and not found.suspects[0].impact
     assert replace(found.suspects[0], impact=True, impact_reason=one.impact_reason) == one
-    assert weigh(judgement(suspects=[one]), snapshot(view), book("cart"), settings).suspects == (one,)
+    assert weigh(judgement(suspects=[one]), snapshot(view), book("cart")).suspects == (one,)
