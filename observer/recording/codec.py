@@ -186,11 +186,9 @@ class Codec:
     def _container_packer(self, hint: Any) -> Pack:
         origin, inner = typing.get_origin(hint), typing.get_args(hint)
         if origin in (typing.Union, types.UnionType):
-            kind = _optional(hint, inner)
-            if kind is None:
+            if all(one in _PLAIN for one in inner):
                 return lambda value: _number(value) if isinstance(value, float) else value
-            packer = self._packer(kind, hint)
-            return lambda value: None if value is None else [packer(value)]
+            return self._choice_packer(hint, inner)
         if origin is tuple and len(inner) == 2 and inner[1] is Ellipsis:
             packer = self._packer(inner[0], hint)
             return lambda value: [packer(one) for one in value]
@@ -205,14 +203,28 @@ class Codec:
             return lambda value: [[keys(key), values(one)] for key, one in value.items()]
         raise RecordingError(f"values of type {_name(hint)} cannot be recorded")
 
+    def _choice_packer(self, hint: Any, inner: tuple[Any, ...]) -> Pack:
+        """One of several kinds: which of them, and the value."""
+        kinds = _choices(hint, inner)
+        packers = [self._packer(kind, hint) for kind in kinds]
+        if len(kinds) == 1:
+            return lambda value: None if value is None else [0, packers[0](value)]
+
+        def pack(value: Any) -> Any:
+            if value is None:
+                return None
+            number = kinds.index(type(value))
+            return [number, packers[number](value)]
+
+        return pack
+
     def _container_unpacker(self, hint: Any) -> Unpack:
         origin, inner = typing.get_origin(hint), typing.get_args(hint)
         if origin in (typing.Union, types.UnionType):
-            kind = _optional(hint, inner)
-            if kind is None:
-                return _exactly(*(object if one is None else one for one in inner))
-            unpacker = self._unpacker(kind, hint)
-            return lambda data: None if data is None else unpacker(_one(data))
+            if all(one in _PLAIN for one in inner):
+                return _exactly(*inner)
+            unpackers = [self._unpacker(kind, hint) for kind in _choices(hint, inner)]
+            return lambda data: None if data is None else unpackers[data[0]](data[1])
         if origin is tuple and len(inner) == 2 and inner[1] is Ellipsis:
             unpacker = self._unpacker(inner[0], hint)
             return lambda data: tuple([unpacker(one) for one in data])
@@ -270,13 +282,11 @@ def _is_array(hint: Any) -> bool:
     return typing.get_origin(hint) is np.ndarray or hint is np.ndarray
 
 
-def _optional(hint: Any, inner: tuple[Any, ...]) -> Any:
-    """The kind in ``KIND | None``; None for a union of plain kinds. Other unions have no place in a recording."""
-    if all(one in _PLAIN for one in inner):
-        return None
-    rest = [one for one in inner if one is not type(None)]
-    if len(rest) == 1 and len(inner) == 2:
-        return rest[0]
+def _choices(hint: Any, inner: tuple[Any, ...]) -> list[Any]:
+    """The kinds in ``KIND | None`` or ``KIND | OTHER`` of dataclasses. Other unions have no place in a recording."""
+    kinds = [one for one in inner if one is not type(None)]
+    if len(kinds) == 1 or all(dataclasses.is_dataclass(one) for one in kinds):
+        return kinds
     raise RecordingError(f"values of type {_name(hint)} cannot be recorded")
 
 
@@ -294,12 +304,6 @@ def _exactly(*kinds: Any) -> Unpack:
         return data
 
     return unpack
-
-
-def _one(data: Any) -> Any:
-    if not isinstance(data, list) or len(data) != 1:
-        raise ValueError("neither a value nor nothing")
-    return data[0]
 
 
 def _name(hint: Any) -> str:

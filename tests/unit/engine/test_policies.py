@@ -140,7 +140,7 @@ def test_a_rung_that_the_policy_leaves_out_is_never_taken() -> None:
 
 
 def test_the_impact_gate_is_the_workloads_own() -> None:
-    pods, settings = catalog(4), enforce()
+    pods = catalog(4)
     one = suspect(pods[0], Tier.EVICT)
     view = cluster(pods, [workload()])
     strict = book(impact=replace(ImpactSettings(), error_rate=0.999))

@@ -96,7 +96,7 @@ def reloader(folder: Folder, loop: Adopted, files: Files) -> Reloader:
     path = folder.path / "observer.yaml"
 
     def read() -> Rules:
-        return read_rules(path)
+        return read_rules(path, 0.0)
 
     return Reloader(rules=read(), files=files, read=read, loop=loop, clock=FakeClock(), every=5.0)
 
@@ -200,7 +200,7 @@ def test_merging_keeps_the_own_namespace_and_makes_a_new_identity() -> None:
 
 def test_the_watch_sees_content_and_nothing_else(folder: Folder) -> None:
     path = folder.path / "observer.yaml"
-    wanted = read_rules(path).settings.policies
+    wanted = read_rules(path, 0.0).settings.policies
     watch = FileWatch(path)
 
     def changed() -> bool:
@@ -230,7 +230,7 @@ def test_the_watch_sees_files_that_come_into_a_directory(tmp_path: Path) -> None
 async def test_a_refused_start_names_the_fault(folder: Folder) -> None:
     folder.policy("enforced")
     with pytest.raises(ConfigError, match=r"policy\.yaml:6:9"):
-        read_rules(folder.path / "observer.yaml")
+        read_rules(folder.path / "observer.yaml", 0.0)
 
 
 class NoHistory:
@@ -284,7 +284,7 @@ class Daemon:
         self.loop.memory = replace(self.loop.memory, incidents={held.id: held}, term=3)
 
     def rules(self) -> Rules:
-        return read_rules(self.folder.path / "observer.yaml")
+        return read_rules(self.folder.path / "observer.yaml", 0.0)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from observer.cli.status import _circuit_text
@@ -24,6 +25,8 @@ class Noted:
     def action(self, rung: str, result: str) -> None: ...
     def verification(self, verdict: str) -> None: ...
     def standing(self, *, suspects: int, holds: int, drained: int, leader: bool, paused: bool) -> None: ...
+    def reload(self, *, ok: bool) -> None: ...
+    def policies(self, workloads: Mapping[str, int]) -> None: ...
 
     def circuit(self, source: str, state: str) -> None:
         self.circuits.append((source, state))
