@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from observer.app import build, connected
+from observer.app import Hands, _graph_source, _neighbours, _trace_source, build, connected
 from observer.config.model import (
     EvidenceSettings,
     JaegerSettings,
@@ -24,17 +24,20 @@ from observer.config.model import (
 )
 from observer.config.settings import default
 from observer.domain import names
+from observer.domain.ids import ServiceRef
 from observer.runtime.supervise import supervise
 from observer.simulator.clock import SimClock
-from observer.simulator.faults import pod_errors
 from observer.simulator.kube_config import write_kubeconfig
-from observer.simulator.topology import shop
 from observer.simulator.world import World
+from tests.support.builders import catalog
+from tests.support.builders import cluster as view
+from tests.support.fakes import FakeClock, FakeCluster
+from tests.support.neighbour_worlds import lived
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.integration
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 async def settings_for(world: World, folder: Path) -> Settings:
@@ -43,10 +46,10 @@ async def settings_for(world: World, folder: Path) -> Settings:
     base = default()
     return replace(
         base,
-        engine=replace(base.engine, tick=1.0),
-        prometheus=PrometheusSettings(url=prometheus, history_seconds=600.0),
+        engine=replace(base.engine, tick=2.0),
+        prometheus=PrometheusSettings(url=prometheus, history_seconds=600.0, timeout=60.0),
         jaeger=JaegerSettings(url=jaeger, refresh=1.0, window=60.0),
-        kiali=KialiSettings(url=kiali, refresh=5.0),
+        kiali=KialiSettings(url=kiali, refresh=5.0, timeout=20.0),
         kubernetes=KubernetesSettings(kubeconfig=str(write_kubeconfig(folder / "kubeconfig", kubernetes))),
         lease=LeaseSettings(identity="observer-test"),
         evidence=EvidenceSettings(path=str(folder / "evidence")),
@@ -85,31 +88,60 @@ def circuits(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {one["source"]: one for one in found["circuits"]}
 
 
-async def test_both_are_asked_shown_and_not_needed(tmp_path: Path) -> None:
-    async with World(replace(shop(rate=30.0), traced=0.2), seed=3, clock=SimClock(speed=1.0), history=120.0) as world:
+async def test_the_daemon_shows_how_they_are_and_needs_neither(tmp_path: Path) -> None:
+    async with World(seed=3, clock=SimClock(speed=1.0), history=60.0) as world:
         settings = await settings_for(world, tmp_path)
+        world.jaeger.mischief.status = world.kiali.mischief.status = 500
         async with running(settings):
-            calm = await status(settings, lambda it: it["complete"] and circuits(it)["kiali"]["last_success"] > 0)
-            assert set(circuits(calm)) == {"jaeger", "kiali"}
-            assert circuits(calm)["jaeger"]["since"] == 0.0  # nobody is suspected: nobody was asked
-            assert calm["gaps"] == []
-
-            world.inject(pod_errors(world.pods_of("catalog")[0], 0.6))
-            suspected = await status(settings, lambda it: circuits(it)["jaeger"]["last_success"] > 0)
-            assert circuits(suspected)["jaeger"]["state"] == "closed"
-
-            world.jaeger.mischief.status = world.kiali.mischief.status = 500
-            broken = await status(settings, lambda it: {gap["source"] for gap in it["gaps"]} == {"jaeger", "kiali"})
-            assert broken["complete"]  # what judges and acts sees as well as before
-            opened = await status(settings, lambda it: circuits(it)["jaeger"]["state"] == "open")
-            assert circuits(opened)["jaeger"]["reason"] == "unreachable" and opened["complete"]
+            broken = await status(settings, lambda it: it["complete"] and it["gaps"])
+            assert [(gap["source"], gap["reason"]) for gap in broken["gaps"]] == [("kiali", "unreachable")]
+            assert circuits(broken)["kiali"]["failures"] > 0
+            assert circuits(broken)["jaeger"]["since"] == 0.0  # nobody is suspected: it was not asked
             async with aiohttp.ClientSession() as session, session.get(f"http://{settings.listen}/metrics") as answer:
-                assert f'{names.SOURCE_CIRCUIT}{{source="jaeger"}} 2.0' in await answer.text()
+                assert f'{names.SOURCE_CIRCUIT}{{source="kiali"}} ' in await answer.text()
+
+            world.kiali.mischief.status = 0
+            mended = await status(settings, lambda it: circuits(it)["kiali"]["last_success"] > 0 and not it["gaps"])
+            assert circuits(mended)["kiali"]["state"] == "closed"
+            assert world.jaeger.requests == []
 
 
 async def test_without_addresses_neither_exists(tmp_path: Path) -> None:
-    async with World(seed=3, clock=SimClock(speed=1.0), history=60.0) as world:
-        settings = replace(await settings_for(world, tmp_path), jaeger=JaegerSettings(), kiali=KialiSettings())
-        async with running(settings):
-            found = await status(settings, lambda it: it["ticks"] > 1)
-            assert found["circuits"] == [] and world.jaeger.requests == world.kiali.requests == []
+    settings = replace(default(), listen="127.0.0.1:0")
+    assert _trace_source(settings, FakeClock()) is None and _graph_source(settings, FakeClock()) is None
+    neighbours = _neighbours(_hands(settings, FakeClock()), None, None)
+    assert (neighbours.tasks(), neighbours.circuits()) == ([], {})
+
+
+async def test_what_is_suspected_is_asked_about_and_found() -> None:
+    world, culprit = await lived(70.0, 0.3)
+    async with world:
+        jaeger, kiali = await world.serve_neighbours()
+        clock = FakeClock(world.clock.now())
+        settings = replace(
+            default(),
+            jaeger=JaegerSettings(url=jaeger, window=60.0, traces=300, timeout=60.0),
+            kiali=KialiSettings(url=kiali, timeout=60.0),
+        )
+        sources = _trace_source(settings, clock), _graph_source(settings, clock)
+        neighbours = _neighbours(_hands(settings, clock), *sources)
+        neighbours.suspected(frozenset({ServiceRef("shop", "catalog")}))
+        assert neighbours._traces is not None and neighbours._graph is not None
+        await neighbours._traces.look()
+        await neighbours._graph.look()
+
+        traces, graph = neighbours.traces(clock.at), neighbours.graph(clock.at)
+        assert traces is not None and graph is not None and neighbours.gaps() == ()
+        assert culprit in {span.pod for span in traces.spans if span.error}
+        assert {(edge.caller.name, edge.callee.name) for edge in graph.edges if edge.errors} == {
+            ("load", "front"),
+            ("front", "catalog"),
+        }
+        assert {circuit.state.value for circuit in neighbours.circuits().values()} == {"closed"}
+        await neighbours.close()
+
+
+def _hands(settings: Settings, clock: FakeClock) -> Hands:
+    unused: Any = None
+    cluster: Any = FakeCluster(view(catalog(2)))
+    return Hands(settings, unused, clock, cluster, unused, unused, unused)

@@ -15,6 +15,8 @@ from observer.sources.jaeger.source import JaegerSource, known_as
 
 _SAMPLED = 5
 _MATCHED = 0.9
+_AHEAD = 60.0
+"""Seconds beyond now that are looked at too: spans of a node whose clock is ahead."""
 _REMEDIES: Mapping[str, str] = {
     "denied": "check jaeger.auth: the files must hold what the proxy before Jaeger expects",
     "timeout": "raise jaeger.timeout or lower jaeger.traces",
@@ -45,7 +47,7 @@ async def probe(settings: JaegerSettings, *, services: frozenset[ServiceRef], cl
         if matched:
             at = clock.now()
             some = frozenset(sorted(matched)[:_SAMPLED])
-            found += _traces(await source.traces(at, settings.window, some, settings.traces), at)
+            found += _traces(await source.traces(at + _AHEAD, settings.window + _AHEAD, some, settings.traces), at)
     except (SourceUnavailable, SourceProtocolError) as exc:
         remedy = _REMEDIES.get(exc.reason, "check jaeger.url, the network policy and that the server is ready")
         found = [Finding("jaeger reachable", False, f"{exc.reason}: {exc}", remedy)]
@@ -81,7 +83,7 @@ def _traces(found: TraceSet, at: float) -> Iterator[Finding]:
         yield Finding(
             "jaeger fresh",
             None,
-            f"no span in the last {found.seconds:g} s of {_SAMPLED} services at most",
+            f"no span in the last {found.seconds - _AHEAD:g} s of {_SAMPLED} services at most",
             "sampling may be too low for the traffic (the mesh's default is 1 %), or the collector gets nothing",
         )
         return

@@ -7,6 +7,7 @@ import lzma
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from observer.simulator.faults import pod_errors, sidecar_dead
@@ -17,13 +18,15 @@ LAB = Path(__file__).parents[2] / "data" / "lab"
 SHOP = frozenset({"shop"})
 
 
-async def rates(*, gray: bool = False, dead: bool = False) -> MeshRates:
+async def rates(*, gray: bool = False, dead: bool = False, gone: bool = False) -> MeshRates:
     world = World(seed=5)
     culprit = world.pods_of("catalog")[0]
     if gray:
         world.inject(pod_errors(culprit, 0.4))
     if dead:
         world.inject(sidecar_dead(culprit))
+    if gone:
+        world.mesh._pools["catalog"].slots = np.zeros(0, dtype=np.int64)
     await world.advance(70.0)
     return MeshRates(world.scrapers[0].memory, world.clock.now(), 60)
 
@@ -63,12 +66,17 @@ async def test_rates_and_shares_are_those_of_the_mesh() -> None:
     assert 5 < float(found["front", "catalog"]["responseTime"]) < 200
 
 
-async def test_calls_that_reached_nobody_go_to_the_service() -> None:
-    elements = (await rates(dead=True)).graph(SHOP)
-    gone = [one["data"] for one in elements["nodes"] if one["data"]["nodeType"] == "service"]
-    assert [node["service"] for node in gone] == ["catalog"]
-    lost = [one["data"] for one in elements["edges"] if one["data"]["target"] == gone[0]["id"]]
-    assert [set(edge["traffic"]["responses"]["503"]["flags"]) for edge in lost] == [{"UF"}]
+async def test_calls_that_a_pod_did_not_take_bear_their_flag() -> None:
+    told = edges((await rates(dead=True)).graph(SHOP))["front", "catalog"]["traffic"]["responses"]
+    assert set(told["503"]["flags"]) == {"UF"}
+
+
+async def test_calls_that_found_nobody_go_to_the_service() -> None:
+    elements = (await rates(gone=True)).graph(SHOP)
+    nobody = [one["data"] for one in elements["nodes"] if one["data"]["nodeType"] == "service"]
+    assert [(node["namespace"], node["service"]) for node in nobody] == [("shop", "catalog")]
+    lost = [one["data"] for one in elements["edges"] if one["data"]["target"] == nobody[0]["id"]]
+    assert [set(edge["traffic"]["responses"]["503"]["flags"]) for edge in lost] == [{"UH"}]
 
 
 async def test_health_is_what_the_workloads_counted() -> None:
