@@ -23,7 +23,8 @@ from observer.exchange.incident_lines import EdgeLine, Phase, SampleLine, SpanLi
 _MOST_FAULTS: Final = 20
 _REQUIRED: Final = ("time", "service", "measure", "value")
 
-L = TypeVar("L", SampleLine, EdgeLine, SpanLine)
+L = TypeVar("L", EdgeLine, SpanLine)
+P = TypeVar("P", SampleLine, SpanLine)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def _open(path: Path, faults: _Faults) -> str:
 
 
 def _json_lines(path: Path, kind: type[L], faults: _Faults) -> list[L]:
-    found = []
+    found: list[L] = []
     decoder = msgspec.json.Decoder(kind)
     for number, line in enumerate(_open(path, faults).splitlines(), start=1):
         if not line.strip():
@@ -156,9 +157,9 @@ def _spans(path: Path, since: float | None, faults: _Faults) -> list[tuple[SpanL
 
 
 def _phased(
-    line: L, time: float, since: float | None, where: str, faults: _Faults, found: list[tuple[L, Phase]]
+    line: P, time: float, since: float | None, where: str, faults: _Faults, found: list[tuple[P, Phase]]
 ) -> None:
-    if isinstance(line.phase, Phase):
+    if line.phase is not None:
         found.append((line, line.phase))
     elif since is not None:
         found.append((line, Phase.INCIDENT if time >= since else Phase.REFERENCE))

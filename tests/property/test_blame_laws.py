@@ -188,7 +188,9 @@ def test_a_victim_whose_dependency_explains_everything_is_never_killed(
     usual=st.lists(st.floats(1e-4, 10.0), min_size=8, max_size=60),
 )
 def test_any_series_gives_a_finite_answer(values: list[float], usual: list[float]) -> None:
-    reading = Reading(ref("a"), Measure.LATENCY, np.array(usual), NOW + np.arange(len(values)), np.array(values))
+    reading = Reading(
+        ref("a"), Measure.LATENCY, np.array(usual), NOW + np.arange(len(values), dtype=np.float64), np.array(values)
+    )
     found = blame(BlameInputs(at=NOW, target=Target(ref("a"), Measure.LATENCY), readings=(reading,)))
 
     assert all(math.isfinite(one.nats) for one in found.ranked)

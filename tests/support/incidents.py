@@ -44,7 +44,7 @@ def series(
         ref(service),
         measure,
         usual * (1.0 + noise * random.standard_normal(200)),
-        NOW + 60.0 * np.arange(points),
+        NOW + 60.0 * np.arange(points, dtype=np.float64),
         now * (1.0 + noise * random.standard_normal(points)),
         **changes,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from observer.domain.blame import Blame, BlameInputs, Cause
 from observer.domain.graph import CallGraph
@@ -58,13 +58,36 @@ def blame(inputs: BlameInputs) -> Blame:
         counted,
         *(_of_traces(inputs, seen, most) if seen is not None else ()),
     ]
-    found = _merged([ballot for ballot in ballots if ballot is not None])
+    below = _below(inputs.target.service, calls) if inputs.target is not None else None
+    found = _merged([_only(ballot, below) for ballot in ballots if ballot is not None])
     onset = _onset(inputs, found)
     changes = change_lines(inputs.changes, onset if onset is not None else inputs.at)
-    votes = _votes(inputs, seen)
+    votes = [vote for vote in _votes(inputs, seen) if below is None or vote.service in below]
     # Without any calls no victim can be told from its culprit; a judgement of a part may have missed the worse part.
     blind = (not calls) + (inputs.judgement is not None and not inputs.judgement.complete)
     return Blame(inputs.at, onset, posterior(found, votes, changes, blind), _gaps(inputs))
+
+
+def _below(target: ServiceRef, calls: frozenset[Pair]) -> frozenset[ServiceRef]:
+    """The target and everybody its calls can reach."""
+    callees: dict[ServiceRef, list[ServiceRef]] = defaultdict(list)
+    for caller, callee in calls:
+        callees[caller].append(callee)
+    found, ahead = {target}, [target]
+    while ahead:
+        new = [one for one in callees[ahead.pop()] if one not in found]
+        found.update(new)
+        ahead += new
+    return frozenset(found)
+
+
+def _only(ballot: Ballot, below: frozenset[ServiceRef] | None) -> Ballot:
+    """Without the shares of those who cannot hurt the target: what they account for is explained by nobody."""
+    if below is None:
+        return ballot
+    services = {one: share for one, share in ballot.services.items() if one in below}
+    others = {cause: share for cause, share in ballot.others.items() if cause.service is None or cause.service in below}
+    return replace(ballot, services=services, others=others)
 
 
 def _seen(inputs: BlameInputs) -> _Seen | None:

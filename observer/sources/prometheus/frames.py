@@ -154,7 +154,9 @@ def _sided(
     """
     counts, known = _table(cells, sums, 2 * rows, columns)
     table, present = counts.reshape(rows, 2, columns), known.reshape(rows, 2, columns)
-    shown: BoolArray = present[:, 1].any(axis=1) & ~present[:, 0].any(axis=1) if outward is None else outward
+    if outward is None:
+        outward = np.any(present[:, 1], axis=1) & ~np.any(present[:, 0], axis=1)
+    shown: BoolArray = outward
     side = shown.astype(np.int64)
     everyone = np.arange(rows)
     return table[everyone, side], present[everyone, side], shown

@@ -80,6 +80,15 @@ def test_a_latency_target_looks_at_no_failures() -> None:
     assert all(line.word != "failures" for one in found.ranked for line in one.lines)
 
 
+def test_who_is_not_below_the_target_cannot_hurt_it() -> None:
+    told = requests(60, fails="cart")
+
+    assert first(asked(*told, target=Target(ref("front"), Measure.ERROR_RATE))) == "workload shop/cart"
+    beside = asked(*told, target=Target(ref("store"), Measure.ERROR_RATE))
+    assert first(beside) == "unknown"
+    assert "workload shop/cart" not in named(beside)
+
+
 def test_a_failure_begins_with_the_deepest_span_that_failed() -> None:
     found = asked(*requests(40), *requests(20, start=NOW + 9.0, fails="cart"))
 
