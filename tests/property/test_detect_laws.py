@@ -223,7 +223,7 @@ def _second_look(steps: list[list[tuple[int, int]]]) -> list[SeriesHistory]:
         total = np.concatenate([np.zeros((1, 2)), np.cumsum(np.array(one, dtype=np.float64), axis=0)])
         every = total.sum(axis=1)
         requests = np.stack([total[:, 0], total[:, 1], 0.0 * every], axis=1)
-        times = 5.0 * np.arange(len(total))
+        times = np.arange(0.0, 5.0 * len(total), 5.0, dtype=np.float64)
         made.append(SeriesHistory(key, "shop/x", times, requests, (100.0,), np.stack([total[:, 0], every], axis=1)))
     return made
 

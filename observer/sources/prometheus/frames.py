@@ -151,11 +151,11 @@ def _sided(
     series of the inward one, unless ``outward`` says which.
     """
     table, present = (one.reshape(rows, 2, columns) for one in _table(cells, sums, 2 * rows, columns))
-    if outward is None:
-        outward = present[:, 1].any(axis=1) & ~present[:, 0].any(axis=1)
-    side = outward.astype(np.int64)
-    everyone = np.arange(rows)
-    return table[everyone, side], present[everyone, side], outward
+    inside: BoolArray = np.any(present[:, 0], axis=1)
+    outside: BoolArray = np.any(present[:, 1], axis=1)
+    chosen: BoolArray = outside & ~inside if outward is None else outward
+    side, everyone = chosen.astype(np.int64), np.arange(rows)
+    return table[everyone, side], present[everyone, side], chosen
 
 
 def _scrapes(cells: IntArray, times: FloatArray, rows: int) -> tuple[FloatArray, IntArray]:

@@ -16,8 +16,8 @@ from tests.support.judging import Feed, acting, everybody, suspect_of
 
 SETTINGS = EngineSettings().detection
 A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
-STEPS = np.arange(7)
-TIMES = 5.0 * STEPS
+STEPS: FloatArray = np.arange(7, dtype=np.float64)
+TIMES: FloatArray = np.multiply(STEPS, 5.0, dtype=np.float64)
 NOBODY_COLD = {A: -1e9, B: -1e9}
 
 
@@ -129,9 +129,9 @@ GOOD = (50.0, 0.0, 0.0)
 SLOW = (50.0, 0.0, 25.0)
 
 
-def slow_feed(**settings: bool) -> Feed:
+def slow_feed(*, recheck: bool = True) -> Feed:
     pods = catalog(4)
-    feed = Feed(pods, **settings)
+    feed = Feed(pods, recheck=recheck)
     for _ in range(20):
         feed.tick(everybody(pods, GOOD))
     for _ in range(8):
