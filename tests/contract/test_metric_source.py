@@ -244,7 +244,7 @@ async def test_asks_the_last_minutes_again_by_calling_workload(world: World) -> 
     source = source_of(world)
 
     await world.ranged(at)
-    found = await source.recheck(at, 10.0, 1.0, frozenset({("shop", "cart-1"), ("shop", "absent")}))
+    found = await source.recheck(at, 60.0, 1.0, frozenset({("shop", "cart-1"), ("shop", "absent")}))
     await source.close()
 
     assert [(one.pod, one.caller) for one in found] == [
@@ -252,7 +252,7 @@ async def test_asks_the_last_minutes_again_by_calling_workload(world: World) -> 
         (("shop", "cart-1"), "shop/front"),
     ]
     batch, front = found
-    assert front.times.tolist() == pytest.approx([at - 10 + i for i in range(11)])
+    assert front.times.tolist() == pytest.approx([at - 60 + i for i in range(61)])
     assert front.requests[-1].tolist() == [30.0, 0.0, 0.0]
     assert 10.0 in front.requests[:, 0]
     assert np.isnan(front.requests[0]).all()
@@ -273,7 +273,7 @@ async def test_asks_again_with_every_bucket_and_the_response_flags(world: World)
     source = source_of(world)
 
     await world.ranged(at)
-    batched, fronted = await source.recheck(at, 10.0, 1.0, frozenset({("shop", "cart-1")}))
+    batched, fronted = await source.recheck(at, 60.0, 1.0, frozenset({("shop", "cart-1")}))
     await source.close()
 
     assert source.asked == 1

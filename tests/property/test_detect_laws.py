@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observer.domain.counts import FloatArray, SeriesHistory
+from observer.domain.counts import SeriesHistory
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Tier
 from observer.engine.detect.bins import BinState, due_bins, fill, widths
@@ -223,7 +223,7 @@ def _second_look(steps: list[list[tuple[int, int]]]) -> list[SeriesHistory]:
         total = np.concatenate([np.zeros((1, 2)), np.cumsum(np.array(one, dtype=np.float64), axis=0)])
         every = total.sum(axis=1)
         requests = np.stack([total[:, 0], total[:, 1], 0.0 * every], axis=1)
-        times: FloatArray = 5.0 * np.arange(len(total), dtype=np.float64)
+        times = np.arange(0.0, 5.0 * len(total), 5.0, dtype=np.float64)
         made.append(SeriesHistory(key, "shop/x", times, requests, (100.0,), np.stack([total[:, 0], every], axis=1)))
     return made
 

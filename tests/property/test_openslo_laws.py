@@ -86,7 +86,9 @@ POLICY = some(
 def slos(draw: st.DrawFn) -> dict[str, Any]:
     threshold, composite = draw(st.booleans()), draw(st.booleans())
     method = draw(st.sampled_from(["Occurrences", "Timeslices", "RatioTimeslices"]))
-    sli = st.fixed_dictionaries({"metadata": METADATA, "spec": THRESHOLD_SLI if threshold else RATIO_SLI})
+    sli: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+        {"metadata": METADATA, "spec": THRESHOLD_SLI if threshold else RATIO_SLI}
+    )
     objectives = []
     for _ in range(draw(st.integers(1, 3))):
         one = draw(TARGETS) | draw(some({}, displayName=WORDS, compositeWeight=st.floats(0.1, 10)))

@@ -22,7 +22,7 @@ from observer.engine.detect.roster import Roster
 
 UNSEEN: Final = 0.5
 """The correlation before anything was seen: every other bad request is taken for an echo of one before it."""
-FIRST: Final = 1.0
+FIRST: Final = 0.3
 """Weight of that, in bad requests of the whole fleet beyond the first of their window."""
 PRIOR: Final = 20.0
 """Weight of the fleet's average, in bad requests beyond the first of their bin."""

@@ -139,8 +139,7 @@ def _binned(
         table = own.setdefault(one.pod, np.zeros(shape))
         # Bins are counted back from the end, so that the newest one is whole.
         bin_of = bins - 1 - ((end - one.times[1:]) / width).astype(np.int64)
-        seen = np.moveaxis(table[:, callers[one.caller]], 1, 0)  # a view with bins first
-        np.add.at(seen, bin_of, np.moveaxis(counts, 1, 0))
+        np.add.at(table[:, callers[one.caller]].swapaxes(0, 1), bin_of, counts.swapaxes(0, 1))
     everyone: FloatArray = np.sum(list(own.values()), axis=0)
     return Again(own, everyone, cuts)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,25 +17,20 @@ from tests.support.judging import Feed, acting, everybody, suspect_of
 SETTINGS = EngineSettings().detection
 A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
 STEPS: FloatArray = np.arange(7, dtype=np.float64)
-TIMES: FloatArray = 5.0 * STEPS
+TIMES: FloatArray = np.multiply(STEPS, 5.0, dtype=np.float64)
 NOBODY_COLD = {A: -1e9, B: -1e9}
-
-
-def _columns(ok: FloatArray, bad: FloatArray) -> FloatArray:
-    found: FloatArray = np.stack([ok, bad, 0.0 * STEPS], axis=1)
-    return found
 
 
 def grown(pod: tuple[str, str], caller: str, ok: float, bad: float, **flags: float) -> SeriesHistory:
     """So many requests in each step."""
-    requests = _columns(ok * STEPS, bad * STEPS)
+    requests = np.stack([ok * STEPS, bad * STEPS, 0.0 * STEPS], axis=1)
     return SeriesHistory(pod, caller, TIMES, requests, flags={flag: n * STEPS for flag, n in flags.items()})
 
 
 def timed(pod: tuple[str, str], *below: float, bounds: tuple[float, ...] = (50.0, 100.0, 500.0)) -> SeriesHistory:
     """So many requests in each step at most as slow as each bound, and in all."""
     table = np.array(below)[None, :] * STEPS[:, None]
-    return SeriesHistory(pod, "shop/x", TIMES, _columns(table[:, -1], 0.0 * STEPS), bounds, table)
+    return SeriesHistory(pod, "shop/x", TIMES, np.stack([table[:, -1], 0 * STEPS, 0 * STEPS], axis=1), bounds, table)
 
 
 def error_nats(*histories: SeriesHistory) -> float:
@@ -71,7 +65,7 @@ def test_who_is_not_in_the_answer_is_not_judged_by_it() -> None:
 
 def test_counters_that_go_back_add_nothing() -> None:
     def history(bad: FloatArray) -> SeriesHistory:
-        return SeriesHistory(A, "shop/x", TIMES, _columns(40.0 * STEPS, bad))
+        return SeriesHistory(A, "shop/x", TIMES, np.stack([40.0 * STEPS, bad, 0 * STEPS], axis=1))
 
     steady = history(np.array([0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 9.0]))
     lying = history(np.array([9.0, 0.0, 9.0, 0.0, 9.0, 0.0, 9.0]))
@@ -135,9 +129,9 @@ GOOD = (50.0, 0.0, 0.0)
 SLOW = (50.0, 0.0, 25.0)
 
 
-def slow_feed(**settings: Any) -> Feed:
+def slow_feed(*, recheck: bool = True) -> Feed:
     pods = catalog(4)
-    feed = Feed(pods, **settings)
+    feed = Feed(pods, recheck=recheck)
     for _ in range(20):
         feed.tick(everybody(pods, GOOD))
     for _ in range(8):
