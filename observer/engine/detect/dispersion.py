@@ -78,21 +78,7 @@ class Dispersion:
         More bad requests than ``_REACH`` times the usual are not what was learned from: the factor grows no further.
         """
         known = np.minimum(bad, _REACH * (self.squares + 1.0) / (self.count + 1.0))
-        beyond = np.maximum(known - 1.0, 0.0)
-        doubt = np.minimum(beyond, _REACH - 1.0) * self.unseen(roster)
-        result: FloatArray = np.clip(1.0 + beyond * self.correlation(roster) + doubt, 1.0, cap)
-        return result
-
-    def unseen(self, roster: Roster) -> FloatArray:
-        """
-        Shape (rows, X): the part of the correlation that is assumed because neither row nor fleet has shown it yet.
-
-        It fades with what is seen, and holds for few bad requests only: it tempers early evidence and hides no fault.
-        """
-        if not roster.refs:
-            return np.zeros_like(self.weight)
-        seen = np.minimum.reduceat(self.weight[: len(roster.refs)], roster.first[:-1], axis=0).sum(axis=0)
-        result: FloatArray = PRIOR / (self.weight + PRIOR) * FIRST * UNSEEN / (seen + FIRST)
+        result: FloatArray = np.clip(1.0 + np.maximum(known - 1.0, 0.0) * self.correlation(roster), 1.0, cap)
         return result
 
     def correlation(self, roster: Roster) -> FloatArray:
