@@ -41,7 +41,7 @@ class NoData(StrEnum):
 
 
 class DataState(StrEnum):
-    """What is known about an objective just now; it comes before any burn rate. Only OK may carry a drain."""
+    """What is known about an objective just now; it comes before any burn rate. Only OK and NEW carry a drain."""
 
     OK = "ok"
     IDLE = "idle"

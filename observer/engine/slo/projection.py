@@ -15,6 +15,7 @@ from observer.domain.suspect import Evidence, Symptom
 
 ENOUGH: Final = 1.0
 """Budgets that the excess must overdraw."""
+_KNOWN: Final = frozenset({DataState.OK, DataState.NEW})
 _ERRORS: Final = frozenset({Preset.ISTIO_AVAILABILITY, Preset.ISTIO_GRPC_AVAILABILITY})
 
 
@@ -29,11 +30,12 @@ def projected_burn(
     """
     Whether the suspect's own excess overdraws this objective's budget, and why in words.
 
-    ``rate`` (the service's events a second) only makes the text plainer. In any state but OK the answer is no: what
-    is not known never lets anybody be drained.
+    ``rate`` (the service's events a second) only makes the text plainer. In any state but OK and NEW the answer is
+    no: what is not known never lets anybody be drained. A NEW objective is known, only younger than its windows, and
+    the projection needs none of them: the suspect's excess is what the detectors counted.
     """
     name = objective.display or objective.slo
-    if state is not DataState.OK:
+    if state not in _KNOWN:
         return False, f"objective {name} is {state.value}: what is not known lets nobody be drained"
     burn = excess_burn(evidence, objective)
     lost = f", {rate * burn * objective.allowed:.3g} events a second" if rate > 0 else ""

@@ -63,6 +63,12 @@ class Daemon:
         lines = requests.get(f"http://{LISTEN}/metrics", timeout=5).text.splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
 
+    def states(self) -> dict[str, float]:
+        """Number of objectives by data state."""
+        lines = requests.get(f"http://{LISTEN}/metrics", timeout=5).text.splitlines()
+        found = (line for line in lines if line.startswith("observer_objectives{"))
+        return {line.split('state="')[1].split('"')[0]: float(line.split()[-1]) for line in found}
+
     def ask(self, *words: str) -> Any:
         """The command line with ``--json``, in a process of its own."""
         command = [sys.executable, "-m", "observer", *words, "--json", "--config", str(self.settings)]
