@@ -89,7 +89,7 @@ def _ballot(inputs: BlameInputs, measure: Measure, pairs: list[Pair]) -> Ballot 
 
 def _risen(inputs: BlameInputs, measure: Measure) -> dict[ServiceRef, _Risen]:
     """The strongest rise of each service, with its impact on the target."""
-    requests = {one.service: one for one in inputs.readings if one.measure is Measure.REQUESTS and not one.pod}
+    loads = {one.service: one for one in inputs.readings if one.measure is Measure.REQUESTS and not one.pod}
     mine = [one for one in inputs.readings if one.measure is measure and not one.pod]
     before = _onset(mine, inputs.target)
     found: dict[ServiceRef, _Risen] = {}
@@ -98,7 +98,7 @@ def _risen(inputs: BlameInputs, measure: Measure) -> dict[ServiceRef, _Risen]:
         change = contrast(reading, before)
         if change is None:
             continue
-        impact = change.excess * _share(requests, reading.service, inputs.target, change) / max(usual, 1e-9)
+        impact = change.excess * _share(loads, reading.service, inputs.target, change) / max(usual, 1e-9)
         one = _Risen(reading, change, impact)
         other = found.get(reading.service)
         if other is None or (one.contrast.nats, reading.what) > (other.contrast.nats, other.reading.what):
@@ -127,11 +127,11 @@ def _usual_time(readings: list[Reading], target: Target | None) -> float:
 
 
 def _share(
-    requests: Mapping[ServiceRef, Reading], service: ServiceRef, target: Target | None, change: Contrast
+    loads: Mapping[ServiceRef, Reading], service: ServiceRef, target: Target | None, change: Contrast
 ) -> float:
     """Requests of a service for each of the target's; 1 when either is unknown."""
-    mine = requests.get(service)
-    theirs = requests.get(target.service) if target is not None else None
+    mine = loads.get(service)
+    theirs = loads.get(target.service) if target is not None else None
     if mine is None or theirs is None:
         return 1.0
     whole = mean_over(theirs.values, change.first, change.last)
