@@ -150,7 +150,8 @@ def _sided(
     As ``_table``, from cells of two sides for each row, and which rows show the outward side: those without any
     series of the inward one, unless ``outward`` says which.
     """
-    table, present = (one.reshape(rows, 2, columns) for one in _table(cells, sums, 2 * rows, columns))
+    flat, held = _table(cells, sums, 2 * rows, columns)
+    table, present = flat.reshape(rows, 2, columns), held.reshape(rows, 2, columns)
     inside: BoolArray = np.any(present[:, 0], axis=1)
     outside: BoolArray = np.any(present[:, 1], axis=1)
     chosen: BoolArray = outside & ~inside if outward is None else outward
