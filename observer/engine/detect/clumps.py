@@ -16,9 +16,11 @@ import numpy as np
 from observer.domain.counts import FloatArray
 from observer.engine.detect.hypergeometric import ln_factorial
 
-_MANY: Final = 256.0
+_MANY: Final = 128.0
 """Bad requests in one bin from which the tail is no longer what matters."""
 _LEAST: Final = 1e-6
+_ROWS: Final = 512
+"""Rows that are worked out at once: a fleet in trouble must not cost hundreds of megabytes."""
 
 
 def clump_bound(
@@ -28,16 +30,16 @@ def clump_bound(
     Shape (I, T): the most nats that ``bad`` of ``all_bad`` on a row with this ``share`` of the requests may tell.
 
     ``clumped`` is the overdispersion that the tilts are tempered by, shape (I,); infinite where there is no clump to
-    speak of: at one bad request, none on the row, or no overdispersion.
+    speak of: at one bad request, at no more than its share on the row, or without overdispersion.
     """
     result = np.full((len(bad), len(tilts)), np.inf)
-    chosen = np.flatnonzero((bad >= 1.0) & (all_bad >= 2.0) & (all_bad <= _MANY) & (clumped > 1.0 + _LEAST))
-    if not len(chosen):
-        return result
-    count, part, factor = all_bad[chosen], share[chosen], clumped[chosen]
-    correlation = np.clip((factor - 1.0) / (count - 1.0), _LEAST, 1.0 - _LEAST)
-    theta = np.log(tilts)[None, :] / factor[:, None]
-    result[chosen] = bad[chosen][:, None] * theta - _ln_mgf(count, part, correlation, theta)
+    chosen = np.flatnonzero((bad > share * all_bad) & (all_bad >= 2.0) & (all_bad <= _MANY) & (clumped > 1.0 + _LEAST))
+    for start in range(0, len(chosen), _ROWS):
+        rows = chosen[start : start + _ROWS]
+        count, factor = all_bad[rows], clumped[rows]
+        correlation = np.clip((factor - 1.0) / (count - 1.0), _LEAST, 1.0 - _LEAST)
+        theta = np.log(tilts)[None, :] / factor[:, None]
+        result[rows] = bad[rows][:, None] * theta - _ln_mgf(count, share[rows], correlation, theta)
     return result
 
 

@@ -24,6 +24,8 @@ UNSEEN: Final = 0.5
 """The correlation before anything was seen: every other bad request is taken for an echo of one before it."""
 FIRST: Final = 0.3
 """Weight of that, in bad requests of the whole fleet beyond the first of their window."""
+CALM: Final = 0.5
+"""What is left of that after each window, also one without any bad request: usual clumps come up soon."""
 PRIOR: Final = 20.0
 """Weight of the fleet's average, in bad requests beyond the first of their bin."""
 WINDOW: Final = 4
@@ -45,7 +47,8 @@ class Dispersion:
         excess: of Pearson's statistic over its freedom, less one. weight: of bad requests beyond the first.
         variance: of ``excess``.
         squares, count: of the bad requests of each window, squared and plain: the ratio is how many there usually are.
-        bad, total: shape (N, X), of the open window. bins: shape (N, 1), how many bins it holds.
+        bad, total: shape (N, X), of the open window. bins: shape (N, 1), how many bins it holds. windows: shape (N, 1),
+            how many were closed.
     """
 
     excess: FloatArray
@@ -56,16 +59,18 @@ class Dispersion:
     bad: FloatArray
     total: FloatArray
     bins: FloatArray
+    windows: FloatArray
 
     @classmethod
     def empty(cls, rows: int, streams: int) -> Dispersion:
         nothing = np.zeros((rows, streams))
-        return cls(nothing, nothing, nothing, nothing, nothing, nothing, nothing, np.zeros((rows, 1)))
+        none = np.zeros((rows, 1))
+        return cls(nothing, nothing, nothing, nothing, nothing, nothing, nothing, none, none)
 
     def carried(self, take: IntArray, pods: int) -> Dispersion:
         """In the order of a new roster, of which the first ``pods`` rows are pods."""
         sums = [taken(column, take, 0.0) for column in self._sums()]
-        window = [taken(column, take[:pods], 0.0) for column in (self.bad, self.total, self.bins)]
+        window = [taken(column, take[:pods], 0.0) for column in (self.bad, self.total, self.bins, self.windows)]
         return Dispersion(*sums, *window)
 
     def _sums(self) -> tuple[FloatArray, ...]:
@@ -78,7 +83,22 @@ class Dispersion:
         More bad requests than ``_REACH`` times the usual are not what was learned from: the factor grows no further.
         """
         known = np.minimum(bad, _REACH * (self.squares + 1.0) / (self.count + 1.0))
-        result: FloatArray = np.clip(1.0 + np.maximum(known - 1.0, 0.0) * self.correlation(roster), 1.0, cap)
+        beyond = np.maximum(known - 1.0, 0.0)
+        doubt = np.minimum(beyond, _REACH - 1.0) * self.unseen(roster)
+        result: FloatArray = np.clip(1.0 + beyond * self.correlation(roster) + doubt, 1.0, cap)
+        return result
+
+    def unseen(self, roster: Roster) -> FloatArray:
+        """
+        Shape (rows, X): the part of the correlation that is assumed because neither row nor fleet has shown it yet.
+
+        It fades with what is seen, and holds for few bad requests only: it tempers early evidence and hides no fault.
+        """
+        if not roster.refs:
+            return np.zeros_like(self.weight)
+        seen = np.minimum.reduceat(self.weight[: len(roster.refs)], roster.first[:-1], axis=0).sum(axis=0)
+        left = UNSEEN * CALM ** float(self.windows.max()) * FIRST / (seen + FIRST)
+        result: FloatArray = PRIOR / (self.weight + PRIOR) * left
         return result
 
     def correlation(self, roster: Roster) -> FloatArray:
@@ -122,6 +142,7 @@ class Dispersion:
             bad=np.where(full[:, None], 0.0, summed.bad),
             total=np.where(full[:, None], 0.0, summed.total),
             bins=np.where(full[:, None], 0.0, bins),
+            windows=closed.windows + full[:, None],
         )
 
 
