@@ -135,6 +135,38 @@ def check(  # noqa: PLR0917  (typer gives every argument by name)
 
 
 @app.command()
+def test(
+    *,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Test files, or directories of them.")] = None,
+    name: Annotated[str, typer.Option("--name", "-k", help="Only tests that hold this in their name.")] = "",
+    init: Annotated[
+        str, typer.Option("--init", help="OBJECTIVE or FILE: write starter tests of an objective, or of a file's.")
+    ] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="With --init: folder for the files.")] = Path("tests"),
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every decision.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Run unit tests of policies and objectives: series and cluster facts in, verdicts and alerts out (docs/policy-tests.md).
+
+    Exit codes: 0 all passed, 1 one failed, 2 a file cannot be read.
+    """
+    from observer.cli.test import body, run_tests, text
+
+    if init:
+        from observer.cli.starters import write_starters
+
+        show(*write_starters(settings_from(config), init, out), json=json)
+        return
+    if not paths:
+        fail("name test files or directories, or --init OBJECTIVE", EXIT_BAD_INPUT)
+    results = run_tests(paths, name)
+    show(body(results), text(results, verbose=verbose), json=json)
+    raise SystemExit(results.code)
+
+
+@app.command()
 def convert(
     files: Annotated[list[Path], typer.Argument(help="Files or directories of Sloth, Pyrra or OpenSLO documents.")],
     source: Annotated[str, typer.Option("--from", help="Format of the files; default: what they say.")] = "",
