@@ -211,25 +211,46 @@ def schema(
 @app.command()
 def rules(
     *,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="OpenSLO files or directories; without them, a preset by options.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the rule files; one file an objective.")],
-    service: Annotated[list[str], typer.Option("--service", "-s", help="NAMESPACE/NAME; may be given many times.")],
-    preset: Annotated[Preset, typer.Option(help="What counts as good.")] = Preset.ISTIO_AVAILABILITY,
-    target: Annotated[float, typer.Option(help="Share of the events that must be good.")] = 0.999,
-    burn: Annotated[str, typer.Option(help="Set of tiers: sre-30d, 28d or 7d.")] = "sre-30d",
-    cut_ms: Annotated[float, typer.Option(min=0, help="Bound of the latency preset, milliseconds.")] = 0.0,
+    service: Annotated[
+        list[str] | None, typer.Option("--service", "-s", help="NAMESPACE/NAME; may be given many times.")
+    ] = None,
+    preset: Annotated[Preset | None, typer.Option(help="What counts as good; default istio-availability.")] = None,
+    target: Annotated[float | None, typer.Option(help="Share of the events that must be good; default 0.999.")] = None,
+    burn: Annotated[str | None, typer.Option(help="Set of tiers: sre-30d, 28d or 7d; default sre-30d.")] = None,
+    cut_ms: Annotated[float | None, typer.Option(min=0, help="Bound of the latency preset, milliseconds.")] = None,
     cluster: Annotated[str, typer.Option(help="Name of the cluster, part of every identity.")] = "",
     ambient: Annotated[bool, typer.Option("--ambient", help="Waypoints report instead of sidecars.")] = False,
     dialect: Annotated[int, typer.Option(min=2, max=3, help="Major version of Prometheus.")] = 2,
     json: Json = False,
 ) -> None:
-    """Write objectives as Prometheus recording and alerting rules, with Alertmanager's inhibition."""
-    from observer.cli.rules import objectives_of, write
+    """
+    Write objectives as Prometheus recording and alerting rules, with Alertmanager's inhibition.
+
+    From OpenSLO documents (templates for every --service), or a preset for every --service.
+    """
+    from observer.app import now
+    from observer.cli.rules import documented, objectives_of, write
     from observer.exchange.prometheus_rules import Dialect, RuleOptions
 
-    objectives = objectives_of(
-        service, preset, target=target, burn=burn, cut_ms=cut_ms, cluster=cluster, ambient=ambient
-    )
-    body, text = write(objectives, out, RuleOptions(dialect=Dialect(dialect)))
+    options = RuleOptions(dialect=Dialect(dialect))
+    if paths:
+        given = {"--preset": preset, "--target": target, "--burn": burn, "--cut-ms": cut_ms}
+        if said := [name for name, value in given.items() if value is not None]:
+            fail(f"{', '.join(said)}: documents say it themselves; leave it out", EXIT_BAD_INPUT)
+        found = documented(paths, service or (), now(), cluster=cluster, ambient=ambient)
+        body, text = write(found.objectives, out, options, found.waiting)
+    else:
+        if not service:
+            fail("name documents, or --service NAMESPACE/NAME for a preset", EXIT_BAD_INPUT)
+        objectives = objectives_of(
+            service, preset or Preset.ISTIO_AVAILABILITY, target=0.999 if target is None else target,
+            burn=burn or "sre-30d", cut_ms=cut_ms or 0.0, cluster=cluster, ambient=ambient,
+        )  # fmt: skip
+        body, text = write(objectives, out, options)
     show(body, text, json=json)
 
 
