@@ -55,4 +55,4 @@ def write_starters(settings: Settings, wanted: str, folder: Path) -> tuple[dict[
 
 
 def _named(one: Objective) -> str:
-    return file_name(one).removeprefix("slo-").removesuffix(".rules.yaml") + ".yaml"
+    return file_name(one).removeprefix("slo-").removesuffix(".rules.yaml").lstrip("-") + ".yaml"

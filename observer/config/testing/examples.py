@@ -115,10 +115,14 @@ def _values(label: str, among: Iterable[Selector]) -> list[str]:
     for one in among:
         for name, pattern, _ in one.matchers:
             if name == label:
-                plain = re.sub(r"\\(.)", r"\1", pattern.pattern)
-                spelled += [word for word in re.split(r"[|()]", plain) if word]
+                spelled += [word for piece in re.split(r"[|()]", pattern.pattern) if (word := _literal(piece))]
     fitting = [w for w in spelled if any(n == label and p.fullmatch(w) for one in among for n, p, _ in one.matchers)]
     return list(dict.fromkeys([*fitting, *_WORDS]))
+
+
+def _literal(piece: str) -> str:
+    """The text that a part of a pattern spells out; empty where it is a pattern itself."""
+    return "" if re.search(r"[.+*?\[\]{}^$]", re.sub(r"\\.", "", piece)) else re.sub(r"\\(.)", r"\1", piece)
 
 
 def _any(among: Iterable[Selector], metric: str, labels: dict[str, str]) -> bool:
