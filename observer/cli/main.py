@@ -134,8 +134,8 @@ def check(  # noqa: PLR0917  (typer gives every argument by name)
     raise SystemExit(found.code)
 
 
-@app.command()
-def test(
+@app.command("test")
+def try_out(
     *,
     paths: Annotated[list[Path] | None, typer.Argument(help="Test files, or directories of them.")] = None,
     name: Annotated[str, typer.Option("--name", "-k", help="Only tests that hold this in their name.")] = "",
@@ -148,7 +148,7 @@ def test(
     json: Json = False,
 ) -> None:
     """
-    Run unit tests of policies and objectives: series and cluster facts in, verdicts and alerts out (docs/policy-tests.md).
+    Run unit tests of policies and objectives: series and facts of a cluster in, verdicts and alerts out.
 
     Exit codes: 0 all passed, 1 one failed, 2 a file cannot be read.
     """

@@ -58,7 +58,7 @@ class Part(BaseModel):
 
 
 def section(name: str, required: tuple[str, ...] = (), /, **keys: Any) -> type[Part]:
-    """A mapping of optional keys but for the required ones; ``from_`` stands for the key ``from``, which Python reserves."""
+    """Keys are optional but for ``required``; ``from_`` stands for the key ``from``, which Python reserves."""
     definitions: dict[str, Any] = {
         key.rstrip("_"): (kind, pydantic.Field(default=... if key.rstrip("_") in required else None))
         for key, kind in keys.items()
@@ -131,7 +131,9 @@ def _clock() -> Any:
 
 def _window() -> Any:
     days = many(word(*WEEKDAYS))
-    part = section("Window", ("days", "from", "to", "zone"), days=_filled(days), from_=_clock(), to=_clock(), zone=zone())
+    part = section(
+        "Window", ("days", "from", "to", "zone"), days=_filled(days), from_=_clock(), to=_clock(), zone=zone()
+    )
 
     def read(given: Any) -> Any:
         return window(given)
@@ -161,7 +163,9 @@ def document_model() -> type[Part]:
         hold=section("Hold", ("reason",), reason=text(), until=text(check_instant)),
         alerts=many(text()),
     )
-    metadata = section("Metadata", ("name",), name=_name(), labels=mapping(text()), annotations=mapping(text(empty=True)))
+    metadata = section(
+        "Metadata", ("name",), name=_name(), labels=mapping(text()), annotations=mapping(text(empty=True))
+    )
     return section(
         "HealthPolicy", ("apiVersion", "kind", "metadata", "spec"),
         apiVersion=word(API_VERSION), kind=word(KIND), metadata=metadata, spec=spec,

@@ -15,7 +15,6 @@ from observer.config.policies.inherit import base_values
 from observer.config.policies.read import Source, read_all
 from observer.config.reading import read_text, yaml_files
 
-
 TESTS = "tests"
 
 

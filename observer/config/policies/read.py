@@ -11,7 +11,16 @@ from pydantic_core import ErrorDetails
 
 from observer.config.faults import Fault
 from observer.config.policies.document import Place, Policy, Selector, Value
-from observer.config.policies.keys import API_VERSION, FLEET, KIND, NAMESPACE_WIDE, NESTED, TEST_KIND, Part, document_model
+from observer.config.policies.keys import (
+    API_VERSION,
+    FLEET,
+    KIND,
+    NAMESPACE_WIDE,
+    NESTED,
+    TEST_KIND,
+    Part,
+    document_model,
+)
 from observer.config.policies.windows import instant
 from observer.config.refusals import faults_of
 from observer.config.yaml_marks import Document, Path, read_marked_all

@@ -65,7 +65,7 @@ def of_queries(objective: Objective) -> tuple[Example, ...]:
     if not own or not all_of:
         raise _refused(objective, queries[part if not own else TOTAL])
     bad = part == BAD
-    narrow = _found(own, lambda m, labels: _any(all_of, m, labels)) or _found(own, lambda m, labels: True)
+    narrow = _found(own, lambda m, labels: _any(all_of, m, labels)) or _found(own, lambda *_: True)
     if narrow is None:
         raise _refused(objective, queries[part])
     inside = _any(all_of, *narrow)
@@ -94,9 +94,7 @@ def _answers(objective: Objective, queries: dict[int, str]) -> tuple[Example, ..
     )
 
 
-def _found(
-    among: Iterable[Selector], fits: Callable[[str, dict[str, str]], bool]
-) -> tuple[str, dict[str, str]] | None:
+def _found(among: Iterable[Selector], fits: Callable[[str, dict[str, str]], bool]) -> tuple[str, dict[str, str]] | None:
     """The first series that one of the selectors selects and that fits."""
     among = tuple(among)
     labels = sorted({label for one in among for label, _, _ in one.matchers})

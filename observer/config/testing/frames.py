@@ -51,10 +51,10 @@ def caller_frame(
     for service in watched & set(traffic.calls):
         calls = calls_of(traffic, service)
         found = tally(calls, cuts)
-        unreached = sum(
-            value for name, value in calls.items() if name.metric == REQUESTS and is_unreached(*_how(name))
+        unreached = sum(value for name, value in calls.items() if name.metric == REQUESTS and is_unreached(*_how(name)))
+        ok, error, excluded = (
+            float(found[column]) for column in (RequestClass.OK, RequestClass.ERROR, RequestClass.EXCLUDED)
         )
-        ok, error, excluded = (float(found[column]) for column in (RequestClass.OK, RequestClass.ERROR, RequestClass.EXCLUDED))
         rows[*CALLER, service] = CallerCounts(ok, error, excluded, unreached, tuple(found[_CLASSES:].tolist()))
     return CallerFrame(world.at, watched, cuts, rows)
 
@@ -78,10 +78,7 @@ def rechecks(
     members: dict[ServiceRef, list[PodRef]] = {}
     for ref, pod in world.pods.items():
         members.setdefault(world.facts.workloads[pod.key].serves(pod.key), []).append(ref)
-    return {
-        service: tuple(_history(ref, since, cuts) for ref in members.get(service, ()))
-        for service in services
-    }
+    return {service: tuple(_history(ref, since, cuts) for ref in members.get(service, ())) for service in services}
 
 
 def _history(

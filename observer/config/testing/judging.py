@@ -149,7 +149,8 @@ def _status(status: ObjectiveStatus, firing: Sequence[str]) -> str:
     held = [f"{tier.tier.name}: {tier.held}" for tier in status.tiers if tier.over and tier.held]
     burns = ", ".join(f"{tier.tier.name} {tier.long:.3g}/{tier.short:.3g}" for tier in status.tiers)
     more = f"; held: {'; '.join(held)}" if held else ""
-    return f"state {status.state.value}{why}, told {status.told or 'none'}, firing [{', '.join(firing)}], burn {burns}{more}"
+    state = f"state {status.state.value}{why}, told {status.told or 'none'}, firing [{', '.join(firing)}]"
+    return f"{state}, burn {burns}{more}"
 
 
 def _listed(items: Iterable[tuple[float, Decision]]) -> list[str]:

@@ -92,7 +92,9 @@ class Looks:
                 points = [v for m, labels, _, v in counters if any(one.holds(m, labels) for one in chosen)]
             yield from self._points(row, column, objective, points)
 
-    def _points(self, row: int, column: int, objective: Objective, values: list[float]) -> Iterator[tuple[Series, float]]:
+    def _points(
+        self, row: int, column: int, objective: Objective, values: list[float]
+    ) -> Iterator[tuple[Series, float]]:
         """Points of what is no counter are added up from look to look; no point, no event."""
         if not values:
             return
@@ -111,7 +113,7 @@ class Looks:
 
 
 def queries_of(objective: Objective) -> list[tuple[int, Query]]:
-    """The queries that the objective is counted by, with the column that each fills; a preset's are the preset's own."""
+    """The queries that the objective is counted by and the column that each fills; a preset has its own."""
     sli = objective.sli
     if objective.preset is not None and objective.scope is not None:
         sli = preset_sli(objective.preset, objective.scope, cut_ms=objective.cut_ms)

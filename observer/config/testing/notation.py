@@ -1,8 +1,8 @@
 """
 Series as promtool's tests write them: ``metric{label="value"}`` and values such as ``0+5x10 _ _x3 stale 7``.
 
-``a+bxn`` and ``a-bxn`` are ``a`` and ``n`` more samples that grow by ``b``; ``axn`` is ``a`` and ``n`` more of it; ``_``
-is no sample and ``_xn`` are ``n`` of them; ``stale`` ends the series until its next sample.
+``a+bxn`` and ``a-bxn`` are ``a`` and ``n`` more samples that grow by ``b``; ``axn`` is ``a`` and ``n`` more of it;
+``_`` is no sample and ``_xn`` are ``n`` of them; ``stale`` ends the series until its next sample.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def _expanded(match: re.Match[str], times: int) -> FloatArray:
     if match["stale"]:
         return np.array([STALE])
     first, step = float(match["first"]), float(match["step"] or 0.0)
-    return first + step * np.arange(times + 1)
+    grown: FloatArray = first + step * np.arange(times + 1, dtype=np.float64)
+    return grown
 
 
 def series_name(text: str) -> tuple[str, dict[str, str], str]:

@@ -205,7 +205,9 @@ class _Reading:
             upto = (len(values) - 1) * interval
             if upto < end and values[-1] != STALE:
                 message = f"ends at {format_duration(upto)}, before the test does at {format_duration(end)}"
-                self._add((*path, "values"), message, f"x{int(-(-end // interval))} reaches it; stale ends it on purpose")
+                self._add(
+                    (*path, "values"), message, f"x{int(-(-end // interval))} reaches it; stale ends it on purpose"
+                )
             if (one.series is None) is (one.query is None):
                 self._add(path, "needs either series or query", "query: the text of an expression whose answer it is")
                 continue
@@ -277,7 +279,9 @@ class _Reading:
         if "objective" in given:
             for key in (*_OF_DECISIONS, "before"):
                 if key in given:
-                    self._add((*own, key), "says nothing of an objective", f"objective takes {', '.join(_OF_OBJECTIVES)}")
+                    self._add(
+                        (*own, key), "says nothing of an objective", f"objective takes {', '.join(_OF_OBJECTIVES)}"
+                    )
             if not given & set(_OF_OBJECTIVES):
                 self._add(own, "says nothing of its objective", f"add one of {', '.join(_OF_OBJECTIVES)}")
             return
@@ -292,5 +296,3 @@ class _Reading:
             self._add((*own, "verdict"), "tell is said once and does not stand", "use after and before")
         if one.verdict == NONE and (one.at is None or given & {"rung", "reason", "kind", "severity"}):
             self._add((*own, "verdict"), "none stands with at and pod alone", "count: 0 with after and before")
-
-

@@ -70,7 +70,9 @@ class _Run:
         plain = {one.slo for one in rules.objectives.plain}
         for name, place in scenario.objectives:
             if name not in by_name and name not in plain:
-                raise ConfigError(str(place.fault("objectives", f"{name} is not defined", "no SLO document has this name")))
+                raise ConfigError(
+                    str(place.fault("objectives", f"{name} is not defined", "no SLO document has this name"))
+                )
         self._forced = [by_name[name] for name, _ in scenario.objectives if name in by_name]
 
     def course(self) -> Course:

@@ -1,4 +1,4 @@
-"""A test after reading: the cluster and what changes in it, the series, and what is expected. Times in seconds of it."""
+"""A test after reading: the cluster and what changes in it, the series, and what is expected. Times in seconds."""
 
 from __future__ import annotations
 

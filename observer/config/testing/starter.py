@@ -60,12 +60,17 @@ class Starter:
         """The whole file."""
         one = self.objective
         left_out = [] if counted(one) else ["slow burn", "idle", "rollout gap", "birth", "reset"]
-        left_out += ["slow burn"] if counted(one) and one.method is BudgetingMethod.TIMESLICES else []
+        left_out += ["slow burn"] if counted(one) and one.method is not BudgetingMethod.OCCURRENCES else []
         lines = [f"# Starter tests of {one.id}, {one.target:.6g} good. Change them to what your service does."]
         lines += [f"# Not written, because its method or its queries do not know them: {', '.join(left_out)}."] * bool(
             left_out
         )
-        lines += [f"apiVersion: {API_VERSION}", f"kind: {TEST_KIND}", f"rules: {json.dumps(list(self.rules))}", "tests:"]
+        lines += [
+            f"apiVersion: {API_VERSION}",
+            f"kind: {TEST_KIND}",
+            f"rules: {json.dumps(list(self.rules))}",
+            "tests:",
+        ]
         stories = [story for story in self._stories() if story.name not in left_out]
         return "\n".join(lines) + "\n" + "\n".join(self._written(story) for story in stories)
 
@@ -73,7 +78,9 @@ class Starter:
         n, e = self.settled, EVENTS
         after = n + 20
         yield self._story("healthy", [(after, e, 0)], [self._expected(after, "ok", "")])
-        yield self._story("one error", [(n, e, 0), (1, e - 1, 1), (19, e, 0)], [self._expected(after, "ok", self._one_error())])
+        yield self._story(
+            "one error", [(n, e, 0), (1, e - 1, 1), (19, e, 0)], [self._expected(after, "ok", self._one_error())]
+        )
         bad = self._outage()
         yield self._story("outage", [(n, e, 0), (bad, 0, e)], [self._expected(n + bad, "ok", self._told(n, bad, 1.0))])
         yield self._slow_burn()
@@ -86,9 +93,16 @@ class Starter:
     def _interrupted(self) -> Iterable[_Story]:
         """Gaps, births and resets that are no failure."""
         n, e, seconds = self.settled, EVENTS, format_duration
-        gap = [(one, f"{_series([(n, e, 0)], one)} stale _x5 {_series([(20, e, 0)], one, first=_end(n, e, one))}") for one in self.examples]
-        rolling = [f"{{at: {seconds(n * STEP)}, workloads: {{{self._key()}: {{rollout: true}}}}}}"] if self._key() else []
-        rolling += [f"{{at: {seconds((n + 6) * STEP)}, workloads: {{{self._key()}: {{rollout: false}}}}}}"] if rolling else []
+        gap = [
+            (one, f"{_series([(n, e, 0)], one)} stale _x5 {_series([(20, e, 0)], one, first=_end(n, e, one))}")
+            for one in self.examples
+        ]
+        rolling = (
+            [f"{{at: {seconds(n * STEP)}, workloads: {{{self._key()}: {{rollout: true}}}}}}"] if self._key() else []
+        )
+        rolling += (
+            [f"{{at: {seconds((n + 6) * STEP)}, workloads: {{{self._key()}: {{rollout: false}}}}}}"] if rolling else []
+        )
         expect = [self._expected(n + 5, None, ""), self._expected(n + 25, "ok", "")]
         yield _Story("rollout gap", gap, expect, self._workload(), rolling)
         born = [(one, _series([(n + 20, e, 0)], one)) for one in self.examples]
@@ -97,11 +111,21 @@ class Starter:
             more = [f"{{at: {seconds(n * STEP)}, workloads: {{{self._key()}: {{replicas: {PODS + 1}}}}}}}"]
         else:
             born += [(_also(one), f"_x{n} {_series([(20, e, 0)], one)}") for one in self.examples]
-        yield _Story("birth", born, [self._expected(n + 2, "ok", ""), self._expected(n + 20, "ok", "")], self._workload(), more)
+        yield _Story(
+            "birth", born, [self._expected(n + 2, "ok", ""), self._expected(n + 20, "ok", "")], self._workload(), more
+        )
         reset = [(one, f"{_series([(n, e, 0)], one)} {_series([(20, e, 0)], one)}") for one in self.examples]
         if self.objective.preset:
-            more = [f"{{at: {seconds(n * STEP + STEP)}, workloads: {{{self._key()}: {{pods: {{{self._all_restart()}}}}}}}}}"]
-        yield _Story("reset", reset, [self._expected(n + 2, None, ""), self._expected(n + 20, "ok", "")], self._workload(), more if self.objective.preset else [])
+            more = [
+                f"{{at: {seconds(n * STEP + STEP)}, workloads: {{{self._key()}: {{pods: {{{self._all_restart()}}}}}}}}}"
+            ]
+        yield _Story(
+            "reset",
+            reset,
+            [self._expected(n + 2, None, ""), self._expected(n + 20, "ok", "")],
+            self._workload(),
+            more if self.objective.preset else [],
+        )
 
     # --- arithmetic
 
@@ -172,7 +196,11 @@ class Starter:
         return f"{{{self._key()}: {{replicas: {PODS}{gateway}}}}}"
 
     def _written(self, story: _Story) -> str:
-        lines = [f"  - name: {story.name}", f"    interval: {format_duration(STEP)}", f"    look: {format_duration(STEP)}"]
+        lines = [
+            f"  - name: {story.name}",
+            f"    interval: {format_duration(STEP)}",
+            f"    look: {format_duration(STEP)}",
+        ]
         lines += [f"    objectives: [{json.dumps(self.template)}]"] if self.template else []
         lines += [f"    workloads: {story.workload}"] if story.workload else []
         lines += ["    series:"] if story.values else []

@@ -1,9 +1,9 @@
 """
 Counters of a test: the written series, scrape by scrape, following the pods that Observer takes traffic from.
 
-What a pod without traffic was written to answer goes to the siblings, who answer it as they answer their own; a pod that
-came in another's place serves as its siblings do, unless series of its own were written. Calls that find no pod fail at
-the callers. The callers' own counters add up what the pods answered.
+What a pod without traffic was written to answer goes to the siblings, who answer it as they answer their own; a pod
+that came in another's place serves as its siblings do, unless series of its own were written. Calls that find no pod
+fail at the callers. The callers' own counters add up what the pods answered.
 """
 
 from __future__ import annotations
@@ -14,12 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from observer.config.testing.read import BUCKETS, OF_PODS, REQUESTS, UP
 from observer.config.testing.scenario import Line, Scenario, WorkloadKey
 from observer.config.testing.world import Living, World
-from observer.domain.counts import FloatArray
 from observer.domain.ids import PodRef, ServiceRef
 from observer.engine.slo.presets import ISTIO
 
@@ -166,7 +163,11 @@ class Traffic:
             }
 
     def _serve(
-        self, world: World, service: ServiceRef, members: list[Living], written: Mapping[PodRef, dict[Name, Step] | None]
+        self,
+        world: World,
+        service: ServiceRef,
+        members: list[Living],
+        written: Mapping[PodRef, dict[Name, Step] | None],
     ) -> None:
         asked = {pod.ref: _requests(written[pod.ref] or {}) for pod in members}
         serving = [pod for pod in members if world.serves(pod)]

@@ -75,19 +75,20 @@ class World:
 
     def advance(self, at: float) -> None:
         """Bring the cluster to ``at``: changes that are due, births, starts."""
-        self.at = at
         while self._done < len(self.scenario.changes):
             change = self.scenario.changes[self._done]
             if self.scenario.start + change.at > at:
                 break
             self._done += 1
+            self.at = self.scenario.start + change.at
             before = self.facts
             self.facts = laid_over(before, change.given)
             for key, one in self.facts.workloads.items():
                 known = before.workloads.get(key)
-                self._rolled.setdefault(key, at - one.age)
+                self._rolled.setdefault(key, self.at - one.age)
                 self._note(key, one, over(known) if known is not None else WorkloadFacts())
-                self._fit(key, one, born=at)
+                self._fit(key, one, born=self.at)
+        self.at = at
         for pod in self.pods.values():
             one = self.facts.workloads[pod.key]
             if pod.ready_since is None and one.replacement_starts and at - pod.created >= one.start:
