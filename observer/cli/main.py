@@ -40,6 +40,7 @@ class SchemaOf(StrEnum):
     SETTINGS = "settings"
     POLICY = "healthpolicy"
     OPENSLO = "openslo"
+    TEST = "policytest"
 
 
 def main() -> None:
@@ -193,7 +194,7 @@ def convert(
 def schema(
     kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
 ) -> None:
-    """Print the JSON Schema of the settings file, of health policies or of OpenSLO documents."""
+    """Print the JSON Schema of the settings file, of health policies, of their tests or of OpenSLO documents."""
     if kind is SchemaOf.POLICY:
         from observer.config.policies.keys import schema as policy_schema
 
@@ -202,6 +203,10 @@ def schema(
         from observer.config.openslo.schema import schema as openslo_schema
 
         show(openslo_schema(), "", json=True)
+    elif kind is SchemaOf.TEST:
+        from observer.config.testing.keys import schema as test_schema
+
+        show(test_schema(), "", json=True)
     else:
         from observer.config.settings import schema as settings_schema
 

@@ -225,7 +225,6 @@ def test_an_objective_that_nobody_looks_at_is_a_fault(tmp_path: Path) -> None:
 
     faults = unknown_objectives(test.scenarios[0], course(test, tmp_path))
 
-    assert [str(one).partition(" ")[2] for one in faults] == [
-        "objective: shop/mesh-availabilty.cart is not looked at in this test"
-        " (did you mean shop/mesh-availability.cart?)"
-    ]
+    [told_of] = [str(one) for one in faults]
+    assert "objective: shop/mesh-availabilty.cart is not looked at in this test" in told_of
+    assert told_of.endswith("(did you mean shop/mesh-availability.cart?)")
