@@ -40,6 +40,7 @@ class SchemaOf(StrEnum):
     SETTINGS = "settings"
     POLICY = "healthpolicy"
     OPENSLO = "openslo"
+    TEST = "policytest"
 
 
 def main() -> None:
@@ -134,6 +135,38 @@ def check(  # noqa: PLR0917  (typer gives every argument by name)
     raise SystemExit(found.code)
 
 
+@app.command("test")
+def try_out(
+    *,
+    paths: Annotated[list[Path] | None, typer.Argument(help="Test files, or directories of them.")] = None,
+    name: Annotated[str, typer.Option("--name", "-k", help="Only tests that hold this in their name.")] = "",
+    init: Annotated[
+        str, typer.Option("--init", help="OBJECTIVE or FILE: write starter tests of an objective, or of a file's.")
+    ] = "",
+    out: Annotated[Path, typer.Option("--out", "-o", help="With --init: folder for the files.")] = Path("tests"),
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print every decision.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Run unit tests of policies and objectives: series and facts of a cluster in, verdicts and alerts out.
+
+    Exit codes: 0 all passed, 1 one failed, 2 a file cannot be read.
+    """
+    from observer.cli.test import body, run_tests, text
+
+    if init:
+        from observer.cli.starters import write_starters
+
+        show(*write_starters(settings_from(config), init, out), json=json)
+        return
+    if not paths:
+        fail("name test files or directories, or --init OBJECTIVE", EXIT_BAD_INPUT)
+    results = run_tests(paths, name)
+    show(body(results), text(results, verbose=verbose), json=json)
+    raise SystemExit(results.code)
+
+
 @app.command()
 def convert(
     files: Annotated[list[Path], typer.Argument(help="Files or directories of Sloth, Pyrra or OpenSLO documents.")],
@@ -161,7 +194,7 @@ def convert(
 def schema(
     kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
 ) -> None:
-    """Print the JSON Schema of the settings file, of health policies or of OpenSLO documents."""
+    """Print the JSON Schema of the settings file, of health policies, of their tests or of OpenSLO documents."""
     if kind is SchemaOf.POLICY:
         from observer.config.policies.keys import schema as policy_schema
 
@@ -170,6 +203,10 @@ def schema(
         from observer.config.openslo.schema import schema as openslo_schema
 
         show(openslo_schema(), "", json=True)
+    elif kind is SchemaOf.TEST:
+        from observer.config.testing.keys import schema as test_schema
+
+        show(test_schema(), "", json=True)
     else:
         from observer.config.settings import schema as settings_schema
 
@@ -179,25 +216,46 @@ def schema(
 @app.command()
 def rules(
     *,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="OpenSLO files or directories; without them, a preset by options.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the rule files; one file an objective.")],
-    service: Annotated[list[str], typer.Option("--service", "-s", help="NAMESPACE/NAME; may be given many times.")],
-    preset: Annotated[Preset, typer.Option(help="What counts as good.")] = Preset.ISTIO_AVAILABILITY,
-    target: Annotated[float, typer.Option(help="Share of the events that must be good.")] = 0.999,
-    burn: Annotated[str, typer.Option(help="Set of tiers: sre-30d, 28d or 7d.")] = "sre-30d",
-    cut_ms: Annotated[float, typer.Option(min=0, help="Bound of the latency preset, milliseconds.")] = 0.0,
+    service: Annotated[
+        list[str] | None, typer.Option("--service", "-s", help="NAMESPACE/NAME; may be given many times.")
+    ] = None,
+    preset: Annotated[Preset | None, typer.Option(help="What counts as good; default istio-availability.")] = None,
+    target: Annotated[float | None, typer.Option(help="Share of the events that must be good; default 0.999.")] = None,
+    burn: Annotated[str | None, typer.Option(help="Set of tiers: sre-30d, 28d or 7d; default sre-30d.")] = None,
+    cut_ms: Annotated[float | None, typer.Option(min=0, help="Bound of the latency preset, milliseconds.")] = None,
     cluster: Annotated[str, typer.Option(help="Name of the cluster, part of every identity.")] = "",
     ambient: Annotated[bool, typer.Option("--ambient", help="Waypoints report instead of sidecars.")] = False,
     dialect: Annotated[int, typer.Option(min=2, max=3, help="Major version of Prometheus.")] = 2,
     json: Json = False,
 ) -> None:
-    """Write objectives as Prometheus recording and alerting rules, with Alertmanager's inhibition."""
-    from observer.cli.rules import objectives_of, write
+    """
+    Write objectives as Prometheus recording and alerting rules, with Alertmanager's inhibition.
+
+    From OpenSLO documents (templates for every --service), or a preset for every --service.
+    """
+    from observer.app import now
+    from observer.cli.rules import documented, objectives_of, write
     from observer.exchange.prometheus_rules import Dialect, RuleOptions
 
-    objectives = objectives_of(
-        service, preset, target=target, burn=burn, cut_ms=cut_ms, cluster=cluster, ambient=ambient
-    )
-    body, text = write(objectives, out, RuleOptions(dialect=Dialect(dialect)))
+    options = RuleOptions(dialect=Dialect(dialect))
+    if paths:
+        given = {"--preset": preset, "--target": target, "--burn": burn, "--cut-ms": cut_ms}
+        if said := [name for name, value in given.items() if value is not None]:
+            fail(f"{', '.join(said)}: documents say it themselves; leave it out", EXIT_BAD_INPUT)
+        found = documented(paths, service or (), now(), cluster=cluster, ambient=ambient)
+        body, text = write(found.objectives, out, options, found.waiting)
+    else:
+        if not service:
+            fail("name documents, or --service NAMESPACE/NAME for a preset", EXIT_BAD_INPUT)
+        objectives = objectives_of(
+            service, preset or Preset.ISTIO_AVAILABILITY, target=0.999 if target is None else target,
+            burn=burn or "sre-30d", cut_ms=cut_ms or 0.0, cluster=cluster, ambient=ambient,
+        )  # fmt: skip
+        body, text = write(objectives, out, options)
     show(body, text, json=json)
 
 

@@ -23,6 +23,8 @@ from observer.domain.settings import GuardSettings, ImpactSettings, LadderSettin
 
 API_VERSION = "observer.dev/v1alpha1"
 KIND = "HealthPolicy"
+TEST_KIND = "PolicyTest"
+"""Tests of policies; they stand beside them and are no rules."""
 WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
 
 FLEET = frozenset(
@@ -55,8 +57,8 @@ class Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", populate_by_name=False)
 
 
-def _part(name: str, required: tuple[str, ...] = (), /, **keys: Any) -> type[Part]:
-    """``from_`` stands for the key ``from``, which Python reserves."""
+def section(name: str, required: tuple[str, ...] = (), /, **keys: Any) -> type[Part]:
+    """Keys are optional but for ``required``; ``from_`` stands for the key ``from``, which Python reserves."""
     definitions: dict[str, Any] = {
         key.rstrip("_"): (kind, pydantic.Field(default=... if key.rstrip("_") in required else None))
         for key, kind in keys.items()
@@ -120,7 +122,7 @@ def _enabled() -> Any:
 
 def _of(kind: type, without: frozenset[str] = frozenset()) -> type[Part]:
     """All optional keys of a section of ``observer.yaml``."""
-    return _part(kind.__name__, **{key: what for key, what in KEYS[kind].items() if key not in without})
+    return section(kind.__name__, **{key: what for key, what in KEYS[kind].items() if key not in without})
 
 
 def _clock() -> Any:
@@ -129,7 +131,9 @@ def _clock() -> Any:
 
 def _window() -> Any:
     days = many(word(*WEEKDAYS))
-    part = _part("Window", ("days", "from", "to", "zone"), days=_filled(days), from_=_clock(), to=_clock(), zone=zone())
+    part = section(
+        "Window", ("days", "from", "to", "zone"), days=_filled(days), from_=_clock(), to=_clock(), zone=zone()
+    )
 
     def read(given: Any) -> Any:
         return window(given)
@@ -140,27 +144,29 @@ def _window() -> Any:
 @cache
 def document_model() -> type[Part]:
     """The model of one HealthPolicy document."""
-    namespaces = _part("Namespaces", enabled=_enabled(), names=_filled(many(dns_label())), labels=_labels())
-    workloads = _part(
+    namespaces = section("Namespaces", enabled=_enabled(), names=_filled(many(dns_label())), labels=_labels())
+    workloads = section(
         "Workloads", names=_filled(many(_name())), labels=_labels(), kinds=_filled(many(word(*WORKLOAD_KINDS)))
     )
-    spec = _part(
+    spec = section(
         "Spec",
         ("selector",),
-        selector=_somebody(_part("Selector", namespaces=_somebody(namespaces), workloads=_somebody(workloads))),
+        selector=_somebody(section("Selector", namespaces=_somebody(namespaces), workloads=_somebody(workloads))),
         mode=choice(Mode),
         percent=number(0, 100),
         objectives=many(text()),
-        detectors=_part("Detectors", errors=Switch, latency=Switch, impact=_of(ImpactSettings)),
+        detectors=section("Detectors", errors=Switch, latency=Switch, impact=_of(ImpactSettings)),
         ladder=_of(LadderSettings),
         guards=_of(GuardSettings, FLEET),
         approvals=many(choice(Rung, (Rung.DRAIN, Rung.EVICT))),
         windows=many(_window()),
-        hold=_part("Hold", ("reason",), reason=text(), until=text(check_instant)),
+        hold=section("Hold", ("reason",), reason=text(), until=text(check_instant)),
         alerts=many(text()),
     )
-    metadata = _part("Metadata", ("name",), name=_name(), labels=mapping(text()), annotations=mapping(text(empty=True)))
-    return _part(
+    metadata = section(
+        "Metadata", ("name",), name=_name(), labels=mapping(text()), annotations=mapping(text(empty=True))
+    )
+    return section(
         "HealthPolicy", ("apiVersion", "kind", "metadata", "spec"),
         apiVersion=word(API_VERSION), kind=word(KIND), metadata=metadata, spec=spec,
     )  # fmt: skip

@@ -15,6 +15,8 @@ from observer.config.policies.inherit import base_values
 from observer.config.policies.read import Source, read_all
 from observer.config.reading import read_text, yaml_files
 
+TESTS = "tests"
+
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
@@ -36,7 +38,8 @@ def load(settings: Settings, *, places: Mapping[str, Place] | None = None) -> Po
 def policy_files(wanted: Iterable[str]) -> tuple[PolicyFile, ...]:
     """
     The files behind ``policies:``, in a fixed order, each once: files, the YAML files of directories, and those that
-    come with Observer for the word ``shipped``. Raises: ConfigError for what is not there.
+    come with Observer for the word ``shipped``. Folders named ``tests`` within directories are passed over: what they
+    hold is for ``observer test``. Raises: ConfigError for what is not there.
     """
     found: dict[Path, PolicyFile] = {}
     faults: list[Fault] = []
@@ -47,6 +50,8 @@ def policy_files(wanted: Iterable[str]) -> tuple[PolicyFile, ...]:
             faults.append(Fault(name, 0, 0, "", "does not exist", "policies in the settings names it"))
             continue
         for file in yaml_files([path]):
+            if path.is_dir() and TESTS in file.relative_to(path).parts[:-1]:
+                continue
             found.setdefault(file, PolicyFile(file, own))
     if faults:
         refuse(faults)

@@ -11,7 +11,16 @@ from pydantic_core import ErrorDetails
 
 from observer.config.faults import Fault
 from observer.config.policies.document import Place, Policy, Selector, Value
-from observer.config.policies.keys import API_VERSION, FLEET, KIND, NAMESPACE_WIDE, NESTED, Part, document_model
+from observer.config.policies.keys import (
+    API_VERSION,
+    FLEET,
+    KIND,
+    NAMESPACE_WIDE,
+    NESTED,
+    TEST_KIND,
+    Part,
+    document_model,
+)
 from observer.config.policies.windows import instant
 from observer.config.refusals import faults_of
 from observer.config.yaml_marks import Document, Path, read_marked_all
@@ -23,11 +32,12 @@ OPENSLO = "openslo/"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file; ``own`` is False for those that come with Observer."""
+    """One file; ``own`` is False for those that come with Observer, ``tests``: tests may stand among its documents."""
 
     name: str
     text: str
     own: bool = True
+    tests: bool = False
 
 
 def read(source: Source) -> tuple[list[Policy], list[Fault]]:
@@ -35,7 +45,7 @@ def read(source: Source) -> tuple[list[Policy], list[Fault]]:
     policies: list[Policy] = []
     faults: list[Fault] = []
     for document in read_marked_all(source.text, source.name):
-        if _is_objective(document):
+        if _is_objective(document) or (source.tests and _kind(document) == TEST_KIND):
             continue
         policy, found = _policy(document, own=source.own)
         faults += found
@@ -60,8 +70,15 @@ def _is_objective(document: Document) -> bool:
     return isinstance(version, str) and version.startswith(OPENSLO)
 
 
+def _kind(document: Document) -> object:
+    return document.data.get("kind") if isinstance(document.data, dict) else None
+
+
 def _policy(document: Document, *, own: bool) -> tuple[Policy | None, list[Fault]]:
     faults = list(document.faults)
+    if _kind(document) == TEST_KIND:
+        hint = "observer test runs it; in a folder named tests it is passed over"
+        return None, [*faults, document.fault(("kind",), "is a test of policies and no policy", hint)]
     if not isinstance(document.data, dict):
         if not faults:
             hint = f"apiVersion: {API_VERSION}, kind: {KIND}"
