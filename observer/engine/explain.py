@@ -19,7 +19,7 @@ GIVING_BACK: Mapping[str, str] = {
     "not_effective": "its traffic did not leave, so the drain tells nothing",
     "cannot_tell": "the experiment could not tell and the drain has expired",
     "expired": "the drain has expired",
-    "readmit": "the errors dropped, but the evidence or its time is not enough to evict; if they return it will be",
+    "readmit": "the errors dropped, but they were too few or too brief to evict for; if they return it will be",
     "serving_floor": "too few siblings would go on serving",
     "sibling_gone": "a sibling stopped serving, so its capacity is needed",
     "scaled_down": "the workload was scaled down",

@@ -37,15 +37,19 @@ class Fitness:
         self._excused |= {pod.name for pod in pods}
 
     def ignore_scrapes(self) -> None:
-        """The story stops Prometheus or the API server: lost scrapes are its point."""
+        """The story stops Prometheus or the API server: lost scrapes and answers are its point."""
         self._scrapes_matter = False
 
     def faults(self) -> list[str]:
         """Everything that makes the story worthless, in words; empty when the lab was fit."""
-        try:
-            return [*self._restarts(), *(self._scrapes() if self._scrapes_matter else ()), *self._overload()]
-        except requests.RequestException as exc:
-            return [f"the lab does not answer: {type(exc).__name__}"]
+        found: list[str] = []
+        for look in (self._restarts, *((self._scrapes,) if self._scrapes_matter else ()), self._overload):
+            try:
+                found += look()
+            except requests.RequestException as exc:
+                if self._scrapes_matter:  # else the story stopped the server, and its failure is no lab's fault
+                    return [f"the lab does not answer: {type(exc).__name__}"]
+        return found
 
     def _restarts(self) -> list[str]:
         now = {pod.uid: pod for pod in self._cluster.pods()}

@@ -12,11 +12,15 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 
 from tests.lab.harness.bars import chosen_kinds
-from tests.lab.harness.cluster import parse_pod, seconds
+from tests.lab.harness.cluster import Cluster, parse_pod, seconds
+from tests.lab.harness.fitness import Fitness
+from tests.lab.harness.metrics import Metrics
 from tests.lab.stack import ownership, requirements, shop, telemetry
 from tests.lab.stack.errors import LabError, LabRefused
 from tests.lab.stack.oci import Image, write_archive
@@ -229,3 +233,24 @@ def test_sides_are_even_only_when_as_many_passed_on_both() -> None:
     assert not uneven({"simulator": 3, "real": 3})
     for passed in ({"simulator": 3, "real": 2}, {"simulator": 3}, {"simulator": 0, "real": 0}, {}):
         assert uneven(passed)
+
+
+class NoPods(Cluster):
+    def __init__(self) -> None:
+        """No server is needed to have no pods."""
+
+    def pods(self, app: str = "", version: str = "", namespace: str = "") -> list[Any]:
+        return []
+
+
+class Silent(Metrics):
+    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        raise requests.ConnectionError(expression)
+
+
+def test_a_server_that_the_story_stopped_makes_no_failure_the_labs() -> None:
+    fitness = Fitness(NoPods(), Silent())
+    fitness.begin()
+    assert fitness.faults() == ["the lab does not answer: ConnectionError"]
+    fitness.ignore_scrapes()
+    assert fitness.faults() == []
