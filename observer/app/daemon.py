@@ -13,7 +13,7 @@ from observer.app.hands import Hands, connected, executor, kill_switch
 from observer.app.hands import hands as make_hands
 from observer.app.hands import journal as open_journal
 from observer.app.mail import Mailbox, mailbox
-from observer.app.sources import collector, open_eyes
+from observer.app.sources import Eyes, collector, open_eyes
 from observer.config.model import Settings
 
 if TYPE_CHECKING:
@@ -63,9 +63,7 @@ async def build(
     """
     from observer.config.reload import rules_of
     from observer.runtime.clock import SystemClock
-    from observer.runtime.retention import keep_journal_small
     from observer.runtime.state import Watcher
-    from observer.runtime.supervise import Plan
     from observer.runtime.tell import Teller
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
@@ -77,7 +75,6 @@ async def build(
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
     mail = mailbox(hands, journal.alerts, metrics)
-    teller = Teller([*sinks(hands), *extra_sinks], dropped=metrics.sink_dropped)
     watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits)
     recorder = flight_recorder(settings)
     loop = Loop(
@@ -85,15 +82,30 @@ async def build(
         executor=executor(hands),
         cluster=hands.cluster,
         journal=hands.journal,
-        teller=teller,
+        teller=Teller([*sinks(hands), *extra_sinks], dropped=metrics.sink_dropped),
         clock=clock,
         rules=rules,
         state=watcher,
         recorder=recorder,
         mail=mail.keeper if mail is not None else None,
     )
-    reloader = make_reloader(rules, path, loop, clock)
     server = make_server(settings, watcher, metrics, mail)
+    ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
+    return _plan(hands, eyes, mail, loop, server, make_reloader(rules, path, loop, clock), ends)
+
+
+def _plan(
+    hands: Hands,
+    eyes: Eyes,
+    mail: Mailbox | None,
+    loop: Loop,
+    server: Server,
+    reloader: Reloader,
+    ends: Sequence[Callable[[], Awaitable[None]]],
+) -> Plan:
+    """What runs beside the loop, what comes before its first tick, and what is closed at the end."""
+    from observer.runtime.retention import keep_journal_small
+    from observer.runtime.supervise import Plan
 
     async def warm() -> None:
         await hands.cluster.synced(WARM_SECONDS)
@@ -101,7 +113,7 @@ async def build(
 
     return Plan(
         loop=loop,
-        teller=teller,
+        teller=loop.teller,
         background=[
             ("kubernetes", hands.cluster.run),
             ("lease", hands.lease.run),
@@ -109,14 +121,11 @@ async def build(
             *(mail.tasks() if mail is not None else ()),
             ("page", server.run),
             ("reload", reloader.run),
-            ("retention", partial(keep_journal_small, hands.journal, clock)),
+            ("retention", partial(keep_journal_small, hands.journal, hands.clock)),
         ],
         reload=reloader.ask,
         warm=warm,
-        cleanups=[
-            *(closing(metrics), hands.journal.close, *eyes.cleanups(), teller.close),
-            *([recorder.ended] if recorder is not None else ()),
-        ],
+        cleanups=[*ends, hands.journal.close, *eyes.cleanups(), loop.teller.close],
     )
 
 

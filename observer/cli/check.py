@@ -18,7 +18,7 @@ from observer.config.lint.registry import lint
 from observer.config.lint.render import UNREADABLE, github, rows, text
 from observer.config.lint.sarif import sarif
 from observer.config.lint.subject import Subject
-from observer.config.model import Settings
+from observer.config.model import SHIPPED, Settings
 from observer.config.openslo.documents import read_documents
 from observer.config.policies.inherit import base_values
 from observer.config.policies.load import judged as against
@@ -121,7 +121,9 @@ def printed(settings: Settings, found: Judged, output: Output) -> str:
             return _json({**body, "ok": found.code == 0, "findings": rows(found.findings)})
         case Output.TEXT:
             told = report(settings)[1] if readable else ""
-            return f"{text(found.findings)}\n\n{told}" if settings.policies else told
+            return (
+                told if not found.findings and settings.policies == (SHIPPED,) else f"{text(found.findings)}\n\n{told}"
+            )
 
 
 def _json(body: Any) -> str:

@@ -73,7 +73,7 @@ class Loop:
         mail: AlertKeeper | None = None,
     ) -> None:
         self._collector, self._executor, self._cluster = collector, executor, cluster
-        self._journal, self._teller, self._clock = journal, teller, clock
+        self._journal, self.teller, self._clock = journal, teller, clock
         self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
         self._objectives = rules.objectives
         self._state = state
@@ -229,7 +229,7 @@ class Loop:
 
     async def _record(self, decision: Decision) -> None:
         self._state.decided(decision)
-        self._teller.tell(decision)
+        self.teller.tell(decision)
         try:
             await self._journal.record(decision)
         except JournalUnavailable as exc:

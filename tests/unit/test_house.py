@@ -112,5 +112,5 @@ def test_no_tracked_file_names_a_package_index_or_a_machine() -> None:
 def test_lock_files_with_addresses_are_ignored() -> None:
     ignored = (ROOT / ".gitignore").read_text().splitlines()
 
-    assert {"uv.lock", "pylock.toml", ".venv/"} <= set(ignored)
+    assert {"uv.lock", "pylock.toml", ".venv"} <= set(ignored)
     assert not {"uv.lock", "pylock.toml"} & {path.name for path in tracked()}

@@ -126,9 +126,7 @@ def _usual_time(readings: list[Reading], target: Target | None) -> float:
     return max(times, default=1.0)
 
 
-def _share(
-    loads: Mapping[ServiceRef, Reading], service: ServiceRef, target: Target | None, change: Contrast
-) -> float:
+def _share(loads: Mapping[ServiceRef, Reading], service: ServiceRef, target: Target | None, change: Contrast) -> float:
     """Requests of a service for each of the target's; 1 when either is unknown."""
     mine = loads.get(service)
     theirs = loads.get(target.service) if target is not None else None
