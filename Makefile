@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 OURS := $(PIP) --no-deps --no-build-isolation --editable .
 UV := uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --no-header --quiet
 
-.PHONY: help demo test check lab lab-up lab-down bench programs lock clean
+.PHONY: help demo test check lab lab-up lab-down bench bench-blame docs programs lock
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -57,8 +57,11 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(UV) --all-extras --group dev -o requirements/dev.txt
 	uv pip compile --group build --universal --generate-hashes --no-strip-extras --no-header --quiet -o requirements/build.txt
 
-clean: ## Remove what the targets made
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+docs: .venv/runtime ## Write docs/reference from the code: settings, commands, metrics
+	$(BIN)/python -m observer.cli.reference docs/reference
+
+bench-blame: .venv/dev ## Print who is blamed rightly, how often (ARGS="--corpus DIR --json FILE")
+	$(BIN)/python -m tests.bench.blame $(ARGS)
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Observer needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }

@@ -9,6 +9,9 @@ from enum import IntEnum, StrEnum
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.snapshot import Gap
 
+FULL_NATS = 59.0
+"""Evidence from here on is as good as certain, and hardly counted any further."""
+
 
 class Tier(IntEnum):
     """How much the evidence allows; each tier's nats follow from the false acts that the settings allow."""
@@ -67,7 +70,8 @@ class Evidence:
         sibling_requests, sibling_bad: of all its siblings over the same bins.
         share: the culprit's share of its service's requests, 0..1 (before any drain).
         bins: bins that carried evidence.
-        onset: estimated start of the fault, Unix seconds.
+        onset: estimated start of the fault, Unix seconds. newest: end of the last bin that spoke against the culprit,
+            Unix seconds; 0 = not told. Nats are not counted beyond ``FULL_NATS``: then only this tells that it goes on.
         dispersion: the overdispersion that divided the evidence, at least 1.
         cut: for LATENCY, the cut point that ``bad`` counts by, milliseconds; None for ERRORS.
         latency_ratio, latency_excess_ms: for LATENCY, culprit's median over siblings', and the difference.
@@ -91,6 +95,7 @@ class Evidence:
     cut: float | None = None
     latency_ratio: float = 1.0
     latency_excess_ms: float = 0.0
+    newest: float = 0.0
     again_nats: float | None = None
     callers: Mapping[str, float] = field(default_factory=dict)
     flags: Mapping[str, float] = field(default_factory=dict)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from observer.domain.action import Rung
 from observer.domain.incident import Incident, Phase
-from observer.domain.suspect import Culprit, CulpritKind, Suspect, Symptom, Tier
+from observer.domain.suspect import FULL_NATS, Culprit, CulpritKind, Suspect, Symptom, Tier
 from observer.engine import backoff, explain
 from observer.engine.detect.suspects import UNCONFIRMED
 from observer.engine.experiment import bad_of
@@ -26,7 +26,7 @@ COUNTING = frozenset({Phase.SUSPECTED, Phase.DRAINING, Phase.READMITTED})
 def take_in(turn: Turn, sight: Sight) -> None:
     """Bring today's suspects to their incidents, open those that are missing, strongest first."""
     standing = {incident.culprit: incident for incident in turn.incidents()}
-    rested = turn.rested({culprit: suspect.evidence.acting_nats for culprit, suspect in sight.by_culprit.items()})
+    rested = turn.rested({culprit: suspect.evidence for culprit, suspect in sight.by_culprit.items()})
     for culprit, suspect in sight.by_culprit.items():
         incident = standing.get(culprit)
         if incident is not None:
@@ -47,7 +47,8 @@ def refresh(turn: Turn, sight: Sight, incident: Incident, suspect: Suspect) -> I
         # The second look reaches back over the drain, so it holds what came before it too.
         confirmed = nats if evidence.again_nats is None else min(nats, evidence.again_nats)
         tier = Tier.EVICT if confirmed >= turn.needs.get(Tier.EVICT, math.inf) else tier
-    fresh = nats > incident.nats + NEW_EVIDENCE or evidence.symptom is Symptom.UNREACHED
+    goes_on = nats >= FULL_NATS and evidence.newest > incident.last_evidence
+    fresh = nats > incident.nats + NEW_EVIDENCE or goes_on or evidence.symptom is Symptom.UNREACHED
     changed = replace(
         incident,
         nats=max(incident.nats, nats),

@@ -13,7 +13,7 @@ from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome
 from observer.domain.policy import AppliedPolicy, PolicyBook
 from observer.domain.settings import EngineSettings
-from observer.domain.suspect import Culprit, Tier
+from observer.domain.suspect import FULL_NATS, Culprit, Evidence, Tier
 from observer.engine import backoff
 from observer.engine.memory import IN_HAND, Backdrop, Memory
 
@@ -63,16 +63,21 @@ class Turn:
             resting=self._resting,
         )
 
-    def rested(self, suspects: Mapping[Culprit, float]) -> frozenset[Culprit]:
+    def rested(self, suspects: Mapping[Culprit, Evidence]) -> frozenset[Culprit]:
         """
         The suspected culprits whose last incident is closed and against whom nothing new was found since.
 
-        ``suspects`` holds today's nats of everybody suspected.
+        ``suspects`` holds today's evidence against everybody suspected.
         """
+        closed = {one.culprit: one.closed for one in self._incidents.values() if one.culprit in self._resting}
         still: dict[Culprit, float] = {}
         for culprit, lowest in self._resting.items():
-            nats = suspects.get(culprit)
-            if nats is not None and nats <= lowest + NEW_EVIDENCE:
+            found = suspects.get(culprit)
+            if found is None:
+                continue
+            nats = found.acting_nats
+            goes_on = nats >= FULL_NATS and found.newest > closed.get(culprit, self.at)
+            if nats <= lowest + NEW_EVIDENCE and not goes_on:
                 still[culprit] = min(lowest, nats)
         self._resting = still
         return frozenset(still)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import Instrument
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
@@ -69,6 +70,11 @@ class SelfMetrics:
         self._budgets = meter.create_gauge(
             names.OBJECTIVE_BUDGET, description="Share of each objective's error budget that is left"
         )
+
+    def described(self) -> list[tuple[str, str]]:
+        """Name and meaning of every metric, by name."""
+        made = [one for one in vars(self).values() if isinstance(one, Instrument)]
+        return sorted((str(getattr(one, "name", "")), str(getattr(one, "description", ""))) for one in made)
 
     def tick(self, duration: float, *, complete: bool) -> None:
         """A tick ended after ``duration`` seconds."""

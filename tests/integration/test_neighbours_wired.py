@@ -12,7 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from observer.app import Hands, _graph_source, _neighbours, _trace_source, build, connected
+from observer.app import build, connected
+from observer.app.hands import Hands
+from observer.app.sources import graph_source, neighbours, trace_source
 from observer.config.model import (
     EvidenceSettings,
     JaegerSettings,
@@ -108,9 +110,9 @@ async def test_the_daemon_shows_how_they_are_and_needs_neither(tmp_path: Path) -
 
 async def test_without_addresses_neither_exists(tmp_path: Path) -> None:
     settings = replace(default(), listen="127.0.0.1:0")
-    assert _trace_source(settings, FakeClock()) is None and _graph_source(settings, FakeClock()) is None
-    neighbours = _neighbours(_hands(settings, FakeClock()), None, None)
-    assert (neighbours.tasks(), neighbours.circuits()) == ([], {})
+    assert trace_source(settings, FakeClock()) is None and graph_source(settings, FakeClock()) is None
+    around = neighbours(_hands(settings, FakeClock()), None, None)
+    assert (around.tasks(), around.circuits()) == ([], {})
 
 
 async def test_what_is_suspected_is_asked_about_and_found() -> None:
@@ -123,22 +125,22 @@ async def test_what_is_suspected_is_asked_about_and_found() -> None:
             jaeger=JaegerSettings(url=jaeger, window=60.0, traces=300, timeout=60.0),
             kiali=KialiSettings(url=kiali, timeout=60.0),
         )
-        sources = _trace_source(settings, clock), _graph_source(settings, clock)
-        neighbours = _neighbours(_hands(settings, clock), *sources)
-        neighbours.suspected(frozenset({ServiceRef("shop", "catalog")}))
-        assert neighbours._traces is not None and neighbours._graph is not None
-        await neighbours._traces.look()
-        await neighbours._graph.look()
+        sources = trace_source(settings, clock), graph_source(settings, clock)
+        around = neighbours(_hands(settings, clock), *sources)
+        around.suspected(frozenset({ServiceRef("shop", "catalog")}))
+        assert around._traces is not None and around._graph is not None
+        await around._traces.look()
+        await around._graph.look()
 
-        traces, graph = neighbours.traces(clock.at), neighbours.graph(clock.at)
-        assert traces is not None and graph is not None and neighbours.gaps() == ()
+        traces, graph = around.traces(clock.at), around.graph(clock.at)
+        assert traces is not None and graph is not None and around.gaps() == ()
         assert culprit in {span.pod for span in traces.spans if span.error}
         assert {(edge.caller.name, edge.callee.name) for edge in graph.edges if edge.errors} == {
             ("load", "front"),
             ("front", "catalog"),
         }
-        assert {circuit.state.value for circuit in neighbours.circuits().values()} == {"closed"}
-        await neighbours.close()
+        assert {circuit.state.value for circuit in around.circuits().values()} == {"closed"}
+        await around.close()
 
 
 def _hands(settings: Settings, clock: FakeClock) -> Hands:

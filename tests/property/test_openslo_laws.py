@@ -100,7 +100,8 @@ def slos(draw: st.DrawFn) -> dict[str, Any]:
             one |= {"timeSliceTarget": draw(st.floats(0.01, 1))}
         objectives.append(one | ({"indicator": draw(sli)} if composite else {}))
     spec = {"service": draw(FILLED), "budgetingMethod": method, "timeWindow": [draw(WINDOWS)], "objectives": objectives}
-    spec |= {} if composite else {"indicator": draw(sli)}
+    if not composite:
+        spec["indicator"] = draw(sli)
     spec |= draw(some({}, description=WORDS, alertPolicies=st.lists(inline("AlertPolicy", POLICY), max_size=2)))
     return spec
 

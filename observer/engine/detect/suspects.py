@@ -208,6 +208,7 @@ class Bench:
             share=requests / everyone if everyone > 0.0 else 0.0,
             bins=int(it.bins[row, stream]),
             onset=float(it.onset[row, stream]),
+            newest=float(it.newest[row, stream]),
             dispersion=float(clumped[row, stream]) if row < len(clumped) else 1.0,
             cut=state.cuts[state.tested[stream]] if slow else None,
             latency_ratio=ratio,

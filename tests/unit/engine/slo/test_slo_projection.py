@@ -47,12 +47,16 @@ def test_errors_that_the_siblings_have_too_are_no_excess() -> None:
     assert not projected_burn(replace(ERRING, sibling_bad=270.0), STRICT, DataState.OK)[0]
 
 
-@pytest.mark.parametrize("state", [state for state in DataState if state is not DataState.OK])
+@pytest.mark.parametrize("state", sorted(set(DataState) - {DataState.OK, DataState.NEW}))
 def test_what_is_not_known_lets_nobody_be_drained(state: DataState) -> None:
     hurts, text = impact(ERRING, ImpactSettings(), [status(STRICT, state)])
 
     assert not hurts
     assert text == f"objective cart-availability is {state.value}: what is not known lets nobody be drained"
+
+
+def test_a_young_objective_is_known_well_enough() -> None:
+    assert impact(ERRING, ImpactSettings(), [status(STRICT, DataState.NEW)])[0]
 
 
 def test_a_known_objective_speaks_beside_an_unknown_one() -> None:

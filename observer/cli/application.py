@@ -1,0 +1,39 @@
+"""What all commands share: the application, common options, the settings that are asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from observer.config.model import Settings
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Finds the pod that passes its probes and still fails its users, replaces it, and proves that it helped.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file; default: $OBSERVER_CONFIG, else the built-in defaults."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+
+def settings_from(config: Path | None) -> Settings:
+    """The settings of ``--config``, of ``$OBSERVER_CONFIG``, or the defaults."""
+    from observer.config.settings import default, load
+
+    path = settings_path(config)
+    return load(path) if path is not None else default()
+
+
+def settings_path(config: Path | None) -> Path | None:
+    """The settings file in use; None = the built-in defaults."""
+    return config or (Path(named) if (named := os.environ.get("OBSERVER_CONFIG")) else None)

@@ -1,0 +1,155 @@
+"""Commands around the daemon and the cluster; each body lives in a file of its own, imported when it is called."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from observer import __version__
+from observer.cli.application import Config, Json, app, settings_from, settings_path
+from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, EXIT_UNREACHABLE, fail, show
+
+
+@app.command()
+def version(json: Json = False) -> None:
+    """Print the version."""
+    show({"version": __version__}, f"observer {__version__}", json=json)
+
+
+@app.command()
+def run(config: Config = None) -> None:
+    """Run the daemon until SIGTERM."""
+    from observer.app import run_daemon
+
+    raise SystemExit(asyncio.run(run_daemon(settings_from(config), settings_path(config))))
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Keep mesh and Observer running until Ctrl-C.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated mesh.")] = 7,
+    json: Json = False,
+) -> None:
+    """Run the whole story on a simulated mesh: a gray pod is found, drained, proven, evicted, replaced, verified."""
+    from observer.cli.demo import run_demo
+
+    raise SystemExit(asyncio.run(run_demo(keep=keep, seed=seed, json=json)))
+
+
+@app.command()
+def doctor(config: Config = None, json: Json = False) -> None:
+    """Ask each source: reachable, authenticated, fresh, right metrics and labels? Says what to do about red lines."""
+    from observer.cli.doctor import examine, rows, text
+
+    findings = asyncio.run(examine(settings_from(config)))
+    show(rows(findings), text(findings), json=json)
+    if any(finding.ok is False for finding in findings):
+        raise SystemExit(EXIT_UNREACHABLE)
+
+
+@app.command()
+def status(config: Config = None, json: Json = False) -> None:
+    """Print what Observer is doing now: mode, sources, open incidents; from the daemon, else from the journal."""
+    from observer.cli.status import current
+
+    body, text = asyncio.run(current(settings_from(config)))
+    show(body, text, json=json)
+
+
+@app.command()
+def why(
+    subject: Annotated[str, typer.Argument(help="KIND/NAME or KIND/NAMESPACE/NAME, for example pod/shop/cart-1.")],
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of NAME.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many decisions.")] = 50,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Print every decision about something, to act and not to act, with evidence and where the evidence is kept."""
+    from observer.cli.why import explain
+
+    body, text = asyncio.run(explain(settings_from(config), subject, namespace, limit))
+    show(body, text, json=json)
+    if not body["decisions"]:
+        raise SystemExit(EXIT_NOT_FOUND)
+
+
+@app.command()
+def pause(
+    reason: Annotated[str, typer.Option(help="Why; everybody who asks is told.")] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Throw the kill switch: Observer goes on observing and writes nothing but give-backs."""
+    _switch(config, paused=True, reason=reason, json=json)
+
+
+@app.command()
+def resume(config: Config = None, json: Json = False) -> None:
+    """Release the kill switch."""
+    _switch(config, paused=False, reason="", json=json)
+
+
+@app.command()
+def undo(
+    pod: Annotated[str, typer.Argument(help="NAMESPACE/POD that Observer drained.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Give one drained pod back now, with or without a running daemon; touches only what is Observer's."""
+    from observer.cli.give_back import one_pod
+
+    if pod.count("/") != 1 or not all(pod.split("/")):
+        fail(f"{pod!r}: expected NAMESPACE/POD, for example shop/cart-1", EXIT_BAD_INPUT)
+    code, body, text = asyncio.run(one_pod(settings_from(config), pod))
+    show(body, text, json=json)
+    raise SystemExit(code)
+
+
+@app.command()
+def restore(
+    expired: Annotated[bool, typer.Option("--expired", help="Give back every pod whose drain has expired.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Give back every pod that Observer drained.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Give drained pods back even when the daemon is dead; run by a CronJob."""
+    from observer.cli.give_back import many_pods
+
+    if expired == everything:
+        fail("say either --expired or --all", EXIT_BAD_INPUT)
+    code, body, text = asyncio.run(many_pods(settings_from(config), force=everything))
+    show(body, text, json=json)
+    raise SystemExit(code)
+
+
+@app.command()
+def record(
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the recording; it is made.")],
+    seconds: Annotated[float, typer.Option(min=1, help="Stop after so long.")] = 600.0,
+    config: Config = None,
+) -> None:
+    """Watch in shadow mode and record what is seen and decided, for `observer replay`; writes nothing else."""
+    from observer.cli.record import run_record
+
+    raise SystemExit(asyncio.run(run_record(settings_from(config), folder, seconds)))
+
+
+@app.command()
+def migrate(config: Config = None, json: Json = False) -> None:
+    """Bring the journal's schema to this version."""
+    from observer.cli.migrate import upgrade
+
+    body, text = upgrade(settings_from(config))
+    show(body, text, json=json)
+
+
+def _switch(config: Path | None, *, paused: bool, reason: str, json: bool) -> None:
+    from observer.cli.switch import throw
+
+    who = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
+    body, text = asyncio.run(throw(settings_from(config), paused=paused, who=who, reason=reason))
+    show(body, text, json=json)
