@@ -99,7 +99,12 @@ def slos(draw: st.DrawFn) -> dict[str, Any]:
         if method == "Timeslices":
             one |= {"timeSliceTarget": draw(st.floats(0.01, 1))}
         objectives.append(one | ({"indicator": draw(sli)} if composite else {}))
-    spec = {"service": draw(FILLED), "budgetingMethod": method, "timeWindow": [draw(WINDOWS)], "objectives": objectives}
+    spec: dict[str, Any] = {
+        "service": draw(FILLED),
+        "budgetingMethod": method,
+        "timeWindow": [draw(WINDOWS)],
+        "objectives": objectives,
+    }
     if not composite:
         spec["indicator"] = draw(sli)
     spec |= draw(some({}, description=WORDS, alertPolicies=st.lists(inline("AlertPolicy", POLICY), max_size=2)))
