@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 
 _WORDS: Final = frozenset({"", "~", "null", "true", "false"})
+_BREAKS: Final = frozenset("\x85\u2028\u2029")
 _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
@@ -21,7 +22,9 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     # A number of JSON such as 1e3 is text in YAML 1.1 and would be written without quotes.
-    style = '"' if value in _WORDS or _NUMBER.fullmatch(value) else None
+    # Line breaks that only YAML knows would be folded into a space.
+    broken = not _BREAKS.isdisjoint(value)
+    style = '"' if broken or value in _WORDS or _NUMBER.fullmatch(value) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

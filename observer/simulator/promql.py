@@ -285,11 +285,23 @@ def _union(left: Vector, right: Vector) -> Vector:
     for row, key in enumerate(right.series.identities()):
         if key in held:
             hidden[row] = held[key]
-    return Vector(
-        SeriesSet([*left.series.labels, *right.series.labels]),
+    return _one_row_a_series(
+        [*left.series.labels, *right.series.labels],
         np.concatenate([left.values, right.values]),
         np.concatenate([left.present, right.present & ~hidden]),
     )
+
+
+def _one_row_a_series(labels: list[dict[str, str]], values: FloatArray, present: BoolArray) -> Vector:
+    """The same series from both sides is one series, here from the one and there from the other."""
+    rows: dict[frozenset[tuple[str, str]], int] = {}
+    for row, one in enumerate(labels):
+        first = rows.setdefault(frozenset(one.items()), row)
+        if first != row:
+            values[first] = np.where(present[row], values[row], values[first])
+            present[first] |= present[row]
+    kept = list(rows.values())
+    return Vector(SeriesSet([labels[row] for row in kept]), values[kept], present[kept])
 
 
 def _matching_rows(vector: Vector, side: str) -> dict[frozenset[tuple[str, str]], int]:

@@ -13,6 +13,7 @@ import pytest
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.errors import JournalUnavailable
 from observer.journal.alerts import SqlAlertInbox
+from observer.journal.connect import engine_for, parsed
 from observer.journal.schema import migrate
 from observer.journal.store import SqlJournal
 from tests.support.postgres import fresh_database, running_postgres
@@ -99,11 +100,16 @@ async def test_old_news_is_dropped(inbox: SqlAlertInbox) -> None:
     assert [one.fingerprint for one in await inbox.pending()] == ["new"]
 
 
-async def test_a_closed_journal_accepts_nothing(tmp_path: Path) -> None:
-    journal = await SqlJournal.open(f"sqlite+aiosqlite:///{tmp_path / 'journal.db'}")
-    (tmp_path / "journal.db").chmod(0o400)
-    await journal.close()
-    tmp_path.joinpath("journal.db").unlink()
-    tmp_path.joinpath("journal.db").mkdir()
+async def test_a_journal_that_cannot_write_accepts_nothing(tmp_path: Path) -> None:
+    """An engine on a file without our tables: what it cannot keep is no acceptance."""
+    engine = engine_for(parsed(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}"))
+    inbox = SqlAlertInbox(engine)
     with pytest.raises(JournalUnavailable):
-        await journal.alerts.accept([FIRING])
+        await inbox.accept([FIRING])
+    with pytest.raises(JournalUnavailable):
+        await inbox.pending()
+    with pytest.raises(JournalUnavailable):
+        await inbox.answer(FIRING.id, "nobody", 1.0)
+    with pytest.raises(JournalUnavailable):
+        await inbox.prune(1.0)
+    await engine.dispose()
