@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,9 @@ async def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(JournalUnavailable, match="unable to open"):
         await SqlJournal.open(sqlite_url(tmp_path))
+    # After a failed connection the library's worker thread answers once more: the loop must still be there to hear it.
+    for worker in [one for one in threading.enumerate() if "_connection_worker_thread" in one.name]:
+        await asyncio.to_thread(worker.join)
 
 
 async def test_a_journal_that_lost_its_table_cannot_be_written(tmp_path: Path) -> None:
