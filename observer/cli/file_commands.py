@@ -227,7 +227,7 @@ def replay(
     from observer.cli.replay import run_replay, what_if
 
     tried = None
-    if policy or settings_path(config) is not None:
+    if policy or config is not None:  # $OBSERVER_CONFIG alone must not turn a proof into a what-if
         settings = settings_from(config)
         tried = what_if(replace(settings, policies=tuple(map(str, policy))) if policy else settings)
     code, body, text = run_replay(file, tried)

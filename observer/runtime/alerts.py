@@ -18,6 +18,9 @@ log = structlog.get_logger(__name__)
 
 READ_SECONDS = 30.0
 """The inbox is read again at least so often: another replica may have accepted something."""
+KEPT_SECONDS = 7 * 86_400.0
+"""Alerts are kept so long: a sender repeats its news for hours, not for days."""
+PRUNE_EVERY = 3600.0
 
 
 class AlertKeeper:
@@ -27,6 +30,7 @@ class AlertKeeper:
         self._inbox, self._clock = inbox, clock
         self._pending: tuple[Alert, ...] = ()
         self._answered: dict[str, str] = {}
+        self._pruned = 0.0
         self._changed = asyncio.Event()
 
     def accepted(self) -> None:
@@ -63,6 +67,9 @@ class AlertKeeper:
         for alert, answer in tuple(self._answered.items()):
             await self._inbox.answer(alert, answer, self._clock.now())
         written = set(self._answered)
+        if (now := self._clock.now()) - self._pruned >= PRUNE_EVERY:
+            await self._inbox.prune(now - KEPT_SECONDS)
+            self._pruned = now
         self._pending = tuple(await self._inbox.pending())
         still = {alert.id for alert in self._pending}
         self._answered = {key: value for key, value in self._answered.items() if key not in written or key in still}
