@@ -29,6 +29,8 @@ REMEMBERED: Final = 3600.0
 """A pod's start is remembered so long after it is gone: its last counters may be read after its death."""
 LATE: Final = 3.0
 """Refreshes after which a status is no longer known to hold."""
+NEWCOMERS_EVERY: Final = 2.0
+"""Seconds between two checks whether one is wanted that has no status: its service cannot be drained meanwhile."""
 PRUNE_EVERY: Final = 3600.0
 
 
@@ -83,9 +85,7 @@ class ObjectiveKeeper:
         not let anybody be drained.
         """
         found: dict[ServiceRef, list[ObjectiveStatus]] = {}
-        looked_at = {one.objective.id for one in self.statuses}
-        unseen = [_unseen(one, at) for one in self._wanted() if one.id not in looked_at]
-        for one in (*self.statuses, *unseen):
+        for one in (*self.statuses, *(_unseen(one, at) for one in self._newcomers())):
             if one.objective.scope is not None:
                 found.setdefault(one.objective.scope, []).append(self._aged(one, at))
         return {service: tuple(ones) for service, ones in found.items()}
@@ -95,7 +95,19 @@ class ObjectiveKeeper:
         while True:
             began = self._clock.monotonic()
             await self.look()
-            await self._clock.sleep(max(self._refresh - (self._clock.monotonic() - began), 1.0))
+            await self._rest(max(self._refresh - (self._clock.monotonic() - began), 1.0))
+
+    async def _rest(self, seconds: float) -> None:
+        """Until the next look; what is wanted and was never looked at does not wait so long."""
+        end = self._clock.monotonic() + seconds
+        while (left := end - self._clock.monotonic()) > 0.0:
+            await self._clock.sleep(min(left, NEWCOMERS_EVERY))
+            if self._newcomers():
+                return
+
+    def _newcomers(self) -> list[Objective]:
+        looked_at = {one.objective.id for one in self.statuses}
+        return [one for one in self._wanted() if one.id not in looked_at]
 
     async def look(self) -> None:
         """One look; a failure leaves the counts and makes the states unknown."""

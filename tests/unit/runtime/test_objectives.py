@@ -234,19 +234,33 @@ async def test_a_ledger_that_cannot_be_read_at_start_is_read_later() -> None:
     assert world.keeper.statuses[0].budget.total >= without + 7.0
 
 
-async def test_run_looks_every_half_minute() -> None:
-    world = World()
-    looked: list[float] = []
+async def run_for(world: World, seconds: float) -> None:
+    """Run the keeper until its clock says that so much time has gone."""
 
-    async def sleep(seconds: float) -> None:
-        looked.append(seconds)
-        if len(looked) == 3:
+    async def sleep(waited: float) -> None:
+        if world.clock.at + waited > START + seconds:
             raise asyncio.CancelledError
-        world.clock.at += seconds
+        world.clock.at += waited
 
     world.clock.sleep = sleep  # type: ignore[method-assign]
     with contextlib.suppress(asyncio.CancelledError):
         await world.keeper.run()
 
-    assert looked == [30.0, 30.0, 30.0]
+
+async def test_run_looks_every_half_minute() -> None:
+    world = World()
+
+    await run_for(world, 89.0)
+
     assert world.source.asked == [START, START + 30, START + 60]
+
+
+async def test_a_newcomer_does_not_wait_for_the_next_look() -> None:
+    """At start no policy reaches anything yet: the first picture of the cluster comes a moment later."""
+    world = World()
+    wanted = world.wanted
+    world.keeper._wanted = lambda: wanted if world.clock.at >= START + 5.0 else ()
+
+    await run_for(world, 40.0)
+
+    assert world.source.asked == [START + 6, START + 36]
