@@ -234,13 +234,13 @@ async def test_a_ledger_that_cannot_be_read_at_start_is_read_later() -> None:
     assert world.keeper.statuses[0].budget.total >= without + 7.0
 
 
-async def run_for(world: World, seconds: float) -> None:
+async def run_for(world: World, limit: float) -> None:
     """Run the keeper until its clock says that so much time has gone."""
 
-    async def sleep(waited: float) -> None:
-        if world.clock.at + waited > START + seconds:
+    async def sleep(seconds: float) -> None:
+        if world.clock.at + seconds > START + limit:
             raise asyncio.CancelledError
-        world.clock.at += waited
+        world.clock.at += seconds
 
     world.clock.sleep = sleep  # type: ignore[method-assign]
     with contextlib.suppress(asyncio.CancelledError):
