@@ -51,7 +51,7 @@ def test_gray_pod(story: Story) -> None:
     assert (steps[0], steps[-2], steps[-1]) == ("drain", "evict", "verified"), steps
     assert steps.count("evict") == 1, steps
     # That nobody behind the front is to blame for what it inherits may be told there, too: it touches nobody.
-    told = [event for event in story.cluster.events() if event["reason"] != "Suppressed"]
+    told = [event for event in story.cluster.events() if event["reason"] != "ObserverSuppressed"]
     regarding = {event["regarding"]["name"] for event in told}
     assert regarding <= {culprit.name, "catalog-v1"}
     assert culprit.name in regarding
