@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Installs the Debian programs that tests talk to:
-#   prometheus         a real metric server, for the contract and integration tests
-#   victoria-metrics   another kind of it, for the contract tests
+#   prometheus                a real metric server, for the contract and integration tests
+#   victoria-metrics          another kind of it, for the contract tests
+#   prometheus-alertmanager   sends the webhook, receives alerts and silences
+#   chromium                  opens the page as a person does
 # Nothing else is installed and no service is started. What is there already is left alone.
 set -euo pipefail
 
-wanted=(prometheus victoria-metrics)
+wanted=(prometheus victoria-metrics prometheus-alertmanager chromium)
 
 missing=()
 for name in "${wanted[@]}"; do
