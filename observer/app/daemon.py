@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from observer.runtime.supervise import Plan
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
+    from observer.web.reading import Reading
     from observer.web.server import Server
 
 WARM_SECONDS = 30.0
@@ -67,6 +68,8 @@ async def build(
     from observer.runtime.tell import Teller
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
+    from observer.web.board import Board
+    from observer.web.reading import Reading
 
     clock, metrics = SystemClock(), SelfMetrics()
     rules = rules_of(settings, clock.now())
@@ -75,7 +78,7 @@ async def build(
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
     mail = mailbox(hands, journal.alerts, metrics)
-    watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits)
+    watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits, rules=rules)
     recorder = flight_recorder(settings)
     loop = Loop(
         collector=collector(hands, eyes, mail),
@@ -89,9 +92,11 @@ async def build(
         recorder=recorder,
         mail=mail.keeper if mail is not None else None,
     )
-    server = make_server(settings, watcher, metrics, mail)
+    board = Board(watcher, clock)
+    server = make_server(settings, watcher, metrics, mail, Reading(board, journal.archive, clock))
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
-    return _plan(hands, eyes, mail, loop, server, make_reloader(rules, path, loop, clock), ends)
+    shown = [("board", board.run), ("page", server.run)]
+    return _plan(hands, eyes, mail, loop, shown, make_reloader(rules, path, loop, clock), ends)
 
 
 def _plan(
@@ -99,7 +104,7 @@ def _plan(
     eyes: Eyes,
     mail: Mailbox | None,
     loop: Loop,
-    server: Server,
+    shown: Sequence[tuple[str, Callable[[], Awaitable[None]]]],
     reloader: Reloader,
     ends: Sequence[Callable[[], Awaitable[None]]],
 ) -> Plan:
@@ -119,7 +124,7 @@ def _plan(
             ("lease", hands.lease.run),
             *eyes.tasks(),
             *(mail.tasks() if mail is not None else ()),
-            ("page", server.run),
+            *shown,
             ("reload", reloader.run),
             ("retention", partial(keep_journal_small, hands.journal, hands.clock)),
         ],
@@ -139,12 +144,15 @@ def flight_recorder(settings: Settings) -> FlightRecorder | None:
     return FlightRecorder(Path(wanted.path), max_bytes=wanted.max_bytes, keep=wanted.keep)
 
 
-def make_server(settings: Settings, watcher: Watcher, metrics: SelfMetrics, mail: Mailbox | None) -> Server:
+def make_server(
+    settings: Settings, watcher: Watcher, metrics: SelfMetrics, mail: Mailbox | None, reading: Reading
+) -> Server:
     """The listener with everything that it answers."""
     from observer.web.server import Server, listener_tls, make_app
 
     tls = settings.tls
-    app = make_app(watcher, metrics.render, webhook=mail.webhook if mail is not None else None)
+    webhook = mail.webhook if mail is not None else None
+    app = make_app(watcher, metrics.render, webhook=webhook, reading=reading)
     return Server(app, settings.listen, tls=listener_tls(tls.cert_file, tls.key_file, tls.client_ca_file))
 
 

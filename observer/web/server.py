@@ -13,10 +13,17 @@ from aiohttp import web
 from observer.domain.errors import ConfigError
 from observer.runtime.state import Watcher
 from observer.web.alerts import PATH, Webhook
+from observer.web.reading import Reading
+from observer.web.routes import add_reading
 
 
-def make_app(watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook | None = None) -> web.Application:
-    """``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted."""
+def make_app(
+    watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook | None = None, reading: Reading | None = None
+) -> web.Application:
+    """
+    ``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted, without
+    ``reading`` there is no API for reading.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -46,6 +53,8 @@ def make_app(watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook 
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/api/status", status)
     app.router.add_get("/api/decisions", decisions)
+    if reading is not None:
+        add_reading(app, reading)
     if webhook is not None:
         app.router.add_post(PATH, webhook.handle)
     return app
