@@ -39,6 +39,7 @@ class Trail:
 
     def __init__(self) -> None:
         self._points: dict[str, list[Point]] = {}
+        self._begun: set[str] = set()
 
     def of(self, incident: str) -> Sequence[Point]:
         """Oldest first; empty for an incident that this process has not seen open."""
@@ -49,9 +50,10 @@ class Trail:
         judged = [one.culprit.pod for one in incidents if one.culprit.pod is not None]
         lately = against_siblings(seen.memory.detector, judged) if seen.memory.complete else {}
         for one in incidents:
-            points = self._points.get(one.id)
-            if points is None:
-                points = self._points[one.id] = _before(one, seen)
+            points = self._points.setdefault(one.id, [])
+            if one.id not in self._begun and (past := _before(one, seen, points)):
+                self._begun.add(one.id)
+                points[:0] = past
             pod = one.culprit.pod
             mates = max(len(seen.memory.detector.roster.refs) and _mates(one, seen), 1)
             points.append(_point(one, seen.at, lately.get(pod) if pod is not None else None, mates))
@@ -59,7 +61,9 @@ class Trail:
                 half = len(points) // 2
                 points[:half] = points[:half:2]
         while len(self._points) > MOST_INCIDENTS:
-            self._points.pop(next(iter(self._points)))
+            oldest = next(iter(self._points))
+            del self._points[oldest]
+            self._begun.discard(oldest)
 
 
 def _mates(one: Incident, seen: Seen) -> int:
@@ -83,7 +87,7 @@ def _point(one: Incident, at: float, lately: tuple[Lately, Lately] | None, mates
     )
 
 
-def _before(one: Incident, seen: Seen) -> list[Point]:
+def _before(one: Incident, seen: Seen, known: Sequence[Point]) -> list[Point]:
     """The minutes before, from the answer to the second question; empty where there is none or it counts no errors."""
     found = seen.snapshot.rechecks.get(one.service, ()) if one.service is not None else ()
     pod = one.culprit.pod
@@ -105,7 +109,7 @@ def _before(one: Incident, seen: Seen) -> list[Point]:
             sibling_requests=_rate(others[i] - others[i - steps], times[i] - times[i - steps]) / pods,
         )
         for i in range(steps, len(times))
-        if times[i] < seen.at
+        if times[i] < (known[0].at if known else seen.at)
     ]
 
 
