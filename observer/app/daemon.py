@@ -62,6 +62,7 @@ async def build(
     ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force.
     """
     from observer.config.reload import rules_of
+    from observer.runtime.approvals import ApprovalKeeper
     from observer.runtime.clock import SystemClock
     from observer.runtime.state import Watcher
     from observer.runtime.tell import Teller
@@ -74,12 +75,12 @@ async def build(
     journal = await open_journal(settings)
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
-    mail = mailbox(hands, journal.alerts, metrics)
+    mail, approvals = mailbox(hands, journal.alerts, metrics), ApprovalKeeper(journal.approvals, clock)
     watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits)
     recorder = flight_recorder(settings)
     loop = Loop(
-        collector=collector(hands, eyes, mail),
-        executor=executor(hands),
+        collector=collector(hands, eyes, mail, approvals),
+        executor=executor(hands, journal.approvals),
         cluster=hands.cluster,
         journal=hands.journal,
         teller=Teller([*sinks(hands), *extra_sinks], dropped=metrics.sink_dropped),
@@ -88,10 +89,12 @@ async def build(
         state=watcher,
         recorder=recorder,
         mail=mail.keeper if mail is not None else None,
+        approvals=approvals,
     )
     server = make_server(settings, watcher, metrics, mail)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
-    return _plan(hands, eyes, mail, loop, server, make_reloader(rules, path, loop, clock), ends)
+    beside = [("approvals", approvals.run), ("page", server.run)]
+    return _plan(hands, eyes, mail, loop, beside, make_reloader(rules, path, loop, clock), ends)
 
 
 def _plan(
@@ -99,7 +102,7 @@ def _plan(
     eyes: Eyes,
     mail: Mailbox | None,
     loop: Loop,
-    server: Server,
+    beside: Sequence[tuple[str, Callable[[], Awaitable[None]]]],
     reloader: Reloader,
     ends: Sequence[Callable[[], Awaitable[None]]],
 ) -> Plan:
@@ -119,7 +122,7 @@ def _plan(
             ("lease", hands.lease.run),
             *eyes.tasks(),
             *(mail.tasks() if mail is not None else ()),
-            ("page", server.run),
+            *beside,
             ("reload", reloader.run),
             ("retention", partial(keep_journal_small, hands.journal, hands.clock)),
         ],
