@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from observer.app.hands import Hands, connected, executor, kill_switch
 from observer.app.hands import hands as make_hands
 from observer.app.hands import journal as open_journal
 from observer.app.mail import Mailbox, mailbox
+from observer.app.people import Say, people
 from observer.app.sources import Eyes, collector, open_eyes
 from observer.config.model import Settings
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from observer.runtime.supervise import Plan
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.server import Server
+    from observer.web.server import People, Server
 
 WARM_SECONDS = 30.0
 """How long the first tick waits for the first picture of the cluster; after it the tick tells what is missing."""
@@ -47,19 +49,30 @@ async def run_daemon(settings: Settings, path: Path | None = None) -> int:
     async with connected(settings) as api:
         await api.open()
         await kill_switch(api, settings).ensure()
-        plan = await build(settings, api, path=path)
+        plan = await build(settings, api, path=path, say=_say)
         reload_on_signal(plan.reload)
         await supervise(plan, stop)
     return 0
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"observer: {text}\n")  # not through the log, which others keep
+    sys.stderr.flush()
+
+
 async def build(
-    settings: Settings, api: KubeApi, *, path: Path | None = None, extra_sinks: Sequence[Sink] = ()
+    settings: Settings,
+    api: KubeApi,
+    *,
+    path: Path | None = None,
+    extra_sinks: Sequence[Sink] = (),
+    say: Say = lambda _: None,
 ) -> Plan:
     """
     Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``.
 
-    ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force.
+    ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force. ``say``
+    is told the local token.
     """
     from observer.config.reload import rules_of
     from observer.runtime.approvals import ApprovalKeeper
@@ -91,7 +104,7 @@ async def build(
         mail=mail.keeper if mail is not None else None,
         approvals=approvals,
     )
-    server = make_server(settings, watcher, metrics, mail)
+    server = make_server(settings, watcher, metrics, mail, people(hands, approvals, loop, say))
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
     beside = [("approvals", approvals.run), ("page", server.run)]
     return _plan(hands, eyes, mail, loop, beside, make_reloader(rules, path, loop, clock), ends)
@@ -142,12 +155,14 @@ def flight_recorder(settings: Settings) -> FlightRecorder | None:
     return FlightRecorder(Path(wanted.path), max_bytes=wanted.max_bytes, keep=wanted.keep)
 
 
-def make_server(settings: Settings, watcher: Watcher, metrics: SelfMetrics, mail: Mailbox | None) -> Server:
+def make_server(
+    settings: Settings, watcher: Watcher, metrics: SelfMetrics, mail: Mailbox | None, persons: People | None = None
+) -> Server:
     """The listener with everything that it answers."""
     from observer.web.server import Server, listener_tls, make_app
 
     tls = settings.tls
-    app = make_app(watcher, metrics.render, webhook=mail.webhook if mail is not None else None)
+    app = make_app(watcher, metrics.render, webhook=mail.webhook if mail is not None else None, people=persons)
     return Server(app, settings.listen, tls=listener_tls(tls.cert_file, tls.key_file, tls.client_ca_file))
 
 

@@ -48,6 +48,8 @@ from observer.config.model import (
     KialiSettings,
     KubernetesSettings,
     LeaseSettings,
+    OidcSettings,
+    PeopleSettings,
     Profile,
     PrometheusSettings,
     RecordingSettings,
@@ -224,6 +226,25 @@ _WEBHOOK = {
     "service_accounts": many(text(pattern="^system:serviceaccount:[^:]+:[^:]+$")),
     "alertmanager_url": http_url(empty=True),
 }
+_OIDC = {
+    "issuer": http_url(empty=True),
+    "client_id": text(empty=True),
+    "client_secret_file": readable_file(),
+    "scopes": many(text(pattern="^[!#-\\[\\]-~]+$")),
+    "username_claim": text(),
+    "groups_claim": text(),
+    "prefix": text(),
+    "ca_file": readable_file(),
+    "timeout": seconds(0.1, MINUTE),
+}
+_PEOPLE = {
+    "url": http_url(empty=True),
+    "kubernetes": Switch,
+    "local": Switch,
+    "session": seconds(MINUTE, 7 * DAY),
+    "idle": seconds(MINUTE, 7 * DAY),
+    "oidc": OidcSettings,
+}
 _ENGINE = {
     "mode": choice(Mode),
     "tick": seconds(0.2, 5 * MINUTE),
@@ -241,6 +262,7 @@ _FILE = {
     "evidence": EvidenceSettings,
     "recording": RecordingSettings,
     "webhook": WebhookSettings,
+    "people": PeopleSettings,
     "tls": TlsSettings,
     "cluster": text(empty=True),
     "journal": text(check_journal),
@@ -267,6 +289,8 @@ KEYS: dict[type, dict[str, Any]] = {
     EvidenceSettings: _EVIDENCE,
     RecordingSettings: _RECORDING,
     WebhookSettings: _WEBHOOK,
+    OidcSettings: _OIDC,
+    PeopleSettings: _PEOPLE,
     TlsSettings: _TLS,
     EngineSettings: _ENGINE,
     Settings: _FILE,

@@ -5,18 +5,38 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from observer.domain.errors import ConfigError
+from observer.runtime.desk import Desk
 from observer.runtime.state import Watcher
+from observer.web.acts import add_acts
 from observer.web.alerts import PATH, Webhook
+from observer.web.people.door import Door
+from observer.web.people.sign_in import SignIn, add_sign_in
+from observer.web.refusals import problems
 
 
-def make_app(watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook | None = None) -> web.Application:
-    """``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted."""
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who may come in, how, and what they may do."""
+
+    door: Door
+    sign_in: SignIn
+    desk: Desk
+
+
+def make_app(
+    watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook | None = None, people: People | None = None
+) -> web.Application:
+    """
+    ``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted, without
+    ``people`` nobody is asked who they are and nothing can be written.
+    """
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -40,7 +60,7 @@ def make_app(watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook 
             return _json({"error": "limit must be from 1 to 500"}, status=400)
         return _json(list(watcher.recent)[-limit:])
 
-    app = web.Application()
+    app = web.Application(middlewares=[problems, *((people.door.middleware,) if people is not None else ())])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
@@ -48,6 +68,9 @@ def make_app(watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook 
     app.router.add_get("/api/decisions", decisions)
     if webhook is not None:
         app.router.add_post(PATH, webhook.handle)
+    if people is not None:
+        add_sign_in(app, people.sign_in)
+        add_acts(app, people.desk)
     return app
 
 
