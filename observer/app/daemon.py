@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,14 @@ from observer.app.hands import Hands, connected, executor, kill_switch
 from observer.app.hands import hands as make_hands
 from observer.app.hands import journal as open_journal
 from observer.app.mail import Mailbox, mailbox
+from observer.app.people import Say, people
 from observer.app.sources import Eyes, collector, open_eyes
 from observer.config.model import Settings
 
 if TYPE_CHECKING:
     from observer.config.reload import Rules
     from observer.domain.ids import WorkloadRef
+    from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
     from observer.ports.clock import Clock
     from observer.ports.sinks import Sink
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
     from observer.runtime.supervise import Plan
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.reading import Reading
-    from observer.web.server import Server
+    from observer.web.board import Board
+    from observer.web.server import People, Server, Shown
 
 WARM_SECONDS = 30.0
 """How long the first tick waits for the first picture of the cluster; after it the tick tells what is missing."""
@@ -48,28 +51,38 @@ async def run_daemon(settings: Settings, path: Path | None = None) -> int:
     async with connected(settings) as api:
         await api.open()
         await kill_switch(api, settings).ensure()
-        plan = await build(settings, api, path=path)
+        plan = await build(settings, api, path=path, say=_say)
         reload_on_signal(plan.reload)
         await supervise(plan, stop)
     return 0
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"observer: {text}\n")  # not through the log, which others keep
+    sys.stderr.flush()
+
+
 async def build(
-    settings: Settings, api: KubeApi, *, path: Path | None = None, extra_sinks: Sequence[Sink] = ()
+    settings: Settings,
+    api: KubeApi,
+    *,
+    path: Path | None = None,
+    extra_sinks: Sequence[Sink] = (),
+    say: Say = lambda _: None,
 ) -> Plan:
     """
     Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``.
 
-    ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force.
+    ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force. ``say``
+    is told the local token.
     """
     from observer.config.reload import rules_of
+    from observer.runtime.approvals import ApprovalKeeper
     from observer.runtime.clock import SystemClock
     from observer.runtime.state import Watcher
     from observer.runtime.tell import Teller
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.board import Board
-    from observer.web.reading import Reading
 
     clock, metrics = SystemClock(), SelfMetrics()
     rules = rules_of(settings, clock.now())
@@ -77,12 +90,12 @@ async def build(
     journal = await open_journal(settings)
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
-    mail = mailbox(hands, journal.alerts, metrics)
+    mail, approvals = mailbox(hands, journal.alerts, metrics), ApprovalKeeper(journal.approvals, clock)
     watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits, rules=rules)
     recorder = flight_recorder(settings)
     loop = Loop(
-        collector=collector(hands, eyes, mail),
-        executor=executor(hands),
+        collector=collector(hands, eyes, mail, approvals),
+        executor=executor(hands, journal.approvals),
         cluster=hands.cluster,
         journal=hands.journal,
         teller=Teller([*sinks(hands), *extra_sinks], dropped=metrics.sink_dropped),
@@ -91,12 +104,13 @@ async def build(
         state=watcher,
         recorder=recorder,
         mail=mail.keeper if mail is not None else None,
+        approvals=approvals,
     )
-    board = Board(watcher, clock)
-    server = make_server(settings, watcher, metrics, mail, Reading(board, journal.archive, clock))
+    board, shown = show(settings, watcher, clock, journal, metrics)
+    server = make_server(settings, watcher, metrics, mail, people(hands, approvals, loop, say), shown)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
-    shown = [("board", board.run), ("page", server.run)]
-    return _plan(hands, eyes, mail, loop, shown, make_reloader(rules, path, loop, clock), ends)
+    beside = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
+    return _plan(hands, eyes, mail, loop, beside, make_reloader(rules, path, loop, clock), ends)
 
 
 def _plan(
@@ -104,7 +118,7 @@ def _plan(
     eyes: Eyes,
     mail: Mailbox | None,
     loop: Loop,
-    shown: Sequence[tuple[str, Callable[[], Awaitable[None]]]],
+    beside: Sequence[tuple[str, Callable[[], Awaitable[None]]]],
     reloader: Reloader,
     ends: Sequence[Callable[[], Awaitable[None]]],
 ) -> Plan:
@@ -124,7 +138,7 @@ def _plan(
             ("lease", hands.lease.run),
             *eyes.tasks(),
             *(mail.tasks() if mail is not None else ()),
-            *shown,
+            *beside,
             ("reload", reloader.run),
             ("retention", partial(keep_journal_small, hands.journal, hands.clock)),
         ],
@@ -144,15 +158,39 @@ def flight_recorder(settings: Settings) -> FlightRecorder | None:
     return FlightRecorder(Path(wanted.path), max_bytes=wanted.max_bytes, keep=wanted.keep)
 
 
+def show(
+    settings: Settings, watcher: Watcher, clock: Clock, journal: SqlJournal, metrics: SelfMetrics
+) -> tuple[Board, Shown]:
+    """What draws the picture after each tick, and what people read of it."""
+    from observer.web.board import Board
+    from observer.web.page.vendor import built
+    from observer.web.reading import Reading
+    from observer.web.server import Shown
+    from observer.web.stream import Stream
+    from observer.web.views.links import Consoles
+
+    links = settings.links
+    consoles = Consoles(links.jaeger, links.kiali, links.grafana)
+    board = Board(watcher, clock)
+    stream = Stream(board, counted=metrics.stream)
+    reading = Reading(board, journal.archive, clock, consoles=consoles, plots=built(), listeners=stream.listeners)
+    return board, Shown(reading, stream)
+
+
 def make_server(
-    settings: Settings, watcher: Watcher, metrics: SelfMetrics, mail: Mailbox | None, reading: Reading
+    settings: Settings,
+    watcher: Watcher,
+    metrics: SelfMetrics,
+    mail: Mailbox | None,
+    persons: People | None = None,
+    shown: Shown | None = None,
 ) -> Server:
     """The listener with everything that it answers."""
     from observer.web.server import Server, listener_tls, make_app
 
     tls = settings.tls
     webhook = mail.webhook if mail is not None else None
-    app = make_app(watcher, metrics.render, webhook=webhook, reading=reading)
+    app = make_app(watcher, metrics.render, webhook=webhook, people=persons, shown=shown)
     return Server(app, settings.listen, tls=listener_tls(tls.cert_file, tls.key_file, tls.client_ca_file))
 
 

@@ -185,6 +185,54 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """
+    Sign-in with an OpenID provider. Empty ``issuer`` = not used; ``people.url`` must be set beside it.
+
+    Names and groups go to the cluster's authorizer as ``prefix`` and the claim; ``timeout`` is in seconds.
+    """
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret_file: str = ""
+    scopes: tuple[str, ...] = ("openid",)
+    username_claim: str = "sub"
+    groups_claim: str = "groups"
+    prefix: str = "oidc:"
+    ca_file: str = ""
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleSettings:
+    """
+    Who may look and who may approve. ``url`` is where people reach the page (``https://observer.example.com``).
+
+    ``kubernetes`` = tokens of the cluster open the door; ``local`` = a token is printed at start, good while the
+    listener is on the loopback interface. ``session`` and ``idle`` are seconds: how long at all, and how long unused.
+    """
+
+    url: str = ""
+    kubernetes: bool = False
+    local: bool = True
+    session: float = 28_800.0
+    idle: float = 3600.0
+    oidc: OidcSettings = field(default_factory=OidcSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """
+    Where people's browsers find the others; an empty address is not linked to. These are not asked by Observer: what
+    it asks stands in the sections of the sources.
+    """
+
+    jaeger: str = ""
+    kiali: str = ""
+    grafana: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSettings:
     """What the loop sees and decides, for ``observer replay``. Empty ``path`` = nothing is recorded."""
 
@@ -210,7 +258,9 @@ class Settings:
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    people: PeopleSettings = field(default_factory=PeopleSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
+    links: LinkSettings = field(default_factory=LinkSettings)
     cluster: str = ""
     journal: str = "sqlite+aiosqlite:///observer-data/journal.db"
     journal_password_file: str = ""

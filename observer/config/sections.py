@@ -48,6 +48,9 @@ from observer.config.model import (
     KialiSettings,
     KubernetesSettings,
     LeaseSettings,
+    LinkSettings,
+    OidcSettings,
+    PeopleSettings,
     Profile,
     PrometheusSettings,
     RecordingSettings,
@@ -214,6 +217,11 @@ _TLS = {
     "key_file": readable_file(),
     "client_ca_file": readable_file(),
 }
+_LINKS = {
+    "jaeger": http_url(empty=True),
+    "kiali": http_url(empty=True),
+    "grafana": http_url(empty=True),
+}
 _WEBHOOK = {
     "enabled": Switch,
     "bearer_file": readable_file(),
@@ -223,6 +231,25 @@ _WEBHOOK = {
     "certificates": many(text()),
     "service_accounts": many(text(pattern="^system:serviceaccount:[^:]+:[^:]+$")),
     "alertmanager_url": http_url(empty=True),
+}
+_OIDC = {
+    "issuer": http_url(empty=True),
+    "client_id": text(empty=True),
+    "client_secret_file": readable_file(),
+    "scopes": many(text(pattern="^[!#-\\[\\]-~]+$")),
+    "username_claim": text(),
+    "groups_claim": text(),
+    "prefix": text(),
+    "ca_file": readable_file(),
+    "timeout": seconds(0.1, MINUTE),
+}
+_PEOPLE = {
+    "url": http_url(empty=True),
+    "kubernetes": Switch,
+    "local": Switch,
+    "session": seconds(MINUTE, 7 * DAY),
+    "idle": seconds(MINUTE, 7 * DAY),
+    "oidc": OidcSettings,
 }
 _ENGINE = {
     "mode": choice(Mode),
@@ -241,7 +268,9 @@ _FILE = {
     "evidence": EvidenceSettings,
     "recording": RecordingSettings,
     "webhook": WebhookSettings,
+    "people": PeopleSettings,
     "tls": TlsSettings,
+    "links": LinkSettings,
     "cluster": text(empty=True),
     "journal": text(check_journal),
     "journal_password_file": readable_file(),
@@ -267,7 +296,10 @@ KEYS: dict[type, dict[str, Any]] = {
     EvidenceSettings: _EVIDENCE,
     RecordingSettings: _RECORDING,
     WebhookSettings: _WEBHOOK,
+    OidcSettings: _OIDC,
+    PeopleSettings: _PEOPLE,
     TlsSettings: _TLS,
+    LinkSettings: _LINKS,
     EngineSettings: _ENGINE,
     Settings: _FILE,
 }

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from observer.config.exposure import EXPOSED_HINT, exposed
 from observer.config.faults import Fault, refuse
 from observer.config.model import Settings
 from observer.config.reading import read_text
@@ -57,7 +58,10 @@ def parse(text: str, name: str = "observer.yaml") -> Settings:
         faults += [fault for fault in more if fault.path not in broken]
     if model is None or faults:
         refuse(faults)
-    return _identified(_settings(model))
+    settings = _settings(model)
+    if why := exposed(settings):
+        refuse([document.fault(("listen",), why, EXPOSED_HINT)])
+    return _identified(settings)
 
 
 def default() -> Settings:

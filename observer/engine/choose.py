@@ -13,6 +13,7 @@ from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine import explain
 from observer.engine.guards import ask
 from observer.engine.guards.capacity import highest_healthy_rate
+from observer.engine.guards.rules import plan
 from observer.engine.guards.situation import Situation
 from observer.engine.sight import Sight
 from observer.engine.turn import Turn
@@ -46,7 +47,8 @@ def attempt(turn: Turn, sight: Sight, incident: Incident, rung: Rung, reason: st
     if pod is None:
         _held(turn, incident, rung, (Hold("pod", "pod_unknown", "Kubernetes does not know this pod"),))
         return False
-    if holds := (*_group(sight, pod), *ask(_situation(turn, sight, incident, pod, rung))):
+    situation = _situation(turn, sight, incident, pod, rung)
+    if holds := (*_group(sight, pod), *ask(situation)):
         _held(turn, incident, rung, holds)
         return False
     policy = turn.policy(incident)
@@ -59,6 +61,8 @@ def attempt(turn: Turn, sight: Sight, incident: Incident, rung: Rung, reason: st
     if policy.mode is Mode.DRY_RUN and incident.attempts.get(rung, 0) > 0:
         return False
     action = turn.action(free, rung, pod.ref, version=pod.resource_version, reason=reason)
+    if rung in policy.approvals:
+        action = replace(action, approval=plan(situation).hash)
     turn.plan(planned(action, free, turn.at))
     _remember(turn, sight, free, pod, rung)
     turn.act(turn.incident(free.id), action, reason, text, severity="warning")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 from observer.config.reload import Rules
@@ -55,11 +56,18 @@ class Reading:
     """
 
     def __init__(
-        self, board: Board, archive: Archive, clock: Clock, *, consoles: Consoles | None = None, plots: bool = False
+        self,
+        board: Board,
+        archive: Archive,
+        clock: Clock,
+        *,
+        consoles: Consoles | None = None,
+        plots: bool = False,
+        listeners: Callable[[], Listeners] = Listeners,
     ) -> None:
         self.board, self._archive, self._clock = board, archive, clock
         self._consoles, self.plots = consoles or Consoles(), plots
-        self.listeners = Listeners(0, 0)
+        self._listeners = listeners
         self._deeds: tuple[float, Deeds] | None = None
         self._findings: tuple[Rules | None, tuple[FindingView, ...]] | None = None
 
@@ -128,7 +136,7 @@ class Reading:
             await self._archive.incidents(limit=1)
         except JournalUnavailable as exc:
             journal = str(exc)
-        return sources_view(self.picture, stream=self.listeners, plots=self.plots, journal=journal)
+        return sources_view(self.picture, stream=self._listeners(), plots=self.plots, journal=journal)
 
     async def _week(self) -> Deeds:
         now = self._clock.now()

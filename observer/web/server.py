@@ -5,24 +5,56 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from observer.domain.errors import ConfigError
+from observer.runtime.desk import Desk
 from observer.runtime.state import Watcher
+from observer.web.acts import add_acts
 from observer.web.alerts import PATH, Webhook
+from observer.web.page.site import Site
+from observer.web.people.door import Door
+from observer.web.people.sign_in import SignIn, add_sign_in
 from observer.web.reading import Reading
+from observer.web.refusals import problems
 from observer.web.routes import add_reading
+from observer.web.shield import shielded
+from observer.web.stream import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who may come in, how, and what they may do."""
+
+    door: Door
+    sign_in: SignIn
+    desk: Desk
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What people and programs read, and the stream that tells them when to read again."""
+
+    reading: Reading
+    stream: Stream
 
 
 def make_app(
-    watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook | None = None, reading: Reading | None = None
+    watcher: Watcher,
+    render: Callable[[], bytes],
+    *,
+    webhook: Webhook | None = None,
+    people: People | None = None,
+    shown: Shown | None = None,
 ) -> web.Application:
     """
     ``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted, without
-    ``reading`` there is no API for reading.
+    ``people`` nobody is asked who they are and nothing can be written, without ``shown`` there is neither page nor
+    API for reading.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -47,16 +79,22 @@ def make_app(
             return _json({"error": "limit must be from 1 to 500"}, status=400)
         return _json(list(watcher.recent)[-limit:])
 
-    app = web.Application()
+    app = web.Application(middlewares=[problems, *((people.door.middleware,) if people is not None else ())])
+    app.on_response_prepare.append(shielded)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/api/status", status)
     app.router.add_get("/api/decisions", decisions)
-    if reading is not None:
-        add_reading(app, reading)
+    if shown is not None:
+        add_reading(app, shown.reading)
+        shown.stream.add_to(app)
+        Site(shown.reading, people.desk if people is not None else None).add_to(app)
     if webhook is not None:
         app.router.add_post(PATH, webhook.handle)
+    if people is not None:
+        add_sign_in(app, people.sign_in)
+        add_acts(app, people.desk)
     return app
 
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from observer.engine.explain import percent
 from observer.web.views.states import State
 
-DASH: Final = "–"
+DASH: Final = "\u2013"
 GLYPHS: Final = {
     State.FAILING: "▲",
     State.HELD: "■",
