@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from observer.runtime.supervise import Plan
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
+    from observer.web.reading import Reading
     from observer.web.server import People, Server
 
 WARM_SECONDS = 30.0
@@ -81,6 +82,8 @@ async def build(
     from observer.runtime.tell import Teller
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
+    from observer.web.board import Board
+    from observer.web.reading import Reading
 
     clock, metrics = SystemClock(), SelfMetrics()
     rules = rules_of(settings, clock.now())
@@ -89,7 +92,7 @@ async def build(
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
     mail, approvals = mailbox(hands, journal.alerts, metrics), ApprovalKeeper(journal.approvals, clock)
-    watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits)
+    watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits, rules=rules)
     recorder = flight_recorder(settings)
     loop = Loop(
         collector=collector(hands, eyes, mail, approvals),
@@ -104,10 +107,11 @@ async def build(
         mail=mail.keeper if mail is not None else None,
         approvals=approvals,
     )
-    server = make_server(settings, watcher, metrics, mail, people(hands, approvals, loop, say))
+    board, persons = Board(watcher, clock), people(hands, approvals, loop, say)
+    server = make_server(settings, watcher, metrics, mail, Reading(board, journal.archive, clock), persons)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
-    beside = [("approvals", approvals.run), ("page", server.run)]
-    return _plan(hands, eyes, mail, loop, beside, make_reloader(rules, path, loop, clock), ends)
+    shown = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
+    return _plan(hands, eyes, mail, loop, shown, make_reloader(rules, path, loop, clock), ends)
 
 
 def _plan(
@@ -115,7 +119,7 @@ def _plan(
     eyes: Eyes,
     mail: Mailbox | None,
     loop: Loop,
-    beside: Sequence[tuple[str, Callable[[], Awaitable[None]]]],
+    shown: Sequence[tuple[str, Callable[[], Awaitable[None]]]],
     reloader: Reloader,
     ends: Sequence[Callable[[], Awaitable[None]]],
 ) -> Plan:
@@ -135,7 +139,7 @@ def _plan(
             ("lease", hands.lease.run),
             *eyes.tasks(),
             *(mail.tasks() if mail is not None else ()),
-            *beside,
+            *shown,
             ("reload", reloader.run),
             ("retention", partial(keep_journal_small, hands.journal, hands.clock)),
         ],
@@ -156,13 +160,19 @@ def flight_recorder(settings: Settings) -> FlightRecorder | None:
 
 
 def make_server(
-    settings: Settings, watcher: Watcher, metrics: SelfMetrics, mail: Mailbox | None, persons: People | None = None
+    settings: Settings,
+    watcher: Watcher,
+    metrics: SelfMetrics,
+    mail: Mailbox | None,
+    reading: Reading,
+    persons: People | None = None,
 ) -> Server:
     """The listener with everything that it answers."""
     from observer.web.server import Server, listener_tls, make_app
 
     tls = settings.tls
-    app = make_app(watcher, metrics.render, webhook=mail.webhook if mail is not None else None, people=persons)
+    webhook = mail.webhook if mail is not None else None
+    app = make_app(watcher, metrics.render, webhook=webhook, reading=reading, people=persons)
     return Server(app, settings.listen, tls=listener_tls(tls.cert_file, tls.key_file, tls.client_ca_file))
 
 

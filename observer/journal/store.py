@@ -18,6 +18,7 @@ from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
 from observer.journal.alerts import SqlAlertInbox
 from observer.journal.approvals import SqlApprovals
+from observer.journal.archive import SqlArchive
 from observer.journal.codec import decode, encode
 from observer.journal.connect import engine_for, guarded, parsed
 from observer.journal.counts import SqlCountLedger
@@ -64,6 +65,11 @@ class SqlJournal:
     def approvals(self) -> SqlApprovals:
         """Who approved what, in the same database."""
         return SqlApprovals(self._engine)
+
+    @property
+    def archive(self) -> SqlArchive:
+        """What page and API read, in the same database."""
+        return SqlArchive(self._engine)
 
     @property
     def counts(self) -> SqlCountLedger:

@@ -143,7 +143,7 @@ class Loop:
             if rules is not None:
                 self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
                 self._objectives = rules.objectives
-            self._state.reloaded(self._settings, state)
+            self._state.reloaded(self._settings, state, rules)
             await self._record(decision)
         self._changed.set()
 

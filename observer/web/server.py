@@ -18,7 +18,9 @@ from observer.web.acts import add_acts
 from observer.web.alerts import PATH, Webhook
 from observer.web.people.door import Door
 from observer.web.people.sign_in import SignIn, add_sign_in
+from observer.web.reading import Reading
 from observer.web.refusals import problems
+from observer.web.routes import add_reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,16 @@ class People:
 
 
 def make_app(
-    watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook | None = None, people: People | None = None
+    watcher: Watcher,
+    render: Callable[[], bytes],
+    *,
+    webhook: Webhook | None = None,
+    reading: Reading | None = None,
+    people: People | None = None,
 ) -> web.Application:
     """
     ``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted, without
-    ``people`` nobody is asked who they are and nothing can be written.
+    ``reading`` there is no API for reading, without ``people`` nobody is asked who they are and nothing can be written.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -66,6 +73,8 @@ def make_app(
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/api/status", status)
     app.router.add_get("/api/decisions", decisions)
+    if reading is not None:
+        add_reading(app, reading)
     if webhook is not None:
         app.router.add_post(PATH, webhook.handle)
     if people is not None:
