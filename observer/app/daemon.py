@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
     from observer.web.board import Board
-    from observer.web.server import People, Server, Shown
+    from observer.web.reading import Reading
+    from observer.web.server import People, Server
+    from observer.web.stream import Stream
 
 WARM_SECONDS = 30.0
 """How long the first tick waits for the first picture of the cluster; after it the tick tells what is missing."""
@@ -106,8 +108,9 @@ async def build(
         mail=mail.keeper if mail is not None else None,
         approvals=approvals,
     )
-    board, shown = show(settings, watcher, clock, journal, metrics)
-    server = make_server(settings, watcher, metrics, mail, people(hands, approvals, loop, say), shown)
+    board, reading, stream = show(settings, watcher, clock, journal, metrics)
+    persons = people(hands, approvals, loop, say)
+    server = make_server(settings, watcher, metrics, mail, reading, persons, stream)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
     beside = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
     return _plan(hands, eyes, mail, loop, beside, make_reloader(rules, path, loop, clock), ends)
@@ -160,12 +163,11 @@ def flight_recorder(settings: Settings) -> FlightRecorder | None:
 
 def show(
     settings: Settings, watcher: Watcher, clock: Clock, journal: SqlJournal, metrics: SelfMetrics
-) -> tuple[Board, Shown]:
-    """What draws the picture after each tick, and what people read of it."""
+) -> tuple[Board, Reading, Stream]:
+    """What draws the picture after each tick, what people read of it, and what tells them to read again."""
     from observer.web.board import Board
     from observer.web.page.vendor import built
     from observer.web.reading import Reading
-    from observer.web.server import Shown
     from observer.web.stream import Stream
     from observer.web.views.links import Consoles
 
@@ -174,7 +176,7 @@ def show(
     board = Board(watcher, clock)
     stream = Stream(board, counted=metrics.stream)
     reading = Reading(board, journal.archive, clock, consoles=consoles, plots=built(), listeners=stream.listeners)
-    return board, Shown(reading, stream)
+    return board, reading, stream
 
 
 def make_server(
@@ -182,15 +184,16 @@ def make_server(
     watcher: Watcher,
     metrics: SelfMetrics,
     mail: Mailbox | None,
+    reading: Reading,
     persons: People | None = None,
-    shown: Shown | None = None,
+    stream: Stream | None = None,
 ) -> Server:
     """The listener with everything that it answers."""
     from observer.web.server import Server, listener_tls, make_app
 
     tls = settings.tls
     webhook = mail.webhook if mail is not None else None
-    app = make_app(watcher, metrics.render, webhook=webhook, people=persons, shown=shown)
+    app = make_app(watcher, metrics.render, webhook=webhook, reading=reading, stream=stream, people=persons)
     return Server(app, settings.listen, tls=listener_tls(tls.cert_file, tls.key_file, tls.client_ca_file))
 
 

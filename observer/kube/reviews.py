@@ -21,14 +21,14 @@ _TOKENS: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _ACCESS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
-class _User(msgspec.Struct):
+class _User(msgspec.Struct, frozen=True):
     username: str = ""
     uid: str = ""
     groups: list[str] | None = None
     extra: dict[str, list[str]] | None = None
 
 
-class _Status(msgspec.Struct):
+class _Status(msgspec.Struct, frozen=True):
     authenticated: bool = False
     user: _User = _User()
 
@@ -37,7 +37,7 @@ class _Review(msgspec.Struct):
     status: _Status = _Status()
 
 
-class _Access(msgspec.Struct):
+class _Access(msgspec.Struct, frozen=True):
     allowed: bool = False
     denied: bool = False
 

@@ -13,6 +13,7 @@ from observer.domain.approval import Approval, Plan
 from observer.domain.errors import ActuatorUnavailable, JournalUnavailable
 from observer.domain.person import Person, Role
 from observer.runtime.desk import PAUSE_PLAN, Desk, NoSuchIncident, NotNow, SwitchState
+from observer.web import bare_pages as pages
 from observer.web.people.door import csrf_token, require, session_of
 from observer.web.people.sign_in import inside
 from observer.web.refusals import FORM, Refused
@@ -220,7 +221,7 @@ async def _tried(act: Callable[[], Awaitable[T]]) -> T:
 async def _done(request: web.Request, view: Any, *, status: int = 200) -> web.StreamResponse:
     """A browser's form goes on to the page that it came for; a program gets what came of it."""
     if request.content_type == FORM:
-        return web.HTTPSeeOther(inside(str((await request.post()).get("next", ""))))
+        return pages.led_to(inside(str((await request.post()).get("next", ""))))
     return _json(view, status=status)
 
 

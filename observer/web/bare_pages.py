@@ -23,6 +23,11 @@ def html(body: str, *, status: int = 200, headers: Mapping[str, str] | None = No
     return web.Response(status=status, text=body, content_type="text/html", headers={**_HEADERS, **(headers or {})})
 
 
+def led_to(where: str) -> web.Response:
+    """On to another page, asked for with GET."""
+    return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
+
+
 def refused(detail: str) -> str:
     """Why a form was not followed."""
     return _page("Not done", f'<p role="alert">{escape(detail)}</p><p><a href="/">To the first page</a></p>')

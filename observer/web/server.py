@@ -35,26 +35,19 @@ class People:
     desk: Desk
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What people and programs read, and the stream that tells them when to read again."""
-
-    reading: Reading
-    stream: Stream
-
-
 def make_app(
     watcher: Watcher,
     render: Callable[[], bytes],
     *,
     webhook: Webhook | None = None,
+    reading: Reading | None = None,
+    stream: Stream | None = None,
     people: People | None = None,
-    shown: Shown | None = None,
 ) -> web.Application:
     """
     ``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted, without
-    ``people`` nobody is asked who they are and nothing can be written, without ``shown`` there is neither page nor
-    API for reading.
+    ``reading`` there is neither page nor API for reading, without ``stream`` the page does not follow by itself,
+    without ``people`` nobody is asked who they are and nothing can be written.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -86,10 +79,11 @@ def make_app(
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/api/status", status)
     app.router.add_get("/api/decisions", decisions)
-    if shown is not None:
-        add_reading(app, shown.reading)
-        shown.stream.add_to(app)
-        Site(shown.reading, people.desk if people is not None else None).add_to(app)
+    if reading is not None:
+        add_reading(app, reading)
+        Site(reading, people.desk if people is not None else None, live=stream is not None).add_to(app)
+    if stream is not None:
+        stream.add_to(app)
     if webhook is not None:
         app.router.add_post(PATH, webhook.handle)
     if people is not None:

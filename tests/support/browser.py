@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, async_playwright
 
-from observer.web.server import Shown, make_app
+from observer.web.server import make_app
 from observer.web.stream import Stream
 from tests.support.page_world import PageWorld
 
@@ -46,7 +46,7 @@ async def served(world: PageWorld, people: Any = None, *, plots: bool = False) -
     """The address of the page of a world."""
     stream = Stream(world.board, counted=world.metrics.stream)
     world.reading.plots = plots
-    app = make_app(world.watcher, world.metrics.render, people=people, shown=Shown(world.reading, stream))
+    app = make_app(world.watcher, world.metrics.render, reading=world.reading, stream=stream, people=people)
     async with TestServer(app, host="127.0.0.1") as server:
         yield str(server.make_url("")).rstrip("/")
 

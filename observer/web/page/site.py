@@ -40,10 +40,10 @@ Values = Mapping[str, Any]
 
 
 class Site:
-    """The pages; without ``desk`` nothing can be approved, undone or paused here."""
+    """The pages; without ``desk`` nothing can be approved, undone or paused here. ``live`` = there is a stream."""
 
-    def __init__(self, reading: Reading, desk: Desk | None) -> None:
-        self._reading, self._desk = reading, desk
+    def __init__(self, reading: Reading, desk: Desk | None, *, live: bool = True) -> None:
+        self._reading, self._desk, self._live = reading, desk, live
         self._env = environment()
         self._tick = -1
         self._cache: dict[str, str] = {}
@@ -197,7 +197,7 @@ class Site:
             "plots": self._reading.plots,
             "person": person_of(request),
             "csrf": csrf_token(request),
-            "live": live and status == 200,
+            "live": self._live and live and status == 200,
             "acts": self._desk is not None,
         }
         text = self._env.get_template("layout.html").render(values)

@@ -37,8 +37,8 @@ CSRF_HEADER: Final = "X-CSRF-Token"
 CSRF_FIELD: Final = "csrf"
 SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _ASKED: Final = frozenset({FORM, "application/json"})
-_PERSON: Final = "person"
-_SESSION: Final = "session"
+_PERSON: Final = web.RequestKey("person", Person)
+_SESSION: Final = web.RequestKey("session", Session)
 
 
 class Identities(Protocol):
@@ -84,7 +84,6 @@ class Door:
         @web.middleware
         async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
             self._check_host(request)
-            request[_PERSON], request[_SESSION] = NOBODY, None
             if not _open(request):
                 await self._enter(request)
             return await handler(request)
@@ -141,7 +140,8 @@ class Door:
                 raise _unknown(request, "the token is not known")
             request[_PERSON] = await self.known(*found)
         elif (session := self.sessions.find(request.cookies.get(self.cookie, ""))) is not None:
-            request[_PERSON], request[_SESSION] = await self.known(session.identity, session.by), session
+            request[_PERSON] = await self.known(session.identity, session.by)
+            request[_SESSION] = session
             if request.method not in SAFE:
                 await self._check_intent(request, session)
         elif self.ways.open_reading and request.method in SAFE:
@@ -170,8 +170,8 @@ class Door:
 
 def person_of(request: web.Request) -> Person:
     """Who asks; NOBODY where nobody has to say."""
-    found = request.get(_PERSON, NOBODY)
-    return found if isinstance(found, Person) else NOBODY
+    found: Person = request.get(_PERSON, NOBODY)
+    return found
 
 
 def csrf_token(request: web.Request) -> str:
@@ -182,8 +182,7 @@ def csrf_token(request: web.Request) -> str:
 
 def session_of(request: web.Request) -> Session | None:
     """The browser's session; None for programs and strangers."""
-    found = request.get(_SESSION)
-    return found if isinstance(found, Session) else None
+    return request.get(_SESSION)
 
 
 def require(request: web.Request, role: Role) -> Person:

@@ -43,7 +43,7 @@ class SignIn:
         if found is None:
             return self._page(wanted, "This token is not known.", status=401)
         await self._welcome(*found)
-        answer = web.HTTPSeeOther(inside(wanted))
+        answer = pages.led_to(inside(wanted))
         self._open(answer, *found)
         return answer
 
@@ -55,7 +55,7 @@ class SignIn:
         except (SourceUnavailable, SourceProtocolError) as exc:
             log.warning("sign_in_provider_unavailable", detail=str(exc))
             return self._page("", "The sign-in provider does not answer. Try again.", status=503)
-        answer = web.HTTPSeeOther(where)
+        answer = pages.led_to(where)
         answer.set_cookie(
             STARTED, browser, max_age=600, path=OIDC, httponly=True, secure=self._door.secure, samesite="Lax"
         )
@@ -85,7 +85,7 @@ class SignIn:
     async def out(self, request: web.Request) -> web.StreamResponse:
         """Ends the session."""
         self._door.sessions.close(request.cookies.get(self._door.cookie, ""))
-        answer = web.HTTPSeeOther(SIGN_IN)
+        answer = pages.led_to(SIGN_IN)
         answer.del_cookie(self._door.cookie, path="/", secure=self._door.secure, httponly=True, samesite="Strict")
         return answer
 
@@ -94,7 +94,7 @@ class SignIn:
         person = await self._door.known(identity, by)
         if not person.may(Role.VIEWER):
             raise Refused(403, "forbidden", f"{person.name} may not read here: grant get on observers.observer.dev")
-        log.info("signed_in", who=person.name, by=by, roles=sorted(person.roles))
+        log.info("signed_in", who=person.name, by=by, roles=sorted(role.value for role in person.roles))
 
     def _open(self, answer: web.StreamResponse, identity: Identity | None, by: str) -> None:
         secret, _ = self._door.sessions.open(identity, by)
