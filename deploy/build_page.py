@@ -33,11 +33,33 @@ class Wanted:
 
 
 PAGE = (
-    Wanted("uplot", "dist/uPlot.iife.min.js", VENDOR / "uplot.js", "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f"),
-    Wanted("uplot", "dist/uPlot.min.css", VENDOR / "uplot.css", "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04"),
-    Wanted("cytoscape", "dist/cytoscape.min.js", VENDOR / "cytoscape.js", "081591ab735b2b6a3b31a3c60f8f3a3e2fee8c92939e0c7820ad1208571b6cd8"),
+    Wanted(
+        "uplot",
+        "dist/uPlot.iife.min.js",
+        VENDOR / "uplot.js",
+        "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f",
+    ),
+    Wanted(
+        "uplot",
+        "dist/uPlot.min.css",
+        VENDOR / "uplot.css",
+        "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04",
+    ),
+    Wanted(
+        "cytoscape",
+        "dist/cytoscape.min.js",
+        VENDOR / "cytoscape.js",
+        "081591ab735b2b6a3b31a3c60f8f3a3e2fee8c92939e0c7820ad1208571b6cd8",
+    ),
 )
-TESTS = (Wanted("axe-core", "axe.min.js", BUILD / "axe.js", "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"),)
+TESTS = (
+    Wanted(
+        "axe-core",
+        "axe.min.js",
+        BUILD / "axe.js",
+        "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c",
+    ),
+)
 
 
 def main() -> int:
@@ -50,7 +72,12 @@ def main() -> int:
         manifest = {"private": True, "dependencies": {name: VERSIONS[name] for name in names}}
         (place / "package.json").write_text(json.dumps(manifest))
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
-        subprocess.run(["npm", "install", *options], cwd=place, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(  # noqa: S603  (a fixed command; npm is wherever the person has it)
+            ["npm", "install", *options],  # noqa: S607
+            cwd=place,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         for one in wanted:
             take(one, (place / "node_modules" / one.package / one.file).read_bytes())
     return 0

@@ -2,6 +2,7 @@
 // libraries are loaded only where something is to be drawn; the lines and tables beneath stay for everybody else.
 "use strict";
 (() => {
+  const clock = (at) => new Date(at * 1e3).toISOString().slice(11, 19);
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   function load(address) {
@@ -18,14 +19,20 @@
   const evidence = document.getElementById("evidence");
   const WANTED = { rate: ["own", "siblings"], traffic: ["own_requests", "sibling_requests"], nats: ["nats"] };
 
+  let drawing_plots = false;
+
   async function plots() {
-    const figures = evidence.querySelectorAll(".plot");
-    if (!figures.length) return;
+    if (drawing_plots || !evidence.querySelector(".plot:not([data-drawn])")) return;
+    drawing_plots = true;
+    try { await draw_plots(); } finally { drawing_plots = false; }
+  }
+
+  async function draw_plots() {
     if (!window.uPlot) await load("/static/vendor/uplot.js");
     const answer = await fetch("/api/v1/incidents/" + encodeURIComponent(evidence.dataset.incident));
     if (!answer.ok) return;
     const points = (await answer.json()).points;
-    for (const figure of evidence.querySelectorAll(".plot")) plot(figure, points);
+    for (const figure of evidence.querySelectorAll(".plot:not([data-drawn])")) plot(figure, points);
   }
 
   function plot(figure, points) {
@@ -39,10 +46,12 @@
     canvas.className = "canvas";
     canvas.setAttribute("aria-hidden", "true");
     svg.after(canvas);
+    figure.dataset.drawn = "";
     new uPlot({
-      width: Math.max(canvas.clientWidth, 200), height: 190, tzDate: (at) => uPlot.tzDate(new Date(at * 1e3), "UTC"),
-      axes: [axis, axis], scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1e-3)] } },
-      series: [{ value: (_, at) => at === null ? "" : new Date(at * 1e3).toISOString().slice(11, 19) },
+      width: Math.max(canvas.clientWidth, 200), height: 190,
+      axes: [{ ...axis, space: 70, values: (_, ticks) => ticks.map(clock) }, axis],
+      hooks: { ready: [(made) => made.setLegend({ idx: points.length - 1 })] }, scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1e-3)] } },
+      series: [{ label: "at", value: (_, at) => at === null ? "" : clock(at) },
         ...keys.map((_, i) => ({ label: names[i], stroke: colour(i ? "--two" : "--one"), width: 2, dash: i ? [6, 3] : [], points: { show: false }, value: (_, value) => value === null ? "" : value.toFixed(1) + (scale === 100 ? " %" : "") }))],
     }, data, canvas);
     svg.setAttribute("hidden", "");
@@ -82,8 +91,8 @@
       container: drawing, elements: [...nodes, ...edges], userZoomingEnabled: false, autoungrabify: true,
       layout: { name: "breadthfirst", directed: true, padding: 24, spacingFactor: 1.1, animate: false },
       style: [
-        { selector: "node", style: { label: "data(label)", shape: "data(shape)", "background-color": "data(paint)", color: colour("--ink"), "font-size": 12, "text-valign": "bottom", "text-margin-y": 5, width: 24, height: 24 } },
-        { selector: "edge", style: { width: 1.5, "line-color": colour("--dim"), "target-arrow-color": colour("--dim"), "target-arrow-shape": "triangle", "curve-style": "bezier", opacity: 0.6 } },
+        { selector: "node", style: { label: "data(label)", shape: "data(shape)", "background-color": "data(paint)", color: colour("--ink"), "font-size": 12, "text-valign": "bottom", "text-margin-y": 5, "text-background-color": colour("--card"), "text-background-opacity": 0.85, "text-background-padding": 2, width: 24, height: 24 } },
+        { selector: "edge", style: { width: 1.5, "line-color": colour("--dim"), "target-arrow-color": colour("--dim"), "target-arrow-shape": "triangle", "curve-style": "unbundled-bezier", "control-point-distances": 24, "control-point-weights": 0.5, opacity: 0.6 } },
         { selector: "edge[errors > 0.01]", style: { width: 3.5, "line-color": colour("--failing"), "target-arrow-color": colour("--failing"), opacity: 1 } },
       ],
     });
