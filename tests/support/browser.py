@@ -42,11 +42,12 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def served(world: PageWorld, people: Any = None, *, plots: bool = False) -> AsyncIterator[str]:
+async def served(world: PageWorld, *, people: bool = True, plots: bool = False) -> AsyncIterator[str]:
     """The address of the page of a world."""
     stream = Stream(world.board, counted=world.metrics.stream)
     world.reading.plots = plots
-    app = make_app(world.watcher, world.metrics.render, reading=world.reading, stream=stream, people=people)
+    door = world.people() if people else None
+    app = make_app(world.watcher, world.metrics.render, reading=world.reading, stream=stream, people=door)
     async with TestServer(app, host="127.0.0.1") as server:
         yield str(server.make_url("")).rstrip("/")
 

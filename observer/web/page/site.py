@@ -14,7 +14,6 @@ from aiohttp import hdrs, web
 from markupsafe import Markup
 
 from observer.domain.approval import Plan
-from observer.domain.errors import ActuatorUnavailable
 from observer.runtime.desk import PAUSE_PLAN, Desk, NoSuchIncident
 from observer.web.page.plots import plots_of
 from observer.web.page.render import environment
@@ -125,10 +124,7 @@ class Site:
         """Stop, or go on."""
         if self._desk is None:
             raise web.HTTPNotFound
-        try:
-            state = await self._desk.switch()
-        except ActuatorUnavailable as exc:
-            return self._whole(request, "Kill switch", self._notice(f"The kill switch cannot be read: {exc}"), 503)
+        state = await self._desk.switch()
         plan = state.resume_plan if state.paused else PAUSE_PLAN
         values = {"state": state, "plan": plan, "csrf": csrf_token(request)}
         return self._whole(request, "Kill switch", self._render("switch", values), live=False)
@@ -149,9 +145,8 @@ class Site:
         try:
             return asked(request, model, form=True)
         except Refused as exc:
-            raise web.HTTPBadRequest(
-                body=self._whole(request, "Bad request", self._notice(exc.detail), 400).body, content_type="text/html"
-            ) from exc
+            page = self._whole(request, "Bad request", self._notice(exc.detail), 400)
+            raise web.HTTPBadRequest(text=page.text, content_type="text/html") from exc
 
     async def _page(
         self, request: web.Request, name: str, title: str, view: Callable[[], Awaitable[Any]], **more: Any

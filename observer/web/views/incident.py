@@ -24,8 +24,9 @@ from observer.web.views.trail import Point
 
 MOST_STEPS: Final = 500
 STORY: Final = (
-    "suspected", "drain_effective", "drain_verdict", "readmitted", "held", "page", "drain", "restore", "evict",
-    "replaced", "verified", "frozen", "closed",
+    "suspected", "drain_effective", "drain_verdict", "readmitted", "held", "page", "approved", "withdrawn",
+    "drain", "restore", "evict",
+    "replaced", "verified", "undone", "frozen", "closed",
 )  # fmt: skip
 """The journal keeps instants only: within one, a verdict comes before what is done about it, the end last."""
 HARM: Final = (Rung.DRAIN, Rung.EVICT)

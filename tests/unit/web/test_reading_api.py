@@ -94,7 +94,7 @@ async def test_what_waits_for_a_person_names_the_one_act_that_it_is_for(client: 
     found = await got(client, f"/api/v1/incidents/{ids['pod shop/checkout-00-0']}")
     held = found["weighing"]["guards"][0]
     assert (held["guard"], held["allowed"]) == ("approval", False)
-    assert found["approval"]["rung"] == "drain" and found["approval"]["action"] in held["detail"]
+    assert found["approval"]["rung"] == "drain" and found["approval"]["plan"] in held["detail"]
     assert len(found["weighing"]["guards"]) == 40 and row["phase"] == "suspected"
     assert (await got(client, f"/api/v1/incidents/{ids['pod shop/cart-00-0']}"))["approval"] is None
     assert "no incident" in (await got(client, "/api/v1/incidents/nothing", 404))["detail"]

@@ -41,7 +41,7 @@
     const names = [...figure.querySelectorAll(".key")].map((one) => one.textContent);
     const scale = figure.dataset.plot === "rate" ? 100 : 1;
     const data = [points.map((one) => one.at), ...keys.map((key) => points.map((one) => one[key] === null ? null : one[key] * scale))];
-    const axis = { stroke: colour("--dim"), grid: { stroke: colour("--rule") }, ticks: { stroke: colour("--rule") } };
+    const axis = { stroke: colour("--dim"), grid: { stroke: colour("--rule"), width: 1 }, ticks: { stroke: colour("--rule") } };
     const canvas = document.createElement("div");
     canvas.className = "canvas";
     canvas.setAttribute("aria-hidden", "true");
