@@ -22,6 +22,7 @@ class SchemaOf(StrEnum):
     POLICY = "healthpolicy"
     OPENSLO = "openslo"
     TEST = "policytest"
+    OPENAPI = "openapi"
 
 
 @app.command()
@@ -122,7 +123,11 @@ def convert(
 def schema(
     kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
 ) -> None:
-    """Print the JSON Schema of the settings file, of health policies, of their tests or of OpenSLO documents."""
+    """
+    Print the JSON Schema of the settings file, of health policies, of their tests or of OpenSLO documents; or the API.
+
+    The API is described in OpenAPI 3.1, as the daemon serves it at /api/v1/openapi.json.
+    """
     if kind is SchemaOf.POLICY:
         from observer.config.policies.keys import schema as policy_schema
 
@@ -131,6 +136,10 @@ def schema(
         from observer.config.openslo.schema import schema as openslo_schema
 
         show(openslo_schema(), "", json=True)
+    elif kind is SchemaOf.OPENAPI:
+        from observer.web.openapi import description
+
+        show(description(), "", json=True)
     elif kind is SchemaOf.TEST:
         from observer.config.testing.keys import schema as test_schema
 

@@ -13,12 +13,16 @@ PROBLEM_JSON = "application/problem+json"
 
 
 class Problem(Struct, frozen=True):
-    """What went wrong. ``title`` is the status in words, ``detail`` says what to do about it."""
+    """
+    What went wrong. ``title`` is the status in words, ``detail`` says what to do about it, ``reason`` is a fixed
+    snake_case word for machines where there is one.
+    """
 
     status: int
     title: str
     detail: str
     type: str = "about:blank"
+    reason: str = ""
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> web.Response:
