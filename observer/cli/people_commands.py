@@ -1,0 +1,66 @@
+"""Commands for the person at the terminal: what happened, is the trail whole; bodies live in files of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from observer.cli.application import Config, Json, app, settings_from
+from observer.cli.output import show
+from observer.cli.paint import paint_for
+
+audit = typer.Typer(no_args_is_help=True, help="The audit trail.", rich_markup_mode=None)
+app.add_typer(audit, name="audit")
+
+
+@app.command()
+def incidents(
+    *,
+    since: Annotated[
+        str, typer.Option("--since", help="How far back: a duration (24h, 7d) or an instant with its zone.")
+    ] = "",
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only those of this namespace.")] = "",
+    open_only: Annotated[bool, typer.Option("--open", help="Only those that are not closed.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 100,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List incidents, newest first: who was suspected of what, where it stands or how it ended; from the journal."""
+    from observer.app import now
+    from observer.cli.incidents import Wanted, listed
+    from observer.cli.moments import since as instant_of
+
+    at = now()
+    wanted = Wanted(at, instant_of(since, at) if since else 0.0, namespace, open_only, limit)
+    body, text = asyncio.run(listed(settings_from(config), wanted, paint_for(sys.stdout)))
+    show(body, text, json=json)
+
+
+@audit.command()
+def verify(
+    *,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files of one trail, oldest first, instead of those of the settings.")
+    ] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="The oldest files may be missing.")] = False,
+    contains: Annotated[
+        str, typer.Option("--contains", help="A last_hash that was noted earlier and must still be in the trail.")
+    ] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Check the audit trail over all its files, rotated and compressed ones too: names file, line and what broke.
+
+    Exit codes: 0 whole, 1 broken, 2 a file cannot be read, 3 there is no trail.
+    """
+    from observer.cli.audit import verify as verify_files
+
+    settings, paint = settings_from(config), paint_for(sys.stdout)
+    code, body, text = verify_files(settings, files or (), partial=partial, contains=contains, paint=paint)
+    show(body, text, json=json)
+    raise SystemExit(code)
