@@ -23,8 +23,8 @@ from observer.config.model import Settings
 if TYPE_CHECKING:
     from observer.domain.cluster import ClusterView
     from observer.domain.outcome import Outcome
+    from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
-    from observer.ports.stores import Journal
     from observer.sinks.audit import AuditReport
 
 __all__ = [
@@ -70,7 +70,7 @@ async def look_at_cluster(settings: Settings) -> ClusterView:
 
 
 @asynccontextmanager
-async def open_journal(settings: Settings) -> AsyncIterator[Journal]:
+async def open_journal(settings: Settings) -> AsyncIterator[SqlJournal]:
     """The journal for reading by a command, closed afterwards."""
     opened = await journal(settings)
     try:

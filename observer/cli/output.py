@@ -25,6 +25,15 @@ class Output(StrEnum):
     GITHUB = "github"
 
 
+class ReportForm(StrEnum):
+    """How ``observer report`` writes."""
+
+    TEXT = "text"
+    HTML = "html"
+    SLACK = "slack"
+    JSON = "json"
+
+
 def show(body: Any, text: str, *, json: bool) -> None:
     """Print ``body`` as JSON or ``text`` for people, to standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(body), indent=1).decode() if json else text.rstrip("\n"))

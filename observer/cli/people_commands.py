@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from observer.cli.application import Config, Json, app, settings_from
-from observer.cli.output import show
-from observer.cli.paint import paint_for
+from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, door_from, settings_from
+from observer.cli.output import EXIT_BAD_INPUT, ReportForm, fail, show
+from observer.cli.paint import PLAIN, paint_for
 
 audit = typer.Typer(no_args_is_help=True, help="The audit trail.", rich_markup_mode=None)
 app.add_typer(audit, name="audit")
@@ -38,6 +38,45 @@ def incidents(
     wanted = Wanted(at, instant_of(since, at) if since else 0.0, namespace, open_only, limit)
     body, text = asyncio.run(listed(settings_from(config), wanted, paint_for(sys.stdout)))
     show(body, text, json=json)
+
+
+@app.command()
+def report(
+    *,
+    since: Annotated[
+        str, typer.Option("--since", help="How far back: a duration (24h, 7d) or an instant with its zone.")
+    ] = "24h",
+    form: Annotated[ReportForm, typer.Option("--format", help="How it is written.")] = ReportForm.TEXT,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a file instead of printing.")] = None,
+    url: Url = "",
+    token_file: TokenFile = "",
+    ca_file: CaFile = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Tell the morning after: what was hurt, budgets spent, what Observer did and whether it helped, what it held back
+    and why, what it wants of people, and how long it was blind; from the journal.
+    """
+    from observer.app import now
+    from observer.cli.moments import since as instant_of
+    from observer.cli.report.forms import written
+    from observer.cli.report.gather import gather
+
+    if json and form not in (ReportForm.TEXT, ReportForm.JSON):
+        fail(f"--json and --format {form} contradict each other", EXIT_BAD_INPUT, "leave one of them out")
+    settings, at = settings_from(config), now()
+    door = door_from(settings, url, token_file, ca_file)
+    found = asyncio.run(gather(settings, instant_of(since, at), at, door))
+    paint = paint_for(sys.stdout) if out is None else PLAIN
+    text = written(found, ReportForm.JSON if json else form, paint)
+    if out is None:
+        show(None, text, json=False)
+        return
+    try:
+        out.write_text(text + "\n", encoding="utf-8")
+    except OSError as exc:
+        fail(f"--out: {out} cannot be written: {exc.strerror}", EXIT_BAD_INPUT, "name a file in a folder that is there")
 
 
 @audit.command()
