@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
+from observer.cli.failures import DoorError, NobodyThere
 from observer.config.model import Settings
-from observer.domain.errors import ConfigError, ObserverError
+from observer.domain.errors import ConfigError
 
 MAX_BYTES: Final = 64 << 20
 RUN: Final = (
@@ -21,19 +23,8 @@ RUN: Final = (
 )
 NAME_IT: Final = "name the daemon's address with --url or $OBSERVER_URL, or `listen` of its settings file with --config"
 SIGN_IN: Final = "give a token that may read with --token-file or $OBSERVER_TOKEN_FILE"
+ASK_IT: Final = "wait for its first tick; `observer doctor` and the daemon's log say what it lacks"
 TRUST: Final = "name the authority that signed the daemon's certificate with --ca-file or $OBSERVER_CA_FILE"
-
-
-class DoorError(ObserverError):
-    """The daemon could not be asked; ``step`` is what a person does next."""
-
-    def __init__(self, detail: str, step: str) -> None:
-        super().__init__(detail)
-        self.step = step
-
-
-class NobodyThere(DoorError):
-    """Nothing answers at that address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +72,8 @@ class Door:
         if found is None or not isinstance(found, dict | list):
             raise DoorError(f"{self.url} answers, but not as Observer does ({path}: HTTP {answer.status})", NAME_IT)
         if answer.status != 200:
-            raise DoorError(f"{self.url} answered HTTP {answer.status} to {path}: {_detail(found)}", NAME_IT)
+            step = ASK_IT if answer.status >= 500 else NAME_IT
+            raise DoorError(f"{self.url} answered HTTP {answer.status} to {path}: {_detail(found)}", step)
         return found
 
     def _nobody(self, exc: Exception) -> NobodyThere:
@@ -137,7 +129,8 @@ def _reason(exc: Exception, timeout: float) -> str:
     if isinstance(exc, TimeoutError):
         return f"no answer within {timeout:g} s"
     if isinstance(exc, aiohttp.ClientConnectorError):
-        return (exc.os_error.strerror or str(exc.os_error)).lower()
+        number = exc.os_error.errno  # asyncio puts the address where the reason should stand
+        return (os.strerror(number) if isinstance(number, int) and number > 0 else str(exc.os_error)).lower()
     return str(exc) or type(exc).__name__
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -77,6 +78,32 @@ def report(
         out.write_text(text + "\n", encoding="utf-8")
     except OSError as exc:
         fail(f"--out: {out} cannot be written: {exc.strerror}", EXIT_BAD_INPUT, "name a file in a folder that is there")
+
+
+@app.command()
+def top(
+    *,
+    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only workloads of this namespace.")] = "",
+    text: Annotated[str, typer.Option("--filter", help="Only workloads whose namespace/name holds this text.")] = "",
+    every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between two pictures.")] = 2.0,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the full screen.")] = False,
+    url: Url = "",
+    token_file: TokenFile = "",
+    ca_file: CaFile = "",
+    config: Config = None,
+) -> None:
+    """
+    Watch the daemon live: what it wants of you, open incidents, workloads, what it did; needs the extra `tui`.
+
+    Where standard output is no terminal it prints once. Keys: arrows and enter (why), i, w, / (filter), space, r, q.
+    """
+    from observer.cli.top.board import Question
+    from observer.cli.top.run import run as run_top
+
+    door = door_from(settings_from(config), url, token_file, ca_file)
+    interactive = sys.stdout.isatty() and sys.stdin.isatty()
+    with suppress(KeyboardInterrupt):
+        run_top(door, Question(namespace, text), every=every, plain=plain, interactive=interactive)
 
 
 @audit.command()

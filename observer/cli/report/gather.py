@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from observer.app import open_journal
-from observer.cli.door import Door, DoorError
+from observer.cli.door import Door
+from observer.cli.failures import DoorError
 from observer.cli.moments import instant
 from observer.config.model import Settings
 from observer.config.openslo.recalled import recalled

@@ -42,7 +42,7 @@ def _listed(name: str, rows: list[str]) -> str:
     size = len(lines[0])
     paired = with_commands(rows)
     for place, (row, command) in enumerate(paired):
-        line = f"\u2022 {escaped(row)}" + (f" ({escaped(command)})" if command else "")
+        line = f"\u2022 {escaped(row[:500])}" + (f" ({escaped(command)})" if command else "")
         if place == MOST_ROWS or size + len(line) > MOST_CHARACTERS:
             return "\n".join([*lines, f"\u2026 and {len(paired) - place} more; `observer report` has them all"])
         lines.append(line)
