@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, door_from, settings_from
+from observer.cli.completion import Shell, namespaces
 from observer.cli.output import EXIT_BAD_INPUT, ReportForm, fail, show
 from observer.cli.paint import PLAIN, paint_for
 
@@ -24,7 +25,9 @@ def incidents(
     since: Annotated[
         str, typer.Option("--since", help="How far back: a duration (24h, 7d) or an instant with its zone.")
     ] = "",
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only those of this namespace.")] = "",
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Only those of this namespace.", autocompletion=namespaces)
+    ] = "",
     open_only: Annotated[bool, typer.Option("--open", help="Only those that are not closed.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 100,
     config: Config = None,
@@ -83,7 +86,9 @@ def report(
 @app.command()
 def top(
     *,
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only workloads of this namespace.")] = "",
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Only workloads of this namespace.", autocompletion=namespaces)
+    ] = "",
     text: Annotated[str, typer.Option("--filter", help="Only workloads whose namespace/name holds this text.")] = "",
     every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between two pictures.")] = 2.0,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the full screen.")] = False,
@@ -104,6 +109,20 @@ def top(
     interactive = sys.stdout.isatty() and sys.stdin.isatty()
     with suppress(KeyboardInterrupt):
         run_top(door, Question(namespace, text), every=every, plain=plain, interactive=interactive)
+
+
+@app.command()
+def completion(
+    shell: Annotated[Shell, typer.Argument(help="Which shell.")],
+) -> None:
+    """
+    Print what a shell reads to complete commands, options and, where the daemon answers, namespaces and names.
+
+    For bash: `observer completion bash > ~/.local/share/bash-completion/completions/observer`.
+    """
+    from observer.cli.completion import script
+
+    show(None, script(shell), json=False)
 
 
 @audit.command()
