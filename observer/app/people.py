@@ -55,7 +55,7 @@ def ways(hands: Hands, say: Say) -> Ways:
         names = frozenset({"localhost", "127.0.0.1", "::1", host, urlsplit(wanted.url).hostname or host})
         if wanted.local:
             local, token = LocalToken.made()
-            say(f"token for this start, to sign in on {page(settings)}/sign-in or as OBSERVER_TOKEN: {token}")
+            say(f"token for this start, for {page(settings)}/sign-in or in a file for --token-file: {token}")
     return Ways(
         identities=KubeTokenReviews(hands.api, hands.clock) if wanted.kubernetes else None,
         roles=Roles(KubeAccessReviews(hands.api), hands.clock),

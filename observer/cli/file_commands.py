@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from observer.cli.application import Config, Json, app, settings_from, settings_path
+from observer.cli.completion import workloads
 from observer.cli.output import EXIT_BAD_INPUT, Output, fail, show
 from observer.domain.slo import Preset
 
@@ -22,6 +23,7 @@ class SchemaOf(StrEnum):
     POLICY = "healthpolicy"
     OPENSLO = "openslo"
     TEST = "policytest"
+    OPENAPI = "openapi"
 
 
 @app.command()
@@ -29,7 +31,10 @@ def check(  # noqa: PLR0917  (typer gives every argument by name)
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files or directories instead of what `policies` of the settings names.")
     ] = None,
-    effective: Annotated[str, typer.Option("--effective", help="NAMESPACE/WORKLOAD: print what holds for it.")] = "",
+    effective: Annotated[
+        str,
+        typer.Option("--effective", help="NAMESPACE/WORKLOAD: print what holds for it.", autocompletion=workloads),
+    ] = "",
     kind: Annotated[str, typer.Option(help="With --effective: kind of the workload.")] = "Deployment",
     label: Annotated[list[str] | None, typer.Option(help="With --effective: KEY=VALUE of the workload.")] = None,
     namespace_label: Annotated[list[str] | None, typer.Option(help="The same of its namespace.")] = None,
@@ -122,7 +127,11 @@ def convert(
 def schema(
     kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
 ) -> None:
-    """Print the JSON Schema of the settings file, of health policies, of their tests or of OpenSLO documents."""
+    """
+    Print the JSON Schema of the settings file, of health policies, of their tests or of OpenSLO documents; or the API.
+
+    The API is described in OpenAPI 3.1, as the daemon serves it at /api/v1/openapi.json.
+    """
     if kind is SchemaOf.POLICY:
         from observer.config.policies.keys import schema as policy_schema
 
@@ -131,6 +140,10 @@ def schema(
         from observer.config.openslo.schema import schema as openslo_schema
 
         show(openslo_schema(), "", json=True)
+    elif kind is SchemaOf.OPENAPI:
+        from observer.web.openapi import description
+
+        show(description(), "", json=True)
     elif kind is SchemaOf.TEST:
         from observer.config.testing.keys import schema as test_schema
 

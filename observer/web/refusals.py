@@ -11,23 +11,10 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from observer.web import bare_pages as pages
+from observer.web.problems import PROBLEM_JSON, Problem
 
-PROBLEM: Final = "application/problem+json"
 API: Final = "/api/"
 FORM: Final = "application/x-www-form-urlencoded"
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """
-    What went wrong. ``title`` is the status in words, ``detail`` says what to do about it, ``reason`` is a fixed
-    snake_case word for machines.
-    """
-
-    status: int
-    title: str
-    detail: str
-    type: str = "about:blank"
-    reason: str = ""
 
 
 class Refused(web.HTTPException):
@@ -36,7 +23,7 @@ class Refused(web.HTTPException):
     def __init__(self, status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         self.status_code = status
         body = msgspec.json.encode(Problem(status, HTTPStatus(status).phrase, detail, reason=reason)).decode()
-        super().__init__(text=body, content_type=PROBLEM, headers=headers)
+        super().__init__(text=body, content_type=PROBLEM_JSON, headers=headers)
         self.word, self.detail = reason, detail
 
 

@@ -16,9 +16,11 @@ from observer.runtime.desk import Desk
 from observer.runtime.state import Watcher
 from observer.web.acts import add_acts
 from observer.web.alerts import PATH, Webhook
+from observer.web.openapi import add_description
 from observer.web.page.site import Site
 from observer.web.people.door import Door
 from observer.web.people.sign_in import SignIn, add_sign_in
+from observer.web.problems import problem
 from observer.web.reading import Reading
 from observer.web.refusals import problems
 from observer.web.routes import add_reading
@@ -67,9 +69,9 @@ def make_app(
         try:
             limit = int(request.query.get("limit", "100"))
         except ValueError:
-            return _json({"error": "limit must be a whole number"}, status=400)
+            return problem(400, "limit must be a whole number")
         if not 1 <= limit <= 500:
-            return _json({"error": "limit must be from 1 to 500"}, status=400)
+            return problem(400, "limit must be from 1 to 500")
         return _json(list(watcher.recent)[-limit:])
 
     app = web.Application(middlewares=[problems, *((people.door.middleware,) if people is not None else ())])
@@ -89,6 +91,7 @@ def make_app(
     if people is not None:
         add_sign_in(app, people.sign_in)
         add_acts(app, people.desk)
+        add_description(app)
     return app
 
 
@@ -134,5 +137,5 @@ def listener_tls(cert_file: str, key_file: str, client_ca_file: str) -> ssl.SSLC
     return context
 
 
-def _json(body: Any, *, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
+def _json(body: Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json")
