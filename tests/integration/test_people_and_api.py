@@ -17,6 +17,7 @@ from observer.recording.events import Ticked
 from observer.recording.files import Recording
 from observer.recording.replay import replay
 from observer.web.alerts import PATH as ALERTS
+from observer.web.stream import PATH as STREAM
 from tests.support.daemon import HOOK, Daemon, daemon
 
 pytestmark = pytest.mark.integration
@@ -96,7 +97,8 @@ def fuzz(it: Daemon) -> None:
     schema = schemathesis.openapi.from_url(f"{it.url}/api/v1/openapi.json", headers=bearer(it.token))
     OpenAPIV31SpecValidator(schema.raw_schema).validate()
     operations = [result.ok() for result in schema.get_all_operations()]
-    broken = [text for one in operations if (text := fuzzed(one, HOOK if one.path == ALERTS else it.token))]
+    asked = [one for one in operations if one.path != STREAM]  # it takes nothing and never ends
+    broken = [text for one in asked if (text := fuzzed(one, HOOK if one.path == ALERTS else it.token))]
     assert broken == []
     assert len(operations) == len([method for path in schema.raw_schema["paths"].values() for method in path])
 

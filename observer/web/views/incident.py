@@ -103,7 +103,7 @@ class IncidentView(Struct, frozen=True):
     act was weighed. ``approval`` is the act that waits for a person, ``drained`` whether the pod can be given back.
     """
 
-    row: IncidentRow
+    incident: IncidentRow
     asks: tuple[Ask, ...]
     mode: Mode
     onset: float | None
@@ -138,7 +138,7 @@ def incident_view(
     until = one.closed or picture.at
     told = in_order(decisions)
     return IncidentView(
-        row=incident_row(one),
+        incident=incident_row(one),
         asks=tuple(ask for ask in asks(picture) if ask.incident == one.id),
         mode=policy.mode,
         onset=one.onset or None,

@@ -67,7 +67,7 @@ async def test_one_workload_shows_its_pods_and_what_was_decided(client: TestClie
     sick = found["pods"][0]
     assert (sick["name"], sick["ready"], len(found["pods"])) == ("checkout-00-0", True, 6)
     assert 0.2 < sick["error_rate"] < 0.4 and found["pods"][1]["error_rate"] < 0.01
-    assert sick["incident"] == found["incidents"][0]["id"] == found["row"]["incidents"][0]
+    assert sick["incident"] == found["incidents"][0]["id"] == found["workload"]["incidents"][0]
     assert found["decisions"][0]["kind"] == "page" and found["policies"] == ["platform-default", "shop-checkout"]
     assert "no workload" in (await got(client, "/api/v1/workloads/shop/nobody", 404))["detail"]
 
