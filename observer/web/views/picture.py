@@ -124,7 +124,7 @@ class _Facts:
 
     def _row(self, ref: WorkloadRef, view: ClusterView) -> WorkloadRow:
         seen = self.seen
-        pods = [view.pods[one] for one in view.by_workload.get(ref, ()) if one in view.pods]
+        pods = [pod for one in view.by_workload.get(ref, ()) if (pod := view.pods.get(one)) is not None]
         known = view.workloads.get(ref)
         services = {pod.service for pod in pods}
         mine = [*self.incidents.get(ref, ()), *(one for name in services for one in self.incidents.get(name, ()))]
