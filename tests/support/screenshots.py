@@ -15,6 +15,7 @@ from tests.support.browser import PHONE, browser, served, tab
 from tests.support.page_world import PageWorld
 
 MOST_BYTES = 150_000
+SIZE = {"width": 1060, "height": 760}
 
 
 async def shoot(folder: Path) -> None:
@@ -32,7 +33,7 @@ async def shoot(folder: Path) -> None:
         )
         async with browser() as found, served(world, people=False, plots=built()) as address:
             for name, path, options in shots:
-                async with tab(found, address, **options) as seen:
+                async with tab(found, address, **({"viewport": SIZE} | options)) as seen:
                     page = await seen.go(path)
                     if built() and path != "/":
                         await page.locator("[data-graph] canvas").first.wait_for()
