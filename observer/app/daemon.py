@@ -68,12 +68,13 @@ async def build(
     path: Path | None = None,
     extra_sinks: Sequence[Sink] = (),
     say: Say = lambda _: None,
+    clock: Clock | None = None,
 ) -> Plan:
     """
     Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``.
 
     ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force. ``say``
-    is told the local token.
+    is told the local token; ``clock`` is the simulator's where it is not the system's.
     """
     from observer.config.reload import rules_of
     from observer.runtime.approvals import ApprovalKeeper
@@ -85,7 +86,7 @@ async def build(
     from observer.web.board import Board
     from observer.web.reading import Reading
 
-    clock, metrics = SystemClock(), SelfMetrics()
+    clock, metrics = clock or SystemClock(), SelfMetrics()
     rules = rules_of(settings, clock.now())
     settings = rules.settings
     journal = await open_journal(settings)

@@ -124,8 +124,6 @@ def _oidc(it: OidcSettings) -> Iterator[Disagreement]:
     parts = urlsplit(it.issuer)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         yield Disagreement("issuer", "must be https", "else anybody on the way can say who people are")
-    if parts.query or parts.fragment:
-        yield Disagreement("issuer", "takes no query and no fragment")
     if "openid" not in it.scopes:
         yield Disagreement("scopes", "must hold openid")
     if it.prefix.startswith("system:"):
@@ -138,7 +136,7 @@ def _people(it: PeopleSettings) -> Iterator[Disagreement]:
     if it.oidc.issuer and not it.url:
         yield Disagreement("url", "is needed for oidc", "the provider sends people back there")
     parts = urlsplit(it.url)
-    if parts.path.strip("/") or parts.query or parts.fragment:
+    if parts.path.strip("/"):
         yield Disagreement("url", "takes scheme and host only", "https://observer.example.com")
 
 

@@ -27,11 +27,11 @@ from observer.web.routes import add_reading
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who may come in, how, and what they may do."""
+    """Who may come in, how, and what they may do; without ``desk`` there is nothing to be done, only to be read."""
 
     door: Door
     sign_in: SignIn
-    desk: Desk
+    desk: Desk | None
 
 
 def make_app(
@@ -81,8 +81,9 @@ def make_app(
         app.router.add_post(PATH, webhook.handle)
     if people is not None:
         add_sign_in(app, people.sign_in)
-        add_acts(app, people.desk)
         add_description(app)
+    if people is not None and people.desk is not None:
+        add_acts(app, people.desk)
     return app
 
 
