@@ -45,6 +45,9 @@ LONGEST: Final = 540.0
 COARSE: Final = 60.0
 PATIENCE: Final = 120.0
 """Real seconds that one tick may take on a busy machine."""
+TURNS: Final = 100
+"""Looks of 5 ms before the simulator's clock moves on by ``STEP`` seconds a look."""
+STEP: Final = 0.25
 
 Make = Callable[["World", float], "Fault"]
 
@@ -147,19 +150,21 @@ async def _tick(world: World, loop: Loop) -> None:
     """One tick of simulated time, and however long the daemon needs for it in real time."""
     before = loop.memory.ticks
     await world.advance(TICK)
-    await _until(lambda: loop.memory.ticks > before)
+    await _until(lambda: loop.memory.ticks > before, world)
 
 
-async def _until(true: Callable[[], bool], world: World | None = None) -> None:
+async def _until(true: Callable[[], bool], world: World) -> None:
     """
-    Real time passes until it is; with ``world`` the simulator's passes too, for whoever sleeps on its clock.
+    Real time passes until it is. When that takes long, somebody waits for the simulator's clock, so it passes, too.
 
     Raises: TimeoutError.
     """
+    waited = 0
     async with asyncio.timeout(PATIENCE):
         while not true():
-            if world is not None:
-                await world.advance(0.5)
+            waited += 1
+            if waited > TURNS:
+                await world.advance(STEP)
             await asyncio.sleep(0.005)
 
 
