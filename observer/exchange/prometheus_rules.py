@@ -219,6 +219,7 @@ class _Writer:
                 names.BURN_TIER: tier.name,
                 "slo": self._objective.slo,
                 "service": self._objective.service,
+                **self._scope(),
             },
             "annotations": {
                 "summary": f"{_plain(name)} burns its error budget more than {tier.factor:g} times too fast",
@@ -228,6 +229,11 @@ class _Writer:
                 ),
             },
         }
+
+    def _scope(self) -> dict[str, str]:
+        """Where in the mesh it burns, so that whoever receives the alert (Observer too) knows where to look."""
+        scope = self._objective.scope
+        return {} if scope is None else {"namespace": scope.namespace, "canonical_service": scope.name}
 
     def _sum(self, metric: str, window: float) -> str:
         """Events of a window: half a bucket less catches the same samples whether or not a range holds its start."""
