@@ -70,7 +70,7 @@ def rows(found: Intake) -> Sequence[str]:
     """Printed lines."""
     return (
         (
-            f"webhook, {A_MINUTE} alerts a minute: durable accept p50 {found.kept_p50:.1f} ms, p99 {found.kept_p99:.1f} ms "
+            f"webhook, {A_MINUTE} alerts a minute: kept on disk in {found.kept_p50:.1f} ms, p99 {found.kept_p99:.1f} ms "
             f"(bar 50), {found.kept_p99 / found.void_p99:.1f} x the p99 of the same server that keeps nothing"
         ),
         (
