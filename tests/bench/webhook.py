@@ -80,8 +80,8 @@ def rows(found: Intake) -> Sequence[str]:
             f"acknowledged before a kill -9, {found.lost} of them lost (bar 0)"
         ),
         (
-            f"webhook, {sum(found.crowd.values())} notifications at once: answers {found.crowd}, {found.crowd_lost} acknowledged and lost, "
-            f"memory grew by {found.grown_mb:.0f} MB"
+            f"webhook, {sum(found.crowd.values())} at once: answers {found.crowd}, {found.crowd_lost} acknowledged "
+            f"and lost, memory grew by {found.grown_mb:.0f} MB"
         ),
     )
 
