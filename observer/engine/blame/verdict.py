@@ -103,12 +103,13 @@ def _calls(graph: CallGraph | None) -> frozenset[Pair]:
 
 
 def _spanned(seen: _Seen | None) -> frozenset[Pair]:
-    """Calls that the traces show."""
+    """Calls that the traces show, those of callers that report no calls of their own included."""
     return frozenset(
-        (twig.place.service, twig.answered.place.service)
+        (twig.place.service, child.place.service)
         for twigs in (seen.now if seen is not None else ())
         for twig in twigs
-        if twig.answered is not None
+        for child in twig.children
+        if child.place.service != twig.place.service
     )
 
 
