@@ -86,10 +86,12 @@ class JaegerSettings:
     Traces of those that are suspected. Empty ``url`` = not used; it takes the base path (``http://tracing/jaeger``).
 
     ``window`` is how far back traces are looked for, ``refresh`` how long an answer is good for while somebody is
-    suspected, ``traces`` how many of each service are asked for at once.
+    suspected, ``traces`` how many of each service are asked for at once; ``cluster`` is this cluster's name in spans
+    (``istio.cluster_id``), needed where several clusters report to one Jaeger.
     """
 
     url: str = ""
+    cluster: str = ""
     window: float = 300.0
     refresh: float = 15.0
     traces: int = 100

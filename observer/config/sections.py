@@ -160,6 +160,7 @@ _PROMETHEUS = {
 }
 _JAEGER = {
     "url": http_url(empty=True),
+    "cluster": text(empty=True),
     "window": seconds(10, DAY),
     "refresh": seconds(1, HOUR),
     "traces": count(1, 1000),
