@@ -28,3 +28,8 @@ def root_span_of(incident: str) -> int:
 def traceparent(incident: str) -> str:
     """The W3C header that makes what follows a child of the incident's root span."""
     return f"00-{spelled(trace_id_of(incident))}-{root_span_of(incident):016x}-01"
+
+
+def tick_trace_of(at: float) -> int:
+    """Trace id of the tick at this instant (Unix seconds)."""
+    return int.from_bytes(hashlib.sha256(f"tick:{at!r}".encode()).digest()[:16], "big") or 1
