@@ -62,7 +62,10 @@ class Teller:
 
     async def close(self) -> None:
         """Close all at once: one that takes its time does not take that of the others."""
-        await asyncio.gather(*(sink.close() for sink in self._sinks))
+        ended = await asyncio.gather(*(sink.close() for sink in self._sinks), return_exceptions=True)
+        for sink, failure in zip(self._sinks, ended, strict=True):
+            if failure is not None:
+                log.warning("sink_not_closed", sink=sink.name, error=f"{type(failure).__name__}: {failure}")
 
     async def _serve(self, sink: Sink) -> None:
         queue = self._queues[sink.name]
