@@ -75,7 +75,9 @@ async def test_binary_mode_is_headers_and_data() -> None:
     assert "ce-datacontenttype" not in {name.lower() for name in got.headers}
     assert got.headers["ce-subject"] == "service/shop/%22%C3%A9%22"
     assert list(Draft202012Validator(decision_schema()).iter_errors(got.json)) == []
-    read = from_binary(HTTPMessage({name.lower(): value for name, value in got.headers.items()}, got.body), JSONFormat())
+    read = from_binary(
+        HTTPMessage({name.lower(): value for name, value in got.headers.items()}, got.body), JSONFormat()
+    )
     assert read.get_type() == "dev.observer.suspected.v1"
     assert read.get_subject() == 'service/shop/"é"'
     assert read.get_time() is not None and read.get_time().timestamp() == AT  # type: ignore[union-attr]

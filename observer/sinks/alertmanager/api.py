@@ -30,7 +30,7 @@ class WireAlert(msgspec.Struct, rename="camel"):
     annotations: dict[str, str] = {}
 
 
-class WireStatus(msgspec.Struct):
+class WireStatus(msgspec.Struct, frozen=True):
     """Of a silence: active, pending or expired."""
 
     state: str = ""
