@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from observer.app.hands import Hands, connected
 from observer.app.mail import Mailbox
+from observer.app.outlets import examine_outlets
 from observer.config.model import Settings
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ async def examine_sources(settings: Settings) -> Sequence[Finding]:
             *await probe_prometheus(settings, pods=seen.pods, at=clock.now()),
             *await probe_jaeger(settings.jaeger, services=seen.services, clock=clock),
             *await probe_kiali(settings.kiali, services=seen.services, clock=clock),
+            *await examine_outlets(settings, clock),
         ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from observer.config.model import HttpAuth
+from observer.config.auth import HttpAuth
 from observer.domain.errors import ConfigError, SourceUnavailable
 
 
@@ -39,10 +39,13 @@ def checked_url(url: str, section: str) -> str:
 
 
 class SecretFile:
-    """One secret in a file. ``read`` looks at the file's times and size and reads it only when they changed."""
+    """
+    One secret in a file, or several with ``lines``. ``read`` looks at the file's times and size and reads it only when
+    they changed.
+    """
 
-    def __init__(self, path: str) -> None:
-        self._path, self._seen, self._text = Path(path), (0, 0, 0), ""
+    def __init__(self, path: str, *, lines: bool = False) -> None:
+        self._path, self._seen, self._text, self._lines = Path(path), (0, 0, 0), "", lines
 
     def read(self) -> str:
         """The secret without white space around it; raises ``SourceUnavailable`` when it cannot be read or is empty."""
@@ -53,7 +56,8 @@ class SecretFile:
                 self._text, self._seen = self._path.read_text(encoding="utf-8").strip(), seen
         except (OSError, UnicodeDecodeError) as exc:
             raise SourceUnavailable(f"{self._path} cannot be read: {type(exc).__name__}", reason="denied") from exc
-        if not self._text or not self._text.isprintable():
+        printable = all(map(str.isprintable, self._text.splitlines() if self._lines else [self._text]))
+        if not self._text or not printable:
             raise SourceUnavailable(f"{self._path} holds no usable secret", reason="denied")
         return self._text
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import Instrument
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -22,17 +23,19 @@ class SelfMetrics:
     """
     Counts what the loop does. Its registry is its own, so that two in one process do not mix.
 
+    ``readers`` take the metrics elsewhere besides (``telemetry.otlp``), named by ``resource``.
+
     Every argument that becomes a label comes from a closed set of words (kinds, verdicts, reasons, sink names).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, readers: Sequence[MetricReader] = (), resource: Resource | None = None) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         reader = PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False, registry=self._registry)
         bounds = ExplicitBucketHistogramAggregation(_TICK_BOUNDS)
         self._provider = MeterProvider(
-            metric_readers=[reader],
-            resource=Resource({"service.name": "observer"}),
+            metric_readers=[reader, *readers],
+            resource=resource or Resource({"service.name": "observer"}),
             views=[
                 View(instrument_name=names.TICK_SECONDS, aggregation=bounds),
                 View(instrument_name=names.OBJECTIVE_SECONDS, aggregation=bounds),
