@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from observer.app.grafana import grafana_annotations
 from observer.app.hands import Hands, connected, executor, kill_switch
 from observer.app.hands import hands as make_hands
 from observer.app.hands import journal as open_journal
@@ -77,12 +78,14 @@ async def build(
     mail = mailbox(hands, journal.alerts, metrics)
     watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits)
     recorder = flight_recorder(settings)
+    told = [*sinks(hands), *extra_sinks]
+    metrics.sinks(sink.name for sink in told)
     loop = Loop(
         collector=collector(hands, eyes, mail),
         executor=executor(hands),
         cluster=hands.cluster,
         journal=hands.journal,
-        teller=Teller([*sinks(hands), *extra_sinks], dropped=metrics.sink_dropped),
+        teller=Teller(told, dropped=metrics.sink_dropped),
         clock=clock,
         rules=rules,
         state=watcher,
@@ -176,6 +179,8 @@ def sinks(hands: Hands) -> list[Sink]:
     ]
     if (tracer := incident_tracer(settings.otlp_endpoint)) is not None:
         sinks.append(tracer)
+    if (annotations := grafana_annotations(settings)) is not None:
+        sinks.append(annotations)
     return sinks
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from observer.config.durations import format_duration
 from observer.config.model import (
+    GrafanaSettings,
     HttpAuth,
     JaegerSettings,
     KialiLogin,
@@ -85,7 +86,7 @@ def _prometheus(it: PrometheusSettings) -> Iterator[Disagreement]:
     yield from _certificates(it)
 
 
-def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings) -> Iterator[Disagreement]:
+def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings | GrafanaSettings) -> Iterator[Disagreement]:
     if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
         yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
 
@@ -145,6 +146,7 @@ RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     KialiSettings: _kiali,
     LeaseSettings: _lease,
     WebhookSettings: _webhook,
+    GrafanaSettings: _certificates,
     TlsSettings: _tls,
 }
 """By the dataclass they judge; asked only when each of its values is good by itself."""

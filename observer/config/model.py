@@ -185,6 +185,20 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GrafanaSettings:
+    """
+    Where acts are annotated. Empty ``url`` = nowhere; it takes the root path (``http://grafana.monitoring/grafana``).
+
+    The token of ``auth.bearer_file`` is a service account's that may create and write annotations.
+    """
+
+    url: str = ""
+    timeout: float = 4.0
+    headers: dict[str, str] = field(default_factory=dict)
+    auth: HttpAuth = field(default_factory=HttpAuth)
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSettings:
     """What the loop sees and decides, for ``observer replay``. Empty ``path`` = nothing is recorded."""
 
@@ -210,6 +224,7 @@ class Settings:
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    grafana: GrafanaSettings = field(default_factory=GrafanaSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     cluster: str = ""
     journal: str = "sqlite+aiosqlite:///observer-data/journal.db"
