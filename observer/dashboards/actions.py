@@ -70,8 +70,8 @@ def _acts() -> Row:
                     Shape.BARS,
                 )
                 for title, description, rung in (
-                    ("Drains by result", "Deferred ones are tried again; superseded ones have lost their pod.", "drain"),
-                    ("Evictions by result", "Deferred: the disruption budget or the API server said not now.", "evict"),
+                    ("Drains by result", "Deferred: tried again. Superseded: its pod is gone.", "drain"),
+                    ("Evictions by result", "Deferred: disruption budget or API server said not now.", "evict"),
                     ("Give-backs by result", "They are never held by a brake.", "restore"),
                 )
             ),

@@ -1,4 +1,4 @@
-"""The ways of dashboards into Grafana that need no API: ConfigMaps for its sidecar, files that it is provisioned from."""
+"""Dashboards on ways that need no API: ConfigMaps for Grafana's sidecar, files that it is provisioned from."""
 
 from __future__ import annotations
 

@@ -63,11 +63,12 @@ def of_objective(objective: Objective) -> Dashboard:
     spent = f"1 - {names.SLO_SPENT}{{{chosen}}}"
     counted = f"min({own(names.OBJECTIVE_BUDGET, f'{names.SLO_ID}={quoted(objective.id)}')})"
     window = f" of {span(objective.window.seconds)}" if isinstance(objective.window, RollingWindow) else ""
+    target = f"{objective.target * 100:.10g} % of the events{window} are good."
     recorded = (_left(spent, "left, by the rules", width=8, shape=Shape.LINES),) if rolling else ()
     return Dashboard(
         uid=f"observer-slo-{_digest(objective)}",
         title=f"Observer / SLO {_named(objective)}",
-        description=f"{objective.display or objective.slo}: {objective.target * 100:.10g} % of the events{window} are good.",
+        description=f"{objective.display or objective.slo}: {target}",
         variables=(JOB, INSTANCE),
         since="now-24h",
         rows=(

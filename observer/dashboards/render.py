@@ -98,8 +98,8 @@ def _shaped(panel: Panel) -> _PanelBuilder:
     if panel.shape is Shape.STATES:
         return statetimeline.Panel().show_value(shown.VisibilityMode.NEVER).merge_values(True)
     if panel.shape is Shape.TABLE:
-        hidden = grafana.DataTransformerConfig("organize", {"excludeByName": {"Time": True, "__name__": True}})
-        return table.Panel().transformations([hidden])
+        hidden = {"excludeByName": {"Time": True, "__name__": True}}
+        return table.Panel().transformations([grafana.DataTransformerConfig(id_val="organize", options=hidden)])
     legend = common.VizLegendOptions().display_mode(shown.LegendDisplayMode.LIST)
     lines = timeseries.Panel().legend(legend.placement(shown.LegendPlacement.BOTTOM).show_legend(True)).min(0)
     if panel.shape is Shape.BARS:

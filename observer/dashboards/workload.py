@@ -19,7 +19,7 @@ def workload() -> Dashboard:
     return Dashboard(
         uid="observer-workload",
         title="Observer / Workload",
-        description="The pods of a workload side by side: errors, latency and load, by themselves and by their callers.",
+        description="The pods of a workload side by side: errors, latency and load, as they and their callers count.",
         variables=(
             Variable("namespace", "Namespace", f"label_values({ISTIO.requests}, {_SPACE})"),
             Variable("workload", "Workload", f'label_values({ISTIO.requests}{{{_SPACE}=~"$namespace"}}, {_WORKLOAD})'),
