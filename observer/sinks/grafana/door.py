@@ -102,7 +102,7 @@ class GrafanaDoor:
             if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
                 told = f"grafana: {address_of(url)} redirects: not followed; give the address that answers itself"
                 raise SourceUnavailable(told, reason="redirected")
-            raw = await _bounded(response)
+            raw = self._credentials.hidden_in(await _bounded(response))
         try:
             return Reply(response.status, msgspec.json.decode(raw) if raw else None)
         except msgspec.DecodeError:
