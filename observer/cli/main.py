@@ -1,13 +1,13 @@
-"""The entry point. Importing the two files of commands registers them, those of the daemon first."""
+"""The entry point. Importing the files of commands registers them, those of the daemon first."""
 
 from __future__ import annotations
 
-from observer.cli import daemon_commands, file_commands
+from observer.cli import daemon_commands, dashboard_commands, file_commands
 from observer.cli.application import app
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_UNREACHABLE, fail
 from observer.domain.errors import ConfigError, JournalUnavailable, ObserverError, RecordingError
 
-__all__ = ["app", "daemon_commands", "file_commands", "main"]
+__all__ = ["app", "daemon_commands", "dashboard_commands", "file_commands", "main"]
 
 
 def main() -> None:

@@ -176,6 +176,20 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GrafanaSettings:
+    """
+    Where acts are annotated. Empty ``url`` = nowhere; it takes the root path (``http://grafana.monitoring/grafana``).
+
+    The token of ``auth.bearer_file`` is a service account's that may create and write annotations.
+    """
+
+    url: str = ""
+    timeout: float = 4.0
+    headers: dict[str, str] = field(default_factory=dict)
+    auth: HttpAuth = field(default_factory=HttpAuth)
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSettings:
     """What the loop sees and decides, for ``observer replay``. Empty ``path`` = nothing is recorded."""
 
@@ -206,6 +220,7 @@ class Settings:
     notify: tuple[NotifySettings, ...] = ()
     otlp: OtlpSettings = field(default_factory=OtlpSettings)
     links: LinkSettings = field(default_factory=LinkSettings)
+    grafana: GrafanaSettings = field(default_factory=GrafanaSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     cluster: str = ""
     journal: str = "sqlite+aiosqlite:///observer-data/journal.db"
