@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observer.app.daemon import WARM_SECONDS, build, run_daemon
@@ -23,8 +24,9 @@ from observer.config.model import Settings
 if TYPE_CHECKING:
     from observer.domain.cluster import ClusterView
     from observer.domain.outcome import Outcome
+    from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
-    from observer.ports.stores import Journal
+    from observer.sinks.audit import AuditReport
 
 __all__ = [
     "build",
@@ -39,6 +41,8 @@ __all__ = [
     "run_daemon",
     "series_catalogue",
     "silence_own_alerts",
+    "trail_files",
+    "verify_trail",
 ]
 
 
@@ -68,7 +72,7 @@ async def look_at_cluster(settings: Settings) -> ClusterView:
 
 
 @asynccontextmanager
-async def open_journal(settings: Settings) -> AsyncIterator[Journal]:
+async def open_journal(settings: Settings) -> AsyncIterator[SqlJournal]:
     """The journal for reading by a command, closed afterwards."""
     opened = await journal(settings)
     try:
@@ -89,3 +93,17 @@ async def give_back(api: KubeApi, *, now: float, force: bool, only: str | None) 
     from observer.actuators.expired import restore_expired
 
     return await restore_expired(api, now, force=force, only=only)
+
+
+def trail_files(settings: Settings) -> Sequence[Path]:
+    """The files of the audit trail that exist, oldest first."""
+    from observer.sinks import audit
+
+    return audit.trail_files(Path(settings.audit))
+
+
+def verify_trail(files: Sequence[Path], *, partial: bool, contains: str) -> AuditReport:
+    """Whether the audit trail is whole; see ``sinks.audit``. Raises: OSError when a file cannot be read."""
+    from observer.sinks import audit
+
+    return audit.verify(*files, partial=partial, contains=contains)

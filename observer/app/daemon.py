@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from observer.app.grafana import grafana_annotations
 from observer.app.hands import Hands, connected, executor, kill_switch
 from observer.app.hands import hands as make_hands
 from observer.app.hands import journal as open_journal
@@ -79,7 +80,7 @@ async def build(
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
     mail = mailbox(hands, journal.alerts, metrics)
-    told = outlets(
+    outside = outlets(
         settings,
         clock,
         leading=hands.lease.held,
@@ -88,14 +89,14 @@ async def build(
     )
     watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits)
     recorder = flight_recorder(settings)
+    told = [*sinks(hands, tracer), *outside.sinks, *extra_sinks]
+    metrics.sinks(sink.name for sink in told)
     loop = Loop(
         collector=collector(hands, eyes, mail),
         executor=executor(hands),
         cluster=hands.cluster,
         journal=hands.journal,
-        teller=Teller(
-            [*sinks(hands, tracer), *told.sinks, *extra_sinks], beside=told.tasks, dropped=metrics.sink_dropped
-        ),
+        teller=Teller(told, beside=outside.tasks, dropped=metrics.sink_dropped),
         clock=clock,
         rules=rules,
         state=watcher,
@@ -189,6 +190,8 @@ def sinks(hands: Hands, tracer: IncidentTracer | None) -> list[Sink]:
     ]
     if tracer is not None:
         sinks.append(tracer)
+    if (annotations := grafana_annotations(settings)) is not None:
+        sinks.append(annotations)
     return sinks
 
 

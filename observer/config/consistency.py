@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from observer.config.auth import HttpAuth
 from observer.config.durations import format_duration
 from observer.config.model import (
+    GrafanaSettings,
     JaegerSettings,
     KialiLogin,
     KialiSettings,
@@ -86,7 +87,7 @@ def _prometheus(it: PrometheusSettings) -> Iterator[Disagreement]:
     yield from _certificates(it)
 
 
-def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings) -> Iterator[Disagreement]:
+def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings | GrafanaSettings) -> Iterator[Disagreement]:
     if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
         yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
 
@@ -165,6 +166,7 @@ RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     KialiSettings: _kiali,
     LeaseSettings: _lease,
     WebhookSettings: _webhook,
+    GrafanaSettings: _certificates,
     TlsSettings: _tls,
     CloudEventSettings: _cloudevents,
     NotifySettings: _notify,

@@ -75,10 +75,12 @@ class JaegerSettings:
     Traces of those that are suspected. Empty ``url`` = not used; it takes the base path (``http://tracing/jaeger``).
 
     ``window`` is how far back traces are looked for, ``refresh`` how long an answer is good for while somebody is
-    suspected, ``traces`` how many of each service are asked for at once.
+    suspected, ``traces`` how many of each service are asked for at once; ``cluster`` is this cluster's name in spans
+    (``istio.cluster_id``), needed where several clusters report to one Jaeger.
     """
 
     url: str = ""
+    cluster: str = ""
     window: float = 300.0
     refresh: float = 15.0
     traces: int = 100
@@ -174,6 +176,20 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GrafanaSettings:
+    """
+    Where acts are annotated. Empty ``url`` = nowhere; it takes the root path (``http://grafana.monitoring/grafana``).
+
+    The token of ``auth.bearer_file`` is a service account's that may create and write annotations.
+    """
+
+    url: str = ""
+    timeout: float = 4.0
+    headers: dict[str, str] = field(default_factory=dict)
+    auth: HttpAuth = field(default_factory=HttpAuth)
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSettings:
     """What the loop sees and decides, for ``observer replay``. Empty ``path`` = nothing is recorded."""
 
@@ -204,6 +220,7 @@ class Settings:
     notify: tuple[NotifySettings, ...] = ()
     otlp: OtlpSettings = field(default_factory=OtlpSettings)
     links: LinkSettings = field(default_factory=LinkSettings)
+    grafana: GrafanaSettings = field(default_factory=GrafanaSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     cluster: str = ""
     journal: str = "sqlite+aiosqlite:///observer-data/journal.db"

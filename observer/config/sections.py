@@ -43,6 +43,7 @@ from observer.config.kinds import (
 from observer.config.model import (
     EvidenceSettings,
     Flavor,
+    GrafanaSettings,
     JaegerSettings,
     KialiLogin,
     KialiSettings,
@@ -168,6 +169,7 @@ _PROMETHEUS = {
 }
 _JAEGER = {
     "url": http_url(empty=True),
+    "cluster": text(empty=True),
     "window": seconds(10, DAY),
     "refresh": seconds(1, HOUR),
     "traces": count(1, 1000),
@@ -232,6 +234,12 @@ _WEBHOOK = {
     "service_accounts": many(text(pattern="^system:serviceaccount:[^:]+:[^:]+$")),
     "alertmanager_url": http_url(empty=True),
 }
+_GRAFANA = {
+    "url": http_url(empty=True),
+    "timeout": seconds(0.1, 5 * MINUTE),
+    "headers": headers(),
+    "auth": HttpAuth,
+}
 _ENGINE = {
     "mode": choice(Mode),
     "tick": seconds(0.2, 5 * MINUTE),
@@ -254,6 +262,7 @@ _FILE = {
     "notify": many(NotifySettings),
     "otlp": OtlpSettings,
     "links": LinkSettings,
+    "grafana": GrafanaSettings,
     "tls": TlsSettings,
     "cluster": text(empty=True),
     "journal": text(check_journal),
@@ -280,6 +289,7 @@ KEYS: dict[type, dict[str, Any]] = {
     EvidenceSettings: _EVIDENCE,
     RecordingSettings: _RECORDING,
     WebhookSettings: _WEBHOOK,
+    GrafanaSettings: _GRAFANA,
     TlsSettings: _TLS,
     EngineSettings: _ENGINE,
     Settings: _FILE,

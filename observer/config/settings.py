@@ -84,7 +84,10 @@ def identity(settings: Settings) -> str:
     decides = {
         "engine": asdict(replace(settings.engine, identity="")),
         "prometheus": {key: prometheus[key] for key in _DECIDES},
-        "jaeger": [bool(settings.jaeger.url), settings.jaeger.window, settings.jaeger.traces],
+        "jaeger": [
+            *(bool(settings.jaeger.url), settings.jaeger.cluster),
+            *(settings.jaeger.window, settings.jaeger.traces),
+        ],
         "kiali": [bool(settings.kiali.url), settings.kiali.cluster, settings.kiali.window],
         "kubernetes": [
             settings.kubernetes.namespaces,

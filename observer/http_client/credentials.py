@@ -47,6 +47,10 @@ class SecretFile:
     def __init__(self, path: str, *, lines: bool = False) -> None:
         self._path, self._seen, self._text, self._lines = Path(path), (0, 0, 0), "", lines
 
+    def known(self) -> str:
+        """The secret as it was last read; empty before that."""
+        return self._text
+
     def read(self) -> str:
         """The secret without white space around it; raises ``SourceUnavailable`` when it cannot be read or is empty."""
         try:
@@ -85,9 +89,19 @@ class Credentials:
         if self._bearer is not None:
             headers["Authorization"] = f"Bearer {self._bearer.read()}"
         elif self._auth.username:
-            pair = f"{self._auth.username}:{self._password.read() if self._password else ''}"
-            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+            headers["Authorization"] = (
+                f"Basic {_pair(self._auth.username, self._password.read() if self._password else '')}"
+            )
         return headers
+
+    def hidden_in(self, body: bytes) -> bytes:
+        """``body`` without our secrets: some servers repeat in their refusal what they were sent."""
+        known = [file.known() for file in (self._bearer, self._password) if file is not None]
+        if self._password is not None:
+            known.append(_pair(self._auth.username, self._password.known()))
+        for secret in filter(None, known):
+            body = body.replace(secret.encode(), b"[redacted]")
+        return body
 
     def tls(self) -> ssl.SSLContext | None:
         """The TLS context of the next request, None for plain HTTP; made again when a certificate file changed."""
@@ -101,6 +115,10 @@ class Credentials:
         except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
             raise SourceUnavailable(f"certificates cannot be loaded: {type(exc).__name__}", reason="denied") from exc
         return self._context
+
+
+def _pair(username: str, password: str) -> str:
+    return base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
 def _context(auth: HttpAuth) -> ssl.SSLContext:

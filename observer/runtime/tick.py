@@ -141,6 +141,7 @@ class Loop:
             due += self._settings.tick
             if (late := self._clock.now() - due) > 0:
                 log.warning("tick_overran", late_s=round(late, 3))
+                self._state.overran()
                 due = self._clock.now()
             await self._clock.sleep(due - self._clock.now())
 
@@ -254,6 +255,7 @@ class Loop:
             await self._journal.record(decision)
         except JournalUnavailable as exc:
             log.error("decision_not_recorded", decision=decision.id, detail=str(exc))
+            self._state.unrecorded()
 
     def _adopt(self, memory: Memory) -> None:
         old = self.memory.incidents
