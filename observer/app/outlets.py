@@ -275,6 +275,7 @@ async def _examine_collector(settings: Settings, clock: Clock) -> list[Finding]:
     from observer.domain.finding import Finding
     from observer.http_client.outbox import Target
     from observer.http_client.reach import reach
+    from observer.telemetry.otlp import check_installed
 
     found, wanted = collector(settings), settings.otlp
     signals = [name for name, on in (("traces", wanted.traces), ("metrics", wanted.metrics)) if on]
@@ -282,7 +283,7 @@ async def _examine_collector(settings: Settings, clock: Clock) -> list[Finding]:
         return []
     told = []
     try:
-        self_metrics(settings).close()
+        check_installed()
     except ConfigError as exc:
         told.append(Finding("otlp installed", False, str(exc), "pip install 'observer[otlp]'"))
     for signal in signals:

@@ -68,6 +68,14 @@ class Origin:
         return Resource({name: value for name, value in facts.items() if value})
 
 
+def check_installed() -> None:
+    """Raises: ConfigError without the ``otlp`` extra."""
+    try:
+        import opentelemetry.exporter.otlp.proto.http  # noqa: F401  (only whether it is there)
+    except ImportError as exc:
+        raise _missing() from exc
+
+
 def span_processor(collector: Collector, dropped: Callable[[str], None]) -> SpanProcessor:
     """Sends spans in batches from its own thread. Raises: ConfigError without the ``otlp`` extra."""
     try:

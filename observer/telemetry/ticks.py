@@ -48,6 +48,7 @@ class TickTracer:
         self._tracer, self._start = tracer, start
         self._ticks: deque[Tick] = deque(maxlen=_KEPT)
         self._facts: dict[str, int | bool | str] = {}
+        self._done = -1.0
 
     def sensed(self, at: float, now: float, gaps: tuple[str, ...]) -> None:
         """The snapshot of the tick at ``at`` is complete, with these gaps."""
@@ -62,9 +63,9 @@ class TickTracer:
 
     def ended(self, at: float, now: float) -> None:
         """Everything of this tick is done and told."""
-        if not self._ticks or self._ticks[-1].at != at:
+        if not self._ticks or self._ticks[-1].at != at or self._done == at:
             return
-        tick = self._ticks[-1]
+        tick, self._done = self._ticks[-1], at
         context = tick.context
         root = self._start(context.trace_id, context.span_id, "tick", nanos(at))
         for name, value in self._facts.items():
@@ -74,6 +75,12 @@ class TickTracer:
         for stage, begin, end in (("sense", at, tick.sensed), ("decide", tick.sensed, middle), ("act", middle, now)):
             self._tracer.start_span(stage, context=below, start_time=nanos(begin)).end(nanos(max(begin, end)))
         root.end(nanos(max(at, now)))
+
+    def close(self) -> None:
+        """A tick that was cut short ends where it stood: what links to it must find it."""
+        if self._ticks:
+            last = self._ticks[-1]
+            self.ended(last.at, last.decided or last.sensed)
 
     def at(self, instant: float) -> Tick | None:
         """The tick that a decision of this instant was made in, or that was the last before it."""

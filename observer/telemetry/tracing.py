@@ -88,6 +88,7 @@ class IncidentTracer:
         """End what is open at its last decision and hand everything on."""
         for incident in list(self._open):
             self._end(incident)
+        self.ticks.close()
         await asyncio.to_thread(self._provider.shutdown)
 
     def _add(self, decision: Decision, root: Span, told: float) -> None:

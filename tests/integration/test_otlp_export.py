@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from observer import __version__
 from observer.app.outlets import self_metrics, tracer
@@ -96,6 +98,20 @@ async def test_an_incident_is_one_trace_from_sense_to_tell_with_links_to_its_tic
     }  # fmt: skip
     assert {got.path for got in collector.requests} == {"/v1/traces"}
     assert {got.headers["Content-Encoding"] for got in collector.requests} == {"gzip"}
+
+
+async def test_a_tick_that_is_cut_short_ends_where_it_stood() -> None:
+    exporter = InMemorySpanExporter()
+    one = IncidentTracer(SimpleSpanProcessor(exporter))
+    one.ticks.sensed(AT, AT + 0.5, ())
+    one.ticks.decided(AT, AT + 1.0, 1)
+    await one.tell(told())
+    await one.close()
+    (tick,) = [span for span in exporter.get_finished_spans() if span.name == "tick"]
+    (decision,) = [span for span in exporter.get_finished_spans() if span.name == "suspected"]
+    linked = decision.links[0].context
+    assert (linked.trace_id, linked.span_id) == (tick.context.trace_id, tick.context.span_id)
+    assert tick.end_time == int((AT + 1.0) * 1e9)
 
 
 @pytest.mark.integration
