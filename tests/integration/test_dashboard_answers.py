@@ -147,7 +147,7 @@ async def provoke(world: World, settings: Settings, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"}
     url = f"http://{settings.listen}/api/v1/alerts"
     async with aiohttp.ClientSession(headers=headers) as session, session.post(url, json=alert) as answer:
-        assert answer.status == 200, await answer.text()
+        assert answer.status == 202, await answer.text()
     await asyncio.sleep(3.0)
     world.prometheus.misbehaviour.unavailable = True
     await asyncio.sleep(3.0)

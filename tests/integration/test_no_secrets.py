@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Iterator
@@ -89,7 +90,7 @@ async def api_answers(settings: Settings, wrong: str) -> dict[str, str]:
         }
         for name, headers in {
             "bearer": {"Authorization": f"Bearer {wrong}"},
-            "basic": {"Authorization": aiohttp.BasicAuth("observer", wrong).encode()},
+            "basic": {"Authorization": f"Basic {base64.b64encode(f'observer:{wrong}'.encode()).decode()}"},
             "nothing": {},
         }.items():
             url = f"{base}/api/v1/alerts"
@@ -105,8 +106,7 @@ async def test_no_secret_is_told_or_kept(tmp_path: Path) -> None:
     garden, log, grafana = Garden(hidden), io.BytesIO(), FakeGrafana(repeats=True)
     garden.planted["kubeconfig"] = "canary-of-the-kubeconfig"
     garden.planted["wrong"] = "canary-that-a-stranger-presents"
-    server = await grafana.started()
-    async with World(seed=7, clock=SimClock(speed=1.0), history=600.0) as world:
+    async with await grafana.started() as server, World(seed=7, clock=SimClock(speed=1.0), history=120.0) as world:
         plain = await settings_for(world, home, mode=Mode.ENFORCE, token=garden.planted["kubeconfig"])
         settings: Settings = garden.grown(plain)
         settings = replace(
@@ -137,7 +137,6 @@ async def test_no_secret_is_told_or_kept(tmp_path: Path) -> None:
         told["doctor"] = doctor_text(findings) + json.dumps(rows(findings))
         told["events"] = json.dumps(world.store.list("events"))
         told["log"] = log.getvalue().decode()
-    await server.close()
     told |= {str(path): path.read_bytes().decode("latin-1") for path in home.rglob("*") if path.is_file()}
 
     assert "suspected" in told["/api/decisions"] and "Suspected" in told["events"]
