@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from observer.app.daemon import WARM_SECONDS, build, run_daemon
 from observer.app.hands import cluster as make_cluster
 from observer.app.hands import connected, journal, journal_url, kill_switch
+from observer.app.outlets import silence_own_alerts
 from observer.app.sources import examine_sources, series_catalogue
 from observer.config.model import Settings
 
@@ -39,6 +40,7 @@ __all__ = [
     "open_journal",
     "run_daemon",
     "series_catalogue",
+    "silence_own_alerts",
     "trail_files",
     "verify_trail",
 ]

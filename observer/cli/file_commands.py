@@ -23,6 +23,7 @@ class SchemaOf(StrEnum):
     POLICY = "healthpolicy"
     OPENSLO = "openslo"
     TEST = "policytest"
+    EVENTS = "cloudevents"
 
 
 @app.command()
@@ -126,7 +127,7 @@ def convert(
 def schema(
     kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
 ) -> None:
-    """Print the JSON Schema of the settings file, of health policies, of their tests or of OpenSLO documents."""
+    """Print the JSON Schema of the settings file, health policies, their tests, OpenSLO documents or CloudEvents."""
     if kind is SchemaOf.POLICY:
         from observer.config.policies.keys import schema as policy_schema
 
@@ -139,6 +140,10 @@ def schema(
         from observer.config.testing.keys import schema as test_schema
 
         show(test_schema(), "", json=True)
+    elif kind is SchemaOf.EVENTS:
+        from observer.config.event_schema import schema as event_schema
+
+        show(event_schema(), "", json=True)
     else:
         from observer.config.settings import schema as settings_schema
 

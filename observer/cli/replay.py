@@ -13,6 +13,7 @@ from observer.config.policies.book import BookKeeper
 from observer.config.reload import rules_of
 from observer.domain.cluster import ClusterView
 from observer.domain.decision import Decision
+from observer.domain.errors import RecordingError
 from observer.recording.events import Event, Ruling, Ticked
 from observer.recording.files import Recording
 from observer.recording.replay import Step, WhatIf, replay
@@ -49,6 +50,9 @@ def run_replay(path: Path, tried: WhatIf | None) -> tuple[int, dict[str, Any], s
                 if len(differences) < SHOWN:
                     differences.append(_difference(step))
         ticks = counter.ticks
+        if not ticks:
+            cut = "; its end is missing" if recording.cut else ""
+            raise RecordingError(f"{path}: holds no tick, so it proves nothing{cut}")
         body = {
             "file": str(path),
             "observer": recording.header.observer,

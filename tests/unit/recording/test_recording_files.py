@@ -200,6 +200,72 @@ def test_a_field_that_came_later_takes_its_default(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"version": 99}, "is of format 99, written by Observer 0.0; this one reads up to 1: use a newer Observer"),
+        ({"version": 0}, "is of format '0', which never was"),
+        ({"version": 1.5}, "is of format '1.5', which never was"),
+        ({"version": float("inf")}, "which never was"),
+        ({"version": None}, "which never was"),
+        ({"format": "x" * 999}, "is no recording of Observer but of 'x{60}'$"),
+        ({"began": float("nan")}, "does not say when it began"),
+        ({"types": 3}, "is no recording of Observer"),
+        ({"types": {"Began": 3}}, "frame 1"),
+        ({"types": {"Began": [["at"], {}]}}, "frame 1"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(tmp_path: Path, changes: dict[str, object], told: str) -> None:
+    path = written(tmp_path / "a.rec", story()[:3])
+    header, _, rest = path.read_bytes().partition(b"\n")
+    path.write_bytes(json.dumps({**json.loads(header), **changes}).encode() + b"\n" + rest)
+    with pytest.raises(RecordingError, match=told):
+        steps(path)
+
+
+@pytest.mark.parametrize("line", [b"[" * 900_000, b'{"types":' * 90_000, b"", b"\xff\xfe", b"[]", b"null"])
+def test_what_is_no_header_is_refused(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "a.rec"
+    path.write_bytes(line + b"\n")
+    with pytest.raises(RecordingError, match="is no recording of Observer"):
+        steps(path)
+
+
+def test_a_file_cut_anywhere_is_read_up_to_its_last_whole_frame(tmp_path: Path) -> None:
+    """What a crash or a full disk leaves, at every place where it may stop."""
+    events = story()[:8]
+    whole = written(tmp_path / "whole.rec", events).read_bytes()
+    begin = whole.index(b"\n") + 1
+    told = steps(tmp_path / "whole.rec")
+    seen = set()
+    for at in (*range(begin, len(whole), max((len(whole) - begin) // 40, 1)), len(whole) - 1):
+        path = tmp_path / "cut.rec"
+        path.write_bytes(whole[:at])
+        with Recording(path) as recording:
+            again = list(replay(recording.events()))
+            assert recording.cut
+        assert all(step.same for step in again)
+        assert [canonical(step.replayed) for step in again] == [canonical(step.replayed) for step in told[: len(again)]]
+        seen.add(len(again))
+    assert {0, len(told)} <= seen
+    assert len(seen) > 3
+
+
+@pytest.mark.parametrize("bit", range(0, 8, 3))
+def test_a_damaged_file_is_refused_or_read_and_never_breaks(tmp_path: Path, bit: int) -> None:
+    whole = written(tmp_path / "whole.rec", story()[:6]).read_bytes()
+    begin = whole.index(b"\n") + 1
+    refused = 0
+    for at in range(begin, len(whole), max((len(whole) - begin) // 25, 1)):
+        path = tmp_path / "damaged.rec"
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :])
+        try:
+            assert all(step.same or step.recorded for step in steps(path))
+        except RecordingError:
+            refused += 1
+    assert refused > 5
+
+
 def test_a_field_that_is_gone_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "a.rec", story()[:3])
     fields = json.loads(path.read_bytes().partition(b"\n")[0])["types"]["Memory"]
