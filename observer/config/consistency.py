@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from observer.config.auth import HttpAuth
 from observer.config.durations import format_duration
 from observer.config.exposure import is_loopback
 from observer.config.model import (
-    HttpAuth,
+    GrafanaSettings,
     JaegerSettings,
     KialiLogin,
     KialiSettings,
@@ -21,6 +22,7 @@ from observer.config.model import (
     TlsSettings,
     WebhookSettings,
 )
+from observer.config.outlets import CloudEventSettings, NotifyKind, NotifySettings
 from observer.domain.settings import DetectionSettings, GuardSettings, LadderSettings
 
 
@@ -89,7 +91,7 @@ def _prometheus(it: PrometheusSettings) -> Iterator[Disagreement]:
     yield from _certificates(it)
 
 
-def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings) -> Iterator[Disagreement]:
+def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings | GrafanaSettings) -> Iterator[Disagreement]:
     if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
         yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
 
@@ -163,6 +165,25 @@ def _lease(it: LeaseSettings) -> Iterator[Disagreement]:
         )
 
 
+def _cloudevents(it: CloudEventSettings) -> Iterator[Disagreement]:
+    yield from _one_address(it)
+
+
+def _notify(it: NotifySettings) -> Iterator[Disagreement]:
+    yield from _one_address(it)
+    if not it.url and not it.url_file:
+        yield Disagreement("name", f"{it.name} has no address", "url_file names a file that holds it")
+    if it.url and it.kind is not NotifyKind.WEBHOOK:
+        yield Disagreement("url", f"is a secret for {it.kind.value}", "write it into a file and name that in url_file")
+
+
+def _one_address(it: CloudEventSettings | NotifySettings) -> Iterator[Disagreement]:
+    if it.url and it.url_file:
+        yield Disagreement("url_file", "cannot be used together with url")
+    if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
+        yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
+
+
 RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     DetectionSettings: _detection,
     LadderSettings: _ladder,
@@ -175,6 +196,9 @@ RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     WebhookSettings: _webhook,
     OidcSettings: _oidc,
     PeopleSettings: _people,
+    GrafanaSettings: _certificates,
     TlsSettings: _tls,
+    CloudEventSettings: _cloudevents,
+    NotifySettings: _notify,
 }
 """By the dataclass they judge; asked only when each of its values is good by itself."""
