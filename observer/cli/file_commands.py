@@ -129,9 +129,9 @@ def schema(
     kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
 ) -> None:
     """
-    Print the JSON Schema of the settings file, health policies, their tests, OpenSLO documents or CloudEvents; or the API.
+    Print the JSON Schema of the settings file, health policies, their tests, OpenSLO documents or CloudEvents.
 
-    The API is described in OpenAPI 3.1, as the daemon serves it at /api/v1/openapi.json.
+    With openapi: the API in OpenAPI 3.1, as the daemon serves it at /api/v1/openapi.json.
     """
     if kind is SchemaOf.POLICY:
         from observer.config.policies.keys import schema as policy_schema
