@@ -10,18 +10,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from observer.app.grafana import grafana_annotations
 from observer.app.hands import Hands, connected, executor, kill_switch
 from observer.app.hands import hands as make_hands
 from observer.app.hands import journal as open_journal
 from observer.app.mail import Mailbox, mailbox
+from observer.app.outlets import outlets, self_metrics
+from observer.app.outlets import tracer as make_tracer
 from observer.app.people import Say, people
+from observer.app.shown import show
 from observer.app.sources import Eyes, collector, open_eyes
 from observer.config.model import Settings
 
 if TYPE_CHECKING:
     from observer.config.reload import Rules
     from observer.domain.ids import WorkloadRef
-    from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
     from observer.ports.clock import Clock
     from observer.ports.sinks import Sink
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from observer.runtime.supervise import Plan
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.board import Board
+    from observer.telemetry.tracing import IncidentTracer
     from observer.web.reading import Reading
     from observer.web.server import People, Server
     from observer.web.stream import Stream
@@ -71,12 +74,13 @@ async def build(
     path: Path | None = None,
     extra_sinks: Sequence[Sink] = (),
     say: Say = lambda _: None,
+    clock: Clock | None = None,
 ) -> Plan:
     """
     Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``.
 
     ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force. ``say``
-    is told the local token.
+    is told the local token; ``clock`` is the simulator's where it is not the system's.
     """
     from observer.config.reload import rules_of
     from observer.runtime.approvals import ApprovalKeeper
@@ -84,29 +88,40 @@ async def build(
     from observer.runtime.state import Watcher
     from observer.runtime.tell import Teller
     from observer.runtime.tick import Loop
-    from observer.telemetry.metrics import SelfMetrics
 
-    clock, metrics = SystemClock(), SelfMetrics()
+    clock = clock or SystemClock()
     rules = rules_of(settings, clock.now())
     settings = rules.settings
+    metrics = self_metrics(settings)
+    tracer = make_tracer(settings, clock, metrics.sink_dropped)
     journal = await open_journal(settings)
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
     mail, approvals = mailbox(hands, journal.alerts, metrics), ApprovalKeeper(journal.approvals, clock)
+    outside = outlets(
+        settings,
+        clock,
+        leading=hands.lease.held,
+        standing=lambda: loop.standing(),  # noqa: PLW0108  (made below)
+        dropped=metrics.sink_dropped,
+    )
     watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits, rules=rules)
     recorder = flight_recorder(settings)
+    told = [*sinks(hands, tracer), *outside.sinks, *extra_sinks]
+    metrics.sinks(sink.name for sink in told)
     loop = Loop(
         collector=collector(hands, eyes, mail, approvals),
         executor=executor(hands, journal.approvals),
         cluster=hands.cluster,
         journal=hands.journal,
-        teller=Teller([*sinks(hands), *extra_sinks], dropped=metrics.sink_dropped),
+        teller=Teller(told, beside=outside.tasks, dropped=metrics.sink_dropped),
         clock=clock,
         rules=rules,
         state=watcher,
         recorder=recorder,
         mail=mail.keeper if mail is not None else None,
         approvals=approvals,
+        ticks=tracer.ticks if tracer is not None else None,
     )
     board, reading, stream = show(settings, watcher, clock, journal, metrics)
     persons = people(hands, approvals, loop, say)
@@ -161,24 +176,6 @@ def flight_recorder(settings: Settings) -> FlightRecorder | None:
     return FlightRecorder(Path(wanted.path), max_bytes=wanted.max_bytes, keep=wanted.keep)
 
 
-def show(
-    settings: Settings, watcher: Watcher, clock: Clock, journal: SqlJournal, metrics: SelfMetrics
-) -> tuple[Board, Reading, Stream]:
-    """What draws the picture after each tick, what people read of it, and what tells them to read again."""
-    from observer.web.board import Board
-    from observer.web.page.vendor import built
-    from observer.web.reading import Reading
-    from observer.web.stream import Stream
-    from observer.web.views.links import Consoles
-
-    links = settings.links
-    consoles = Consoles(links.jaeger, links.kiali, links.grafana)
-    board = Board(watcher, clock)
-    stream = Stream(board, counted=metrics.stream)
-    reading = Reading(board, journal.archive, clock, consoles=consoles, plots=built(), listeners=stream.listeners)
-    return board, reading, stream
-
-
 def make_server(
     settings: Settings,
     watcher: Watcher,
@@ -208,10 +205,9 @@ def make_reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> 
     return Reloader(rules=rules, files=FileWatch(path), read=read, loop=loop, clock=clock, every=RELOAD_SECONDS)
 
 
-def sinks(hands: Hands) -> list[Sink]:
+def sinks(hands: Hands, tracer: IncidentTracer | None) -> list[Sink]:
     from observer.sinks.audit import open_audit
     from observer.sinks.kube_events import KubeEventSink
-    from observer.telemetry.tracing import incident_tracer
 
     settings = hands.settings
 
@@ -223,13 +219,16 @@ def sinks(hands: Hands) -> list[Sink]:
         open_audit(Path(settings.audit)),
         KubeEventSink(hands.api, instance=settings.lease.identity or socket.gethostname(), uid_of=uid_of),
     ]
-    if (tracer := incident_tracer(settings.otlp_endpoint)) is not None:
+    if tracer is not None:
         sinks.append(tracer)
+    if (annotations := grafana_annotations(settings)) is not None:
+        sinks.append(annotations)
     return sinks
 
 
 def closing(metrics: SelfMetrics) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
-        metrics.close()
+        # Its last export over OTLP may take as long as the collector needs.
+        await asyncio.to_thread(metrics.close)
 
     return close

@@ -24,6 +24,7 @@ class SchemaOf(StrEnum):
     OPENSLO = "openslo"
     TEST = "policytest"
     OPENAPI = "openapi"
+    EVENTS = "cloudevents"
 
 
 @app.command()
@@ -128,9 +129,9 @@ def schema(
     kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
 ) -> None:
     """
-    Print the JSON Schema of the settings file, of health policies, of their tests or of OpenSLO documents; or the API.
+    Print the JSON Schema of the settings file, health policies, their tests, OpenSLO documents or CloudEvents.
 
-    The API is described in OpenAPI 3.1, as the daemon serves it at /api/v1/openapi.json.
+    With openapi: the API in OpenAPI 3.1, as the daemon serves it at /api/v1/openapi.json.
     """
     if kind is SchemaOf.POLICY:
         from observer.config.policies.keys import schema as policy_schema
@@ -148,6 +149,10 @@ def schema(
         from observer.config.testing.keys import schema as test_schema
 
         show(test_schema(), "", json=True)
+    elif kind is SchemaOf.EVENTS:
+        from observer.config.event_schema import schema as event_schema
+
+        show(event_schema(), "", json=True)
     else:
         from observer.config.settings import schema as settings_schema
 

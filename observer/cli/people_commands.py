@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, door_from, settings_from
-from observer.cli.completion import Shell, namespaces
+from observer.cli.completion import Shell, namespaces, pods
 from observer.cli.output import EXIT_BAD_INPUT, ReportForm, fail, show
 from observer.cli.paint import PLAIN, paint_for
 
@@ -52,6 +52,9 @@ def report(
     ] = "24h",
     form: Annotated[ReportForm, typer.Option("--format", help="How it is written.")] = ReportForm.TEXT,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a file instead of printing.")] = None,
+    send: Annotated[
+        str, typer.Option("--send", help="Send it to the receiver of this name under `notify` of the settings.")
+    ] = "",
     url: Url = "",
     token_file: TokenFile = "",
     ca_file: CaFile = "",
@@ -62,7 +65,7 @@ def report(
     Tell the morning after: what was hurt, budgets spent, what Observer did and whether it helped, what it held back
     and why, what it wants of people, and how long it was blind; from the journal.
     """
-    from observer.app import now
+    from observer.app import now, send_report
     from observer.cli.moments import since as instant_of
     from observer.cli.report.forms import written
     from observer.cli.report.gather import gather
@@ -74,13 +77,15 @@ def report(
     found = asyncio.run(gather(settings, instant_of(since, at), at, door))
     paint = paint_for(sys.stdout) if out is None else PLAIN
     text = written(found, ReportForm.JSON if json else form, paint)
-    if out is None:
+    if send:
+        from observer.cli.report.forms import outgoing
+
+        asyncio.run(send_report(settings, send, outgoing(found)))
+        show(None, f"sent to {send}", json=False)
+    elif out is None:
         show(None, text, json=False)
-        return
-    try:
-        out.write_text(text + "\n", encoding="utf-8")
-    except OSError as exc:
-        fail(f"--out: {out} cannot be written: {exc.strerror}", EXIT_BAD_INPUT, "name a file in a folder that is there")
+    else:
+        _save(out, text)
 
 
 @app.command()
@@ -109,6 +114,39 @@ def top(
     interactive = sys.stdout.isatty() and sys.stdin.isatty()
     with suppress(KeyboardInterrupt):
         run_top(door, Question(namespace, text), every=every, plain=plain, interactive=interactive)
+
+
+@app.command()
+def silence(
+    *,
+    pod: Annotated[str, typer.Argument(help="NAMESPACE/POD whose own alerts are to be silent.", autocompletion=pods)],
+    lasting: Annotated[str, typer.Option("--for", help="How long, at most 5m.")] = "5m",
+    reason: Annotated[str, typer.Option(help="Why; Alertmanager shows it.")] = "",
+    alertmanager: Annotated[str, typer.Option(help="Its address; default: the first of `alertmanager.urls`.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Silence a pod's own alerts in Alertmanager for at most 5 minutes; never those of objectives or of Observer.
+
+    Shows what it will match and asks. Exit codes: 0 silenced, 1 you said no, 2 bad input, 4 Alertmanager is not there.
+    """
+    from observer.cli.silence import Wanted as Quiet
+    from observer.cli.silence import silence as silence_pod
+
+    if not yes and not sys.stdin.isatty():
+        fail("nobody is here to be asked", EXIT_BAD_INPUT, "say --yes, or run it in a terminal")
+
+    def confirm(preview: str) -> bool:
+        if not json:
+            typer.echo(preview)
+        return yes or typer.confirm("Silence them?", err=True)
+
+    wanted = Quiet(pod, lasting, reason, alertmanager)
+    code, body, text = asyncio.run(silence_pod(settings_from(config), wanted, confirm, paint_for(sys.stdout)))
+    show(body, text, json=json)
+    raise SystemExit(code)
 
 
 @app.command()
@@ -149,3 +187,12 @@ def verify(
     code, body, text = verify_files(settings, files or (), partial=partial, contains=contains, paint=paint)
     show(body, text, json=json)
     raise SystemExit(code)
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as exc:
+        fail(
+            f"--out: {path} cannot be written: {exc.strerror}", EXIT_BAD_INPUT, "name a file in a folder that is there"
+        )

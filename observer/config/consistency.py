@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from observer.config.auth import HttpAuth
 from observer.config.durations import format_duration
 from observer.config.exposure import is_loopback
 from observer.config.model import (
-    HttpAuth,
+    GrafanaSettings,
     JaegerSettings,
     KialiLogin,
     KialiSettings,
@@ -21,6 +22,7 @@ from observer.config.model import (
     TlsSettings,
     WebhookSettings,
 )
+from observer.config.outlets import CloudEventSettings, NotifyKind, NotifySettings
 from observer.domain.settings import DetectionSettings, GuardSettings, LadderSettings
 
 
@@ -89,7 +91,7 @@ def _prometheus(it: PrometheusSettings) -> Iterator[Disagreement]:
     yield from _certificates(it)
 
 
-def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings) -> Iterator[Disagreement]:
+def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings | GrafanaSettings) -> Iterator[Disagreement]:
     if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
         yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
 
@@ -124,8 +126,6 @@ def _oidc(it: OidcSettings) -> Iterator[Disagreement]:
     parts = urlsplit(it.issuer)
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         yield Disagreement("issuer", "must be https", "else anybody on the way can say who people are")
-    if parts.query or parts.fragment:
-        yield Disagreement("issuer", "takes no query and no fragment")
     if "openid" not in it.scopes:
         yield Disagreement("scopes", "must hold openid")
     if it.prefix.startswith("system:"):
@@ -138,7 +138,7 @@ def _people(it: PeopleSettings) -> Iterator[Disagreement]:
     if it.oidc.issuer and not it.url:
         yield Disagreement("url", "is needed for oidc", "the provider sends people back there")
     parts = urlsplit(it.url)
-    if parts.path.strip("/") or parts.query or parts.fragment:
+    if parts.path.strip("/"):
         yield Disagreement("url", "takes scheme and host only", "https://observer.example.com")
 
 
@@ -165,6 +165,25 @@ def _lease(it: LeaseSettings) -> Iterator[Disagreement]:
         )
 
 
+def _cloudevents(it: CloudEventSettings) -> Iterator[Disagreement]:
+    yield from _one_address(it)
+
+
+def _notify(it: NotifySettings) -> Iterator[Disagreement]:
+    yield from _one_address(it)
+    if not it.url and not it.url_file:
+        yield Disagreement("name", f"{it.name} has no address", "url_file names a file that holds it")
+    if it.url and it.kind is not NotifyKind.WEBHOOK:
+        yield Disagreement("url", f"is a secret for {it.kind.value}", "write it into a file and name that in url_file")
+
+
+def _one_address(it: CloudEventSettings | NotifySettings) -> Iterator[Disagreement]:
+    if it.url and it.url_file:
+        yield Disagreement("url_file", "cannot be used together with url")
+    if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
+        yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
+
+
 RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     DetectionSettings: _detection,
     LadderSettings: _ladder,
@@ -177,6 +196,9 @@ RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     WebhookSettings: _webhook,
     OidcSettings: _oidc,
     PeopleSettings: _people,
+    GrafanaSettings: _certificates,
     TlsSettings: _tls,
+    CloudEventSettings: _cloudevents,
+    NotifySettings: _notify,
 }
 """By the dataclass they judge; asked only when each of its values is good by itself."""

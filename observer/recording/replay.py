@@ -67,6 +67,14 @@ def replay(events: Iterable[Event], what_if: WhatIf | None = None) -> Iterator[S
         yield from again.unanswered(event)
 
 
+def followed(events: Iterable[Event]) -> Iterator[tuple[Event, Memory]]:
+    """Each event with the engine's memory after it. Raises: RecordingError for events that no loop makes."""
+    again = _Again(None)
+    for event in events:
+        again.take(event)
+        yield event, again.memory
+
+
 class _Again:
     """Memory, moved on event by event."""
 
@@ -75,6 +83,11 @@ class _Again:
         self._memory: Memory | None = None
         self._open: dict[str, Decision] = {}
 
+    @property
+    def memory(self) -> Memory:
+        """As it is now; empty before the beginning."""
+        return self._memory or Memory()
+
     def take(self, event: Event) -> Step | None:
         if isinstance(event, Began):
             self._begin(event)
@@ -82,7 +95,8 @@ class _Again:
         if self._memory is None:
             raise RecordingError("an event before the beginning")
         if isinstance(event, Restored):
-            self._memory = Memory.restore(event.incidents, event.ledger)
+            detector = self._memory.detector if event.watched else None
+            self._memory = Memory.restore(event.incidents, event.ledger, detector)
             return None
         if isinstance(event, EvidenceKept):
             self._keep(self._memory, event)

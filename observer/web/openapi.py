@@ -34,7 +34,7 @@ _FREE: Final[dict[Any, dict[str, Any]]] = {
     dict: {"type": "object"},
     list: {"type": "array", "items": {"type": "object"}},
 }
-_WAYS: Final = [{"token": []}, {"session": []}]
+_WAYS: Final[list[dict[str, list[str]]]] = [{"token": []}, {"session": []}]
 
 
 class Accepted(Struct, frozen=True):

@@ -25,7 +25,7 @@ from observer.web.views.asked import (
 from observer.web.views.decisions import DecisionList, decision_list, search_of
 from observer.web.views.graph import GraphView, graph_view
 from observer.web.views.incident import MOST_STEPS, IncidentList, IncidentView, incident_view
-from observer.web.views.links import Consoles
+from observer.web.views.links import LinksOf, no_links
 from observer.web.views.overview import Overview, overview
 from observer.web.views.picture import Picture
 from observer.web.views.policies import Deeds, FindingView, PoliciesView, deeds_of, findings_of, policies_view
@@ -61,12 +61,12 @@ class Reading:
         archive: Archive,
         clock: Clock,
         *,
-        consoles: Consoles | None = None,
+        links_of: LinksOf = no_links,
         plots: bool = False,
         listeners: Callable[[], Listeners] = Listeners,
     ) -> None:
         self.board, self._archive, self._clock = board, archive, clock
-        self._consoles, self.plots = consoles or Consoles(), plots
+        self._links_of, self.plots = links_of, plots
         self._listeners = listeners
         self._deeds: tuple[float, Deeds] | None = None
         self._findings: tuple[Rules | None, tuple[FindingView, ...]] | None = None
@@ -111,7 +111,7 @@ class Reading:
 
     async def _whole(self, one: Incident, picture: Picture) -> IncidentView:
         found = await self._archive.decisions(DecisionSearch(incident=one.id, limit=MOST_STEPS))
-        return incident_view(one, picture, tuple(reversed(found)), self.board.trail.of(one.id), self._consoles)
+        return incident_view(one, picture, tuple(reversed(found)), self.board.trail.of(one.id), self._links_of)
 
     async def graph(self, query: GraphQuery) -> GraphView:
         """Who calls whom."""

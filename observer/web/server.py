@@ -30,11 +30,11 @@ from observer.web.stream import Stream
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who may come in, how, and what they may do."""
+    """Who may come in, how, and what they may do; without ``desk`` there is nothing to be done, only to be read."""
 
     door: Door
     sign_in: SignIn
-    desk: Desk
+    desk: Desk | None
 
 
 def make_app(
@@ -51,6 +51,27 @@ def make_app(
     ``reading`` there is neither page nor API for reading, without ``stream`` the page does not follow by itself,
     without ``people`` nobody is asked who they are and nothing can be written.
     """
+
+    app = web.Application(middlewares=[problems, *((people.door.middleware,) if people is not None else ())])
+    app.on_response_prepare.append(shielded)
+    _add_state(app, watcher, render)
+    if reading is not None:
+        add_reading(app, reading)
+        Site(reading, people.desk if people is not None else None, live=stream is not None).add_to(app)
+    if stream is not None:
+        stream.add_to(app)
+    if webhook is not None:
+        app.router.add_post(PATH, webhook.handle)
+    if people is not None:
+        add_sign_in(app, people.sign_in)
+        add_description(app)
+    if people is not None and people.desk is not None:
+        add_acts(app, people.desk)
+    return app
+
+
+def _add_state(app: web.Application, watcher: Watcher, render: Callable[[], bytes]) -> None:
+    """Probes, self metrics, and the state of the loop as the command line asks for it."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -74,25 +95,11 @@ def make_app(
             return problem(400, "limit must be from 1 to 500")
         return _json(list(watcher.recent)[-limit:])
 
-    app = web.Application(middlewares=[problems, *((people.door.middleware,) if people is not None else ())])
-    app.on_response_prepare.append(shielded)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/api/status", status)
     app.router.add_get("/api/decisions", decisions)
-    if reading is not None:
-        add_reading(app, reading)
-        Site(reading, people.desk if people is not None else None, live=stream is not None).add_to(app)
-    if stream is not None:
-        stream.add_to(app)
-    if webhook is not None:
-        app.router.add_post(PATH, webhook.handle)
-    if people is not None:
-        add_sign_in(app, people.sign_in)
-        add_acts(app, people.desk)
-        add_description(app)
-    return app
 
 
 class Server:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from tests.bench import crashes, delay, evictions, page, quiet, suspects, tick_cost
+from tests.bench import crashes, delay, evictions, page, quiet, suspects, tick_cost, webhook
 
 SEED = 271_828
 """Used nowhere while Observer was developed."""
@@ -76,6 +76,13 @@ def _page(seed: int, full: bool) -> object:
     return asdict(page.measure(seed=seed, say=_say))
 
 
+def _webhook(seed: int, full: bool) -> object:
+    found = webhook.measure()
+    for line in webhook.rows(found):
+        _say(line)
+    return asdict(found)
+
+
 def _say(line: str) -> None:
     print(line, flush=True)
 
@@ -88,6 +95,7 @@ PARTS: dict[str, Callable[[int, bool], object]] = {
     "evictions": _evictions,
     "crashes": _crashes,
     "page": _page,
+    "webhook": _webhook,
 }
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, Self
 
+from observer.config.links import Links
+from observer.config.outlets import LinkSettings
 from observer.config.reload import Rules, rules_of
 from observer.config.settings import default
 from observer.domain.action import Action, Mode, Rung
@@ -47,7 +49,6 @@ from observer.web.people.sign_in import SignIn
 from observer.web.people.throttle import Throttle
 from observer.web.reading import Reading
 from observer.web.server import People
-from observer.web.views.links import Consoles
 from tests.bench.picture import START
 from tests.bench.world import Fault, Regime, World
 from tests.support.fakes import FakeClock, FakeLease, FakeSwitch
@@ -70,8 +71,14 @@ CALLS: Final = (
     ("checkout", "cart"), ("checkout", "accounts"), ("cart", "prices"), ("recommend", "catalog"),
     ("sessions", "accounts"),
 )  # fmt: skip
-CONSOLES: Final = Consoles(
-    "https://jaeger.example.test", "https://kiali.example.test/kiali", "https://grafana.example.test"
+LINKS: Final = Links(
+    LinkSettings(
+        page="https://observer.example.test/incidents/{incident}",
+        jaeger="https://jaeger.example.test/search?service={service}.{namespace}",
+        kiali="https://kiali.example.test/kiali/console/namespaces/{namespace}/workloads/{workload}",
+        grafana="https://grafana.example.test/d/workload?var-workload={workload}&from={from_ms}&to={to_ms}",
+    ),
+    "",
 )
 FAULT_FROM: Final = 120
 TOKEN: Final = "the-token-of-this-start"
@@ -106,7 +113,7 @@ class PageWorld:
         self.metrics = SelfMetrics()
         self.watcher = Watcher(self.settings, self.clock, self.metrics, circuits=lambda: circuits, rules=self.rules)
         self.board = Board(self.watcher, self.clock)
-        self.reading = Reading(self.board, self.journal.archive, self.clock, consoles=CONSOLES)
+        self.reading = Reading(self.board, self.journal.archive, self.clock, links_of=lambda one: LINKS.of(one, ""))
         self._stream = self.world.stream(86_400)
         self.switch, self.keeper = FakeSwitch(), ApprovalKeeper(self.journal.approvals, self.clock)
         self.desk = Desk(

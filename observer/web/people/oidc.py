@@ -18,7 +18,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from observer.config.model import HttpAuth, OidcSettings
+from observer.config.auth import HttpAuth
+from observer.config.model import OidcSettings
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity
 from observer.http_client.asker import Answer, Asker, refused

@@ -16,7 +16,7 @@ from observer.engine.guards import GUARDS
 from observer.web.views.asked import GraphQuery
 from observer.web.views.asks import asks
 from observer.web.views.graph import GraphView, graph_view
-from observer.web.views.links import Consoles, Link
+from observer.web.views.links import Link, LinksOf, links_for
 from observer.web.views.models import Ask, DecisionRow, IncidentRow
 from observer.web.views.picture import Picture
 from observer.web.views.rows import decision_row, incident_row
@@ -129,13 +129,12 @@ class IncidentView(Struct, frozen=True):
 
 
 def incident_view(
-    one: Incident, picture: Picture, decisions: Sequence[Decision], points: Sequence[Point], consoles: Consoles
+    one: Incident, picture: Picture, decisions: Sequence[Decision], points: Sequence[Point], links_of: LinksOf
 ) -> IncidentView:
     """``decisions`` are the incident's, oldest first."""
     settings = picture.seen.settings
     policy = picture.seen.book.of(one.workload, settings)
     around = str(one.service) if one.service is not None and one.service.namespace else ""
-    until = one.closed or picture.at
     told = in_order(decisions)
     return IncidentView(
         incident=incident_row(one),
@@ -160,7 +159,7 @@ def incident_view(
         timeline=tuple(decision_row(item) for item in told),
         points=tuple(points),
         graph=graph_view(picture, GraphQuery(around=around, depth=1, limit=60)),
-        links=consoles.links(one.workload, one.service, one.onset or one.opened, until),
+        links=links_for(told, links_of),
     )
 
 
