@@ -165,7 +165,7 @@ class PageWorld:
         self.world.asked, self.world.watched = self.memory.recheck, self.memory.watch
         paused = await self.switch.read()
         snapshot = self._dressed(next(self._stream), *paused)
-        self.clock.time = snapshot.at
+        self.clock.at = snapshot.at
         self.memory, decisions = decide(snapshot, self.memory, self.settings, self.book)
         for decision in decisions:
             await self._follow(decision, snapshot.at)

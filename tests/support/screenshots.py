@@ -7,6 +7,7 @@ import logging
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -25,7 +26,7 @@ async def shoot(folder: Path) -> None:
         world = await PageWorld.open(Path(place))
         await world.until("closed")
         incident = f"/incidents/{world.incident('catalog-00-0')}"
-        shots = (
+        shots: tuple[tuple[str, str, dict[str, Any]], ...] = (
             ("page-overview", "/", {}),
             ("page-incident", incident, {"color_scheme": "dark"}),
             ("page-graph", "/graph", {}),
