@@ -106,8 +106,7 @@ async def build(
         dropped=metrics.sink_dropped,
     )
     watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits, rules=rules)
-    recorder = flight_recorder(settings)
-    told = [*sinks(hands, tracer), *outside.sinks, *extra_sinks]
+    recorder, told = flight_recorder(settings), [*sinks(hands, tracer), *outside.sinks, *extra_sinks]
     metrics.sinks(sink.name for sink in told)
     loop = Loop(
         collector=collector(hands, eyes, mail, approvals),
@@ -124,8 +123,7 @@ async def build(
         ticks=tracer.ticks if tracer is not None else None,
     )
     board, reading, stream = show(settings, watcher, clock, journal, metrics)
-    persons = people(hands, approvals, loop, say)
-    server = make_server(settings, watcher, metrics, mail, reading, persons, stream)
+    server = make_server(settings, watcher, metrics, mail, reading, people(hands, approvals, loop, say), stream)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
     beside = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
     return _plan(hands, eyes, mail, loop, beside, make_reloader(rules, path, loop, clock), ends)
