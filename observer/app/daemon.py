@@ -24,6 +24,7 @@ from observer.config.model import Settings
 if TYPE_CHECKING:
     from observer.config.reload import Rules
     from observer.domain.ids import WorkloadRef
+    from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
     from observer.ports.clock import Clock
     from observer.ports.sinks import Sink
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
     from observer.telemetry.tracing import IncidentTracer
+    from observer.web.board import Board
     from observer.web.reading import Reading
     from observer.web.server import People, Server
 
@@ -86,8 +88,6 @@ async def build(
     from observer.runtime.state import Watcher
     from observer.runtime.tell import Teller
     from observer.runtime.tick import Loop
-    from observer.web.board import Board
-    from observer.web.reading import Reading
 
     clock = clock or SystemClock()
     rules = rules_of(settings, clock.now())
@@ -123,11 +123,20 @@ async def build(
         approvals=approvals,
         ticks=tracer.ticks if tracer is not None else None,
     )
-    board, persons = Board(watcher, clock), people(hands, approvals, loop, say)
-    server = make_server(settings, watcher, metrics, mail, Reading(board, journal.archive, clock), persons)
+    board, reading = show(watcher, clock, journal)
+    server = make_server(settings, watcher, metrics, mail, reading, people(hands, approvals, loop, say))
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
     shown = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
     return _plan(hands, eyes, mail, loop, shown, make_reloader(rules, path, loop, clock), ends)
+
+
+def show(watcher: Watcher, clock: Clock, journal: SqlJournal) -> tuple[Board, Reading]:
+    """What page and API read."""
+    from observer.web.board import Board
+    from observer.web.reading import Reading
+
+    board = Board(watcher, clock)
+    return board, Reading(board, journal.archive, clock)
 
 
 def _plan(
