@@ -99,12 +99,9 @@ async def build(
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
     mail, approvals = mailbox(hands, journal.alerts, metrics), ApprovalKeeper(journal.approvals, clock)
     outside = outlets(
-        settings,
-        clock,
-        leading=hands.lease.held,
-        standing=lambda: loop.standing(),  # noqa: PLW0108  (made below)
+        settings, clock, leading=hands.lease.held, standing=lambda: loop.standing(),  # noqa: PLW0108  (made below)
         dropped=metrics.sink_dropped,
-    )
+    )  # fmt: skip
     watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits, rules=rules)
     recorder = flight_recorder(settings)
     told = [*sinks(hands, tracer), *outside.sinks, *extra_sinks]
@@ -126,8 +123,8 @@ async def build(
     board, reading = show(watcher, clock, journal)
     server = make_server(settings, watcher, metrics, mail, reading, people(hands, approvals, loop, say))
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
-    shown = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
-    return _plan(hands, eyes, mail, loop, shown, make_reloader(rules, path, loop, clock), ends)
+    beside = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
+    return _plan(hands, eyes, mail, loop, beside, make_reloader(rules, path, loop, clock), ends)
 
 
 def show(watcher: Watcher, clock: Clock, journal: SqlJournal) -> tuple[Board, Reading]:
@@ -144,7 +141,7 @@ def _plan(
     eyes: Eyes,
     mail: Mailbox | None,
     loop: Loop,
-    shown: Sequence[tuple[str, Callable[[], Awaitable[None]]]],
+    beside: Sequence[tuple[str, Callable[[], Awaitable[None]]]],
     reloader: Reloader,
     ends: Sequence[Callable[[], Awaitable[None]]],
 ) -> Plan:
@@ -164,7 +161,7 @@ def _plan(
             ("lease", hands.lease.run),
             *eyes.tasks(),
             *(mail.tasks() if mail is not None else ()),
-            *shown,
+            *beside,
             ("reload", reloader.run),
             ("retention", partial(keep_journal_small, hands.journal, hands.clock)),
         ],
