@@ -10,13 +10,17 @@ from observer.domain.ids import PodRef
 from observer.domain.incident import Incident
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, PodTally, Suspect
+from observer.engine.blame.question import Inquiry
 from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import pods_of, serves
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
-    """``by_culprit`` holds the strongest suspicion of each culprit, ``groups`` those of them that are no pod."""
+    """
+    ``by_culprit`` holds the strongest suspicion of each culprit, ``groups`` those of them that are no pod; ``inquiry``
+    answers who is to blame.
+    """
 
     snapshot: Snapshot
     judgement: Judgement
@@ -24,6 +28,7 @@ class Sight:
     by_culprit: Mapping[Culprit, Suspect]
     fleet: Fleet
     groups: tuple[Culprit, ...]
+    inquiry: Inquiry
 
     @classmethod
     def of(cls, snapshot: Snapshot, judgement: Judgement, cluster: ClusterView) -> Sight:
@@ -31,7 +36,7 @@ class Sight:
         for suspect in judgement.suspects:
             found.setdefault(suspect.culprit, suspect)
         groups = tuple(culprit for culprit in found if culprit.kind is not CulpritKind.POD)
-        return cls(snapshot, judgement, cluster, found, Fleet(judgement), groups)
+        return cls(snapshot, judgement, cluster, found, Fleet(judgement), groups, Inquiry(snapshot, judgement, cluster))
 
     def pod(self, incident: Incident) -> Pod | None:
         """The incarnation that the incident is about, while it exists."""

@@ -10,12 +10,14 @@ import pytest
 
 from observer.domain import names
 from observer.domain.action import Action, Mode, Rung
+from observer.domain.blame import BlameInputs
 from observer.domain.cluster import Autoscaler, DisruptionBudget, Kind, MeshControl, Node
 from observer.domain.decision import Allow, Hold
 from observer.domain.incident import Phase
 from observer.domain.policy import AppliedPolicy, StandingHold, TimeWindow
 from observer.domain.settings import GuardSettings
 from observer.domain.suspect import Suppression, Symptom, Tier
+from observer.engine.blame.verdict import blame
 from observer.engine.guards import GUARDS, ask, budgets, capacity, changes, control, record, refusals, rules
 from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import Guard, Situation
@@ -85,6 +87,7 @@ def situation(case: Case | None = None) -> Situation:
         settings=settings,
         policy=replace(AppliedPolicy.of(settings), **(case.policy or {})),
         fleet=Fleet(judged),
+        blame=blame(BlameInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
     )
     return replace(made, **(case.situation or {}))
 
