@@ -1,4 +1,4 @@
-"""Asks for every incident with evidence who is to blame, keeps the answer with it, and tells what a shared cause asks."""
+"""Asks for each incident with evidence who is to blame, keeps the answer, and tells what a shared cause calls for."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def advice(found: Attribution, incident: Incident) -> tuple[str, str] | None:
             return "external_dependency", f"Suggestion: {cause.name} is outside the mesh; a person has to look there."
         if cause.kind is CauseKind.EDGE:
             return "check_way", f"Suggestion: look at the way {cause.service} -> {cause.callee}: calls get lost on it."
-        text = f"Suggestion: leave {incident.service} alone; {cause.accused}, which it depends on, is for its own policy or a person."
+        text = (
+            f"Suggestion: leave {incident.service} alone: {cause.accused} below it is for its own policy or a person."
+        )
         return "dependency", text
     match cause.kind:
         case CauseKind.REVISION:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
 from observer.domain.blame import Blame, BlameInputs, Measure, Target
 from observer.domain.cluster import ClusterView
 from observer.domain.graph import CallGraph
-from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, Suspect, Symptom
 from observer.domain.traces import Span, TraceSet
@@ -39,6 +39,7 @@ class Inquiry:
         self._snapshot, self._judgement, self._cluster = snapshot, judgement, cluster
         self._callees: dict[ServiceRef, set[ServiceRef]] | None = None
         self._spans: dict[str, list[Span]] | None = None
+        self._suspects: dict[ServiceRef | None, list[Suspect]] | None = None
         self._answers: dict[tuple[Culprit, Symptom], Blame] = {}
 
     @property
@@ -81,7 +82,7 @@ class Inquiry:
                 judgement=self._judged(suspect, below),
                 changes=changes_of(around),
                 seats=seats_of(around),
-                external=self._external(now, pods),
+                external=self._external(now),
                 gaps=tuple(f"{gap.source} {gap.reason}" for gap in self._snapshot.gaps),
             )
         )
@@ -142,27 +143,34 @@ class Inquiry:
 
     def _judged(self, suspect: Suspect, below: frozenset[ServiceRef]) -> Judgement:
         """What the detectors say of those who matter, without this suspect's siblings."""
-        culprit = suspect.culprit
-        chosen: list[Suspect] = []
-        for one in self._judgement.suspects:
-            service = one.culprit.service
-            if one is suspect or (service is None and culprit.service is not None):
-                chosen += _by_service(one, below)
-            elif one.culprit.kind is CulpritKind.POD and (culprit.service is None or service == culprit.service):
-                continue
-            elif service in below:
-                chosen.append(one)
-        told = tuple(one for one in self._judgement.suppressions if one.service in below)
-        return replace(self._judgement, suspects=tuple(chosen), suppressions=told)
-
-    def _external(self, now: CallGraph | None, pods: Mapping[PodRef, object]) -> frozenset[ServiceRef]:
-        """Callees without a pod in this cluster: nobody observes them from inside."""
-        inside = {pod.service for pod in self._cluster.pods.values()} if now is not None and pods else set()
-        return (
-            frozenset(edge.callee for edge in now.edges if edge.callee not in inside)
-            if now is not None
-            else frozenset()
+        if self._suspects is None:
+            self._suspects = defaultdict(list)
+            for one in self._judgement.suspects:
+                self._suspects[one.culprit.service].append(one)
+        own = suspect.culprit.service
+        spared = below if own is None else {own}
+        chosen = _by_service(suspect, below)
+        for service in sorted(below):
+            found = self._suspects.get(service, ())
+            chosen += [
+                one
+                for one in found
+                if one is not suspect and not (one.culprit.kind is CulpritKind.POD and service in spared)
+            ]
+        if own is not None:
+            chosen += [part for one in self._suspects.get(None, ()) for part in _by_service(one, below)]
+        judgement = self._judgement
+        return replace(
+            judgement,
+            suspects=tuple(chosen),
+            suppressions=tuple(one for one in judgement.suppressions if one.service in below),
+            services={one: health for one in sorted(below) if (health := judgement.services.get(one)) is not None},
         )
+
+    def _external(self, now: CallGraph | None) -> frozenset[ServiceRef]:
+        """Callees without a pod in this cluster: nobody observes them from inside."""
+        edges = now.edges if now is not None else ()
+        return frozenset(edge.callee for edge in edges if not self._cluster.by_service.get(edge.callee))
 
 
 def _services(suspect: Suspect) -> frozenset[ServiceRef]:
