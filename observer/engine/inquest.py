@@ -32,9 +32,10 @@ def consult(turn: Turn, sight: Sight) -> None:
         incident = standing.get(culprit)
         if incident is None or incident.phase not in COUNTING:
             continue
-        if suspect.tier < Tier.DRAIN or culprit.kind is not CulpritKind.POD:
+        if suspect.tier < Tier.DRAIN:
             known = incident.blame
-            if left <= 0 or (known is not None and known.at >= sight.inquiry.newest):
+            told = culprit.kind is CulpritKind.POD and known is not None and known.at >= sight.inquiry.newest
+            if told or left <= 0:
                 continue
             left -= 1
         asked(turn, sight, incident, suspect)

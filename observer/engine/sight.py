@@ -13,6 +13,7 @@ from observer.domain.suspect import Culprit, CulpritKind, Judgement, PodTally, S
 from observer.engine.blame.question import Inquiry
 from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import pods_of, serves
+from observer.engine.membership import belongs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,19 +68,4 @@ class Sight:
 
     def group_named(self, pod: Pod) -> Culprit | None:
         """A suspected group that the pod belongs to: it explains the evidence better than the pod does."""
-        return next((culprit for culprit in self.groups if self._member(culprit, pod)), None)
-
-    def _member(self, culprit: Culprit, pod: Pod) -> bool:
-        if culprit.service is not None and culprit.service != pod.service:
-            return False
-        match culprit.kind:
-            case CulpritKind.REVISION:
-                deployment = pod.workload.name if pod.workload is not None else ""
-                return culprit.name in (deployment, pod.revision, pod.owner_name)
-            case CulpritKind.NODE:
-                return culprit.name == pod.node
-            case CulpritKind.ZONE:
-                node = self.cluster.nodes.get(pod.node)
-                return node is None or culprit.name == node.zone
-            case _:
-                return culprit.service == pod.service
+        return next((culprit for culprit in self.groups if belongs(pod, culprit, self.cluster)), None)

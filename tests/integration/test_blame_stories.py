@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -91,9 +92,8 @@ class Watched:
         )
 
     @staticmethod
-    def _pod(obj: dict[str, object], since: float) -> Pod:
-        found: dict[str, dict[str, dict[str, str]]] = obj  # type: ignore[assignment]
-        name, labels, node = str(found["metadata"]["name"]), found["metadata"]["labels"], str(found["spec"]["nodeName"])
+    def _pod(obj: dict[str, Any], since: float) -> Pod:
+        name, labels, node = obj["metadata"]["name"], obj["metadata"]["labels"], obj["spec"]["nodeName"]
         owner = WorkloadRef("shop", "Deployment", f"{labels['app']}-{labels.get('version', 'v1')}")
         made = pod(name, app=labels["app"], node=node, created=since, started=since)
         return replace(made, workload=owner, revision=labels.get("version", ""))

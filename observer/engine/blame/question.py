@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from observer.domain.blame import Blame, BlameInputs, Measure, Target
 from observer.domain.cluster import ClusterView
-from observer.domain.graph import CallGraph
+from observer.domain.graph import CallGraph, Edge
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, Suspect, Symptom
@@ -17,6 +18,7 @@ from observer.domain.traces import Span, TraceSet
 from observer.engine.blame.changes import changes_of, seats_of
 from observer.engine.blame.ledger import union
 from observer.engine.blame.verdict import blame
+from observer.engine.membership import belongs
 
 _MEASURE: Final = {
     Symptom.ERRORS: Measure.ERROR_RATE,
@@ -39,6 +41,7 @@ class Inquiry:
         self._snapshot, self._judgement, self._cluster = snapshot, judgement, cluster
         self._callees: dict[ServiceRef, set[ServiceRef]] | None = None
         self._spans: dict[str, list[Span]] | None = None
+        self._joined: dict[tuple[int, ...], tuple[CallGraph | None, Mapping[ServiceRef, list[Edge]]]] = {}
         self._suspects: dict[ServiceRef | None, list[Suspect]] | None = None
         self._answers: dict[tuple[Culprit, Symptom], Blame] = {}
 
@@ -113,12 +116,25 @@ class Inquiry:
         call (a gateway, a consumer of queues) has errors that no caller counted: only its own pods tell of them.
         """
         known = [one for one in (self._snapshot.edges, self._snapshot.graph) if one is not None]
-        now = _among(union(one for one in known if one.at > onset), below)
-        before = _among(self._snapshot.usual_edges or union(one for one in known if one.at <= onset), below)
+        now = self._among([one for one in known if one.at > onset], below)
+        usual = self._snapshot.usual_edges
+        before = self._among([usual] if usual is not None else [one for one in known if one.at <= onset], below)
         called = {edge.callee for edge in now.edges if edge.requests > 0.0} if now is not None else set()
         if not services <= called:
             return None, before or now
         return now, before
+
+    def _among(self, graphs: Sequence[CallGraph], below: frozenset[ServiceRef]) -> CallGraph | None:
+        """The calls into ``below`` as these graphs know them together; None when there are none."""
+        key = tuple(map(id, graphs))
+        if key not in self._joined:
+            joined, found = union(graphs), defaultdict[ServiceRef, list[Edge]](list)
+            for edge in joined.edges if joined is not None else ():
+                found[edge.callee].append(edge)
+            self._joined[key] = joined, found
+        whole, into = self._joined[key]
+        edges = tuple(edge for service in sorted(below) for edge in into.get(service, ()))
+        return replace(whole, edges=edges) if whole is not None and edges else None
 
     def _traces(self, services: frozenset[ServiceRef], onset: float) -> tuple[TraceSet | None, TraceSet | None]:
         """Traces that touched these services, by whether they began before the onset."""
@@ -149,16 +165,12 @@ class Inquiry:
                 self._suspects[one.culprit.service].append(one)
         own = suspect.culprit.service
         spared = below if own is None else {own}
-        chosen = _by_service(suspect, below)
+        chosen = self._by_service(suspect, below)
         for service in sorted(below):
             found = self._suspects.get(service, ())
-            chosen += [
-                one
-                for one in found
-                if one is not suspect and not (one.culprit.kind is CulpritKind.POD and service in spared)
-            ]
-        if own is not None:
-            chosen += [part for one in self._suspects.get(None, ()) for part in _by_service(one, below)]
+            chosen += [one for one in found if service not in spared or self._rivals(suspect, one)]
+        pooled = [one for one in self._suspects.get(None, ()) if self._rivals(suspect, one)]
+        chosen += [part for one in pooled for part in self._by_service(one, below)]
         judgement = self._judgement
         return replace(
             judgement,
@@ -166,6 +178,31 @@ class Inquiry:
             suppressions=tuple(one for one in judgement.suppressions if one.service in below),
             services={one: health for one in sorted(below) if (health := judgement.services.get(one)) is not None},
         )
+
+    def _rivals(self, suspect: Suspect, other: Suspect) -> bool:
+        """The other is a group that explains the same symptom, with the suspected pod in it."""
+        if other is suspect or other.culprit.kind is CulpritKind.POD:
+            return False
+        if other.evidence.symptom is not suspect.evidence.symptom:
+            return False
+        pod = self._cluster.pods.get(suspect.culprit.pod) if suspect.culprit.pod is not None else None
+        return pod is None or belongs(pod, other.culprit, self._cluster)
+
+    def _by_service(self, suspect: Suspect, below: frozenset[ServiceRef]) -> list[Suspect]:
+        """
+        A suspicion pooled over services as one for each of them, since members are weighed within their service.
+
+        The first has all the evidence. The others have what a member has to pay for being one of many: they add their
+        service's trouble to the group's, and the same evidence is counted once.
+        """
+        if suspect.culprit.service is not None:
+            return [suspect]
+        found: list[Suspect] = []
+        for service in (one for one in _ranked_services(suspect) if one in below):
+            price = math.log(max(len(self._cluster.by_service.get(service, ())), 1))
+            told = replace(suspect.evidence, nats=price) if found else suspect.evidence
+            found.append(replace(suspect, evidence=told, culprit=replace(suspect.culprit, service=service)))
+        return found
 
     def _external(self, now: CallGraph | None) -> frozenset[ServiceRef]:
         """Callees without a pod in this cluster: nobody observes them from inside."""
@@ -177,15 +214,12 @@ def _services(suspect: Suspect) -> frozenset[ServiceRef]:
     """The suspect's service; for a node or zone those of its members."""
     if suspect.culprit.service is not None:
         return frozenset({suspect.culprit.service})
-    return frozenset(one.service for one in suspect.also if one.service is not None)
+    return frozenset(_ranked_services(suspect))
 
 
-def _by_service(suspect: Suspect, below: frozenset[ServiceRef]) -> list[Suspect]:
-    """A suspicion pooled over services as one for each of them, since members are weighed within their service."""
-    if suspect.culprit.service is not None:
-        return [suspect]
-    services = sorted(_services(suspect) & below)
-    return [replace(suspect, culprit=replace(suspect.culprit, service=one)) for one in services]
+def _ranked_services(suspect: Suspect) -> tuple[ServiceRef, ...]:
+    """Services of a group's members, in the order of the members."""
+    return tuple(dict.fromkeys(one.service for one in suspect.also if one.service is not None))
 
 
 def _told(judgement: Judgement) -> Iterable[tuple[ServiceRef, ServiceRef]]:
@@ -197,11 +231,3 @@ def _told(judgement: Judgement) -> Iterable[tuple[ServiceRef, ServiceRef]]:
         first = suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
         if suspect.culprit.service is not None and first is not None:
             yield suspect.culprit.service, first
-
-
-def _among(graph: CallGraph | None, below: frozenset[ServiceRef]) -> CallGraph | None:
-    """The calls into ``below``; None when there are none."""
-    if graph is None:
-        return None
-    edges = tuple(edge for edge in graph.edges if edge.callee in below)
-    return replace(graph, edges=edges) if edges else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from observer.domain.cluster import Pod
 from observer.domain.decision import Verdict
 from observer.domain.graph import CallGraph
 from observer.domain.incident import Incident, Phase
-from observer.domain.suspect import Culprit, CulpritKind, Suspect, Tier
+from observer.domain.suspect import Culprit, CulpritKind, Suspect, Symptom, Tier
 from observer.engine.blame.question import Inquiry
 from observer.engine.blame.record import shortened, with_drain
 from observer.journal.codec import decode, encode
@@ -122,7 +122,7 @@ def test_what_nobody_is_seen_to_call_is_judged_by_its_own_pods() -> None:
 
 def test_calls_lost_on_the_way_are_looked_for_on_the_way() -> None:
     stage = Below()
-    lost = {"errors": 300.0, "errors_by_flag": {"UF": 300.0}}
+    lost: dict[str, Any] = {"errors": 300.0, "errors_by_flag": {"UF": 300.0}}
     stage.picture = {
         "edges": calls(edge("front", "catalog", errors=300.0), edge("catalog", "store", **lost), edge("cart", "store"))
     }
@@ -229,3 +229,22 @@ def _asked(pods: list[Pod], one: Suspect, *others: Suspect) -> Any:
     view = cluster(pods, [workload()])
     found = judgement(suspects=[one, *others], services=health(pods))
     return Inquiry(snapshot(view), found, view).blame(one)
+
+
+def test_a_group_without_the_pod_or_of_another_symptom_is_no_rival() -> None:
+    pods = [replace(one, node=f"n{1 + number % 2}") for number, one in enumerate(catalog(4))]
+    members = tuple(Culprit(CulpritKind.POD, "shop", one.ref.name, one.service, one.ref) for one in pods[1::2])
+    node = Suspect(
+        Culprit(CulpritKind.NODE, "", "n2"),
+        evidence(nats=50.0),
+        Tier.ANNOTATE,
+        Tier.ANNOTATE,
+        "node_named",
+        also=members,
+    )
+    slow = replace(node, evidence=replace(node.evidence, symptom=Symptom.LATENCY))
+
+    assert "node n2" not in named(_asked(pods, suspect(pods[0], Tier.EVICT), node))
+    assert "node n2" not in named(_asked(pods, suspect(pods[1], Tier.EVICT), slow))
+    within = _asked(pods, suspect(pods[1], Tier.EVICT), node)
+    assert named(within)["node n2"] >= 0.1
