@@ -57,7 +57,11 @@ def parse(text: str, name: str = "observer.yaml") -> Settings:
         faults += [fault for fault in more if fault.path not in broken]
     if model is None or faults:
         refuse(faults)
-    return _identified(_settings(model))
+    settings = _identified(_settings(model))
+    told = [one.name for one in settings.notify]
+    if twice := [index for index, name in enumerate(told) if name in told[:index]]:
+        refuse(document.fault(("notify", index, "name"), f"{told[index]} stands here twice") for index in twice)
+    return settings
 
 
 def default() -> Settings:

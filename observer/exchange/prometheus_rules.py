@@ -21,6 +21,7 @@ import yaml
 from observer.domain import names
 from observer.domain.errors import ConfigError
 from observer.domain.slo import (
+    RULE_BUCKET,
     BudgetingMethod,
     BurnTier,
     Comparison,
@@ -32,9 +33,8 @@ from observer.domain.slo import (
 )
 from observer.engine.slo.evaluate import span
 
-BUCKET: Final = 300.0
 _OPERATORS: Final = {Comparison.LTE: "<=", Comparison.GTE: ">=", Comparison.LT: "<", Comparison.GT: ">"}
-_TOTAL, _BAD = "observer:slo_total", "observer:slo_bad"
+_TOTAL, _BAD = names.SLO_TOTAL, names.SLO_BAD
 
 
 class Dialect(IntEnum):
@@ -53,7 +53,7 @@ class RuleOptions:
     """
 
     dialect: Dialect = Dialect.V2
-    bucket: float = BUCKET
+    bucket: float = RULE_BUCKET
     min_bad: bool = True
 
 
@@ -200,7 +200,7 @@ class _Writer:
             return []
         bad, total = (self._sum(metric, window.seconds) for metric in (self._bad, self._total))
         allowed = repr(self._objective.allowed)
-        return [self._record("observer:slo_budget_spent:ratio", f"{bad} / ({allowed} * ({total} > 0)) or {total} * 0")]
+        return [self._record(names.SLO_SPENT, f"{bad} / ({allowed} * ({total} > 0)) or {total} * 0")]
 
     def _alert(self, tier: BurnTier) -> dict[str, Any]:
         # One number, worked out here: both sides of the comparison must round as the daemon's do.
@@ -266,7 +266,7 @@ def _whole(node: pp.BinaryExpr) -> bool:
 
 
 def _named(window: float) -> str:
-    return f"observer:slo_error:ratio{span(window)}"
+    return f"{names.SLO_ERROR}{span(window)}"
 
 
 def _length(seconds: float) -> str:

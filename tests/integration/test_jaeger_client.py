@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from observer.config.model import HttpAuth, JaegerSettings
+from observer.config.auth import HttpAuth
+from observer.config.model import JaegerSettings
 from observer.domain.circuit import FAILURES, FIRST_PAUSE
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
