@@ -57,8 +57,9 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(UV) --all-extras --group dev -o requirements/dev.txt
 	uv pip compile --group build --universal --generate-hashes --no-strip-extras --no-header --quiet -o requirements/build.txt
 
-docs: .venv/runtime ## Write docs/reference from the code: settings, commands, metrics
+docs: .venv/runtime ## Write docs/reference and dashboards/ from the code
 	$(BIN)/python -m observer.cli.reference docs/reference
+	$(BIN)/observer dashboards --out dashboards
 
 bench-blame: .venv/dev ## Print who is blamed rightly, how often (ARGS="--corpus DIR --json FILE")
 	$(BIN)/python -m tests.bench.blame $(ARGS)

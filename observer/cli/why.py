@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from observer.app import open_journal
+from observer.cli.paint import PLAIN, Paint, Tone
 from observer.config.model import Settings
-from observer.domain.decision import Decision
+from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
 from observer.domain.incident import Incident
 from observer.domain.suspect import CulpritKind
@@ -20,7 +21,12 @@ _CAUSES = 4
 """Causes that the terminal shows; ``--json`` has them all."""
 
 
-async def explain(settings: Settings, subject: str, namespace: str, limit: int) -> tuple[dict[str, Any], str]:
+TONES = {Verdict.ACT: Tone.GOOD, Verdict.WOULD: Tone.WARN, Verdict.HOLD: Tone.BAD, Verdict.TELL: Tone.FAINT}
+
+
+async def explain(
+    settings: Settings, subject: str, namespace: str, limit: int, paint: Paint = PLAIN
+) -> tuple[dict[str, Any], str]:
     """Returns what ``--json`` and the terminal show; ``ConfigError`` when the subject cannot be read."""
     kind, space, name = parse(subject, namespace)
     async with open_journal(settings) as journal:
@@ -36,7 +42,7 @@ async def explain(settings: Settings, subject: str, namespace: str, limit: int) 
         "evidence": {key: incident.evidence_at for key, incident in incidents.items() if incident.evidence_at},
         "blame": {key: msgspec.to_builtins(one.blame) for key, one in incidents.items() if one.blame is not None},
     }
-    return body, _text(subject, found, incidents)
+    return body, _text(subject, found, incidents, paint)
 
 
 def parse(subject: str, namespace: str) -> tuple[str, str, str]:
@@ -54,13 +60,14 @@ def _names(subject: str, kind: str, name: str) -> bool:
     return word == kind and rest.rpartition("/")[2] == name
 
 
-def _text(subject: str, found: Sequence[Decision], incidents: dict[str, Incident]) -> str:
+def _text(subject: str, found: Sequence[Decision], incidents: dict[str, Incident], paint: Paint) -> str:
     if not found:
         return f"{subject}: no decision in the journal. Is it spelt right, and does Observer watch its namespace?"
     lines = [f"{subject}: {len(found)} decisions"]
     for one in found:
         when = datetime.fromtimestamp(one.at, UTC)
-        lines.append(f"{when:%Y-%m-%d %H:%M:%S}  {one.verdict.value:<5} {one.kind:<14} {one.text}")
+        verdict = paint(f"{one.verdict.value:<5}", TONES[one.verdict])
+        lines.append(f"{when:%Y-%m-%d %H:%M:%S}  {verdict} {one.kind:<14} {one.text}")
         lines += [f"{'':22}{hold.guard}: {hold.reason}: {hold.detail}" for hold in one.holds]
         if one.outcome is not None:
             lines.append(f"{'':22}{one.outcome.result.value}: {one.outcome.reason} {one.outcome.detail}".rstrip())

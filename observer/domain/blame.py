@@ -123,13 +123,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Where a pod runs and what it is made from; empty strings are unknown."""
+    """
+    Where a pod runs and what it is made from; empty strings are unknown. ``since``: it did not exist before (Unix
+    seconds), so that what is older is of another pod of the same name.
+    """
 
     ref: PodRef
     service: ServiceRef
     revision: str = ""
     node: str = ""
     zone: str = ""
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from observer.domain.alert import Alert
 from observer.domain.cluster import ClusterView
@@ -30,6 +31,10 @@ class Gap:
     detail: str = ""
 
 
+UNREADABLE: Final = "cannot be read"
+"""How ``Control.reason`` begins when the kill switch did not answer; a person's begins with who paused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """
@@ -45,6 +50,11 @@ class Control:
     reason: str
     leader: bool
     term: int
+
+    @property
+    def readable(self) -> bool:
+        """The kill switch said what it stands at."""
+        return not (self.paused and self.reason.startswith(UNREADABLE))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
