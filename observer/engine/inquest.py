@@ -38,17 +38,7 @@ def consult(turn: Turn, sight: Sight) -> None:
             if told or left <= 0:
                 continue
             left -= 1
-        asked(turn, sight, incident, suspect)
-
-
-def asked(turn: Turn, sight: Sight, incident: Incident, suspect: Suspect) -> Incident:
-    """The incident with the blame of this tick."""
-    cause = cause_of(suspect.culprit)
-    found = shortened(sight.inquiry.blame(suspect), (cause,))
-    changed = turn.put(replace(incident, blame=found))
-    if suspect.culprit.kind is not CulpritKind.POD and found.ranked[0].cause == cause:
-        suggest(turn, changed, found.ranked[0])
-    return changed
+        _asked(turn, sight, incident, suspect)
 
 
 def blame_of(incident: Incident, pod: Pod, sight: Sight) -> Blame | None:
@@ -59,48 +49,57 @@ def blame_of(incident: Incident, pod: Pod, sight: Sight) -> Blame | None:
     return with_drain(incident.blame, pod, sight.cluster, ran.log_odds)
 
 
-def suggest(turn: Turn, incident: Incident, found: Attribution) -> None:
-    """Tell once what a person could do about a cause that no rung of a pod reaches."""
-    what = advice(found, incident)
-    if what is not None and found.probability >= _SURE:
-        reason, text = what
-        turn.tell_once(incident, "suggested", reason, f"{text} Blame: {said(found)}.", severity="warning")
-
-
 def advise(turn: Turn, incident: Incident, pod: Pod, blame: Blame) -> None:
-    """The same for a pod that the blame holds: about whoever it suffers from, else about the likeliest other cause."""
+    """
+    For a pod that the blame holds: what to do about whoever it suffers from, else about the cause that outdoes it.
+
+    A cause that only spoils the odds of a kill, or is no likelier than UNKNOWN, is nobody to send a person after.
+    """
     mine = next((one for one in blame.ranked if one.cause.pod == pod.ref), None)
-    culprit = victim_of(blame, mine) if mine is not None else None
-    others = (one for one in blame.ranked if one is not mine and one.cause.kind is not CauseKind.UNKNOWN)
-    found = culprit or next(others, None)
-    what = advice(found, incident) if found is not None else None
-    if found is not None and what is not None:
-        reason, text = what
-        turn.tell_once(incident, "suggested", reason, f"{text} Blame: {said(found)}.", severity="warning")
+    found = victim_of(blame, mine) if mine is not None else None
+    if found is None:
+        least = max(blame.unknown, mine.probability if mine is not None else 0.0)
+        found = next((one for one in blame.ranked if one is not mine and one.probability >= least), None)
+    if found is not None:
+        _suggest(turn, incident, found)
 
 
 def advice(found: Attribution, incident: Incident) -> tuple[str, str] | None:
-    """A fixed word, and a sentence; None when nobody can do anything about it."""
+    """A fixed word, and a sentence; None when there is nothing to suggest."""
     cause, name = found.cause, f"{found.cause.namespace}/{found.cause.name}"
-    if cause.accused is not None and incident.service is not None and cause.accused != incident.service:
-        if cause.kind is CauseKind.EXTERNAL:
-            return "external_dependency", f"Suggestion: {cause.name} is outside the mesh; a person has to look there."
-        if cause.kind is CauseKind.EDGE:
-            return "check_way", f"Suggestion: look at the way {cause.service} -> {cause.callee}: calls get lost on it."
-        text = (
-            f"Suggestion: leave {incident.service} alone: {cause.accused} below it is for its own policy or a person."
-        )
-        return "dependency", text
     match cause.kind:
-        case CauseKind.REVISION:
-            return "roll_back", f"Suggestion: roll back revision {name}."
-        case CauseKind.NODE:
-            return "cordon_node", f"Suggestion: cordon and drain node {cause.name}."
-        case CauseKind.ZONE:
-            return "leave_zone", f"Suggestion: move traffic out of zone {cause.name}."
-        case CauseKind.WORKLOAD:
-            return "whole_workload", f"Suggestion: all of {name} fails alike; it needs a person, not another pod."
+        case CauseKind.UNKNOWN:
+            return None
         case CauseKind.EXTERNAL:
-            return "external_dependency", f"Suggestion: {cause.name} is outside the mesh; a person has to look there."
+            return "external_dependency", f"{cause.name} is outside the mesh; a person has to look there."
+        case CauseKind.EDGE:
+            return "check_way", f"look at the way {cause.service} -> {cause.callee}: calls get lost on it."
+        case _ if cause.accused not in (None, incident.service) and incident.service is not None:
+            text = f"leave {incident.service} alone; {cause.accused} below it is for its own policy or a person."
+            return "dependency", text
+        case CauseKind.REVISION:
+            return "roll_back", f"roll back revision {name}."
+        case CauseKind.NODE:
+            return "cordon_node", f"cordon and drain node {cause.name}."
+        case CauseKind.ZONE:
+            return "leave_zone", f"move traffic out of zone {cause.name}."
+        case CauseKind.WORKLOAD:
+            return "whole_workload", f"all of {name} fails alike; it needs a person, not another pod."
         case _:
             return None
+
+
+def _asked(turn: Turn, sight: Sight, incident: Incident, suspect: Suspect) -> None:
+    cause = cause_of(suspect.culprit)
+    found = shortened(sight.inquiry.blame(suspect), (cause,))
+    changed = turn.put(replace(incident, blame=found))
+    first = found.ranked[0]
+    if suspect.culprit.kind is not CulpritKind.POD and first.cause == cause and first.probability >= _SURE:
+        _suggest(turn, changed, first)
+
+
+def _suggest(turn: Turn, incident: Incident, found: Attribution) -> None:
+    """Tell once what a person could do about a cause that no rung of a pod reaches."""
+    if (what := advice(found, incident)) is not None:
+        reason, text = what
+        turn.tell_once(incident, "suggested", reason, f"Suggestion: {text} Blame: {said(found)}.", severity="warning")

@@ -14,7 +14,6 @@ from observer.engine.blame.contrast import MOST
 
 _KEPT: Final = 6
 """Causes that are kept, UNKNOWN and the suspect not counted."""
-_LINES: Final = 5
 
 
 def shortened(blame: Blame, always: Container[Cause] = ()) -> Blame:
@@ -63,9 +62,9 @@ def _stays(one: Attribution, kept: list[Attribution]) -> bool:
 
 def _short(one: Attribution, rest: float) -> Attribution:
     if one.cause.kind is not CauseKind.UNKNOWN or not one.probability < rest < 1.0:
-        return replace(one, lines=one.lines[:_LINES])
+        return one
     nats = one.nats + math.log(rest / one.probability) if one.probability > 0.0 else one.nats
-    return replace(one, probability=rest, nats=nats, lines=one.lines[:_LINES])
+    return replace(one, probability=rest, nats=nats)
 
 
 def _ranked(found: Iterable[Attribution]) -> tuple[Attribution, ...]:

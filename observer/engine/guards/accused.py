@@ -14,6 +14,18 @@ _MILD: Final = frozenset({Rung.ANNOTATE, Rung.DRAIN, Rung.RESTORE})
 """Rungs that are undone by themselves: for these the pod need only be the likeliest cause."""
 _TOLD: Final = 3
 """Lines of evidence in a hold."""
+_TIE: Final = 1.0 + 1e-9
+"""A pod and its rival with the same evidence differ by rounding only."""
+_REASONS: Final = {
+    CauseKind.POD: "other_pod_blamed",
+    CauseKind.REVISION: "revision_blamed",
+    CauseKind.NODE: "node_blamed",
+    CauseKind.ZONE: "zone_blamed",
+    CauseKind.WORKLOAD: "workload_blamed",
+    CauseKind.EDGE: "edge_blamed",
+    CauseKind.EXTERNAL: "external_blamed",
+    CauseKind.UNKNOWN: "cannot_tell",
+}
 
 
 def blame(now: Situation) -> Allow | Hold:
@@ -29,7 +41,7 @@ def blame(now: Situation) -> Allow | Hold:
         (one for one in now.blame.ranked if one.cause.kind is CauseKind.POD and one.cause.pod == now.pod.ref), None
     )
     if mine is None:
-        return Hold("blame", "not_named", f"no evidence names this pod; likeliest: {first_of(now.blame)}")
+        return Hold("blame", "not_named", f"no evidence names this pod; likeliest: {_first_of(now.blame)}")
     culprit = victim_of(now.blame, mine)
     if culprit is not None:
         detail = f"{mine.inherited:.0%} of its service's trouble comes from {said(culprit)}"
@@ -44,20 +56,7 @@ def blame(now: Situation) -> Allow | Hold:
     return Allow("blame")
 
 
-_TIE: Final = 1.0 + 1e-9
-_REASONS: Final = {
-    CauseKind.POD: "other_pod_blamed",
-    CauseKind.REVISION: "revision_blamed",
-    CauseKind.NODE: "node_blamed",
-    CauseKind.ZONE: "zone_blamed",
-    CauseKind.WORKLOAD: "workload_blamed",
-    CauseKind.EDGE: "edge_blamed",
-    CauseKind.EXTERNAL: "external_blamed",
-    CauseKind.UNKNOWN: "cannot_tell",
-}
-
-
-def first_of(found: Blame) -> str:
+def _first_of(found: Blame) -> str:
     """The likeliest cause with its probability."""
     return said(found.ranked[0]) if found.ranked else "nobody"
 

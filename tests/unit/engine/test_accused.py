@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from observer.domain.action import Rung
+from observer.domain.blame import UNKNOWN, Attribution, Blame, Cause, CauseKind
 from observer.domain.cluster import Pod
 from observer.domain.decision import Verdict
 from observer.domain.graph import CallGraph
@@ -15,14 +17,19 @@ from observer.domain.incident import Incident, Phase
 from observer.domain.suspect import Culprit, CulpritKind, Suspect, Symptom, Tier
 from observer.engine.blame.question import Inquiry
 from observer.engine.blame.record import shortened, with_drain
+from observer.engine.inquest import advise
+from observer.engine.memory import Memory
+from observer.engine.turn import Turn
 from observer.journal.codec import decode, encode
 from tests.support.builders import (
     NOW,
     catalog,
     cluster,
+    enforce,
     evidence,
     group_suspect,
     health,
+    incident_of,
     judgement,
     pod,
     service_ref,
@@ -248,3 +255,17 @@ def test_a_group_without_the_pod_or_of_another_symptom_is_no_rival() -> None:
     assert "node n2" not in named(_asked(pods, suspect(pods[1], Tier.EVICT), slow))
     within = _asked(pods, suspect(pods[1], Tier.EVICT), node)
     assert named(within)["node n2"] >= 0.1
+
+
+def test_nobody_is_sent_after_a_cause_that_is_no_likelier_than_unknown() -> None:
+    """Only the odds of a kill are missing: the pod is drained, held, and no rollback is suggested for it."""
+    sick = pod("catalog-1")
+    view = cluster(catalog(4), [workload()])
+    mine = Cause(CauseKind.POD, "shop", "catalog-1", sick.service, sick.ref)
+    other = Cause(CauseKind.REVISION, "shop", "catalog", sick.service)
+    parts = ((mine, 0.7), (UNKNOWN, 0.2), (other, 0.1))
+    doubtful = Blame(NOW, None, tuple(Attribution(cause, part, math.log(part)) for cause, part in parts))
+    turn = Turn(NOW, enforce(), Memory())
+    incident = turn.put(incident_of("catalog-1"))
+    advise(turn, incident, view.pods[sick.ref], doubtful)
+    assert turn.decisions == []
