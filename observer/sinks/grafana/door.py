@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
-from observer.config.model import HttpAuth
+from observer.config.auth import HttpAuth
 from observer.domain.errors import ObserverError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
 
