@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 from observer.app.daemon import WARM_SECONDS, build, run_daemon
 from observer.app.hands import cluster as make_cluster
 from observer.app.hands import connected, journal, journal_url, kill_switch
-from observer.app.outlets import silence_own_alerts
+from observer.app.outlets import alerts_about, silence_own_alerts
+from observer.app.reports import Outgoing, send_report
 from observer.app.sources import examine_sources, series_catalogue
 from observer.config.model import Settings
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from observer.sinks.audit import AuditReport
 
 __all__ = [
+    "Outgoing",
+    "alerts_about",
     "build",
     "connected",
     "examine_sources",
@@ -39,6 +42,7 @@ __all__ = [
     "now",
     "open_journal",
     "run_daemon",
+    "send_report",
     "series_catalogue",
     "silence_own_alerts",
     "trail_files",

@@ -160,6 +160,22 @@ async def silence_own_alerts(settings: Settings, pod: PodRef, seconds: float, *,
         await api.close()
 
 
+async def alerts_about(settings: Settings, pod: PodRef) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """
+    For a command: names of the firing alerts about this pod, its own and those that nobody may silence for it.
+
+    Raises: ConfigError, SourceUnavailable, SourceProtocolError.
+    """
+    from observer.runtime.clock import SystemClock
+    from observer.sinks.alertmanager import pod_alerts
+
+    api = alertmanagers(settings, SystemClock())
+    try:
+        return await pod_alerts(api, pod)
+    finally:
+        await api.close()
+
+
 def notify(
     wanted: NotifySettings,
     clock: Clock,

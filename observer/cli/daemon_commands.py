@@ -22,6 +22,7 @@ from observer.cli.application import (
     settings_from,
     settings_path,
 )
+from observer.cli.completion import namespaces, pods, subjects
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, EXIT_UNREACHABLE, fail, show
 from observer.cli.paint import paint_for
 
@@ -78,8 +79,13 @@ def status(
 
 @app.command()
 def why(
-    subject: Annotated[str, typer.Argument(help="KIND/NAME or KIND/NAMESPACE/NAME, for example pod/shop/cart-1.")],
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of NAME.")] = "",
+    subject: Annotated[
+        str,
+        typer.Argument(help="KIND/NAME or KIND/NAMESPACE/NAME, for example pod/shop/cart-1.", autocompletion=subjects),
+    ],
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Namespace of NAME.", autocompletion=namespaces)
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many decisions.")] = 50,
     config: Config = None,
     json: Json = False,
@@ -112,7 +118,7 @@ def resume(config: Config = None, json: Json = False) -> None:
 
 @app.command()
 def undo(
-    pod: Annotated[str, typer.Argument(help="NAMESPACE/POD that Observer drained.")],
+    pod: Annotated[str, typer.Argument(help="NAMESPACE/POD that Observer drained.", autocompletion=pods)],
     config: Config = None,
     json: Json = False,
 ) -> None:

@@ -44,7 +44,7 @@ def told(exc: ObserverError) -> tuple[str, int, str]:
     if isinstance(exc, DoorError):
         return str(exc), EXIT_UNREACHABLE, exc.step
     if isinstance(exc, ConfigError):
-        return str(exc), EXIT_BAD_INPUT, _OPTION if str(exc).startswith("--") else _FILE
+        return str(exc), EXIT_BAD_INPUT, _OPTION if str(exc).startswith(("--", "'")) else _FILE
     for kind, code, step in _STEPS:
         if isinstance(exc, kind):
             return _named(exc), code, step

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from observer.cli.application import Config, Json, app, settings_from, settings_path
+from observer.cli.completion import workloads
 from observer.cli.output import EXIT_BAD_INPUT, Output, fail, show
 from observer.domain.slo import Preset
 
@@ -30,7 +31,10 @@ def check(  # noqa: PLR0917  (typer gives every argument by name)
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files or directories instead of what `policies` of the settings names.")
     ] = None,
-    effective: Annotated[str, typer.Option("--effective", help="NAMESPACE/WORKLOAD: print what holds for it.")] = "",
+    effective: Annotated[
+        str,
+        typer.Option("--effective", help="NAMESPACE/WORKLOAD: print what holds for it.", autocompletion=workloads),
+    ] = "",
     kind: Annotated[str, typer.Option(help="With --effective: kind of the workload.")] = "Deployment",
     label: Annotated[list[str] | None, typer.Option(help="With --effective: KEY=VALUE of the workload.")] = None,
     namespace_label: Annotated[list[str] | None, typer.Option(help="The same of its namespace.")] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from observer.cli import daemon_commands, dashboard_commands, file_commands, people_commands
 from observer.cli.application import app
+from observer.cli.completion import prepare
 from observer.cli.failures import told
 from observer.cli.output import fail
 from observer.domain.errors import ObserverError
@@ -13,6 +14,7 @@ __all__ = ["app", "daemon_commands", "dashboard_commands", "file_commands", "mai
 
 def main() -> None:
     """Entry point: turns Observer's own errors into one clear message with a next step and a stable exit code."""
+    prepare()
     try:
         app()
     except ObserverError as exc:

@@ -46,7 +46,7 @@ def clock(at: float) -> str:
 def span(seconds: float) -> str:
     """A length for people in two units at most: ``45 s``, ``3 min 5 s``, ``2 h 10 min``, ``3 d 4 h``."""
     left = round(max(seconds, 0.0))
-    parts = []
+    parts: list[tuple[int, str]] = []
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
         count, left = divmod(left, size)
         if count or parts:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, door_from, settings_from
+from observer.cli.completion import Shell, namespaces, pods
 from observer.cli.output import EXIT_BAD_INPUT, ReportForm, fail, show
 from observer.cli.paint import PLAIN, paint_for
 
@@ -24,7 +25,9 @@ def incidents(
     since: Annotated[
         str, typer.Option("--since", help="How far back: a duration (24h, 7d) or an instant with its zone.")
     ] = "",
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only those of this namespace.")] = "",
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Only those of this namespace.", autocompletion=namespaces)
+    ] = "",
     open_only: Annotated[bool, typer.Option("--open", help="Only those that are not closed.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 100,
     config: Config = None,
@@ -49,6 +52,9 @@ def report(
     ] = "24h",
     form: Annotated[ReportForm, typer.Option("--format", help="How it is written.")] = ReportForm.TEXT,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write a file instead of printing.")] = None,
+    send: Annotated[
+        str, typer.Option("--send", help="Send it to the receiver of this name under `notify` of the settings.")
+    ] = "",
     url: Url = "",
     token_file: TokenFile = "",
     ca_file: CaFile = "",
@@ -59,7 +65,7 @@ def report(
     Tell the morning after: what was hurt, budgets spent, what Observer did and whether it helped, what it held back
     and why, what it wants of people, and how long it was blind; from the journal.
     """
-    from observer.app import now
+    from observer.app import now, send_report
     from observer.cli.moments import since as instant_of
     from observer.cli.report.forms import written
     from observer.cli.report.gather import gather
@@ -71,19 +77,23 @@ def report(
     found = asyncio.run(gather(settings, instant_of(since, at), at, door))
     paint = paint_for(sys.stdout) if out is None else PLAIN
     text = written(found, ReportForm.JSON if json else form, paint)
-    if out is None:
+    if send:
+        from observer.cli.report.forms import outgoing
+
+        asyncio.run(send_report(settings, send, outgoing(found)))
+        show(None, f"sent to {send}", json=False)
+    elif out is None:
         show(None, text, json=False)
-        return
-    try:
-        out.write_text(text + "\n", encoding="utf-8")
-    except OSError as exc:
-        fail(f"--out: {out} cannot be written: {exc.strerror}", EXIT_BAD_INPUT, "name a file in a folder that is there")
+    else:
+        _save(out, text)
 
 
 @app.command()
 def top(
     *,
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Only workloads of this namespace.")] = "",
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Only workloads of this namespace.", autocompletion=namespaces)
+    ] = "",
     text: Annotated[str, typer.Option("--filter", help="Only workloads whose namespace/name holds this text.")] = "",
     every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between two pictures.")] = 2.0,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the full screen.")] = False,
@@ -104,6 +114,53 @@ def top(
     interactive = sys.stdout.isatty() and sys.stdin.isatty()
     with suppress(KeyboardInterrupt):
         run_top(door, Question(namespace, text), every=every, plain=plain, interactive=interactive)
+
+
+@app.command()
+def silence(
+    *,
+    pod: Annotated[str, typer.Argument(help="NAMESPACE/POD whose own alerts are to be silent.", autocompletion=pods)],
+    lasting: Annotated[str, typer.Option("--for", help="How long, at most 5m.")] = "5m",
+    reason: Annotated[str, typer.Option(help="Why; Alertmanager shows it.")] = "",
+    alertmanager: Annotated[str, typer.Option(help="Its address; default: the first of `alertmanager.urls`.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Silence a pod's own alerts in Alertmanager for at most 5 minutes; never those of objectives or of Observer.
+
+    Shows what it will match and asks. Exit codes: 0 silenced, 1 you said no, 2 bad input, 4 Alertmanager is not there.
+    """
+    from observer.cli.silence import Wanted as Quiet
+    from observer.cli.silence import silence as silence_pod
+
+    if not yes and not sys.stdin.isatty():
+        fail("nobody is here to be asked", EXIT_BAD_INPUT, "say --yes, or run it in a terminal")
+
+    def confirm(preview: str) -> bool:
+        if not json:
+            typer.echo(preview)
+        return yes or typer.confirm("Silence them?", err=True)
+
+    wanted = Quiet(pod, lasting, reason, alertmanager)
+    code, body, text = asyncio.run(silence_pod(settings_from(config), wanted, confirm, paint_for(sys.stdout)))
+    show(body, text, json=json)
+    raise SystemExit(code)
+
+
+@app.command()
+def completion(
+    shell: Annotated[Shell, typer.Argument(help="Which shell.")],
+) -> None:
+    """
+    Print what a shell reads to complete commands, options and, where the daemon answers, namespaces and names.
+
+    For bash: `observer completion bash > ~/.local/share/bash-completion/completions/observer`.
+    """
+    from observer.cli.completion import script
+
+    show(None, script(shell), json=False)
 
 
 @audit.command()
@@ -130,3 +187,12 @@ def verify(
     code, body, text = verify_files(settings, files or (), partial=partial, contains=contains, paint=paint)
     show(body, text, json=json)
     raise SystemExit(code)
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as exc:
+        fail(
+            f"--out: {path} cannot be written: {exc.strerror}", EXIT_BAD_INPUT, "name a file in a folder that is there"
+        )

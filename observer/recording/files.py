@@ -25,6 +25,7 @@ from observer.recording.events import KINDS, Began, Event
 
 FORMAT: Final = "observer-recording"
 VERSION: Final = 1
+_BEGIN: Final = f'{{"format":"{FORMAT}"'.encode()
 _LENGTH: Final = struct.Struct(">I")
 _LARGEST_FRAME: Final = 1 << 30
 _LARGEST_HEADER: Final = 1 << 20
@@ -144,6 +145,8 @@ class Recording:
 
     def _read_header(self) -> Header:
         line = self._file.readline(_LARGEST_HEADER)
+        if line.startswith(_BEGIN) and not line.endswith(b"\n"):
+            raise RecordingError(f"{self._path}: is a recording that was cut in its first line: nothing of it is left")
         try:
             found: dict[str, Any] = json.loads(line)
             kind, version = str(found["format"]), found["version"]

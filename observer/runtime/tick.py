@@ -20,7 +20,7 @@ from observer.domain.slo import Objective
 from observer.domain.snapshot import Snapshot
 from observer.engine.decide import decide, settle
 from observer.engine.ladder import floor_check, recover
-from observer.engine.memory import Memory
+from observer.engine.memory import Memory, undisturbed
 from observer.ports.clock import Clock
 from observer.ports.sources import Cluster
 from observer.ports.stores import Journal
@@ -93,6 +93,7 @@ class Loop:
         self._unsaved: set[str] = set()
         self._ungraded: dict[str, tuple[bool, str]] = {}
         self._halted = ""
+        self._restored = 0.0
         self.memory = Memory.restore((), ())
         cluster.subscribe(self._changed.set)
 
@@ -112,12 +113,18 @@ class Loop:
         return self._wanted[1]
 
     async def restore(self) -> None:
-        """Load incidents and budgets; must end before the first tick. Raises ``JournalUnavailable``."""
+        """
+        Load incidents and budgets; must end before the first tick. Raises ``JournalUnavailable``.
+
+        Detectors that followed the ticks since the last time go on, unless somebody wrote labels meanwhile.
+        """
         now = self._clock.now()
         since = now - 86_400
         incidents, ledger = await self._journal.incidents(since=since), await self._journal.ledger(since)
-        self.memory = Memory.restore(incidents, ledger)
-        self._note(Restored(now, tuple(incidents), tuple(ledger)))
+        watched = self.memory.ticks > 0 and undisturbed(ledger, self._restored)
+        self.memory = Memory.restore(incidents, ledger, self.memory.detector if watched else None)
+        self._restored = now
+        self._note(Restored(now, tuple(incidents), tuple(ledger), watched))
 
     async def resume(self) -> None:
         """Once the cluster is known and the Lease held: look open intents up, then give back or go on, exactly once."""

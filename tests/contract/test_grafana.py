@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from observer.config.model import HttpAuth
+from observer.config.auth import HttpAuth
 from observer.domain import names
 from observer.domain.action import Action, Mode, Rung
 from observer.domain.decision import Decision, Verdict

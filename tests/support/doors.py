@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from threading import Event, Thread
 from typing import Any
 
 from aiohttp import web
@@ -21,7 +23,8 @@ OVERVIEW: Mapping[str, Any] = {
     "incidents": [
         {"id": "i1", "subject": "pod bank/pay-2", "namespace": "bank", "workload": "bank/Deployment/pay",
          "service": "bank/pay", "symptom": "errors", "phase": "suspected", "tier": 3, "opened": AT - 120,
-         "closed": None, "bad_rate": 0.31, "sibling_bad_rate": 0.002, "nats": 21.5, "outcome": "", "headline": "pay-2 fails",
+         "closed": None, "bad_rate": 0.31, "sibling_bad_rate": 0.002, "nats": 21.5, "outcome": "",
+         "headline": "pay-2 fails",
          "held": [{"reason": "disruption_budget", "since": AT - 60}]},
     ],
     "did": [{"at": AT - 30, "kind": "drain", "verdict": "act", "text": "Drain cart-1.", "id": "d1"}],
@@ -89,3 +92,26 @@ async def daemon(**changes: Any) -> AsyncIterator[Daemon]:
     async with TestServer(one.app()) as server:
         one.url = f"http://127.0.0.1:{server.port}"
         yield one
+
+
+@contextmanager
+def threaded(**changes: Any) -> Iterator[Daemon]:
+    """The same in a thread of its own, for commands that run a loop themselves."""
+    ready, stop, loop = Event(), asyncio.Event(), asyncio.new_event_loop()
+    found: list[Daemon] = []
+
+    async def serve() -> None:
+        async with daemon(**changes) as one:
+            found.append(one)
+            ready.set()
+            await stop.wait()
+
+    thread = Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    ready.wait(30)
+    try:
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()

@@ -17,8 +17,9 @@ Json = dict[str, Any]
 class FakeGrafana:
     """
     ``old`` and ``new`` say which generation answers; ``rights`` is what the token may do. ``broken`` holds statuses
-    that the next requests get, whatever they ask; ``lost`` = so many writes are done and their answers are lost.
-    ``before_write`` is called before every write of a dashboard: somebody else's chance.
+    that the next requests get, whatever they ask; ``lost`` = so many writes are done and their answers are lost;
+    ``repeats`` = refusals show the credentials that were sent. ``before_write`` is called before every write of a
+    dashboard: somebody else's chance.
     """
 
     old: bool = True
@@ -27,6 +28,7 @@ class FakeGrafana:
     rights: frozenset[str] = frozenset({"read", "write", "annotate"})
     broken: list[int] = field(default_factory=list)
     lost: int = 0
+    repeats: bool = False
     dashboards: dict[str, Json] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     annotations: dict[int, Json] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class FakeGrafana:
             return _no(self.broken.pop(0), "not today")
         if request.path != "/api/health":
             if request.headers.get("Authorization") != f"Bearer {TOKEN}":
-                return _no(401, "Invalid API key")
+                return _no(401, f"Invalid API key{request.headers.get('Authorization', '') if self.repeats else ''}")
             writes = request.method != "GET"
             needed = "annotate" if writes and "annotations" in request.path else "write" if writes else "read"
             if needed not in self.rights:

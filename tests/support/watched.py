@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import aiohttp
 
@@ -26,6 +26,7 @@ from observer.domain.action import Mode
 from observer.runtime.supervise import supervise
 from observer.simulator.kube_config import write_kubeconfig
 from observer.simulator.world import World
+from observer.telemetry.logging import configure_logging
 from tests.support.ports import free_port
 
 
@@ -52,8 +53,10 @@ async def settings_for(world: World, folder: Path, *, mode: Mode = Mode.SHADOW, 
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[None]:
+async def running(settings: Settings, log: BinaryIO) -> AsyncIterator[None]:
+    """Until the block ends; every line of the log goes to ``log``."""
     stop = asyncio.Event()
+    configure_logging(settings.log_level, log)
     async with connected(settings) as api, asyncio.TaskGroup() as group:
         group.create_task(supervise(await build(settings, api), stop))
         try:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from observer.app import Outgoing
 from observer.cli.output import ReportForm
-from observer.cli.paint import Paint
+from observer.cli.paint import PLAIN, Paint
 from observer.cli.report import words
 from observer.domain.summary import HealthSummary
 
@@ -21,10 +24,29 @@ def written(found: HealthSummary, form: ReportForm, paint: Paint) -> str:
 
         return _json(slack(found))
     if form is ReportForm.JSON:
-        return _json({"headline": words.headline(found), **msgspec.to_builtins(found)})
+        return _json(_body(found))
     from observer.cli.report.text import text
 
     return text(found, paint)
+
+
+def outgoing(found: HealthSummary) -> Outgoing:
+    """The summary for a receiver of notifications; it is a warning while something waits for a person."""
+    from observer.cli.report.slack import slack
+    from observer.cli.report.text import sections
+
+    rows = [row.strip() for head, lines in sections(found, PLAIN) for row in (f"{head}:", *lines)]
+    return Outgoing(
+        title=words.title(found),
+        severity="warning" if found.wishes else "info",
+        blocks=slack(found),
+        body=_body(found),
+        lines=[words.headline(found), *rows],
+    )
+
+
+def _body(found: HealthSummary) -> dict[str, Any]:
+    return {"headline": words.headline(found), **msgspec.to_builtins(found)}
 
 
 def _json(body: object) -> str:

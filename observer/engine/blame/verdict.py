@@ -28,6 +28,9 @@ from observer.engine.blame.trees import Place, Twig, trees
 _SAME_THING = {"failures": "errors", "time": "latency"}
 """Kinds of evidence that count the same requests: they are averaged, not added up."""
 
+_ONE_MISSING = 0.25
+"""Nats for a graph without traces or the other way round: either knows most of the calls."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
@@ -70,11 +73,11 @@ def blame(inputs: BlameInputs) -> Blame:
 def _blind(inputs: BlameInputs, calls: frozenset[Pair]) -> float:
     """
     Nats for what was not seen. Without any calls no victim can be told from its culprit; a graph without traces, or
-    traces without a graph, tell half of it; a judgement of a part may have missed the worse part.
+    traces without a graph, tell most of it; a judgement of a part may have missed the worse part.
     """
     graph = inputs.graph is not None and bool(inputs.graph.edges)
     traces = inputs.traces is not None and bool(inputs.traces.spans)
-    blind = 0.5 * (not graph) + 0.5 * (not traces) if calls else 1.0
+    blind = _ONE_MISSING * ((not graph) + (not traces)) if calls else 1.0
     return blind + (inputs.judgement is not None and not inputs.judgement.complete)
 
 

@@ -162,6 +162,18 @@ class Silenced:
     left: tuple[str, ...]
 
 
+async def pod_alerts(api: Alertmanagers, pod: PodRef) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """
+    Names of the firing alerts about a pod: its own, which may be silenced, and those that may not.
+
+    Raises: SourceUnavailable, SourceProtocolError.
+    """
+    firing = await api.alerts(Matcher("namespace", pod.namespace), Matcher("pod", pod.name))
+    own = [one.labels for one in firing if may_silence(one.labels, pod)]
+    left = [one.labels for one in firing if not may_silence(one.labels, pod)]
+    return _names(own), _names(left)
+
+
 async def silence_pod(api: Alertmanagers, pod: PodRef, *, at: float, seconds: float, by: str, comment: str) -> Silenced:
     """
     Silence the pod's own alerts from ``at`` (Unix seconds) for ``seconds``, at most 300, whatever is asked.
@@ -171,11 +183,9 @@ async def silence_pod(api: Alertmanagers, pod: PodRef, *, at: float, seconds: fl
     Raises: SourceUnavailable, SourceProtocolError; ValueError for a time that is none.
     """
     seconds = silence_seconds(seconds)
-    firing = await api.alerts(Matcher("namespace", pod.namespace), Matcher("pod", pod.name))
+    own, left = await pod_alerts(api, pod)
     made = await api.silence(silence_matchers(pod), at=at, seconds=seconds, by=by, comment=comment)
-    own = [one.labels for one in firing if may_silence(one.labels, pod)]
-    left = [one.labels for one in firing if not may_silence(one.labels, pod)]
-    return Silenced(made, at + seconds, _names(own), _names(left))
+    return Silenced(made, at + seconds, own, left)
 
 
 def _names(alerts: Sequence[Mapping[str, str]]) -> tuple[str, ...]:

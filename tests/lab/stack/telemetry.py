@@ -10,6 +10,7 @@ one string is split again by the relabelling of the scrape.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from tests.lab.stack.binaries import Binaries
@@ -187,7 +188,12 @@ def _split_labels() -> list[dict[str, Any]]:
 
 
 def scrape_configuration(
-    places: Places, *, map_pod_labels: bool = False, observer: str = "", rules: str = "", alertmanager: str = ""
+    places: Places,
+    *,
+    map_pod_labels: bool = False,
+    observer: str = "",
+    rules: Sequence[str] = (),
+    alertmanager: str = "",
 ) -> dict[str, Any]:
     """
     Every sidecar and istiod, once a second. ``map_pod_labels`` copies each label of a pod onto its series, as many
@@ -226,7 +232,7 @@ def scrape_configuration(
     return {
         "global": {"scrape_interval": every, "evaluation_interval": every},
         "scrape_configs": jobs,
-        "rule_files": [rules] if rules else [],
+        "rule_files": list(rules),
         "alerting": {"alertmanagers": managers},
     }
 
