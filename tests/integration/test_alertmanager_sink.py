@@ -280,6 +280,17 @@ async def test_what_fails_is_tried_again_and_pages_are_not_lost() -> None:
     assert alert["labels"]["observer_incident"] == "i1"
 
 
+async def test_a_page_goes_out_where_nothing_may_be_read() -> None:
+    clock = FakeClock()
+    async with receiving(403, 200, 403, 200) as receiver:
+        one = sink(receiver, Leader(), clock)
+        await one.tell(told("page", severity="page", at=clock.at))
+        await one.settle()
+        await one.settle()
+        await one.close()
+    assert [got.method for got in receiver.got] == ["GET", "POST", "GET", "POST"]
+
+
 async def test_a_follower_tells_nothing() -> None:
     async with receiving() as receiver:
         one = sink(receiver, Leader(leads=False), FakeClock())
