@@ -18,13 +18,13 @@ from observer.app.mail import Mailbox, mailbox
 from observer.app.outlets import outlets, self_metrics
 from observer.app.outlets import tracer as make_tracer
 from observer.app.people import Say, people
+from observer.app.shown import show
 from observer.app.sources import Eyes, collector, open_eyes
 from observer.config.model import Settings
 
 if TYPE_CHECKING:
     from observer.config.reload import Rules
     from observer.domain.ids import WorkloadRef
-    from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
     from observer.ports.clock import Clock
     from observer.ports.sinks import Sink
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
     from observer.telemetry.tracing import IncidentTracer
-    from observer.web.board import Board
     from observer.web.reading import Reading
     from observer.web.server import People, Server
+    from observer.web.stream import Stream
 
 WARM_SECONDS = 30.0
 """How long the first tick waits for the first picture of the cluster; after it the tick tells what is missing."""
@@ -120,20 +120,12 @@ async def build(
         approvals=approvals,
         ticks=tracer.ticks if tracer is not None else None,
     )
-    board, reading = show(watcher, clock, journal)
-    server = make_server(settings, watcher, metrics, mail, reading, people(hands, approvals, loop, say))
+    board, reading, stream = show(settings, watcher, clock, journal, metrics)
+    persons = people(hands, approvals, loop, say)
+    server = make_server(settings, watcher, metrics, mail, reading, persons, stream)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
     beside = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
     return _plan(hands, eyes, mail, loop, beside, make_reloader(rules, path, loop, clock), ends)
-
-
-def show(watcher: Watcher, clock: Clock, journal: SqlJournal) -> tuple[Board, Reading]:
-    """What page and API read."""
-    from observer.web.board import Board
-    from observer.web.reading import Reading
-
-    board = Board(watcher, clock)
-    return board, Reading(board, journal.archive, clock)
 
 
 def _plan(
@@ -188,13 +180,14 @@ def make_server(
     mail: Mailbox | None,
     reading: Reading,
     persons: People | None = None,
+    stream: Stream | None = None,
 ) -> Server:
     """The listener with everything that it answers."""
     from observer.web.server import Server, listener_tls, make_app
 
     tls = settings.tls
     webhook = mail.webhook if mail is not None else None
-    app = make_app(watcher, metrics.render, webhook=webhook, reading=reading, people=persons)
+    app = make_app(watcher, metrics.render, webhook=webhook, reading=reading, stream=stream, people=persons)
     return Server(app, settings.listen, tls=listener_tls(tls.cert_file, tls.key_file, tls.client_ca_file))
 
 

@@ -62,14 +62,14 @@ class SqlJournal:
         return SqlAlertInbox(self._engine)
 
     @property
-    def approvals(self) -> SqlApprovals:
-        """Who approved what, in the same database."""
-        return SqlApprovals(self._engine)
-
-    @property
     def archive(self) -> SqlArchive:
         """What page and API read, in the same database."""
         return SqlArchive(self._engine)
+
+    @property
+    def approvals(self) -> SqlApprovals:
+        """Who approved what, in the same database."""
+        return SqlApprovals(self._engine)
 
     @property
     def counts(self) -> SqlCountLedger:

@@ -13,7 +13,7 @@ CSP: Final = "default-src 'none'; form-action 'self'; base-uri 'none'; frame-anc
 _HEADERS: Final = {
     "Content-Security-Policy": CSP,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer a browser sends `Origin: null` along with our own forms
     "Cache-Control": "no-store",
 }
 

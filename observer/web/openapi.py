@@ -22,6 +22,7 @@ from observer.web.people.door import CSRF_HEADER, require
 from observer.web.problems import PROBLEM_JSON, Problem
 from observer.web.refusals import FORM
 from observer.web.routes import ROUTES
+from observer.web.stream import PATH as STREAM
 
 PATH: Final = "/api/v1/openapi.json"
 _REF: Final = "#/components/schemas/{name}"
@@ -80,6 +81,7 @@ def operations() -> Iterator[Operation]:
         "GET", "/api/decisions", "The newest decisions, oldest first", "reading", list, query=RecentQuery, errors=(400,)
     )
     yield Operation("GET", PATH, "This description", "reading", dict)
+    yield Operation("GET", STREAM, "Ticks and decisions as they come", "reading", "text/event-stream")
     for route in ROUTES:
         yield Operation(
             route.method, route.path, route.summary.rstrip("."), "reading", route.answer,

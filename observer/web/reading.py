@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 from observer.config.reload import Rules
@@ -24,7 +25,7 @@ from observer.web.views.asked import (
 from observer.web.views.decisions import DecisionList, decision_list, search_of
 from observer.web.views.graph import GraphView, graph_view
 from observer.web.views.incident import MOST_STEPS, IncidentList, IncidentView, incident_view
-from observer.web.views.links import Consoles
+from observer.web.views.links import LinksOf, no_links
 from observer.web.views.overview import Overview, overview
 from observer.web.views.picture import Picture
 from observer.web.views.policies import Deeds, FindingView, PoliciesView, deeds_of, findings_of, policies_view
@@ -55,11 +56,18 @@ class Reading:
     """
 
     def __init__(
-        self, board: Board, archive: Archive, clock: Clock, *, consoles: Consoles | None = None, plots: bool = False
+        self,
+        board: Board,
+        archive: Archive,
+        clock: Clock,
+        *,
+        links_of: LinksOf = no_links,
+        plots: bool = False,
+        listeners: Callable[[], Listeners] = Listeners,
     ) -> None:
         self.board, self._archive, self._clock = board, archive, clock
-        self._consoles, self.plots = consoles or Consoles(), plots
-        self.listeners = Listeners(0, 0)
+        self._links_of, self.plots = links_of, plots
+        self._listeners = listeners
         self._deeds: tuple[float, Deeds] | None = None
         self._findings: tuple[Rules | None, tuple[FindingView, ...]] | None = None
 
@@ -103,7 +111,7 @@ class Reading:
 
     async def _whole(self, one: Incident, picture: Picture) -> IncidentView:
         found = await self._archive.decisions(DecisionSearch(incident=one.id, limit=MOST_STEPS))
-        return incident_view(one, picture, tuple(reversed(found)), self.board.trail.of(one.id), self._consoles)
+        return incident_view(one, picture, tuple(reversed(found)), self.board.trail.of(one.id), self._links_of)
 
     async def graph(self, query: GraphQuery) -> GraphView:
         """Who calls whom."""
@@ -128,7 +136,7 @@ class Reading:
             await self._archive.incidents(limit=1)
         except JournalUnavailable as exc:
             journal = str(exc)
-        return sources_view(self.picture, stream=self.listeners, plots=self.plots, journal=journal)
+        return sources_view(self.picture, stream=self._listeners(), plots=self.plots, journal=journal)
 
     async def _week(self) -> Deeds:
         now = self._clock.now()

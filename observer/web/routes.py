@@ -10,15 +10,15 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from aiohttp import web
 from msgspec import Struct
 
 from observer.domain.errors import JournalUnavailable
-from observer.web.problems import problem
 from observer.web.reading import NotThere, NotYet, Reading
+from observer.web.refusals import Refused
 from observer.web.views.asked import (
     BadCursor,
     DecisionsQuery,
@@ -36,6 +36,7 @@ from observer.web.views.policies import PoliciesView
 from observer.web.views.sources import SourcesView
 from observer.web.views.workload import WorkloadView
 
+T = TypeVar("T")
 Handler = Callable[[Reading, Any, Mapping[str, str]], Awaitable[Struct]]
 """Answers with the reading, the query as its model, and the parts of the path by name."""
 
@@ -126,18 +127,31 @@ def query_of(request: web.Request, model: type[Struct], *, form: bool = False) -
 
 def _served(route: Route, reading: Reading) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def serve(request: web.Request) -> web.Response:
-        try:
-            query = query_of(request, route.query)
-            answer = await route.handler(reading, query, request.match_info)
-        except (BadCursor, ValueError) as exc:
-            return problem(400, str(exc))
-        except NotThere as exc:
-            return problem(404, str(exc))
-        except (NotYet, JournalUnavailable) as exc:
-            return problem(503, str(exc), {"Retry-After": "5"})
+        query = asked(request, route.query)
+        answer = await answered(lambda: route.handler(reading, query, request.match_info))
         return tagged(request, msgspec.json.encode(answer), "application/json")
 
     return serve
+
+
+def asked(request: web.Request, model: type[Struct], *, form: bool = False) -> Any:
+    """See ``query_of``. Raises: Refused 400."""
+    try:
+        return query_of(request, model, form=form)
+    except ValueError as exc:
+        raise Refused(400, "bad_query", str(exc)) from exc
+
+
+async def answered(question: Callable[[], Awaitable[T]]) -> T:
+    """The answer. Raises: Refused 400, 404, 503."""
+    try:
+        return await question()
+    except BadCursor as exc:
+        raise Refused(400, "bad_query", str(exc)) from exc
+    except NotThere as exc:
+        raise Refused(404, "not_there", str(exc)) from exc
+    except (NotYet, JournalUnavailable) as exc:
+        raise Refused(503, "not_now", str(exc), {"Retry-After": "5"}) from exc
 
 
 def tagged(request: web.Request, body: bytes, content_type: str) -> web.Response:

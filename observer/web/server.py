@@ -17,12 +17,15 @@ from observer.runtime.state import Watcher
 from observer.web.acts import add_acts
 from observer.web.alerts import PATH, Webhook
 from observer.web.openapi import add_description
+from observer.web.page.site import Site
 from observer.web.people.door import Door
 from observer.web.people.sign_in import SignIn, add_sign_in
 from observer.web.problems import problem
 from observer.web.reading import Reading
 from observer.web.refusals import problems
 from observer.web.routes import add_reading
+from observer.web.shield import shielded
+from observer.web.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,35 @@ def make_app(
     *,
     webhook: Webhook | None = None,
     reading: Reading | None = None,
+    stream: Stream | None = None,
     people: People | None = None,
 ) -> web.Application:
     """
     ``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted, without
-    ``reading`` there is no API for reading, without ``people`` nobody is asked who they are and nothing can be written.
+    ``reading`` there is neither page nor API for reading, without ``stream`` the page does not follow by itself,
+    without ``people`` nobody is asked who they are and nothing can be written.
     """
+
+    app = web.Application(middlewares=[problems, *((people.door.middleware,) if people is not None else ())])
+    app.on_response_prepare.append(shielded)
+    _add_state(app, watcher, render)
+    if reading is not None:
+        add_reading(app, reading)
+        Site(reading, people.desk if people is not None else None, live=stream is not None).add_to(app)
+    if stream is not None:
+        stream.add_to(app)
+    if webhook is not None:
+        app.router.add_post(PATH, webhook.handle)
+    if people is not None:
+        add_sign_in(app, people.sign_in)
+        add_description(app)
+    if people is not None and people.desk is not None:
+        add_acts(app, people.desk)
+    return app
+
+
+def _add_state(app: web.Application, watcher: Watcher, render: Callable[[], bytes]) -> None:
+    """Probes, self metrics, and the state of the loop as the command line asks for it."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -69,22 +95,11 @@ def make_app(
             return problem(400, "limit must be from 1 to 500")
         return _json(list(watcher.recent)[-limit:])
 
-    app = web.Application(middlewares=[problems, *((people.door.middleware,) if people is not None else ())])
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/api/status", status)
     app.router.add_get("/api/decisions", decisions)
-    if reading is not None:
-        add_reading(app, reading)
-    if webhook is not None:
-        app.router.add_post(PATH, webhook.handle)
-    if people is not None:
-        add_sign_in(app, people.sign_in)
-        add_description(app)
-    if people is not None and people.desk is not None:
-        add_acts(app, people.desk)
-    return app
 
 
 class Server:

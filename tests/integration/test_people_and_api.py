@@ -19,6 +19,7 @@ from observer.recording.replay import replay
 from observer.web.alerts import PATH as ALERTS
 from observer.web.openapi import PATH as DESCRIPTION
 from observer.web.people import throttle
+from observer.web.stream import PATH as STREAM
 from tests.support.daemon import HOOK, Daemon, daemon
 
 pytestmark = pytest.mark.integration
@@ -103,7 +104,8 @@ def fuzz(it: Daemon) -> None:
     schema = schemathesis.openapi.from_url(f"{it.url}{DESCRIPTION}", headers=bearer(it.token))
     OpenAPIV31SpecValidator(schema.raw_schema).validate()
     operations = [result.ok() for result in schema.get_all_operations()]
-    broken = [text for one in operations if (text := fuzzed(one, HOOK if one.path == ALERTS else it.token))]
+    asked = [one for one in operations if one.path != STREAM]  # it takes nothing and never ends
+    broken = [text for one in asked if (text := fuzzed(one, HOOK if one.path == ALERTS else it.token))]
     assert not broken, "\n\n".join(broken)
     told = {f"{method.upper()} {path}" for path, one in schema.raw_schema["paths"].items() for method in one}
     assert told - {one.label for one in operations} == {f"GET {DESCRIPTION}"}  # it was read to begin with

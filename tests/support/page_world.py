@@ -8,14 +8,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, Self
 
+from observer.config.links import Links
+from observer.config.outlets import LinkSettings
 from observer.config.reload import Rules, rules_of
 from observer.config.settings import default
-from observer.domain.action import Mode, Rung
+from observer.domain.action import Action, Mode, Rung
 from observer.domain.circuit import Circuit
 from observer.domain.decision import Decision, Verdict
 from observer.domain.graph import CallGraph, Edge, EdgeSource
 from observer.domain.ids import ServiceRef, WorkloadRef
-from observer.domain.outcome import Result
+from observer.domain.outcome import Outcome, Result
 from observer.domain.policy import AppliedPolicy, PolicyBook
 from observer.domain.slo import (
     BURN_PRESETS,
@@ -32,16 +34,24 @@ from observer.domain.slo import (
 from observer.domain.snapshot import Gap, Snapshot
 from observer.engine.decide import decide, settle
 from observer.engine.memory import Memory
+from observer.engine.waiting import waiting
 from observer.journal.store import SqlJournal
+from observer.runtime.approvals import ApprovalKeeper
+from observer.runtime.desk import Desk
 from observer.runtime.execute import with_outcome
 from observer.runtime.state import Watcher
 from observer.telemetry.metrics import SelfMetrics
 from observer.web.board import Board
+from observer.web.people.door import Door, Ways
+from observer.web.people.local import LocalToken
+from observer.web.people.sessions import Sessions
+from observer.web.people.sign_in import SignIn
+from observer.web.people.throttle import Throttle
 from observer.web.reading import Reading
-from observer.web.views.links import Consoles
+from observer.web.server import People
 from tests.bench.picture import START
 from tests.bench.world import Fault, Regime, World
-from tests.support.fakes import FakeClock
+from tests.support.fakes import FakeClock, FakeLease, FakeSwitch
 
 SERVICES: Final = (
     ServiceRef("shop", "catalog"),
@@ -61,10 +71,17 @@ CALLS: Final = (
     ("checkout", "cart"), ("checkout", "accounts"), ("cart", "prices"), ("recommend", "catalog"),
     ("sessions", "accounts"),
 )  # fmt: skip
-CONSOLES: Final = Consoles(
-    "https://jaeger.example.test", "https://kiali.example.test/kiali", "https://grafana.example.test"
+LINKS: Final = Links(
+    LinkSettings(
+        page="https://observer.example.test/incidents/{incident}",
+        jaeger="https://jaeger.example.test/search?service={service}.{namespace}",
+        kiali="https://kiali.example.test/kiali/console/namespaces/{namespace}/workloads/{workload}",
+        grafana="https://grafana.example.test/d/workload?var-workload={workload}&from={from_ms}&to={to_ms}",
+    ),
+    "",
 )
 FAULT_FROM: Final = 120
+TOKEN: Final = "the-token-of-this-start"
 
 
 @dataclass
@@ -77,8 +94,9 @@ class PageWorld:
     journal: SqlJournal
     named: tuple[ServiceRef, ...] = SERVICES
     sick: int = 3
+    covered: int = 8
+    """So many services have an objective whose budget is well; the last one burns."""
     size: int = 6
-    paused: bool = False
     seed: int = 7
     gaps: tuple[Gap, ...] = ()
     memory: Memory = field(default_factory=Memory)
@@ -95,8 +113,19 @@ class PageWorld:
         self.metrics = SelfMetrics()
         self.watcher = Watcher(self.settings, self.clock, self.metrics, circuits=lambda: circuits, rules=self.rules)
         self.board = Board(self.watcher, self.clock)
-        self.reading = Reading(self.board, self.journal.archive, self.clock, consoles=CONSOLES)
+        self.reading = Reading(self.board, self.journal.archive, self.clock, links_of=lambda one: LINKS.of(one, ""))
         self._stream = self.world.stream(86_400)
+        self.switch, self.keeper = FakeSwitch(), ApprovalKeeper(self.journal.approvals, self.clock)
+        self.desk = Desk(
+            approvals=self.keeper,
+            restore=_Giver(self.world),
+            switch=self.switch,
+            lease=FakeLease(),
+            clock=self.clock,
+            incidents=lambda: self.memory.incidents,
+            record=self._record,
+            mode=lambda: Mode.ENFORCE,
+        )
 
     @classmethod
     async def open(cls, folder: Path, **options: object) -> Self:
@@ -107,6 +136,16 @@ class PageWorld:
     async def close(self) -> None:
         self.metrics.close()
         await self.journal.close()
+
+    def people(self) -> People:
+        """Whoever has the local token may do everything; anybody may read."""
+        sessions = Sessions(self.clock, lasts=28_800.0, idle=3600.0)
+        door = Door(Ways(local=LocalToken(TOKEN)), sessions, Throttle(self.clock), secure=False)
+        return People(door, SignIn(door), self.desk)
+
+    def incident(self, name: str) -> str:
+        """The id of a pod's incident."""
+        return next(key for key, one in self.memory.incidents.items() if one.culprit.name == name)
 
     async def ticks(self, count: int) -> Self:
         for _ in range(count):
@@ -124,11 +163,13 @@ class PageWorld:
     async def tick(self) -> None:
         """Five seconds of traffic, one decision, carried out and recorded."""
         self.world.asked, self.world.watched = self.memory.recheck, self.memory.watch
-        snapshot = self._dressed(next(self._stream))
+        paused = await self.switch.read()
+        snapshot = self._dressed(next(self._stream), *paused)
         self.clock.time = snapshot.at
         self.memory, decisions = decide(snapshot, self.memory, self.settings, self.book)
         for decision in decisions:
             await self._follow(decision, snapshot.at)
+        self.keeper.wanted(waiting(self.memory, snapshot.cluster, self.settings, self.book))
         for incident in self.memory.incidents.values():
             await self.journal.save(incident)
         self.watcher.ticked(self.memory, snapshot, 0.02, "", self.book)
@@ -150,16 +191,30 @@ class PageWorld:
         self.watcher.decided(decision)
         await self.journal.record(decision)
 
-    def _dressed(self, snapshot: Snapshot) -> Snapshot:
-        control = replace(snapshot.control, paused=self.paused, reason="paused by kim: release" if self.paused else "")
+    def _dressed(self, snapshot: Snapshot, paused: bool, reason: str) -> Snapshot:
+        control = replace(snapshot.control, paused=paused, reason=reason if paused else "")
         return replace(
             snapshot,
             control=control,
             gaps=self.gaps,
-            objectives={one: (objective(one, snapshot.at, spent=0.1),) for one in self.named[:8]}
+            approvals=self.keeper.standing(snapshot.at),
+            objectives={one: (objective(one, snapshot.at, spent=0.1),) for one in self.named[: self.covered]}
             | {self.named[-1]: (objective(self.named[-1], snapshot.at, spent=1.2, told="ticket"),)},
             graph=graph(self.named, snapshot.at),
         )
+
+
+@dataclass
+class _Giver:
+    """Gives a pod back in the drawn world."""
+
+    world: World
+
+    async def apply(self, action: Action) -> Outcome:
+        return self.world.obey(action)
+
+    async def look_up(self, action: Action) -> Outcome:
+        return self.world.obey(action)
 
 
 def _rules() -> Rules:

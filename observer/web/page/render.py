@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from observer.engine.explain import percent
 from observer.web.views.states import State
 
-DASH: Final = "–"
+DASH: Final = "\u2013"
 GLYPHS: Final = {
     State.FAILING: "▲",
     State.HELD: "■",
@@ -94,7 +94,8 @@ def share(value: float | None) -> str:
     """``31 %``; a dash for what is not known."""
     if value is None:
         return DASH
-    return f"-{percent(-value)}" if value < 0.0 else percent(value)
+    text = f"-{percent(-value)}" if value < 0.0 else percent(value)
+    return text.replace(" ", "\u00a0")  # a figure and its sign stay on one line
 
 
 def number(value: float | None, digits: int = 1) -> str:

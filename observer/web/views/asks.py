@@ -9,10 +9,10 @@ from observer.domain.action import Mode
 from observer.domain.decision import Verdict
 from observer.domain.incident import Incident, Phase
 from observer.engine.conclude import BLINDING
+from observer.engine.waiting import NEEDED
 from observer.web.views.models import Ask
 from observer.web.views.picture import Picture
 
-APPROVAL: Final = "approval_needed"
 SHORT: Final = frozenset({"paused", "not_leader", "deferred", "in_flight", "metrics_incomplete", "no_impact"})
 """Holds that end by themselves or are told for the whole: nobody is asked because of them alone."""
 PAGED_SECONDS: Final = 3600.0
@@ -41,9 +41,9 @@ def _whole(picture: Picture) -> Iterator[Ask]:
 
 def _of_incident(one: Incident, picture: Picture) -> Iterator[Ask]:
     name = one.culprit.name
-    if APPROVAL in one.held:
-        rung = "eviction" if one.phase is Phase.DRAINED else "drain"
-        yield Ask("approve", f"{name}: the policy wants a person's word for the {rung}", one.id, one.held[APPROVAL])
+    if (plan := picture.plans.get(one.id)) is not None:
+        text = f"{name}: the policy wants a person's word to {plan.rung.value} it"
+        yield Ask("approve", text, one.id, one.held.get(NEEDED))
         return
     policy = picture.seen.book.of(one.workload, picture.seen.settings)
     if one.phase is Phase.DRAINED and policy.ladder.hold_for_human:

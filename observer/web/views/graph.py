@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -36,13 +36,16 @@ class Node(Struct, frozen=True):
 
 class Call(Struct, frozen=True):
     """
-    Calls from ``caller`` to ``callee`` (ids of nodes) over ``GraphView.seconds``, as the caller counted them.
+    Calls from ``caller`` to ``callee`` (ids of nodes) over ``GraphView.seconds``, as the caller counted them, with the
+    states of both.
 
     ``requests`` is a second, ``error_rate`` 0..1, ``unreached`` the share that never got an answer of the callee.
     """
 
     caller: str
     callee: str
+    caller_state: State
+    callee_state: State
     requests: float
     error_rate: float | None
     unreached: float | None
@@ -74,13 +77,14 @@ def graph_view(picture: Picture, query: GraphQuery) -> GraphView:
     if query.around:
         names.add(ServiceRef(*query.around.split("/")))
     nodes = _nodes(picture, names)
+    states = {node.id: node.state for node in nodes}
     return GraphView(
         at=graph.at if graph is not None else None,
         seconds=seconds,
         missing="" if graph is not None else _missing(picture),
         calls_total=len(edges),
         nodes=tuple(sorted(nodes, key=lambda one: (URGENCY[one.state], one.id))),
-        calls=tuple(_call(one, seconds) for one in shown),
+        calls=tuple(_call(one, seconds, states) for one in shown),
     )
 
 
@@ -119,7 +123,7 @@ def _node(picture: Picture, name: ServiceRef, workloads: Sequence[str]) -> Node:
     lately = picture.services.get(name) if picture.sighted else None
     worst = min((row.state for row in rows), key=lambda state: URGENCY[state], default=State.UNKNOWN)
     return Node(
-        id=str(name) if name.namespace else OUTSIDE,
+        id=_id(name),
         namespace=name.namespace,
         name=name.name,
         state=worst,
@@ -131,14 +135,20 @@ def _node(picture: Picture, name: ServiceRef, workloads: Sequence[str]) -> Node:
     )
 
 
-def _call(edge: Edge, seconds: float) -> Call:
-    asked = edge.requests
+def _call(edge: Edge, seconds: float, states: Mapping[str, State]) -> Call:
+    asked, caller, callee = edge.requests, _id(edge.caller), _id(edge.callee)
     lost = sum(count for flag, count in edge.errors_by_flag.items() if flag)
     return Call(
-        caller=str(edge.caller) if edge.caller.namespace else OUTSIDE,
-        callee=str(edge.callee) if edge.callee.namespace else OUTSIDE,
+        caller=caller,
+        callee=callee,
+        caller_state=states[caller],
+        callee_state=states[callee],
         requests=asked / seconds if seconds else 0.0,
         error_rate=edge.errors / asked if asked else None,
         unreached=lost / asked if asked else None,
         p95_seconds=edge.p95_seconds,
     )
+
+
+def _id(name: ServiceRef) -> str:
+    return str(name) if name.namespace else OUTSIDE

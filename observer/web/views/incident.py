@@ -7,15 +7,16 @@ from typing import Final
 
 from msgspec import Struct
 
-from observer.domain.action import Action, Mode, Rung
+from observer.domain.action import Mode, Rung
+from observer.domain.approval import Plan
 from observer.domain.decision import Decision, Verdict
-from observer.domain.incident import Incident, Phase
+from observer.domain.incident import Incident
 from observer.engine.detect.tiers import tier_nats
 from observer.engine.guards import GUARDS
 from observer.web.views.asked import GraphQuery
-from observer.web.views.asks import APPROVAL, asks
+from observer.web.views.asks import asks
 from observer.web.views.graph import GraphView, graph_view
-from observer.web.views.links import Consoles, Link
+from observer.web.views.links import Link, LinksOf, links_for
 from observer.web.views.models import Ask, DecisionRow, IncidentRow
 from observer.web.views.picture import Picture
 from observer.web.views.rows import decision_row, incident_row
@@ -23,8 +24,9 @@ from observer.web.views.trail import Point
 
 MOST_STEPS: Final = 500
 STORY: Final = (
-    "suspected", "drain_effective", "drain_verdict", "readmitted", "held", "page", "drain", "restore", "evict",
-    "replaced", "verified", "frozen", "closed",
+    "suspected", "drain_effective", "drain_verdict", "readmitted", "held", "page", "approved", "withdrawn",
+    "drain", "restore", "evict",
+    "replaced", "verified", "undone", "frozen", "closed",
 )  # fmt: skip
 """The journal keeps instants only: within one, a verdict comes before what is done about it, the end last."""
 HARM: Final = (Rung.DRAIN, Rung.EVICT)
@@ -80,12 +82,16 @@ class CheckView(Struct, frozen=True):
 
 
 class NextAct(Struct, frozen=True):
-    """The act that waits for a person's word, and its id: an approval is for this act and no other."""
+    """
+    The act that waits for a person's word. ``plan`` is its hash: an approval is for this act and no other. ``diff`` are
+    the changes of the cluster, a line each.
+    """
 
     rung: Rung
     pod: str
     uid: str
-    action: str
+    plan: str
+    diff: tuple[str, ...]
 
 
 class IncidentView(Struct, frozen=True):
@@ -97,7 +103,7 @@ class IncidentView(Struct, frozen=True):
     act was weighed. ``approval`` is the act that waits for a person, ``drained`` whether the pod can be given back.
     """
 
-    row: IncidentRow
+    incident: IncidentRow
     asks: tuple[Ask, ...]
     mode: Mode
     onset: float | None
@@ -123,16 +129,15 @@ class IncidentView(Struct, frozen=True):
 
 
 def incident_view(
-    one: Incident, picture: Picture, decisions: Sequence[Decision], points: Sequence[Point], consoles: Consoles
+    one: Incident, picture: Picture, decisions: Sequence[Decision], points: Sequence[Point], links_of: LinksOf
 ) -> IncidentView:
     """``decisions`` are the incident's, oldest first."""
     settings = picture.seen.settings
     policy = picture.seen.book.of(one.workload, settings)
     around = str(one.service) if one.service is not None and one.service.namespace else ""
-    until = one.closed or picture.at
     told = in_order(decisions)
     return IncidentView(
-        row=incident_row(one),
+        incident=incident_row(one),
         asks=tuple(ask for ask in asks(picture) if ask.incident == one.id),
         mode=policy.mode,
         onset=one.onset or None,
@@ -150,11 +155,11 @@ def incident_view(
         experiment=_experiment(one),
         check=_check(one),
         weighing=weighing(told),
-        approval=next_act(one, policy.mode),
+        approval=_next_act(picture.plans.get(one.id)),
         timeline=tuple(decision_row(item) for item in told),
         points=tuple(points),
         graph=graph_view(picture, GraphQuery(around=around, depth=1, limit=60)),
-        links=consoles.links(one.workload, one.service, one.onset or one.opened, until),
+        links=links_for(told, links_of),
     )
 
 
@@ -176,14 +181,10 @@ def weighing(decisions: Sequence[Decision]) -> Weighing | None:
     return Weighing(last.at, last.rung, (*held, *allowed))
 
 
-def next_act(one: Incident, mode: Mode) -> NextAct | None:
-    """What waits for an approval, None when nothing does."""
-    pod = one.culprit.pod
-    if APPROVAL not in one.held or one.closed or pod is None:
+def _next_act(plan: Plan | None) -> NextAct | None:
+    if plan is None:
         return None
-    rung = Rung.EVICT if one.phase is Phase.DRAINED else Rung.DRAIN
-    action = Action(rung, one.id, pod, one.attempts.get(rung, 0), dry_run=mode is Mode.DRY_RUN)
-    return NextAct(rung, str(pod), pod.uid, action.id)
+    return NextAct(plan.rung, str(plan.pod), plan.pod.uid, plan.hash, plan.diff)
 
 
 def _experiment(one: Incident) -> ExperimentView | None:

@@ -1,50 +1,33 @@
-"""Addresses of what others show about the same thing, as people's browsers reach them."""
+"""Addresses of what others show about the same thing, made of the templates in section ``links`` of the settings."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
-from urllib.parse import quote, urlencode
 
 from msgspec import Struct
 
-from observer.domain.ids import ServiceRef, WorkloadRef
+from observer.domain.decision import Decision
 
-AROUND: Final = 300.0
-"""Seconds shown before and after."""
-DASHBOARD: Final = "observer-workload"
+OURS: Final = "page"
+"""The name of the link that leads here."""
+LinksOf = Callable[[Decision], Mapping[str, str]]
+"""The addresses that belong to a decision, by name."""
 
 
 class Link(Struct, frozen=True):
-    """One link: where it goes (``jaeger``, ``kiali``, ``grafana``) and the address."""
+    """One link: where it goes (``jaeger``, ``kiali``, ``grafana``, ``runbook``) and the address."""
 
     to: str
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class Consoles:
-    """Where people find the others; an empty address is not linked to."""
+def no_links(_: Decision) -> Mapping[str, str]:
+    """Where the settings name none."""
+    return {}
 
-    jaeger: str = ""
-    kiali: str = ""
-    grafana: str = ""
 
-    def links(
-        self, workload: WorkloadRef | None, service: ServiceRef | None, since: float, until: float
-    ) -> tuple[Link, ...]:
-        """What shows this workload and service from some minutes before ``since`` to after ``until`` (Unix seconds)."""
-        begin, end = since - AROUND, until + AROUND
-        found = []
-        if self.jaeger and service is not None:
-            asked = {"service": f"{service.name}.{service.namespace}", "start": f"{begin * 1e6:.0f}"}
-            asked |= {"end": f"{end * 1e6:.0f}", "limit": "50", "tags": '{"error":"true"}'}
-            found.append(Link("jaeger", f"{self.jaeger.rstrip('/')}/search?{urlencode(asked)}"))
-        if self.kiali and workload is not None:
-            path = f"console/namespaces/{quote(workload.namespace)}/workloads/{quote(workload.name)}"
-            found.append(Link("kiali", f"{self.kiali.rstrip('/')}/{path}?tab=info"))
-        if self.grafana and workload is not None:
-            asked = {"var-namespace": workload.namespace, "var-workload": workload.name}
-            asked |= {"from": f"{begin * 1e3:.0f}", "to": f"{end * 1e3:.0f}"}
-            found.append(Link("grafana", f"{self.grafana.rstrip('/')}/d/{DASHBOARD}?{urlencode(asked)}"))
-        return tuple(found)
+def links_for(decisions: Sequence[Decision], links_of: LinksOf) -> tuple[Link, ...]:
+    """Those of the first decision that has any: it stands where the trouble began."""
+    found = next((links for one in decisions if (links := links_of(one))), {})
+    return tuple(Link(name, url) for name, url in found.items() if name != OURS)

@@ -13,7 +13,9 @@ from observer.web.views.rows import decision_row, incident_row
 
 LATEST = 8
 MOST_INCIDENTS = 50
-DEEDS = frozenset({"closed", "verified", "drain_verdict", "replaced"})
+PERSONS = frozenset({"approved", "withdrawn", "undone", "paused", "resumed"})
+DEEDS = frozenset({"closed", "verified", "drain_verdict", "replaced"}) | PERSONS
+"""Kinds of decisions that tell what came of an act, or what a person did."""
 
 
 class Overview(Struct, frozen=True):

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from observer.domain.approval import Plan
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.decision import Decision
 from observer.domain.ids import ServiceRef, WorkloadRef
@@ -18,6 +19,7 @@ from observer.domain.incident import Incident
 from observer.domain.slo import ObjectiveStatus
 from observer.engine.detect.lately import Lately, by_service, by_workload
 from observer.engine.memory import IN_HAND
+from observer.engine.waiting import waiting
 from observer.runtime.seen import Seen
 from observer.web.views.models import Control, NamespaceRow, WorkloadRow
 from observer.web.views.rows import KNOWN_DATA, burn, headline
@@ -35,7 +37,7 @@ class Picture:
         rows: every workload, the most urgent first. by_name: the same by ``(namespace, name)``.
         namespaces: every namespace that has a workload, the most urgent first.
         open: open incidents, oldest first. standing: what was told and holds, by subject.
-        services: the last minute by service.
+        services: the last minute by service. plans: what waits for a person's word, by incident.
     """
 
     seen: Seen
@@ -47,6 +49,7 @@ class Picture:
     standing: Mapping[str, Decision]
     services: Mapping[ServiceRef, Lately]
     by_name: Mapping[tuple[str, str], WorkloadRow] = field(default_factory=dict)
+    plans: Mapping[str, Plan] = field(default_factory=dict)
 
     @property
     def at(self) -> float:
@@ -74,6 +77,7 @@ def picture_of(seen: Seen) -> Picture:
         standing=facts.standing,
         services=facts.services,
         by_name={(row.namespace, row.name): row for row in rows},
+        plans={one.incident: one for one in waiting(seen.memory, view, seen.settings, seen.book)},
     )
 
 
@@ -120,7 +124,7 @@ class _Facts:
 
     def _row(self, ref: WorkloadRef, view: ClusterView) -> WorkloadRow:
         seen = self.seen
-        pods = [view.pods[one] for one in view.by_workload.get(ref, ()) if one in view.pods]
+        pods = [pod for one in view.by_workload.get(ref, ()) if (pod := view.pods.get(one)) is not None]
         known = view.workloads.get(ref)
         services = {pod.service for pod in pods}
         mine = [*self.incidents.get(ref, ()), *(one for name in services for one in self.incidents.get(name, ()))]

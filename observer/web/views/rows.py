@@ -65,10 +65,10 @@ def incident_row(one: Incident) -> IncidentRow:
 def headline(one: Incident) -> str:
     """``catalog-1 fails 31 % of its requests, its siblings 0 %; it is drained, its callers are watched``."""
     if one.symptom is Symptom.UNREACHED:
-        what = f"{one.culprit.name} is not reached by its callers"
+        what = f"{one.culprit.name} {'was' if one.closed else 'is'} not reached by its callers"
     else:
         bad = f"{percent(one.p1)} of its requests, siblings {percent(one.p0)}"
-        what = f"{one.culprit.name} {SYMPTOMS[one.symptom]} {bad}"
+        what = f"{one.culprit.name} {SYMPTOMS[one.symptom][bool(one.closed)]} {bad}"
     if one.closed:
         return f"{what}; closed: {one.closing.replace('_', ' ')}"
     return f"{what}; it {PHASES[one.phase]}"

@@ -53,8 +53,8 @@ class GapView(Struct, frozen=True):
 class Listeners(Struct, frozen=True):
     """Who listens to the stream now, and how many were sent away because they were too slow, since the start."""
 
-    clients: int
-    dropped: int
+    clients: int = 0
+    dropped: int = 0
 
 
 class SourcesView(Struct, frozen=True):

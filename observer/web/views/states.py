@@ -42,7 +42,8 @@ PHASES: Final = {
     Phase.CLOSED: "is closed",
 }
 
-SYMPTOMS: Final = {Symptom.ERRORS: "fails", Symptom.LATENCY: "is slow for", Symptom.UNREACHED: "is not reached for"}
+SYMPTOMS: Final = {Symptom.ERRORS: ("fails", "failed"), Symptom.LATENCY: ("is slow for", "was slow for")}
+"""What a pod does while its incident is open, and what it did."""
 
 STANDING: Final = frozenset({"suppressed", "unreached", "frozen"})
 """Kinds of decisions that hold until they are taken back."""

@@ -38,7 +38,7 @@ class WorkloadView(Struct, frozen=True):
     """One workload. ``pods`` holds at most 500 of ``pods_total``; ``policies`` names the documents that reach it."""
 
     at: float
-    row: WorkloadRow
+    workload: WorkloadRow
     policies: tuple[str, ...]
     services: tuple[str, ...]
     objectives: tuple[ObjectiveView, ...]
@@ -65,7 +65,7 @@ def workload_view(picture: Picture, namespace: str, name: str) -> WorkloadView |
     lately = against_siblings(memory.detector, (pod.ref for pod in shown)) if picture.sighted else {}
     return WorkloadView(
         at=picture.at,
-        row=row,
+        workload=row,
         policies=applied.names if applied is not None else (),
         services=tuple(map(str, services)),
         objectives=tuple(objective_view(one) for one in objectives),

@@ -67,7 +67,7 @@ async def test_one_workload_shows_its_pods_and_what_was_decided(client: TestClie
     sick = found["pods"][0]
     assert (sick["name"], sick["ready"], len(found["pods"])) == ("checkout-00-0", True, 6)
     assert 0.2 < sick["error_rate"] < 0.4 and found["pods"][1]["error_rate"] < 0.01
-    assert sick["incident"] == found["incidents"][0]["id"] == found["row"]["incidents"][0]
+    assert sick["incident"] == found["incidents"][0]["id"] == found["workload"]["incidents"][0]
     assert found["decisions"][0]["kind"] == "page" and found["policies"] == ["platform-default", "shop-checkout"]
     assert "no workload" in (await got(client, "/api/v1/workloads/shop/nobody", 404))["detail"]
 
@@ -94,7 +94,7 @@ async def test_what_waits_for_a_person_names_the_one_act_that_it_is_for(client: 
     found = await got(client, f"/api/v1/incidents/{ids['pod shop/checkout-00-0']}")
     held = found["weighing"]["guards"][0]
     assert (held["guard"], held["allowed"]) == ("approval", False)
-    assert found["approval"]["rung"] == "drain" and found["approval"]["action"] in held["detail"]
+    assert found["approval"]["rung"] == "drain" and found["approval"]["plan"] in held["detail"]
     assert len(found["weighing"]["guards"]) == 40 and row["phase"] == "suspected"
     assert (await got(client, f"/api/v1/incidents/{ids['pod shop/cart-00-0']}"))["approval"] is None
     assert "no incident" in (await got(client, "/api/v1/incidents/nothing", 404))["detail"]
