@@ -15,7 +15,8 @@ import pytest
 
 from observer.cli.doctor import examine, rows
 from observer.cli.doctor import text as doctor_text
-from observer.config.model import HttpAuth, Settings
+from observer.config.auth import HttpAuth
+from observer.config.model import Settings
 from observer.config.sections import KEYS
 from observer.domain.action import Mode
 from observer.simulator.clock import SimClock

@@ -107,20 +107,18 @@ class AlertmanagerSink:
         if not self._leading():
             self._led = False
             return
-        try:
-            if not self._led:
-                await self._adopt()
-                self._led = True
-            await self._settle_silences()
-            await self._settle_pages()
-        except (SourceUnavailable, SourceProtocolError) as exc:
-            if not self._failing:
-                log.warning("sink_failed", sink=self.name, error=str(exc))
-            self._failing = True
-            return
-        if self._failing:
+        failed: Exception | None = None
+        # Each by itself: a page goes out even where what is there may not be read.
+        for step in (self._adopt, self._settle_silences, self._settle_pages):
+            try:
+                await step()
+            except (SourceUnavailable, SourceProtocolError) as exc:
+                failed = failed or exc
+        if failed is not None and not self._failing:
+            log.warning("sink_failed", sink=self.name, error=str(failed))
+        if failed is None and self._failing:
             log.info("sink_recovered", sink=self.name)
-        self._failing = False
+        self._failing = failed is not None
 
     async def close(self) -> None:
         """
@@ -189,6 +187,8 @@ class AlertmanagerSink:
 
     async def _adopt(self) -> None:
         """What another Observer, or this one before a restart, told: its pages go on, its silences are looked after."""
+        if self._led:
+            return
         if self._policy.pages:
             ours = Matcher("alertname", names.PAGE_ALERT), Matcher(names.CLUSTER, self._policy.cluster)
             for alert in await self._api.alerts(*ours):
@@ -197,6 +197,7 @@ class AlertmanagerSink:
                     self._pages[key] = _adopted(alert, key, self._clock.now())
         if self._policy.silences:
             await self._adopt_silences()
+        self._led = True
 
     async def _adopt_silences(self) -> None:
         """Those of incidents that are over end; those of open ones end with the verdict, or by themselves."""
