@@ -55,7 +55,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "restore": Kind("a drained pod is given back", _ACT),
     "resumed": Kind("an incident goes on after a restart", _NEWS),
     "sighted": Kind("sources are back: Observer judges again", (Stage.SENSE, Stage.TELL)),
-    "suggested": Kind("what a person could do about a cause that no rung reaches", _SUSPICION),
+    "suggested": Kind("what a person could do about a cause that no rung of a pod reaches", _SUSPICION),
     "suppressed": Kind("nobody is removed: a common cause", _SUSPICION),
     "suspected": Kind("evidence against a pod or a group", _SUSPICION),
     "unreached": Kind("callers cannot reach a pod", _SUSPICION),
