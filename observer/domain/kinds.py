@@ -30,8 +30,8 @@ class Kind:
 
 
 _SUSPICION = (Stage.SENSE, Stage.JUDGE, Stage.BLAME, Stage.TELL)
-_ACT = (Stage.SENSE, Stage.JUDGE, Stage.CHOOSE, Stage.GUARD, Stage.ACT, Stage.TELL)
-_HELD = (Stage.SENSE, Stage.JUDGE, Stage.CHOOSE, Stage.GUARD, Stage.TELL)
+_ACT = (Stage.SENSE, Stage.JUDGE, Stage.BLAME, Stage.CHOOSE, Stage.GUARD, Stage.ACT, Stage.TELL)
+_HELD = (Stage.SENSE, Stage.JUDGE, Stage.BLAME, Stage.CHOOSE, Stage.GUARD, Stage.TELL)
 _PROOF = (Stage.SENSE, Stage.VERIFY, Stage.TELL)
 _NEWS: Final = (Stage.TELL,)
 
