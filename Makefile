@@ -50,8 +50,8 @@ programs: ## Install the Debian programs that tests talk to (asks for root)
 	deploy/debian-packages.sh
 
 lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
-	$(UV) -o requirements/runtime.txt
 	$(UV) --all-extras --group dev -o requirements/dev.txt
+	$(UV) --constraint requirements/dev.txt -o requirements/runtime.txt
 	uv pip compile --group build --universal --generate-hashes --no-strip-extras --no-header --quiet -o requirements/build.txt
 
 docs: .venv/runtime ## Write docs/reference and dashboards/ from the code

@@ -99,12 +99,9 @@ async def build(
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
     mail, approvals = mailbox(hands, journal.alerts, metrics), ApprovalKeeper(journal.approvals, clock)
     outside = outlets(
-        settings,
-        clock,
-        leading=hands.lease.held,
-        standing=lambda: loop.standing(),  # noqa: PLW0108  (made below)
+        settings, clock, leading=hands.lease.held, standing=lambda: loop.standing(),  # noqa: PLW0108  (made below)
         dropped=metrics.sink_dropped,
-    )
+    )  # fmt: skip
     watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits, rules=rules)
     recorder, told = flight_recorder(settings), [*sinks(hands, tracer), *outside.sinks, *extra_sinks]
     metrics.sinks(sink.name for sink in told)

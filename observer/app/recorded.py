@@ -68,13 +68,13 @@ async def _journal(folder: Path) -> SqlJournal:
 
 
 async def _server(events: Iterable[Event], journal: SqlJournal, listen: str, file: Path) -> Server:
+    from observer.app.shown import show
+    from observer.config.settings import default
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.board import Board
     from observer.web.people.door import Door, Ways
     from observer.web.people.sessions import Sessions
     from observer.web.people.sign_in import SignIn
     from observer.web.people.throttle import Throttle
-    from observer.web.reading import Reading
     from observer.web.server import People, Server, make_app
 
     metrics = SelfMetrics()
@@ -83,14 +83,12 @@ async def _server(events: Iterable[Event], journal: SqlJournal, listen: str, fil
     if seen is None:
         raise RecordingError(f"{file}: holds no tick")
     clock = StandingClock(seen.at)
-    board = Board(watcher, clock)
+    board, reading, stream = show(default(), watcher, clock, journal, metrics)
     await board.refresh()
     hosts = frozenset({"localhost", "127.0.0.1", "::1", host_of(listen)})
     door = Door(Ways(hosts=hosts), Sessions(clock, lasts=1.0, idle=1.0), Throttle(clock), secure=False)
     people = People(door, SignIn(door), None)
-    return Server(
-        make_app(watcher, metrics.render, reading=Reading(board, journal.archive, clock), people=people), listen
-    )
+    return Server(make_app(watcher, metrics.render, reading=reading, people=people, stream=stream), listen)
 
 
 async def _watched(events: Iterable[Event], journal: SqlJournal, metrics: SelfMetrics, file: Path) -> Watcher:

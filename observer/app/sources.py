@@ -78,7 +78,9 @@ def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
 
 
 def neighbours(hands: Hands, traces: TraceSource | None, graphs: GraphSource | None) -> Neighbours:
+    from observer.runtime.calls import CallKeeper
     from observer.runtime.neighbours import GraphKeeper, Neighbours, TraceKeeper
+    from observer.sources.prometheus.calls import PrometheusCalls
 
     jaeger, kiali = hands.settings.jaeger, hands.settings.kiali
     return Neighbours(
@@ -88,6 +90,7 @@ def neighbours(hands: Hands, traces: TraceSource | None, graphs: GraphSource | N
         graph=GraphKeeper(graphs, hands.cluster, hands.clock, window=kiali.window, refresh=kiali.refresh)
         if graphs is not None
         else None,
+        calls=CallKeeper(PrometheusCalls(hands.settings.prometheus), hands.clock),
     )
 
 

@@ -28,7 +28,7 @@ class Shell(StrEnum):
 
 def script(shell: Shell) -> str:
     """What the shell has to read to complete this program."""
-    from typer.completion import get_completion_script
+    from typer._completion_shared import get_completion_script
 
     return get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell.value)
 
@@ -36,7 +36,7 @@ def script(shell: Shell) -> str:
 def prepare(environment: Mapping[str, str] = os.environ) -> None:
     """Make the shells known to the application; only needed while one of them asks."""
     if VARIABLE in environment:
-        from typer.completion import completion_init
+        from typer._completion_classes import completion_init
 
         completion_init()
 

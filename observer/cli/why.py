@@ -17,6 +17,8 @@ from observer.domain.incident import Incident
 from observer.domain.suspect import CulpritKind
 
 KINDS = tuple(kind.value for kind in CulpritKind)
+_CAUSES = 4
+"""Causes that the terminal shows; ``--json`` has them all."""
 
 
 TONES = {Verdict.ACT: Tone.GOOD, Verdict.WOULD: Tone.WARN, Verdict.HOLD: Tone.BAD, Verdict.TELL: Tone.FAINT}
@@ -38,6 +40,7 @@ async def explain(
         "subject": subject,
         "decisions": [msgspec.to_builtins(one) for one in found],
         "evidence": {key: incident.evidence_at for key, incident in incidents.items() if incident.evidence_at},
+        "blame": {key: msgspec.to_builtins(one.blame) for key, one in incidents.items() if one.blame is not None},
     }
     return body, _text(subject, found, incidents, paint)
 
@@ -68,5 +71,20 @@ def _text(subject: str, found: Sequence[Decision], incidents: dict[str, Incident
         lines += [f"{'':22}{hold.guard}: {hold.reason}: {hold.detail}" for hold in one.holds]
         if one.outcome is not None:
             lines.append(f"{'':22}{one.outcome.result.value}: {one.outcome.reason} {one.outcome.detail}".rstrip())
+    lines += [line for incident in incidents.values() for line in _blamed(incident)]
     lines += [f"evidence kept in {i.evidence_at}" for i in incidents.values() if i.evidence_at]
     return "\n".join(lines)
+
+
+def _blamed(incident: Incident) -> list[str]:
+    """The likeliest causes of one incident, each with what speaks for and against it."""
+    if incident.blame is None:
+        return []
+    when = datetime.fromtimestamp(incident.blame.at, UTC)
+    lines = [f"blame as of {when:%Y-%m-%d %H:%M:%S}, incident {incident.id}"]
+    for one in incident.blame.ranked[:_CAUSES]:
+        lines.append(f"{'':4}{one.probability:7.2%}  {one.cause}")
+        lines += [f"{'':16}{line.nats:+.1f} nats  {line.word}: {line.text}" for line in one.lines]
+    if incident.blame.gaps:
+        lines.append(f"{'':4}not known: {', '.join(incident.blame.gaps)}")
+    return lines

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+if TYPE_CHECKING:  # it is loaded only where there is a message to write
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _LARGEST = 1 << 18
 _LONGEST = 3000
@@ -75,6 +75,9 @@ def slack_text(text: object) -> str:
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     made = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=False)
     made.filters["slack"] = slack_text
     return made
@@ -85,14 +88,18 @@ class Message:
 
     def __init__(self, source: str, name: str = "template") -> None:
         """Raises: ValueError that names ``name`` and the line where the template is wrong."""
+        from jinja2 import TemplateSyntaxError
+
         self._name = name
         try:
-            self._template: Template = _environment().from_string(source)
+            self._template = _environment().from_string(source)
         except TemplateSyntaxError as exc:
             raise ValueError(f"{name}:{exc.lineno}: {exc.message}") from exc
 
     def render(self, facts: Mapping[str, Any]) -> str:
         """At most 3000 characters. Raises: ValueError when the template asks for what is not there."""
+        from jinja2 import TemplateError
+
         try:
             text = self._template.render(facts).strip()
         except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError) as exc:

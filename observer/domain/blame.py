@@ -180,7 +180,7 @@ class BlameInputs:
 class EvidenceLine:
     """
     One reason. ``word`` is fixed (``errors``, ``latency``, ``failures``, ``time``, ``lost_calls``, ``saturation``,
-    ``siblings``, ``slow``, ``change``, ``doubt``); ``nats`` may be negative; ``text`` is for people.
+    ``siblings``, ``slow``, ``change``, ``drain``, ``doubt``); ``nats`` may be negative; ``text`` is for people.
     """
 
     word: str

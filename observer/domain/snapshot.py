@@ -21,7 +21,7 @@ class Gap:
     A source that did not answer fully. Unknown never acts and never counts as a pass.
 
     ``source`` is ``prometheus``, ``recheck`` (the second question to it, without which nothing is confirmed),
-    ``kubernetes``, ``history``, ``control``, ``jaeger`` or ``kiali``; ``reason`` a fixed snake_case word
+    ``kubernetes``, ``history``, ``control``, ``edges``, ``jaeger`` or ``kiali``; ``reason`` a fixed snake_case word
     (``unreachable``, ``timeout``, ``busy``, ``partial``, ``protocol``, ``denied``, ``redirected``, ``not_synced``,
     ``stale``, ``too_large``, ``replicas_disagree``); ``detail`` is for people.
     """
@@ -73,6 +73,8 @@ class Snapshot:
         alerts: that wait for an answer, oldest first.
         traces: of those that are suspected; None when nobody is, no source is configured, or it failed.
         graph: who calls whom, at most a few minutes old; None when no source is configured or it failed.
+        edges: the same as the callers' own sidecars counted it in the last minute, while somebody is suspected;
+            usual_edges: in the minutes before anybody was. None while nobody is, or when the question failed.
     """
 
     at: float
@@ -88,3 +90,5 @@ class Snapshot:
     alerts: tuple[Alert, ...] = ()
     traces: TraceSet | None = None
     graph: CallGraph | None = None
+    edges: CallGraph | None = None
+    usual_edges: CallGraph | None = None

@@ -15,6 +15,7 @@ from observer.engine.guards import ask
 from observer.engine.guards.capacity import highest_healthy_rate
 from observer.engine.guards.rules import plan
 from observer.engine.guards.situation import Situation
+from observer.engine.inquest import advise, blame_of
 from observer.engine.sight import Sight
 from observer.engine.turn import Turn
 
@@ -50,6 +51,8 @@ def attempt(turn: Turn, sight: Sight, incident: Incident, rung: Rung, reason: st
     situation = _situation(turn, sight, incident, pod, rung)
     if holds := (*_group(sight, pod), *ask(situation)):
         _held(turn, incident, rung, holds)
+        if situation.blame is not None and any(hold.guard == "blame" for hold in holds):
+            advise(turn, turn.incident(incident.id), pod, situation.blame)
         return False
     policy = turn.policy(incident)
     would = policy.mode is Mode.SHADOW
@@ -110,6 +113,7 @@ def _situation(turn: Turn, sight: Sight, incident: Incident, pod: Pod, rung: Run
         fleet=sight.fleet,
         in_hand=turn.in_hand(),
         planned=tuple(turn.planned),
+        blame=blame_of(incident, pod, sight),
     )
 
 

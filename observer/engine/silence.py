@@ -29,19 +29,20 @@ OBJECTIVE_LABELS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """One condition on a label; ``equal`` False = must differ. A label that is missing counts as empty."""
+    """
+    One condition on a label, whose value must be ``value`` or, with ``begins``, begin with it; ``equal`` False = must
+    not. A label that is missing counts as empty.
+    """
 
     name: str
     value: str
     equal: bool = True
+    begins: bool = False
 
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels meets it."""
-        return (labels.get(self.name, "") == self.value) is self.equal
-
-
-OURS: Final = (names.PAGE_ALERT, names.BURN_ALERT)
-"""Names of the alerts that Observer raises or writes rules for."""
+        found = labels.get(self.name, "")
+        return (found.startswith(self.value) if self.begins else found == self.value) is self.equal
 
 
 def silence_matchers(pod: PodRef) -> tuple[Matcher, ...]:
@@ -53,7 +54,7 @@ def silence_matchers(pod: PodRef) -> tuple[Matcher, ...]:
         Matcher("namespace", pod.namespace),
         Matcher("pod", pod.name),
         *(Matcher(name, "") for name in (*OBJECTIVE_LABELS, names.ALERT_INCIDENT)),
-        *(Matcher("alertname", name, equal=False) for name in OURS),
+        Matcher("alertname", names.OUR_ALERTS, equal=False, begins=True),
     )
 
 

@@ -199,10 +199,10 @@ def _wishes(
                 "approve", str(one.culprit), one.held[APPROVAL], "the policy wants a person's word for the next rung"
             )
     last = {(one.subject, one.kind): one for one in told if one.severity == "page"}
-    for one in last.values():
-        if (one.incident and one.incident not in open_ and one.kind != "verified") or one.reason.startswith(APPROVAL):
-            continue
-        yield Wish("look", one.subject, one.at, one.text)
+    for paged in last.values():
+        over = paged.incident and paged.incident not in open_ and paged.kind != "verified"
+        if not over and not paged.reason.startswith(APPROVAL):
+            yield Wish("look", paged.subject, paged.at, paged.text)
     edits = [one for one in sights if one.kind in ("config_rejected", "config_reloaded") and one.at <= until]
     if edits and edits[-1].kind == "config_rejected":
         yield Wish("repair", edits[-1].subject, edits[-1].at, edits[-1].text)

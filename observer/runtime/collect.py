@@ -99,6 +99,8 @@ class Collector:
             alerts=self._mail.pending() if self._mail is not None else (),
             traces=self._neighbours.traces(at),
             graph=self._neighbours.graph(at),
+            edges=self._neighbours.edges(at),
+            usual_edges=self._neighbours.usual_edges(at),
         )
 
     async def _ask(self, source: str, question: Awaitable[T], gaps: list[Gap]) -> T | None:

@@ -96,12 +96,15 @@ class Loop:
         self._unsaved: set[str] = set()
         self._ungraded: dict[str, tuple[bool, str]] = {}
         self._halted = ""
+        self._in_charge = False
         self._restored = 0.0
         self.memory = Memory.restore((), ())
         cluster.subscribe(self._changed.set)
 
-    def standing(self) -> frozenset[str]:
-        """Ids of the incidents that are open."""
+    def standing(self) -> frozenset[str] | None:
+        """Ids of the open incidents; None until this replica leads and has taken over what the journal says."""
+        if not self._in_charge:
+            return None
         return frozenset(key for key, incident in self.memory.incidents.items() if not incident.closed)
 
     def wanted(self) -> tuple[Objective, ...]:
@@ -191,6 +194,7 @@ class Loop:
             self._ticks.sensed(at, self._clock.now(), gaps)
         if snapshot.control.leader and not was_leader:
             await self.resume()
+        self._in_charge = snapshot.control.leader
         async with self._lock:
             decisions = await self._decide(snapshot)
             if self._ticks is not None:

@@ -19,8 +19,8 @@ from observer.domain.errors import ConfigError, SourceUnavailable
 MOST_WAITING = 2048
 """Spans that wait to be sent; more are lost and counted."""
 _BATCH = 512
-SINK = "otlp"
-"""Under this name lost spans are counted."""
+SINK = "otel"
+"""Under this name lost spans are counted: that of the sink that makes them."""
 
 
 @dataclass(frozen=True, slots=True)

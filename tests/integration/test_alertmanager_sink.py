@@ -38,6 +38,7 @@ OTHERS: list[dict[str, str]] = [
     {"alertname": "CartErrors", "namespace": "shop", "workload": "cart"},
     {"alertname": names.BURN_ALERT, "namespace": "shop", "pod": "cart-1", names.SLO_ID: "shop/cart"},
     {"alertname": "ErrorBudgetBurn", "namespace": "shop", "pod": "cart-1", "slo": "cart-requests"},
+    {"alertname": "ObserverBlind", "namespace": "shop", "pod": "cart-1"},
     {"alertname": names.PAGE_ALERT, "namespace": "shop", "pod": "cart-1", names.ALERT_INCIDENT: "i9"},
 ]
 
@@ -55,6 +56,7 @@ class Leader:
     """What the sink asks of the loop."""
 
     leads: bool = True
+    knows: bool = True
     open: set[str] = field(default_factory=lambda: {"i1"})
 
 
@@ -70,7 +72,7 @@ def sink(server: Alertmanager | Receiver, leader: Leader, clock: Any = None, **p
     clock = clock or SystemClock()
     return AlertmanagerSink(
         api(server.url, clock=clock), Policy(**{"cluster": "east", **policy}), clock, links=links,
-        leading=lambda: leader.leads, standing=lambda: frozenset(leader.open),
+        leading=lambda: leader.leads, standing=lambda: frozenset(leader.open) if leader.knows else None,
     )  # fmt: skip
 
 
@@ -118,7 +120,7 @@ async def test_a_page_stands_until_its_incident_ends(server: Alertmanager) -> No
     }  # fmt: skip
     assert page["annotations"]["summary"] == "approve the eviction"
     assert page["annotations"]["runbook_url"] == "https://run.example/page"
-    assert page["annotations"]["page"] == "https://o/i1"
+    assert page["annotations"]["page"] == page["generatorURL"] == "https://o/i1"
     await one.tell(told("page", severity="page", text="a second word", **now()))
     await one.settle()
     (again,) = await pages(server)
@@ -234,7 +236,7 @@ async def test_a_person_may_ask_for_it_and_gets_five_minutes_at_most(server: Ale
     settings = parse(f"alertmanager: {{urls: ['{server.url}'], timeout: 20s}}")
     found = await silence_own_alerts(settings, POD, 3600.0, by="ada", comment="looking into it")
     assert found.names == ("PodErrors",)
-    assert found.left == ("ErrorBudgetBurn", names.BURN_ALERT, names.PAGE_ALERT)
+    assert found.left == ("ErrorBudgetBurn", "ObserverBlind", names.BURN_ALERT, names.PAGE_ALERT)
     (silence,) = await silences(server)
     assert (silence["createdBy"], silence["comment"], silence["id"]) == ("ada", "looking into it", found.id)
     began, ended = (unix(silence[key]) for key in ("startsAt", "endsAt"))
@@ -271,13 +273,37 @@ async def test_what_fails_is_tried_again_and_pages_are_not_lost() -> None:
         one._led = True
         await one.tell(told("page", severity="page", at=clock.at))
         await one.settle()
-        assert one._failing and one._pages
-        receiver.answers = [200]
+        receiver.answers, before = [200], len(receiver.got)
         await one.settle()
-        assert not one._failing
+        assert len(receiver.got) == before + 1 > 1
         (alert,) = receiver.got[-1].json
         await one.close()
     assert alert["labels"]["observer_incident"] == "i1"
+
+
+async def test_a_page_goes_out_where_nothing_may_be_read() -> None:
+    clock = FakeClock()
+    async with receiving(403, 200, 403, 200) as receiver:
+        one = sink(receiver, Leader(), clock)
+        await one.tell(told("page", severity="page", at=clock.at))
+        await one.settle()
+        await one.settle()
+        await one.close()
+    assert [got.method for got in receiver.got] == ["GET", "POST", "GET", "POST"]
+
+
+async def test_a_new_leader_ends_nothing_before_it_knows_what_is_open() -> None:
+    leader = Leader(knows=False, open=set())
+    async with receiving() as receiver:
+        one = sink(receiver, leader, FakeClock())
+        await one.tell(told("page", severity="page"))
+        await one.settle()
+        assert receiver.got == []
+        leader.knows, leader.open = True, {"i1"}
+        await one.settle()
+        (alert,) = receiver.got[-1].json
+        await one.close()
+    assert unix(alert["endsAt"]) > FakeClock().now()
 
 
 async def test_a_follower_tells_nothing() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_binary, from_structured
@@ -127,7 +128,13 @@ def test_every_kind_has_a_type_and_fits_the_schema(kind: str) -> None:
 def test_the_schema_refuses_what_is_no_event_of_ours() -> None:
     good = Got("", "", {}, spelled(event(told(), "/o", RECORD(told())), EventMode.STRUCTURED).body).json
     Draft202012Validator.check_schema(schema())
-    for change in ({"type": "dev.observer.evict.v1"}, {"specversion": "0.3"}, {"id": ""}, {"data": {}}):
+    changes: list[dict[str, Any]] = [
+        {"type": "dev.observer.evict.v1"},
+        {"specversion": "0.3"},
+        {"id": ""},
+        {"data": {}},
+    ]
+    for change in changes:
         assert list(EVENT.iter_errors(good | change)), change
 
 
@@ -139,7 +146,7 @@ def test_ids_tell_decisions_instants_and_outcomes_apart() -> None:
 
 
 def test_subjects() -> None:
-    bare = {"pod": None, "workload": None, "service": None}
+    bare: dict[str, Any] = {"pod": None, "workload": None, "service": None}
     assert subject_of(told(pod=None)) == "shop/deployment/cart"
     assert subject_of(told(pod=None, workload=None)) == "shop/service/cart"
     assert subject_of(told(subject="node n1", **bare)) == "node/n1"

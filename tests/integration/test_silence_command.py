@@ -80,7 +80,12 @@ async def test_who_says_no_has_changed_nothing(server: Alertmanager) -> None:
 @pytest.mark.needs(PROGRAM)
 async def test_a_pod_without_alerts_is_told_so(server: Alertmanager) -> None:
     shown: list[str] = []
-    await silence(Settings(), Wanted("shop/web-1", "5m", "", server.url), lambda text: bool(shown.append(text)))
+
+    def refuse(preview: str) -> bool:
+        shown.append(preview)
+        return False
+
+    await silence(Settings(), Wanted("shop/web-1", "5m", "", server.url), refuse)
     assert "no alert that fires now" in shown[0] and "will go on" not in shown[0]
 
 

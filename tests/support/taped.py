@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from observer.domain.action import Mode
 from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import Verdict
+from observer.domain.graph import CallGraph, Edge, EdgeSource
 from observer.domain.ids import ServiceRef
 from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EngineSettings
@@ -40,7 +42,9 @@ def _events(name: str, settings: EngineSettings) -> Iterator[Event]:
             service: ServiceBaseline(service, 1e4, 1.0, 0.001, 100.0, 0.0, seen.at)
             for service in seen.cluster.by_service
         }
-        snapshot = replace(seen, cluster=fresh, baselines=usual)
+        snapshot = replace(
+            seen, cluster=fresh, baselines=usual, edges=_calls(seen.at), usual_edges=_calls(seen.at - 180)
+        )
         memory, decisions = decide(snapshot, memory, settings)
         yield Ticked(Ruling(settings), snapshot, decisions)
         for one in decisions:
@@ -49,6 +53,14 @@ def _events(name: str, settings: EngineSettings) -> Iterator[Event]:
                 memory, more = settle(memory, one, answer, snapshot.at, settings)
                 yield Settled(Ruling(settings), snapshot.at, one, answer, more)
         asked[0], asked[1] = memory.watch, memory.recheck
+
+
+def _calls(at: float) -> CallGraph:
+    """What callers might have counted: the engine's blame is part of what is recorded."""
+    lost = {"": 20.0, "UF": 1.0}
+    metrics = frozenset({EdgeSource.METRICS})
+    shop = [ServiceRef("shop", name) for name in ("front", "catalog", "store")]
+    return CallGraph(at, 60.0, tuple(Edge(a, b, 700.0, 21.0, lost, sources=metrics) for a, b in pairwise(shop)))
 
 
 def written(path: Path, events: tuple[Event, ...]) -> Path:

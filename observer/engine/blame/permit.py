@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from observer.domain.blame import Blame, CauseKind
+from observer.domain.blame import Attribution, Blame, CauseKind
 from observer.domain.ids import PodRef
 
 MEMBER_ODDS: Final = 20.0
@@ -46,9 +46,26 @@ def permits_kill(blame: Blame, pod: PodRef) -> Permission:
         reasons.append(f"shared_cause: odds {_odds(mine.probability, shared)} against shared causes, need 5:1")
     if not any(line.word in COUNTED and line.nats > 0.0 for line in mine.lines):
         reasons.append("spans_only: no counter sets it apart from its siblings, and spans can be forged")
-    if mine.inherited > _VICTIM:
+    if victim_of(blame, mine) is not None:
         reasons.append(f"victim: its callees account for {mine.inherited:.0%} of its service's trouble")
     return Permission(not reasons, tuple(reasons))
+
+
+def victim_of(blame: Blame, mine: Attribution) -> Attribution | None:
+    """
+    Whoever ``mine`` suffers from: its callees account for most of its service's trouble, and one of them, or the way
+    there, is likelier at fault than nobody. A few stray errors below a service that fails by itself make no victim.
+    """
+    if mine.inherited <= _VICTIM:
+        return None
+    return next(
+        (
+            one
+            for one in blame.ranked
+            if one.cause.accused not in (None, mine.cause.service) and one.probability > blame.unknown
+        ),
+        None,
+    )
 
 
 def _odds(mine: float, others: float) -> str:

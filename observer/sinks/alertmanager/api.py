@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -67,13 +69,11 @@ class Alertmanagers:
 
     async def post(self, alerts: Sequence[Mapping[str, object]]) -> None:
         """Raises: SourceUnavailable when none of them took the alerts."""
-        body, failed = msgspec.json.encode(list(alerts)), []
-        for outbox in self._outboxes:
-            try:
-                await outbox.deliver(body, _JSON, path="/api/v2/alerts")
-            except SourceUnavailable as exc:
-                failed.append(exc)
-        if len(failed) == len(self._outboxes):
+        body = msgspec.json.encode(list(alerts))
+        # All at once: one that is down must not make the others wait for its retries.
+        answers = await asyncio.gather(*(self._posted(outbox, body) for outbox in self._outboxes))
+        failed = [failure for failure in answers if failure is not None]
+        if len(failed) == len(answers):
             raise failed[0]
         for one in failed:
             log.warning("alertmanager_replica_missed_alerts", error=str(one))
@@ -81,35 +81,32 @@ class Alertmanagers:
     async def alerts(self, *matchers: Matcher) -> Sequence[WireAlert]:
         """The alerts that fire and meet all ``matchers``. Raises: SourceUnavailable, SourceProtocolError."""
         wanted = "".join(f"&filter={quote(_spelled(one), safe='')}" for one in matchers)
-        reply = await self._first(
-            lambda outbox: outbox.deliver(b"", {}, method="GET", path=f"/api/v2/alerts?active=true{wanted}")
-        )
+        reply = await self._first("GET", f"/api/v2/alerts?active=true{wanted}")
         return decoded(_alerts.decode, reply.body, "list of alerts")
 
     async def silence(self, matchers: Sequence[Matcher], *, at: float, seconds: float, by: str, comment: str) -> str:
         """A new silence from ``at`` (Unix seconds); returns its id. Raises: SourceUnavailable, SourceProtocolError."""
+        wanted = [
+            {"name": one.name, "value": _value(one), "isRegex": one.begins, "isEqual": one.equal} for one in matchers
+        ]
         body = {
-            "matchers": [
-                {"name": one.name, "value": one.value, "isRegex": False, "isEqual": one.equal} for one in matchers
-            ],
+            "matchers": wanted,
             "startsAt": micro_time(at),
             "endsAt": micro_time(at + silence_seconds(seconds)),
             "createdBy": by,
             "comment": comment,
         }
-        reply = await self._first(
-            lambda outbox: outbox.deliver(msgspec.json.encode(body), _JSON, path="/api/v2/silences")
-        )
+        reply = await self._first("POST", "/api/v2/silences", msgspec.json.encode(body))
         return decoded(_made.decode, reply.body, "id of a silence").silence_id
 
     async def end(self, silence: str) -> None:
         """End a silence now; one that has ended is no error. Raises: SourceUnavailable, SourceProtocolError."""
         path = f"/api/v2/silence/{quote(silence, safe='')}"
-        reply = await self._first(lambda outbox: outbox.once("DELETE", path=path))
+        reply = await self._answer("DELETE", path)
         if reply.good or reply.status in _GONE:
             return
         # What is expired already is refused with various codes: what counts is that it is.
-        now = await self._first(lambda outbox: outbox.once("GET", path=path))
+        now = await self._answer("GET", path)
         if now.status in _GONE:
             return
         if not now.good or decoded(_silence.decode, now.body, "silence").status.state != "expired":
@@ -117,7 +114,7 @@ class Alertmanagers:
 
     async def silences(self, by: str) -> Sequence[WireSilence]:
         """Those of this author that have not expired. Raises: SourceUnavailable, SourceProtocolError."""
-        reply = await self._first(lambda outbox: outbox.deliver(b"", {}, method="GET", path="/api/v2/silences"))
+        reply = await self._first("GET", "/api/v2/silences")
         found = decoded(_silences.decode, reply.body, "list of silences")
         return [one for one in found if one.created_by == by and one.status.state != "expired"]
 
@@ -125,14 +122,34 @@ class Alertmanagers:
         for outbox in self._outboxes:
             await outbox.close()
 
-    async def _first(self, ask: Callable[[Outbox], Awaitable[Reply]]) -> Reply:
+    async def _posted(self, outbox: Outbox, body: bytes) -> SourceUnavailable | None:
+        try:
+            await outbox.deliver(body, _JSON, path="/api/v2/alerts")
+        except SourceUnavailable as exc:
+            return exc
+        return None
+
+    async def _first(self, method: str, path: str, body: bytes = b"") -> Reply:
+        """The good answer of the first that gives any. Raises: SourceUnavailable."""
+        reply = await self._answer(method, path, body)
+        if not reply.good:
+            reason = "denied" if reply.status in {401, 403} else "refused"
+            raise SourceUnavailable(f"alertmanager: HTTP {reply.status} to {method}", reason=reason)
+        return reply
+
+    async def _answer(self, method: str, path: str, body: bytes = b"") -> Reply:
+        """What the first says that is there and not failing itself. Raises: SourceUnavailable when none is."""
         *others, last = self._outboxes
+        headers = _JSON if body else {}
         for outbox in others:
             try:
-                return await ask(outbox)
+                reply = await outbox.once(method, path=path, headers=headers, body=body)
             except SourceUnavailable as exc:
                 log.info("alertmanager_replica_passed_over", error=str(exc))
-        return await ask(last)
+                continue
+            if reply.status < 500:
+                return reply
+        return await last.once(method, path=path, headers=headers, body=body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +192,12 @@ def _names(alerts: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
     return tuple(sorted({labels.get("alertname", "") for labels in alerts}))
 
 
+def _value(matcher: Matcher) -> str:
+    """As Alertmanager reads it; its expressions match whole values, and ``s`` lets a dot stand for a line's end."""
+    return f"(?s){re.escape(matcher.value)}.*" if matcher.begins else matcher.value
+
+
 def _spelled(matcher: Matcher) -> str:
-    value = matcher.value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'{matcher.name}{"=" if matcher.equal else "!="}"{value}"'
+    value = _value(matcher).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    sign = {(True, False): "=", (False, False): "!=", (True, True): "=~", (False, True): "!~"}
+    return f'{matcher.name}{sign[matcher.equal, matcher.begins]}"{value}"'

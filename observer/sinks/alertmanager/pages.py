@@ -59,7 +59,9 @@ def paged(decision: Decision, before: Page | None, links: Mapping[str, str], ext
 def spelled(page: Page, now: float, refresh: float) -> dict[str, object]:
     """What ``POST /api/v2/alerts`` takes; a standing alert ends after four missed refreshes."""
     ends = page.resolved or now + _LASTS * refresh
+    source = {"generatorURL": page.annotations["page"]} if "page" in page.annotations else {}
     return {
+        **source,
         "labels": dict(page.labels),
         "annotations": dict(page.annotations),
         "startsAt": micro_time(min(page.began, ends)),

@@ -62,7 +62,7 @@ class AlertmanagerSink:
 
     Args:
         links: addresses of a decision by name. leading: only then anything is sent.
-        standing: ids of the incidents that are open; pages of others end.
+        standing: ids of the incidents that are open, None while that is not known; pages of others end.
     """
 
     name = "alertmanager"
@@ -75,7 +75,7 @@ class AlertmanagerSink:
         *,
         links: Callable[[Decision], Mapping[str, str]],
         leading: Callable[[], bool],
-        standing: Callable[[], frozenset[str]],
+        standing: Callable[[], frozenset[str] | None],
     ) -> None:
         self._api, self._policy, self._clock = api, policy, clock
         self._links, self._leading, self._standing = links, leading, standing
@@ -104,23 +104,21 @@ class AlertmanagerSink:
 
     async def settle(self) -> None:
         """One round: what the API refuses or cannot take now is tried again in the next."""
-        if not self._leading():
+        if not self._leading() or self._standing() is None:
             self._led = False
             return
-        try:
-            if not self._led:
-                await self._adopt()
-                self._led = True
-            await self._settle_silences()
-            await self._settle_pages()
-        except (SourceUnavailable, SourceProtocolError) as exc:
-            if not self._failing:
-                log.warning("sink_failed", sink=self.name, error=str(exc))
-            self._failing = True
-            return
-        if self._failing:
+        failed: Exception | None = None
+        # Each by itself: a page goes out even where what is there may not be read.
+        for step in (self._adopt, self._settle_silences, self._settle_pages):
+            try:
+                await step()
+            except (SourceUnavailable, SourceProtocolError) as exc:
+                failed = failed or exc
+        if failed is not None and not self._failing:
+            log.warning("sink_failed", sink=self.name, error=str(failed))
+        if failed is None and self._failing:
             log.info("sink_recovered", sink=self.name)
-        self._failing = False
+        self._failing = failed is not None
 
     async def close(self) -> None:
         """
@@ -159,9 +157,9 @@ class AlertmanagerSink:
             self._changed.set()
 
     async def _settle_pages(self) -> None:
-        if not self._pages:
-            return
         now, standing = self._clock.now(), self._standing()
+        if not self._pages or standing is None:
+            return
         for key, page in self._pages.items():
             over = page.until <= now if page.until else key not in standing
             if over and not page.resolved:
@@ -189,6 +187,8 @@ class AlertmanagerSink:
 
     async def _adopt(self) -> None:
         """What another Observer, or this one before a restart, told: its pages go on, its silences are looked after."""
+        if self._led:
+            return
         if self._policy.pages:
             ours = Matcher("alertname", names.PAGE_ALERT), Matcher(names.CLUSTER, self._policy.cluster)
             for alert in await self._api.alerts(*ours):
@@ -197,17 +197,19 @@ class AlertmanagerSink:
                     self._pages[key] = _adopted(alert, key, self._clock.now())
         if self._policy.silences:
             await self._adopt_silences()
+        self._led = True
 
     async def _adopt_silences(self) -> None:
         """Those of incidents that are over end; those of open ones end with the verdict, or by themselves."""
         before, after = _COMMENT.format("\n", self._policy.cluster or "-").split("\n")
         held = {silence.id for silence in self._silences.values()}
-        for one in await self._api.silences(names.SILENCED_BY):
+        found, standing = await self._api.silences(names.SILENCED_BY), self._standing()
+        for one in found if standing is not None else ():
             ours = one.comment.startswith(before) and one.comment.endswith(after)
             if not ours or one.id in held:
                 continue
             incident = one.comment.removeprefix(before).removesuffix(after)
-            if incident in self._standing():
+            if standing is not None and incident in standing:
                 # Whose alerts they are needs not be known any more.
                 until = self._clock.now() + self._policy.silence_seconds
                 self._silences.setdefault(incident, _Silence(PodRef("", "", ""), until, one.id))

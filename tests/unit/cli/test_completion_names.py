@@ -60,7 +60,7 @@ def test_scripts(shell: Shell, head: str) -> None:
 
 def test_nothing_is_prepared_where_no_shell_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[str] = []
-    monkeypatch.setattr("typer.completion.completion_init", lambda: called.append("yes"))
+    monkeypatch.setattr("typer._completion_classes.completion_init", lambda: called.append("yes"))
     prepare({})
     assert not called
     prepare({VARIABLE: "complete_bash"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -18,7 +19,7 @@ from tests.support.receivers import AT, told
 TRACE = "ab" * 16
 
 
-def link(template: str, **changes: object) -> str:
+def link(template: str, **changes: Any) -> str:
     return Links(LinkSettings(page=template), "east").of(told(**changes), TRACE).get("page", "none")
 
 

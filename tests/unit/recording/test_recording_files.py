@@ -36,6 +36,7 @@ def test_the_same_decisions_come_out_byte_for_byte(tmp_path: Path) -> None:
     told = [d for step in again for d in step.recorded]
     assert {"suspected", "drain"} <= {d.kind for d in told}, "the story holds nothing worth recording"
     assert any(isinstance(event, Settled) for event in events)
+    assert any(d.figures.get("blame_probability") for d in told), "nobody was asked who is to blame"
     assert all(step.same for step in again)
     assert canonical(tuple(told)) == canonical(tuple(d for step in again for d in step.replayed))
 

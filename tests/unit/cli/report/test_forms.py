@@ -85,7 +85,7 @@ def test_the_page_is_well_formed_and_fetches_nothing() -> None:
     opened: list[str] = []
 
     class Reader(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        def handle_starttag(self, tag: str, _: list[tuple[str, str | None]]) -> None:
             assert tag not in {"script", "link", "img", "iframe"}
             if tag not in {"meta", "br"}:
                 opened.append(tag)

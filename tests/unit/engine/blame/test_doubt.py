@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -61,7 +62,7 @@ def test_everything_together_names_the_pod() -> None:
     ],
     ids=["graph", "traces", "both", "a part of the pods"],
 )
-def test_whatever_is_missing_it_still_answers_and_doubts_more(without: dict[str, object]) -> None:
+def test_whatever_is_missing_it_still_answers_and_doubts_more(without: dict[str, Any]) -> None:
     found = blame(replace(FULL, **without))
 
     assert first(found) == "pod shop/catalog-1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.support.incidents import call, first, named, ref, traced
 PATH = (("front", 1), ("cart", 1), ("store", 1))
 
 
-def span(name: str, parent: str, start: float, seconds: float, service: str = "cart", **changes: object) -> Span:
+def span(name: str, parent: str, start: float, seconds: float, service: str = "cart", **changes: Any) -> Span:
     plain = Span(
         "t", name, parent, SpanSide.INTERNAL, SHOP, service, f"{service}-1", "", "", "", name, NOW + start, seconds,
         error=False,
