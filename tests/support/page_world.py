@@ -68,7 +68,7 @@ SERVICES: Final = (
 CALLS: Final = (
     ("frontend", "catalog"), ("frontend", "cart"), ("frontend", "checkout"), ("frontend", "sessions"),
     ("frontend", "recommend"), ("catalog", "prices"), ("catalog", "warehouse"), ("checkout", "payment"),
-    ("checkout", "cart"), ("checkout", "accounts"), ("cart", "prices"), ("recommend", "catalog"),
+    ("checkout", "accounts"), ("cart", "prices"), ("recommend", "prices"),
     ("sessions", "accounts"),
 )  # fmt: skip
 LINKS: Final = Links(
@@ -200,7 +200,7 @@ class PageWorld:
             approvals=self.keeper.standing(snapshot.at),
             objectives={one: (objective(one, snapshot.at, spent=0.1),) for one in self.named[: self.covered]}
             | {self.named[-1]: (objective(self.named[-1], snapshot.at, spent=1.2, told="ticket"),)},
-            graph=graph(self.named, snapshot.at),
+            graph=graph(self.named, snapshot.at, self.sick if snapshot.at > START + FAULT_FROM else 0),
         )
 
 
@@ -266,8 +266,8 @@ def objective(service: ServiceRef, at: float, *, spent: float, told: str = "") -
     )
 
 
-def graph(named: Sequence[ServiceRef], at: float) -> CallGraph:
-    """The calls of the shop; those to the first service fail now and then."""
+def graph(named: Sequence[ServiceRef], at: float, sick: int) -> CallGraph:
+    """The calls of the shop; those to the first ``sick`` services fail as often as one pod of six makes them."""
     by_name = {one.name: one for one in named}
     pairs = [(by_name[a], by_name[b]) for a, b in CALLS if a in by_name and b in by_name]
     pairs += list(pairwise(named)) if not pairs else []
@@ -275,7 +275,7 @@ def graph(named: Sequence[ServiceRef], at: float) -> CallGraph:
     told = frozenset({EdgeSource.KIALI})
     edges = [Edge(entry, pairs[0][0], 6000.0, 12.0, {"": 12.0}, sources=told)]
     for caller, callee in pairs:
-        errors = 300.0 if callee == named[0] else 2.0
+        errors = 300.0 if callee in named[:sick] else 2.0
         flags = {"": errors - 1.0, "UC": 1.0}
         edges.append(
             Edge(caller, callee, 6000.0, errors, flags, p95_seconds=0.043, sources=frozenset({EdgeSource.KIALI}))
