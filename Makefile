@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 OURS := $(PIP) --no-deps --no-build-isolation --editable .
 UV := uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --no-header --quiet
 
-.PHONY: help demo test check lab lab-up lab-down bench bench-blame docs programs lock
+.PHONY: help demo test check lab page bench bench-blame docs programs lock
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -40,11 +40,8 @@ check: .venv/dev ## Lint, format, types, layers, dependencies, dead code, shell,
 lab: .venv/dev ## Real Kubernetes, Istio, Envoy: up, stories, down (root, Linux, Go; LAB_STORIES="a or b" for some)
 	$(BIN)/python -m tests.lab run -- $(if $(LAB_STORIES),-k "$(LAB_STORIES)") $(ARGS)
 
-lab-up: .venv/dev ## Bring the laboratory up and leave it up
-	$(BIN)/python -m tests.lab up
-
-lab-down: .venv/dev ## Take the laboratory down; nothing stays behind
-	$(BIN)/python -m tests.lab down
+page: .venv/created ## Take the scripts that the page draws with (needs npm); without them it shows tables and lines
+	$(BIN)/python deploy/build_page.py --tests
 
 bench: .venv/dev ## Print the figures of the bench (ARGS="--full --json FILE")
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -53,8 +50,8 @@ programs: ## Install the Debian programs that tests talk to (asks for root)
 	deploy/debian-packages.sh
 
 lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
-	$(UV) -o requirements/runtime.txt
 	$(UV) --all-extras --group dev -o requirements/dev.txt
+	$(UV) --constraint requirements/dev.txt -o requirements/runtime.txt
 	uv pip compile --group build --universal --generate-hashes --no-strip-extras --no-header --quiet -o requirements/build.txt
 
 docs: .venv/runtime ## Write docs/reference and dashboards/ from the code

@@ -40,11 +40,12 @@ def outlets(
     clock: Clock,
     *,
     leading: Callable[[], bool],
-    standing: Callable[[], frozenset[str]],
+    standing: Callable[[], frozenset[str] | None],
     dropped: Callable[[str], None],
 ) -> Outlets:
     """
-    Those that the settings name. ``leading`` says whether this replica speaks, ``standing`` which incidents are open.
+    Those that the settings name. ``leading`` says whether this replica speaks, ``standing`` which incidents are open,
+    None while that is not known.
 
     Raises: ConfigError.
     """
@@ -99,7 +100,7 @@ def cloudevents(settings: Settings, clock: Clock, record: Callable[[Decision], M
 
 
 def alertmanager(
-    settings: Settings, clock: Clock, leading: Callable[[], bool], standing: Callable[[], frozenset[str]]
+    settings: Settings, clock: Clock, leading: Callable[[], bool], standing: Callable[[], frozenset[str] | None]
 ) -> AlertmanagerSink:
     from observer.sinks.alertmanager import AlertmanagerSink, Policy
 

@@ -30,8 +30,8 @@ class Kind:
 
 
 _SUSPICION = (Stage.SENSE, Stage.JUDGE, Stage.BLAME, Stage.TELL)
-_ACT = (Stage.SENSE, Stage.JUDGE, Stage.CHOOSE, Stage.GUARD, Stage.ACT, Stage.TELL)
-_HELD = (Stage.SENSE, Stage.JUDGE, Stage.CHOOSE, Stage.GUARD, Stage.TELL)
+_ACT = (Stage.SENSE, Stage.JUDGE, Stage.BLAME, Stage.CHOOSE, Stage.GUARD, Stage.ACT, Stage.TELL)
+_HELD = (Stage.SENSE, Stage.JUDGE, Stage.BLAME, Stage.CHOOSE, Stage.GUARD, Stage.TELL)
 _PROOF = (Stage.SENSE, Stage.VERIFY, Stage.TELL)
 _NEWS: Final = (Stage.TELL,)
 
@@ -55,6 +55,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "restore": Kind("a drained pod is given back", _ACT),
     "resumed": Kind("an incident goes on after a restart", _NEWS),
     "sighted": Kind("sources are back: Observer judges again", (Stage.SENSE, Stage.TELL)),
+    "suggested": Kind("what a person could do about a cause that no rung of a pod reaches", _SUSPICION),
     "suppressed": Kind("nobody is removed: a common cause", _SUSPICION),
     "suspected": Kind("evidence against a pod or a group", _SUSPICION),
     "unreached": Kind("callers cannot reach a pod", _SUSPICION),

@@ -56,6 +56,7 @@ class Leader:
     """What the sink asks of the loop."""
 
     leads: bool = True
+    knows: bool = True
     open: set[str] = field(default_factory=lambda: {"i1"})
 
 
@@ -71,7 +72,7 @@ def sink(server: Alertmanager | Receiver, leader: Leader, clock: Any = None, **p
     clock = clock or SystemClock()
     return AlertmanagerSink(
         api(server.url, clock=clock), Policy(**{"cluster": "east", **policy}), clock, links=links,
-        leading=lambda: leader.leads, standing=lambda: frozenset(leader.open),
+        leading=lambda: leader.leads, standing=lambda: frozenset(leader.open) if leader.knows else None,
     )  # fmt: skip
 
 
@@ -289,6 +290,20 @@ async def test_a_page_goes_out_where_nothing_may_be_read() -> None:
         await one.settle()
         await one.close()
     assert [got.method for got in receiver.got] == ["GET", "POST", "GET", "POST"]
+
+
+async def test_a_new_leader_ends_nothing_before_it_knows_what_is_open() -> None:
+    leader = Leader(knows=False, open=set())
+    async with receiving() as receiver:
+        one = sink(receiver, leader, FakeClock())
+        await one.tell(told("page", severity="page"))
+        await one.settle()
+        assert receiver.got == []
+        leader.knows, leader.open = True, {"i1"}
+        await one.settle()
+        (alert,) = receiver.got[-1].json
+        await one.close()
+    assert unix(alert["endsAt"]) > FakeClock().now()
 
 
 async def test_a_follower_tells_nothing() -> None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 ALERTS = ROOT / "rules" / "prometheus" / "observer.rules"
 RULES: list[dict[str, Any]] = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
 WELL = {
-    'observer_last_tick_timestamp_seconds{instance="a"}': "0+15x{n}",
+    'observer_last_tick_timestamp_seconds{instance="a"}': "0+{step}x{n}",
     'observer_ticks_total{complete="true",instance="a"}': "0+3x{n}",
     'observer_ticks_total{complete="false",instance="a"}': "0x{n}",
     'observer_tick_overruns_total{instance="a"}': "0x{n}",
@@ -38,8 +38,9 @@ WELL = {
     'observer_objective_looks_total{answered="true",instance="a"}': "0+1x{n}",
     'observer_objective_looks_total{answered="false",instance="a"}': "0x{n}",
 }
-"""What a healthy installation of two replicas tells, every 15 s."""
-HALF_DAY = 12 * 240
+"""What a healthy installation of two replicas tells at every scrape."""
+HALF_DAY = 12 * 60
+"""Scrapes, of a minute each where it is about so long; all others are 15 s apart."""
 ILL: dict[str, tuple[dict[str, str], int]] = {
     "ObserverAbsent": ({'observer_last_tick_timestamp_seconds{instance="a"}': "0 stale"}, 40),
     "ObserverStandsStill": ({'observer_last_tick_timestamp_seconds{instance="a"}': "0x{n}"}, 40),
@@ -93,9 +94,10 @@ def test_they_ask_for_what_observer_tells_and_say_what_to_do() -> None:
 
 def firing(folder: Path, changes: dict[str, str], scrapes: int, alerts: dict[str, int]) -> str:
     """promtool's verdict on ``alerts`` (how many of each must fire at the end); empty = as expected."""
+    step = 60 if scrapes > HALF_DAY else 15
     (folder / "observer.rules").write_text(ALERTS.read_text())
     series = {**WELL, **changes}
-    at = f"{scrapes * 15}s"
+    at = f"{scrapes * step}s"
     expr = [
         {
             "expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}})',
@@ -106,12 +108,13 @@ def firing(folder: Path, changes: dict[str, str], scrapes: int, alerts: dict[str
     ]
     test = {
         "rule_files": ["observer.rules"],
-        "evaluation_interval": "15s",
+        "evaluation_interval": f"{step}s",
         "tests": [
             {
-                "interval": "15s",
+                "interval": f"{step}s",
                 "input_series": [
-                    {"series": name, "values": values.format(n=scrapes + 1)} for name, values in series.items()
+                    {"series": name, "values": values.format(n=scrapes + 1, step=step)}
+                    for name, values in series.items()
                 ],
                 "promql_expr_test": expr,
             }

@@ -72,8 +72,8 @@ def test_node_is_named(story: Story) -> None:
     assert not [one for one in observer.decisions(story.began) if one["verdict"] == "act"]
     whole = 'min(sum_over_time(up{job="mesh"}[60s])) / 60'
     assert story.metrics.value(whole) >= LEAST_SCRAPES, "scrapes were lost as well"
-    pause(90)
-    story.drains_a_real_gray_pod("cart")
+    pause(60)
+    story.drains_a_real_gray_pod("cart", node="n1")
 
 
 def _suggests(decision: Mapping[str, Any], what: str) -> bool:

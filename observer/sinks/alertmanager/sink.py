@@ -62,7 +62,7 @@ class AlertmanagerSink:
 
     Args:
         links: addresses of a decision by name. leading: only then anything is sent.
-        standing: ids of the incidents that are open; pages of others end.
+        standing: ids of the incidents that are open, None while that is not known; pages of others end.
     """
 
     name = "alertmanager"
@@ -75,7 +75,7 @@ class AlertmanagerSink:
         *,
         links: Callable[[Decision], Mapping[str, str]],
         leading: Callable[[], bool],
-        standing: Callable[[], frozenset[str]],
+        standing: Callable[[], frozenset[str] | None],
     ) -> None:
         self._api, self._policy, self._clock = api, policy, clock
         self._links, self._leading, self._standing = links, leading, standing
@@ -104,7 +104,7 @@ class AlertmanagerSink:
 
     async def settle(self) -> None:
         """One round: what the API refuses or cannot take now is tried again in the next."""
-        if not self._leading():
+        if not self._leading() or self._standing() is None:
             self._led = False
             return
         failed: Exception | None = None
@@ -157,9 +157,9 @@ class AlertmanagerSink:
             self._changed.set()
 
     async def _settle_pages(self) -> None:
-        if not self._pages:
-            return
         now, standing = self._clock.now(), self._standing()
+        if not self._pages or standing is None:
+            return
         for key, page in self._pages.items():
             over = page.until <= now if page.until else key not in standing
             if over and not page.resolved:
@@ -203,12 +203,13 @@ class AlertmanagerSink:
         """Those of incidents that are over end; those of open ones end with the verdict, or by themselves."""
         before, after = _COMMENT.format("\n", self._policy.cluster or "-").split("\n")
         held = {silence.id for silence in self._silences.values()}
-        for one in await self._api.silences(names.SILENCED_BY):
+        found, standing = await self._api.silences(names.SILENCED_BY), self._standing()
+        for one in found if standing is not None else ():
             ours = one.comment.startswith(before) and one.comment.endswith(after)
             if not ours or one.id in held:
                 continue
             incident = one.comment.removeprefix(before).removesuffix(after)
-            if incident in self._standing():
+            if standing is not None and incident in standing:
                 # Whose alerts they are needs not be known any more.
                 until = self._clock.now() + self._policy.silence_seconds
                 self._silences.setdefault(incident, _Silence(PodRef("", "", ""), until, one.id))

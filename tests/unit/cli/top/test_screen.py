@@ -52,6 +52,10 @@ def words(app: App[None] | Screen[Any], name: str) -> str:
     return str(app.query_one(f"#{name}", Static).render())
 
 
+def detailed(app: Top) -> bool:
+    return isinstance(app.screen, Details)
+
+
 def cells(app: Top, name: str) -> list[list[str]]:
     table = app.query_one(f"#{name}", DataTable)
     return [[str(cell) for cell in table.get_row_at(place)] for place in range(table.row_count)]
@@ -82,9 +86,9 @@ async def test_enter_tells_why_and_escape_goes_back(first: Board) -> None:
         await pilot.press("i", "enter")
         await settle(pilot)
         assert source.told == [{"incident": "i1"}]
-        assert isinstance(app.screen, Details) and "would be drained" in words(app.screen, "lines")
+        assert detailed(app) and "would be drained" in words(app.screen, "lines")
         await pilot.press("j", "k", "escape")
-        assert not isinstance(app.screen, Details)
+        assert not detailed(app)
         await pilot.press("w", "down", "enter")
         await settle(pilot)
         assert source.told[-1] == {"namespace": "shop", "q": "cart"}
@@ -111,7 +115,7 @@ async def test_a_daemon_that_goes_away_leaves_the_picture_and_comes_back(first: 
         await pilot.press("w", "enter")
         await settle(pilot)
         await app._ask().wait()
-        assert isinstance(app.screen, Details), "what lies above is not disturbed by a new picture"
+        assert detailed(app), "what lies above is not disturbed by a new picture"
         await pilot.press("escape")
         source.board = None
         await pilot.press("r")
