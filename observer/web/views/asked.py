@@ -12,10 +12,12 @@ from observer.ports.archive import Mark
 from observer.web.views.states import State
 
 PRINTABLE: Final = "^[^\\x00-\\x1f\\x7f]*$"
+CURSOR: Final = "^([0-9]{1,11}([.][0-9]{1,9})?~[0-9A-Za-z_.:-]{1,90})?$"
+"""As ``cursor_of`` writes them."""
 Word = Annotated[str, Meta(max_length=300, pattern=PRINTABLE)]
 Offset = Annotated[int, Meta(ge=0, le=100_000, description="Rows to leave out, from the first on.")]
 Cursor = Annotated[
-    str, Meta(max_length=120, pattern=PRINTABLE, description="The `next` of the page before; empty = the first page.")
+    str, Meta(max_length=120, pattern=CURSOR, description="The `next` of the page before; empty = the first page.")
 ]
 Ref = Annotated[
     str, Meta(max_length=330, pattern="^([^/\\x00-\\x20]+/[^/\\x00-\\x20]+)?$", description="NAMESPACE/NAME.")
