@@ -23,7 +23,7 @@ help: ## List the targets
 demo: .venv/runtime ## The whole story on a simulated mesh, from nothing, in about two minutes (ARGS=--keep keeps it up)
 	@$(BIN)/observer demo $(ARGS)
 
-test: .venv/dev ## All tests but the laboratory's (ARGS="-k name" for some)
+test: .venv/dev build/page/axe.js ## All tests but the laboratory's (ARGS="-k name" for some)
 	$(BIN)/python -m pytest tests --ignore=tests/lab -n $(WORKERS) --dist loadfile --randomly-seed=$(SEED) $(ARGS)
 
 check: .venv/dev ## Lint, format, types, layers, dependencies, dead code, shell, YAML
@@ -60,6 +60,10 @@ docs: .venv/runtime ## Write docs/reference and dashboards/ from the code
 
 bench-blame: .venv/dev ## Print who is blamed rightly, how often (ARGS="--corpus DIR --json FILE")
 	$(BIN)/python -m tests.bench.blame $(ARGS)
+
+# Tests of plots and accessibility are listed as NOT RUN where there is no npm.
+build/page/axe.js: deploy/build_page.py | .venv/created
+	@if command -v npm >/dev/null; then $(BIN)/python deploy/build_page.py --tests; else echo "NO npm: the page has no plots"; fi
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Observer needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
