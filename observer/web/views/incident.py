@@ -9,8 +9,10 @@ from msgspec import Struct
 
 from observer.domain.action import Mode, Rung
 from observer.domain.approval import Plan
+from observer.domain.blame import Attribution
 from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Incident
+from observer.engine.blame.members import cause_of
 from observer.engine.detect.tiers import tier_nats
 from observer.engine.guards import GUARDS
 from observer.web.views.asked import GraphQuery
@@ -81,6 +83,37 @@ class CheckView(Struct, frozen=True):
     verdict: str
 
 
+class ReasonView(Struct, frozen=True):
+    """One line of evidence for or against a cause, in nats."""
+
+    word: str
+    nats: float
+    text: str
+
+
+class CauseView(Struct, frozen=True):
+    """
+    One possible cause with its probability, 0..1. ``inherited`` is the part of its service's trouble that comes from
+    what it calls; ``culprit`` whether it is the one that this incident is about.
+    """
+
+    kind: str
+    cause: str
+    probability: float
+    inherited: float
+    culprit: bool
+    lines: tuple[ReasonView, ...]
+
+
+class BlameView(Struct, frozen=True):
+    """Who is to blame as of ``at``, likeliest first; ``unknown`` also means nobody. ``gaps`` say what was not seen."""
+
+    at: float
+    ranked: tuple[CauseView, ...]
+    unknown: float
+    gaps: tuple[str, ...]
+
+
 class NextAct(Struct, frozen=True):
     """
     The act that waits for a person's word. ``plan`` is its hash: an approval is for this act and no other. ``diff`` are
@@ -100,7 +133,8 @@ class IncidentView(Struct, frozen=True):
 
     ``needs`` are the nats of each tier. ``points`` is the evidence from tick to tick since this process began, oldest
     first. ``timeline`` holds every decision of the incident, oldest first, at most 500. ``weighing`` is null until an
-    act was weighed. ``approval`` is the act that waits for a person, ``drained`` whether the pod can be given back.
+    act was weighed, ``blame`` until somebody was asked. ``approval`` is the act that waits for a person, ``drained``
+    whether the pod can be given back.
     """
 
     incident: IncidentRow
@@ -120,6 +154,7 @@ class IncidentView(Struct, frozen=True):
     drain_expires: float | None
     experiment: ExperimentView | None
     check: CheckView | None
+    blame: BlameView | None
     weighing: Weighing | None
     approval: NextAct | None
     timeline: tuple[DecisionRow, ...]
@@ -154,6 +189,7 @@ def incident_view(
         drain_expires=one.drain_expires or None,
         experiment=_experiment(one),
         check=_check(one),
+        blame=_blame(one),
         weighing=weighing(told),
         approval=_next_act(picture.plans.get(one.id)),
         timeline=tuple(decision_row(item) for item in told),
@@ -179,6 +215,19 @@ def weighing(decisions: Sequence[Decision]) -> Weighing | None:
     names = {one.guard for one in held}
     allowed = [GuardView(name, allowed=True, reason="", detail="") for name in BRAKES if name not in names]
     return Weighing(last.at, last.rung, (*held, *allowed))
+
+
+def _blame(one: Incident) -> BlameView | None:
+    found = one.blame
+    if found is None:
+        return None
+    return BlameView(found.at, tuple(_cause(each, one) for each in found.ranked), found.unknown, found.gaps)
+
+
+def _cause(one: Attribution, incident: Incident) -> CauseView:
+    lines = tuple(ReasonView(line.word, line.nats, line.text) for line in one.lines)
+    own = one.cause == cause_of(incident.culprit)
+    return CauseView(one.cause.kind.value, str(one.cause), one.probability, one.inherited, own, lines)
 
 
 def _next_act(plan: Plan | None) -> NextAct | None:

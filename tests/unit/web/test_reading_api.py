@@ -85,6 +85,9 @@ async def test_an_incident_is_told_from_evidence_to_proof(client: TestClient[Any
     assert found["weighing"]["rung"] == "evict" and all(one["allowed"] for one in found["weighing"]["guards"])
     assert (found["experiment"]["verdict"], found["check"]["verdict"]) == ("dropped", "fixed")
     assert found["check"]["replacement"] == "shop/catalog-00-1"
+    first = found["blame"]["ranked"][0]
+    assert (first["cause"], first["culprit"]) == ("pod shop/catalog-00-0", True) and first["probability"] > 0.9
+    assert first["lines"] and sum(one["probability"] for one in found["blame"]["ranked"]) == pytest.approx(1.0)
     assert {one["to"] for one in found["links"]} == {"jaeger", "kiali", "grafana"}
     assert {one["name"] for one in found["graph"]["nodes"]} >= {"catalog", "prices", "warehouse", "frontend"}
     before = [one for one in found["points"] if one["nats"] is None]

@@ -73,6 +73,9 @@ async def test_the_overview_says_what_it_wants_first(client: Client) -> None:
 async def test_an_incident_shows_evidence_brakes_and_proof_without_a_script(client: Client, world: PageWorld) -> None:
     page = await text(client, f"/incidents/{world.incident('catalog-00-0')}")
     assert "Did it help? Fixed" in page and f"Brakes on the evict: 0 held, {len(GUARDS)} allowed" in page
+    assert (
+        page.index("Who is to blame") < page.index("<b>pod shop/catalog-00-0</b>") < page.index("Brakes on the evict")
+    )
     assert page.count("<polyline") >= 4 and "https://kiali.example.test/kiali/console/" in page
     held = await text(client, f"/incidents/{world.incident('checkout-00-0')}")
     assert f"1 held, {len(GUARDS) - 1} allowed" in held and "Look at the drain and approve" in held
