@@ -41,6 +41,8 @@ _NO_FLAGS: Final = "-"
 
 PodName = tuple[str, str]
 """Namespace and name."""
+_Towards = tuple[str, str, ServiceRef]
+"""A calling pod and the service it calls."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +50,6 @@ class _Plan:
     """Where each series of a selection is added up: ``cells`` (-1 = nowhere) of a table with a row for each of ``keys``."""
 
     selection: Selection
-    stamp: int
     keys: tuple[PodName, ...]
     cells: IntArray
 
@@ -62,6 +63,7 @@ class Direct:
         for column, cut in enumerate(cuts):
             self._le |= {f"{cut:g}": column, f"{cut:.1f}": column}
         self._plans: dict[str, _Plan] = {}
+        self._sending: dict[str, tuple[Selection, dict[ServiceRef, list[tuple[int, _Towards, int]]]]] = {}
 
     def counters(self, at: float) -> CounterFrame:
         """See ``ports.sources.MetricSource.counters``, for a mesh without gateways."""
@@ -94,38 +96,33 @@ class Direct:
 
     def callers(self, at: float, watched: frozenset[ServiceRef]) -> CallerFrame:
         """See ``ports.sources.MetricSource.callers``."""
-        classes: dict[tuple[str, str, ServiceRef], list[float]] = {}
-        for labels, value in self._sent(REQUESTS, at):
-            service = _asked(labels)
-            if service in watched:
-                row = classes.setdefault((*_pod(labels), service), [0.0] * (_CLASSES + 1))
-                row[request_class(*_how(labels))] += value
-                row[_CLASSES] += value if is_unreached(*_how(labels)) else 0.0
-        slow: dict[tuple[str, str, ServiceRef], FloatArray] = {}
-        for labels, value in self._sent(f"{DURATION}_bucket", at):
-            key, column = (*_pod(labels), _asked(labels)), self._le.get(labels["le"])
-            if column is not None and key in classes:
-                slow.setdefault(key, np.zeros(len(self._cuts) + 1))[column] += value
-        rows = {
-            key: CallerCounts(*counts, tuple(slow[key].tolist()) if key in slow else ())
-            for key, counts in classes.items()
-        }
+        classes: dict[_Towards, list[float]] = {}
+        for key, how, value in self._sent(REQUESTS, at, watched, _caller_cell):
+            row = classes.setdefault(key, [0.0] * (_CLASSES + 1))
+            row[how % _CLASSES] += value
+            row[_CLASSES] += value if how >= _CLASSES else 0.0
+        slow: dict[_Towards, list[float]] = {}
+        for key, column, value in self._sent(f"{DURATION}_bucket", at, watched, self._cut_cell):
+            if key in classes:
+                slow.setdefault(key, [0.0] * (len(self._cuts) + 1))[column] += value
+        rows = {key: CallerCounts(*counts, tuple(slow.get(key, ()))) for key, counts in classes.items()}
         return CallerFrame(at, watched, self._cuts, rows)
 
     def recheck(self, at: float, seconds: float, step: float, pods: frozenset[PodName]) -> tuple[SeriesHistory, ...]:
         """See ``ports.sources.MetricSource.recheck``."""
         times = at - step * np.arange(int(seconds // step), -1, -1, dtype=np.float64)
+        instants = np.rint(times * 1000.0).astype(np.int64)
         found: dict[tuple[PodName, str], _Past] = {}
         for metric in (REQUESTS, f"{DURATION}_bucket"):
-            chosen = self._memory.select(metric, _SERVED)
-            wanted = [row for row, labels in enumerate(chosen.series.labels) if _pod(labels) in pods]
-            if not wanted:
-                continue
-            values, present, _ = chosen.instant(np.rint(times * 1000.0).astype(np.int64))
-            for row in wanted:
-                labels = chosen.series.labels[row]
-                past = found.setdefault((_pod(labels), _caller(labels)), _Past(len(times)))
-                past.add(labels, np.where(present[row], values[row], np.nan))
+            for block, table, rows in self._memory.select(metric, _SERVED).parts:
+                if _pod(block.target) not in pods:
+                    continue
+                columns, valid = block.newest(instants)
+                values = np.where(valid, table.values[rows[:, None], columns], np.nan)
+                for row, series in zip(rows.tolist(), values, strict=True):
+                    labels = table.labels[row]
+                    past = found.setdefault((_pod(labels), _caller(labels)), _Past(len(times)))
+                    past.add(labels, series)
         return tuple(past.closed(pod, caller, times) for (pod, caller), past in sorted(found.items()) if past.known())
 
     def graph(self, since: float, until: float) -> CallGraph:
@@ -171,7 +168,7 @@ class Direct:
 
     def _plan(self, metric: str, cell: Callable[[Labels], int | None], width: int) -> _Plan:
         chosen, known = self._memory.select(metric, _SERVED), self._plans.get(metric)
-        if known is not None and known.selection is chosen and known.stamp == chosen.stamp:
+        if known is not None and known.selection is chosen:
             return known
         rows: dict[PodName, int] = {}
         cells = np.full(len(chosen.series.labels), -1, dtype=np.int64)
@@ -179,15 +176,27 @@ class Direct:
             column = cell(labels)
             if column is not None:
                 cells[place] = rows.setdefault(_pod(labels), len(rows)) * width + column
-        plan = self._plans[metric] = _Plan(chosen, chosen.stamp, tuple(rows), cells)
+        plan = self._plans[metric] = _Plan(chosen, tuple(rows), cells)
         return plan
 
-    def _sent(self, metric: str, at: float) -> Iterable[tuple[Labels, float]]:
+    def _sent(
+        self, metric: str, at: float, watched: frozenset[ServiceRef], cell: Callable[[Labels], int | None]
+    ) -> Iterable[tuple[_Towards, int, float]]:
+        """What callers counted towards the watched services: who, which cell, how many."""
         chosen = self._memory.select(metric, _SENT)
+        known = self._sending.get(metric)
+        if known is None or known[0] is not chosen:
+            by_service: dict[ServiceRef, list[tuple[int, _Towards, int]]] = defaultdict(list)
+            for place, labels in enumerate(chosen.series.labels):
+                if (column := cell(labels)) is not None:
+                    service = _asked(labels)
+                    by_service[service].append((place, (*_pod(labels), service), column))
+            known = self._sending[metric] = (chosen, by_service)
         values, present, _ = chosen.instant(_ms(at))
-        for labels, value, there in zip(chosen.series.labels, values[:, 0].tolist(), present[:, 0], strict=True):
-            if there:
-                yield labels, value
+        for service in sorted(watched):
+            for place, key, column in known[1].get(service, ()):
+                if present[place, 0]:
+                    yield key, column, float(values[place, 0])
 
 
 class _Past:
@@ -248,6 +257,12 @@ def _how(labels: Labels) -> tuple[str, str, str]:
 
 def _class_cell(labels: Labels) -> int:
     return request_class(*_how(labels))
+
+
+def _caller_cell(labels: Labels) -> int:
+    """The class, plus their number for calls that reached nobody."""
+    how = _how(labels)
+    return request_class(*how) + (_CLASSES if is_unreached(*how) else 0)
 
 
 def _source(labels: Labels) -> ServiceRef:

@@ -38,15 +38,18 @@ from tests.bench.blame.stage import Stage, usual_errors
 from tests.bench.delay import Case, bound
 
 TICK: Final = 5.0
-WARM: Final = 180.0
+WARM: Final = 150.0
 ASKED: Final = 90.0
 """Seconds after the fault at which is asked where nobody reached for a pod."""
-LASTS: Final = 180.0
+LASTS: Final = 150.0
 AFTERWARDS: Final = 30.0
 """Seconds for which an episode goes on after an eviction."""
-SIZES: Final = (10, 10, 10, 40)
-"""One in four graphs has 40 services."""
-_USUAL: Final = 240.0
+SIZES: Final = (10, 10, 10, 10, 40)
+"""One in five graphs has 40 services."""
+_USUAL: Final = 180.0
+_CENTRES: Final = np.array([0.003, 0.012, 0.055, 0.165, 0.5, 2.2, 7.0])
+"""Seconds that a request between two cut points is counted as."""
+_FEW: Final = 10.0
 _HARM: Final = frozenset({Rung.DRAIN, Rung.EVICT})
 
 
@@ -196,6 +199,7 @@ class Log:
         self.rows: list[Mapping[ServiceRef, FloatArray]] = []
         self.by_pod: list[Mapping[tuple[str, str], float]] = []
         self._last: Mapping[tuple[str, str], FloatArray] = {}
+        self._nothing = np.full(1 + len(_CENTRES), np.nan)
 
     def add(self, snapshot: Snapshot) -> None:
         frame, view = snapshot.counters, snapshot.cluster
@@ -230,7 +234,7 @@ class Log:
         split = int(np.searchsorted(times, at - seconds))
         found = []
         for entry in self.entries:
-            rows = np.array([row.get(entry, np.full(len(self.rows[-1][entry]), np.nan)) for row in self.rows])
+            rows = np.array([row.get(entry, self._nothing) for row in self.rows])
             total = np.maximum(rows[:, 0] + rows[:, 1], 1.0)
             for column in range(1, rows.shape[1]):
                 share = rows[:, column] / total
@@ -238,6 +242,21 @@ class Log:
                 if one is not None and one.onset is not None:
                     found.append((one.nats, one.onset))
         return max(found)[1] - TICK if found else None
+
+
+    def readings(self, since: float, at: float) -> tuple[Reading, ...]:
+        """Mean seconds of each service, as its latency buckets tell them, and its requests."""
+        times = np.array(self.times)
+        usual = (times > since - _USUAL) & (times <= since)
+        now = (times > since) & (times <= at)
+        found = []
+        for service in sorted(set().union(*self.rows)):
+            rows = np.array([row.get(service, self._nothing) for row in self.rows])
+            total = np.maximum(rows[:, 0] + rows[:, 1], 1e-9)
+            late = rows[:, 2:] @ np.diff(_CENTRES) / total + _CENTRES[0]
+            late[~(rows[:, :2].sum(axis=1) >= _FEW)] = np.nan
+            found.append(Reading(service, Measure.LATENCY, late[usual], times[now], late[now], what="mean"))
+        return tuple(found)
 
 
 def question(stage: Stage, snapshot: Snapshot, judgement: Judgement, log: Log) -> BlameInputs:
@@ -255,6 +274,7 @@ def question(stage: Stage, snapshot: Snapshot, judgement: Judgement, log: Log) -
         usual_graph=stage.direct.graph(since - _USUAL, since - TICK),
         traces=stage.direct.traces(since, at, 400),
         usual_traces=stage.direct.traces(since - _USUAL, since - TICK, 800),
+        readings=log.readings(since, at),
         judgement=judgement,
         changes=changes_of(view),
         seats=seats_of(view),
@@ -268,7 +288,7 @@ def bound_of(injury: Injury, scene: Scene, log: Log) -> float | None:
     pod = next(one for one in scene.pods if one.name in injury.pods)
     rate, service = log.rate(pod.name), pod.identity.service
     usual = usual_errors(scene.spec)[service]
-    case = Case(scene.size(service), rate, max(usual, 1e-4), 1.0 - (1.0 - usual) * (1.0 - injury.rate))
+    case = Case(scene.size(service), rate, max(usual, 1e-4), min(1.0 - (1.0 - usual) * (1.0 - injury.rate), 0.999))
     if rate <= 0.0:
         return math.inf
     needed = bound(case, tier_nats(EngineSettings())[Tier.EVICT]) / rate
