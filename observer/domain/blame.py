@@ -16,8 +16,8 @@ from observer.domain.traces import TraceSet
 
 class CauseKind(StrEnum):
     """
-    What can be at fault. CALLER is a service whose requests alone fail at one that answers everybody else; EXTERNAL is a
-    callee that nobody observes from inside; UNKNOWN also means nobody.
+    What can be at fault. CALLER is a service whose requests alone fail at one that answers everybody else; EXTERNAL is
+    a callee that nobody observes from inside; UNKNOWN also means nobody.
     """
 
     POD = "pod"

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Final, TypeVar
 
 import numpy as np
 
 from observer.domain.classify import is_unreached, request_class
 from observer.domain.counts import (
+    BoolArray,
     CallerCounts,
     CallerFrame,
     CounterFrame,
@@ -27,8 +29,9 @@ from observer.domain.counts import (
 from observer.domain.graph import CallGraph, Edge, EdgeSource
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
+from observer.simulator.mesh_pods import MeshPod
 from observer.simulator.scrape import DURATION, REQUESTS, UP
-from observer.simulator.spans import MeshSpan, SpanBook
+from observer.simulator.spans import TRACES, MeshSpan, SpanBook
 from observer.simulator.tsdb import Labels, Match, Matcher, Selection, TimeSeriesMemory
 
 CUTS: Final = (5.0, 25.0, 100.0, 250.0, 1000.0, 5000.0)
@@ -39,6 +42,7 @@ _SENT: Final = (Matcher("reporter", Match.EQUAL, "source"),)
 _CLASSES: Final = len(RequestClass)
 _NO_FLAGS: Final = "-"
 
+K = TypeVar("K", float, str)
 PodName = tuple[str, str]
 """Namespace and name."""
 _Towards = tuple[str, str, ServiceRef]
@@ -47,7 +51,7 @@ _Towards = tuple[str, str, ServiceRef]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
-    """Where each series of a selection is added up: ``cells`` (-1 = nowhere) of a table with a row for each of ``keys``."""
+    """Where each series is added up: ``cells`` (-1 = nowhere) of a table with a row for each of ``keys``."""
 
     selection: Selection
     keys: tuple[PodName, ...]
@@ -63,6 +67,8 @@ class Direct:
         for column, cut in enumerate(cuts):
             self._le |= {f"{cut:g}": column, f"{cut:.1f}": column}
         self._plans: dict[str, _Plan] = {}
+        self._labels: dict[int, tuple[Labels, _Towards, int | None]] = {}
+        self._read: dict[str, tuple[int, tuple[Span, ...]]] = {}
         self._sending: dict[str, tuple[Selection, dict[ServiceRef, list[tuple[int, _Towards, int]]]]] = {}
 
     def counters(self, at: float) -> CounterFrame:
@@ -118,12 +124,17 @@ class Direct:
                 if _pod(block.target) not in pods:
                     continue
                 columns, valid = block.newest(instants)
-                values = np.where(valid, table.values[rows[:, None], columns], np.nan)
-                for row, series in zip(rows.tolist(), values, strict=True):
+                values = table.values[rows[:, None], columns]
+                present = valid & ~np.isnan(values)
+                values = np.where(present, values, 0.0)
+                for row, series, there in zip(rows.tolist(), values, present, strict=True):
                     labels = table.labels[row]
-                    past = found.setdefault((_pod(labels), _caller(labels)), _Past(len(times)))
-                    past.add(labels, series)
-        return tuple(past.closed(pod, caller, times) for (pod, caller), past in sorted(found.items()) if past.known())
+                    key = _pod(labels), _caller(labels)
+                    if key not in found:
+                        found[key] = _Past(len(times))
+                    found[key].add(labels, series, there)
+        closed = (past.closed(*key, times) for key, past in sorted(found.items(), key=lambda item: item[0]))
+        return tuple(one for one in closed if one is not None)
 
     def graph(self, since: float, until: float) -> CallGraph:
         """Calls between two instants as callers and callees counted them, like ``GraphSource.graph`` from series."""
@@ -139,16 +150,27 @@ class Direct:
 
     def traces(self, since: float, until: float, limit: int = 1000) -> TraceSet:
         """The newest traces that began in between, oldest first."""
-        kept: list[list[MeshSpan]] = []
+        kept: list[tuple[Span, ...]] = []
         for trace in self._spans.traces(until):
             begun = min(span.start for span in trace)
             if begun < since:
                 break
             if len(kept) == limit:
                 break
-            kept.append(trace)
-        spans = tuple(_span(span) for trace in reversed(kept) for span in trace if span.pod is not None)
+            kept.append(self._spans_of(trace))
+        spans = tuple(span for trace in reversed(kept) for span in trace)
         return TraceSet(until, until - since, spans, truncated=len(kept) == limit)
+
+    def _spans_of(self, trace: list[MeshSpan]) -> tuple[Span, ...]:
+        """A trace is read once for as long as no more of its spans end."""
+        key = trace[0].trace
+        size, spans = self._read.get(key, (0, ()))
+        if size != len(trace):
+            spans = tuple(_span(span, span.pod) for span in trace if span.pod is not None)
+            if len(self._read) > 2 * TRACES:
+                self._read.clear()
+            self._read[key] = (len(trace), spans)
+        return spans
 
     def _cut_cell(self, labels: Labels) -> int | None:
         return self._le.get(labels["le"])
@@ -173,9 +195,12 @@ class Direct:
         rows: dict[PodName, int] = {}
         cells = np.full(len(chosen.series.labels), -1, dtype=np.int64)
         for place, labels in enumerate(chosen.series.labels):
-            column = cell(labels)
+            read = self._labels.get(id(labels))
+            if read is None:
+                read = self._labels[id(labels)] = (labels, (*_pod(labels), _asked(labels)), cell(labels))
+            _, (namespace, pod, _), column = read
             if column is not None:
-                cells[place] = rows.setdefault(_pod(labels), len(rows)) * width + column
+                cells[place] = rows.setdefault((namespace, pod), len(rows)) * width + column
         plan = self._plans[metric] = _Plan(chosen, tuple(rows), cells)
         return plan
 
@@ -188,9 +213,13 @@ class Direct:
         if known is None or known[0] is not chosen:
             by_service: dict[ServiceRef, list[tuple[int, _Towards, int]]] = defaultdict(list)
             for place, labels in enumerate(chosen.series.labels):
-                if (column := cell(labels)) is not None:
-                    service = _asked(labels)
-                    by_service[service].append((place, (*_pod(labels), service), column))
+                read = self._labels.get(id(labels))
+                if read is None:
+                    # The labels are kept beside, so that no other's are ever at the same address.
+                    read = self._labels[id(labels)] = (labels, (*_pod(labels), _asked(labels)), cell(labels))
+                _, key, column = read
+                if column is not None:
+                    by_service[key[2]].append((place, key, column))
             known = self._sending[metric] = (chosen, by_service)
         values, present, _ = chosen.instant(_ms(at))
         for service in sorted(watched):
@@ -199,48 +228,61 @@ class Direct:
                     yield key, column, float(values[place, 0])
 
 
+class _Sum:
+    """A column over time; NaN where no series was."""
+
+    def __init__(self, size: int) -> None:
+        self._total = np.zeros(size)
+        self._seen = np.zeros(size, dtype=np.bool_)
+
+    def add(self, values: FloatArray, there: BoolArray) -> None:
+        self._total += values
+        self._seen |= there
+
+    @property
+    def values(self) -> FloatArray:
+        return np.where(self._seen, self._total, np.nan)
+
+
 class _Past:
     """One pod's counters by caller over time while they are added up; NaN = no series then."""
 
     def __init__(self, size: int) -> None:
-        self._requests = np.full((size, _CLASSES), np.nan)
-        self._buckets: dict[float, FloatArray] = {}
-        self._flags: dict[str, FloatArray] = {}
+        self._size = size
+        self._classes = [_Sum(size) for _ in RequestClass]
+        self._buckets: dict[float, _Sum] = {}
+        self._flags: dict[str, _Sum] = {}
 
-    def add(self, labels: Labels, values: FloatArray) -> None:
-        """One series."""
+    def add(self, labels: Labels, values: FloatArray, there: BoolArray) -> None:
+        """One series: its values, 0 where it is not ``there``."""
         if (le := labels.get("le")) is not None:
-            bound = float(le)
-            self._buckets[bound] = _sum(self._buckets.get(bound), values)
+            self._of(self._buckets, float(le)).add(values, there)
             return
         how = _how(labels)
-        one = request_class(*how)
-        self._requests[:, one] = _sum(self._requests[:, one], values)
+        one = _class(*how)
+        self._classes[one].add(values, there)
         if one is RequestClass.ERROR:
-            flag = how[1] or _NO_FLAGS
-            self._flags[flag] = _sum(self._flags.get(flag), values)
+            self._of(self._flags, how[1] or _NO_FLAGS).add(values, there)
 
-    def known(self) -> bool:
-        """Any request was counted."""
-        return not bool(np.isnan(self._requests).all())
+    def _of(self, sums: dict[K, _Sum], key: K) -> _Sum:
+        if key not in sums:
+            sums[key] = _Sum(self._size)
+        return sums[key]
 
-    def closed(self, pod: PodName, caller: str, times: FloatArray) -> SeriesHistory:
+    def closed(self, pod: PodName, caller: str, times: FloatArray) -> SeriesHistory | None:
         """A class or flag without a series has had no request while the pod had any series of this caller."""
-        seen = np.any(~np.isnan(self._requests), axis=1)
-        requests = np.where(seen[:, None] & np.isnan(self._requests), 0.0, self._requests)
-        flags = {one: np.where(seen & np.isnan(values), 0.0, values) for one, values in sorted(self._flags.items())}
+        requests = np.stack([one.values for one in self._classes], axis=1)
+        seen = np.any(~np.isnan(requests), axis=1)
+        if not seen.any():
+            return None
+        requests = np.where(seen[:, None] & np.isnan(requests), 0.0, requests)
+        told = {name: one.values for name, one in sorted(self._flags.items())}
+        flags = {name: np.where(seen & np.isnan(values), 0.0, values) for name, values in told.items()}
         bounds = sorted(self._buckets)
         if not bounds:
             return SeriesHistory(pod, caller, times, requests, flags=flags)
-        table = np.stack([self._buckets[bound] for bound in bounds], axis=1)
+        table = np.stack([self._buckets[bound].values for bound in bounds], axis=1)
         return SeriesHistory(pod, caller, times, requests, tuple(bounds[:-1]), table, flags)
-
-
-def _sum(known: FloatArray | None, values: FloatArray) -> FloatArray:
-    if known is None:
-        return values
-    result: FloatArray = np.where(np.isnan(known) & np.isnan(values), np.nan, np.nan_to_num(known) + np.nan_to_num(values))
-    return result
 
 
 def _ms(at: float) -> IntArray:
@@ -251,18 +293,23 @@ def _pod(labels: Labels) -> PodName:
     return labels.get("namespace", ""), labels.get("pod", "")
 
 
+@cache
+def _class(code: str, flags: str, grpc: str) -> RequestClass:
+    return request_class(code, flags, grpc)
+
+
 def _how(labels: Labels) -> tuple[str, str, str]:
     return labels["response_code"], labels["response_flags"], ""
 
 
 def _class_cell(labels: Labels) -> int:
-    return request_class(*_how(labels))
+    return _class(*_how(labels))
 
 
 def _caller_cell(labels: Labels) -> int:
     """The class, plus their number for calls that reached nobody."""
     how = _how(labels)
-    return request_class(*how) + (_CLASSES if is_unreached(*how) else 0)
+    return _class(*how) + (_CLASSES if is_unreached(*how) else 0)
 
 
 def _source(labels: Labels) -> ServiceRef:
@@ -282,7 +329,7 @@ def _caller(labels: Labels) -> str:
 
 def _tell(row: dict[str, float], labels: Labels, side: str, count: float) -> None:
     how = _how(labels)
-    kind = request_class(*how)
+    kind = _class(*how)
     if kind is RequestClass.EXCLUDED or not count:
         return
     row[side] += count
@@ -301,10 +348,9 @@ def _edge(pair: tuple[ServiceRef, ServiceRef], row: dict[str, float]) -> Edge:
     )  # fmt: skip
 
 
-def _span(span: MeshSpan) -> Span:
+def _span(span: MeshSpan, pod: MeshPod) -> Span:
     """As the tracing server's answer reads."""
-    assert span.pod is not None
-    own, ended = span.pod.identity, span.outcome
+    own, ended = pod.identity, span.outcome
     code = str(ended.code) if ended.code else ""
     flags = "" if ended.flags == _NO_FLAGS else ended.flags
     host = f"{span.called}.{span.home}.svc.cluster.local"
@@ -315,14 +361,14 @@ def _span(span: MeshSpan) -> Span:
         side=SpanSide.SERVER if span.server else SpanSide.CLIENT,
         namespace=own.namespace,
         service=own.service,
-        pod=span.pod.name,
+        pod=pod.name,
         workload=own.workload,
         node="",
         peer="" if span.server else host,
         operation=f"{host}:80/*",
         start=span.start,
         seconds=span.end - span.start,
-        error=request_class(code, flags) is RequestClass.ERROR,
+        error=_class(code, flags, "") is RequestClass.ERROR,
         code=code,
         flags=flags,
         request=span.request,

@@ -280,7 +280,7 @@ def cold_start(scene: Scene) -> Injury:
     return Injury("cold_start", right, scale=(workload.name, workload.replicas + 2), cold=cold)
 
 
-def quiet(scene: Scene) -> Injury:
+def quiet(_: Scene) -> Injury:
     """Nothing at all."""
     return Injury("quiet", frozenset({UNKNOWN}))
 
@@ -288,9 +288,8 @@ def quiet(scene: Scene) -> Injury:
 FAMILIES: Final[Mapping[str, Callable[[Scene], Injury]]] = {
     one.__name__: one
     for one in (
-        pod_errors, masked_errors, slow_pod, black_hole, flapping, sidecar_down, bad_revision, bad_node, edge_loss, config_push,
-        bad_caller, slow_dependency, failing_dependency, namespace_outage, load_surge, cold_start,
-        quiet,
+        pod_errors, masked_errors, slow_pod, black_hole, flapping, sidecar_down, bad_revision, bad_node, edge_loss,
+        config_push, bad_caller, slow_dependency, failing_dependency, namespace_outage, load_surge, cold_start, quiet,
     )
 }  # fmt: skip
 OF_ONE_POD: Final = frozenset({"pod_errors", "slow_pod", "black_hole", "flapping"})

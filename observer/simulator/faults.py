@@ -141,9 +141,7 @@ def node_bad(node: str, rate: float, code: int = 500, *, since: float = ALWAYS, 
     return Fault(f"node:{node}", Where(node=node), rate, code, since=since, until=until)
 
 
-def edge_loss(
-    caller: str, callee: str, share: float, *, since: float = ALWAYS, until: float = FOR_EVER
-) -> Fault:
+def edge_loss(caller: str, callee: str, share: float, *, since: float = ALWAYS, until: float = FOR_EVER) -> Fault:
     """The way from one service to another loses a share of the requests; others reach the callee as ever."""
     ends = Where(service=callee), Where(service=caller)
     return Fault(f"edge:{caller}:{callee}", ends[0], callers=ends[1], lost=share, since=since, until=until)

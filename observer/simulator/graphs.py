@@ -25,9 +25,9 @@ def call_graph(seed: int, *, services: int = 10, rate: float = 60.0) -> MeshSpec
     """
     A mesh of so many services behind one entry, without cycles and at most ``DEPTH`` deep.
 
-    ``rate`` is the mean of the requests a second at the entry, which swing. Three to six pods a service, some services in
-    two versions, several namespaces, nodes in three zones; how many retries, how noisy errors are and what part of the
-    requests is traced is drawn too. The same seed and size give the same mesh.
+    ``rate`` is the mean of the requests a second at the entry, which swing. Three to six pods a service, some services
+    in two versions, several namespaces, nodes in three zones; how many retries, how noisy errors are and what part of
+    the requests is traced is drawn too. The same seed and size give the same mesh.
     """
     if services < 2:
         raise ValueError(f"a call graph needs at least 2 services, not {services}")
@@ -61,7 +61,7 @@ def call_graph(seed: int, *, services: int = 10, rate: float = 60.0) -> MeshSpec
 
 
 def _callers(draw: np.random.Generator, services: int) -> list[set[int]]:
-    """For each service who calls it; numbers grow away from the entry, and a call always leads one level down or more."""
+    """For each service who calls it; a call always leads away from the entry, by one level or more."""
     level, calls = [0], [1]
     found: list[set[int]] = [set()]
     for number in range(1, services):

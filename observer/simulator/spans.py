@@ -33,7 +33,8 @@ class MeshSpan:
 
     Attributes:
         parent: id of the parent, empty for a root. server: the answering sidecar's, else the caller's.
-        pod: whoever reported it. called: the service that was asked, ``home`` its namespace. peer_ip: the other end as the sidecar names it.
+        pod: whoever reported it. called: the service that was asked, ``home``
+            its namespace. peer_ip: the other end as the sidecar names it.
         start, end: Unix seconds. resends: attempts after the first.
     """
 

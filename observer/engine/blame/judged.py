@@ -20,6 +20,12 @@ _SYMPTOMS: Final = {
 }
 
 
+def failing_alike(judgement: Judgement | None) -> frozenset[ServiceRef]:
+    """Services all of whose pods fail alike: the judges counted every request, so a few traces do not know better."""
+    found = judgement.suppressions if judgement is not None else ()
+    return frozenset(one.service for one in found if one.reason in _OWN_FAULT)
+
+
 def judged_ballots(inputs: BlameInputs, calls: frozenset[Pair], counted: frozenset[ServiceRef]) -> list[Ballot]:
     """
     One ballot for each symptom that somebody is suspected of.

@@ -113,7 +113,7 @@ def ledger_ballot(inputs: BlameInputs, lines: Mapping[Pair, Line], handed_up: Ma
     stay = flow(start, own, inner, {pair: amount for pair, amount in lost.items() if pair[0].name != _OUTSIDE})
     if not stay.services and not stay.edges:
         return None
-    services, others = _placed(stay, lines, inputs)
+    services, others = placed(stay, lines, inputs)
     nats = max(_certainty(line) for line in lines.values())
     return Ballot("errors", nats, services, others, _texts(lines, own), stay.inherited)
 
@@ -146,7 +146,7 @@ def _tops(
     return {service: amount / whole for service, amount in sorted(tops.items())} if whole > 0.0 else {}
 
 
-def _placed(
+def placed(
     stay: Stay, lines: Mapping[Pair, Line], inputs: BlameInputs
 ) -> tuple[dict[ServiceRef, float], dict[Cause, float]]:
     """Calls that got lost are the edge's when others reach the callee; else it is as likely the callee's."""
