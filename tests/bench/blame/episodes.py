@@ -286,7 +286,7 @@ def question(stage: Stage, snapshot: Snapshot, judgement: Judgement, log: Log) -
 
 
 def bound_of(injury: Injury, scene: Scene, log: Log) -> float | None:
-    """Seconds of the culprit's traffic that the evict tier needs at least; twice that for one that is well half the time."""
+    """Seconds of the culprit's traffic that the evict tier needs at least; twice that if it is well half the time."""
     if len(injury.pods) != 1 or injury.rate <= 0.0:
         return None
     pod = next(one for one in scene.pods if one.name in injury.pods)

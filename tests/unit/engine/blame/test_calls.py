@@ -80,7 +80,8 @@ def test_with_one_caller_way_and_callee_cannot_be_told_apart() -> None:
 
 
 def test_errors_that_the_callee_did_not_count_never_reached_it() -> None:
-    counted = asked(edge("front", "store"), edge("cart", "store", errors=200.0, callee_errors=200.0))
+    both = {"errors": 200.0, "callee_errors": 200.0}
+    counted = asked(edge("front", "store", **both), edge("cart", "store", **both))
     missing = asked(edge("front", "store"), edge("cart", "store", errors=200.0, callee_errors=0.0))
 
     assert first(counted) == "workload shop/store"
