@@ -27,7 +27,7 @@ from tests.bench.blame.scores import Score, row, score
 
 EPISODES = 340
 """Twenty of each family."""
-SEED = 314_159
+SEED = 577_215
 """Used nowhere while blame was developed."""
 Ranked = list[tuple[str, float]]
 """Services with their probability."""
