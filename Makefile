@@ -53,12 +53,13 @@ programs: ## Install the Debian programs that tests talk to (asks for root)
 	deploy/debian-packages.sh
 
 lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
-	$(UV) -o requirements/runtime.txt
 	$(UV) --all-extras --group dev -o requirements/dev.txt
+	$(UV) --constraint requirements/dev.txt -o requirements/runtime.txt
 	uv pip compile --group build --universal --generate-hashes --no-strip-extras --no-header --quiet -o requirements/build.txt
 
-docs: .venv/runtime ## Write docs/reference from the code: settings, commands, metrics
+docs: .venv/runtime ## Write docs/reference and dashboards/ from the code
 	$(BIN)/python -m observer.cli.reference docs/reference
+	$(BIN)/observer dashboards --out dashboards
 
 bench-blame: .venv/dev ## Print who is blamed rightly, how often (ARGS="--corpus DIR --json FILE")
 	$(BIN)/python -m tests.bench.blame $(ARGS)

@@ -13,6 +13,7 @@ import structlog
 
 from observer.domain import names
 from observer.domain.errors import ActuatorUnavailable, ConfigError
+from observer.domain.snapshot import UNREADABLE
 from observer.kube import paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import Conflict, KubeError, NotFound
@@ -52,9 +53,9 @@ class ConfigMapSwitch:
             answer = await self._api.request("GET", path, within=_PATIENCE)
             found = _DECODER.decode(answer.body)
         except NotFound:
-            return True, f"cannot be read: {where} does not exist"
+            return True, f"{UNREADABLE}: {where} does not exist"
         except (KubeError, ConfigError, msgspec.DecodeError, UnicodeDecodeError) as exc:
-            return True, f"cannot be read: {where}: {exc}"
+            return True, f"{UNREADABLE}: {where}: {exc}"
         data = found.data or {}
         match data.get("paused"):
             case "false":
@@ -63,7 +64,7 @@ class ConfigMapSwitch:
                 who, why = data.get("who") or "somebody", data.get("reason") or "no reason given"
                 since = max((edit.time for edit in found.metadata.managed_fields or ()), default="")
                 return True, f"paused by {who}{f' at {since}' if since else ''}: {why}"
-        return True, f'cannot be read: {where} has no "paused" of "true" or "false"'
+        return True, f'{UNREADABLE}: {where} has no "paused" of "true" or "false"'
 
     async def write(self, *, paused: bool, who: str, reason: str) -> None:
         """Raises ``ActuatorUnavailable`` when it is not known to be written."""

@@ -11,21 +11,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observer.app.daemon import WARM_SECONDS, build, run_daemon
 from observer.app.hands import cluster as make_cluster
 from observer.app.hands import connected, journal, journal_url, kill_switch
+from observer.app.outlets import alerts_about, silence_own_alerts
+from observer.app.reports import Outgoing, send_report
 from observer.app.sources import examine_sources, series_catalogue
 from observer.config.model import Settings
 
 if TYPE_CHECKING:
     from observer.domain.cluster import ClusterView
     from observer.domain.outcome import Outcome
+    from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
-    from observer.ports.stores import Journal
+    from observer.sinks.audit import AuditReport
 
 __all__ = [
+    "Outgoing",
+    "alerts_about",
     "build",
     "connected",
     "examine_sources",
@@ -36,7 +42,11 @@ __all__ = [
     "now",
     "open_journal",
     "run_daemon",
+    "send_report",
     "series_catalogue",
+    "silence_own_alerts",
+    "trail_files",
+    "verify_trail",
 ]
 
 
@@ -66,7 +76,7 @@ async def look_at_cluster(settings: Settings) -> ClusterView:
 
 
 @asynccontextmanager
-async def open_journal(settings: Settings) -> AsyncIterator[Journal]:
+async def open_journal(settings: Settings) -> AsyncIterator[SqlJournal]:
     """The journal for reading by a command, closed afterwards."""
     opened = await journal(settings)
     try:
@@ -87,3 +97,17 @@ async def give_back(api: KubeApi, *, now: float, force: bool, only: str | None) 
     from observer.actuators.expired import restore_expired
 
     return await restore_expired(api, now, force=force, only=only)
+
+
+def trail_files(settings: Settings) -> Sequence[Path]:
+    """The files of the audit trail that exist, oldest first."""
+    from observer.sinks import audit
+
+    return audit.trail_files(Path(settings.audit))
+
+
+def verify_trail(files: Sequence[Path], *, partial: bool, contains: str) -> AuditReport:
+    """Whether the audit trail is whole; see ``sinks.audit``. Raises: OSError when a file cannot be read."""
+    from observer.sinks import audit
+
+    return audit.verify(*files, partial=partial, contains=contains)

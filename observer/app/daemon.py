@@ -9,10 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from observer.app.grafana import grafana_annotations
 from observer.app.hands import Hands, connected, executor, kill_switch
 from observer.app.hands import hands as make_hands
 from observer.app.hands import journal as open_journal
 from observer.app.mail import Mailbox, mailbox
+from observer.app.outlets import outlets, self_metrics
+from observer.app.outlets import tracer as make_tracer
 from observer.app.sources import Eyes, collector, open_eyes
 from observer.config.model import Settings
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from observer.runtime.supervise import Plan
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
+    from observer.telemetry.tracing import IncidentTracer
     from observer.web.server import Server
 
 WARM_SECONDS = 30.0
@@ -66,28 +70,39 @@ async def build(
     from observer.runtime.state import Watcher
     from observer.runtime.tell import Teller
     from observer.runtime.tick import Loop
-    from observer.telemetry.metrics import SelfMetrics
 
-    clock, metrics = SystemClock(), SelfMetrics()
+    clock = SystemClock()
     rules = rules_of(settings, clock.now())
     settings = rules.settings
+    metrics = self_metrics(settings)
+    tracer = make_tracer(settings, clock, metrics.sink_dropped)
     journal = await open_journal(settings)
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
     mail = mailbox(hands, journal.alerts, metrics)
+    outside = outlets(
+        settings,
+        clock,
+        leading=hands.lease.held,
+        standing=lambda: loop.standing(),  # noqa: PLW0108  (made below)
+        dropped=metrics.sink_dropped,
+    )
     watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits)
     recorder = flight_recorder(settings)
+    told = [*sinks(hands, tracer), *outside.sinks, *extra_sinks]
+    metrics.sinks(sink.name for sink in told)
     loop = Loop(
         collector=collector(hands, eyes, mail),
         executor=executor(hands),
         cluster=hands.cluster,
         journal=hands.journal,
-        teller=Teller([*sinks(hands), *extra_sinks], dropped=metrics.sink_dropped),
+        teller=Teller(told, beside=outside.tasks, dropped=metrics.sink_dropped),
         clock=clock,
         rules=rules,
         state=watcher,
         recorder=recorder,
         mail=mail.keeper if mail is not None else None,
+        ticks=tracer.ticks if tracer is not None else None,
     )
     server = make_server(settings, watcher, metrics, mail)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
@@ -159,10 +174,9 @@ def make_reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> 
     return Reloader(rules=rules, files=FileWatch(path), read=read, loop=loop, clock=clock, every=RELOAD_SECONDS)
 
 
-def sinks(hands: Hands) -> list[Sink]:
+def sinks(hands: Hands, tracer: IncidentTracer | None) -> list[Sink]:
     from observer.sinks.audit import open_audit
     from observer.sinks.kube_events import KubeEventSink
-    from observer.telemetry.tracing import incident_tracer
 
     settings = hands.settings
 
@@ -174,13 +188,16 @@ def sinks(hands: Hands) -> list[Sink]:
         open_audit(Path(settings.audit)),
         KubeEventSink(hands.api, instance=settings.lease.identity or socket.gethostname(), uid_of=uid_of),
     ]
-    if (tracer := incident_tracer(settings.otlp_endpoint)) is not None:
+    if tracer is not None:
         sinks.append(tracer)
+    if (annotations := grafana_annotations(settings)) is not None:
+        sinks.append(annotations)
     return sinks
 
 
 def closing(metrics: SelfMetrics) -> Callable[[], Awaitable[None]]:
     async def close() -> None:
-        metrics.close()
+        # Its last export over OTLP may take as long as the collector needs.
+        await asyncio.to_thread(metrics.close)
 
     return close

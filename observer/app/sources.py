@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from observer.app.hands import Hands, connected
 from observer.app.mail import Mailbox
+from observer.app.outlets import examine_outlets
 from observer.config.model import Settings
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
 
 
 def neighbours(hands: Hands, traces: TraceSource | None, graphs: GraphSource | None) -> Neighbours:
+    from observer.runtime.calls import CallKeeper
     from observer.runtime.neighbours import GraphKeeper, Neighbours, TraceKeeper
+    from observer.sources.prometheus.calls import PrometheusCalls
 
     jaeger, kiali = hands.settings.jaeger, hands.settings.kiali
     return Neighbours(
@@ -86,6 +89,7 @@ def neighbours(hands: Hands, traces: TraceSource | None, graphs: GraphSource | N
         graph=GraphKeeper(graphs, hands.cluster, hands.clock, window=kiali.window, refresh=kiali.refresh)
         if graphs is not None
         else None,
+        calls=CallKeeper(PrometheusCalls(hands.settings.prometheus), hands.clock),
     )
 
 
@@ -148,6 +152,7 @@ def collector(hands: Hands, eyes: Eyes, mail: Mailbox | None) -> Collector:
 
 async def examine_sources(settings: Settings) -> Sequence[Finding]:
     """What ``observer doctor`` prints."""
+    from observer.app.grafana import probe_grafana
     from observer.runtime.clock import SystemClock
     from observer.sources.jaeger.probe import probe as probe_jaeger
     from observer.sources.kiali.probe import probe as probe_kiali
@@ -162,6 +167,8 @@ async def examine_sources(settings: Settings) -> Sequence[Finding]:
             *await probe_prometheus(settings, pods=seen.pods, at=clock.now()),
             *await probe_jaeger(settings.jaeger, services=seen.services, clock=clock),
             *await probe_kiali(settings.kiali, services=seen.services, clock=clock),
+            *await examine_outlets(settings, clock),
+            *await probe_grafana(settings),
         ]
 
 

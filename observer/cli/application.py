@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from observer.cli.door import Door
     from observer.config.model import Settings
 
 app = typer.Typer(
@@ -24,6 +25,15 @@ Config = Annotated[
     typer.Option("--config", "-c", help="Settings file; default: $OBSERVER_CONFIG, else the built-in defaults."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Url = Annotated[
+    str, typer.Option("--url", envvar="OBSERVER_URL", help="Address of the daemon; default: `listen` of the settings.")
+]
+TokenFile = Annotated[
+    str, typer.Option("--token-file", envvar="OBSERVER_TOKEN_FILE", help="File with the token to show to the daemon.")
+]
+CaFile = Annotated[
+    str, typer.Option("--ca-file", envvar="OBSERVER_CA_FILE", help="Who signed the daemon's certificate, if not known.")
+]
 
 
 def settings_from(config: Path | None) -> Settings:
@@ -37,3 +47,10 @@ def settings_from(config: Path | None) -> Settings:
 def settings_path(config: Path | None) -> Path | None:
     """The settings file in use; None = the built-in defaults."""
     return config or (Path(named) if (named := os.environ.get("OBSERVER_CONFIG")) else None)
+
+
+def door_from(settings: Settings, url: str, token_file: str, ca_file: str) -> Door:
+    """The way to the daemon's API that the options name. Raises: ConfigError."""
+    from observer.cli.door import door_of
+
+    return door_of(settings, url, token_file, ca_file)

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from observer import __version__
-from observer.cli.application import Config, Json, app, settings_from, settings_path
+from observer.cli.application import (
+    CaFile,
+    Config,
+    Json,
+    TokenFile,
+    Url,
+    app,
+    door_from,
+    settings_from,
+    settings_path,
+)
+from observer.cli.completion import namespaces, pods, subjects
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, EXIT_UNREACHABLE, fail, show
+from observer.cli.paint import paint_for
 
 
 @app.command()
@@ -46,24 +59,33 @@ def doctor(config: Config = None, json: Json = False) -> None:
     from observer.cli.doctor import examine, rows, text
 
     findings = asyncio.run(examine(settings_from(config)))
-    show(rows(findings), text(findings), json=json)
+    show(rows(findings), text(findings, paint_for(sys.stdout)), json=json)
     if any(finding.ok is False for finding in findings):
         raise SystemExit(EXIT_UNREACHABLE)
 
 
 @app.command()
-def status(config: Config = None, json: Json = False) -> None:
+def status(
+    url: Url = "", token_file: TokenFile = "", ca_file: CaFile = "", config: Config = None, json: Json = False
+) -> None:
     """Print what Observer is doing now: mode, sources, open incidents; from the daemon, else from the journal."""
     from observer.cli.status import current
 
-    body, text = asyncio.run(current(settings_from(config)))
+    settings = settings_from(config)
+    door = door_from(settings, url, token_file, ca_file)
+    body, text = asyncio.run(current(settings, door, paint_for(sys.stdout)))
     show(body, text, json=json)
 
 
 @app.command()
 def why(
-    subject: Annotated[str, typer.Argument(help="KIND/NAME or KIND/NAMESPACE/NAME, for example pod/shop/cart-1.")],
-    namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of NAME.")] = "",
+    subject: Annotated[
+        str,
+        typer.Argument(help="KIND/NAME or KIND/NAMESPACE/NAME, for example pod/shop/cart-1.", autocompletion=subjects),
+    ],
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Namespace of NAME.", autocompletion=namespaces)
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many decisions.")] = 50,
     config: Config = None,
     json: Json = False,
@@ -71,7 +93,8 @@ def why(
     """Print every decision about something, to act and not to act, with evidence and where the evidence is kept."""
     from observer.cli.why import explain
 
-    body, text = asyncio.run(explain(settings_from(config), subject, namespace, limit))
+    settings, paint = settings_from(config), paint_for(sys.stdout)
+    body, text = asyncio.run(explain(settings, subject, namespace, limit, paint))
     show(body, text, json=json)
     if not body["decisions"]:
         raise SystemExit(EXIT_NOT_FOUND)
@@ -95,7 +118,7 @@ def resume(config: Config = None, json: Json = False) -> None:
 
 @app.command()
 def undo(
-    pod: Annotated[str, typer.Argument(help="NAMESPACE/POD that Observer drained.")],
+    pod: Annotated[str, typer.Argument(help="NAMESPACE/POD that Observer drained.", autocompletion=pods)],
     config: Config = None,
     json: Json = False,
 ) -> None:

@@ -14,10 +14,14 @@ SYMPTOMS: Final = {"errors": Measure.ERROR_RATE, "latency": Measure.LATENCY}
 
 
 def target_of(service: str, namespace: str, symptom: str) -> Target | None:
-    """``--target`` with its namespace and symptom; ``ConfigError`` for a symptom alone or unknown."""
+    """``--target`` with its namespace and symptom; ``ConfigError`` for an unknown symptom or one of nobody."""
     if symptom not in SYMPTOMS:
         raise ConfigError(f"--symptom {symptom}: expected one of {', '.join(SYMPTOMS)}")
-    return Target(ServiceRef(namespace, service), SYMPTOMS[symptom]) if service else None
+    if service:
+        return Target(ServiceRef(namespace, service), SYMPTOMS[symptom])
+    if namespace or SYMPTOMS[symptom] is not Measure.ERROR_RATE:
+        raise ConfigError("--namespace and --symptom say more of a --target: name it, or leave them out")
+    return None
 
 
 def diagnose(files: Files, limit: int) -> tuple[dict[str, Any], str]:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from observer.app import examine_sources
+from observer.cli.paint import PLAIN, Paint, Tone
 from observer.config.model import Settings
 from observer.domain.finding import Finding
 
 MARK = {True: "ok  ", False: "RED ", None: "?   "}
+TONE = {True: Tone.GOOD, False: Tone.BAD, None: Tone.WARN}
 
 
 async def examine(settings: Settings) -> Sequence[Finding]:
@@ -22,11 +24,11 @@ def rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     return [{"name": f.name, "ok": f.ok, "detail": f.detail, "remedy": f.remedy} for f in findings]
 
 
-def text(findings: Sequence[Finding]) -> str:
+def text(findings: Sequence[Finding], paint: Paint = PLAIN) -> str:
     """For people: one line a finding, and below a red one what to do."""
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"{MARK[finding.ok]} {finding.name:<34} {finding.detail}")
+        lines.append(f"{paint(MARK[finding.ok], TONE[finding.ok])} {finding.name:<34} {finding.detail}")
         if finding.ok is not True and finding.remedy:
             lines.append(f"{'':39}-> {finding.remedy}")
     red = sum(1 for finding in findings if finding.ok is False)

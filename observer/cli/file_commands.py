@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from observer.cli.application import Config, Json, app, settings_from, settings_path
+from observer.cli.completion import workloads
 from observer.cli.output import EXIT_BAD_INPUT, Output, fail, show
 from observer.domain.slo import Preset
 
@@ -22,6 +23,7 @@ class SchemaOf(StrEnum):
     POLICY = "healthpolicy"
     OPENSLO = "openslo"
     TEST = "policytest"
+    EVENTS = "cloudevents"
 
 
 @app.command()
@@ -29,7 +31,10 @@ def check(  # noqa: PLR0917  (typer gives every argument by name)
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files or directories instead of what `policies` of the settings names.")
     ] = None,
-    effective: Annotated[str, typer.Option("--effective", help="NAMESPACE/WORKLOAD: print what holds for it.")] = "",
+    effective: Annotated[
+        str,
+        typer.Option("--effective", help="NAMESPACE/WORKLOAD: print what holds for it.", autocompletion=workloads),
+    ] = "",
     kind: Annotated[str, typer.Option(help="With --effective: kind of the workload.")] = "Deployment",
     label: Annotated[list[str] | None, typer.Option(help="With --effective: KEY=VALUE of the workload.")] = None,
     namespace_label: Annotated[list[str] | None, typer.Option(help="The same of its namespace.")] = None,
@@ -122,7 +127,7 @@ def convert(
 def schema(
     kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
 ) -> None:
-    """Print the JSON Schema of the settings file, of health policies, of their tests or of OpenSLO documents."""
+    """Print the JSON Schema of the settings file, health policies, their tests, OpenSLO documents or CloudEvents."""
     if kind is SchemaOf.POLICY:
         from observer.config.policies.keys import schema as policy_schema
 
@@ -135,6 +140,10 @@ def schema(
         from observer.config.testing.keys import schema as test_schema
 
         show(test_schema(), "", json=True)
+    elif kind is SchemaOf.EVENTS:
+        from observer.config.event_schema import schema as event_schema
+
+        show(event_schema(), "", json=True)
     else:
         from observer.config.settings import schema as settings_schema
 

@@ -8,6 +8,8 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
+from observer.cli.paint import Tone, paint_for
+
 EXIT_FINDINGS: Final = 1
 EXIT_BAD_INPUT: Final = 2
 EXIT_NOT_FOUND: Final = 3
@@ -23,6 +25,15 @@ class Output(StrEnum):
     GITHUB = "github"
 
 
+class ReportForm(StrEnum):
+    """How ``observer report`` writes."""
+
+    TEXT = "text"
+    HTML = "html"
+    SLACK = "slack"
+    JSON = "json"
+
+
 def show(body: Any, text: str, *, json: bool) -> None:
     """Print ``body`` as JSON or ``text`` for people, to standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(body), indent=1).decode() if json else text.rstrip("\n"))
@@ -30,7 +41,10 @@ def show(body: Any, text: str, *, json: bool) -> None:
     sys.stdout.flush()
 
 
-def fail(message: str, code: int) -> NoReturn:
-    """Print one clear message to standard error and end."""
-    sys.stderr.write(f"observer: {message}\n")
+def fail(message: str, code: int, step: str = "") -> NoReturn:
+    """Print one clear message to standard error, what to do next below it, and end."""
+    paint = paint_for(sys.stderr)
+    sys.stderr.write(f"{paint('observer:', Tone.BAD)} {message}\n")
+    if step:
+        sys.stderr.write(f"  -> {step}\n")
     raise SystemExit(code)

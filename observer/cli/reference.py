@@ -84,11 +84,20 @@ def _commands() -> str:
     group: Any = typer.main.get_command(app)
     codes = "Exit codes: 0 well, 2 bad input, 3 not found, 4 unreachable; others stand with their command."
     lines = ["# Commands", "", codes, ""]
-    for name, command in group.commands.items():
+    for name, command in _all_commands(group):
         lines += [f"## observer {name}", "", *(line.strip() for line in (command.help or "").strip().splitlines()), ""]
         rows = [_option(one) for one in command.params if not getattr(one, "hidden", False)]
         lines += [*rows, ""] if rows else []
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _all_commands(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command with its full name; a group's come in its place."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _all_commands(command, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", command
 
 
 def _option(one: Any) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from observer.config.policies.book import BookKeeper
 from observer.config.reload import rules_of
 from observer.domain.cluster import ClusterView
 from observer.domain.decision import Decision
+from observer.domain.errors import RecordingError
 from observer.recording.events import Event, Ruling, Ticked
 from observer.recording.files import Recording
 from observer.recording.replay import Step, WhatIf, replay
 
 SHOWN = 200
 """Differences that are kept; the rest is counted."""
+_OF_RULES = frozenset({"id", "config", "mode", "action", "outcome"})
+"""Fields that differ under other rules whatever is decided: they name the rules, or what came of an act then."""
 
 
 def what_if(settings: Settings) -> WhatIf:
@@ -44,11 +48,18 @@ def run_replay(path: Path, tried: WhatIf | None) -> tuple[int, dict[str, Any], s
         counter = _Ticks(recording.events())
         for step in replay(counter, tried):
             decided += len(step.recorded)
-            if not step.same:
+            if step.same:
+                continue
+            # Without other rules every byte counts, the order of decisions included.
+            found = _difference(step, _OF_RULES) if tried is not None else _difference(step) or _all(step)
+            if found:
                 different += 1
                 if len(differences) < SHOWN:
-                    differences.append(_difference(step))
+                    differences.append(found)
         ticks = counter.ticks
+        if not ticks:
+            cut = "; its end is missing" if recording.cut else ""
+            raise RecordingError(f"{path}: holds no tick, so it proves nothing{cut}")
         body = {
             "file": str(path),
             "observer": recording.header.observer,
@@ -77,22 +88,52 @@ class _Ticks:
             yield event
 
 
-def _difference(step: Step) -> dict[str, Any]:
-    recorded = {_brief(one): one for one in step.recorded}
-    replayed = {_brief(one): one for one in step.replayed}
+def _difference(step: Step, apart_from: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """What differs in one step, empty when nothing does; decisions that read alike say in which fields they differ."""
+    recorded, replayed = _by_words(step.recorded), _by_words(step.replayed)
+    differing = {
+        key: _differing(recorded.get(key), replayed.get(key)) - apart_from for key in recorded.keys() | replayed.keys()
+    }
+    if not any(differing.values()):
+        return {}
     return {
         "at": step.at,
-        "recorded": [_row(one) for brief, one in recorded.items() if replayed.get(brief) != one],
-        "replayed": [_row(one) for brief, one in replayed.items() if recorded.get(brief) != one],
+        "recorded": [_row(one, differing[key]) for key, one in recorded.items() if differing[key]],
+        "replayed": [_row(one, differing[key]) for key, one in replayed.items() if differing[key]],
     }
 
 
-def _brief(one: Decision) -> tuple[str, ...]:
-    return (one.kind, one.verdict.value, one.subject, one.reason, one.text)
-
-
-def _row(one: Decision) -> dict[str, Any]:
+def _all(step: Step) -> dict[str, Any]:
+    order = frozenset({"order"})
     return {
+        "at": step.at,
+        "recorded": [_row(one, order) for one in step.recorded],
+        "replayed": [_row(one, order) for one in step.replayed],
+    }
+
+
+def _by_words(decisions: Iterable[Decision]) -> dict[tuple[str, int], Decision]:
+    """Decisions by what a person reads of them; of two that read alike the second is the second."""
+    found: dict[tuple[str, int], Decision] = {}
+    seen: Counter[str] = Counter()
+    for one in decisions:
+        words = f"{one.kind}\n{one.verdict.value}\n{one.subject}\n{one.reason}\n{one.text}"
+        found[words, seen[words]] = one
+        seen[words] += 1
+    return found
+
+
+def _differing(one: Decision | None, other: Decision | None) -> frozenset[str]:
+    """Names of the fields that differ, byte for byte; ``kind`` and so on when one of them is not there at all."""
+    if one is None or other is None:
+        return frozenset({"text"})
+    pairs = ((field.name, getattr(one, field.name), getattr(other, field.name)) for field in fields(Decision))
+    return frozenset(name for name, mine, its in pairs if repr(mine) != repr(its))
+
+
+def _row(one: Decision, differs: frozenset[str]) -> dict[str, Any]:
+    return {
+        "differs": sorted(differs),
         "kind": one.kind,
         "verdict": one.verdict.value,
         "subject": one.subject,
@@ -106,7 +147,7 @@ def _text(body: dict[str, Any]) -> str:
     head = f"{body['file']}: {body['ticks']} ticks, {body['decisions']} decisions, by Observer {body['observer']}"
     lines = [head + (" (its end is missing)" if body["cut"] else "")]
     if body["same"]:
-        lines.append("the same decisions, byte for byte")
+        lines.append("the same decisions" if body["what_if"] else "the same decisions, byte for byte")
     for one in body["differences"]:
         begun = f"+{one['at'] - body['began']:.0f} s"
         lines += [f"{begun:>8}  - {_words(row)}" for row in one["recorded"]]
@@ -120,4 +161,5 @@ def _text(body: dict[str, Any]) -> str:
 
 def _words(row: dict[str, Any]) -> str:
     held = f" ({', '.join(row['holds'])})" if row["holds"] else ""
-    return f"{row['verdict']:<5} {row['kind']:<12} {row['subject']}: {row['text'] or row['reason']}{held}"
+    hidden = f" [other {', '.join(row['differs'])}]" if row["differs"] != ["text"] else ""
+    return f"{row['verdict']:<5} {row['kind']:<12} {row['subject']}: {row['text'] or row['reason']}{held}{hidden}"

@@ -5,45 +5,42 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
-import msgspec
-
 from observer.app import open_journal
+from observer.cli.door import NAME_IT, Door
+from observer.cli.failures import DoorError, NobodyThere
+from observer.cli.paint import PLAIN, Paint, Tone, harmless
 from observer.config.model import Settings
 from observer.runtime.state import incident_row
 
 
-async def current(settings: Settings) -> tuple[dict[str, Any], str]:
-    """Returns what ``--json`` and the terminal show."""
-    live = await _from_daemon(settings.listen)
-    if live is not None:
-        return {"source": "daemon", **live}, _live_text(live)
+async def current(settings: Settings, door: Door, paint: Paint = PLAIN) -> tuple[dict[str, Any], str]:
+    """
+    Returns what ``--json`` and the terminal show.
+
+    Raises: DoorError when a daemon answers and cannot be read, or does not answer at an address that a person named.
+    """
+    try:
+        live = await door.ask("/api/status")
+    except NobodyThere as exc:
+        if door.named:
+            raise
+        return await _from_journal(settings, f"{exc}\n  -> {exc.step}\nfrom the journal:\n")
+    if not isinstance(live, dict) or "mode" not in live:
+        raise DoorError(f"{door.url} answers, but not as Observer does", NAME_IT)
+    return {"source": "daemon", **live}, _live_text(live, paint)
+
+
+async def _from_journal(settings: Settings, why: str) -> tuple[dict[str, Any], str]:
     async with open_journal(settings) as journal:
         rows = [incident_row(incident) for incident in await journal.incidents(open_only=True)]
-    text = "the daemon does not answer; from the journal:\n" + _incidents_text(rows)
-    return {"source": "journal", "incidents": rows}, text
+    return {"source": "journal", "incidents": rows}, why + _incidents_text(rows)
 
 
-async def _from_daemon(listen: str) -> dict[str, Any] | None:
-    host, _, port = listen.rpartition(":")
-    if port == "0":
-        return None
-    host = "127.0.0.1" if host in {"0.0.0.0", "", "[::]"} else host  # noqa: S104  (compared, not bound)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=3)) as session,
-            session.get(f"http://{host}:{port}/api/status") as answer,
-        ):
-            found = msgspec.json.decode(await answer.read())
-    except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError):
-        return None
-    return found if answer.status == 200 and isinstance(found, dict) else None
-
-
-def _live_text(live: dict[str, Any]) -> str:
+def _live_text(live: dict[str, Any], paint: Paint = PLAIN) -> str:
     when = _time(live["last_tick"]) if live["last_tick"] else "never"
+    paused = paint(f"PAUSED: {live['paused_reason']}", Tone.BAD) if live["paused"] else ""
     lines = [
-        f"mode      {live['mode']}" + ("   PAUSED: " + live["paused_reason"] if live["paused"] else ""),
+        f"mode      {live['mode']}" + (f"   {paused}" if paused else ""),
         f"leader    {'yes, term ' + str(live['term']) if live['leader'] else 'no: observing only'}",
         f"ticks     {live['ticks']} ({live['complete_ticks']} complete), last {when} UTC",
         f"settings  {live['config']}",
@@ -52,16 +49,18 @@ def _live_text(live: dict[str, Any]) -> str:
     if ruled["identity"]:
         counts = ", ".join(f"{count} {mode}" for mode, count in ruled["workloads"].items()) or "no workload"
         lines.append(f"policies  {ruled['identity']}: {counts}")
-    lines += [f"DISAGREE  {workload}: {why}" for workload, why in ruled["disagreeing"].items()]
+    disagree, gap_word = paint("DISAGREE", Tone.BAD), paint("gap", Tone.WARN)
+    lines += [f"{disagree}  {workload}: {why}" for workload, why in ruled["disagreeing"].items()]
     if not live["reload"]["ok"]:
-        lines.append(f"REFUSED   edited files, the old ones hold: {live['reload']['detail']}")
+        refused = paint("REFUSED", Tone.BAD)
+        lines.append(f"{refused}   edited files, the old ones hold: {live['reload']['detail']}")
     if live["reload"]["needs_restart"]:
         lines.append(f"restart   needed for: {', '.join(live['reload']['needs_restart'])}")
     if live["halted"]:
-        lines.append(f"HALTED    {live['halted']}")
+        lines.append(f"{paint('HALTED', Tone.BAD)}    {live['halted']}")
     lines += [_circuit_text(one) for one in live.get("circuits", ())]
-    lines += [f"gap       {gap['source']} {gap['reason']}: {gap['detail']}" for gap in live["gaps"]]
-    return "\n".join([*lines, _incidents_text(live["incidents"])])
+    lines += [f"{gap_word}       {gap['source']} {gap['reason']}: {gap['detail']}" for gap in live["gaps"]]
+    return "\n".join([*lines, _incidents_text(live["incidents"], paint)])
 
 
 def _circuit_text(one: dict[str, Any]) -> str:
@@ -78,14 +77,15 @@ def _time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
 
 
-def _incidents_text(rows: list[dict[str, Any]]) -> str:
+def _incidents_text(rows: list[dict[str, Any]], paint: Paint = PLAIN) -> str:
     if not rows:
-        return "no open incident"
+        return paint("no open incident", Tone.GOOD)
     lines = []
     for row in rows:
-        held = f"  held by {', '.join(row['held'])}" if row["held"] else ""
+        held = paint(f"  held by {', '.join(row['held'])}", Tone.WARN) if row["held"] else ""
+        subject = paint(harmless(row["subject"]), Tone.BOLD)
         lines.append(
-            f"{row['id']}  {row['subject']}  {row['phase']}  {row['symptom']} {100 * row['bad_rate']:.1f} % "
+            f"{row['id']}  {subject}  {row['phase']}  {row['symptom']} {100 * row['bad_rate']:.1f} % "
             f"(siblings {100 * row['sibling_bad_rate']:.1f} %)  {row['nats']:.1f} nats{held}"
         )
     return "\n".join(lines)

@@ -9,16 +9,24 @@ from typing import Any
 import msgspec
 
 from observer.app import open_journal
+from observer.cli.paint import PLAIN, Paint, Tone
 from observer.config.model import Settings
-from observer.domain.decision import Decision
+from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
 from observer.domain.incident import Incident
 from observer.domain.suspect import CulpritKind
 
 KINDS = tuple(kind.value for kind in CulpritKind)
+_CAUSES = 4
+"""Causes that the terminal shows; ``--json`` has them all."""
 
 
-async def explain(settings: Settings, subject: str, namespace: str, limit: int) -> tuple[dict[str, Any], str]:
+TONES = {Verdict.ACT: Tone.GOOD, Verdict.WOULD: Tone.WARN, Verdict.HOLD: Tone.BAD, Verdict.TELL: Tone.FAINT}
+
+
+async def explain(
+    settings: Settings, subject: str, namespace: str, limit: int, paint: Paint = PLAIN
+) -> tuple[dict[str, Any], str]:
     """Returns what ``--json`` and the terminal show; ``ConfigError`` when the subject cannot be read."""
     kind, space, name = parse(subject, namespace)
     async with open_journal(settings) as journal:
@@ -32,8 +40,9 @@ async def explain(settings: Settings, subject: str, namespace: str, limit: int) 
         "subject": subject,
         "decisions": [msgspec.to_builtins(one) for one in found],
         "evidence": {key: incident.evidence_at for key, incident in incidents.items() if incident.evidence_at},
+        "blame": {key: msgspec.to_builtins(one.blame) for key, one in incidents.items() if one.blame is not None},
     }
-    return body, _text(subject, found, incidents)
+    return body, _text(subject, found, incidents, paint)
 
 
 def parse(subject: str, namespace: str) -> tuple[str, str, str]:
@@ -51,15 +60,31 @@ def _names(subject: str, kind: str, name: str) -> bool:
     return word == kind and rest.rpartition("/")[2] == name
 
 
-def _text(subject: str, found: Sequence[Decision], incidents: dict[str, Incident]) -> str:
+def _text(subject: str, found: Sequence[Decision], incidents: dict[str, Incident], paint: Paint) -> str:
     if not found:
         return f"{subject}: no decision in the journal. Is it spelt right, and does Observer watch its namespace?"
     lines = [f"{subject}: {len(found)} decisions"]
     for one in found:
         when = datetime.fromtimestamp(one.at, UTC)
-        lines.append(f"{when:%Y-%m-%d %H:%M:%S}  {one.verdict.value:<5} {one.kind:<14} {one.text}")
+        verdict = paint(f"{one.verdict.value:<5}", TONES[one.verdict])
+        lines.append(f"{when:%Y-%m-%d %H:%M:%S}  {verdict} {one.kind:<14} {one.text}")
         lines += [f"{'':22}{hold.guard}: {hold.reason}: {hold.detail}" for hold in one.holds]
         if one.outcome is not None:
             lines.append(f"{'':22}{one.outcome.result.value}: {one.outcome.reason} {one.outcome.detail}".rstrip())
+    lines += [line for incident in incidents.values() for line in _blamed(incident)]
     lines += [f"evidence kept in {i.evidence_at}" for i in incidents.values() if i.evidence_at]
     return "\n".join(lines)
+
+
+def _blamed(incident: Incident) -> list[str]:
+    """The likeliest causes of one incident, each with what speaks for and against it."""
+    if incident.blame is None:
+        return []
+    when = datetime.fromtimestamp(incident.blame.at, UTC)
+    lines = [f"blame as of {when:%Y-%m-%d %H:%M:%S}, incident {incident.id}"]
+    for one in incident.blame.ranked[:_CAUSES]:
+        lines.append(f"{'':4}{one.probability:7.2%}  {one.cause}")
+        lines += [f"{'':16}{line.nats:+.1f} nats  {line.word}: {line.text}" for line in one.lines]
+    if incident.blame.gaps:
+        lines.append(f"{'':4}not known: {', '.join(incident.blame.gaps)}")
+    return lines

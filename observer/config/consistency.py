@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from observer.config.auth import HttpAuth
 from observer.config.durations import format_duration
 from observer.config.model import (
-    HttpAuth,
+    GrafanaSettings,
     JaegerSettings,
     KialiLogin,
     KialiSettings,
@@ -17,6 +18,7 @@ from observer.config.model import (
     TlsSettings,
     WebhookSettings,
 )
+from observer.config.outlets import CloudEventSettings, NotifyKind, NotifySettings
 from observer.domain.settings import DetectionSettings, GuardSettings, LadderSettings
 
 
@@ -85,7 +87,7 @@ def _prometheus(it: PrometheusSettings) -> Iterator[Disagreement]:
     yield from _certificates(it)
 
 
-def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings) -> Iterator[Disagreement]:
+def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings | GrafanaSettings) -> Iterator[Disagreement]:
     if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
         yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
 
@@ -135,6 +137,25 @@ def _lease(it: LeaseSettings) -> Iterator[Disagreement]:
         )
 
 
+def _cloudevents(it: CloudEventSettings) -> Iterator[Disagreement]:
+    yield from _one_address(it)
+
+
+def _notify(it: NotifySettings) -> Iterator[Disagreement]:
+    yield from _one_address(it)
+    if not it.url and not it.url_file:
+        yield Disagreement("name", f"{it.name} has no address", "url_file names a file that holds it")
+    if it.url and it.kind is not NotifyKind.WEBHOOK:
+        yield Disagreement("url", f"is a secret for {it.kind.value}", "write it into a file and name that in url_file")
+
+
+def _one_address(it: CloudEventSettings | NotifySettings) -> Iterator[Disagreement]:
+    if it.url and it.url_file:
+        yield Disagreement("url_file", "cannot be used together with url")
+    if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
+        yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
+
+
 RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     DetectionSettings: _detection,
     LadderSettings: _ladder,
@@ -145,6 +166,9 @@ RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     KialiSettings: _kiali,
     LeaseSettings: _lease,
     WebhookSettings: _webhook,
+    GrafanaSettings: _certificates,
     TlsSettings: _tls,
+    CloudEventSettings: _cloudevents,
+    NotifySettings: _notify,
 }
 """By the dataclass they judge; asked only when each of its values is good by itself."""

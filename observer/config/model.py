@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from observer.config.auth import HttpAuth
+from observer.config.outlets import AlertmanagerSettings, CloudEventSettings, LinkSettings, NotifySettings, OtlpSettings
 from observer.domain.settings import EngineSettings
 
 SHIPPED: Final = "shipped"
@@ -28,19 +30,6 @@ class Profile(StrEnum):
     MIXER = "mixer"
     ENVOY = "envoy"
     WAYPOINT = "waypoint"
-
-
-@dataclass(frozen=True, slots=True)
-class HttpAuth:
-    """Credentials for an HTTP source; secrets only ever come from files, which are read again when they change."""
-
-    username: str = ""
-    password_file: str = ""
-    bearer_file: str = ""
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    insecure_skip_verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +75,12 @@ class JaegerSettings:
     Traces of those that are suspected. Empty ``url`` = not used; it takes the base path (``http://tracing/jaeger``).
 
     ``window`` is how far back traces are looked for, ``refresh`` how long an answer is good for while somebody is
-    suspected, ``traces`` how many of each service are asked for at once.
+    suspected, ``traces`` how many of each service are asked for at once; ``cluster`` is this cluster's name in spans
+    (``istio.cluster_id``), needed where several clusters report to one Jaeger.
     """
 
     url: str = ""
+    cluster: str = ""
     window: float = 300.0
     refresh: float = 15.0
     traces: int = 100
@@ -185,6 +176,20 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GrafanaSettings:
+    """
+    Where acts are annotated. Empty ``url`` = nowhere; it takes the root path (``http://grafana.monitoring/grafana``).
+
+    The token of ``auth.bearer_file`` is a service account's that may create and write annotations.
+    """
+
+    url: str = ""
+    timeout: float = 4.0
+    headers: dict[str, str] = field(default_factory=dict)
+    auth: HttpAuth = field(default_factory=HttpAuth)
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingSettings:
     """What the loop sees and decides, for ``observer replay``. Empty ``path`` = nothing is recorded."""
 
@@ -210,6 +215,12 @@ class Settings:
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    cloudevents: CloudEventSettings = field(default_factory=CloudEventSettings)
+    alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
+    notify: tuple[NotifySettings, ...] = ()
+    otlp: OtlpSettings = field(default_factory=OtlpSettings)
+    links: LinkSettings = field(default_factory=LinkSettings)
+    grafana: GrafanaSettings = field(default_factory=GrafanaSettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
     cluster: str = ""
     journal: str = "sqlite+aiosqlite:///observer-data/journal.db"

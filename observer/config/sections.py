@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast, get_args, get_origin
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Strict, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from observer.config import consistency
+from observer.config.auth import HttpAuth
 from observer.config.durations import format_duration
 from observer.config.kinds import (
     above,
@@ -42,7 +43,7 @@ from observer.config.kinds import (
 from observer.config.model import (
     EvidenceSettings,
     Flavor,
-    HttpAuth,
+    GrafanaSettings,
     JaegerSettings,
     KialiLogin,
     KialiSettings,
@@ -54,6 +55,14 @@ from observer.config.model import (
     Settings,
     TlsSettings,
     WebhookSettings,
+)
+from observer.config.outlet_keys import OUTLETS
+from observer.config.outlets import (
+    AlertmanagerSettings,
+    CloudEventSettings,
+    LinkSettings,
+    NotifySettings,
+    OtlpSettings,
 )
 from observer.domain.action import Mode, Rung
 from observer.domain.settings import DetectionSettings, EngineSettings, GuardSettings, ImpactSettings, LadderSettings
@@ -160,6 +169,7 @@ _PROMETHEUS = {
 }
 _JAEGER = {
     "url": http_url(empty=True),
+    "cluster": text(empty=True),
     "window": seconds(10, DAY),
     "refresh": seconds(1, HOUR),
     "traces": count(1, 1000),
@@ -224,6 +234,12 @@ _WEBHOOK = {
     "service_accounts": many(text(pattern="^system:serviceaccount:[^:]+:[^:]+$")),
     "alertmanager_url": http_url(empty=True),
 }
+_GRAFANA = {
+    "url": http_url(empty=True),
+    "timeout": seconds(0.1, 5 * MINUTE),
+    "headers": headers(),
+    "auth": HttpAuth,
+}
 _ENGINE = {
     "mode": choice(Mode),
     "tick": seconds(0.2, 5 * MINUTE),
@@ -241,6 +257,12 @@ _FILE = {
     "evidence": EvidenceSettings,
     "recording": RecordingSettings,
     "webhook": WebhookSettings,
+    "cloudevents": CloudEventSettings,
+    "alertmanager": AlertmanagerSettings,
+    "notify": many(NotifySettings),
+    "otlp": OtlpSettings,
+    "links": LinkSettings,
+    "grafana": GrafanaSettings,
     "tls": TlsSettings,
     "cluster": text(empty=True),
     "journal": text(check_journal),
@@ -267,9 +289,11 @@ KEYS: dict[type, dict[str, Any]] = {
     EvidenceSettings: _EVIDENCE,
     RecordingSettings: _RECORDING,
     WebhookSettings: _WEBHOOK,
+    GrafanaSettings: _GRAFANA,
     TlsSettings: _TLS,
     EngineSettings: _ENGINE,
     Settings: _FILE,
+    **OUTLETS,
 }
 """What may be written into each dataclass. The keys of ``EngineSettings`` stand at the top of the file."""
 
@@ -324,7 +348,7 @@ def given(model: Section, kind: type) -> dict[str, Any]:
 def _frozen(value: Any) -> Any:
     if isinstance(value, Section):
         return build(value)
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _definitions(kind: type) -> dict[str, Any]:
@@ -335,6 +359,9 @@ def _definitions(kind: type) -> dict[str, Any]:
 def _definition(type_: Any, item: Field[Any]) -> Any:
     if isinstance(type_, type) and type_ in KEYS:
         return (section(type_), pydantic.Field(default=None, json_schema_extra={"default": {}}))
+    inner = get_args(type_)[0] if get_origin(type_) is list else None
+    if isinstance(inner, type) and inner in KEYS:
+        type_ = many(section(inner))
     default = item.default if item.default is not MISSING else cast("Callable[[], Any]", item.default_factory)()
     return (type_, pydantic.Field(default=default, json_schema_extra={"default": spelled(type_, default)}))
 

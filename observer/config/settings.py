@@ -57,7 +57,11 @@ def parse(text: str, name: str = "observer.yaml") -> Settings:
         faults += [fault for fault in more if fault.path not in broken]
     if model is None or faults:
         refuse(faults)
-    return _identified(_settings(model))
+    settings = _identified(_settings(model))
+    told = [one.name for one in settings.notify]
+    if twice := [index for index, name in enumerate(told) if name in told[:index]]:
+        refuse(document.fault(("notify", index, "name"), f"{told[index]} stands here twice") for index in twice)
+    return settings
 
 
 def default() -> Settings:
@@ -80,7 +84,10 @@ def identity(settings: Settings) -> str:
     decides = {
         "engine": asdict(replace(settings.engine, identity="")),
         "prometheus": {key: prometheus[key] for key in _DECIDES},
-        "jaeger": [bool(settings.jaeger.url), settings.jaeger.window, settings.jaeger.traces],
+        "jaeger": [
+            *(bool(settings.jaeger.url), settings.jaeger.cluster),
+            *(settings.jaeger.window, settings.jaeger.traces),
+        ],
         "kiali": [bool(settings.kiali.url), settings.kiali.cluster, settings.kiali.window],
         "kubernetes": [
             settings.kubernetes.namespaces,

@@ -129,13 +129,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Where a pod runs and what it is made from; empty strings are unknown."""
+    """
+    Where a pod runs and what it is made from; empty strings are unknown. ``since``: it did not exist before (Unix
+    seconds), so that what is older is of another pod of the same name.
+    """
 
     ref: PodRef
     service: ServiceRef
     revision: str = ""
     node: str = ""
     zone: str = ""
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +186,7 @@ class BlameInputs:
 class EvidenceLine:
     """
     One reason. ``word`` is fixed (``errors``, ``latency``, ``failures``, ``time``, ``lost_calls``, ``saturation``,
-    ``siblings``, ``slow``, ``change``, ``doubt``); ``nats`` may be negative; ``text`` is for people.
+    ``siblings``, ``slow``, ``change``, ``drain``, ``doubt``); ``nats`` may be negative; ``text`` is for people.
     """
 
     word: str

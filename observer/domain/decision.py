@@ -51,8 +51,8 @@ class Decision:
     Attributes:
         id: hash of its content; the same snapshot and settings give the same id.
         kind: fixed word for machines: ``suspected``, ``drain``, ``drain_effective``, ``drain_verdict``, ``restore``,
-            ``evict``, ``replaced``, ``verified``, ``held``, ``suppressed``, ``unreached``, ``blind``, ``closed``,
-            ``frozen``, ``page`` ...
+            ``evict``, ``replaced``, ``verified``, ``held``, ``suggested``, ``suppressed``, ``unreached``, ``blind``,
+            ``closed``, ``frozen``, ``page`` ...
         subject: the culprit in words (``pod shop/cart-1``).
         reason: fixed snake_case word; ``text`` the sentence for people with the figures.
         holds: every brake that said no (all brakes are asked).

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from observer.domain.action import Rung
+from observer.domain.blame import Blame
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.outcome import DrainVerdict, Verification
 from observer.domain.suspect import Culprit, Symptom, Tier
@@ -129,3 +130,5 @@ class Incident:
     """Why the pod is being given back, from that decision until the label is off; empty otherwise."""
     known_pods: tuple[str, ...] = ()
     """Uids of the workload's pods when the eviction was decided: none of them is the replacement."""
+    blame: Blame | None = None
+    """Who is to blame, as of the last tick in which the culprit had traffic; None while nobody was asked."""

@@ -73,9 +73,42 @@ OBJECTIVE_BUDGET: Final = "observer_objective_budget_remaining_ratio"
 OBJECTIVE_LOOKS_TOTAL: Final = "observer_objective_looks_total"
 OBJECTIVE_SECONDS: Final = "observer_objective_look_duration_seconds"
 OBJECTIVE_BIRTHS_TOTAL: Final = "observer_objective_birth_events_total"
+BUILD_INFO: Final = "observer_build_info"
+LAST_TICK: Final = "observer_last_tick_timestamp_seconds"
+TICK_OVERRUNS_TOTAL: Final = "observer_tick_overruns_total"
+SWITCH_READABLE: Final = "observer_kill_switch_readable"
+UNRECORDED_TOTAL: Final = "observer_unrecorded_decisions_total"
+
+# Series that `observer rules` records for every objective
+SLO_TOTAL: Final = "observer:slo_total"
+SLO_BAD: Final = "observer:slo_bad"
+SLO_ERROR: Final = "observer:slo_error:ratio"
+"""A window follows: ``observer:slo_error:ratio1h``."""
+SLO_SPENT: Final = "observer:slo_budget_spent:ratio"
+
+# Grafana
+GRAFANA_TAG: Final = "observer"
+"""On every annotation and dashboard of ours; an annotation has ``incident:ID`` and ``action:ID`` beside it."""
+GRAFANA_SIDECAR: Final = "grafana_dashboard"
+"""Label of ConfigMaps that Grafana's sidecar loads dashboards from."""
+GRAFANA_FOLDER: Final = "k8s-sidecar-target-directory"
+"""Annotation on such a ConfigMap: the folder."""
 
 # Alerts and labels of written rule files
 BURN_ALERT: Final = "ObserverBudgetBurn"
 BURN_TIER: Final = "burn_tier"
 SLO_ID: Final = "slo_id"
 CLUSTER: Final = "cluster"
+OUR_ALERTS: Final = "Observer"
+"""With this begins the name of every alert that Observer raises or writes rules for, those about itself included."""
+PAGE_ALERT: Final = "ObserverPage"
+"""The alert by which Observer asks Alertmanager to call a person."""
+ALERT_INCIDENT: Final = "observer_incident"
+"""Label of that alert."""
+SILENCED_BY: Final = "observer"
+"""Author of Observer's silences."""
+
+# CloudEvents
+EVENT_TYPE: Final = "dev.observer"
+"""Reverse domain name before the kind of a decision."""
+EVENT_SCHEMA: Final = "urn:observer.dev:schema:decision:1"

@@ -192,6 +192,8 @@ class Objective:
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
 DAY: Final = 86_400.0
+RULE_BUCKET: Final = 5 * MINUTE
+"""Width of the buckets that written rules count events in, and interval of their groups."""
 
 BURN_PRESETS: Final[Mapping[str, tuple[BurnTier, ...]]] = {
     "sre-30d": (

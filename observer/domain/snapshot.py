@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from observer.domain.alert import Alert
 from observer.domain.cluster import ClusterView
@@ -20,7 +21,7 @@ class Gap:
     A source that did not answer fully. Unknown never acts and never counts as a pass.
 
     ``source`` is ``prometheus``, ``recheck`` (the second question to it, without which nothing is confirmed),
-    ``kubernetes``, ``history``, ``control``, ``jaeger`` or ``kiali``; ``reason`` a fixed snake_case word
+    ``kubernetes``, ``history``, ``control``, ``edges``, ``jaeger`` or ``kiali``; ``reason`` a fixed snake_case word
     (``unreachable``, ``timeout``, ``busy``, ``partial``, ``protocol``, ``denied``, ``redirected``, ``not_synced``,
     ``stale``, ``too_large``, ``replicas_disagree``); ``detail`` is for people.
     """
@@ -28,6 +29,10 @@ class Gap:
     source: str
     reason: str
     detail: str = ""
+
+
+UNREADABLE: Final = "cannot be read"
+"""How ``Control.reason`` begins when the kill switch did not answer; a person's begins with who paused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,11 @@ class Control:
     leader: bool
     term: int
 
+    @property
+    def readable(self) -> bool:
+        """The kill switch said what it stands at."""
+        return not (self.paused and self.reason.startswith(UNREADABLE))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
@@ -63,6 +73,8 @@ class Snapshot:
         alerts: that wait for an answer, oldest first.
         traces: of those that are suspected; None when nobody is, no source is configured, or it failed.
         graph: who calls whom, at most a few minutes old; None when no source is configured or it failed.
+        edges: the same as the callers' own sidecars counted it in the last minute, while somebody is suspected;
+            usual_edges: in the minutes before anybody was. None while nobody is, or when the question failed.
     """
 
     at: float
@@ -78,3 +90,5 @@ class Snapshot:
     alerts: tuple[Alert, ...] = ()
     traces: TraceSet | None = None
     graph: CallGraph | None = None
+    edges: CallGraph | None = None
+    usual_edges: CallGraph | None = None

@@ -14,6 +14,7 @@ from observer.engine import explain
 from observer.engine.guards import ask
 from observer.engine.guards.capacity import highest_healthy_rate
 from observer.engine.guards.situation import Situation
+from observer.engine.inquest import advise, blame_of
 from observer.engine.sight import Sight
 from observer.engine.turn import Turn
 
@@ -46,8 +47,11 @@ def attempt(turn: Turn, sight: Sight, incident: Incident, rung: Rung, reason: st
     if pod is None:
         _held(turn, incident, rung, (Hold("pod", "pod_unknown", "Kubernetes does not know this pod"),))
         return False
-    if holds := (*_group(sight, pod), *ask(_situation(turn, sight, incident, pod, rung))):
+    situation = _situation(turn, sight, incident, pod, rung)
+    if holds := (*_group(sight, pod), *ask(situation)):
         _held(turn, incident, rung, holds)
+        if situation.blame is not None and any(hold.guard == "blame" for hold in holds):
+            advise(turn, turn.incident(incident.id), pod, situation.blame)
         return False
     policy = turn.policy(incident)
     would = policy.mode is Mode.SHADOW
@@ -106,6 +110,7 @@ def _situation(turn: Turn, sight: Sight, incident: Incident, pod: Pod, rung: Run
         fleet=sight.fleet,
         in_hand=turn.in_hand(),
         planned=tuple(turn.planned),
+        blame=blame_of(incident, pod, sight),
     )
 
 

@@ -15,6 +15,7 @@ from observer.domain.suspect import Judgement, Suppression, Tier
 from observer.engine import backoff, explain
 from observer.engine.alerts import attend, wanted
 from observer.engine.choose import choose
+from observer.engine.inquest import consult
 from observer.engine.ladder import orphans
 from observer.engine.memory import IN_HAND, Memory
 from observer.engine.sight import Sight
@@ -57,6 +58,7 @@ def conclude(
             take_in(turn, sight)
             unseen(turn, sight)
             spread(turn, sight)
+            consult(turn, sight)
             attend(turn, sight, snapshot.alerts)
         if snapshot.control.leader:
             _move(turn, sight, sees=not why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from observer.domain.action import Rung
 from observer.domain.alert import Looking
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
@@ -14,6 +15,9 @@ from observer.engine.detect.state import DetectorState
 
 LEDGER_SECONDS = 86_400.0
 """How long an act stays in the budget ledger, and a closed incident in memory."""
+
+LABEL_LAG = 120.0
+"""Seconds until a label that was written shows in the series, at most: two slow scrapes."""
 
 IN_HAND = frozenset(
     {Phase.DRAINING, Phase.EXPERIMENT, Phase.DRAINED, Phase.READMITTED, Phase.EVICTING, Phase.VERIFYING}
@@ -114,9 +118,16 @@ class Memory:
     blind: str = ""
 
     @classmethod
-    def restore(cls, incidents: Iterable[Incident], ledger: Iterable[LedgerEntry]) -> Memory:
-        """Memory after a restart: what the journal kept. Detectors begin anew with a baseline."""
+    def restore(
+        cls, incidents: Iterable[Incident], ledger: Iterable[LedgerEntry], detector: DetectorState | None = None
+    ) -> Memory:
+        """
+        Memory after a restart or a change of leader: what the journal kept.
+
+        Detectors begin anew with a baseline, unless ``detector`` holds those of one who watched all the time.
+        """
         return cls(
+            detector=detector or DetectorState.empty(),
             incidents={incident.id: incident for incident in incidents},
             ledger=tuple(sorted(ledger, key=lambda entry: (entry.at, entry.action_id))),
         )
@@ -150,6 +161,16 @@ class Memory:
             not_before={k: until for k, until in self.not_before.items() if until > at},
             label_writes={pod: when for pod, when in self.label_writes.items() if when >= at - 3600.0},
         )
+
+
+def undisturbed(ledger: Iterable[LedgerEntry], since: float) -> bool:
+    """
+    Nobody drained or gave back since then (Unix seconds), so that whoever only watched has seen what was there.
+
+    A label that another wrote may have renamed series and silenced a pod without the watcher knowing why; it shows up
+    to two scrapes later.
+    """
+    return not any(entry.at >= since - LABEL_LAG and entry.rung in (Rung.DRAIN, Rung.RESTORE) for entry in ledger)
 
 
 def counts(entry: LedgerEntry) -> bool:

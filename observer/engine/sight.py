@@ -10,13 +10,18 @@ from observer.domain.ids import PodRef
 from observer.domain.incident import Incident
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, PodTally, Suspect
+from observer.engine.blame.question import Inquiry
 from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import pods_of, serves
+from observer.engine.membership import belongs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
-    """``by_culprit`` holds the strongest suspicion of each culprit, ``groups`` those of them that are no pod."""
+    """
+    ``by_culprit`` holds the strongest suspicion of each culprit, ``groups`` those of them that are no pod; ``inquiry``
+    answers who is to blame.
+    """
 
     snapshot: Snapshot
     judgement: Judgement
@@ -24,6 +29,7 @@ class Sight:
     by_culprit: Mapping[Culprit, Suspect]
     fleet: Fleet
     groups: tuple[Culprit, ...]
+    inquiry: Inquiry
 
     @classmethod
     def of(cls, snapshot: Snapshot, judgement: Judgement, cluster: ClusterView) -> Sight:
@@ -31,7 +37,7 @@ class Sight:
         for suspect in judgement.suspects:
             found.setdefault(suspect.culprit, suspect)
         groups = tuple(culprit for culprit in found if culprit.kind is not CulpritKind.POD)
-        return cls(snapshot, judgement, cluster, found, Fleet(judgement), groups)
+        return cls(snapshot, judgement, cluster, found, Fleet(judgement), groups, Inquiry(snapshot, judgement, cluster))
 
     def pod(self, incident: Incident) -> Pod | None:
         """The incarnation that the incident is about, while it exists."""
@@ -62,19 +68,4 @@ class Sight:
 
     def group_named(self, pod: Pod) -> Culprit | None:
         """A suspected group that the pod belongs to: it explains the evidence better than the pod does."""
-        return next((culprit for culprit in self.groups if self._member(culprit, pod)), None)
-
-    def _member(self, culprit: Culprit, pod: Pod) -> bool:
-        if culprit.service is not None and culprit.service != pod.service:
-            return False
-        match culprit.kind:
-            case CulpritKind.REVISION:
-                deployment = pod.workload.name if pod.workload is not None else ""
-                return culprit.name in (deployment, pod.revision, pod.owner_name)
-            case CulpritKind.NODE:
-                return culprit.name == pod.node
-            case CulpritKind.ZONE:
-                node = self.cluster.nodes.get(pod.node)
-                return node is None or culprit.name == node.zone
-            case _:
-                return culprit.service == pod.service
+        return next((culprit for culprit in self.groups if belongs(pod, culprit, self.cluster)), None)

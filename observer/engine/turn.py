@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from observer.domain.action import Action, Mode, Rung
+from observer.domain.blame import Blame
 from observer.domain.decision import Decision, Hold, LedgerEntry, Verdict
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.incident import Incident, Phase
@@ -321,9 +322,26 @@ def figures_of(incident: Incident) -> dict[str, float | str | bool | None]:
             "verification": check.verdict.value,
             "replacement": check.replacement.name if check.replacement is not None else None,
         }
+    if incident.blame is not None:
+        figures |= blame_figures(incident.blame)
     if incident.evidence_at:
         figures["evidence_at"] = incident.evidence_at
     return figures
+
+
+def blame_figures(blame: Blame) -> dict[str, float | str | bool | None]:
+    """Who is to blame, in the flat form of figures: the first three, the lines of the first, and what was missing."""
+    first = blame.ranked[0]
+    return {
+        "blame": str(first.cause),
+        "blame_probability": round(first.probability, 6),
+        "blame_inherited": round(first.inherited, 4),
+        "blame_unknown": round(blame.unknown, 6),
+        "blame_ranked": ", ".join(f"{one.cause} {one.probability:.4f}" for one in blame.ranked[:3]),
+        "blame_evidence": "; ".join(f"{line.word} {line.nats:+.1f}: {line.text}" for line in first.lines),
+        "blame_gaps": ", ".join(blame.gaps),
+        "blame_at": blame.at,
+    }
 
 
 def incident_id(subject: str, uid: str, opened: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,9 @@ from observer.exchange.incident_lines import EdgeLine, Phase, SampleLine, SpanLi
 
 _MOST_FAULTS: Final = 20
 _REQUIRED: Final = ("time", "service", "measure", "value")
+_LATEST: Final = 1e11
+"""Unix seconds of the year 5138: whatever is later was meant as milliseconds or less."""
+_SLACK: Final = 1e-6
 
 L = TypeVar("L", EdgeLine, SpanLine)
 P = TypeVar("P", SampleLine, SpanLine)
@@ -64,10 +68,13 @@ def read_incident(files: Files) -> BlameInputs:
     if files.metrics is None and files.graph is None and files.traces is None:
         raise ConfigError("nothing to diagnose: give at least one of --metrics, --graph, --traces")
     faults = _Faults()
+    if files.since is not None:
+        _is_instant(files.since, "--since", faults)
     samples = _samples(files.metrics, files.since, faults) if files.metrics is not None else []
-    edges = _json_lines(files.graph, EdgeLine, faults) if files.graph is not None else []
+    edges = _edges(files.graph, faults) if files.graph is not None else []
     spans = _spans(files.traces, files.since, faults) if files.traces is not None else []
     faults.raise_any()
+    _some_incident(samples, edges, spans)
     since = files.since if files.since is not None else _begin(samples, spans)
     at = max([one.time for one, _ in samples] + [one.start + one.seconds for one, _ in spans], default=since or 0.0)
     inputs = BlameInputs(
@@ -86,6 +93,17 @@ def read_incident(files: Files) -> BlameInputs:
     return inputs
 
 
+def _some_incident(
+    samples: Sequence[tuple[SampleLine, Phase]], edges: Sequence[EdgeLine], spans: Sequence[tuple[SpanLine, Phase]]
+) -> None:
+    phases = [phase for _, phase in samples] + [one.phase for one in edges] + [phase for _, phase in spans]
+    if Phase.INCIDENT in phases:
+        return
+    times = [one.time for one, _ in samples] + [one.start for one, _ in spans]
+    last = f"; the last line is of {max(times):.0f}" if times else ""
+    raise ConfigError(f"nothing belongs to the incident: is --since its beginning in Unix seconds{last}?")
+
+
 def _known_target(inputs: BlameInputs) -> None:
     if inputs.target is None:
         return
@@ -100,7 +118,7 @@ def _known_target(inputs: BlameInputs) -> None:
 
 def _open(path: Path, faults: _Faults) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark before UTF-8
     except OSError as exc:
         faults.add(str(path), f"cannot be read: {exc.strerror}")
     except UnicodeDecodeError:
@@ -108,51 +126,100 @@ def _open(path: Path, faults: _Faults) -> str:
     return ""
 
 
-def _json_lines(path: Path, kind: type[L], faults: _Faults) -> list[L]:
-    found: list[L] = []
+def _json_lines(path: Path, kind: type[L], faults: _Faults) -> Iterator[tuple[str, L]]:
+    """Each line with its place. Only a line feed ends one: names may hold what else Unicode calls a line's end."""
     decoder = msgspec.json.Decoder(kind)
-    for number, line in enumerate(_open(path, faults).splitlines(), start=1):
+    for number, line in enumerate(_open(path, faults).split("\n"), start=1):
         if not line.strip():
             continue
+        where = f"{path}:{number}"
         try:
-            found.append(decoder.decode(line))
-        except msgspec.DecodeError as exc:
-            faults.add(f"{path}:{number}", str(exc))
+            yield where, decoder.decode(line)
+        except (msgspec.DecodeError, RecursionError) as exc:
+            faults.add(where, str(exc))
+
+
+def _edges(path: Path, faults: _Faults) -> list[EdgeLine]:
+    found = []
+    for where, one in _json_lines(path, EdgeLine, faults):
+        flagged = math.fsum(one.errors_by_flag.values())
+        if one.errors > one.requests:
+            faults.add(where, f"{one.errors:g} errors of {one.requests:g} requests; give both, as events")
+        elif flagged > one.errors * (1.0 + _SLACK):
+            faults.add(where, f"errors_by_flag add up to {flagged:g}, errors are {one.errors:g}")
+        elif None not in (one.callee_errors, one.seen_by_callee) and (one.callee_errors or 0) > (
+            one.seen_by_callee or 0
+        ):
+            faults.add(where, f"callee_errors of {one.callee_errors:g}, seen_by_callee of {one.seen_by_callee:g}")
+        else:
+            found.append(one)
     return found
 
 
 def _samples(path: Path, since: float | None, faults: _Faults) -> list[tuple[SampleLine, Phase]]:
-    rows = csv.reader(_open(path, faults).splitlines())
-    head = [name.strip() for name in next(rows, [])]
-    if missing := [name for name in _REQUIRED if name not in head]:
-        if not faults.found:
-            faults.add(f"{path}:1", f"the header lacks {', '.join(missing)}; see docs/diagnose.md")
-        return []
+    rows = csv.reader(io.StringIO(_open(path, faults), newline=""))
     found: list[tuple[SampleLine, Phase]] = []
-    for number, row in enumerate(rows, start=2):
-        if not row:
-            continue
-        where = f"{path}:{number}"
-        if len(row) != len(head):
-            faults.add(where, f"{len(row)} fields, the header has {len(head)}")
-            continue
-        fields: dict[str, Any] = {name: text.strip() for name, text in zip(head, row, strict=True) if text.strip()}
-        try:
-            one = msgspec.convert(fields, SampleLine, strict=False)
-        except msgspec.ValidationError as exc:
-            faults.add(where, str(exc))
-            continue
-        if not math.isfinite(one.time) or not math.isfinite(one.value or 0.0):
-            faults.add(where, "time and value must be finite numbers; leave value empty where there is no sample")
-            continue
-        _phased(one, one.time, since, where, faults, found)
+    try:
+        head = [name.strip() for name in next(rows, [])]
+        if not _is_head(head, path, faults):
+            return []
+        for row in rows:
+            where = f"{path}:{rows.line_num}"
+            if row and (one := _sample(head, row, where, faults)) is not None:
+                _phased(one, one.time, since, where, faults, found)
+    except csv.Error as exc:
+        faults.add(f"{path}:{rows.line_num}", f"is no CSV: {exc}")
     return found
+
+
+def _is_head(head: Sequence[str], path: Path, faults: _Faults) -> bool:
+    where, known = f"{path}:1", msgspec.structs.fields(SampleLine)
+    before = len(faults.found)
+    if missing := [name for name in _REQUIRED if name not in head]:
+        if not any(str(path) in one for one in faults.found):
+            faults.add(where, f"the header lacks {', '.join(missing)}; see docs/diagnose.md")
+        return False
+    if double := sorted({name for name in head if head.count(name) > 1}):
+        faults.add(where, f"the header names {', '.join(double)} twice")
+    if strange := sorted(set(head) - {field.name for field in known}):
+        faults.add(where, f"unknown columns {', '.join(map(repr, strange))}; see docs/diagnose.md")
+    return len(faults.found) == before
+
+
+def _sample(head: Sequence[str], row: Sequence[str], where: str, faults: _Faults) -> SampleLine | None:
+    if len(row) != len(head):
+        faults.add(where, f"{len(row)} fields, the header has {len(head)}")
+        return None
+    fields: dict[str, Any] = {name: text.strip() for name, text in zip(head, row, strict=True) if text.strip()}
+    try:
+        one = msgspec.convert(fields, SampleLine, strict=False)
+    except msgspec.ValidationError as exc:
+        faults.add(where, str(exc))
+        return None
+    value = one.value if one.value is not None else 0.0
+    if not math.isfinite(one.time) or not math.isfinite(value):
+        faults.add(where, "time and value must be finite numbers; leave value empty where there is no sample")
+    elif value < 0.0:
+        faults.add(where, f"value of {value:g}: none of the measures is below zero")
+    elif one.measure is Measure.ERROR_RATE and value > 1.0:
+        faults.add(where, f"an error_rate of {value:g}: it is a part of the requests, 0..1")
+    elif _is_instant(one.time, where, faults):
+        return one
+    return None
+
+
+def _is_instant(time: float, where: str, faults: _Faults) -> bool:
+    if 0.0 <= time <= _LATEST:
+        return True
+    faults.add(where, f"a time of {time:g}: Unix seconds are wanted (not milli-, micro- or nanoseconds)")
+    return False
 
 
 def _spans(path: Path, since: float | None, faults: _Faults) -> list[tuple[SpanLine, Phase]]:
     found: list[tuple[SpanLine, Phase]] = []
-    for place, one in enumerate(_json_lines(path, SpanLine, faults), start=1):
-        _phased(one, one.start, since, f"{path}: span {place}", faults, found)
+    for where, one in _json_lines(path, SpanLine, faults):
+        if _is_instant(one.start, where, faults):
+            _phased(one, one.start, since, where, faults, found)
     return found
 
 

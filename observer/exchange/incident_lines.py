@@ -10,7 +10,7 @@ import msgspec
 from observer.domain.blame import Measure
 from observer.domain.traces import SpanSide
 
-Count = Annotated[float, msgspec.Meta(ge=0.0)]
+Count = Annotated[float, msgspec.Meta(ge=0.0, le=1e15)]
 Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 

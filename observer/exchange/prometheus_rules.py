@@ -21,6 +21,7 @@ import yaml
 from observer.domain import names
 from observer.domain.errors import ConfigError
 from observer.domain.slo import (
+    RULE_BUCKET,
     BudgetingMethod,
     BurnTier,
     Comparison,
@@ -32,9 +33,8 @@ from observer.domain.slo import (
 )
 from observer.engine.slo.evaluate import span
 
-BUCKET: Final = 300.0
 _OPERATORS: Final = {Comparison.LTE: "<=", Comparison.GTE: ">=", Comparison.LT: "<", Comparison.GT: ">"}
-_TOTAL, _BAD = "observer:slo_total", "observer:slo_bad"
+_TOTAL, _BAD = names.SLO_TOTAL, names.SLO_BAD
 
 
 class Dialect(IntEnum):
@@ -53,7 +53,7 @@ class RuleOptions:
     """
 
     dialect: Dialect = Dialect.V2
-    bucket: float = BUCKET
+    bucket: float = RULE_BUCKET
     min_bad: bool = True
 
 
@@ -200,7 +200,7 @@ class _Writer:
             return []
         bad, total = (self._sum(metric, window.seconds) for metric in (self._bad, self._total))
         allowed = repr(self._objective.allowed)
-        return [self._record("observer:slo_budget_spent:ratio", f"{bad} / ({allowed} * ({total} > 0)) or {total} * 0")]
+        return [self._record(names.SLO_SPENT, f"{bad} / ({allowed} * ({total} > 0)) or {total} * 0")]
 
     def _alert(self, tier: BurnTier) -> dict[str, Any]:
         # One number, worked out here: both sides of the comparison must round as the daemon's do.
@@ -219,6 +219,7 @@ class _Writer:
                 names.BURN_TIER: tier.name,
                 "slo": self._objective.slo,
                 "service": self._objective.service,
+                **self._scope(),
             },
             "annotations": {
                 "summary": f"{_plain(name)} burns its error budget more than {tier.factor:g} times too fast",
@@ -228,6 +229,11 @@ class _Writer:
                 ),
             },
         }
+
+    def _scope(self) -> dict[str, str]:
+        """Where in the mesh it burns, so that whoever receives the alert (Observer too) knows where to look."""
+        scope = self._objective.scope
+        return {} if scope is None else {"namespace": scope.namespace, "canonical_service": scope.name}
 
     def _sum(self, metric: str, window: float) -> str:
         """Events of a window: half a bucket less catches the same samples whether or not a range holds its start."""
@@ -260,7 +266,7 @@ def _whole(node: pp.BinaryExpr) -> bool:
 
 
 def _named(window: float) -> str:
-    return f"observer:slo_error:ratio{span(window)}"
+    return f"{names.SLO_ERROR}{span(window)}"
 
 
 def _length(seconds: float) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from observer.config.model import HttpAuth
+from observer.config.auth import HttpAuth
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
 
@@ -103,7 +103,7 @@ class Asker:
                 return await self._ask(method, target, fields, headers, redirected=True)
             cookies = {name: morsel.value for name, morsel in response.cookies.items()}
             if response.status != HTTPStatus.OK:
-                body = await response.content.read(_ERROR_BYTES)
+                body = self._credentials.hidden_in(await response.content.read(_ERROR_BYTES))
             else:
                 body = await self._body(response)
             return Answer(response.status, response.content_type, body, cookies)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from observer.config.model import HttpAuth
+from observer.config.auth import HttpAuth
 from observer.domain.errors import ConfigError, SourceUnavailable
 
 
@@ -39,10 +39,17 @@ def checked_url(url: str, section: str) -> str:
 
 
 class SecretFile:
-    """One secret in a file. ``read`` looks at the file's times and size and reads it only when they changed."""
+    """
+    One secret in a file, or several with ``lines``. ``read`` looks at the file's times and size and reads it only when
+    they changed.
+    """
 
-    def __init__(self, path: str) -> None:
-        self._path, self._seen, self._text = Path(path), (0, 0, 0), ""
+    def __init__(self, path: str, *, lines: bool = False) -> None:
+        self._path, self._seen, self._text, self._lines = Path(path), (0, 0, 0), "", lines
+
+    def known(self) -> str:
+        """The secret as it was last read; empty before that."""
+        return self._text
 
     def read(self) -> str:
         """The secret without white space around it; raises ``SourceUnavailable`` when it cannot be read or is empty."""
@@ -53,7 +60,8 @@ class SecretFile:
                 self._text, self._seen = self._path.read_text(encoding="utf-8").strip(), seen
         except (OSError, UnicodeDecodeError) as exc:
             raise SourceUnavailable(f"{self._path} cannot be read: {type(exc).__name__}", reason="denied") from exc
-        if not self._text or not self._text.isprintable():
+        printable = all(map(str.isprintable, self._text.splitlines() if self._lines else [self._text]))
+        if not self._text or not printable:
             raise SourceUnavailable(f"{self._path} holds no usable secret", reason="denied")
         return self._text
 
@@ -81,9 +89,19 @@ class Credentials:
         if self._bearer is not None:
             headers["Authorization"] = f"Bearer {self._bearer.read()}"
         elif self._auth.username:
-            pair = f"{self._auth.username}:{self._password.read() if self._password else ''}"
-            headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+            headers["Authorization"] = (
+                f"Basic {_pair(self._auth.username, self._password.read() if self._password else '')}"
+            )
         return headers
+
+    def hidden_in(self, body: bytes) -> bytes:
+        """``body`` without our secrets: some servers repeat in their refusal what they were sent."""
+        known = [file.known() for file in (self._bearer, self._password) if file is not None]
+        if self._password is not None:
+            known.append(_pair(self._auth.username, self._password.known()))
+        for secret in filter(None, known):
+            body = body.replace(secret.encode(), b"[redacted]")
+        return body
 
     def tls(self) -> ssl.SSLContext | None:
         """The TLS context of the next request, None for plain HTTP; made again when a certificate file changed."""
@@ -97,6 +115,10 @@ class Credentials:
         except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
             raise SourceUnavailable(f"certificates cannot be loaded: {type(exc).__name__}", reason="denied") from exc
         return self._context
+
+
+def _pair(username: str, password: str) -> str:
+    return base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
 def _context(auth: HttpAuth) -> ssl.SSLContext:

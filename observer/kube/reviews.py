@@ -17,11 +17,11 @@ _MOST: Final = 256
 _PATH: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 
 
-class _User(msgspec.Struct):
+class _User(msgspec.Struct, frozen=True):
     username: str = ""
 
 
-class _Status(msgspec.Struct):
+class _Status(msgspec.Struct, frozen=True):
     authenticated: bool = False
     user: _User = _User()
 

@@ -93,6 +93,16 @@ class TraceSource(Protocol):
     async def close(self) -> None: ...
 
 
+class CallSource(Protocol):
+    """The callers' own counts of all calls. Calls raise as those of ``MetricSource`` do."""
+
+    async def calls(self, at: float, seconds: float) -> CallGraph:
+        """Who called whom in the ``seconds`` before ``at`` (Unix seconds); one query, asked outside the tick."""
+        ...
+
+    async def close(self) -> None: ...
+
+
 class GraphSource(Protocol):
     """A mesh console's call graph and health. Calls raise as those of ``TraceSource`` do."""
 

@@ -74,11 +74,12 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Restored:
-    """Memory was loaded from the journal."""
+    """Memory was loaded from the journal. ``watched``: the detectors went on, since they had followed the ticks."""
 
     at: float
     incidents: tuple[Incident, ...]
     ledger: tuple[LedgerEntry, ...]
+    watched: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,10 +8,12 @@ so a recording that was cut (a crash, a full disk) is read up to its last whole 
 from __future__ import annotations
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
@@ -23,6 +25,7 @@ from observer.recording.events import KINDS, Began, Event
 
 FORMAT: Final = "observer-recording"
 VERSION: Final = 1
+_BEGIN: Final = f'{{"format":"{FORMAT}"'.encode()
 _LENGTH: Final = struct.Struct(">I")
 _LARGEST_FRAME: Final = 1 << 30
 _LARGEST_HEADER: Final = 1 << 20
@@ -40,6 +43,12 @@ class Header:
     types: dict[str, list[str]]
 
 
+@cache
+def _types() -> dict[str, list[str]]:
+    """They are the same for every file of a process."""
+    return catalogue(*KINDS)
+
+
 class RecordingWriter:
     """
     Appends events to a new file; ``write`` returns the bytes that the file has now.
@@ -50,7 +59,7 @@ class RecordingWriter:
     def __init__(self, path: Path, *, version: str, at: float) -> None:
         self._path, self._codec, self._pack = path, Codec(), msgspec.msgpack.Encoder().encode
         self._stream, self._frames = zlib.compressobj(level=6), 0
-        header = {"format": FORMAT, "version": VERSION, "observer": version, "began": at, "types": catalogue(*KINDS)}
+        header = {"format": FORMAT, "version": VERSION, "observer": version, "began": at, "types": _types()}
         try:
             self._file: BinaryIO = path.open("xb")
             self._size = self._file.write(json.dumps(header, separators=(",", ":")).encode() + b"\n")
@@ -62,7 +71,10 @@ class RecordingWriter:
         if self._frames % ANEW_EVERY == 0:
             self._codec.reset()
         self._frames += 1
-        packed = self._pack([KINDS.index(type(event)), self._codec.pack(event, type(event))])
+        try:
+            packed = self._pack([KINDS.index(type(event)), self._codec.pack(event, type(event))])
+        except (TypeError, ValueError, AttributeError, OverflowError) as exc:
+            raise RecordingError(f"{self._path}: {type(event).__name__} cannot be recorded: {exc}") from exc
         content = self._stream.compress(_LENGTH.pack(len(packed)) + packed)
         content += self._stream.flush(zlib.Z_SYNC_FLUSH)
         try:
@@ -133,19 +145,25 @@ class Recording:
 
     def _read_header(self) -> Header:
         line = self._file.readline(_LARGEST_HEADER)
+        if line.startswith(_BEGIN) and not line.endswith(b"\n"):
+            raise RecordingError(f"{self._path}: is a recording that was cut in its first line: nothing of it is left")
         try:
             found: dict[str, Any] = json.loads(line)
-            ours, version = found["format"] == FORMAT, int(found["version"])
+            kind, version = str(found["format"]), found["version"]
             header = Header(str(found["observer"]), float(found["began"]), dict(found["types"]))
-        except (ValueError, KeyError, TypeError) as exc:
+        except (ValueError, KeyError, TypeError, RecursionError) as exc:
             raise RecordingError(f"{self._path}: is no recording of Observer") from exc
-        if not ours:
-            raise RecordingError(f"{self._path}: is no recording of Observer but of {found['format']!r}")
+        if kind != FORMAT:
+            raise RecordingError(f"{self._path}: is no recording of Observer but of {kind[:60]!r}")
+        if type(version) is not int or version < 1:
+            raise RecordingError(f"{self._path}: is of format {str(version)[:20]!r}, which never was")
         if version > VERSION:
             raise RecordingError(
                 f"{self._path}: is of format {version}, written by Observer {header.observer}; this one reads up to "
                 f"{VERSION}: use a newer Observer"
             )
+        if not math.isfinite(header.began):
+            raise RecordingError(f"{self._path}: does not say when it began")
         return header
 
     def _frames(self) -> Iterator[bytes]:

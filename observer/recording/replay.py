@@ -82,7 +82,8 @@ class _Again:
         if self._memory is None:
             raise RecordingError("an event before the beginning")
         if isinstance(event, Restored):
-            self._memory = Memory.restore(event.incidents, event.ledger)
+            detector = self._memory.detector if event.watched else None
+            self._memory = Memory.restore(event.incidents, event.ledger, detector)
             return None
         if isinstance(event, EvidenceKept):
             self._keep(self._memory, event)

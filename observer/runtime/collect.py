@@ -11,7 +11,7 @@ from observer.domain.cluster import ClusterView
 from observer.domain.counts import SeriesHistory
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
-from observer.domain.snapshot import Control, Gap, Snapshot
+from observer.domain.snapshot import UNREADABLE, Control, Gap, Snapshot
 from observer.ports.actuators import KillSwitch
 from observer.ports.sources import Cluster, MetricSource
 from observer.ports.stores import Lease
@@ -96,6 +96,8 @@ class Collector:
             alerts=self._mail.pending() if self._mail is not None else (),
             traces=self._neighbours.traces(at),
             graph=self._neighbours.graph(at),
+            edges=self._neighbours.edges(at),
+            usual_edges=self._neighbours.usual_edges(at),
         )
 
     async def _ask(self, source: str, question: Awaitable[T], gaps: list[Gap]) -> T | None:
@@ -120,7 +122,7 @@ class Collector:
             async with asyncio.timeout(self._deadline):
                 return await self._switch.read()
         except TimeoutError:
-            return True, f"the kill switch cannot be read: no answer within {self._deadline:g} s"
+            return True, f"{UNREADABLE}: the kill switch gave no answer within {self._deadline:g} s"
 
     @staticmethod
     def _pods(view: ClusterView, services: frozenset[ServiceRef]) -> Mapping[tuple[str, str], ServiceRef]:

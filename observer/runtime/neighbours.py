@@ -1,84 +1,27 @@
 """
-Keeps traces and the call graph beside the tick: what Jaeger and Kiali know of those that are suspected.
+Keeps traces and the call graph beside the tick: what Jaeger, Kiali and callers know of those that are suspected.
 
 Neither is needed to judge or to act; a failure is a gap that is told, and never holds up a tick.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, Generic, Protocol, TypeVar
-
-import structlog
+from typing import Final
 
 from observer.domain.circuit import Circuit
 from observer.domain.cluster import ClusterView
-from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
 from observer.ports.clock import Clock
 from observer.ports.sources import Cluster, GraphSource, TraceSource
+from observer.runtime.calls import CallKeeper
+from observer.runtime.kept import PACE, Kept
 
-log = structlog.get_logger(__name__)
-
-DEADLINE: Final = 30.0
-"""Seconds after which a question is given up, whatever the source's own time limit is."""
-PACE: Final = 1.0
-"""Seconds between two looks at whether it is time to ask."""
-GOOD_FOR: Final = 3.0
-"""An answer is shown for so many times its refresh interval."""
-
-
-class _Dated(Protocol):
-    @property
-    def at(self) -> float: ...
-
-
-T = TypeVar("T", bound=_Dated)
-
-
-class Kept(Generic[T]):
-    """The newest answer of one source, the failure since then, and when it was asked."""
-
-    def __init__(self, source: str, clock: Clock, refresh: float) -> None:
-        self.source = source
-        self.failure: Gap | None = None
-        self._clock, self._refresh = clock, refresh
-        self._answer: T | None = None
-        self._asked_at: float | None = None
-
-    def answer(self, at: float) -> T | None:
-        """The answer that is still good at ``at`` (Unix seconds)."""
-        kept = self._answer
-        return kept if kept is not None and abs(at - kept.at) <= GOOD_FOR * self._refresh else None
-
-    def due(self, now: float) -> bool:
-        """It was not asked for one refresh interval, or the clock was set back."""
-        return self._asked_at is None or not 0 <= now - self._asked_at < self._refresh
-
-    def forget(self) -> None:
-        """Nobody wants to know any more."""
-        self._answer = self.failure = self._asked_at = None
-
-    async def ask(self, question: Callable[[float], Awaitable[T]]) -> None:
-        """Ask as of now; a failure keeps the old answer for as long as it is good."""
-        now = self._asked_at = self._clock.now()
-        try:
-            async with asyncio.timeout(DEADLINE):
-                self._answer = await question(now)
-            self.failure = None
-        except TimeoutError:
-            self._failed(Gap(self.source, "timeout", f"no answer within {DEADLINE:g} s"))
-        except (SourceUnavailable, SourceProtocolError) as exc:
-            self._failed(Gap(self.source, exc.reason, str(exc)))
-
-    def _failed(self, gap: Gap) -> None:
-        if self.failure is None:
-            log.warning("neighbours_unavailable", source=gap.source, reason=gap.reason, detail=gap.detail)
-        self.failure = gap
+LEAST: Final = 5.0
+"""Seconds between two questions to the mesh's console, however many new suspects there are."""
 
 
 class TraceKeeper:
@@ -113,12 +56,21 @@ class TraceKeeper:
 
 
 class GraphKeeper:
-    """Asks for the call graph of every namespace with a sidecar, once every ``refresh`` seconds."""
+    """
+    Asks for the call graph of every namespace with a sidecar, once every ``refresh`` seconds and for new suspects.
+    """
 
     def __init__(self, source: GraphSource, cluster: Cluster, clock: Clock, *, window: float, refresh: float) -> None:
         self.source = source
         self.kept: Kept[CallGraph] = Kept("kiali", clock, refresh)
         self._cluster, self._clock, self._window = cluster, clock, window
+        self._wanted: frozenset[ServiceRef] = frozenset()
+        self._asked: frozenset[ServiceRef] = frozenset()
+        self._last = 0.0
+
+    def suspected(self, services: frozenset[ServiceRef]) -> None:
+        """Who is suspected now."""
+        self._wanted = services
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -128,21 +80,30 @@ class GraphKeeper:
 
     async def look(self) -> None:
         """Ask, if it is time to."""
-        now = self._clock.now()
-        if self.kept.due(now) and (namespaces := _meshed(self._cluster.view(now))):
+        now, wanted = self._clock.now(), self._wanted
+        news = not wanted <= self._asked and not 0 <= now - self._last < LEAST
+        if (news or self.kept.due(now)) and (namespaces := _meshed(self._cluster.view(now))):
+            self._asked, self._last = wanted, now
             await self.kept.ask(lambda at: self.source.graph(at, self._window, namespaces))
 
 
 class Neighbours:
-    """What the collector, the page and the doctor want of both; a source that is not configured is absent."""
+    """What the collector, the page and the doctor want of all of them; a source that is not configured is absent."""
 
-    def __init__(self, *, traces: TraceKeeper | None = None, graph: GraphKeeper | None = None) -> None:
-        self._traces, self._graph = traces, graph
+    def __init__(
+        self,
+        *,
+        traces: TraceKeeper | None = None,
+        graph: GraphKeeper | None = None,
+        calls: CallKeeper | None = None,
+    ) -> None:
+        self._traces, self._graph, self._calls = traces, graph, calls
 
     def suspected(self, services: frozenset[ServiceRef]) -> None:
         """Who is suspected now; returns at once."""
-        if self._traces is not None:
-            self._traces.suspected(services)
+        for one in (self._traces, self._graph, self._calls):
+            if one is not None:
+                one.suspected(services)
 
     def traces(self, at: float) -> TraceSet | None:
         """See ``Snapshot.traces``."""
@@ -152,10 +113,19 @@ class Neighbours:
         """See ``Snapshot.graph``."""
         return self._graph.kept.answer(at) if self._graph is not None else None
 
+    def edges(self, at: float) -> CallGraph | None:
+        """See ``Snapshot.edges``."""
+        return self._calls.now(at) if self._calls is not None else None
+
+    def usual_edges(self, at: float) -> CallGraph | None:
+        """See ``Snapshot.usual_edges``."""
+        return self._calls.usual(at) if self._calls is not None else None
+
     def gaps(self) -> tuple[Gap, ...]:
         """The last failures, while they last."""
         kept = [one.kept for one in (self._traces, self._graph) if one is not None]
-        return tuple(one.failure for one in kept if one.failure is not None)
+        found = tuple(one.failure for one in kept if one.failure is not None)
+        return (*found, *(self._calls.gaps() if self._calls is not None else ()))
 
     def circuits(self) -> Mapping[str, Circuit]:
         """By source."""
@@ -163,11 +133,12 @@ class Neighbours:
 
     def tasks(self) -> Sequence[tuple[str, Callable[[], Awaitable[None]]]]:
         """What runs as long as the daemon."""
-        return [(one.kept.source, one.run) for one in (self._traces, self._graph) if one is not None]
+        found = [(one.kept.source, one.run) for one in (self._traces, self._graph) if one is not None]
+        return [*found, ("edges", self._calls.run)] if self._calls is not None else found
 
     async def close(self) -> None:
-        """Close both sources' connections."""
-        for one in (self._traces, self._graph):
+        """Close all connections."""
+        for one in (self._traces, self._graph, self._calls):
             if one is not None:
                 await one.source.close()
 

@@ -19,8 +19,9 @@ class FlightRecorder:
     """
     Writes into ``folder``; a file that reached ``max_bytes`` is followed by another, and only the newest ``keep`` stay.
 
-    Each file begins with the memory of that moment, so every one of them can be replayed alone. Recording never
-    disturbs the loop: the first failure is told, and nothing more is recorded.
+    Those of earlier runs count too: a daemon that restarts often must not fill the disk. Each file begins with the
+    memory of that moment, so every one of them can be replayed alone. Recording never disturbs the loop: the first
+    failure is told, and nothing more is recorded.
     """
 
     def __init__(self, folder: Path, *, max_bytes: int, keep: int) -> None:
@@ -67,7 +68,21 @@ class FlightRecorder:
             raise RecordingError(f"{self._folder}: cannot be made: {exc.strerror}") from exc
         path = self._folder / f"{int(after.at * 1000)}.rec"
         self._writer = RecordingWriter(path, version=__version__, at=after.at)
+        if not self._files:
+            self._files.extend(one for one in _kept(self._folder) if one != path)
         self._files.append(path)
         self._writer.write(after)
         while len(self._files) > self._keep:
-            self._files.popleft().unlink(missing_ok=True)
+            _remove(self._files.popleft())
+
+
+def _kept(folder: Path) -> list[Path]:
+    """The recordings of the folder, oldest first: their names are the milliseconds at which they began."""
+    return sorted((one for one in folder.glob("*.rec") if one.stem.isdigit()), key=lambda one: int(one.stem))
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise RecordingError(f"{path}: cannot be removed: {exc.strerror}") from exc

@@ -35,6 +35,9 @@ class Counted(Protocol):
     def policies(self, workloads: Mapping[str, int]) -> None: ...
     def circuit(self, source: str, state: str) -> None: ...
     def standing(self, *, suspects: int, holds: int, drained: int, leader: bool, paused: bool) -> None: ...
+    def looked(self, at: float, *, readable: bool) -> None: ...
+    def overran(self) -> None: ...
+    def unrecorded(self) -> None: ...
 
 
 class Watcher:
@@ -84,6 +87,7 @@ class Watcher:
             leader=control.leader,
             paused=control.paused,
         )
+        self._metrics.looked(snapshot.at, readable=control.readable)
         for source, circuit in self._circuits().items():
             self._metrics.circuit(source, circuit.state.value)
         log.info(
@@ -100,6 +104,14 @@ class Watcher:
         """Called after every try to take edited files into force; ``settings`` are those in force now."""
         self._settings, self._reload = settings, state
         self._metrics.reload(ok=state.ok)
+
+    def overran(self) -> None:
+        """Called when a tick began later than it was due."""
+        self._metrics.overran()
+
+    def unrecorded(self) -> None:
+        """Called for every decision that the journal did not keep."""
+        self._metrics.unrecorded()
 
     def decided(self, decision: Decision) -> None:
         """Called for every decision."""

@@ -20,7 +20,7 @@ from observer.domain.slo import Objective
 from observer.domain.snapshot import Snapshot
 from observer.engine.decide import decide, settle
 from observer.engine.ladder import floor_check, recover
-from observer.engine.memory import Memory
+from observer.engine.memory import Memory, undisturbed
 from observer.ports.clock import Clock
 from observer.ports.sources import Cluster
 from observer.ports.stores import Journal
@@ -51,6 +51,14 @@ class Recorder(Protocol):
     def note(self, event: Event, after: Began) -> None: ...
 
 
+class TickWatch(Protocol):
+    """Hears how a tick goes on (``telemetry.ticks.TickTracer``); instants are Unix seconds, ``at`` the tick's own."""
+
+    def sensed(self, at: float, now: float, gaps: tuple[str, ...]) -> None: ...
+    def decided(self, at: float, now: float, decisions: int) -> None: ...
+    def ended(self, at: float, now: float) -> None: ...
+
+
 class Loop:
     """
     Ticks until cancelled. ``state`` is what the page, the CLI and ``/readyz`` may know of it.
@@ -71,21 +79,30 @@ class Loop:
         state: Watcher,
         recorder: Recorder | None = None,
         mail: AlertKeeper | None = None,
+        ticks: TickWatch | None = None,
     ) -> None:
         self._collector, self._executor, self._cluster = collector, executor, cluster
         self._journal, self.teller, self._clock = journal, teller, clock
         self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
         self._objectives = rules.objectives
         self._state = state
-        self._recorder, self._mail = recorder, mail
+        self._recorder, self._mail, self._ticks = recorder, mail, ticks
         self._wanted: tuple[tuple[object, object, object], tuple[Objective, ...]] = (None, None, None), ()
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
         self._unsaved: set[str] = set()
         self._ungraded: dict[str, tuple[bool, str]] = {}
         self._halted = ""
+        self._in_charge = False
+        self._restored = 0.0
         self.memory = Memory.restore((), ())
         cluster.subscribe(self._changed.set)
+
+    def standing(self) -> frozenset[str] | None:
+        """Ids of the open incidents; None until this replica leads and has taken over what the journal says."""
+        if not self._in_charge:
+            return None
+        return frozenset(key for key, incident in self.memory.incidents.items() if not incident.closed)
 
     def wanted(self) -> tuple[Objective, ...]:
         """The objectives that hold now: of the rules in force, for the services that their policies reach."""
@@ -99,12 +116,18 @@ class Loop:
         return self._wanted[1]
 
     async def restore(self) -> None:
-        """Load incidents and budgets; must end before the first tick. Raises ``JournalUnavailable``."""
+        """
+        Load incidents and budgets; must end before the first tick. Raises ``JournalUnavailable``.
+
+        Detectors that followed the ticks since the last time go on, unless somebody wrote labels meanwhile.
+        """
         now = self._clock.now()
         since = now - 86_400
         incidents, ledger = await self._journal.incidents(since=since), await self._journal.ledger(since)
-        self.memory = Memory.restore(incidents, ledger)
-        self._note(Restored(now, tuple(incidents), tuple(ledger)))
+        watched = self.memory.ticks > 0 and undisturbed(ledger, self._restored)
+        self.memory = Memory.restore(incidents, ledger, self.memory.detector if watched else None)
+        self._restored = now
+        self._note(Restored(now, tuple(incidents), tuple(ledger), watched))
 
     async def resume(self) -> None:
         """Once the cluster is known and the Lease held: look open intents up, then give back or go on, exactly once."""
@@ -128,6 +151,7 @@ class Loop:
             due += self._settings.tick
             if (late := self._clock.now() - due) > 0:
                 log.warning("tick_overran", late_s=round(late, 3))
+                self._state.overran()
                 due = self._clock.now()
             await self._clock.sleep(due - self._clock.now())
 
@@ -157,13 +181,21 @@ class Loop:
         at, began = self._clock.now(), self._clock.monotonic()
         question = Question(watch=self.memory.watch, recheck=self.memory.recheck)
         snapshot = await self._collector.snapshot(at, question)
+        if self._ticks is not None:
+            gaps = tuple(f"{gap.source}:{gap.reason}" for gap in snapshot.gaps)
+            self._ticks.sensed(at, self._clock.now(), gaps)
         if snapshot.control.leader and not was_leader:
             await self.resume()
+        self._in_charge = snapshot.control.leader
         async with self._lock:
             decisions = await self._decide(snapshot)
+            if self._ticks is not None:
+                self._ticks.decided(at, self._clock.now(), len(decisions))
             await self._follow(decisions)
             if self._mail is not None:
                 self._mail.answer(decisions)
+        if self._ticks is not None:
+            self._ticks.ended(at, self._clock.now())
         took = self._clock.monotonic() - began
         self._state.ticked(self.memory, snapshot, took, self._halted, self._policies.book(None, at))
         return snapshot.control.leader
@@ -234,6 +266,7 @@ class Loop:
             await self._journal.record(decision)
         except JournalUnavailable as exc:
             log.error("decision_not_recorded", decision=decision.id, detail=str(exc))
+            self._state.unrecorded()
 
     def _adopt(self, memory: Memory) -> None:
         old = self.memory.incidents

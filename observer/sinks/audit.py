@@ -2,7 +2,8 @@
 The audit trail: one JSON line a decision, each sealed with the hash of the one before.
 
 A line is canonical JSON (sorted keys, no spaces) with ``at``, ``decision``, ``prev`` and ``seq``, and ``hash`` appended
-as its last member: the SHA-256 of the same line without that member. ``prev`` of the first line is 64 zeros.
+as its last member: the SHA-256 of the same line without that member. ``prev`` of the first line is 64 zeros. A file
+that was rotated away (``audit.jsonl.1``, ``audit.jsonl-20261125.gz``) is followed by the next: the chain goes on.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import gzip
 import hashlib
 import os
 import re
 import threading
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +31,7 @@ from observer.domain.errors import AuditBroken, ConfigError
 GENESIS = "0" * 64
 _SEAL = re.compile(rb',"hash":"([0-9a-f]{64})"\}\Z')
 _TAIL = 1 << 20
+_ROTATED = re.compile(r"\.(?P<age>[0-9]{1,6})(\.gz)?|[-.](?P<date>[0-9]{4}-?[0-9]{2}-?[0-9]{2}[-T0-9]*)(\.gz)?")
 
 
 class _Link(msgspec.Struct):
@@ -52,12 +57,14 @@ class AuditReport:
         records: sealed lines that were read.
         last_seq, last_hash: of the last good line; a copy kept elsewhere shows later whether the end was cut off.
         fault: the first thing wrong, with its line; empty = the chain holds.
+        notes: what cannot be known from these files, though nothing is wrong with them.
     """
 
     records: int
     last_seq: int
     last_hash: str
     fault: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,7 @@ def open_audit(path: Path) -> AuditSink:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         end, torn = _tail(file, path)
+        end = end if end.seq else _rotated_end(path)
     except BlockingIOError as exc:
         file.close()
         raise AuditBroken(f"{path}: another process writes this audit trail; one file, one Observer") from exc
@@ -140,17 +148,70 @@ def open_audit(path: Path) -> AuditSink:
     return AuditSink(file, end, torn)
 
 
-def verify(path: Path) -> AuditReport:
-    """Check every line of the trail. Raises: OSError when it cannot be read."""
-    records, end = 0, _BEGINNING
-    with path.open("rb") as file:
-        for line in file:
-            try:
+def trail_files(path: Path) -> Sequence[Path]:
+    """The trail's files that exist, oldest first: rotated ones by their number or date, and ``path`` last."""
+    rotated = []
+    for other in path.parent.glob(path.name + "*") if path.parent.is_dir() else ():
+        if (found := _ROTATED.fullmatch(other.name[len(path.name) :])) and other.is_file():
+            age = int(found["age"] or 0)
+            rotated.append(((found["date"] or "").replace("-", ""), -age, other))
+    return [other for *_, other in sorted(rotated)] + ([path] if path.is_file() else [])
+
+
+def verify(*paths: Path, partial: bool = False, contains: str = "") -> AuditReport:
+    """
+    Check every line of the trail; ``paths`` are its files, oldest first.
+
+    ``partial``: the oldest files may be missing. ``contains``: a hash that was noted before and must still be there;
+    without one nothing shows that the end was cut off. Raises: OSError when a file cannot be read.
+    """
+    records, end, met = 0, None, not contains
+    notes: list[str] = []
+    fault = ""
+    for path in paths:
+        number = 0
+        try:
+            for number, line in enumerate(_lines(path), 1):
+                if number == 1:
+                    end, note = _beginning(line, end, partial=partial)
+                    notes += [f"{path}: {note}"] if note else []
                 end = _follow(line, end)
-            except AuditBroken as exc:
-                return AuditReport(records, end.seq, end.hash, f"{path}:{records + 1}: {exc}")
-            records += 1
-    return AuditReport(records, end.seq, end.hash)
+                records += 1
+                met = met or end.hash == contains
+        except AuditBroken as exc:
+            fault = f"{path}:{max(number, 1)}: {exc}"
+            break
+    if not fault and not met:
+        fault = f"no record has the hash {contains}: the trail was cut off or rewritten since it was noted"
+    known = end or _BEGINNING
+    return AuditReport(records, known.seq, known.hash, fault, tuple(notes))
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Raises: AuditBroken for a compressed file that is damaged, OSError for one that cannot be read."""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            yield from file
+    except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
+        raise AuditBroken(f"after this line the compressed file is damaged: {exc}") from exc
+
+
+def _beginning(line: bytes, end: _End | None, *, partial: bool) -> tuple[_End | None, str]:
+    """What a file's first line has to follow, and what cannot be known. Raises: AuditBroken."""
+    try:
+        first = _linked(line)
+    except AuditBroken:
+        return end or _BEGINNING, ""  # whoever checks the line tells what is wrong with it
+    if first.seq == 1 and first.prev == GENESIS:
+        return _BEGINNING, "a trail of its own begins here; nothing proves what came before it" if end else ""
+    if end is not None:
+        return end, ""
+    if not partial:
+        raise AuditBroken(
+            f"record {first.seq} stands where 1 belongs: lines or older files are missing; name those files too, or "
+            "begin here with --partial"
+        )
+    return None, f"begins at record {first.seq}; what came before it was not checked"
 
 
 def sealed(body: bytes) -> tuple[bytes, str]:
@@ -181,8 +242,22 @@ def _follow(line: bytes, end: _End | None) -> _End:
 def _linked(body: bytes) -> _Link:
     try:
         return _links.decode(body)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise AuditBroken(f"the line is no record: {exc}") from exc
+
+
+def _rotated_end(path: Path) -> _End:
+    """Where a new file goes on: at the end of the newest one that was rotated away, if there is any."""
+    older = [other for other in trail_files(path) if other != path]
+    if not older:
+        return _BEGINNING
+    last = b""
+    try:
+        for line in _lines(older[-1]):
+            last = line
+        return _follow(last, None) if last else _BEGINNING
+    except (AuditBroken, OSError) as exc:
+        raise AuditBroken(f"{older[-1]}, which {path} follows: {exc}. Move it to another folder") from exc
 
 
 def _tail(file: BinaryIO, path: Path) -> tuple[_End, bytes]:
@@ -195,14 +270,14 @@ def _tail(file: BinaryIO, path: Path) -> tuple[_End, bytes]:
     if start:
         lines = lines[1:]  # the window begins somewhere inside a line
         if not lines:
-            raise AuditBroken(f"{path}: the last line is longer than any record; move the file away")
+            raise AuditBroken(f"{path}: the last line is longer than any record; move the file to another folder")
     end = None if start else _BEGINNING
     for line in lines:
         try:
             end = _follow(line + b"\n", end)
         except AuditBroken as exc:
             after = f"after record {end.seq}" if end else "near the end"
-            raise AuditBroken(f"{path}, {after}: {exc}. Keep the file and move it away to begin a new trail") from exc
+            raise AuditBroken(f"{path}, {after}: {exc}. Keep the file and move it to another folder") from exc
     if torn:
         file.truncate(size - len(torn))
         os.fsync(file.fileno())

@@ -51,6 +51,7 @@ _REASONS = {
     "replaced": "Replaced",
     "verified": "Verified",
     "held": "Held",
+    "suggested": "Suggested",
     "suppressed": "Suppressed",
     "unreached": "Unreached",
     "closed": "Closed",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import Instrument
 from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
+from observer import __version__
 from observer.domain import names
+from observer.domain.action import Rung
+from observer.domain.outcome import Result, Verification
 
 _CIRCUIT: Final = {"closed": 0, "half_open": 1, "open": 2}
 _TICK_BOUNDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -22,17 +26,19 @@ class SelfMetrics:
     """
     Counts what the loop does. Its registry is its own, so that two in one process do not mix.
 
+    ``readers`` take the metrics elsewhere besides (``telemetry.otlp``), named by ``resource``.
+
     Every argument that becomes a label comes from a closed set of words (kinds, verdicts, reasons, sink names).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, readers: Sequence[MetricReader] = (), resource: Resource | None = None) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         reader = PrometheusMetricReader(disable_target_info=True, scope_info_enabled=False, registry=self._registry)
         bounds = ExplicitBucketHistogramAggregation(_TICK_BOUNDS)
         self._provider = MeterProvider(
-            metric_readers=[reader],
-            resource=Resource({"service.name": "observer"}),
+            metric_readers=[reader, *readers],
+            resource=resource or Resource({"service.name": "observer"}),
             views=[
                 View(instrument_name=names.TICK_SECONDS, aggregation=bounds),
                 View(instrument_name=names.OBJECTIVE_SECONDS, aggregation=bounds),
@@ -71,6 +77,38 @@ class SelfMetrics:
             names.OBJECTIVE_BUDGET, description="Share of each objective's error budget that is left"
         )
 
+        self._build = meter.create_gauge(names.BUILD_INFO, description="1, with the version as a label")
+        self._last = meter.create_gauge(names.LAST_TICK, description="When the last tick looked, Unix seconds")
+        self._overruns = meter.create_counter(names.TICK_OVERRUNS_TOTAL, description="Ticks that began late")
+        self._readable = meter.create_gauge(
+            names.SWITCH_READABLE, description="0 while the kill switch cannot be read, which counts as paused"
+        )
+        self._unrecorded = meter.create_counter(
+            names.UNRECORDED_TOTAL, description="Decisions that the journal did not keep"
+        )
+        self._begin()
+
+    def _begin(self) -> None:
+        """
+        Every counter whose labels are known begins at 0, so that its first event is an increase.
+
+        A series that appears with its first event has not increased for Prometheus, and no alert would see it.
+        """
+        self._build.set(1, {"version": __version__})
+        for complete in ("true", "false"):
+            self._ticks.add(0, {"complete": complete})
+            self._looks.add(0, {"answered": complete})
+        for rung in (Rung.DRAIN, Rung.RESTORE, Rung.EVICT):
+            for result in Result:
+                self._actions.add(0, {"rung": rung.value, "result": result.value})
+        for verdict in Verification:
+            if verdict is not Verification.PENDING:
+                self._verifications.add(0, {"verdict": verdict.value})
+        for taken in ("reloaded", "rejected"):
+            self._reloads.add(0, {"result": taken})
+        for counter in (self._births, self._overruns, self._unrecorded):
+            counter.add(0)
+
     def described(self) -> list[tuple[str, str]]:
         """Name and meaning of every metric, by name."""
         made = [one for one in vars(self).values() if isinstance(one, Instrument)]
@@ -101,6 +139,11 @@ class SelfMetrics:
         """One notification of the webhook; ``answer`` is the HTTP status."""
         self._alerts.add(1, {"code": answer})
 
+    def sinks(self, known: Iterable[str]) -> None:
+        """The sinks that may lose records from now on."""
+        for sink in known:
+            self._dropped.add(0, {"sink": sink})
+
     def sink_dropped(self, sink: str) -> None:
         self._dropped.add(1, {"sink": sink})
 
@@ -121,6 +164,17 @@ class SelfMetrics:
         self._drained.set(drained)
         self._leader.set(int(leader))
         self._paused.set(int(paused))
+
+    def looked(self, at: float, *, readable: bool) -> None:
+        """The instant (Unix seconds) of the tick that ended, and whether it could read the kill switch."""
+        self._last.set(at)
+        self._readable.set(int(readable))
+
+    def overran(self) -> None:
+        self._overruns.add(1)
+
+    def unrecorded(self) -> None:
+        self._unrecorded.add(1)
 
     def objective_look(self, duration: float, *, answered: bool, born: float) -> None:
         """A look at the objectives' counters ended; ``born`` events came from births."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from tests.bench import crashes, delay, evictions, quiet, suspects, tick_cost
+from tests.bench import crashes, delay, evictions, quiet, suspects, tick_cost, webhook
 
 SEED = 271_828
 """Used nowhere while Observer was developed."""
@@ -72,6 +72,13 @@ def _crashes(seed: int, full: bool) -> object:
     return {"memory": asdict(promised), "sqlite": asdict(stored)}
 
 
+def _webhook(seed: int, full: bool) -> object:
+    found = webhook.measure()
+    for line in webhook.rows(found):
+        _say(line)
+    return asdict(found)
+
+
 def _say(line: str) -> None:
     print(line, flush=True)
 
@@ -83,6 +90,7 @@ PARTS: dict[str, Callable[[int, bool], object]] = {
     "suspects": _suspects,
     "evictions": _evictions,
     "crashes": _crashes,
+    "webhook": _webhook,
 }
 
 if __name__ == "__main__":

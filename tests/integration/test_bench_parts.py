@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.bench import crashes, evictions, quiet, suspects
+from tests.bench import crashes, evictions, quiet, suspects, webhook
 
 
 @pytest.mark.integration
@@ -39,3 +39,12 @@ def test_every_eviction_is_applied() -> None:
     found = evictions.measure(6)
 
     assert (found.applied, found.asked) == (6, 6)
+
+
+@pytest.mark.integration
+def test_what_the_webhook_acknowledges_survives_a_kill_and_overload_is_told() -> None:
+    found = webhook.measure(steady_seconds=1.0, sustained_seconds=1.0, crowd=1500)
+
+    assert found.acknowledged > 0
+    assert (found.lost, found.crowd_lost) == (0, 0)
+    assert set(found.crowd) == {"202", "503"}

@@ -186,12 +186,15 @@ async def test_two_policies_that_tie_are_told_with_both_places(person: Person) -
     assert code == 2 and "a.yaml:6" in err and "a.yaml:13" in err
 
 
-async def test_the_schema_of_policies_is_printed(person: Person) -> None:
+@pytest.mark.parametrize(
+    ("kind", "title"), [("healthpolicy", "Observer health policy"), ("cloudevents", "Observer's CloudEvents")]
+)
+async def test_schemas_are_printed(kind: str, title: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "observer", "schema", "healthpolicy", stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "observer", "schema", kind, stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
-    assert json.loads(out)["title"] == "Observer health policy"
+    assert json.loads(out)["title"] == title
 
 
 async def test_a_broken_file_is_told_with_its_place(person: Person) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from observer.config.model import HttpAuth, JaegerSettings
+from observer.config.auth import HttpAuth
+from observer.config.model import JaegerSettings
 from observer.domain.circuit import FAILURES, FIRST_PAUSE
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
@@ -22,6 +23,7 @@ from observer.sources.jaeger.probe import probe
 from tests.support.fakes import FakeClock
 from tests.support.neighbour_worlds import lived
 from tests.support.query_servers import SECRET, serving
+from tests.support.trace_bodies import SIDECAR, v3
 
 pytestmark = pytest.mark.integration
 
@@ -124,6 +126,35 @@ async def test_a_search_that_fails_on_the_way_is_partial() -> None:
                 await source.traces(world.clock.now(), 60.0, CATALOG, 5)
             assert caught.value.reason == "partial"
             await source.close()
+
+
+@pytest.mark.parametrize(
+    ("named", "seen"), [("", None), ("east", {"cart", "cart@west"}), ("west", {"cart@east", "cart"})]
+)
+async def test_spans_of_several_clusters_need_a_name(named: str, seen: set[str] | None) -> None:
+    def found(name: str) -> web.Response:
+        body = v3({**SIDECAR, "istio.cluster_id": name}, spanId=name)
+        return web.Response(body=body, content_type="application/json")
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/services"):
+            return web.json_response({"services": ["cart.shop", "front.shop"]})
+        return found("east" if request.query["query.service_name"] == "cart.shop" else "west")
+
+    async with serving(answer) as server:
+        settings = JaegerSettings(url=str(server.make_url("/")), cluster=named)
+        source = JaegerSource(settings, FakeClock())
+        both = frozenset({ServiceRef("shop", "cart"), ServiceRef("shop", "front")})
+        if seen is None:
+            with pytest.raises(
+                SourceProtocolError, match=r"several clusters \(east, west\): name .* in jaeger.cluster"
+            ):
+                await source.traces(1e9, 60.0, both, 10)
+        else:
+            spans = (await source.traces(1e9, 60.0, both, 10)).spans
+            assert {span.service for span in spans} == seen
+            assert sum(bool(span.pod) for span in spans) == 1
+        await source.close()
 
 
 async def test_many_services_are_cut_and_said() -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from observer.config.model import HttpAuth, KialiLogin, KialiSettings
+from observer.config.auth import HttpAuth
+from observer.config.model import KialiLogin, KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
 from observer.simulator.world import World

@@ -276,8 +276,13 @@ def snapshot(
     gaps: Sequence[Gap] = (),
     peak: float = 100.0,
     approvals: Mapping[str, float] | None = None,
+    **seen: Any,
 ) -> Snapshot:
-    """A picture with a running switch, the Lease held, and a known peak for every service (0 = none known)."""
+    """
+    A picture with a running switch, the Lease held, and a known peak for every service (0 = none known).
+
+    ``seen``: graphs and traces.
+    """
     services = view.by_service if view is not None else {}
     return Snapshot(
         at=at,
@@ -288,6 +293,7 @@ def snapshot(
         gaps=tuple(gaps),
         baselines={service: baseline(service, peak=peak) for service in services} if peak > 0.0 else {},
         approvals=approvals or {},
+        **seen,
     )
 
 

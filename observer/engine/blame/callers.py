@@ -14,7 +14,7 @@ from observer.domain.ids import ServiceRef
 from observer.engine.blame.ballots import Ballot
 from observer.engine.blame.binomial import more
 from observer.engine.blame.flow import Pair
-from observer.engine.blame.ledger import Line
+from observer.engine.blame.ledger import OUTSIDE, Line
 
 _ALONE: Final = 0.25
 """Others are served well when they fail at less than this part of the one caller's rate."""
@@ -33,17 +33,17 @@ def lone_callers(lines: Mapping[Pair, Line]) -> dict[ServiceRef, ServiceRef]:
     for callee, called in callees.items():
         caller, mine = max(called, key=lambda one: (_rate(one[1]), one[0]))
         others = [line for one, line in called if one != caller]
-        bad, total = sum(line.excess(line.answered) for line in others), sum(line.requests for line in others)
-        # A caller without a name stands for many.
-        if not total or not caller.namespace or bad / total >= _ALONE * _rate(mine):
+        bad, total = sum(line.more_answered for line in others), sum(line.requests for line in others)
+        # Whoever is outside is many.
+        if not total or caller in OUTSIDE or bad / total >= _ALONE * _rate(mine):
             continue
-        if more(mine.excess(mine.answered), mine.requests, bad, total) >= _CERTAIN:
+        if more(mine.more_answered, mine.requests, bad, total) >= _CERTAIN:
             found[callee] = caller
     return found
 
 
 def _rate(line: Line) -> float:
-    return line.excess(line.answered) / line.requests if line.requests > 0.0 else 0.0
+    return line.more_answered / line.requests if line.requests > 0.0 else 0.0
 
 
 def with_callers(ballot: Ballot, lone: Mapping[ServiceRef, ServiceRef]) -> Ballot:

@@ -71,5 +71,6 @@ def seats_of(view: ClusterView) -> dict[tuple[str, str], Seat]:
     found = {}
     for ref, pod in view.pods.items():
         node = view.nodes.get(pod.node)
-        found[ref.key] = Seat(ref, pod.service, revision_of(pod), pod.node, node.zone if node is not None else "")
+        zone = node.zone if node is not None else ""
+        found[ref.key] = Seat(ref, pod.service, revision_of(pod), pod.node, zone, pod.created)
     return found

@@ -51,14 +51,16 @@ def flow(
     for service in order:
         amount = arrived.get(service, 0.0)
         ways = [callee for callee in callees.get(service, ()) if (service, callee) in kept]
+        mine = own.get(service, 0.0)
+        got = sum(passed.get((service, one), 0.0) + lost.get((service, one), 0.0) for one in callees.get(service, ()))
+        if mine + got > 0.0:
+            # What came back round a circle was not its own either, though responsibility does not run there.
+            inherited[service] = got / (mine + got)
         below = sum(passed.get((service, one), 0.0) + lost.get((service, one), 0.0) for one in ways)
-        total = own.get(service, 0.0) + below
-        if total <= 0.0:
+        total = mine + below
+        if total <= 0.0 or amount <= 0.0:
             continue
-        inherited[service] = below / total
-        if amount <= 0.0:
-            continue
-        services[service] = services.get(service, 0.0) + amount * own.get(service, 0.0) / total
+        services[service] = services.get(service, 0.0) + amount * mine / total
         for one in ways:
             pair = (service, one)
             arrived[one] = arrived.get(one, 0.0) + amount * passed.get(pair, 0.0) / total

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from observer.domain.blame import Blame, CauseKind
+from observer.domain.blame import Attribution, Blame, CauseKind
 from observer.domain.ids import PodRef
 
 MEMBER_ODDS: Final = 20.0
 """The pod against each of the other pods that could be meant, together."""
 SHARED_ODDS: Final = 5.0
 """The pod against everything that its removal does not cure, and against not knowing."""
+COUNTED: Final = frozenset({"siblings", "drain"})
+"""Words of evidence that sets a pod apart by counters. Spans alone kill nobody: whoever may send spans writes them."""
 _VICTIM: Final = 0.5
 """Above this part of inherited trouble a pod is a victim, whatever the odds."""
 
@@ -28,7 +30,8 @@ def permits_kill(blame: Blame, pod: PodRef) -> Permission:
     """
     The blame's word on removing ``pod`` for good.
 
-    Reasons: ``not_named`` (no evidence names this incarnation), ``other_members``, ``shared_cause``, ``victim``.
+    Reasons: ``not_named`` (no evidence names this incarnation), ``other_members``, ``shared_cause``, ``spans_only``,
+    ``victim``.
     """
     mine = next((one for one in blame.ranked if one.cause.pod == pod and one.cause.kind is CauseKind.POD), None)
     if mine is None or not pod.uid:
@@ -41,9 +44,28 @@ def permits_kill(blame: Blame, pod: PodRef) -> Permission:
         reasons.append(f"other_members: odds {_odds(mine.probability, members)} against other pods, need 20:1")
     if mine.probability < SHARED_ODDS * shared:
         reasons.append(f"shared_cause: odds {_odds(mine.probability, shared)} against shared causes, need 5:1")
-    if mine.inherited > _VICTIM:
+    if not any(line.word in COUNTED and line.nats > 0.0 for line in mine.lines):
+        reasons.append("spans_only: no counter sets it apart from its siblings, and spans can be forged")
+    if victim_of(blame, mine) is not None:
         reasons.append(f"victim: its callees account for {mine.inherited:.0%} of its service's trouble")
     return Permission(not reasons, tuple(reasons))
+
+
+def victim_of(blame: Blame, mine: Attribution) -> Attribution | None:
+    """
+    Whoever ``mine`` suffers from: its callees account for most of its service's trouble, and one of them, or the way
+    there, is likelier at fault than nobody. A few stray errors below a service that fails by itself make no victim.
+    """
+    if mine.inherited <= _VICTIM:
+        return None
+    return next(
+        (
+            one
+            for one in blame.ranked
+            if one.cause.accused not in (None, mine.cause.service) and one.probability > blame.unknown
+        ),
+        None,
+    )
 
 
 def _odds(mine: float, others: float) -> str:

@@ -19,10 +19,10 @@ def posterior(
     ballots: Iterable[Ballot],
     members: Iterable[MemberVote],
     changes: Iterable[tuple[Cause, EvidenceLine]],
-    blind: int = 0,
+    blind: float = 0.0,
 ) -> tuple[Attribution, ...]:
     """
-    Rank every cause that anything speaks for, and UNKNOWN, which gains a nat for each of ``blind`` things not seen.
+    Rank every cause that anything speaks for, and UNKNOWN, which gains ``blind`` nats for what was not seen.
 
     A member (pod, revision, node) shares its service's evidence and adds what sets it apart from the service as a
     whole. Ties are broken against the more drastic act: UNKNOWN first, pods last.

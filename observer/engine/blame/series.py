@@ -98,8 +98,8 @@ def _waited(own: Mapping[ServiceRef, float], lines: Mapping[Pair, Line]) -> dict
     """What of a service's own rise is waiting for calls that never arrived, by the way they took."""
     lost: dict[ServiceRef, dict[Pair, float]] = {}
     for pair, line in lines.items():
-        if line.lost >= max(_LOST, _LOST_PART * line.requests):
-            lost.setdefault(pair[0], {})[pair] = line.lost
+        if line.more_lost >= max(_LOST, _LOST_PART * line.requests):
+            lost.setdefault(pair[0], {})[pair] = line.more_lost
     return {
         pair: own[caller] * count / sum(ways.values())
         for caller, ways in lost.items()

@@ -14,7 +14,7 @@ from observer.domain.traces import SpanSide
 from observer.engine.blame.ballots import Ballot
 from observer.engine.blame.binomial import more
 from observer.engine.blame.contrast import MOST
-from observer.engine.blame.trees import Twig
+from observer.engine.blame.trees import Twig, downwards
 
 _USUAL: Final = 0.1
 """A shape that so large a part of an operation's calls has is usual, however often it is seen now."""
@@ -79,14 +79,15 @@ def _origins(twigs: list[Twig], new: dict[Shape, float]) -> list[ServiceRef]:
     odd = {id(twig) for twig in twigs if not _call(twig) and not _failed(twig) and _shape(twig) in new}
     if not odd:
         return []
-    parents = {id(child): twig for twig in twigs for child in twig.children}
-    excused: set[int] = set()
-    for twig in twigs:
-        if id(twig) not in odd:
-            continue
-        above = parents.get(id(twig))
-        while above is not None and id(above) not in excused:
-            if above.place.service != twig.place.service:
-                excused.add(id(above))
-            above = parents.get(id(above))
-    return [twig.place.service for twig in twigs if id(twig) in odd and id(twig) not in excused]
+    deepest = set(odd)
+    below: dict[int, set[ServiceRef]] = {}
+    for twig in reversed(downwards(twigs)):
+        known: set[ServiceRef] = set()
+        for child in twig.children:
+            known |= below.pop(id(child))
+            if id(child) in odd:
+                known.add(child.place.service)
+        below[id(twig)] = set(sorted(known)[:2])  # one other service is all it takes
+        if known - {twig.place.service}:
+            deepest.discard(id(twig))
+    return [twig.place.service for twig in twigs if id(twig) in deepest]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from observer.domain.ids import ServiceRef
@@ -41,28 +41,79 @@ def place(span: Span) -> Place:
 
 
 def trees(traces: TraceSet) -> list[list[Twig]]:
-    """The traces, oldest first, each as its spans; spans of one trace are in order of their start."""
+    """
+    The traces, oldest first, each as its spans; spans of one trace are in order of their start.
+
+    Of spans that share id and side one is kept. Of a circle of parents one link is cut: whoever comes first is a root.
+    """
     by_trace: dict[str, list[Span]] = {}
     for span in traces.spans:
         if span.service:
             by_trace.setdefault(span.trace, []).append(span)
-    found = [_tree(sorted(spans, key=lambda one: (one.start, one.span))) for spans in by_trace.values()]
+    found = [_tree(sorted(spans, key=_order)) for spans in by_trace.values()]
     return sorted(found, key=lambda twigs: (twigs[0].span.start, twigs[0].span.trace))
 
 
+def downwards(twigs: list[Twig]) -> list[Twig]:
+    """The spans of one trace, each before its children."""
+    called = {id(child) for twig in twigs for child in twig.children}
+    found = [twig for twig in twigs if id(twig) not in called]
+    for twig in found:
+        found.extend(twig.children)
+    return found
+
+
+def _order(span: Span) -> tuple[float, str, str, str, str, str, str, float, bool]:
+    """Whatever order the spans came in, the same one is kept of several with one id."""
+    return (
+        *(span.start, span.span, span.side.value, span.namespace, span.service, span.pod),
+        *(span.operation, span.seconds, span.error),
+    )
+
+
 def _tree(spans: list[Span]) -> list[Twig]:
-    twigs = {span.span: Twig(span, place(span), span.seconds, None, []) for span in spans}
-    for twig in twigs.values():
-        parent = twigs.get(twig.span.parent)
-        if parent is not None and parent is not twig:
-            parent.children.append(twig)
-    for twig in twigs.values():
-        twig.own = _own(twig.span, (child.span for child in twig.children))
+    sides: dict[str, dict[SpanSide, Twig]] = {}
+    for span in spans:
+        sides.setdefault(span.span, {}).setdefault(span.side, Twig(span, place(span), span.seconds, None, []))
+    twigs = [sides[span.span][span.side] for span in spans if sides[span.span][span.side].span is span]
+    for twig, parent in _parents(twigs, sides):
+        parent.children.append(twig)
+    for twig in twigs:
+        twig.own = _own(twig)
         twig.answered = _answer(twig)
-        if twig.answered is not None:
-            # Two pods have two clocks: only lengths may be compared.
-            twig.own = max(twig.span.seconds - twig.answered.span.seconds, 0.0)
-    return list(twigs.values())
+    return twigs
+
+
+def _parents(twigs: list[Twig], sides: Mapping[str, Mapping[SpanSide, Twig]]) -> Iterator[tuple[Twig, Twig]]:
+    """Who was called from whom, without circles."""
+    above = {id(twig): parent for twig in twigs if (parent := _parent(twig, sides)) is not None}
+    safe: set[int] = set()
+    for twig in twigs:
+        way: list[Twig] = []
+        on_it: set[int] = set()
+        at: Twig | None = twig
+        while at is not None and id(at) not in safe:
+            if id(at) in on_it:
+                del above[id(at)]
+                break
+            way.append(at)
+            on_it.add(id(at))
+            at = above.get(id(at))
+        safe |= on_it
+    return ((twig, above[id(twig)]) for twig in twigs if id(twig) in above)
+
+
+def _parent(twig: Twig, sides: Mapping[str, Mapping[SpanSide, Twig]]) -> Twig | None:
+    """
+    Some tracers give both ends of a call one id: then the callee's end was called by the caller's, and whatever names
+    this id as its parent was called by the callee.
+    """
+    span = twig.span
+    if span.side is SpanSide.SERVER and (caller := sides[span.span].get(SpanSide.CLIENT)) is not None:
+        return caller
+    known = sides.get(span.parent, {})
+    found = next((known[side] for side in (SpanSide.SERVER, SpanSide.INTERNAL, SpanSide.CLIENT) if side in known), None)
+    return None if found is twig or span.parent == span.span else found
 
 
 def _answer(twig: Twig) -> Twig | None:
@@ -74,17 +125,27 @@ def _answer(twig: Twig) -> Twig | None:
     return None
 
 
-def _own(span: Span, children: Iterable[Span]) -> float:
-    """Length less the union of the children's times: parallel calls count once."""
-    begin, end = span.start, span.start + span.seconds
-    covered, reached = 0.0, begin
-    for child in children:
-        first = max(child.start, reached)
-        last = min(child.start + child.seconds, end)
-        if last > first:
-            covered += last - first
+def _own(twig: Twig) -> float:
+    """
+    Length less the union of the children's times: parallel calls count once.
+
+    Two pods have two clocks, so of another pod's span only the length is sure: it is moved to where it can have been.
+    """
+    whole = twig.span.seconds
+    times: list[tuple[float, float]] = []
+    for child in twig.children:
+        first, length = child.span.start - twig.span.start, child.span.seconds
+        if child.place != twig.place:
+            length = min(length, whole)
+            first = min(max(first, 0.0), whole - length)
+        times.append((first, length))
+    covered, reached = 0.0, 0.0
+    for first, length in sorted(times):
+        last = min(first + length, whole)
+        if last > max(first, reached):
+            covered += min(length, last - max(first, reached))
             reached = last
-    return max(span.seconds - covered, 0.0)
+    return max(whole - covered, 0.0)
 
 
 def root_seconds(twigs: list[Twig]) -> float:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from observer.domain.blame import Blame, BlameInputs, Cause
+from observer.domain.blame import Blame, BlameInputs, Cause, Seat
 from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
+from observer.domain.traces import TraceSet
 from observer.engine.blame.ballots import Ballot, MemberVote
 from observer.engine.blame.callers import lone_callers, with_callers
 from observer.engine.blame.changes import change_lines
@@ -27,6 +28,9 @@ from observer.engine.blame.trees import Place, Twig, trees
 
 _SAME_THING = {"failures": "errors", "time": "latency"}
 """Kinds of evidence that count the same requests: they are averaged, not added up."""
+
+_ONE_MISSING = 0.25
+"""Nats for a graph without traces or the other way round: either knows most of the calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +70,18 @@ def blame(inputs: BlameInputs) -> Blame:
     onset = _onset(inputs, found)
     changes = change_lines(inputs.changes, onset if onset is not None else inputs.at)
     votes = [vote for vote in _votes(inputs, seen) if below is None or vote.service in below]
-    # Without any calls no victim can be told from its culprit; a judgement of a part may have missed the worse part.
-    blind = (not calls) + (inputs.judgement is not None and not inputs.judgement.complete)
-    return Blame(inputs.at, onset, posterior(found, votes, changes, blind), _gaps(inputs))
+    return Blame(inputs.at, onset, posterior(found, votes, changes, _blind(inputs, calls)), _gaps(inputs))
+
+
+def _blind(inputs: BlameInputs, calls: frozenset[Pair]) -> float:
+    """
+    Nats for what was not seen. Without any calls no victim can be told from its culprit; a graph without traces, or
+    traces without a graph, tell most of it; a judgement of a part may have missed the worse part.
+    """
+    graph = inputs.graph is not None and bool(inputs.graph.edges)
+    traces = inputs.traces is not None and bool(inputs.traces.spans)
+    blind = _ONE_MISSING * ((not graph) + (not traces)) if calls else 1.0
+    return blind + (inputs.judgement is not None and not inputs.judgement.complete)
 
 
 def _below(target: ServiceRef, calls: frozenset[Pair]) -> frozenset[ServiceRef]:
@@ -96,9 +109,19 @@ def _only(ballot: Ballot, below: frozenset[ServiceRef] | None) -> Ballot:
 def _seen(inputs: BlameInputs) -> _Seen | None:
     if inputs.traces is None or not inputs.traces.spans:
         return None
-    now = trees(inputs.traces)
+    now = trees(_of_today(inputs.traces, inputs.seats))
     usual = trees(inputs.usual_traces) if inputs.usual_traces is not None else []
     return _Seen(now, usual, failures(now), failures(usual) if usual else None, paces(usual))
+
+
+def _of_today(traces: TraceSet, seats: Mapping[tuple[str, str], Seat]) -> TraceSet:
+    """Without the pod's name where a span is older than the pod: an earlier one bore the name."""
+    spans = []
+    for span in traces.spans:
+        seat = seats.get((span.namespace, span.pod)) if span.pod else None
+        old = seat is not None and span.start < seat.since
+        spans.append(replace(span, pod="") if old else span)
+    return replace(traces, spans=tuple(spans))
 
 
 def _calls(graph: CallGraph | None) -> frozenset[Pair]:
@@ -106,12 +129,13 @@ def _calls(graph: CallGraph | None) -> frozenset[Pair]:
 
 
 def _spanned(seen: _Seen | None) -> frozenset[Pair]:
-    """Calls that the traces show."""
+    """Calls that the traces show, those of callers that report no calls of their own included."""
     return frozenset(
-        (twig.place.service, twig.answered.place.service)
+        (twig.place.service, child.place.service)
         for twigs in (seen.now if seen is not None else ())
         for twig in twigs
-        if twig.answered is not None
+        for child in twig.children
+        if child.place.service != twig.place.service
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from observer.domain.decision import Hold
-from observer.engine.guards import budgets, capacity, changes, control, record, refusals, rules
+from observer.engine.guards import accused, budgets, capacity, changes, control, record, refusals, rules
 from observer.engine.guards.situation import Guard, Situation
 
 GUARDS: Final[tuple[Guard, ...]] = (
@@ -30,6 +30,7 @@ GUARDS: Final[tuple[Guard, ...]] = (
     record.impact,
     record.suppressed,
     record.acquitted,
+    accused.blame,
     record.frozen,
     record.fleet_breaker,
     changes.person,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from observer.domain.action import Rung
+from observer.domain.blame import Blame
 from observer.domain.cluster import ClusterView, Pod, Workload
 from observer.domain.decision import Allow, Hold, LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
@@ -26,7 +27,7 @@ class Situation:
     ``memory`` holds the incidents and the ledger as they stand within this tick, ``planned`` the acts that were
     already decided in it. ``in_hand`` are the open incidents in which something was done or is planned and not
     finished. ``suspect`` is today's suspicion, None while the pod is drained and silent. ``policy`` is the workload's;
-    ``settings`` hold for the whole cluster.
+    ``settings`` hold for the whole cluster. ``blame`` is the incident's, None when nobody was asked.
     """
 
     at: float
@@ -44,6 +45,7 @@ class Situation:
     fleet: Fleet
     in_hand: tuple[Incident, ...] = ()
     planned: tuple[LedgerEntry, ...] = ()
+    blame: Blame | None = None
 
     @property
     def control(self) -> Control:

@@ -109,7 +109,7 @@ class Plan:
 
     def budgets(self, at: float, store: CountStore) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Shapes (N,): start of each budget's window or period, good and total events in it."""
-        since = np.array([_start(one, at) for one in self.objectives])
+        since = np.array([start_of(one, at) for one in self.objectives])
         good, total = np.zeros(since.shape), np.zeros(since.shape)
         for start in np.unique(since).tolist():
             mine = since == start
@@ -211,7 +211,8 @@ def _rank(tier: BurnTier) -> int:
     return 0 if tier.severity == "page" else 1
 
 
-def _start(objective: Objective, at: float) -> float:
+def start_of(objective: Objective, at: float) -> float:
+    """When the objective's window or period that ``at`` lies in began, Unix seconds."""
     if not isinstance(objective.window, CalendarWindow):
         return at - objective.window.seconds
     bounds = objective.window.bounds

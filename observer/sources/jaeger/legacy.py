@@ -9,7 +9,7 @@ import msgspec
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.decode import decoded
-from observer.sources.jaeger.record import Record, as_text, count, parent_of
+from observer.sources.jaeger.record import Record, as_text, attributes_of, count, parent_of
 
 _MICRO = 1_000_000
 
@@ -110,7 +110,7 @@ def _parent(span: _Span) -> str:
 def _record(span: _Span, service: str, own: Mapping[str, str]) -> Record:
     if not span.trace or not span.span:
         raise SourceProtocolError("a span without an id")
-    attributes = {**own, **_texts(span.tags)}
+    attributes = attributes_of(own, _texts(span.tags))
     return Record(
         trace=span.trace,
         span=span.span,

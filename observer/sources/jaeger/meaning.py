@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -28,6 +28,9 @@ _GRPC: Final = (
 )  # fmt: skip
 _CALLED: Final = ("peer.service", "server.address", "net.peer.name", "network.peer.address", "net.peer.ip")
 _RUNS_AS: Final = ("k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name")
+
+_LONGEST: Final = 253
+"""Characters of a name that are kept: no name of a cluster is longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,29 @@ def workload_of(pod: str) -> str:
     return _ORDINAL.sub("", pod) if _ORDINAL.search(pod) else ""
 
 
-def span_of(record: Record) -> Span:
-    """The span in the words of the domain. A span that ends before it begins (clocks differ) has no length."""
+def cluster_of(record: Record) -> str:
+    """
+    The mesh's name for the cluster that its reporter runs in, empty when it does not say.
+
+    Applications may know their cluster by another name; that would make two of one.
+    """
+    return record.attributes.get("istio.cluster_id", "")
+
+
+def span_of(record: Record, cluster: str = "") -> Span:
+    """
+    The span in the words of the domain. A span that ends before it begins (clocks differ) has no length.
+
+    Where ``cluster`` names ours, whoever reports from another one keeps its name with ``@CLUSTER`` behind it, and no
+    pod: names of pods, services and nodes are unique in one cluster only.
+    """
+    span, theirs = _told(record), cluster_of(record)
+    if not cluster or theirs in ("", cluster):
+        return span
+    return replace(span, service=f"{span.service}@{_plain(theirs)}", pod="", workload="", node="")
+
+
+def _told(record: Record) -> Span:
     found = record.attributes
     node = node_of(found.get("node_id", ""))
     proxied = node is not None or found.get("component") == "proxy"
@@ -71,12 +95,12 @@ def span_of(record: Record) -> Span:
         parent=record.parent,
         side=side,
         namespace=namespace,
-        service=service,
-        pod=pod,
+        service=_plain(service),
+        pod=_plain(pod),
         workload=_first(found, _RUNS_AS) or workload_of(pod),
         node=found.get("k8s.node.name", ""),
-        peer=_peer(found, proxied) if side is SpanSide.CLIENT else "",
-        operation=record.operation,
+        peer=_plain(_peer(found, proxied)) if side is SpanSide.CLIENT else "",
+        operation=_plain(record.operation),
         start=record.start,
         seconds=max(record.seconds, 0.0),
         error=_is_error(record, http, flags, grpc, proxied=proxied),
@@ -85,6 +109,12 @@ def span_of(record: Record) -> Span:
         request=found.get("guid:x-request-id", ""),
         resends=_count(_first(found, ("retry.count", "http.request.resend_count", "http.resend_count"))),
     )
+
+
+def _plain(name: str) -> str:
+    """Whoever sends spans chooses these and people read them on terminals: bounded, nothing that cannot be seen."""
+    name = name[:_LONGEST]
+    return name if name.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in name)
 
 
 def _first(found: Mapping[str, str], keys: tuple[str, ...]) -> str:

@@ -7,12 +7,13 @@ Today a search is answered with one object; newer servers may send several, one 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 
 import msgspec
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.decode import decoded
-from observer.sources.jaeger.record import Record, as_text, count, parent_of
+from observer.sources.jaeger.record import Record, as_text, attributes_of, count, parent_of
 
 _KINDS: Mapping[str, str] = {
     "2": "server",
@@ -120,11 +121,12 @@ def parse_traces(body: bytes) -> Iterator[Record]:
 
 
 def says_nothing_found(body: bytes) -> bool:
-    """The body of a 404 is the API's own, and not that of a server that has no such route."""
+    """The body of a 404 is the API's own, and not that of a server or proxy that has no such route."""
     try:
-        return decoded(_FOUND.decode, body, "error").error is not None
+        error = decoded(_FOUND.decode, body, "error").error
     except SourceProtocolError:
         return False
+    return error is not None and error.http_code == HTTPStatus.NOT_FOUND
 
 
 def _chunks(body: bytes) -> list[_Found]:
@@ -159,5 +161,5 @@ def _record(span: _Span, own: Mapping[str, str]) -> Record:
         # Taken before dividing: a float of this size is good to a quarter of a microsecond only.
         seconds=(end - start) / _NANO,
         failed=span.status is not None and str(span.status.code) in _FAILED,
-        attributes={**own, **_texts(span.attributes)},
+        attributes=attributes_of(own, _texts(span.attributes)),
     )

@@ -23,7 +23,7 @@ _REMEDIES: Mapping[str, str] = {
     "too_large": "raise jaeger.max_bytes or lower jaeger.traces",
     "redirected": "give jaeger.url the final address: credentials are sent to no other",
     "partial": "a part of Jaeger's storage did not answer: see its log",
-    "protocol": "check jaeger.url with its base path (often /jaeger)",
+    "protocol": "check jaeger.url with its base path (often /jaeger), and jaeger.cluster where several report to it",
 }
 
 

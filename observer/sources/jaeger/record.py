@@ -39,6 +39,14 @@ def parent_of(span: str) -> str:
     return "" if span in _NO_PARENT else span
 
 
+def attributes_of(reporter: Mapping[str, str], span: Mapping[str, str]) -> dict[str, str]:
+    """
+    What both say. The reporter outweighs the span: a controller writes the pod that it works on into its spans, and
+    that one did not report them.
+    """
+    return {**span, **reporter}
+
+
 def as_text(value: object) -> str:
     """An attribute's value; lists, maps and what is absent are of no use here and read as empty."""
     match value:

@@ -17,7 +17,7 @@ from observer.http_client.asker import Asker, refused
 from observer.http_client.breaker import Breaker
 from observer.ports.clock import Clock
 from observer.sources.jaeger.dialects import Dialect, choose, told
-from observer.sources.jaeger.meaning import span_of
+from observer.sources.jaeger.meaning import cluster_of, span_of
 
 SERVICES: Final = 20
 """At most so many services are asked about at once."""
@@ -36,6 +36,15 @@ class _Server:
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Spans of one service's traces, the clusters that they name, and whether there may be more traces."""
+
+    spans: tuple[Span, ...]
+    clusters: frozenset[str]
+    more: bool
+
+
 class JaegerSource:
     """
     Implements ``ports.sources.TraceSource`` over Jaeger's query API.
@@ -52,6 +61,7 @@ class JaegerSource:
             timeout=settings.timeout,
             max_bytes=settings.max_bytes,
         )
+        self._cluster = settings.cluster
         self._clock = clock
         self._breaker = Breaker(clock)
         self._server: _Server | None = None
@@ -75,6 +85,7 @@ class JaegerSource:
         See ``TraceSource.traces``. A service that the server does not know has no traces.
 
         ``truncated`` when a service had ``limit`` traces or more, or there were more services or spans than are kept.
+        Raises ``SourceProtocolError`` where several clusters report and none was named.
         """
         if not services:
             return TraceSet(at, seconds, ())
@@ -89,7 +100,7 @@ class JaegerSource:
         named = sorted({name for one in services if (name := known_as(one, server.services))})
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def search(name: str) -> tuple[tuple[Span, ...], bool]:
+        async def search(name: str) -> _Found:
             async with gate:
                 return await self._search(server.dialect, name, at - seconds, at, limit)
 
@@ -100,8 +111,12 @@ class JaegerSource:
             self._server = None
             raise failed.exceptions[0] from None
         found = [task.result() for task in tasks]
-        spans, cut = in_order(span for some, _ in found for span in some)
-        return TraceSet(at, seconds, spans, truncated=cut or len(named) > SERVICES or any(more for _, more in found))
+        clusters = frozenset().union(*(one.clusters for one in found))
+        if not self._cluster and len(clusters) > 1:
+            shown = ", ".join(sorted(clusters)[:5])
+            raise SourceProtocolError(f"spans of several clusters ({shown[:200]}): name this one in jaeger.cluster")
+        spans, cut = in_order(span for one in found for span in one.spans)
+        return TraceSet(at, seconds, spans, truncated=cut or len(named) > SERVICES or any(one.more for one in found))
 
     async def _known(self) -> _Server:
         now = self._clock.now()
@@ -110,19 +125,24 @@ class JaegerSource:
             self._server = _Server(*await choose(self._asker), now)
         return self._server
 
-    async def _search(
-        self, dialect: Dialect, service: str, start: float, end: float, limit: int
-    ) -> tuple[tuple[Span, ...], bool]:
-        """The spans of one service's traces, and whether there may be more traces."""
+    async def _search(self, dialect: Dialect, service: str, start: float, end: float, limit: int) -> _Found:
+        """The spans of one service's traces."""
         answer = await self._asker.get(dialect.traces_path, dialect.search(service, start, end, limit))
         if answer.status == HTTPStatus.NOT_FOUND and dialect.nothing(answer.body):
-            return (), False
+            return _Found((), frozenset(), more=False)
         if answer.status != HTTPStatus.OK:
             raise refused(answer.status, told(answer))
         if not answer.good:
             raise SourceProtocolError(f"answered {answer.content_type} instead of JSON")
-        spans = await asyncio.to_thread(lambda: tuple(span_of(one) for one in dialect.parse_traces(answer.body)))
-        return spans, len({span.trace for span in spans}) >= limit
+        return await asyncio.to_thread(self._read, dialect, answer.body, limit)
+
+    def _read(self, dialect: Dialect, body: bytes, limit: int) -> _Found:
+        spans: list[Span] = []
+        clusters: set[str] = set()
+        for record in dialect.parse_traces(body):
+            spans.append(span_of(record, self._cluster))
+            clusters.add(cluster_of(record))
+        return _Found(tuple(spans), frozenset(clusters - {""}), more=len({span.trace for span in spans}) >= limit)
 
 
 def known_as(service: ServiceRef, names: frozenset[str]) -> str:
@@ -151,8 +171,8 @@ def in_order(spans: Iterable[Span]) -> tuple[tuple[Span, ...], bool]:
     kept: list[list[Span]] = []
     room = SPANS
     for name in sorted(traces, key=lambda name: (-begun[name], name)):  # the newest are kept
+        if len(traces[name]) > room:
+            continue  # one that is too large keeps the others
         room -= len(traces[name])
-        if room < 0:
-            break
         kept.append(sorted(traces[name].values(), key=lambda one: (one.start, one.span, one.side)))
-    return tuple(span for some in reversed(kept) for span in some), room < 0
+    return tuple(span for some in reversed(kept) for span in some), len(kept) < len(traces)

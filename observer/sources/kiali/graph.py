@@ -25,6 +25,8 @@ from observer.http_client.decode import decoded
 
 OUTSIDE: Final = ServiceRef("", "unknown")
 _UNKNOWN: Final = frozenset({"", "unknown"})
+_ROUNDED: Final = 0.05
+"""Per cent by which one share may be off: they are told with one decimal."""
 
 
 class _Destination(msgspec.Struct):
@@ -143,8 +145,8 @@ def _add(sums: dict[_Ends, _Sums], edge: _Edge, nodes: Mapping[str, _Node], wind
     total.requests += requests
     for flag, count in errors.items():
         total.errors[flag] = total.errors.get(flag, 0.0) + count
-    if edge.response_time not in (None, ""):
-        total.p95 = max(total.p95 or 0.0, _number(edge.response_time) / 1000.0)
+    if (p95 := _milliseconds(edge.response_time)) is not None:
+        total.p95 = max(total.p95 or 0.0, p95 / 1000.0)
 
 
 def _counted(traffic: _Traffic, window: float) -> tuple[float, dict[str, float]] | None:
@@ -156,10 +158,10 @@ def _counted(traffic: _Traffic, window: float) -> tuple[float, dict[str, float]]
     rates = traffic.rates or {}
     if traffic.protocol not in ("http", "grpc") or (rate := rates.get(traffic.protocol)) is None:
         return None
-    total = _number(rate) * window
+    total = _events(rate, window)
     split = _split(traffic.responses or {})
     if not split:
-        failed = _number(rates.get("http5xx", 0.0)) * window
+        failed = _events(rates.get("http5xx", 0.0), window)
         return None if traffic.protocol == "grpc" else (total, {"": failed} if failed else {})
     errors: dict[str, float] = {}
     excluded = 0.0
@@ -186,7 +188,20 @@ def _split(responses: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, f
         if not isinstance(flags, dict):
             return []
         split += [(code, flag, _number(percent)) for flag, percent in flags.items()]
+    whole = math.fsum(percent for _, _, percent in split)
+    if whole > 100.0 + max(1.0, _ROUNDED * len(split)):
+        raise SourceProtocolError(f"codes and flags that add up to {whole:.1f} per cent")
     return split
+
+
+def _events(rate: object, window: float) -> float:
+    """Events of the window from a rate a second."""
+    return _number(_number(rate) * window)
+
+
+def _milliseconds(told: object) -> float | None:
+    """A response time; none where it is not told, or is the ``NaN`` of a window without answers."""
+    return None if told in (None, "", "NaN") else _number(told)
 
 
 def _number(value: object) -> float:

@@ -41,8 +41,9 @@ class Destinations:
     """
 
     def __init__(
-        self, profile: MetricProfile, watched: frozenset[ServiceRef], seen: Iterable[Mapping[str, str]]
+        self, profile: MetricProfile, watched: frozenset[ServiceRef] | None, seen: Iterable[Mapping[str, str]]
     ) -> None:
+        """``watched``: None = every service."""
         self._profile, self._watched = profile, watched
         behind: dict[ServiceRef, set[ServiceRef]] = defaultdict(set)
         for found in seen:
@@ -57,7 +58,7 @@ class Destinations:
         if service is None and (host := self._host(found)) is not None:
             candidates = self._behind.get(host, set())
             service = next(iter(candidates)) if len(candidates) == 1 else host
-        return service if service in self._watched else None
+        return service if self._watched is None or service in self._watched else None
 
     def _named(self, found: Mapping[str, str]) -> ServiceRef | None:
         return self._pair(found, "service_namespace", "service")

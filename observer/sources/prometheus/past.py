@@ -119,7 +119,7 @@ class PastClient:
             raw.close()  # Ends the connection only when something of the answer is left unread.
         response.raw = io.BytesIO(body)
         if response.status_code != requests.codes.ok:
-            raise refusal(response.status_code, body)
+            raise refusal(response.status_code, self._credentials.hidden_in(body))
         try:
             promise = msgspec.json.decode(body, type=_Promise)
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:

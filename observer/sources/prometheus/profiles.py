@@ -76,6 +76,7 @@ _ISTIO_LABELS: Final = {
     "host_namespace": "destination_service_namespace",
     "source_workload": "source_workload",
     "source_namespace": "source_workload_namespace",
+    "source_service": "source_canonical_service",
     "protocol": "request_protocol",
 }
 
@@ -97,6 +98,7 @@ MIXER: Final = replace(
     labels={
         **{role: label for role, label in _ISTIO_LABELS.items() if role != "grpc_status"},
         "service": "destination_app",
+        "source_service": "source_app",
     },
     limits="no gRPC status: a gRPC failure inside HTTP 200 counts as good",
 )

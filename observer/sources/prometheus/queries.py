@@ -107,6 +107,13 @@ class Queries:
         roles = ("source_namespace", "source_workload", "target_namespace", "target_pod", *CLASS_ROLES, "protocol")
         return self._sum(roles, self._selected(self._profile.requests, (*self._profile.callers, *only)))
 
+    def calls(self, window: float) -> str:
+        """All calls within the window by caller and callee, by what tells their class."""
+        roles = ("source_namespace", "source_workload", "source_service")
+        called = ("service", "service_namespace", "host", "host_namespace")
+        selected = self._selected(self._profile.requests, self._profile.callers)
+        return self._sum((*roles, *called, *CLASS_ROLES), f"increase({selected}[{math.ceil(window)}s])")
+
     def recheck(self, pods: Iterable[tuple[str, str]]) -> str:
         """
         Requests of the given pods by calling workload and by what tells their class, and beside them, told apart by

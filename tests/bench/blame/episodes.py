@@ -2,8 +2,8 @@
 Episodes of every family of faults on call graphs of 10 and 40 services, through the whole chain.
 
 Each tick goes through ``engine.decide`` in mode enforce; what it decides is carried out in the simulated cluster and
-settled. Blame is asked when the chain first reaches for a pod, else some time after the fault began, with what the
-sources show then; when the fault began is estimated, never told.
+settled. The answer is the blame that the ladder kept when it first reached for a pod; where it never does, what an
+alert would ask some time after the fault began. When the fault began is estimated, never told.
 """
 
 from __future__ import annotations
@@ -178,11 +178,16 @@ class _Play:
         acting = [one for one in decisions if one.verdict is Verdict.ACT and one.action is not None]
         due = snapshot.at >= self.began + ASKED or any(one.rung in _HARM for one in acting)
         if self.answer is None and self.began < math.inf and due:
-            _, judgement = judge(before.detector, snapshot, self.settings, in_hand(before))
-            self.answer = blame(question(self.stage, snapshot, judgement, self.log)), snapshot.at
+            told = [self.memory.incidents[one.incident].blame for one in acting if one.rung in _HARM]
+            self.answer = (told and told[0]) or self._asked(snapshot, before), snapshot.at
         for decision in acting:
             self._follow(decision, snapshot.at)
         self.stage.asked, self.stage.watched = self.memory.recheck, self.memory.watch
+
+    def _asked(self, snapshot: Snapshot, before: Memory) -> Blame:
+        """Nobody reached for a pod: what an alert would ask."""
+        _, judgement = judge(before.detector, snapshot, self.settings, in_hand(before))
+        return blame(question(self.stage, snapshot, judgement, self.log))
 
     def _follow(self, decision: Decision, at: float) -> None:
         action = decision.action

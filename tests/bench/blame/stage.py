@@ -13,10 +13,12 @@ from observer.domain import names
 from observer.domain.action import Action, Rung
 from observer.domain.cluster import Kind
 from observer.domain.counts import ServiceBaseline
+from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.outcome import Outcome, Result
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.traces import TraceSet
+from observer.runtime import calls
 from observer.simulator.direct import Direct
 from observer.simulator.kube_kinds import Obj
 from observer.simulator.kube_status import Refused
@@ -66,6 +68,10 @@ class Stage:
             for obj in self.world.store.list(kind.value):
                 self._heard(kind.value, "ADDED", obj)
         self.world.store.subscribe(self._heard)
+        self._usual_calls: CallGraph | None = None
+        self._usual_at = 0.0
+        self._now_calls: CallGraph | None = None
+        self._calls_for: frozenset[ServiceRef] = frozenset()
         self._kept: TraceSet | None = None
         self._kept_for: frozenset[ServiceRef] = frozenset()
         self._usual = usual_errors(self.world.spec)
@@ -90,7 +96,8 @@ class Stage:
             },
             baselines=self._baselines(at),
             traces=self._traces(at, curious),
-            graph=self.direct.graph(at - LOOK_BACK, at) if curious else None,
+            edges=self._calls(at, curious),
+            usual_edges=self._usual_calls if curious else None,
         )
 
     def obey(self, action: Action) -> Outcome:
@@ -110,6 +117,17 @@ class Stage:
         elif action.rung is Rung.RESTORE:
             store.modify("pods", pod.namespace, pod.name, _unmark)
         return Outcome(action.id, Result.APPLIED, "applied")
+
+    def _calls(self, at: float, curious: frozenset[ServiceRef]) -> CallGraph | None:
+        """As the daemon keeps them: what is usual while nobody is suspected, what is now while somebody is."""
+        if self._usual_calls is None or (not curious and at - self._usual_at >= calls.QUIET):
+            self._usual_calls = self.direct.graph(at - calls.LAG - calls.USUAL, at - calls.LAG)
+            self._usual_at = at
+        if not curious:
+            self._now_calls, self._calls_for = None, curious
+        elif self._now_calls is None or at - self._now_calls.at >= calls.REFRESH or not curious <= self._calls_for:
+            self._now_calls, self._calls_for = self.direct.graph(at - calls.WINDOW, at), curious
+        return self._now_calls
 
     def _traces(self, at: float, curious: frozenset[ServiceRef]) -> TraceSet | None:
         """As the daemon keeps them: asked at once for new suspects, then every ``REFRESH`` seconds."""

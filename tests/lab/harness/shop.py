@@ -16,6 +16,7 @@ from tests.lab.harness.outcomes import LabUnfit
 from tests.lab.stack import control, telemetry
 from tests.lab.stack.errors import LabError
 from tests.lab.stack.lab import Lab
+from tests.lab.stack.loss import end_loss
 from tests.lab.stack.places import ISTIO_NAMESPACE, NODES, OBSERVER_NAMESPACE, PROMETHEUS
 from tests.lab.stack.shop import NAMESPACE, RATE, REPLICAS, deployment
 
@@ -102,6 +103,7 @@ class Shop:
     def _tidy_objects(self) -> None:
         for node in NODES:
             self._cluster.cordon(node, on=False)
+            end_loss(node)
         self._cluster.call("DELETE", f"/apis/policy/v1/namespaces/{NAMESPACE}/poddisruptionbudgets")
         self._cluster.call("DELETE", f"/apis/events.k8s.io/v1/namespaces/{NAMESPACE}/events")
         self._cluster.call("DELETE", f"/apis/coordination.k8s.io/v1/namespaces/{OBSERVER_NAMESPACE}/leases/observer")

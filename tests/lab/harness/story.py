@@ -158,10 +158,14 @@ class Story:
             return write.namespace == NAMESPACE and write.name in self.allowed
         return write.resource == "events"
 
-    def drains_a_real_gray_pod(self, app: str = "catalog") -> None:
-        """The proof that it was awake all along: the same Observer finds the next pod that is truly gray."""
+    def drains_a_real_gray_pod(self, app: str = "catalog", node: str = "") -> None:
+        """
+        The proof that it was awake all along: the same Observer finds the next pod that is truly gray.
+
+        ``node``: where the pod runs, for a story after which the other node is rightly suspected for a while.
+        """
         assert self.daemon.complete_ticks() >= 30, "too few complete ticks to speak of an Observer that was awake"
-        pod = self.shop.pods(app)[-1]
+        pod = [one for one in self.shop.pods(app) if node in ("", one.node)][-1]
         self.gray(pod, err=0.5)
         self.drained(pod, within=180)
 

@@ -10,6 +10,7 @@ one string is split again by the relabelling of the scrape.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from tests.lab.stack.binaries import Binaries
@@ -186,10 +187,18 @@ def _split_labels() -> list[dict[str, Any]]:
     ]
 
 
-def scrape_configuration(places: Places, *, map_pod_labels: bool = False) -> dict[str, Any]:
+def scrape_configuration(
+    places: Places,
+    *,
+    map_pod_labels: bool = False,
+    observer: str = "",
+    rules: Sequence[str] = (),
+    alertmanager: str = "",
+) -> dict[str, Any]:
     """
     Every sidecar and istiod, once a second. ``map_pod_labels`` copies each label of a pod onto its series, as many
-    installations do: then a label that is written to a pod makes new series of the old ones.
+    installations do: then a label that is written to a pod makes new series of the old ones. ``observer`` and
+    ``alertmanager`` are ``host:port`` to scrape and to send alerts to, ``rules`` names the rule files to evaluate.
     """
     discovery = {"role": "pod", "kubeconfig_file": str(places.admin)}
     mapped = [{"action": "labelmap", "regex": "__meta_kubernetes_pod_label_(.+)"}] if map_pod_labels else []
@@ -216,7 +225,16 @@ def scrape_configuration(places: Places, *, map_pod_labels: bool = False) -> dic
         ],
     }
     every = f"{SCRAPE_SECONDS}s"
-    return {"global": {"scrape_interval": every, "evaluation_interval": every}, "scrape_configs": [sidecars, istiod]}
+    jobs = [sidecars, istiod]
+    if observer:
+        jobs.append({"job_name": "observer", "static_configs": [{"targets": [observer]}]})
+    managers = [{"static_configs": [{"targets": [alertmanager]}]}] if alertmanager else []
+    return {
+        "global": {"scrape_interval": every, "evaluation_interval": every},
+        "scrape_configs": jobs,
+        "rule_files": list(rules),
+        "alerting": {"alertmanagers": managers},
+    }
 
 
 def start_prometheus(places: Places, binaries: Binaries, daemons: Daemons) -> None:
@@ -232,8 +250,9 @@ def start_prometheus(places: Places, binaries: Binaries, daemons: Daemons) -> No
     wait_until(lambda: answers(f"{PROMETHEUS}/-/ready"), "Prometheus is ready", seconds=30)
 
 
-def write_scrape_configuration(places: Places, *, map_pod_labels: bool = False) -> None:
-    text = json.dumps(scrape_configuration(places, map_pod_labels=map_pod_labels), indent=1)
+def write_scrape_configuration(places: Places, **choices: Any) -> None:
+    """``choices`` as ``scrape_configuration`` takes them; a reload brings them into force."""
+    text = json.dumps(scrape_configuration(places, **choices), indent=1)
     (places.run / "prometheus.json").write_text(text)
 
 

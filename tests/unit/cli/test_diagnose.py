@@ -65,6 +65,9 @@ def test_from_a_target_and_its_symptom(tmp_path: Path) -> None:
         (["--graph", "bad.jsonl"], "bad.jsonl:1: "),
         ([], "nothing to diagnose"),
         (["--symptom", "noise", "--graph", "bad.jsonl"], "--symptom noise: expected one of errors, latency"),
+        (["--symptom", "latency", "--graph", "bad.jsonl"], "--namespace and --symptom say more of a --target"),
+        (["--namespace", "shop", "--graph", "bad.jsonl"], "--namespace and --symptom say more of a --target"),
+        (["--since", "nan", "--graph", "bad.jsonl"], "--since: a time of nan: Unix seconds are wanted"),
     ],
 )
 def test_bad_input_is_one_clear_message(

@@ -10,13 +10,15 @@ import pytest
 
 from observer.domain import names
 from observer.domain.action import Action, Mode, Rung
+from observer.domain.blame import BlameInputs
 from observer.domain.cluster import Autoscaler, DisruptionBudget, Kind, MeshControl, Node
 from observer.domain.decision import Allow, Hold
 from observer.domain.incident import Phase
 from observer.domain.policy import AppliedPolicy, StandingHold, TimeWindow
 from observer.domain.settings import GuardSettings
 from observer.domain.suspect import Suppression, Symptom, Tier
-from observer.engine.guards import GUARDS, ask, budgets, capacity, changes, control, record, refusals, rules
+from observer.engine.blame.verdict import blame
+from observer.engine.guards import GUARDS, accused, ask, budgets, capacity, changes, control, record, refusals, rules
 from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import Guard, Situation
 from observer.engine.memory import Memory
@@ -85,6 +87,7 @@ def situation(case: Case | None = None) -> Situation:
         settings=settings,
         policy=replace(AppliedPolicy.of(settings), **(case.policy or {})),
         fleet=Fleet(judged),
+        blame=blame(BlameInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
     )
     return replace(made, **(case.situation or {}))
 
@@ -113,6 +116,7 @@ CASES = [
     Case(control.sources, "metrics_incomplete", judged={"complete": False}),
     Case(control.sources, "kubernetes_not_synced", view={"fresh": {k: NOW for k in Kind if k is not Kind.BUDGETS}}),
     Case(control.sources, "kubernetes_stale", view={"fresh": dict.fromkeys(Kind, NOW - 31.0)}),
+    Case(accused.blame, "blame_unknown", situation={"blame": None}),
     Case(control.deferred, "deferred", memory={"not_before": {"incident-catalog-1": NOW + 5.0}}),
     Case(rules.detector, "detector_off", policy={"errors": False}, refused=True),
     Case(

@@ -170,7 +170,116 @@ def test_without_since_every_line_must_say_its_phase(tmp_path: Path) -> None:
     )
 
     assert "metrics.csv:2: belongs to which phase? Give --since" in message
-    assert "t.jsonl: span 1: belongs to which phase?" in message
+    assert "t.jsonl:1: belongs to which phase?" in message
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ({"errors": 5}, "5 errors of 0 requests; give both, as events"),
+        ({"requests": 4, "errors": 5}, "5 errors of 4 requests"),
+        ({"requests": 9, "errors": 5, "errors_by_flag": {"": 4, "UF": 2}}, "errors_by_flag add up to 6, errors are 5"),
+        (
+            {"requests": 9, "errors": 5, "seen_by_callee": 3, "callee_errors": 4},
+            "callee_errors of 4, seen_by_callee of 3",
+        ),
+        ({"requests": 1e300}, "<= 1000000000000000"),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(tmp_path: Path, line: dict[str, object], told: str) -> None:
+    path = write(tmp_path, "graph.jsonl", {"caller": "a", "callee": "b"}, {"caller": "a", "callee": "b"} | line)
+    message = refused(Files(graph=path))
+
+    assert "graph.jsonl:2: " in message
+    assert told in message
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("1,cart,shop,error_rate,37", "an error_rate of 37: it is a part of the requests, 0..1"),
+        ("1,cart,shop,latency,-0.1", "value of -0.1: none of the measures is below zero"),
+        ("1790000000000,cart,shop,latency,0.1", "Unix seconds are wanted (not milli"),
+        ("-5,cart,shop,latency,0.1", "a time of -5"),
+    ],
+)
+def test_values_in_the_wrong_unit_are_refused(tmp_path: Path, row: str, told: str) -> None:
+    assert f"metrics.csv:2: {told}" in refused(Files(metrics=metrics(tmp_path, row), since=0.0)).replace(
+        "a time of 1.79e+12: ", ""
+    )
+
+
+def test_times_of_spans_and_since_are_unix_seconds_too(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.jsonl", span(), span(start=1.79e15))
+
+    assert "t.jsonl:2: a time of 1.79e+15: Unix seconds are wanted" in refused(Files(traces=path, since=1.0))
+    for since in (1.79e12, float("nan"), float("inf"), -1.0):
+        assert "--since: a time of" in refused(Files(traces=path, since=since))
+
+
+def test_a_since_after_everything_leaves_nothing_to_explain(tmp_path: Path) -> None:
+    path = metrics(tmp_path, "100,cart,shop,latency,0.1", "160,cart,shop,latency,0.1")
+
+    message = refused(Files(metrics=path, since=5000.0))
+    assert (
+        message == "nothing belongs to the incident: is --since its beginning in Unix seconds; the last line is of 160?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ("time,service,measure,value,value", "the header names value twice"),
+        ("time,service,measure,value,colour", "unknown columns 'colour'"),
+    ],
+)
+def test_a_header_that_says_too_much_is_refused_once(tmp_path: Path, head: str, told: str) -> None:
+    rows = ["1,cart,latency,0.1,0.2"] * 9
+    message = refused(Files(metrics=metrics(tmp_path, *rows, head=head), since=0.0))
+
+    assert f"metrics.csv:1: {told}" in message
+    assert message.count("\n") == 0
+
+
+def test_what_spreadsheets_write_is_read(tmp_path: Path) -> None:
+    """A mark before the text, carriage returns, quotes, a line break within quotes, a blank line."""
+    path = tmp_path / "m.csv"
+    path.write_bytes(
+        b'\xef\xbb\xbftime,service,measure,value,what\r\n150,cart,latency,0.5,"a\r\nb"\r\n\r\n"151","cart",latency,"",p95\r\n'
+    )
+
+    readings = read_incident(Files(metrics=path, since=100.0)).readings
+    assert [one.what for one in readings] == ["a\nb", "p95"]
+
+
+def test_lines_are_counted_as_an_editor_counts_them(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text('time,service,measure,value,what\n150,cart,latency,0.5,"a\nb"\n\n151,cart,speed,1,p95\n')
+
+    assert "m.csv:5: " in refused(Files(metrics=path, since=100.0))
+
+
+def test_a_field_without_an_end_is_told(tmp_path: Path) -> None:
+    path = metrics(tmp_path, "1,cart,shop,latency," + "9" * 200_000)
+
+    assert "metrics.csv:2: is no CSV: field larger than field limit" in refused(Files(metrics=path, since=0.0))
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\x85", "\x0b", "\x1c", "\U0001f408", "\u202e"])
+def test_names_may_hold_what_else_ends_a_line(tmp_path: Path, odd: str) -> None:
+    path = tmp_path / "g.jsonl"
+    name = f"cart{odd}2"
+    path.write_text(json.dumps({"caller": "a", "callee": name}, ensure_ascii=odd < " ") + "\r\n\n", encoding="utf-8")
+
+    graph = read_incident(Files(graph=path)).graph
+    assert graph is not None
+    assert graph.edges[0].callee.name == name
+
+
+def test_half_a_letter_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "g.jsonl", '{"caller": "a", "callee": "\\ud800 "}')
+
+    assert "g.jsonl:1: " in refused(Files(graph=path))
 
 
 def test_many_faults_are_cut_off(tmp_path: Path) -> None:

@@ -51,6 +51,16 @@ def test_counts_come_before_sums_and_sums_before_alerts() -> None:
     assert group(objective())["interval"] == "5m"
 
 
+def test_an_alert_says_where_in_the_mesh_to_look() -> None:
+    alerts = [rule["labels"] for rule in group(objective(service="payments"))["rules"] if "alert" in rule]
+    elsewhere = [rule["labels"] for rule in group(objective(scope=None))["rules"] if "alert" in rule]
+
+    assert {(one["namespace"], one["canonical_service"], one["service"]) for one in alerts} == {
+        ("shop", "cart", "payments")
+    }
+    assert not any({"namespace", "canonical_service"} & set(one) for one in elsewhere)
+
+
 def test_identity_is_the_id_and_the_cluster_and_nothing_a_person_may_edit() -> None:
     one = objective(cluster="east", display="some text")
     recorded = [rule["labels"] for rule in group(one)["rules"] if "record" in rule]

@@ -20,7 +20,7 @@ def began(at: float) -> Began:
 
 def test_full_files_are_followed_and_only_the_newest_stay(tmp_path: Path) -> None:
     recorder = FlightRecorder(tmp_path / "flight", max_bytes=3_000, keep=2)
-    for number in range(400):
+    for number in range(60):
         recorder.note(EvidenceKept(float(number), f"incident-{number}", "folder"), began(float(number)))
     recorder.close()
     assert len(recorder.files) == 2
@@ -28,6 +28,31 @@ def test_full_files_are_followed_and_only_the_newest_stay(tmp_path: Path) -> Non
     for path in recorder.files:
         with Recording(path) as recording:
             assert list(replay(recording.events())) == []
+
+
+def test_files_of_earlier_runs_count_too(tmp_path: Path) -> None:
+    """A daemon that restarts every minute must not fill the disk."""
+    for at in (9.0, 10.0, 11.0, 100.0):
+        recorder = FlightRecorder(tmp_path, max_bytes=1 << 20, keep=2)
+        recorder.note(Restored(at, (), ()), began(at))
+        recorder.close()
+    (tmp_path / "mine.rec").write_text("named by a person")
+
+    recorder = FlightRecorder(tmp_path, max_bytes=1 << 20, keep=2)
+    recorder.note(Restored(200.0, (), ()), began(200.0))
+    recorder.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["100000.rec", "200000.rec", "mine.rec"]
+
+
+def test_what_cannot_be_recorded_stops_the_recorder_and_not_the_loop(tmp_path: Path) -> None:
+    recorder = FlightRecorder(tmp_path, max_bytes=1 << 20, keep=2)
+    recorder.note(Restored(1.0, (), ()), began(1.0))
+    with capture_logs() as told:
+        for at in (2.0, 3.0):
+            recorder.note(EvidenceKept(at, "incident", "\ud800 is half a letter"), began(at))
+    recorder.close()
+    assert [line["event"] for line in told] == ["recording_failed"]
+    assert "EvidenceKept cannot be recorded" in told[0]["detail"]
 
 
 def test_it_begins_with_what_holds_after_the_first_event(tmp_path: Path) -> None:

@@ -4,66 +4,24 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from observer.domain.action import Mode
-from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import RecordingError
-from observer.domain.ids import ServiceRef
 from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EngineSettings
-from observer.engine.decide import decide, settle
+from observer.engine.decide import decide
 from observer.engine.memory import Memory
 from observer.recording.codec import Codec
-from observer.recording.events import Began, Event, EvidenceKept, Ruling, Settled, Ticked
+from observer.recording.events import Began, EvidenceKept, Ruling, Settled, Ticked
 from observer.recording.files import ANEW_EVERY, Recording, RecordingWriter
 from observer.recording.replay import Step, canonical, replay
-from tests.support.recordings import Replay, load
-
-ENFORCE = EngineSettings(mode=Mode.ENFORCE, tick=1.0, identity="as-recorded")
-
-
-@cache
-def story(name: str = "gray-pod", settings: EngineSettings = ENFORCE) -> tuple[Event, ...]:
-    """What a loop would have recorded on a real mesh; every act is refused, as nothing happened in the recording."""
-    return tuple(_events(name, settings))
-
-
-def _events(name: str, settings: EngineSettings) -> Iterator[Event]:
-    memory, recording = Memory(), load(name)
-    asked: list[frozenset[ServiceRef]] = [frozenset(), frozenset()]
-    yield Began(0.0, memory)
-    for seen in Replay(recording).snapshots(asked):
-        if not -70 <= seen.at - recording.fault_from <= 45 or seen.cluster is None:
-            continue
-        fresh = replace(seen.cluster, at=seen.at, fresh=dict.fromkeys(seen.cluster.fresh, seen.at))
-        usual = {
-            service: ServiceBaseline(service, 1e4, 1.0, 0.001, 100.0, 0.0, seen.at)
-            for service in seen.cluster.by_service
-        }
-        snapshot = replace(seen, cluster=fresh, baselines=usual)
-        memory, decisions = decide(snapshot, memory, settings)
-        yield Ticked(Ruling(settings), snapshot, decisions)
-        for one in decisions:
-            if one.verdict is Verdict.ACT and one.action is not None:
-                answer = Outcome(one.action.id, Result.DEFERRED, "budget", "nothing may go now", 5.0)
-                memory, more = settle(memory, one, answer, snapshot.at, settings)
-                yield Settled(Ruling(settings), snapshot.at, one, answer, more)
-        asked[0], asked[1] = memory.watch, memory.recheck
-
-
-def written(path: Path, events: tuple[Event, ...]) -> Path:
-    with RecordingWriter(path, version="0.0", at=1.0) as writer:
-        for event in events:
-            writer.write(event)
-    return path
+from tests.support.taped import ENFORCE, story, written
 
 
 def steps(path: Path, settings: EngineSettings | None = None) -> list[Step]:
@@ -78,6 +36,7 @@ def test_the_same_decisions_come_out_byte_for_byte(tmp_path: Path) -> None:
     told = [d for step in again for d in step.recorded]
     assert {"suspected", "drain"} <= {d.kind for d in told}, "the story holds nothing worth recording"
     assert any(isinstance(event, Settled) for event in events)
+    assert any(d.figures.get("blame_probability") for d in told), "nobody was asked who is to blame"
     assert all(step.same for step in again)
     assert canonical(tuple(told)) == canonical(tuple(d for step in again for d in step.replayed))
 
@@ -198,6 +157,72 @@ def test_a_field_that_came_later_takes_its_default(tmp_path: Path) -> None:
     assert Codec({"Outcome": ["action_id", "result", "reason", "detail"]}).unpack(old, Outcome) == Outcome(
         "a", Result.APPLIED, "b"
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"version": 99}, "is of format 99, written by Observer 0.0; this one reads up to 1: use a newer Observer"),
+        ({"version": 0}, "is of format '0', which never was"),
+        ({"version": 1.5}, "is of format '1.5', which never was"),
+        ({"version": float("inf")}, "which never was"),
+        ({"version": None}, "which never was"),
+        ({"format": "x" * 999}, "is no recording of Observer but of 'x{60}'$"),
+        ({"began": float("nan")}, "does not say when it began"),
+        ({"types": 3}, "is no recording of Observer"),
+        ({"types": {"Began": 3}}, "frame 1"),
+        ({"types": {"Began": [["at"], {}]}}, "frame 1"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(tmp_path: Path, changes: dict[str, object], told: str) -> None:
+    path = written(tmp_path / "a.rec", story()[:3])
+    header, _, rest = path.read_bytes().partition(b"\n")
+    path.write_bytes(json.dumps({**json.loads(header), **changes}).encode() + b"\n" + rest)
+    with pytest.raises(RecordingError, match=told):
+        steps(path)
+
+
+@pytest.mark.parametrize("line", [b"[" * 900_000, b'{"types":' * 90_000, b"", b"\xff\xfe", b"[]", b"null"])
+def test_what_is_no_header_is_refused(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "a.rec"
+    path.write_bytes(line + b"\n")
+    with pytest.raises(RecordingError, match="is no recording of Observer"):
+        steps(path)
+
+
+def test_a_file_cut_anywhere_is_read_up_to_its_last_whole_frame(tmp_path: Path) -> None:
+    """What a crash or a full disk leaves, at every place where it may stop."""
+    events = story()[:8]
+    whole = written(tmp_path / "whole.rec", events).read_bytes()
+    begin = whole.index(b"\n") + 1
+    told = steps(tmp_path / "whole.rec")
+    seen = set()
+    for at in (*range(begin, len(whole), max((len(whole) - begin) // 40, 1)), len(whole) - 1):
+        path = tmp_path / "cut.rec"
+        path.write_bytes(whole[:at])
+        with Recording(path) as recording:
+            again = list(replay(recording.events()))
+            assert recording.cut
+        assert all(step.same for step in again)
+        assert [canonical(step.replayed) for step in again] == [canonical(step.replayed) for step in told[: len(again)]]
+        seen.add(len(again))
+    assert {0, len(told)} <= seen
+    assert len(seen) > 3
+
+
+@pytest.mark.parametrize("bit", range(0, 8, 3))
+def test_a_damaged_file_is_refused_or_read_and_never_breaks(tmp_path: Path, bit: int) -> None:
+    whole = written(tmp_path / "whole.rec", story()[:6]).read_bytes()
+    begin = whole.index(b"\n") + 1
+    refused = 0
+    for at in range(begin, len(whole), max((len(whole) - begin) // 25, 1)):
+        path = tmp_path / "damaged.rec"
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << bit)]) + whole[at + 1 :])
+        try:
+            assert all(step.same or step.recorded for step in steps(path))
+        except RecordingError:
+            refused += 1
+    assert refused > 5
 
 
 def test_a_field_that_is_gone_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
-from observer.runtime import neighbours
+from observer.runtime import kept
 from observer.runtime.neighbours import GraphKeeper, Neighbours, TraceKeeper
 from tests.support.builders import catalog, cluster
 from tests.support.fakes import FakeClock, FakeCluster
@@ -123,6 +123,23 @@ async def test_the_graph_is_asked_for_once_a_minute_whoever_is_suspected() -> No
     assert it.both.graph(it.clock.at) is not None
 
 
+async def test_the_graph_is_asked_for_at_once_for_new_suspects_but_not_in_a_storm() -> None:
+    it = Watched()
+    await it.graph.look()
+    it.clock.at += 10.0
+    it.both.suspected(frozenset({CART}))
+    await it.graph.look()
+    await it.graph.look()
+    assert len(it.kiali.asked) == 2
+    it.clock.at += 1.0
+    it.both.suspected(frozenset({CART, PAY}))
+    await it.graph.look()
+    assert len(it.kiali.asked) == 2
+    it.clock.at += 4.0
+    await it.graph.look()
+    assert len(it.kiali.asked) == 3
+
+
 async def test_no_sidecar_no_question() -> None:
     it = Watched()
     alone = GraphKeeper(it.kiali, FakeCluster(), it.clock, window=60.0, refresh=60.0)
@@ -173,7 +190,7 @@ async def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.Monke
             await asyncio.Event().wait()
             raise AssertionError
 
-    monkeypatch.setattr(neighbours, "DEADLINE", 0.01)
+    monkeypatch.setattr(kept, "DEADLINE", 0.01)
     it = Watched(jaeger=Hanging())
     it.both.suspected(frozenset({CART}))
     await it.traces.look()

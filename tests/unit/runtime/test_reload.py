@@ -253,6 +253,7 @@ class Daemon:
     journal: MemoryJournal = field(default_factory=MemoryJournal)
     actuator: FakeActuator = field(default_factory=FakeActuator)
     metrics: SelfMetrics = field(default_factory=SelfMetrics)
+    lease: FakeLease = field(default_factory=FakeLease)
 
     def __post_init__(self) -> None:
         held = incident_of("catalog-1", phase=Phase.DRAINED, drain_expires=NOW + 100.0)
@@ -260,7 +261,7 @@ class Daemon:
         seen, clock = FakeCluster(cluster(pods, [workload(desired=4)])), FakeClock(NOW)
         self.watcher = Watcher(default().engine, clock, self.metrics)
         keeper = EvidenceKeeper(seen, self.folder.path, logs=False, lines=1, max_bytes=1000, redact=[])
-        lease, switch = FakeLease(), FakeSwitch()
+        lease, switch = self.lease, FakeSwitch()
         executor = Executor(
             actuators=dict.fromkeys(Rung, self.actuator),
             cluster=seen, journal=self.journal, lease=lease, switch=switch, evidence=keeper, clock=clock, fresh_for=5.0,
@@ -314,6 +315,15 @@ async def test_a_pod_whose_mode_is_taken_away_is_given_back_at_once(daemon: Daem
     assert [(act.rung, act.pod.name, act.reason) for act in daemon.actuator.applied] == [
         (Rung.RESTORE, "catalog-1", "mode")
     ]
+
+
+async def test_what_is_open_is_known_only_to_whoever_leads_and_took_over(daemon: Daemon) -> None:
+    assert daemon.loop.standing() is None
+    await daemon.loop._tick_once(was_leader=True)
+    assert daemon.loop.standing() == frozenset(k for k, one in daemon.loop.memory.incidents.items() if not one.closed)
+    daemon.lease.leads = False
+    await daemon.loop._tick_once(was_leader=True)
+    assert daemon.loop.standing() is None
 
 
 async def test_what_came_of_a_reload_is_in_journal_status_and_metrics(daemon: Daemon) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from observer.domain.decision import Decision, Verdict
-from observer.runtime.tell import Teller
+from observer.runtime.tell import Teller, WhileLeading
 
 
 def decision(name: str) -> Decision:
@@ -73,3 +73,24 @@ async def test_flush_gives_up_on_a_sink_that_never_ends() -> None:
     await teller.flush(0.05)
     assert sink.heard == []
     task.cancel()
+
+
+async def test_a_replica_that_does_not_lead_tells_nobody() -> None:
+    leads = False
+    sink = ListSink("outside")
+    told = WhileLeading(sink, lambda: leads)
+    await told.tell(decision("a"))
+    leads = True
+    await told.tell(decision("b"))
+    await told.close()
+    assert sink.heard == ["b"] and told.name == "outside" and sink.closed
+
+
+async def test_one_that_cannot_be_closed_keeps_no_other_open() -> None:
+    class Broken(ListSink):
+        async def close(self) -> None:
+            raise OSError("disk full")
+
+    good = ListSink("good")
+    await Teller([Broken("broken"), good], dropped=lambda _: None).close()
+    assert good.closed

@@ -112,7 +112,7 @@ async def test_tampering_is_found_and_refused(
     assert report.fault.startswith(f"{path}:{line}: ")
     assert fault in report.fault
     if "no end" not in fault:
-        with pytest.raises(AuditBroken, match="Keep the file and move it away"):
+        with pytest.raises(AuditBroken, match="Keep the file and move it to another folder"):
             open_audit(path)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -11,11 +10,10 @@ from opentelemetry.trace import StatusCode
 
 from observer.domain.action import Rung
 from observer.domain.decision import Decision, Verdict
-from observer.domain.errors import ConfigError
 from observer.domain.ids import PodRef
 from observer.ports.sinks import Sink
 from observer.telemetry.trace_ids import trace_id_of
-from observer.telemetry.tracing import IncidentTracer, incident_tracer
+from observer.telemetry.tracing import IncidentTracer
 
 SUSPECTED = Decision(
     id="d1",
@@ -52,7 +50,8 @@ async def test_an_incident_is_one_trace_with_a_child_for_each_decision(
     for decision in (SUSPECTED, DRAIN, CLOSED):
         await sink.tell(decision)
 
-    spans = {span.name: span for span in exporter.get_finished_spans()}
+    below = ("sense", "judge", "blame", "choose", "guard", "act", "verify", "tell")
+    spans = {span.name: span for span in exporter.get_finished_spans() if span.name not in below}
     facts = {name: dict(span.attributes or {}) for name, span in spans.items()}
     assert set(spans) == {"suspected", "drain", "closed", "incident"}
     root = spans["incident"]
@@ -70,7 +69,8 @@ async def test_an_incident_is_one_trace_with_a_child_for_each_decision(
 async def test_a_page_is_an_error(tracer: IncidentTracer, exporter: InMemorySpanExporter) -> None:
     await tracer.tell(replace(SUSPECTED, severity="page", kind="page"))
 
-    assert exporter.get_finished_spans()[0].status.status_code is StatusCode.ERROR
+    (page,) = [span for span in exporter.get_finished_spans() if span.name == "page"]
+    assert page.status.status_code is StatusCode.ERROR
 
 
 async def test_decisions_outside_incidents_are_not_traced(
@@ -106,14 +106,3 @@ async def test_a_trace_goes_on_after_a_restart(exporter: InMemorySpanExporter) -
         exporter._stopped = False
 
     assert {span.context.trace_id for span in exporter.get_finished_spans()} == {trace_id_of("i1")}
-
-
-def test_without_an_endpoint_there_is_no_tracer() -> None:
-    assert incident_tracer("") is None
-
-
-def test_a_missing_exporter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
-
-    with pytest.raises(ConfigError, match=r"pip install 'observer\[otlp\]'"):
-        incident_tracer("http://collector:4318")

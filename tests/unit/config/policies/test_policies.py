@@ -14,6 +14,7 @@ from observer.config.policies.read import Source
 from observer.config.policies.windows import placed
 from observer.config.settings import default, parse
 from observer.config.yaml_marks import read_marked_all
+from observer.domain import names
 from observer.domain.action import Mode, Rung
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
@@ -127,10 +128,12 @@ def test_shipped_policies_name_no_mode_and_only_objectives_that_are_shipped() ->
     shipped = load(default())
     texts = [source.text for source in read_sources(policy_files(["shipped"]))]
     documents: list[Any] = [one.data for text in texts for one in read_marked_all(text, "rules.yaml")]
-    slos = {one["metadata"]["name"] for one in documents if one["kind"] == "SLO"}
+    slos = [one["metadata"] for one in documents if one["kind"] == "SLO"]
+    templates = {one["name"] for one in slos if names.SLO_EACH in one["annotations"]}
     named = {name for one in shipped.policies if "objectives" in one.values for name in one.values["objectives"].value}
 
-    assert named == slos
+    assert named == templates
+    assert {one["name"] for one in slos} - templates == {"observer-sight", "observer-pace"}  # they stand for themselves
     assert not [one.name for one in shipped.policies if "mode" in one.values or one.own]
 
 

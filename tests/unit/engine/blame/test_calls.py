@@ -88,6 +88,65 @@ def test_errors_that_the_callee_did_not_count_never_reached_it() -> None:
     assert first(missing) == "edge shop/cart -> shop/store"
 
 
+def test_what_the_callee_counted_did_reach_it_whatever_the_flags_say() -> None:
+    """Its process broke off the answer: the caller's proxy says UC, and so does the callee's own."""
+    found = asked(
+        edge("front", "store"),
+        edge("cart", "store", errors=200.0, errors_by_flag={"UC": 200.0}, callee_errors=200.0),
+    )
+
+    assert first(found) == "workload shop/store"
+    assert "edge shop/cart -> shop/store" not in named(found)
+
+
+@pytest.mark.parametrize("flag", ["", "-", "URX"])
+def test_answers_by_any_spelling_are_no_lost_calls(flag: str) -> None:
+    failed = {"errors": 200.0, "errors_by_flag": {flag: 200.0}}
+    found = asked(edge("front", "store", **failed), edge("cart", "store", **failed))
+
+    assert first(found) == "workload shop/store"
+    assert not any(name.startswith("edge") for name in named(found))
+
+
+def test_calls_that_were_always_lost_are_no_news() -> None:
+    """A client that always resets a part of its calls; somewhere else the trouble begins."""
+    resets = edge("cart", "mail", 5000.0, 500.0, errors_by_flag={"UC": 500.0})
+    usual = graph(*calm(*CHAIN).edges, resets)
+    now = (edge("front", "cart", errors=90.0), edge("cart", "store", errors=90.0), resets)
+    found = blame(BlameInputs(at=NOW, graph=graph(*now), usual_graph=usual))
+
+    assert first(found) == "workload shop/store"
+    assert not any("mail" in name for name in named(found))
+
+
+def test_trouble_elsewhere_makes_nothing_surer_about_the_target() -> None:
+    """One stray error more at the target, and a disaster at a service that it never calls."""
+    stray = (edge("", "front", 1000.0, 3.0), edge("front", "cart"), edge("cart", "store"))
+    target = Target(ref("front"), Measure.ERROR_RATE)
+    alone = asked(*stray, target=target)
+    beside = asked(*stray, edge("job", "mail", errors=900.0), target=target)
+
+    assert first(alone) == first(beside) == "unknown"
+    assert beside.unknown == pytest.approx(alone.unknown)
+
+
+def test_noise_of_a_busy_service_outweighs_no_certain_trouble() -> None:
+    """A thousandth of a million calls fails as always, give or take; forty calls of the other never failed before."""
+    usual = graph(edge("", "busy", 5e6, 5000.0), edge("", "front", 5000.0, 0.0))
+    now = (edge("", "busy", 1e6, 1060.0), edge("", "front", 1000.0, 40.0))
+    found = blame(BlameInputs(at=NOW, graph=graph(*now), usual_graph=usual))
+
+    assert first(found) == "workload shop/front"
+    assert found.ranked[0].probability > 0.9
+
+
+def test_a_service_that_is_called_unknown_is_one_like_others() -> None:
+    found = asked(edge("", "unknown", errors=90.0), edge("unknown", "store", errors=90.0))
+
+    assert first(found) == "workload shop/store"
+    assert next(one for one in found.ranked if one.cause.service == ref("store")).probability > 0.9
+
+
 def test_a_callee_that_nobody_observes_is_named_as_external() -> None:
     found = asked(edge("", "front", errors=90.0), edge("front", "mail", errors=90.0), external=frozenset({ref("mail")}))
 

@@ -16,6 +16,7 @@ from observer.domain.blame import (
     CauseKind,
     Change,
     ChangeKind,
+    EvidenceLine,
     Measure,
     Target,
 )
@@ -40,6 +41,7 @@ from tests.support.builders import (
 from tests.support.incidents import calm, edge, first, graph, named, ref, series
 
 SICK = pod("catalog-1")
+COUNTED = (EvidenceLine("siblings", 12.0, "20 nats against its siblings"),)
 SIBLINGS = catalog(4)
 
 
@@ -240,7 +242,7 @@ def test_equals_are_ranked_by_the_milder_act() -> None:
 def test_the_odds_that_a_kill_needs(mine: float, member: float, shared: float, allowed: bool) -> None:
     other = SIBLINGS[1]
     ranked = (
-        Attribution(Cause(CauseKind.POD, SHOP, SICK.ref.name, SICK.service, SICK.ref), mine, 0.0),
+        Attribution(Cause(CauseKind.POD, SHOP, SICK.ref.name, SICK.service, SICK.ref), mine, 0.0, lines=COUNTED),
         Attribution(Cause(CauseKind.POD, SHOP, other.ref.name, other.service, other.ref), member, 0.0),
         Attribution(UNKNOWN, shared, 0.0),
     )

@@ -171,6 +171,46 @@ def test_a_waypoint_names_both_ends(told: Teller) -> None:
     assert (span.service, span.pod, span.peer) == ("waypoint", "waypoint-6d9f7b5c4d-k2lzx", "store.back")
 
 
+def test_a_controller_that_writes_down_whom_it_works_on_reports_as_itself(told: Teller) -> None:
+    """Else whoever may send spans names the pod that is blamed for them."""
+    about = {"k8s.pod.name": "cart-1", "k8s.namespace.name": "shop", "k8s.node.name": "n9", "service.name": "cart"}
+    own = {"k8s.pod.name": "operator-0", "k8s.namespace.name": "tools", "k8s.node.name": "n1"}
+    span = told(about, resource=own, service="operator", failed=True)
+
+    assert (span.pod, span.namespace, span.node, span.service) == ("operator-0", "tools", "n1", "operator")
+
+
+@pytest.mark.parametrize(
+    ("ours", "service", "pod"),
+    [
+        ("east", "cart@west", ""),
+        ("west", "cart", "cart-v2-5d8f7c9b6d-x2x4q"),
+        ("", "cart", "cart-v2-5d8f7c9b6d-x2x4q"),
+    ],
+)
+def test_another_clusters_service_of_the_same_name_is_another_one(ours: str, service: str, pod: str) -> None:
+    (record,) = otlp.parse_traces(trace_bodies.v3({**SIDECAR, "istio.cluster_id": "west"}))
+    span = span_of(record, ours)
+
+    assert (span.service, span.pod, bool(span.workload)) == (service, pod, bool(pod))
+
+
+def test_who_does_not_tell_its_cluster_is_ours(told: Teller) -> None:
+    (record,) = otlp.parse_traces(trace_bodies.v3({**SIDECAR, "k8s.cluster.name": "another word for it"}))
+
+    assert span_of(record, "east") == told(SIDECAR)
+
+
+def test_names_that_strangers_chose_are_bounded_and_can_be_seen(told: Teller) -> None:
+    odd = "\x1b[2J\u202e\n" + "x" * 5000
+    span = told(
+        {"url.full": f"http://{'y' * 4000}/", "server.address": odd}, kind="client", name=odd, operationName=odd
+    )
+
+    for text in (span.operation, span.peer):
+        assert text.isprintable() and 0 < len(text) <= 253
+
+
 def test_a_bare_service_name_is_completed_by_the_reporter(told: Teller) -> None:
     only = {"node_id": SIDECAR["node_id"]}
     assert (told(only, service="cart.shop").service, told(only, service="cart.shop").namespace) == ("cart", "shop")
@@ -297,6 +337,22 @@ def test_services_are_known_by_full_or_bare_name() -> None:
     assert known_as(cart, frozenset({"cart.shop", "cart"})) == "cart.shop"
     assert known_as(cart, frozenset({"cart"})) == "cart"
     assert known_as(cart, frozenset({"cart.other"})) == ""
+
+
+@pytest.mark.parametrize("code", [404, 400, 0])
+def test_only_a_404_of_its_own_means_that_nothing_was_found(code: int) -> None:
+    body = json.dumps({"error": {"httpCode": code, "message": "no such route"}}).encode()
+
+    assert otlp.says_nothing_found(body) is (code == 404)
+
+
+def test_one_trace_that_is_too_large_keeps_the_others() -> None:
+    """Else whoever sends one huge trace blinds us to all."""
+    one = span_of(next(iter(otlp.parse_traces(trace_bodies.v3(SIDECAR)))))
+    huge = [replace(one, trace="huge", span=str(number), start=BEGIN + 9.0) for number in range(SPANS + 1)]
+    spans, cut = in_order([*huge, replace(one, trace="a"), replace(one, trace="b", start=BEGIN + 1.0)])
+
+    assert ([span.trace for span in spans], cut) == (["a", "b"], True)
 
 
 def test_each_span_is_kept_once_and_the_oldest_traces_go_first() -> None:

@@ -181,11 +181,24 @@ def test_a_window_that_is_not_told_is_the_one_that_was_asked_for() -> None:
         graph([FRONT, CART], [calls(FRONT, CART, http("-1.00"))]),
         graph([FRONT, CART], [calls(FRONT, CART, http("1.00", {"500": {"-": "lots"}}))]),
         graph([FRONT, CART], [calls(FRONT, CART, http("1.00"), responseTime="slow")]),
+        graph([FRONT, CART], [calls(FRONT, CART, http("1.00", {"200": {"-": "90.0"}, "500": {"-": "20.0"}}))]),
+        graph([FRONT, CART], [calls(FRONT, CART, http("1.00", {"500": {"-": "1000.0"}}))]),
+        graph([FRONT, CART], [calls(FRONT, CART, http("1e300", {"200": {"-": "100.0"}}))], duration=1e300),
+        graph([FRONT, CART], [calls(FRONT, CART, http("1e300"))], duration=1e300),
     ],
 )
 def test_what_is_no_graph_is_refused(body: bytes) -> None:
     with pytest.raises(SourceProtocolError):
         parse_graph(body, 60.0)
+
+
+def test_shares_may_be_rounded_and_a_response_time_unknown() -> None:
+    """Twenty codes, each rounded up; and a window in which nothing answered."""
+    split = {str(200 + number): {"-": "5.05"} for number in range(20)}
+    body = graph([FRONT, CART], [calls(FRONT, CART, http("1.00", split), responseTime="NaN")])
+    (edge,) = parse_graph(body, 60.0).edges
+
+    assert (edge.requests, edge.errors, edge.p95_seconds) == (60.0, 0.0, None)
 
 
 def test_health_of_old_and_new_versions() -> None:

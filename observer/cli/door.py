@@ -1,0 +1,140 @@
+"""The daemon's reading API as commands ask it: one address, one credential, errors that say what to do next."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+
+from observer.cli.failures import DoorError, NobodyThere
+from observer.config.model import Settings
+from observer.domain.errors import ConfigError
+
+MAX_BYTES: Final = 64 << 20
+RUN: Final = (
+    "is it running? start it with `observer run`; in a cluster, "
+    "`kubectl -n {namespace} port-forward deploy/observer {port}`"
+)
+NAME_IT: Final = "name the daemon's address with --url or $OBSERVER_URL, or `listen` of its settings file with --config"
+SIGN_IN: Final = "give a token that may read with --token-file or $OBSERVER_TOKEN_FILE"
+ASK_IT: Final = "wait for its first tick; `observer doctor` and the daemon's log say what it lacks"
+TRUST: Final = "name the authority that signed the daemon's certificate with --ca-file or $OBSERVER_CA_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """
+    Where the daemon is and how it is asked.
+
+    ``named``: a person gave the address, so that its silence is an error and no reason to look elsewhere. ``url`` empty
+    = none is known. ``timeout`` in seconds.
+    """
+
+    url: str
+    named: bool = False
+    token: str = ""
+    ca_file: str = ""
+    timeout: float = 3.0
+    namespace: str = "observer"
+
+    async def ask(self, path: str, query: dict[str, str] | None = None) -> Any:
+        """The JSON that ``GET path`` answers. Raises: DoorError, NobodyThere."""
+        if not self.url:
+            raise NobodyThere("no address of the daemon is known", NAME_IT)
+        limits = aiohttp.ClientTimeout(total=self.timeout)
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=limits, headers=headers) as session,
+                session.get(self.url + path, params=query, allow_redirects=False, ssl=self._tls()) as answer,
+            ):
+                body = await answer.content.read(MAX_BYTES)
+        except aiohttp.ClientConnectorCertificateError as exc:
+            raise DoorError(f"the daemon at {self.url} is not trusted: {exc.certificate_error}", TRUST) from exc
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
+            raise self._nobody(exc) from exc
+        return self._read(path, answer, body)
+
+    def _read(self, path: str, answer: aiohttp.ClientResponse, body: bytes) -> Any:
+        if answer.status in {401, 403}:
+            why = "asks who you are" if answer.status == 401 else "does not let you read this"
+            raise DoorError(f"the daemon at {self.url} {why} (HTTP {answer.status})", SIGN_IN)
+        try:
+            found = msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            found = None
+        if found is None or not isinstance(found, dict | list):
+            raise DoorError(f"{self.url} answers, but not as Observer does ({path}: HTTP {answer.status})", NAME_IT)
+        if answer.status != 200:
+            step = ASK_IT if answer.status >= 500 else NAME_IT
+            raise DoorError(f"{self.url} answered HTTP {answer.status} to {path}: {_detail(found)}", step)
+        return found
+
+    def _nobody(self, exc: Exception) -> NobodyThere:
+        why = _reason(exc, self.timeout)
+        port = urlsplit(self.url).port or 8090
+        return NobodyThere(
+            f"the daemon at {self.url} does not answer: {why}", RUN.format(namespace=self.namespace, port=port)
+        )
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        if not self.ca_file:
+            return True
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as exc:
+            raise ConfigError(f"--ca-file: {self.ca_file} holds no certificate: {exc.strerror or exc}") from exc
+
+
+def door_of(
+    settings: Settings, url: str = "", token_file: str = "", ca_file: str = "", *, timeout: float = 3.0
+) -> Door:
+    """
+    The door that options name, else that of the settings' ``listen``.
+
+    Raises: ConfigError for what is no address, and for a token that cannot be read.
+    """
+    token = ""
+    if token_file:
+        try:
+            token = Path(token_file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            why = exc.strerror if isinstance(exc, OSError) else "it is no text"
+            raise ConfigError(f"--token-file: {token_file} cannot be read: {why}") from exc
+        if not token:
+            raise ConfigError(f"--token-file: {token_file} is empty: write the token into it")
+    if url:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ConfigError(f"--url {url!r}: expected http://HOST:PORT or https://HOST:PORT")
+    return Door(url.rstrip("/") or _listening(settings), bool(url), token, ca_file, timeout, settings.own_namespace)
+
+
+def _listening(settings: Settings) -> str:
+    host, _, port = settings.listen.rpartition(":")
+    if port == "0":
+        return ""
+    host = "127.0.0.1" if host in {"0.0.0.0", "", "[::]"} else host  # noqa: S104  (compared, not bound)
+    return f"{'https' if settings.tls.cert_file else 'http'}://{host}:{port}"
+
+
+def _reason(exc: Exception, timeout: float) -> str:
+    """Why nobody answered, in few words."""
+    if isinstance(exc, TimeoutError):
+        return f"no answer within {timeout:g} s"
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        number = exc.os_error.errno  # asyncio puts the address where the reason should stand
+        return (os.strerror(number) if isinstance(number, int) and number > 0 else str(exc.os_error)).lower()
+    return str(exc) or type(exc).__name__
+
+
+def _detail(found: Any) -> str:
+    if isinstance(found, dict):
+        return str(found.get("detail") or found.get("error") or found.get("title") or "no reason given")[:300]
+    return "no reason given"

@@ -1,0 +1,1 @@
+"""``observer top``: the daemon's overview on the terminal, live."""

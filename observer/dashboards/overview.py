@@ -1,0 +1,131 @@
+"""The first page of an on-call engineer: may Observer act, does it see, are users hurt, what did it do."""
+
+from __future__ import annotations
+
+from observer.dashboards.model import Colour, Dashboard, Panel, Row, Shape, Target
+from observer.dashboards.queries import INSTANCE, JOB, by, grown, own, share
+from observer.domain import names
+
+DECIDED = "something was decided"
+
+
+def overview() -> Dashboard:
+    return Dashboard(
+        uid="observer-overview",
+        title="Observer / Overview",
+        description="May Observer act, does it see everything, are users hurt, and what did it do about it.",
+        variables=(JOB, INSTANCE),
+        rows=(_now(), _users(), _work()),
+    )
+
+
+def _now() -> Row:
+    complete, ticks = own(names.TICKS_TOTAL, 'complete="true"'), own(names.TICKS_TOTAL)
+    return Row(
+        "Now",
+        (
+            Panel(
+                "Leader",
+                "Whether a replica holds the Lease. Without one nobody acts and everybody observes.",
+                "short",
+                (Target(f"max({own(names.LEADER)})"),),
+                Shape.NUMBER, width=4, height=4,
+                words=((0, "nobody leads", Colour.BAD), (1, "one leads", Colour.GOOD)),
+            ),
+            Panel(
+                "Kill switch",
+                "Paused by a person, or not readable, which counts as paused. Give-backs go on.",
+                "short",
+                (Target(f"max({own(names.PAUSED)})"),),
+                Shape.NUMBER, width=4, height=4,
+                words=((0, "released", Colour.GOOD), (1, "paused", Colour.DOUBTFUL)),
+            ),
+            Panel(
+                "Ticks that saw everything",
+                "A tick whose data is not complete decides nothing that does harm.",
+                "percentunit",
+                (Target(share(f"sum({grown(complete)})", f"sum({grown(ticks)})")),),
+                Shape.NUMBER, width=4, height=4,
+                thresholds=((0, Colour.BAD), (0.9, Colour.DOUBTFUL), (0.99, Colour.GOOD)),
+            ),
+            Panel(
+                "Open suspicions",
+                "Incidents that are not closed.",
+                "short",
+                (Target(f"max({own(names.SUSPECTS)})"),),
+                Shape.NUMBER, width=4, height=4,
+                thresholds=((0, Colour.GOOD), (1, Colour.DOUBTFUL), (10, Colour.BAD)),
+            ),
+            Panel(
+                "Drained pods",
+                "Pods out of traffic by Observer's hand. Each has an expiry on the object itself.",
+                "short",
+                (Target(f"max({own(names.DRAINED_PODS)})"),),
+                Shape.NUMBER, width=4, height=4,
+                thresholds=((0, Colour.GOOD), (1, Colour.DOUBTFUL), (10, Colour.BAD)),
+            ),
+            Panel(
+                "Standing holds",
+                "Objections of brakes to acts that are due. `observer status` names them.",
+                "short",
+                (Target(f"max({own(names.HOLDS)})"),),
+                Shape.NUMBER, width=4, height=4,
+                thresholds=((0, Colour.GOOD), (1, Colour.DOUBTFUL)),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _users() -> Row:
+    return Row(
+        "Users",
+        (
+            Panel(
+                "Objectives by the state of their data",
+                "Only `ok` is worth acting on: stale, partial or conflicting data is unknown.",
+                "short",
+                (Target(by("state", own(names.OBJECTIVES), "max"), "{{state}}"),),
+                Shape.BARS, width=12,
+            ),
+            Panel(
+                "Least error budget left",
+                "The ten objectives with the least budget, as Observer counts it. Below 0 it is overdrawn.",
+                "percentunit",
+                (Target(f"bottomk(10, {by(names.SLO_ID, own(names.OBJECTIVE_BUDGET), 'min')})", "{{slo_id}}"),),
+                width=12,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _work() -> Row:
+    return Row(
+        "What was done",
+        (
+            Panel(
+                "Decisions",
+                "To act and not to act, by kind and verdict.",
+                "short",
+                (
+                    Target(
+                        by("kind, verdict", grown(own(names.DECISIONS_TOTAL))), "{{kind}} {{verdict}}", DECIDED
+                    ),
+                ),
+                Shape.BARS,
+            ),
+            Panel(
+                "Acts",
+                "Writes to the cluster by rung and by what the API server said.",
+                "short",
+                (Target(by("rung, result", grown(own(names.ACTIONS_TOTAL))), "{{rung}} {{result}}"),),
+                Shape.BARS,
+            ),
+            Panel(
+                "Did it help",
+                "Verdicts on replacements, by the same figures that made the suspicion.",
+                "short",
+                (Target(by("verdict", grown(own(names.VERIFICATIONS_TOTAL))), "{{verdict}}"),),
+                Shape.BARS,
+            ),
+        ),
+    )  # fmt: skip

@@ -1,0 +1,197 @@
+"""
+What Observer did, as annotations: one a write, from the act to its verdict or its undoing.
+
+Grafana has no idempotency key. Each annotation therefore carries the id of its act as a tag and is looked for before
+it is made, so that a restart or a lost answer makes no second one. An annotation that a person removed stays removed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from observer.domain import names
+from observer.domain.action import Mode, Rung
+from observer.domain.decision import Decision, Verdict
+from observer.domain.outcome import Result
+from observer.sinks.grafana.door import GrafanaDoor, refusal
+
+_BACK: Final = 7 * 86_400.0
+"""How long ago an act may have begun whose end is still looked for, seconds."""
+_REMEMBERED: Final = 512
+_LONGEST: Final = 4000
+_PATH: Final = "/api/annotations"
+_ENDS: Final[Mapping[str, tuple[Rung, ...]]] = {
+    "restore": (Rung.DRAIN,),
+    "evict": (Rung.DRAIN,),
+    "verified": (Rung.EVICT,),
+    "closed": (Rung.DRAIN, Rung.EVICT),
+}
+"""What ends which acts of its incident."""
+_ADDS: Final[Mapping[str, tuple[Rung, ...]]] = {
+    "drain_effective": (Rung.DRAIN,),
+    "drain_verdict": (Rung.DRAIN,),
+    "replaced": (Rung.EVICT,),
+}
+"""What adds a line to them."""
+
+
+@dataclass(slots=True)
+class _Note:
+    """One annotation as it is to be; ``id`` 0 = not made yet, ``gone`` = a person removed it."""
+
+    act: str
+    began: float
+    tags: list[str]
+    lines: list[str] = field(default_factory=list)
+    ended: float = 0.0
+    id: int = 0
+    written: tuple[int, float, int] = (0, 0.0, 0)
+    gone: bool = False
+
+    def state(self) -> tuple[int, float, int]:
+        return len(self.lines), self.ended, len(self.tags)
+
+
+class GrafanaAnnotations:
+    """
+    Implements ``ports.sinks.Sink``. Annotations belong to no dashboard: all of ours show them by their tag.
+
+    A write that failed is made up for by the next one of the same act.
+    """
+
+    name = "grafana"
+
+    def __init__(self, door: GrafanaDoor) -> None:
+        self._door = door
+        self._notes: OrderedDict[tuple[str, Rung], _Note] = OrderedDict()
+
+    async def tell(self, decision: Decision) -> None:
+        """Raises: GrafanaRefused, SourceUnavailable."""
+        carried_out = _carried_out(decision)
+        if decision.verdict is not Verdict.TELL and not carried_out:
+            return
+        for rung in _ENDS.get(decision.kind, ()):
+            await self._follow(decision, rung, ends=True)
+        for rung in _ADDS.get(decision.kind, ()):
+            await self._follow(decision, rung, ends=False)
+        if carried_out and decision.rung in (Rung.DRAIN, Rung.EVICT):
+            await self._begin(decision)
+
+    async def close(self) -> None:
+        await self._door.close()
+
+    async def _begin(self, decision: Decision) -> None:
+        rung, act = decision.rung, decision.action.id if decision.action is not None else ""
+        if rung is None or not act:
+            return
+        key = (decision.incident, rung)
+        note = self._notes.get(key)
+        if note is None or note.act != act:
+            note = _Note(act, decision.at, _tags(decision, act))
+        self._keep(key, note)
+        _add(note, decision)
+        await self._write(note)
+
+    async def _follow(self, decision: Decision, rung: Rung, *, ends: bool) -> None:
+        key = (decision.incident, rung)
+        note = self._notes.get(key)
+        if note is None:
+            tags = (_tag("incident", decision.incident), _tag("action", rung.value))
+            note = await self._found(decision.at, tags) if decision.incident else None
+            if note is None:
+                return
+            self._keep(key, note)
+        if note.ended:
+            if decision.kind == "closed":
+                return  # its own verdict said more
+        elif ends:
+            note.ended = decision.at
+        if decision.kind == "verified":
+            note.tags = list(dict.fromkeys((*note.tags, _tag("verdict", decision.reason))))
+        _add(note, decision)
+        await self._write(note)
+
+    async def _found(self, at: float, tags: Iterable[str]) -> _Note | None:
+        """The newest annotation with all of these tags, as Grafana has it."""
+        wanted = [("tags", tag) for tag in (names.GRAFANA_TAG, *tags)]
+        span = [("from", _ms(at - _BACK)), ("to", _ms(at + 3600.0)), ("limit", 100)]
+        reply = await self._door.ask(
+            "GET", _PATH, parameters=[*wanted, *((key, str(value)) for key, value in span), ("type", "annotation")]
+        )
+        if not reply.good:
+            raise refusal(reply, "looking for an annotation")
+        rows = [one for one in reply.rows() if isinstance(one.get("id"), int)]
+        return _read(max(rows, key=lambda one: (one.get("time") or 0, one["id"]))) if rows else None
+
+    async def _write(self, note: _Note) -> None:
+        if note.gone or (note.id and note.written == note.state()):
+            return
+        if not note.id and (made := await self._found(note.began, (_tag("act", note.act),))) is not None:
+            # Ours, made before a restart, or its answer was lost.
+            note.id, note.lines = made.id, list(dict.fromkeys((*made.lines, *note.lines)))
+            note.ended = note.ended or made.ended
+        state = note.state()
+        body: dict[str, Any] = {"text": "\n".join(note.lines)[:_LONGEST], "tags": note.tags}
+        if note.ended:
+            body["timeEnd"] = _ms(note.ended)
+        if note.id:
+            reply = await self._door.ask("PATCH", f"{_PATH}/{note.id}", body=body)
+            note.gone = reply.status == 404
+            if not reply.good and not note.gone:
+                raise refusal(reply, "changing an annotation")
+        else:
+            reply = await self._door.ask("POST", _PATH, body={**body, "time": _ms(note.began)})
+            number = reply.mapping().get("id")
+            if not reply.good or not isinstance(number, int):
+                raise refusal(reply, "making an annotation")
+            note.id = number
+        note.written = state
+
+    def _keep(self, key: tuple[str, Rung], note: _Note) -> None:
+        self._notes[key] = note
+        self._notes.move_to_end(key)
+        if len(self._notes) > _REMEMBERED:
+            self._notes.popitem(last=False)
+
+
+def _carried_out(decision: Decision) -> bool:
+    done = decision.outcome is not None and decision.outcome.result is Result.APPLIED
+    return decision.verdict is Verdict.ACT and done and decision.mode is not Mode.DRY_RUN
+
+
+def _tags(decision: Decision, act: str) -> list[str]:
+    """All of one act's tags; the first is that of all of Observer's annotations."""
+    where = decision.workload or decision.service
+    tags = [names.GRAFANA_TAG, _tag("act", act), _tag("incident", decision.incident)]
+    tags += [_tag("action", decision.rung.value)] if decision.rung is not None else []
+    tags += [_tag("namespace", where.namespace), _tag("workload", where.name)] if where is not None else []
+    return tags
+
+
+def _tag(key: str, value: str) -> str:
+    return f"{key}:{value}"
+
+
+def _add(note: _Note, decision: Decision) -> None:
+    """The decision's sentence as a line of its own, once."""
+    line = " ".join((decision.text or f"{decision.kind}: {decision.subject}: {decision.reason}").split())
+    if line not in note.lines:
+        note.lines.append(line)
+
+
+def _read(row: Mapping[str, Any]) -> _Note:
+    tags = [str(tag) for tag in row.get("tags") or ()]
+    act = next((tag.removeprefix("act:") for tag in tags if tag.startswith("act:")), "")
+    began, ended = float(row.get("time") or 0), float(row.get("timeEnd") or 0)
+    lines = str(row.get("text") or "").split("\n")
+    note = _Note(act, began / 1000, tags, [line for line in lines if line], id=int(row["id"]))
+    note.ended = ended / 1000 if ended > began else 0.0  # Grafana gives every annotation an end, at first its beginning
+    note.written = note.state()
+    return note
+
+
+def _ms(at: float) -> int:
+    return round(at * 1000)

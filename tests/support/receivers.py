@@ -1,0 +1,144 @@
+"""Real receivers on the loopback interface: they write down what they got and answer as they were told to."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from observer.domain.action import Action, Mode, Rung
+from observer.domain.decision import Decision, Hold, Verdict
+from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.outcome import Outcome, Result
+
+POD = PodRef("shop", "cart-1", "u1")
+AT = 1_790_000_000.25
+
+
+def told(kind: str = "suspected", **changes: Any) -> Decision:
+    """A decision of an incident about ``POD``."""
+    facts: dict[str, Any] = {
+        "id": f"d-{kind}",
+        "at": AT,
+        "kind": kind,
+        "verdict": Verdict.TELL,
+        "subject": f"pod {POD}",
+        "reason": "errors",
+        "text": "cart-1 fails 31 % of its requests, its siblings 1 %.",
+        "incident": "i1",
+        "mode": Mode.ENFORCE,
+        "pod": POD,
+        "service": ServiceRef("shop", "cart"),
+        "workload": WorkloadRef("shop", "Deployment", "cart"),
+        "figures": {"nats": 17.5, "bad_rate": 0.31, "cut": None, "late": False},
+        "config": "c0ffee",
+        "severity": "warning",
+    }
+    return Decision(**{**facts, **changes})
+
+
+def acted(rung: Rung = Rung.EVICT, result: Result = Result.APPLIED, **changes: Any) -> Decision:
+    """A decision that was carried out."""
+    action = Action(rung, "i1", POD)
+    facts = {
+        "verdict": Verdict.ACT,
+        "rung": rung,
+        "action": action,
+        "outcome": Outcome(action.id, result, result.value),
+        "holds": (Hold("pdb", "pdb", "allows no disruption"),) if result is Result.DEFERRED else (),
+    }
+    return told(rung.value, **{**facts, **changes})
+
+
+@dataclass
+class Got:
+    """One request."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Receiver:
+    """``answers`` are given in turn, the last one for ever: a status, or a status with headers; ``slow`` = never."""
+
+    answers: list[int | tuple[int, dict[str, str]]] = field(default_factory=lambda: [200])
+    got: list[Got] = field(default_factory=list)
+    url: str = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.got.append(Got(request.method, request.path, dict(request.headers), await request.read()))
+        said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        status, headers = said if isinstance(said, tuple) else (said, {})
+        return web.Response(status=status, headers=headers, body=b"what the receiver says is not ours to repeat")
+
+
+@asynccontextmanager
+async def receiving(*answers: int | tuple[int, dict[str, str]]) -> AsyncIterator[Receiver]:
+    """A receiver; with no answers given it takes everything."""
+    one = Receiver(list(answers) or [200])
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", one.answer)
+    async with TestServer(app) as server:
+        one.url = str(server.make_url("")).rstrip("/")
+        yield one
+
+
+@dataclass
+class Collected:
+    """What an OTLP/HTTP collector got; ``answers`` as above."""
+
+    answers: list[int | tuple[int, dict[str, str]]] = field(default_factory=lambda: [200])
+    spans: list[Span] = field(default_factory=list)
+    resources: list[dict[str, str]] = field(default_factory=list)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    requests: list[Got] = field(default_factory=list)
+    url: str = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        # aiohttp undoes the compression; the header stays.
+        body = await request.read()
+        if body[:2] == b"\x1f\x8b":
+            body = gzip.decompress(body)
+        self.requests.append(Got(request.method, request.path, dict(request.headers), body))
+        said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        status, headers = said if isinstance(said, tuple) else (said, {})
+        if status == 200:
+            self._take(request.path, body)
+        return web.Response(status=status, headers={"Content-Type": "application/x-protobuf", **headers})
+
+    def _take(self, path: str, body: bytes) -> None:
+        if path.endswith("/v1/traces"):
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                self.resources.append({one.key: one.value.string_value for one in resource.resource.attributes})
+                self.spans += [span for scope in resource.scope_spans for span in scope.spans]
+        else:
+            for group in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                self.resources.append({one.key: one.value.string_value for one in group.resource.attributes})
+                for scope in group.scope_metrics:
+                    self.metrics |= {metric.name: metric for metric in scope.metrics}
+
+
+@asynccontextmanager
+async def collecting(*answers: int | tuple[int, dict[str, str]]) -> AsyncIterator[Collected]:
+    one = Collected(list(answers) or [200])
+    app = web.Application(client_max_size=64 << 20)
+    app.router.add_post("/{tail:.*}", one.answer)
+    async with TestServer(app) as server:
+        one.url = str(server.make_url("")).rstrip("/")
+        yield one

@@ -1,0 +1,72 @@
+"""What the report reads: the journal, the objectives of today, and the daemon where it answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from observer.cli.door import Door
+from observer.cli.report import gather as module
+from observer.cli.report.gather import gather
+from observer.config.model import Settings
+from observer.domain.slo import LedgerCount
+from tests.support.journals import HOUR, MORNING, fill
+
+DEAD = Door("http://127.0.0.1:1")
+SINCE = MORNING - 86_400.0
+LIVE = {
+    "paused": True,
+    "paused_reason": "storm",
+    "halted": "",
+    "circuits": [{"source": "jaeger", "state": "open", "reason": "timeout"}, {"source": "kiali", "state": "closed"}],
+}
+
+
+async def test_the_journal_and_the_shipped_objectives_make_the_summary(tmp_path: Path) -> None:
+    counts = [
+        (60.0, LedgerCount("shop/mesh-availability.cart", MORNING - HOUR, 9_990.0, 10_000.0)),
+        (60.0, LedgerCount("shop/forgotten", MORNING - HOUR, 9.0, 10.0)),
+    ]
+    settings = Settings(journal=await fill(tmp_path, counts=counts))
+    found = await gather(settings, SINCE, MORNING, DEAD)
+    known = {one.objective: one for one in found.budgets}
+    assert known["shop/mesh-availability.cart"].target is not None and known["shop/mesh-availability.cart"].bad == 10
+    assert known["shop/forgotten"].target is None
+    assert len(found.deeds) == 3 and len(found.harms) == 4
+    assert "1 objectives were counted that no document" in found.notes[0] and "did not answer" in found.notes[1]
+
+
+async def test_an_empty_journal_works(tmp_path: Path) -> None:
+    found = await gather(Settings(journal=f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"), SINCE, MORNING, DEAD)
+    assert found.decisions == 0 and not found.budgets and "nothing was recorded" in found.notes[0]
+
+
+async def test_policies_that_cannot_be_read_cost_the_targets_and_not_the_report(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("kind: HealthPolicy\n  broken\n")
+    settings = Settings(journal=await fill(tmp_path), policies=(str(tmp_path / "bad.yaml"),))
+    found = await gather(settings, SINCE, MORNING, DEAD)
+    assert len(found.harms) == 4 and "cannot be read" in found.notes[0] and "bad.yaml" in found.notes[0]
+
+
+async def test_too_many_decisions_are_cut_and_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 3)
+    found = await gather(Settings(journal=await fill(tmp_path)), SINCE, MORNING, DEAD)
+    assert found.decisions == 3 and any("more than 3 decisions" in note for note in found.notes)
+
+
+async def test_what_the_daemon_says_of_itself(tmp_path: Path) -> None:
+    async def status(_: web.Request) -> web.Response:
+        return web.json_response(LIVE)
+
+    app = web.Application()
+    app.router.add_get("/api/status", status)
+    async with TestServer(app) as server:
+        settings = Settings(journal=await fill(tmp_path))
+        found = await gather(settings, SINCE, MORNING, Door(f"http://127.0.0.1:{server.port}"))
+    assert found.notes == (
+        "Observer is paused now: storm",
+        "jaeger is not asked now, its circuit is open: timeout",
+    )

@@ -1,0 +1,60 @@
+"""``observer audit verify``: exit codes, and what a person is told to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from observer.cli.audit import verify
+from observer.config.model import Settings
+from observer.domain.decision import Decision, Verdict
+from observer.domain.errors import ConfigError
+from observer.sinks.audit import open_audit
+
+TOLD = Decision("d", 1_700_000_000.0, "closed", Verdict.TELL, "pod shop/cart-1", "fixed", "Fixed.")
+
+
+@pytest.fixture
+async def settings(tmp_path: Path) -> Settings:
+    path = tmp_path / "audit.jsonl"
+    for name in ("audit.jsonl.1", ""):
+        sink = open_audit(path)
+        await sink.tell(TOLD)
+        await sink.tell(TOLD)
+        await sink.close()
+        if name:
+            path.rename(tmp_path / name)
+    return Settings(audit=str(path))
+
+
+async def test_a_whole_trail(settings: Settings) -> None:
+    code, body, text = verify(settings, (), partial=False, contains="")
+    assert code == 0 and body["whole"] and body["records"] == body["last_seq"] == 4 and len(body["files"]) == 2
+    assert text.startswith("whole   4 records in 2 files") and body["last_hash"] in text
+    assert verify(settings, (), partial=False, contains=body["last_hash"])[0] == 0
+
+
+async def test_a_broken_one_names_file_and_line(settings: Settings) -> None:
+    old = Path(settings.audit + ".1")
+    old.write_bytes(old.read_bytes().replace(b"Fixed", b"Fixes", 1))
+    code, body, text = verify(settings, (), partial=False, contains="")
+    assert code == 1 and not body["whole"] and body["fault"].startswith(f"{old}:1: ")
+    assert f"BROKEN  {old}:1: the hash does not match" in text and "->" in text
+
+
+async def test_named_files_take_the_place_of_the_settings(settings: Settings) -> None:
+    code, body, _ = verify(settings, [Path(settings.audit)], partial=True, contains="")
+    assert code == 0 and body["records"] == 2 and "begins at record 3" in body["notes"][0]
+
+
+def test_no_trail_is_not_found(tmp_path: Path) -> None:
+    code, body, text = verify(Settings(audit=str(tmp_path / "none")), (), partial=False, contains="")
+    assert code == 3 and not body["whole"] and "--config" in text
+
+
+def test_what_cannot_be_read_and_what_is_no_hash(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*none"):
+        verify(Settings(), [tmp_path / "none"], partial=False, contains="")
+    with pytest.raises(ConfigError, match="64 hex digits"):
+        verify(Settings(), [tmp_path / "none"], partial=False, contains="abc")

@@ -1,0 +1,92 @@
+"""``observer incidents``: what is listed, in which order, and what a person is told when there is nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from observer.cli.incidents import Wanted, listed, standing
+from observer.cli.paint import Paint, bare
+from observer.config.model import Settings
+from observer.domain.ids import ServiceRef
+from observer.domain.suspect import Culprit, CulpritKind
+from observer.journal.store import SqlJournal
+from tests.support.journals import HOUR, MORNING, fill, incident
+
+
+@pytest.fixture
+async def settings(tmp_path: Path) -> Settings:
+    return Settings(journal=await fill(tmp_path))
+
+
+async def test_the_newest_comes_first(settings: Settings) -> None:
+    body, text = await listed(settings, Wanted(MORNING))
+    assert [one["id"] for one in body["incidents"]] == ["inc-held", "inc-spared", "inc-worse", "inc-fixed"]
+    lines = text.splitlines()
+    assert lines[0].split()[0] == "INCIDENT" and "bank/pay-2" in lines[1] and "suspected, held" in lines[1]
+    assert lines[-1] == "why: observer why pod/bank/pay-2"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        (Wanted(MORNING, open_only=True), ["inc-held"]),
+        (Wanted(MORNING, namespace="shop"), ["inc-spared", "inc-worse", "inc-fixed"]),
+        (Wanted(MORNING, since=MORNING - 5.5 * HOUR), ["inc-held", "inc-spared"]),
+        (Wanted(MORNING, namespace="nowhere"), []),
+    ],
+)
+async def test_filters(settings: Settings, wanted: Wanted, ids: list[str]) -> None:
+    body, text = await listed(settings, wanted)
+    assert [one["id"] for one in body["incidents"]] == ids
+    assert ids or text == "no incident in namespace nowhere"
+
+
+async def test_what_the_limit_leaves_out_is_counted(settings: Settings) -> None:
+    body, text = await listed(settings, Wanted(MORNING, limit=1))
+    assert body["more"] == 3 and "and 3 older" in text
+
+
+async def test_a_closed_one_says_how_it_went(settings: Settings) -> None:
+    body, _ = await listed(settings, Wanted(MORNING))
+    good = body["incidents"][-1]
+    assert (good["open"], good["closing"], good["drain_verdict"], good["verification"]) == (
+        False, "fixed", "dropped", "fixed",
+    )  # fmt: skip
+    assert good["closed"] - good["opened"] == 240
+
+
+async def test_an_empty_journal_is_an_answer(tmp_path: Path) -> None:
+    settings = Settings(journal=f"sqlite+aiosqlite:///{tmp_path / 'new.db'}")
+    assert (await listed(settings, Wanted(MORNING, open_only=True)))[1] == "no open incident"
+    body, text = await listed(settings, Wanted(MORNING, since=MORNING))
+    assert (
+        body == {"since": MORNING, "more": 0, "incidents": []} and text == "no incident since 2026-11-18 11:06:40 UTC"
+    )
+
+
+async def test_a_culprit_without_a_namespace_is_found_by_its_service(tmp_path: Path) -> None:
+    settings = Settings(journal=f"sqlite+aiosqlite:///{tmp_path / 'new.db'}")
+    node = Culprit(CulpritKind.NODE, "", "node-7")
+    journal = await SqlJournal.open(settings.journal)
+    await journal.save(replace(incident("n", "cart-1", MORNING), culprit=node, service=ServiceRef("shop", "cart")))
+    await journal.close()
+    body, text = await listed(settings, Wanted(MORNING, namespace="shop"))
+    assert body["incidents"][0]["namespace"] == "shop" and text.endswith("observer why node/node-7")
+
+
+async def test_colours_change_no_word_and_foreign_names_cannot_steer_the_terminal(settings: Settings) -> None:
+    wanted = Wanted(MORNING)
+    plain, painted = (await listed(settings, wanted))[1], (await listed(settings, wanted, Paint(on=True)))[1]
+    assert plain != painted and bare(painted) == plain
+    journal = await SqlJournal.open(settings.journal)
+    await journal.save(incident("evil", "cart-\x1b[2J\n9", MORNING))
+    await journal.close()
+    text = (await listed(settings, wanted))[1]
+    assert "\x1b" not in text and "cart-?[2J 9" in text
+
+
+def test_a_word_for_where_it_stands() -> None:
+    assert standing(incident("i", "cart-1", MORNING)) == "suspected"

@@ -1,0 +1,122 @@
+"""What the daemon says, as lines: nothing unknown is shown as a figure, and bad news comes first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from observer.cli.door import Door
+from observer.cli.failures import DoorError, NobodyThere
+from observer.cli.paint import PLAIN, Paint, Tone, bare
+from observer.cli.top.board import Board, Question, decisions_about, look
+from observer.cli.top.plain import CLEAR, again, refreshed, text
+from tests.support.doors import AT, daemon
+
+
+async def board(question: Question | None = None, now: float = AT + 2, **changes: Any) -> Board:
+    async with daemon() as there:
+        there.overview.update(changes)
+        return await look(Door(there.url), question or Question(), now)
+
+
+async def test_the_whole_board() -> None:
+    shown = text(await board(), PLAIN)
+    lines = shown.splitlines()
+    assert lines[0] == "enforce  leader, term 3  tick 512, 2 s ago  1 held  1 healthy"
+    assert lines[2:4] == ["WANTS OF YOU", "look  pay-2 would be acted on, but is held  (since 11:05:40 UTC)"]
+    assert "i1        2 min 2 s  suspected  31 % (0.2 %)    21.5  disruption budget  pod bank/pay-2" in lines
+    assert "held     bank/pay   3/4    81.2   8.0 %   -25 %   14.0x  enforce              pay-2 is held" in lines
+    assert "healthy  shop/cart  2/2    -      -       -       -      shadow, not enabled" in lines
+    assert lines[-1] == "11:06:10  act   drain          Drain cart-1."
+
+
+async def test_colours_change_no_word() -> None:
+    one = await board()
+    assert bare(text(one, Paint(on=True))) == text(one, PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sighted": False}, "BLIND: touches nothing"),
+        ({"control": {"mode": "shadow", "paused": True, "reason": "storm", "leader": False, "term": 0, "halted": ""}},
+         "PAUSED: storm"),
+        ({"control": {"mode": "shadow", "paused": False, "reason": "", "leader": False, "term": 0, "halted": "a bug"}},
+         "HALTED: a bug"),
+    ],
+)  # fmt: skip
+async def test_what_keeps_it_from_acting_is_said_in_red(changes: dict[str, Any], words: str) -> None:
+    one = await board(**changes)
+    assert (words, Tone.BAD) in one.status
+
+
+async def test_an_old_picture_is_not_shown_as_a_fresh_one() -> None:
+    one = await board(now=AT + 120)
+    assert ("tick 512, 2 min ago", Tone.BAD) in one.status
+
+
+async def test_what_is_left_out_is_counted() -> None:
+    one = await board(matching=900, incidents_open=70)
+    assert one.workloads.note == "2 of 900, most urgent first" and one.incidents.note == "1 of 70"
+
+
+async def test_nothing_is_said_to_be_nothing() -> None:
+    shown = text(await board(asks=[], incidents=[], workloads=[], did=[], states={}), PLAIN)
+    assert shown.count("nothing") == 2 and shown.count("none") == 2
+
+
+async def test_the_question_is_passed_on() -> None:
+    async with daemon() as there:
+        await look(Door(there.url), Question("bank", "pay"), AT)
+    assert there.asked == [("/api/v1/overview", {"limit": "200", "namespace": "bank", "q": "pay"})]
+
+
+async def test_another_version_is_told_as_such() -> None:
+    with pytest.raises(DoorError, match="another version"):
+        await board(control={"mode": 7})
+
+
+async def test_decisions_about_a_row() -> None:
+    async with daemon() as there:
+        lines = await decisions_about(Door(there.url), {"incident": "i1"})
+        assert there.asked[-1][1] == {"limit": "100", "incident": "i1"}
+    assert "hold  held" in lines[0] and "disruption: 0 allowed" in lines[1]
+    async with daemon(text="[]") as there:
+        with pytest.raises(DoorError, match="not as Observer"):
+            await decisions_about(Door(there.url), {})
+
+
+async def test_while_nothing_new_comes_the_last_picture_says_since_when() -> None:
+    one = await board()
+
+    async def fails() -> Board:
+        raise NobodyThere("refused", "run it")
+
+    stale = await again(fails, one)
+    assert stale.lost == "nothing new since 11:06:40 UTC: refused" and stale.workloads == one.workloads
+    assert await again(fails, stale) == stale
+    assert stale.lost in text(stale, PLAIN)
+
+
+async def test_lines_are_refreshed_until_somebody_has_seen_enough() -> None:
+    one = await board()
+    written: list[str] = []
+    slept: list[float] = []
+    failures = iter([False, True])
+
+    async def ask() -> Board:
+        if next(failures, False):
+            raise NobodyThere("refused", "run it")
+        return one
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await refreshed(ask, written.append, sleep, PLAIN, 2.5)
+    assert slept == [2.5] * 3 and all(one.startswith(CLEAR) for one in written)
+    assert ["refused" in one for one in written] == [False, True, False]
