@@ -16,7 +16,7 @@ from observer.engine.blame.changes import change_lines
 from observer.engine.blame.contrast import MOST
 from observer.engine.blame.failures import Failures, failures, failures_ballot
 from observer.engine.blame.flow import Pair
-from observer.engine.blame.judged import failing_alike, judged_ballots
+from observer.engine.blame.judged import judged_ballots, unsuspected
 from observer.engine.blame.ledger import ledger, ledger_ballot
 from observer.engine.blame.members import Tally, count_votes, silent_votes, sizes_of, strongest, suspect_votes
 from observer.engine.blame.posterior import posterior
@@ -152,9 +152,9 @@ def _votes(inputs: BlameInputs, seen: _Seen | None) -> list[MemberVote]:
         votes += silent_votes(inputs.judgement.suppressions)
     if seen is not None:
         bad = {spot: (float(seen.failures.begun[spot]), float(calls)) for spot, calls in seen.failures.calls.items()}
-        alike = failing_alike(inputs.judgement)
-        votes += [one for one in count_votes(bad, inputs.seats, "failures") if one.service not in alike]
-        votes += count_votes(_slow(seen), inputs.seats, "slow")
+        spoken = [*count_votes(bad, inputs.seats, "failures"), *count_votes(_slow(seen), inputs.seats, "slow")]
+        known = unsuspected(inputs.judgement, {one.service for one in spoken})
+        votes += [one for one in spoken if one.service not in known]
     return strongest(votes)
 
 

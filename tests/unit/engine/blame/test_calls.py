@@ -90,10 +90,8 @@ def test_errors_that_the_callee_did_not_count_never_reached_it() -> None:
 
 def test_what_the_callee_counted_did_reach_it_whatever_the_flags_say() -> None:
     """Its process broke off the answer: the caller's proxy says UC, and so does the callee's own."""
-    found = asked(
-        edge("front", "store"),
-        edge("cart", "store", errors=200.0, errors_by_flag={"UC": 200.0}, callee_errors=200.0),
-    )
+    failed = {"errors": 200.0, "errors_by_flag": {"UC": 200.0}, "callee_errors": 200.0}
+    found = asked(edge("front", "store", **failed), edge("cart", "store", **failed))
 
     assert first(found) == "workload shop/store"
     assert "edge shop/cart -> shop/store" not in named(found)
