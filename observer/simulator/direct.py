@@ -111,7 +111,10 @@ class Direct:
         for key, column, value in self._sent(f"{DURATION}_bucket", at, watched, self._cut_cell):
             if key in classes:
                 slow.setdefault(key, [0.0] * (len(self._cuts) + 1))[column] += value
-        rows = {key: CallerCounts(*counts, tuple(slow.get(key, ()))) for key, counts in classes.items()}
+        rows = {
+            key: CallerCounts(ok, error, excluded, unreached, tuple(slow.get(key, ())))
+            for key, (ok, error, excluded, unreached) in classes.items()
+        }
         return CallerFrame(at, watched, self._cuts, rows)
 
     def recheck(self, at: float, seconds: float, step: float, pods: frozenset[PodName]) -> tuple[SeriesHistory, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from observer.domain.blame import BlameInputs, Measure, Target
+from observer.domain.ids import ServiceRef
 from observer.engine.blame.verdict import blame
 from observer.exchange.incident_files import Files, read_incident
 from tests.bench.blame import convert, nezha, petshop
@@ -84,7 +85,7 @@ def test_petshop_becomes_folders_with_options_and_truth(tmp_path: Path, capsys: 
     assert len(folders) == len(petshop.SCENARIOS)
     for folder in folders:
         options = (folder / "options.txt").read_text().split()
-        found = blame(again(folder, options, Target(petshop.ServiceRef("", "shop"), Measure.LATENCY)))
+        found = blame(again(folder, options, Target(ServiceRef("", "shop"), Measure.LATENCY)))
         assert (folder / "truth.txt").read_text().strip() == "db"
         assert first(found) == "workload db"
 

@@ -29,6 +29,8 @@ from observer.engine.blame.trees import Place, Twig, trees
 _SAME_THING = {"failures": "errors", "time": "latency"}
 """Kinds of evidence that count the same requests: they are averaged, not added up."""
 
+_FAILING = frozenset({"errors", "lost_calls"})
+"""Kinds of evidence that a service shows which cannot answer what one caller asks for."""
 _ONE_MISSING = 0.25
 """Nats for a graph without traces or the other way round: either knows most of the calls."""
 
@@ -66,7 +68,7 @@ def blame(inputs: BlameInputs) -> Blame:
     below = _below(inputs.target.service, calls) if inputs.target is not None else None
     lone = lone_callers(lines)
     merged = _merged([ballot for ballot in ballots if ballot is not None])
-    found = [_only(with_callers(one, lone) if one.word == "errors" else one, below) for one in merged]
+    found = [_only(with_callers(one, lone) if one.word in _FAILING else one, below) for one in merged]
     onset = _onset(inputs, found)
     changes = change_lines(inputs.changes, onset if onset is not None else inputs.at)
     votes = [vote for vote in _votes(inputs, seen) if below is None or vote.service in below]

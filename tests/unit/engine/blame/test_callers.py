@@ -159,6 +159,23 @@ def test_a_few_traces_do_not_outweigh_counters_that_say_all_alike() -> None:
     assert not any(cause.startswith("pod") for cause in named(found))
 
 
+def test_a_service_that_breaks_off_for_one_caller_only_is_asked_wrongly_too() -> None:
+    """It fails before it calls anybody, which is another shape than usual: that is the caller's doing as well."""
+    path = (("front", 1), ("cart", 1), ("store", 1), ("disk", 1))
+    usual = traced(*(call(f"u{i}", path, start=NOW - 500.0 + i) for i in range(80)))
+    now = traced(*(call(f"t{i}", path[:3], fails="store", start=NOW + i) for i in range(30)))
+    found = asked(
+        edge("front", "cart", errors=200.0),
+        edge("cart", "store", errors=200.0, callee_errors=200.0),
+        edge("pay", "store", callee_errors=0.0),
+        traces=now,
+        usual_traces=usual,
+    )
+
+    assert any(line.word == "lost_calls" for one in found.ranked for line in one.lines)
+    assert first(found) == f"caller {SHOP}/cart of {SHOP}/store"
+
+
 def test_a_caller_says_who_it_is_and_of_whom() -> None:
     cause = Cause(CauseKind.CALLER, SHOP, "cart", ref("cart"), None, ref("store"))
 
