@@ -74,7 +74,7 @@ class Direct:
     def counters(self, at: float) -> CounterFrame:
         """See ``ports.sources.MetricSource.counters``, for a mesh without gateways."""
         width = len(self._cuts) + 1
-        requests = self._table(REQUESTS, at, _class_cell, _CLASSES)
+        asked = self._table(REQUESTS, at, _class_cell, _CLASSES)
         buckets = self._table(f"{DURATION}_bucket", at, self._cut_cell, width)
         ups = self._memory.select(UP, ())
         values, present, times = ups.instant(_ms(at))
@@ -85,8 +85,8 @@ class Direct:
                 name = _pod(labels)
                 scraped[name] = max(scraped.get(name, 0.0), float(up * when))
                 targets[name] += 1
-        pods = tuple(sorted(requests.keys() | buckets.keys() | scraped.keys()))
-        counts = np.array([requests.get(pod, np.full(_CLASSES, np.nan)) for pod in pods]).reshape(-1, _CLASSES)
+        pods = tuple(sorted(asked.keys() | buckets.keys() | scraped.keys()))
+        counts = np.array([asked.get(pod, np.full(_CLASSES, np.nan)) for pod in pods]).reshape(-1, _CLASSES)
         known = ~np.isnan(counts).all(axis=1)
         counts[known[:, None] & np.isnan(counts)] = 0.0
         return CounterFrame(

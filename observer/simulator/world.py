@@ -138,7 +138,7 @@ class World:
 
     def skip(self, seconds: float, step: float) -> None:
         """Virtual time: traffic goes on in steps of ``step`` seconds, and who sleeps on the clock wakes at its end."""
-        self._run(self.mesh.now + seconds, step)
+        self.run(self.mesh.now + seconds, step)
 
     async def serve(self) -> tuple[str, str]:
         """Listen on loopback, ports of the system's choice; a wall clock begins to drive the cluster. The addresses."""
