@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 OURS := $(PIP) --no-deps --no-build-isolation --editable .
 UV := uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --no-header --quiet
 
-.PHONY: help demo test check lab lab-up lab-down bench bench-blame docs programs lock
+.PHONY: help demo test check lab page bench bench-blame docs programs lock
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -23,7 +23,7 @@ help: ## List the targets
 demo: .venv/runtime ## The whole story on a simulated mesh, from nothing, in about two minutes (ARGS=--keep keeps it up)
 	@$(BIN)/observer demo $(ARGS)
 
-test: .venv/dev ## All tests but the laboratory's (ARGS="-k name" for some)
+test: .venv/dev build/page/axe.js ## All tests but the laboratory's (ARGS="-k name" for some)
 	$(BIN)/python -m pytest tests --ignore=tests/lab -n $(WORKERS) --dist loadfile --randomly-seed=$(SEED) $(ARGS)
 
 check: .venv/dev ## Lint, format, types, layers, dependencies, dead code, shell, YAML
@@ -40,11 +40,8 @@ check: .venv/dev ## Lint, format, types, layers, dependencies, dead code, shell,
 lab: .venv/dev ## Real Kubernetes, Istio, Envoy: up, stories, down (root, Linux, Go; LAB_STORIES="a or b" for some)
 	$(BIN)/python -m tests.lab run -- $(if $(LAB_STORIES),-k "$(LAB_STORIES)") $(ARGS)
 
-lab-up: .venv/dev ## Bring the laboratory up and leave it up
-	$(BIN)/python -m tests.lab up
-
-lab-down: .venv/dev ## Take the laboratory down; nothing stays behind
-	$(BIN)/python -m tests.lab down
+page: .venv/created ## Take the scripts that the page draws with (needs npm); without them it shows tables and lines
+	$(BIN)/python deploy/build_page.py --tests
 
 bench: .venv/dev ## Print the figures of the bench (ARGS="--full --json FILE")
 	$(BIN)/python -m tests.bench $(ARGS)
@@ -63,6 +60,10 @@ docs: .venv/runtime ## Write docs/reference and dashboards/ from the code
 
 bench-blame: .venv/dev ## Print who is blamed rightly, how often (ARGS="--corpus DIR --json FILE")
 	$(BIN)/python -m tests.bench.blame $(ARGS)
+
+# Tests of plots and accessibility are listed as NOT RUN where there is no npm.
+build/page/axe.js: deploy/build_page.py | .venv/created
+	@if command -v npm >/dev/null; then $(BIN)/python deploy/build_page.py --tests; else echo "NO npm: the page has no plots"; fi
 
 .venv/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Observer needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }

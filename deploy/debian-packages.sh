@@ -4,10 +4,11 @@
 #   victoria-metrics          another kind of it, for the contract tests
 #   prometheus-alertmanager   sends the webhook, receives alerts and silences
 #   chromium                  opens the page as a person does
+#   npm                       takes the scripts that the page draws with (make page)
 # Nothing else is installed and no service is started. What is there already is left alone.
 set -euo pipefail
 
-wanted=(prometheus victoria-metrics prometheus-alertmanager chromium)
+wanted=(prometheus victoria-metrics prometheus-alertmanager chromium npm)
 
 missing=()
 for name in "${wanted[@]}"; do

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from observer.app.hands import journal as open_journal
 from observer.app.mail import Mailbox, mailbox
 from observer.app.outlets import outlets, self_metrics
 from observer.app.outlets import tracer as make_tracer
+from observer.app.people import Say, people
+from observer.app.shown import show
 from observer.app.sources import Eyes, collector, open_eyes
 from observer.config.model import Settings
 
@@ -32,7 +35,9 @@ if TYPE_CHECKING:
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
     from observer.telemetry.tracing import IncidentTracer
-    from observer.web.server import Server
+    from observer.web.reading import Reading
+    from observer.web.server import People, Server
+    from observer.web.stream import Stream
 
 WARM_SECONDS = 30.0
 """How long the first tick waits for the first picture of the cluster; after it the tick tells what is missing."""
@@ -51,27 +56,40 @@ async def run_daemon(settings: Settings, path: Path | None = None) -> int:
     async with connected(settings) as api:
         await api.open()
         await kill_switch(api, settings).ensure()
-        plan = await build(settings, api, path=path)
+        plan = await build(settings, api, path=path, say=_say)
         reload_on_signal(plan.reload)
         await supervise(plan, stop)
     return 0
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"observer: {text}\n")  # not through the log, which others keep
+    sys.stderr.flush()
+
+
 async def build(
-    settings: Settings, api: KubeApi, *, path: Path | None = None, extra_sinks: Sequence[Sink] = ()
+    settings: Settings,
+    api: KubeApi,
+    *,
+    path: Path | None = None,
+    extra_sinks: Sequence[Sink] = (),
+    say: Say = lambda _: None,
+    clock: Clock | None = None,
 ) -> Plan:
     """
     Everything ``supervise`` runs, ready to start. Fails early with ``ConfigError`` or ``JournalUnavailable``.
 
-    ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force.
+    ``path`` is the file that ``settings`` were read from; without it only edited policies are taken into force. ``say``
+    is told the local token; ``clock`` is the simulator's where it is not the system's.
     """
     from observer.config.reload import rules_of
+    from observer.runtime.approvals import ApprovalKeeper
     from observer.runtime.clock import SystemClock
     from observer.runtime.state import Watcher
     from observer.runtime.tell import Teller
     from observer.runtime.tick import Loop
 
-    clock = SystemClock()
+    clock = clock or SystemClock()
     rules = rules_of(settings, clock.now())
     settings = rules.settings
     metrics = self_metrics(settings)
@@ -79,21 +97,17 @@ async def build(
     journal = await open_journal(settings)
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
-    mail = mailbox(hands, journal.alerts, metrics)
+    mail, approvals = mailbox(hands, journal.alerts, metrics), ApprovalKeeper(journal.approvals, clock)
     outside = outlets(
-        settings,
-        clock,
-        leading=hands.lease.held,
-        standing=lambda: loop.standing(),  # noqa: PLW0108  (made below)
+        settings, clock, leading=hands.lease.held, standing=lambda: loop.standing(),  # noqa: PLW0108  (made below)
         dropped=metrics.sink_dropped,
-    )
-    watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits)
-    recorder = flight_recorder(settings)
-    told = [*sinks(hands, tracer), *outside.sinks, *extra_sinks]
+    )  # fmt: skip
+    watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits, rules=rules)
+    recorder, told = flight_recorder(settings), [*sinks(hands, tracer), *outside.sinks, *extra_sinks]
     metrics.sinks(sink.name for sink in told)
     loop = Loop(
-        collector=collector(hands, eyes, mail),
-        executor=executor(hands),
+        collector=collector(hands, eyes, mail, approvals),
+        executor=executor(hands, journal.approvals),
         cluster=hands.cluster,
         journal=hands.journal,
         teller=Teller(told, beside=outside.tasks, dropped=metrics.sink_dropped),
@@ -102,11 +116,14 @@ async def build(
         state=watcher,
         recorder=recorder,
         mail=mail.keeper if mail is not None else None,
+        approvals=approvals,
         ticks=tracer.ticks if tracer is not None else None,
     )
-    server = make_server(settings, watcher, metrics, mail)
+    board, reading, stream = show(settings, watcher, clock, journal, metrics)
+    server = make_server(settings, watcher, metrics, mail, reading, people(hands, approvals, loop, say), stream)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
-    return _plan(hands, eyes, mail, loop, server, make_reloader(rules, path, loop, clock), ends)
+    beside = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
+    return _plan(hands, eyes, mail, loop, beside, make_reloader(rules, path, loop, clock), ends)
 
 
 def _plan(
@@ -114,7 +131,7 @@ def _plan(
     eyes: Eyes,
     mail: Mailbox | None,
     loop: Loop,
-    server: Server,
+    beside: Sequence[tuple[str, Callable[[], Awaitable[None]]]],
     reloader: Reloader,
     ends: Sequence[Callable[[], Awaitable[None]]],
 ) -> Plan:
@@ -134,7 +151,7 @@ def _plan(
             ("lease", hands.lease.run),
             *eyes.tasks(),
             *(mail.tasks() if mail is not None else ()),
-            ("page", server.run),
+            *beside,
             ("reload", reloader.run),
             ("retention", partial(keep_journal_small, hands.journal, hands.clock)),
         ],
@@ -154,12 +171,21 @@ def flight_recorder(settings: Settings) -> FlightRecorder | None:
     return FlightRecorder(Path(wanted.path), max_bytes=wanted.max_bytes, keep=wanted.keep)
 
 
-def make_server(settings: Settings, watcher: Watcher, metrics: SelfMetrics, mail: Mailbox | None) -> Server:
+def make_server(
+    settings: Settings,
+    watcher: Watcher,
+    metrics: SelfMetrics,
+    mail: Mailbox | None,
+    reading: Reading,
+    persons: People | None = None,
+    stream: Stream | None = None,
+) -> Server:
     """The listener with everything that it answers."""
     from observer.web.server import Server, listener_tls, make_app
 
     tls = settings.tls
-    app = make_app(watcher, metrics.render, webhook=mail.webhook if mail is not None else None)
+    webhook = mail.webhook if mail is not None else None
+    app = make_app(watcher, metrics.render, webhook=webhook, reading=reading, stream=stream, people=persons)
     return Server(app, settings.listen, tls=listener_tls(tls.cert_file, tls.key_file, tls.client_ca_file))
 
 

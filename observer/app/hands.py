@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from observer.kube.client import KubeApi
     from observer.ports.actuators import KillSwitch
     from observer.ports.clock import Clock
-    from observer.ports.stores import Journal, Lease
+    from observer.ports.stores import ApprovalBook, Journal, Lease
     from observer.runtime.evidence import EvidenceKeeper
     from observer.runtime.execute import Executor
     from observer.sources.kubernetes.cluster import KubernetesCluster
@@ -112,7 +112,7 @@ def lease(settings: Settings, api: KubeApi, clock: Clock) -> Lease:
     return LeaseElector(store, replace(wanted, identity=unique_identity(wanted.identity)), clock)
 
 
-def executor(hands: Hands) -> Executor:
+def executor(hands: Hands, approvals: ApprovalBook | None = None) -> Executor:
     from observer.actuators.drain import DrainActuator
     from observer.actuators.evict import EvictActuator
     from observer.runtime.execute import Executor
@@ -129,6 +129,7 @@ def executor(hands: Hands) -> Executor:
         evidence=evidence(hands),
         clock=hands.clock,
         fresh_for=max(2 * tick, patience + tick),
+        approvals=approvals,
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from observer.ports.clock import Clock
     from observer.ports.sources import GraphSource, HistorySource, MetricSource, ObjectiveSource, TraceSource
     from observer.ports.stores import CountLedger
+    from observer.runtime.approvals import ApprovalKeeper
     from observer.runtime.collect import Collector
     from observer.runtime.history import HistoryKeeper
     from observer.runtime.neighbours import Neighbours
@@ -130,7 +131,7 @@ def open_eyes(
     )
 
 
-def collector(hands: Hands, eyes: Eyes, mail: Mailbox | None) -> Collector:
+def collector(hands: Hands, eyes: Eyes, mail: Mailbox | None, approvals: ApprovalKeeper | None = None) -> Collector:
     """Makes the picture of a tick."""
     from observer.runtime.collect import Collector
 
@@ -144,6 +145,7 @@ def collector(hands: Hands, eyes: Eyes, mail: Mailbox | None) -> Collector:
         lease=hands.lease,
         objectives=eyes.objectives,
         mail=mail.keeper if mail is not None else None,
+        approvals=approvals,
         deadline=asked.timeout,
         recheck_seconds=asked.recheck_seconds,
         step=hands.settings.engine.tick,

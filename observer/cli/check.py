@@ -11,19 +11,14 @@ import msgspec
 from observer import __version__
 from observer.app import series_catalogue
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, Output
-from observer.config.faults import Fault
 from observer.config.lint.check import Finding, Severity, in_order
 from observer.config.lint.live.roll import lint_live
 from observer.config.lint.registry import lint
 from observer.config.lint.render import UNREADABLE, github, rows, text
+from observer.config.lint.rules_files import subject_of
 from observer.config.lint.sarif import sarif
-from observer.config.lint.subject import Subject
 from observer.config.model import SHIPPED, Settings
-from observer.config.openslo.documents import read_documents
-from observer.config.policies.inherit import base_values
-from observer.config.policies.load import judged as against
-from observer.config.policies.load import load, policy_files, read_sources
-from observer.config.policies.read import read_all
+from observer.config.policies.load import load
 from observer.domain.suspect import Tier
 from observer.engine.detect.tiers import allowed_per_month, tier_nats
 
@@ -72,7 +67,7 @@ class Judged:
 
 def judge(settings: Settings, at: float) -> Judged:
     """What the offline checks say about policies and objectives; ``at`` is now, Unix seconds. Raises: ConfigError."""
-    subject, faults = _subject(settings, at)
+    subject, faults = subject_of(settings, at)
     if faults:
         return Judged([Finding(UNREADABLE, Severity.ERROR, fault) for fault in sorted(set(faults))], EXIT_BAD_INPUT)
     return judged(lint(subject))
@@ -83,23 +78,13 @@ async def judge_live(settings: Settings, at: float) -> Judged:
     found = judge(settings, at)
     if found.code == EXIT_BAD_INPUT:
         return found
-    subject, _ = _subject(settings, at)
+    subject, _ = subject_of(settings, at)
     catalogue = series_catalogue(settings, at)
     try:
         live = await lint_live(subject, catalogue)
     finally:
         await catalogue.close()
     return judged(in_order(iter([*found.findings, *live])))
-
-
-def _subject(settings: Settings, at: float) -> tuple[Subject, Sequence[Fault]]:
-    """Everything that ``policies`` of the settings names, and what is wrong with it as files and documents."""
-    files = policy_files(settings.policies)
-    documents, unread = read_documents([file.path for file in files])
-    policies, faults = read_all(read_sources(files))
-    faults += against(policies, settings, base_values(settings), {slo.name for slo in documents.slos})
-    refused = frozenset(settings.engine.guards.refused_namespaces)
-    return Subject(documents, at, policies=policies, refused=refused), [*unread, *faults]
 
 
 def judged(findings: Sequence[Finding]) -> Judged:

@@ -44,13 +44,31 @@ def run(config: Config = None) -> None:
 @app.command()
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Keep mesh and Observer running until Ctrl-C.")] = False,
+    day: Annotated[
+        Path | None, typer.Option("--day", help="Record a day with many incidents into this file instead.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated mesh.")] = 7,
     json: Json = False,
 ) -> None:
     """Run the whole story on a simulated mesh: a gray pod is found, drained, proven, evicted, replaced, verified."""
+    if day is not None:
+        from observer.cli.day import run_day
+
+        raise SystemExit(asyncio.run(run_day(day, seed)))
     from observer.cli.demo import run_demo
 
     raise SystemExit(asyncio.run(run_demo(keep=keep, seed=seed, json=json)))
+
+
+@app.command()
+def page(
+    recording: Annotated[Path, typer.Option("--recording", "-r", help="A recording, for example of `demo --day`.")],
+    listen: Annotated[str, typer.Option(help="Address on the loopback interface.")] = "127.0.0.1:8090",
+) -> None:
+    """Show a recording on the page and the reading API, as the daemon showed it at its end; nothing can be written."""
+    from observer.cli.page import run_page
+
+    raise SystemExit(asyncio.run(run_page(recording, listen)))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import tempfile
 from dataclasses import replace
@@ -127,7 +128,7 @@ async def _direct(world: World, settings: Settings, ending: Ending, stop: asynci
         return
     if keep:
         ending.scene(f"kept running: Prometheus {settings.prometheus.url}, Kubernetes {settings.kubernetes.kubeconfig}")
-        ending.scene("Ctrl-C ends it")
+        ending.scene(f"the page: http://{settings.listen}/ (Ctrl-C ends it)")
         await stop.wait()
 
 
@@ -154,6 +155,13 @@ async def _settings(world: World, folder: Path) -> Settings:
         evidence=EvidenceSettings(path=str(folder / "evidence")),
         journal=f"sqlite+aiosqlite:///{folder / 'journal.db'}",
         audit=str(folder / "audit.jsonl"),
-        listen="127.0.0.1:0",
+        listen=f"127.0.0.1:{_free_port()}",
         log_level="error",
     )
+
+
+def _free_port() -> int:
+    """Known before the daemon starts, so that the story can name the page's address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -17,6 +17,8 @@ from observer.config.model import Settings
 from observer.domain.errors import ConfigError
 
 MAX_BYTES: Final = 64 << 20
+SEND_SECONDS: Final = 15.0
+"""An act waits for the API server or the disk."""
 RUN: Final = (
     "is it running? start it with `observer run`; in a cluster, "
     "`kubectl -n {namespace} port-forward deploy/observer {port}`"
@@ -60,6 +62,16 @@ class Door:
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             raise self._nobody(exc) from exc
         return self._read(path, answer, body)
+
+    async def send(self, path: str, body: dict[str, str]) -> tuple[int, bytes]:
+        """POST JSON; status and body, whatever they are. Raises: aiohttp's errors: nobody knows whether it was done."""
+        limits = aiohttp.ClientTimeout(total=SEND_SECONDS)
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        async with (
+            aiohttp.ClientSession(timeout=limits, headers=headers) as session,
+            session.post(self.url + path, json=body, allow_redirects=False, ssl=self._tls()) as answer,
+        ):
+            return answer.status, await answer.content.read(MAX_BYTES)
 
     def _read(self, path: str, answer: aiohttp.ClientResponse, body: bytes) -> Any:
         if answer.status in {401, 403}:

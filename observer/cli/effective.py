@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,12 @@ from observer.config.policies.document import Place, Subject, Value
 from observer.config.policies.inherit import Effective, inside
 from observer.config.policies.load import load
 from observer.config.policies.rules import senseless
-from observer.config.policies.windows import WEEKDAYS
+from observer.config.policies.spelling import shown, written
 from observer.config.reading import read_text
-from observer.config.sections import KEYS, spelled
 from observer.config.settings import places
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
 from observer.domain.names import NAMESPACE_ENABLED
-from observer.domain.policy import StandingHold, TimeWindow
-from observer.domain.settings import GuardSettings, ImpactSettings, LadderSettings
-
-_KINDS: dict[str, type] = {"detectors.impact": ImpactSettings, "ladder": LadderSettings, "guards": GuardSettings}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,25 +115,11 @@ def _body(subject: Subject, effective: Effective) -> dict[str, Any]:
 def _row(path: str, value: Value) -> dict[str, Any]:
     return {
         "path": path,
-        "value": _written(path, value.value),
+        "value": written(path, value.value),
         "file": value.place.file,
         "line": value.place.line,
         "policy": value.policy,
     }
-
-
-def _written(path: str, value: Any) -> Any:
-    """A value as a person writes it."""
-    if isinstance(value, StandingHold):
-        return value.reason + ("" if value.until == float("inf") else f" (until {_utc(value.until)})")
-    if isinstance(value, TimeWindow):
-        days = ",".join(WEEKDAYS[day] for day in sorted(value.days))
-        return f"{days} {_clock(value.begin)}-{_clock(value.end)} {value.zone}"
-    if isinstance(value, tuple):
-        return [_written(path, item) for item in value]
-    prefix, _, name = path.rpartition(".")
-    kinds: Mapping[str, Any] = KEYS[_KINDS[prefix]] if prefix in _KINDS else {}
-    return spelled(kinds.get(name), value)
 
 
 def _text(subject: Subject, body: dict[str, Any]) -> str:
@@ -149,25 +129,9 @@ def _text(subject: Subject, body: dict[str, Any]) -> str:
     if not subject.enabled:
         lines.append(f"namespace {subject.ref.namespace} lacks {NAMESPACE_ENABLED}=true: Observer does not act there")
     rows = [*body["values"], *body["holds"]]
-    left, middle = max(len(row["path"]) for row in rows), max(len(_shown(row["value"])) for row in rows)
+    left, middle = max(len(row["path"]) for row in rows), max(len(shown(row["value"])) for row in rows)
     for row in rows:
         place = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
         name = f"  {row['policy']}" if row["policy"] else ""
-        lines.append(f"{row['path']:<{left}}  {_shown(row['value']):<{min(middle, 40)}}  {place}{name}")
+        lines.append(f"{row['path']:<{left}}  {shown(row['value']):<{min(middle, 40)}}  {place}{name}")
     return "\n".join(lines)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_shown, value)) + "]"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
-
-
-def _utc(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -23,6 +23,7 @@ class SchemaOf(StrEnum):
     POLICY = "healthpolicy"
     OPENSLO = "openslo"
     TEST = "policytest"
+    OPENAPI = "openapi"
     EVENTS = "cloudevents"
 
 
@@ -127,7 +128,11 @@ def convert(
 def schema(
     kind: Annotated[SchemaOf, typer.Argument(help="Which file the schema is for.")] = SchemaOf.SETTINGS,
 ) -> None:
-    """Print the JSON Schema of the settings file, health policies, their tests, OpenSLO documents or CloudEvents."""
+    """
+    Print the JSON Schema of the settings file, health policies, their tests, OpenSLO documents or CloudEvents.
+
+    With openapi: the API in OpenAPI 3.1, as the daemon serves it at /api/v1/openapi.json.
+    """
     if kind is SchemaOf.POLICY:
         from observer.config.policies.keys import schema as policy_schema
 
@@ -136,6 +141,10 @@ def schema(
         from observer.config.openslo.schema import schema as openslo_schema
 
         show(openslo_schema(), "", json=True)
+    elif kind is SchemaOf.OPENAPI:
+        from observer.web.openapi import description
+
+        show(description(), "", json=True)
     elif kind is SchemaOf.TEST:
         from observer.config.testing.keys import schema as test_schema
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from observer.cli import daemon_commands, dashboard_commands, file_commands, people_commands
+from observer.cli import daemon_commands, dashboard_commands, file_commands, people_commands, word_commands
 from observer.cli.application import app
 from observer.cli.completion import prepare
 from observer.cli.failures import told
 from observer.cli.output import fail
 from observer.domain.errors import ObserverError
 
-__all__ = ["app", "daemon_commands", "dashboard_commands", "file_commands", "main", "people_commands"]
+__all__ = [
+    "app", "daemon_commands", "dashboard_commands", "file_commands", "main", "people_commands", "word_commands",
+]  # fmt: skip
 
 
 def main() -> None:

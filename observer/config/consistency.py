@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from observer.config.auth import HttpAuth
 from observer.config.durations import format_duration
+from observer.config.exposure import is_loopback
 from observer.config.model import (
     GrafanaSettings,
     JaegerSettings,
     KialiLogin,
     KialiSettings,
     LeaseSettings,
+    OidcSettings,
+    PeopleSettings,
     PrometheusSettings,
     TlsSettings,
     WebhookSettings,
@@ -114,6 +118,30 @@ def _webhook(it: WebhookSettings) -> Iterator[Disagreement]:
         )
 
 
+def _oidc(it: OidcSettings) -> Iterator[Disagreement]:
+    if not it.issuer:
+        return
+    if not it.client_id:
+        yield Disagreement("issuer", "needs client_id beside it", "as the provider knows Observer")
+    parts = urlsplit(it.issuer)
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        yield Disagreement("issuer", "must be https", "else anybody on the way can say who people are")
+    if "openid" not in it.scopes:
+        yield Disagreement("scopes", "must hold openid")
+    if it.prefix.startswith("system:"):
+        yield Disagreement("prefix", "must not begin with system:", "these names belong to the cluster itself")
+
+
+def _people(it: PeopleSettings) -> Iterator[Disagreement]:
+    if it.idle > it.session:
+        yield Disagreement("idle", f"must not be longer than session, {format_duration(it.session)}")
+    if it.oidc.issuer and not it.url:
+        yield Disagreement("url", "is needed for oidc", "the provider sends people back there")
+    parts = urlsplit(it.url)
+    if parts.path.strip("/"):
+        yield Disagreement("url", "takes scheme and host only", "https://observer.example.com")
+
+
 def _tls(it: TlsSettings) -> Iterator[Disagreement]:
     if bool(it.cert_file) != bool(it.key_file):
         missing = "key_file" if it.cert_file else "cert_file"
@@ -166,6 +194,8 @@ RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     KialiSettings: _kiali,
     LeaseSettings: _lease,
     WebhookSettings: _webhook,
+    OidcSettings: _oidc,
+    PeopleSettings: _people,
     GrafanaSettings: _certificates,
     TlsSettings: _tls,
     CloudEventSettings: _cloudevents,

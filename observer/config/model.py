@@ -176,6 +176,42 @@ class WebhookSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcSettings:
+    """
+    Sign-in with an OpenID provider. Empty ``issuer`` = not used; ``people.url`` must be set beside it.
+
+    Names and groups go to the cluster's authorizer as ``prefix`` and the claim; ``timeout`` is in seconds.
+    """
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret_file: str = ""
+    scopes: tuple[str, ...] = ("openid",)
+    username_claim: str = "sub"
+    groups_claim: str = "groups"
+    prefix: str = "oidc:"
+    ca_file: str = ""
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleSettings:
+    """
+    Who may look and who may approve. ``url`` is where people reach the page (``https://observer.example.com``).
+
+    ``kubernetes`` = tokens of the cluster open the door; ``local`` = a token is printed at start, good while the
+    listener is on the loopback interface. ``session`` and ``idle`` are seconds: how long at all, and how long unused.
+    """
+
+    url: str = ""
+    kubernetes: bool = False
+    local: bool = True
+    session: float = 28_800.0
+    idle: float = 3600.0
+    oidc: OidcSettings = field(default_factory=OidcSettings)
+
+
+@dataclass(frozen=True, slots=True)
 class GrafanaSettings:
     """
     Where acts are annotated. Empty ``url`` = nowhere; it takes the root path (``http://grafana.monitoring/grafana``).
@@ -215,6 +251,7 @@ class Settings:
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    people: PeopleSettings = field(default_factory=PeopleSettings)
     cloudevents: CloudEventSettings = field(default_factory=CloudEventSettings)
     alertmanager: AlertmanagerSettings = field(default_factory=AlertmanagerSettings)
     notify: tuple[NotifySettings, ...] = ()

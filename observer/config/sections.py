@@ -49,6 +49,8 @@ from observer.config.model import (
     KialiSettings,
     KubernetesSettings,
     LeaseSettings,
+    OidcSettings,
+    PeopleSettings,
     Profile,
     PrometheusSettings,
     RecordingSettings,
@@ -234,6 +236,25 @@ _WEBHOOK = {
     "service_accounts": many(text(pattern="^system:serviceaccount:[^:]+:[^:]+$")),
     "alertmanager_url": http_url(empty=True),
 }
+_OIDC = {
+    "issuer": http_url(empty=True),
+    "client_id": text(empty=True),
+    "client_secret_file": readable_file(),
+    "scopes": many(text(pattern="^[!#-\\[\\]-~]+$")),
+    "username_claim": text(),
+    "groups_claim": text(),
+    "prefix": text(),
+    "ca_file": readable_file(),
+    "timeout": seconds(0.1, MINUTE),
+}
+_PEOPLE = {
+    "url": http_url(empty=True),
+    "kubernetes": Switch,
+    "local": Switch,
+    "session": seconds(MINUTE, 7 * DAY),
+    "idle": seconds(MINUTE, 7 * DAY),
+    "oidc": OidcSettings,
+}
 _GRAFANA = {
     "url": http_url(empty=True),
     "timeout": seconds(0.1, 5 * MINUTE),
@@ -257,6 +278,7 @@ _FILE = {
     "evidence": EvidenceSettings,
     "recording": RecordingSettings,
     "webhook": WebhookSettings,
+    "people": PeopleSettings,
     "cloudevents": CloudEventSettings,
     "alertmanager": AlertmanagerSettings,
     "notify": many(NotifySettings),
@@ -289,6 +311,8 @@ KEYS: dict[type, dict[str, Any]] = {
     EvidenceSettings: _EVIDENCE,
     RecordingSettings: _RECORDING,
     WebhookSettings: _WEBHOOK,
+    OidcSettings: _OIDC,
+    PeopleSettings: _PEOPLE,
     GrafanaSettings: _GRAFANA,
     TlsSettings: _TLS,
     EngineSettings: _ENGINE,

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from observer.config.exposure import EXPOSED_HINT, exposed
 from observer.config.faults import Fault, refuse
 from observer.config.model import Settings
 from observer.config.reading import read_text
@@ -58,6 +59,8 @@ def parse(text: str, name: str = "observer.yaml") -> Settings:
     if model is None or faults:
         refuse(faults)
     settings = _identified(_settings(model))
+    if why := exposed(settings):
+        refuse([document.fault(("listen",), why, EXPOSED_HINT)])
     told = [one.name for one in settings.notify]
     if twice := [index for index, name in enumerate(told) if name in told[:index]]:
         refuse(document.fault(("notify", index, "name"), f"{told[index]} stands here twice") for index in twice)

@@ -39,6 +39,7 @@ class Action:
         expires: for DRAIN, when ``observer restore --expired`` may give the pod back, Unix seconds.
         term: fencing number of the Lease under which it was decided.
         dry_run: ask the API server to check and not to persist.
+        approval: hash of the plan that a person approved; empty where the policy wants nobody's word.
     """
 
     rung: Rung
@@ -50,6 +51,7 @@ class Action:
     term: int = 0
     dry_run: bool = False
     reason: str = ""
+    approval: str = ""
 
     @property
     def id(self) -> str:

@@ -69,7 +69,7 @@ class Snapshot:
         rechecks: the last minutes again, by caller, for suspects and their siblings; keyed by service.
         baselines: what was usual; absent services have no known history.
         objectives: how each service's objectives stood at their last look; services without one are absent.
-        approvals: a person's word for single acts: the action's id to the instant until which it counts.
+        approvals: a person's word for single acts: the plan's hash to the instant until which it counts.
         alerts: that wait for an answer, oldest first.
         traces: of those that are suspected; None when nobody is, no source is configured, or it failed.
         graph: who calls whom, at most a few minutes old; None when no source is configured or it failed.

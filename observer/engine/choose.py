@@ -13,6 +13,7 @@ from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine import explain
 from observer.engine.guards import ask
 from observer.engine.guards.capacity import highest_healthy_rate
+from observer.engine.guards.rules import plan
 from observer.engine.guards.situation import Situation
 from observer.engine.inquest import advise, blame_of
 from observer.engine.sight import Sight
@@ -63,6 +64,8 @@ def attempt(turn: Turn, sight: Sight, incident: Incident, rung: Rung, reason: st
     if policy.mode is Mode.DRY_RUN and incident.attempts.get(rung, 0) > 0:
         return False
     action = turn.action(free, rung, pod.ref, version=pod.resource_version, reason=reason)
+    if rung in policy.approvals:
+        action = replace(action, approval=plan(situation).hash)
     turn.plan(planned(action, free, turn.at))
     _remember(turn, sight, free, pod, rung)
     turn.act(turn.incident(free.id), action, reason, text, severity="warning")

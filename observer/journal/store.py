@@ -17,6 +17,8 @@ from observer.domain.errors import DuplicateIntent
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
 from observer.journal.alerts import SqlAlertInbox
+from observer.journal.approvals import SqlApprovals
+from observer.journal.archive import SqlArchive
 from observer.journal.codec import decode, encode
 from observer.journal.connect import engine_for, guarded, parsed
 from observer.journal.counts import SqlCountLedger
@@ -58,6 +60,16 @@ class SqlJournal:
     def alerts(self) -> SqlAlertInbox:
         """The inbox of alerts, in the same database."""
         return SqlAlertInbox(self._engine)
+
+    @property
+    def archive(self) -> SqlArchive:
+        """What page and API read, in the same database."""
+        return SqlArchive(self._engine)
+
+    @property
+    def approvals(self) -> SqlApprovals:
+        """Who approved what, in the same database."""
+        return SqlApprovals(self._engine)
 
     @property
     def counts(self) -> SqlCountLedger:

@@ -6,7 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The schema's revision that this code reads and writes; the newest file under ``migrations/versions``."""
 
 METADATA: Final = sa.MetaData(
@@ -76,6 +76,19 @@ ALERTS: Final = sa.Table(
     sa.Column("received", _TIME, nullable=False, index=True),
     sa.Column("answered", _TIME, nullable=True),
     sa.Column("answer", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
+
+APPROVALS: Final = sa.Table(
+    "approvals",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("plan", sa.String(64), nullable=False, index=True),
+    sa.Column("incident", sa.String(64), nullable=False),
+    sa.Column("given", _TIME, nullable=False),
+    sa.Column("until", _TIME, nullable=False, index=True),
+    sa.Column("withdrawn", _TIME, nullable=True),
+    sa.Column("withdrawn_by", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
 )
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from observer.domain.action import Action
 from observer.domain.alert import Alert
+from observer.domain.approval import Approval
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome
@@ -69,6 +70,26 @@ class AlertInbox(Protocol):
 
     async def prune(self, before: float) -> int:
         """Drop what was received before (Unix seconds), a bounded number; returns how many."""
+        ...
+
+
+class ApprovalBook(Protocol):
+    """Words that people gave; every method raises ``JournalUnavailable``."""
+
+    async def give(self, approval: Approval) -> None:
+        """Keep it for good; the same word again changes nothing."""
+        ...
+
+    async def standing(self, now: float) -> Sequence[Approval]:
+        """Neither over nor withdrawn at ``now`` (Unix seconds), oldest first."""
+        ...
+
+    async def withdraw(self, plan: str, who: str, at: float) -> bool:
+        """Take back what stands for this plan; returns whether anything did."""
+        ...
+
+    async def prune(self, before: float) -> int:
+        """Drop what was over before (Unix seconds), a bounded number; returns how many."""
         ...
 
 

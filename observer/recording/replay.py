@@ -67,6 +67,14 @@ def replay(events: Iterable[Event], what_if: WhatIf | None = None) -> Iterator[S
         yield from again.unanswered(event)
 
 
+def followed(events: Iterable[Event]) -> Iterator[tuple[Event, Memory]]:
+    """Each event with the engine's memory after it. Raises: RecordingError for events that no loop makes."""
+    again = _Again(None)
+    for event in events:
+        again.take(event)
+        yield event, again.memory
+
+
 class _Again:
     """Memory, moved on event by event."""
 
@@ -74,6 +82,11 @@ class _Again:
         self._what_if = what_if
         self._memory: Memory | None = None
         self._open: dict[str, Decision] = {}
+
+    @property
+    def memory(self) -> Memory:
+        """As it is now; empty before the beginning."""
+        return self._memory or Memory()
 
     def take(self, event: Event) -> Step | None:
         if isinstance(event, Began):

@@ -16,6 +16,7 @@ from observer.ports.actuators import KillSwitch
 from observer.ports.sources import Cluster, MetricSource
 from observer.ports.stores import Lease
 from observer.runtime.alerts import AlertKeeper
+from observer.runtime.approvals import ApprovalKeeper
 from observer.runtime.history import HistoryKeeper
 from observer.runtime.neighbours import Neighbours
 from observer.runtime.objectives import ObjectiveKeeper
@@ -49,13 +50,14 @@ class Collector:
         lease: Lease,
         objectives: ObjectiveKeeper | None = None,
         mail: AlertKeeper | None = None,
+        approvals: ApprovalKeeper | None = None,
         deadline: float,
         recheck_seconds: float,
         step: float,
     ) -> None:
         self._metrics, self._cluster, self._history = metrics, cluster, history
         self._switch, self._lease = switch, lease
-        self._objectives, self._mail = objectives, mail
+        self._objectives, self._mail, self._approvals = objectives, mail, approvals
         self._neighbours = neighbours or Neighbours()
         self._deadline, self._recheck_seconds, self._step = deadline, recheck_seconds, step
 
@@ -93,6 +95,7 @@ class Collector:
             rechecks={service: tuple(found) for service, found in asked_again.items()},
             baselines=self._history.baselines,
             objectives=objectives.by_service(at) if objectives is not None else {},
+            approvals=self._approvals.standing(at) if self._approvals is not None else {},
             alerts=self._mail.pending() if self._mail is not None else (),
             traces=self._neighbours.traces(at),
             graph=self._neighbours.graph(at),

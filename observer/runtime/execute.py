@@ -23,7 +23,7 @@ from observer.domain.outcome import Outcome, Result
 from observer.ports.actuators import Actuator, KillSwitch
 from observer.ports.clock import Clock
 from observer.ports.sources import Cluster
-from observer.ports.stores import Journal, Lease
+from observer.ports.stores import ApprovalBook, Journal, Lease
 from observer.runtime.evidence import EvidenceKeeper
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,8 @@ class Executor:
     Executes decisions that say ACT.
 
     ``fresh_for`` (seconds) is how old a decision may be when it is written: older evidence is asked again by the next
-    tick instead. RESTORE needs neither a running switch nor fresh evidence: giving back is always the safe way.
+    tick instead. ``approvals`` is asked again before each write that a person had to approve; without it none of these
+    is written. RESTORE needs neither a running switch nor fresh evidence: giving back is always the safe way.
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class Executor:
         evidence: EvidenceKeeper,
         clock: Clock,
         fresh_for: float,
+        approvals: ApprovalBook | None = None,
     ) -> None:
         self._actuators, self._cluster, self._journal = actuators, cluster, journal
         self._lease, self._switch, self._evidence = lease, switch, evidence
         self._clock, self._fresh_for = clock, fresh_for
+        self._approvals = approvals
 
     async def carry_out(self, decision: Decision, incident: Incident | None) -> tuple[Outcome, str]:
         """
@@ -105,11 +108,26 @@ class Executor:
         paused, why = await self._switch.read()
         if paused:
             return Outcome(action.id, Result.DEFERRED, "paused", why)
+        if action.approval and (why := await self._not_approved(action.approval)):
+            return Outcome(action.id, Result.DEFERRED, "not_approved", why)
         try:
             raw = await self._cluster.pod_now(action.pod)
         except (SourceUnavailable, SourceProtocolError) as exc:
             return Outcome(action.id, Result.DEFERRED, "pod_unreadable", str(exc))
         return _objection(action, raw)
+
+    async def _not_approved(self, plan: str) -> str:
+        """Why a person's word does not hold at this moment; empty when it does."""
+        if self._approvals is None:
+            return "nobody can say whether it is approved"
+        now = self._clock.now()
+        try:
+            standing = await self._approvals.standing(now)
+        except JournalUnavailable as exc:
+            return f"approvals cannot be read: {exc}"
+        if any(one.plan == plan and one.given <= now < one.until for one in standing):
+            return ""
+        return f"approval {plan} is over or was withdrawn"
 
     async def _keep_evidence(self, decision: Decision, action: Action) -> tuple[str, Outcome | None]:
         try:

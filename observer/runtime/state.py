@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from observer.config.policies.book import doubts, modes
+from observer.config.reload import Rules
 from observer.domain.action import Mode
 from observer.domain.circuit import Circuit
 from observer.domain.decision import Decision
@@ -19,6 +20,7 @@ from observer.domain.snapshot import Gap, Snapshot
 from observer.engine.memory import Memory
 from observer.ports.clock import Clock
 from observer.runtime.reload import ReloadState
+from observer.runtime.seen import Seen
 
 log = structlog.get_logger(__name__)
 
@@ -50,9 +52,10 @@ class Watcher:
         metrics: Counted,
         *,
         circuits: Callable[[], Mapping[str, Circuit]] = dict,
+        rules: Rules | None = None,
     ) -> None:
         self._settings, self._clock, self._metrics = settings, clock, metrics
-        self._circuits = circuits
+        self._circuits, self._rules = circuits, rules
         self._gaps: tuple[Gap, ...] = ()
         self._halted = ""
         self._last = 0.0
@@ -62,7 +65,14 @@ class Watcher:
         self._ticks = self._complete_ticks = 0
         self._reload, self._book = ReloadState(), PolicyBook()
         self._doubts: dict[str, str] = {}
+        self._changed: list[Callable[[], None]] = []
         self.recent: deque[Decision] = deque(maxlen=500)
+        self.seen: Seen | None = None
+        """The last tick; None before the first one has ended."""
+
+    def subscribe(self, changed: Callable[[], None]) -> None:
+        """``changed`` is called after every tick, and must return at once."""
+        self._changed.append(changed)
 
     def ticked(
         self, memory: Memory, snapshot: Snapshot, duration: float, halted: str, book: PolicyBook = UNRULED
@@ -99,10 +109,14 @@ class Watcher:
             gaps=[f"{gap.source}:{gap.reason}" for gap in snapshot.gaps],
             incidents=len(self._incidents),
         )
+        self._show(memory, snapshot, duration, book)
 
-    def reloaded(self, settings: EngineSettings, state: ReloadState) -> None:
-        """Called after every try to take edited files into force; ``settings`` are those in force now."""
+    def reloaded(self, settings: EngineSettings, state: ReloadState, rules: Rules | None = None) -> None:
+        """
+        Called after every try to take edited files into force; ``settings`` are those in force now, ``rules`` new ones.
+        """
         self._settings, self._reload = settings, state
+        self._rules = rules or self._rules
         self._metrics.reload(ok=state.ok)
 
     def overran(self) -> None:
@@ -172,6 +186,24 @@ class Watcher:
             "circuits": [circuit_row(source, circuit) for source, circuit in self._circuits().items()],
             "incidents": [incident_row(incident) for incident in self._incidents],
         }
+
+    def _show(self, memory: Memory, snapshot: Snapshot, took: float, book: PolicyBook) -> None:
+        self.seen = Seen(
+            number=self._ticks,
+            complete=self._complete_ticks,
+            took=took,
+            memory=memory,
+            snapshot=snapshot,
+            settings=self._settings,
+            book=book,
+            recent=tuple(self.recent),
+            rules=self._rules,
+            reload=self._reload,
+            circuits=dict(self._circuits()),
+            halted=self._halted,
+        )
+        for changed in self._changed:
+            changed()
 
     def _ruled(self, book: PolicyBook) -> None:
         if book is self._book:

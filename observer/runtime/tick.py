@@ -21,6 +21,7 @@ from observer.domain.snapshot import Snapshot
 from observer.engine.decide import decide, settle
 from observer.engine.ladder import floor_check, recover
 from observer.engine.memory import Memory, undisturbed
+from observer.engine.waiting import waiting
 from observer.ports.clock import Clock
 from observer.ports.sources import Cluster
 from observer.ports.stores import Journal
@@ -36,6 +37,7 @@ from observer.recording.events import (
     Ticked,
 )
 from observer.runtime.alerts import AlertKeeper
+from observer.runtime.approvals import ApprovalKeeper
 from observer.runtime.collect import Collector, Question
 from observer.runtime.execute import Executor, with_outcome
 from observer.runtime.reload import ReloadState
@@ -79,6 +81,7 @@ class Loop:
         state: Watcher,
         recorder: Recorder | None = None,
         mail: AlertKeeper | None = None,
+        approvals: ApprovalKeeper | None = None,
         ticks: TickWatch | None = None,
     ) -> None:
         self._collector, self._executor, self._cluster = collector, executor, cluster
@@ -86,7 +89,7 @@ class Loop:
         self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
         self._objectives = rules.objectives
         self._state = state
-        self._recorder, self._mail, self._ticks = recorder, mail, ticks
+        self._recorder, self._mail, self._approvals, self._ticks = recorder, mail, approvals, ticks
         self._wanted: tuple[tuple[object, object, object], tuple[Objective, ...]] = (None, None, None), ()
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -164,9 +167,14 @@ class Loop:
             if rules is not None:
                 self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
                 self._objectives = rules.objectives
-            self._state.reloaded(self._settings, state)
+            self._state.reloaded(self._settings, state, rules)
             await self._record(decision)
         self._changed.set()
+
+    async def told_by_person(self, decision: Decision) -> None:
+        """Record what a person did through us; the engine sees what follows from it in its next picture."""
+        async with self._lock:
+            await self._record(decision)
 
     async def watch_floor(self) -> None:
         """On every change in the cluster: does a drained pod have to come back at once?"""
@@ -194,6 +202,9 @@ class Loop:
             await self._follow(decisions)
             if self._mail is not None:
                 self._mail.answer(decisions)
+            if self._approvals is not None:
+                book = self._policies.book(None, at)
+                self._approvals.wanted(waiting(self.memory, snapshot.cluster, self._settings, book))
         if self._ticks is not None:
             self._ticks.ended(at, self._clock.now())
         took = self._clock.monotonic() - began

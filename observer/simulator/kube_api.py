@@ -97,6 +97,8 @@ class KubeApi:
             return _json(200, page)
         call.body = await request.read()
         if request.path in kube_discovery.REVIEWS and request.method == "POST":
+            call.verb, call.resource = "create", request.path.rpartition("/")[2]
+            self.calls.append(call)
             return _json(201, kube_discovery.review(request.path, read_object(call.body), self.faults))
         target = parse_path(request.path)
         call.verb = verb_of(request.method, target, request.query)

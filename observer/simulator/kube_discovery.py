@@ -19,6 +19,7 @@ VERSION: Final = {
 VERBS: Final = ("create", "delete", "get", "list", "patch", "update", "watch")
 REVIEWS: Final = {
     "/apis/authentication.k8s.io/v1/tokenreviews": "TokenReview",
+    "/apis/authorization.k8s.io/v1/subjectaccessreviews": "SubjectAccessReview",
     "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": "SelfSubjectAccessReview",
 }
 
@@ -85,7 +86,7 @@ def _subresource(kind: Kind, name: str) -> Obj:
 
 
 def review(path: str, body: Obj, faults: KubeFaults) -> Obj:
-    """A TokenReview or SelfSubjectAccessReview with its status."""
+    """A TokenReview, SubjectAccessReview or SelfSubjectAccessReview with its status."""
     spec = body.get("spec") or {}
     if REVIEWS[path] == "TokenReview":
         user = faults.tokens.get(str(spec.get("token", "")))
@@ -95,6 +96,11 @@ def review(path: str, body: Obj, faults: KubeFaults) -> Obj:
             if user
             else {"error": "invalid bearer token"}
         )
+    elif REVIEWS[path] == "SubjectAccessReview":
+        asked = spec.get("resourceAttributes") or {}
+        wanted = f"{asked.get('verb')} {asked.get('resource')}.{asked.get('group')}"
+        names = [str(spec.get("user", "")), *map(str, spec.get("groups") or ())]
+        status = {"allowed": any(wanted in faults.grants.get(name, ()) for name in names)}
     else:
         asked = spec.get("resourceAttributes") or {}
         resource = asked.get("resource", "") + (f"/{asked['subresource']}" if asked.get("subresource") else "")

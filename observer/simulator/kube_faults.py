@@ -95,6 +95,8 @@ class KubeFaults:
     Attributes:
         tokens: user name by bearer token, ``""`` for requests without one (kubectl sends none over plain HTTP); empty
             lets everybody in as ``system:anonymous``.
+        grants: ``VERB RESOURCE.GROUP`` that a user or a group may, for SubjectAccessReviews; whoever is absent may
+            nothing.
         chunk: watch streams are written in pieces of this many bytes, across line ends; 0 = a line at a time.
         bookmark_seconds: how often a watch that asked for bookmarks gets one, by the simulator's clock.
         watch_ahead: the next so many lists and watches are told that their version is too large (504).
@@ -104,6 +106,7 @@ class KubeFaults:
     """
 
     tokens: dict[str, str] = field(default_factory=dict)
+    grants: dict[str, set[str]] = field(default_factory=dict)
     chunk: int = 0
     bookmark_seconds: float = 60.0
     watch_ahead: int = 0

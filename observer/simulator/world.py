@@ -136,6 +136,10 @@ class World:
             await settle(1)
         await settle()
 
+    def skip(self, seconds: float, step: float) -> None:
+        """Virtual time: traffic goes on in steps of ``step`` seconds, and who sleeps on the clock wakes at its end."""
+        self._run(self.mesh.now + seconds, step)
+
     async def serve(self) -> tuple[str, str]:
         """Listen on loopback, ports of the system's choice; a wall clock begins to drive the cluster. The addresses."""
         prometheus = await self._listen(self.prometheus.app())

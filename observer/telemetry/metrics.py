@@ -59,6 +59,8 @@ class SelfMetrics:
         self._valid.set(1)
         self._circuit = meter.create_gauge(names.SOURCE_CIRCUIT, description="0 asked, 1 tried again, 2 left alone")
         self._alerts = meter.create_counter(names.ALERT_POSTS_TOTAL, description="Notifications by the answer they got")
+        self._clients = meter.create_gauge(names.STREAM_CLIENTS, description="Listeners of the page's stream")
+        self._clients.set(0)
         self._suspects = meter.create_gauge(names.SUSPECTS, description="Open suspicions")
         self._holds = meter.create_gauge(names.HOLDS, description="Standing objections of brakes")
         self._drained = meter.create_gauge(names.DRAINED_PODS, description="Pods drained by Observer now")
@@ -146,6 +148,12 @@ class SelfMetrics:
 
     def sink_dropped(self, sink: str) -> None:
         self._dropped.add(1, {"sink": sink})
+
+    def stream(self, clients: int, *, dropped: bool) -> None:
+        """So many listen to the page's stream now; ``dropped`` = one was sent away because it was too slow."""
+        self._clients.set(clients)
+        if dropped:
+            self.sink_dropped("stream")
 
     def reload(self, *, ok: bool) -> None:
         """Edited settings or policies were taken into force, or refused."""

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import structlog
@@ -41,14 +41,33 @@ ReadAgain = Callable[[str], Awaitable[Sequence[Alert]]]
 """The alerts of a receiver as Alertmanager's own API has them now; raises SourceUnavailable or SourceProtocolError."""
 
 
+def _told(**schema: object) -> msgspec.Meta:
+    """For the API's description; what a sender did wrong is said in our own words (``_fault``)."""
+    return msgspec.Meta(extra_json_schema=schema)
+
+
+_VALUES: Final = {"maxLength": _LONGEST}
+_LABELS: Final = {"alertname": {"type": "string", "minLength": 1, **_VALUES}}
+
+
 class WireAlert(msgspec.Struct, rename="camel"):
     """One alert of a notification; fields that we do not know pass."""
 
     status: AlertStatus
-    labels: dict[str, str]
-    starts_at: str
-    fingerprint: str
-    annotations: dict[str, str] = {}
+    labels: Annotated[
+        dict[str, str],
+        _told(
+            required=["alertname"],
+            properties=_LABELS,
+            additionalProperties={"type": "string", **_VALUES},
+            propertyNames=_VALUES,
+        ),
+    ]
+    starts_at: Annotated[str, _told(format="date-time")]
+    fingerprint: Annotated[str, _told(minLength=1, maxLength=64)]
+    annotations: Annotated[
+        dict[str, str], _told(additionalProperties={"type": "string", **_VALUES}, propertyNames=_VALUES)
+    ] = {}
     generator_url: str = msgspec.field(name="generatorURL", default="")
 
 
@@ -56,7 +75,7 @@ class WireNotification(msgspec.Struct, rename="camel"):
     """A notification, version 4; later versions may bring more fields."""
 
     group_key: str
-    alerts: list[WireAlert]
+    alerts: Annotated[list[WireAlert], _told(maxItems=MOST_ALERTS)]
     receiver: str = ""
     external_url: str = msgspec.field(name="externalURL", default="")
     truncated_alerts: int = 0

@@ -5,18 +5,73 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from observer.domain.errors import ConfigError
+from observer.runtime.desk import Desk
 from observer.runtime.state import Watcher
+from observer.web.acts import add_acts
 from observer.web.alerts import PATH, Webhook
+from observer.web.openapi import add_description
+from observer.web.page.site import Site
+from observer.web.people.door import Door
+from observer.web.people.sign_in import SignIn, add_sign_in
+from observer.web.problems import problem
+from observer.web.reading import Reading
+from observer.web.refusals import problems
+from observer.web.routes import add_reading
+from observer.web.shield import shielded
+from observer.web.stream import Stream
 
 
-def make_app(watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook | None = None) -> web.Application:
-    """``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted."""
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who may come in, how, and what they may do; without ``desk`` there is nothing to be done, only to be read."""
+
+    door: Door
+    sign_in: SignIn
+    desk: Desk | None
+
+
+def make_app(
+    watcher: Watcher,
+    render: Callable[[], bytes],
+    *,
+    webhook: Webhook | None = None,
+    reading: Reading | None = None,
+    stream: Stream | None = None,
+    people: People | None = None,
+) -> web.Application:
+    """
+    ``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted, without
+    ``reading`` there is neither page nor API for reading, without ``stream`` the page does not follow by itself,
+    without ``people`` nobody is asked who they are and nothing can be written.
+    """
+
+    app = web.Application(middlewares=[problems, *((people.door.middleware,) if people is not None else ())])
+    app.on_response_prepare.append(shielded)
+    _add_state(app, watcher, render)
+    if reading is not None:
+        add_reading(app, reading)
+        Site(reading, people.desk if people is not None else None, live=stream is not None).add_to(app)
+    if stream is not None:
+        stream.add_to(app)
+    if webhook is not None:
+        app.router.add_post(PATH, webhook.handle)
+    if people is not None:
+        add_sign_in(app, people.sign_in)
+        add_description(app)
+    if people is not None and people.desk is not None:
+        add_acts(app, people.desk)
+    return app
+
+
+def _add_state(app: web.Application, watcher: Watcher, render: Callable[[], bytes]) -> None:
+    """Probes, self metrics, and the state of the loop as the command line asks for it."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -35,20 +90,16 @@ def make_app(watcher: Watcher, render: Callable[[], bytes], *, webhook: Webhook 
         try:
             limit = int(request.query.get("limit", "100"))
         except ValueError:
-            return _json({"error": "limit must be a whole number"}, status=400)
+            return problem(400, "limit must be a whole number")
         if not 1 <= limit <= 500:
-            return _json({"error": "limit must be from 1 to 500"}, status=400)
+            return problem(400, "limit must be from 1 to 500")
         return _json(list(watcher.recent)[-limit:])
 
-    app = web.Application()
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
     app.router.add_get("/api/status", status)
     app.router.add_get("/api/decisions", decisions)
-    if webhook is not None:
-        app.router.add_post(PATH, webhook.handle)
-    return app
 
 
 class Server:
@@ -93,5 +144,5 @@ def listener_tls(cert_file: str, key_file: str, client_ca_file: str) -> ssl.SSLC
     return context
 
 
-def _json(body: Any, *, status: int = 200) -> web.Response:
-    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")
+def _json(body: Any) -> web.Response:
+    return web.Response(body=msgspec.json.encode(body), content_type="application/json")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from tests.bench import crashes, delay, evictions, quiet, suspects, tick_cost, webhook
+from tests.bench import crashes, delay, evictions, page, quiet, suspects, tick_cost, webhook
 
 SEED = 271_828
 """Used nowhere while Observer was developed."""
@@ -72,6 +72,10 @@ def _crashes(seed: int, full: bool) -> object:
     return {"memory": asdict(promised), "sqlite": asdict(stored)}
 
 
+def _page(seed: int, full: bool) -> object:
+    return asdict(page.measure(seed=seed, say=_say))
+
+
 def _webhook(seed: int, full: bool) -> object:
     found = webhook.measure()
     for line in webhook.rows(found):
@@ -90,6 +94,7 @@ PARTS: dict[str, Callable[[int, bool], object]] = {
     "suspects": _suspects,
     "evictions": _evictions,
     "crashes": _crashes,
+    "page": _page,
     "webhook": _webhook,
 }
 

@@ -27,11 +27,15 @@ class Picture:
 
     services: int
     size: int
+    named: tuple[ServiceRef, ...] = ()
+    """Other names for the services, one each."""
     pods: list[Pod] = field(init=False)
     refs: list[ServiceRef] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.refs = [ServiceRef(f"null-{i // NAMESPACES}", f"s{i:04d}") for i in range(self.services)]
+        numbered = (ServiceRef(f"null-{i // NAMESPACES}", f"s{i:04d}") for i in range(self.services))
+        self.refs = list(self.named or numbered)
+        self.number = {ref: i for i, ref in enumerate(self.refs)}
         self._generation = [0] * (self.services * self.size)
         self.pods = [self._pod(i, START - _AGE) for i in range(self.services * self.size)]
         self._workloads = {ref: _settled(ref, self.size) for ref in map(_workload, self.refs)}
@@ -77,16 +81,17 @@ class Picture:
 
     def _pod(self, i: int, created: float) -> Pod:
         service, generation = i // self.size, self._generation[i]
-        name = f"s{service:04d}-{i % self.size:02d}-{generation}"
+        word = self.refs[service].name
+        name = f"{word}-{i % self.size:02d}-{generation}"
         ref = PodRef(self.refs[service].namespace, name, f"uid-{name}")
         return Pod(
             ref=ref, resource_version="1", labels={}, annotations={},
             node=f"n{service:04d}-{i % self.size}", ip="", phase="Running", ready=True, ready_since=created,
             created=created, started=created, deleting=False, restarts=0, waiting="", owner_kind="ReplicaSet",
-            owner_name=f"s{service:04d}-{generation}", owner_uid=f"rs-{service}-{generation}",
+            owner_name=f"{word}-{generation}", owner_uid=f"rs-{service}-{generation}",
             workload=_workload(self.refs[service]), service=self.refs[service],
             revision="v1", template=str(generation), sidecar=True, priority_class="", local_volumes=False,
-            selects=(f"s{service:04d}",),
+            selects=(word,),
         )  # fmt: skip
 
 

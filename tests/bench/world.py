@@ -87,6 +87,7 @@ class World:
     seed: int = 1
     fault: Fault | None = None
     latency: bool = True
+    named: tuple[ServiceRef, ...] = ()
     seconds: int = 0
     culprit_requests: FloatArray = field(init=False)
     """Shape (services,): requests that the sick pods answered since the fault."""
@@ -94,7 +95,7 @@ class World:
     def __post_init__(self) -> None:
         self._random = np.random.default_rng(self.seed)
         count, columns = self.services * self.size, len(CUTS) + 1
-        self.picture = Picture(self.services, self.size)
+        self.picture = Picture(self.services, self.size, self.named)
         self._service = np.repeat(np.arange(self.services), self.size)
         self._total = np.zeros((count, 3))
         self._slow = np.zeros((count, columns))
@@ -236,7 +237,7 @@ class World:
             return None
         rows = {}
         for service in self.watched:
-            ok, error, *times = self._seen[int(service.name[1:])].tolist()
+            ok, error, *times = self._seen[self.picture.number[service]].tolist()
             counts = CallerCounts(ok, error, 0.0, 0.0, tuple(times) if self.latency else ())
             rows[("front", "gateway", service)] = counts
         return CallerFrame(self.at, self.watched, CUTS if self.latency else (), rows)
@@ -250,7 +251,7 @@ class World:
         self._instants.append(self.at)
 
     def _history(self, service: ServiceRef) -> tuple[SeriesHistory, ...]:
-        index, until = int(service.name[1:]), len(self._instants)
+        index, until = self.picture.number[service], len(self._instants)
         rows, since = slice(index * self.size, (index + 1) * self.size), max(0, len(self._instants) - _KEPT)
         times, tables = np.array(self._instants[since:]), self._kept[rows, since:until].copy()
         return tuple(

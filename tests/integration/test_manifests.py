@@ -24,7 +24,9 @@ from observer.domain import names
 from observer.domain.action import Action, Mode, Rung
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef
+from observer.domain.person import Identity
 from observer.kube.client import KubeApi
+from observer.kube.reviews import KubeAccessReviews, KubeTokenReviews
 from observer.ports.stores import LeaseRecord
 from observer.runtime.clock import SystemClock
 from observer.simulator import kube_objects
@@ -96,6 +98,9 @@ async def do_everything(kube: SimulatedKube, api: KubeApi) -> None:
     for number in range(2):
         told = Decision(f"d{number}", time.time(), "drain", Verdict.ACT, "pod", "r", "t", pod=pod)
         await sink.tell(told)
+    person = Identity("ana", ("team",))
+    await KubeTokenReviews(api, SystemClock()).identified("a.b.c")
+    await KubeAccessReviews(api).allowed(person, "approve")
     drain = DrainActuator(api, by="o")
     for rung in (Rung.DRAIN, Rung.RESTORE):
         await drain.apply(Action(rung, "i1", pod, expires=time.time()))
@@ -106,7 +111,7 @@ async def test_the_daemon_may_do_exactly_what_it_does(tmp_path: Path) -> None:
     objects: Iterable[dict[str, Any]] = kube_objects.shop_objects([("cart", "v1", 2)])
     async with simulated_kube(objects, speed=50.0) as kube, connected(tmp_path, kube.url) as api:
         await do_everything(kube, api)
-        assert asked(kube) == granted("observer")
+        assert asked(kube) | {("get", "observers")} == granted("observer")  # that of `observer status` in its own pod
 
 
 async def test_the_job_that_gives_back_may_do_exactly_that(tmp_path: Path) -> None:
@@ -184,3 +189,15 @@ def test_the_policies_of_the_manifests_are_good_and_mounted_where_the_settings_l
     every = compile_set([*read_sources(policy_files([SHIPPED])), *own], found)
     modes = {one.values["mode"].value for one in every.policies if "mode" in one.values}
     assert modes == {Mode.SHADOW}, "off until asked"
+
+
+def test_roles_of_people_grow_and_are_bound_to_nobody_else() -> None:
+    roles = {one["metadata"]["name"]: one["rules"] for one in of_kind("ClusterRole")}
+    verbs = {}
+    for name in ("viewer", "approver", "admin"):
+        (rule,) = roles[f"observer-{name}"]
+        assert (rule["apiGroups"], rule["resources"]) == (["observer.dev"], ["observers"])
+        verbs[name] = set(rule["verbs"])
+    assert verbs == {"viewer": {"get"}, "approver": {"get", "approve"}, "admin": {"get", "approve", "admin"}}
+    bound = {one["roleRef"]["name"] for one in of_kind("ClusterRoleBinding")}
+    assert not bound & {"observer-approver", "observer-admin"}

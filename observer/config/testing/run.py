@@ -14,6 +14,7 @@ from observer.config.testing.scenario import Scenario, WorkloadFacts, WorkloadKe
 from observer.config.testing.traffic import Traffic
 from observer.config.testing.world import World
 from observer.domain.action import Action, Mode, Rung
+from observer.domain.approval import plan_of
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import Decision, Verdict
@@ -139,9 +140,11 @@ class _Run:
                 pod = incident.culprit.pod
                 if pod is None or pod.name != name:
                     continue
-                dry_run = book.of(incident.workload, self._settings).mode is Mode.DRY_RUN
+                policy = book.of(incident.workload, self._settings)
+                dry_run = policy.mode is Mode.DRY_RUN
                 act = Action(rung, incident.id, pod, incident.attempts.get(rung, 0), dry_run=dry_run)
-                self._approvals = {**self._approvals, act.id: since + APPROVAL_SECONDS}
+                plan = plan_of(act, seconds=policy.ladder.drain_seconds)
+                self._approvals = {**self._approvals, plan.hash: since + APPROVAL_SECONDS}
 
     def _carry_out(self, offset: float, decisions: tuple[Decision, ...], book: PolicyBook) -> None:
         for decision in decisions:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from observer.domain.action import Action, Mode, Rung
+from observer.domain.approval import Plan, plan_of
 from observer.domain.decision import Allow, Hold
+from observer.domain.incident import Phase
 from observer.domain.policy import APPROVAL_SECONDS
-from observer.domain.suspect import Symptom
+from observer.domain.suspect import Symptom, Tier
 from observer.engine.guards.situation import Situation
 
 
@@ -39,22 +41,34 @@ def approval(now: Situation) -> Allow | Hold:
     """
     The policy wants a person's word for this rung.
 
-    An approval is for one act: the action's id binds incident, incarnation, rung and attempt. One that claims to last
-    longer than approvals do is none. Every other brake is asked again all the same.
+    An approval is for one plan: its hash binds incident, incarnation, rung, attempt and diff. One that claims to last
+    longer than approvals do, or to be given after this picture was taken, is none. The evidence of this picture must
+    still reach the tier of its rung, and every other brake is asked again all the same.
     """
     if now.rung not in now.policy.approvals or now.policy.mode is Mode.SHADOW:
         return Allow("approval")  # in shadow nothing is written, so nobody is asked
-    wanted = approval_id(now)
+    wanted = plan(now).hash
     until = now.snapshot.approvals.get(wanted, 0.0)
-    if now.at < until <= now.at + APPROVAL_SECONDS:
-        return Allow("approval")
-    return Hold("approval", "approval_needed", f"{now.rung.value} of {now.pod.ref.name} needs approval {wanted}")
+    if not now.at < until <= now.at + APPROVAL_SECONDS:
+        return Hold("approval", "approval_needed", f"{now.rung.value} of {now.pod.ref.name} needs approval {wanted}")
+    needed, found = Tier.EVICT if now.rung is Rung.EVICT else Tier.DRAIN, _tier(now)
+    if found < needed:
+        detail = f"approved, but the evidence is now {found.name.lower()} where {needed.name.lower()} is needed"
+        return Hold("approval", "evidence_weakened", detail)
+    return Allow("approval")
 
 
-def approval_id(now: Situation) -> str:
-    """The id of the act that would follow, by which it is approved."""
+def plan(now: Situation) -> Plan:
+    """The act that would follow, as a person is shown it."""
     attempt, dry_run = now.incident.attempts.get(now.rung, 0), now.policy.mode is Mode.DRY_RUN
-    return Action(now.rung, now.incident.id, now.pod.ref, attempt, dry_run=dry_run and now.rung is not Rung.RESTORE).id
+    action = Action(now.rung, now.incident.id, now.pod.ref, attempt, dry_run=dry_run and now.rung is not Rung.RESTORE)
+    return plan_of(action, seconds=now.policy.ladder.drain_seconds)
+
+
+def _tier(now: Situation) -> Tier:
+    """What the evidence says now; of a pod that was silent by our own doing, what it said before."""
+    silent = now.drained or now.incident.phase is Phase.READMITTED
+    return now.incident.tier if silent else now.suspect.tier if now.suspect is not None else Tier.NONE
 
 
 def _owner(now: Situation) -> str:

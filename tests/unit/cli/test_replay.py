@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,14 +17,14 @@ from observer.recording.events import Event, Ticked
 from tests.support.taped import story, written
 
 
-def replayed(path: Path, *words: str, code: int = 0) -> dict[str, object]:
+def replayed(path: Path, *words: str, code: int = 0) -> dict[str, Any]:
     done = CliRunner().invoke(app, ["replay", str(path), *words, "--json"])
     assert done.exit_code == code, done.output
-    body: dict[str, object] = json.loads(done.stdout)
+    body: dict[str, Any] = json.loads(done.stdout)
     return body
 
 
-def altered(events: Iterable[Event], change: dict[str, object]) -> tuple[Event, ...]:
+def altered(events: Iterable[Event], change: dict[str, Any]) -> tuple[Event, ...]:
     """The same story in which every decision was recorded otherwise."""
     return tuple(
         replace(one, decisions=tuple(replace(each, **change) for each in one.decisions))
@@ -53,7 +54,7 @@ def test_the_same_observer_decides_the_same(tmp_path: Path) -> None:
     ("change", "fields"), [({"text": "something else"}, ["text"]), ({"config": "0000"}, ["config"])]
 )
 def test_one_that_decides_otherwise_fails_and_says_where(
-    tmp_path: Path, change: dict[str, object], fields: list[str]
+    tmp_path: Path, change: dict[str, Any], fields: list[str]
 ) -> None:
     """Even where both read alike: then the fields that differ are named."""
     path = written(tmp_path / "a.rec", altered(story(), change))
@@ -128,7 +129,7 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
 
 
 def refusal(path: Path) -> str:
-    """The one line on standard error; exit code 2."""
+    """What stands on standard error: one line, and one that says what to do; exit code 2."""
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["observer", "replay", str(path)])
@@ -137,5 +138,7 @@ def refusal(path: Path) -> str:
             main()
     assert ended.value.code == 2
     told = "".join(lines)
-    assert told.count("\n") == 1 and str(path) in told
-    return told
+    first, *remedy = told.splitlines()
+    assert str(path) in first
+    assert len(remedy) == 1 and remedy[0].startswith("  -> ")
+    return first

@@ -63,6 +63,7 @@ def test_values_arrive_where_they_belong() -> None:
         prometheus: {cuts_ms: [10, 100], max_bytes: 1MiB, labels: {pod: kubernetes_pod_name}}
         lease: {enabled: false}
         listen: 0.0.0.0:0
+        people: {kubernetes: true, session: 4h, oidc: {scopes: [openid, email]}}
         """
     )
 
@@ -72,6 +73,8 @@ def test_values_arrive_where_they_belong() -> None:
     assert settings.engine.ladder.drain_seconds == 120.0
     assert settings.engine.guards.namespace_actions == 3
     assert settings.engine.guards.refused_namespaces == ("kube-system",)
+    assert settings.people.kubernetes and settings.people.session == 14_400.0
+    assert settings.people.oidc.scopes == ("openid", "email")
     assert settings.own_namespace == settings.engine.guards.own_namespace == "watch"
     assert settings.prometheus.cuts_ms == (10.0, 100.0)
     assert settings.prometheus.max_bytes == 1 << 20

@@ -10,12 +10,14 @@ import pytest
 
 from observer.domain import names
 from observer.domain.action import Action, Mode, Rung
+from observer.domain.approval import plan_of
 from observer.domain.blame import BlameInputs
 from observer.domain.cluster import Autoscaler, DisruptionBudget, Kind, MeshControl, Node
 from observer.domain.decision import Allow, Hold
+from observer.domain.ids import PodRef
 from observer.domain.incident import Phase
 from observer.domain.policy import AppliedPolicy, StandingHold, TimeWindow
-from observer.domain.settings import GuardSettings
+from observer.domain.settings import GuardSettings, LadderSettings
 from observer.domain.suspect import Suppression, Symptom, Tier
 from observer.engine.blame.verdict import blame
 from observer.engine.guards import GUARDS, accused, ask, budgets, capacity, changes, control, record, refusals, rules
@@ -100,7 +102,8 @@ BUDGET = DisruptionBudget("shop", "pdb", frozenset({"catalog-1"}), 1, current=Tr
 SCALER = Autoscaler("shop", "hpa", workload_ref(), 4, 4, None)
 ELSEWHERE: dict[str, Any] = {"workload": workload_ref("other"), "service": service_ref("other")}
 EVICT: dict[str, Any] = {"rung": Rung.EVICT}
-APPROVED = Action(Rung.DRAIN, "incident-catalog-1", pod("catalog-1").ref).id
+DRAIN_SECONDS = LadderSettings().drain_seconds
+APPROVED = plan_of(Action(Rung.DRAIN, "incident-catalog-1", pod("catalog-1").ref), seconds=DRAIN_SECONDS).hash
 ALL_DAY = TimeWindow(frozenset(range(7)), 0, 1440, "UTC")
 
 CASES = [
@@ -155,6 +158,36 @@ CASES = [
         policy={"approvals": frozenset({Rung.EVICT})},
         picture={"approvals": {APPROVED: NOW + 60.0}},
         situation=EVICT,  # it was for the drain
+    ),
+    Case(
+        rules.approval,
+        "approval_needed",
+        policy={
+            "approvals": frozenset({Rung.DRAIN}),
+            "ladder": replace(LadderSettings(), drain_seconds=DRAIN_SECONDS + 1.0),
+        },
+        picture={"approvals": {APPROVED: NOW + 60.0}},  # it was shown a shorter drain
+    ),
+    Case(
+        rules.approval,
+        "approval_needed",
+        policy={"approvals": frozenset({Rung.DRAIN})},
+        picture={"approvals": {APPROVED: NOW + 60.0}},
+        pod={"ref": PodRef("shop", "catalog-1", "its-heir")},
+    ),
+    Case(
+        rules.approval,
+        "evidence_weakened",
+        policy={"approvals": frozenset({Rung.DRAIN})},
+        picture={"approvals": {APPROVED: NOW + 60.0}},
+        situation={"suspect": suspect(pod("catalog-1"), Tier.ANNOTATE)},
+    ),
+    Case(
+        rules.approval,
+        "evidence_weakened",
+        policy={"approvals": frozenset({Rung.DRAIN})},
+        picture={"approvals": {APPROVED: NOW + 60.0}},
+        situation={"suspect": None},
     ),
     Case(refusals.owner, "owner_not_replaceable", pod={"owner_kind": "DaemonSet"}, refused=True),
     Case(refusals.owner, "owner_not_replaceable", pod={"owner_kind": "Job"}, refused=True),

@@ -1,0 +1,78 @@
+"""The last minute as figures for people, all workloads at once. Nothing is judged by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.engine.detect.state import DetectorState
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """Events counted over the last ``seconds``."""
+
+    requests: float
+    errors: float
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds if self.seconds > 0.0 else 0.0
+
+    @property
+    def error_rate(self) -> float:
+        """Share of the requests that were errors, 0..1; 0 without a request."""
+        return self.errors / self.requests if self.requests > 0.0 else 0.0
+
+
+def by_service(state: DetectorState) -> Mapping[ServiceRef, Lately]:
+    """Every service that has a pod with a sidecar."""
+    roster = state.roster
+    requests, errors = state.minute.totals()
+    if not len(requests) or len(requests) != len(roster.refs):
+        return {}
+    sums = np.add.reduceat(np.stack([requests, errors], axis=1), roster.first[:-1]).tolist()
+    seconds = state.minute.seconds(state.at)
+    return {
+        service: Lately(asked, failed, seconds) for service, (asked, failed) in zip(roster.services, sums, strict=True)
+    }
+
+
+def by_workload(state: DetectorState) -> Mapping[WorkloadRef, Lately]:
+    """Every workload that has a pod with a sidecar."""
+    roster = state.roster
+    requests, errors = state.minute.totals()
+    if not len(requests) or len(requests) != len(roster.refs):
+        return {}
+    places: dict[WorkloadRef, int] = {}
+    rows = [places.setdefault(pod.workload, len(places)) if pod.workload else -1 for pod in roster.pods]
+    known = np.array(rows) >= 0
+    index = np.array(rows)[known]
+    asked = np.bincount(index, requests[known], len(places)).tolist()
+    failed = np.bincount(index, errors[known], len(places)).tolist()
+    seconds = state.minute.seconds(state.at)
+    return {ref: Lately(asked[row], failed[row], seconds) for ref, row in places.items()}
+
+
+def against_siblings(state: DetectorState, pods: Iterable[PodRef]) -> Mapping[PodRef, tuple[Lately, Lately]]:
+    """Each pod's own last minute and that of its siblings together; pods that are not judged are left out."""
+    roster = state.roster
+    requests, errors = state.minute.totals()
+    if len(requests) != len(roster.refs):
+        return {}
+    seconds = state.minute.seconds(state.at)
+    found = {}
+    for pod in pods:
+        if (row := roster.position.get(pod)) is None:
+            continue
+        siblings = roster.siblings(int(roster.service_of[row]))
+        chosen = slice(siblings.start, siblings.stop)
+        own = Lately(float(requests[row]), float(errors[row]), seconds)
+        asked, failed = float(requests[chosen].sum()), float(errors[chosen].sum())
+        found[pod] = (own, Lately(asked - own.requests, failed - own.errors, seconds))
+    return found

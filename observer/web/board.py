@@ -1,0 +1,57 @@
+"""The picture that everybody reads: made anew after each tick, beside the event loop, and exchanged as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from observer.ports.clock import Clock
+from observer.runtime.seen import Seen
+from observer.web.views.picture import Picture, picture_of
+from observer.web.views.trail import Trail
+
+
+class Watched(Protocol):
+    """The loop's watcher, as far as it tells of ticks."""
+
+    @property
+    def seen(self) -> Seen | None: ...
+
+    def subscribe(self, changed: Callable[[], None]) -> None: ...
+
+
+class Board:
+    """
+    ``picture`` is the last tick's, None before the first. ``took`` is the seconds that making it cost.
+
+    ``exchanged`` are called with every new picture, on the event loop, and must return at once.
+    """
+
+    def __init__(self, watched: Watched, clock: Clock) -> None:
+        self._watched, self._clock = watched, clock
+        self._changed = asyncio.Event()
+        self.picture: Picture | None = None
+        self.trail = Trail()
+        self.took = 0.0
+        self.exchanged: list[Callable[[Picture], None]] = []
+        watched.subscribe(self._changed.set)
+
+    async def run(self) -> None:
+        """Until cancelled; ticks that come while one is drawn are drawn as the newest of them."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Draw the newest tick now."""
+        seen = self._watched.seen
+        if seen is None or (self.picture is not None and self.picture.seen is seen):
+            return
+        began = self._clock.monotonic()
+        picture = await asyncio.to_thread(picture_of, seen)
+        self.trail.note(seen, picture.open)
+        self.picture, self.took = picture, self._clock.monotonic() - began
+        for tell in self.exchanged:
+            tell(picture)

@@ -1,0 +1,120 @@
+"""Templates -> HTML. What is put into a template is escaped; how figures and times are written stands here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from observer.engine.explain import percent
+from observer.web.views.states import State
+
+DASH: Final = "\u2013"
+GLYPHS: Final = {
+    State.FAILING: "▲",
+    State.HELD: "■",
+    State.ACTING: "▶",
+    State.SUSPECTED: "◆",
+    State.DEGRADED: "▼",
+    State.UNKNOWN: "?",
+    State.IDLE: "○",
+    State.HEALTHY: "●",
+}
+"""A shape beside each colour: nobody has to tell them by the colour."""
+PAGES: Final = (
+    ("/", "Overview"),
+    ("/incidents", "Incidents"),
+    ("/graph", "Graph"),
+    ("/decisions", "Decisions"),
+    ("/policies", "Policies"),
+    ("/sources", "Sources"),
+)
+
+
+def environment() -> Environment:
+    """With every filter that the templates use."""
+    made = Environment(
+        loader=PackageLoader("observer.web.page"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        clock=clock, stamp=stamp, iso=iso, ago=ago, percent=share, number=number, words=words, glyph=glyph
+    )
+    made.globals.update(pages=PAGES, asset=_Assets().address)
+    return made
+
+
+class _Assets:
+    """Addresses of static files that change with their content, so that browsers may keep them for good."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def address(self, name: str) -> str:
+        if name not in self._known:
+            data = files("observer.web.page").joinpath("static", name).read_bytes()
+            self._known[name] = f"/static/{name}?v={hashlib.blake2b(data, digest_size=6).hexdigest()}"
+        return self._known[name]
+
+
+def clock(at: float | None) -> str:
+    """``14:03:05``, UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S") if at else DASH
+
+
+def stamp(at: float | None) -> str:
+    """``2026-01-31 14:03:05``, UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S") if at else DASH
+
+
+def iso(at: float | None) -> str:
+    """For the ``datetime`` of a ``time`` element."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at else ""
+
+
+def ago(at: float | None, now: float) -> str:
+    """``40 s``, ``5 min``, ``3 h``, ``2 d``."""
+    if not at:
+        return DASH
+    seconds = max(now - at, 0.0)
+    for most, unit, size in ((120.0, "s", 1.0), (7200.0, "min", 60.0), (172_800.0, "h", 3600.0)):
+        if seconds < most:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86_400.0:.0f} d"
+
+
+def share(value: float | None) -> str:
+    """``31 %``; a dash for what is not known."""
+    if value is None:
+        return DASH
+    text = f"-{percent(-value)}" if value < 0.0 else percent(value)
+    return text.replace(" ", "\u00a0")  # a figure and its sign stay on one line
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """``12.3``; a dash for what is not known."""
+    if value is None:
+        return DASH
+    return f"{value:,.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def words(value: object) -> str:
+    """A fixed word for people: ``approval_needed`` as ``approval needed``."""
+    return str(value).replace("_", " ")
+
+
+def glyph(state: State) -> str:
+    """The shape of a state."""
+    return GLYPHS[State(state)]
+
+
+def rendered(env: Environment, name: str, values: Mapping[str, Any]) -> str:
+    """One template with its values."""
+    return env.get_template(name).render(values)

@@ -1,0 +1,50 @@
+"""Errors of the API as ``application/problem+json`` (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+
+from observer.web import bare_pages as pages
+from observer.web.problems import PROBLEM_JSON, Problem
+
+API: Final = "/api/"
+FORM: Final = "application/x-www-form-urlencoded"
+
+
+class Refused(web.HTTPException):
+    """Raised to answer with a problem; ``status`` is 400 or above."""
+
+    def __init__(self, status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status_code = status
+        body = msgspec.json.encode(Problem(status, HTTPStatus(status).phrase, detail, reason=reason)).decode()
+        super().__init__(text=body, content_type=PROBLEM_JSON, headers=headers)
+        self.word, self.detail = reason, detail
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every refusal below ``/api/`` is a problem, those of the framework included; a form gets a page to read."""
+    try:
+        return await handler(request)
+    except Refused as exc:
+        if request.content_type == FORM and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+            return pages.html(pages.refused(exc.detail), status=exc.status, headers=_kept(exc))
+        raise
+    except web.HTTPException as exc:
+        if exc.status < HTTPStatus.BAD_REQUEST or not request.path.startswith(API):
+            raise
+        raise Refused(exc.status, _word(exc.status), (exc.text or "").strip(), _kept(exc)) from exc
+
+
+def _kept(exc: web.HTTPException) -> dict[str, str]:
+    return {name: exc.headers[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in exc.headers}
+
+
+def _word(status: int) -> str:
+    return HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")

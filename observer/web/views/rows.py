@@ -1,0 +1,100 @@
+"""Domain values -> the rows that people read."""
+
+from __future__ import annotations
+
+from observer.domain.decision import Decision
+from observer.domain.incident import Incident
+from observer.domain.slo import DataState, ObjectiveStatus
+from observer.domain.suspect import Symptom
+from observer.engine.explain import percent
+from observer.web.views.models import DecisionRow, Held, HoldView, IncidentRow, ObjectiveView, OutcomeView
+from observer.web.views.states import PHASES, SYMPTOMS
+
+KNOWN_DATA = frozenset({DataState.OK, DataState.NEW, DataState.IDLE})
+"""Data states in which figures mean something."""
+
+
+def decision_row(one: Decision) -> DecisionRow:
+    """One decision as it was recorded."""
+    outcome = one.outcome
+    return DecisionRow(
+        id=one.id,
+        at=one.at,
+        kind=one.kind,
+        verdict=one.verdict,
+        subject=one.subject,
+        reason=one.reason,
+        text=one.text,
+        severity=one.severity,
+        mode=one.mode,
+        incident=one.incident,
+        rung=one.rung.value if one.rung is not None else "",
+        pod=str(one.pod or ""),
+        service=str(one.service or ""),
+        workload=str(one.workload or ""),
+        action=one.action.id if one.action is not None else "",
+        holds=tuple(HoldView(hold.guard, hold.reason, hold.detail, hold.refused) for hold in one.holds),
+        outcome=OutcomeView(outcome.result.value, outcome.reason, outcome.detail) if outcome is not None else None,
+        figures=dict(one.figures),
+        config=one.config,
+    )
+
+
+def incident_row(one: Incident) -> IncidentRow:
+    """One incident in a line."""
+    return IncidentRow(
+        id=one.id,
+        subject=str(one.culprit),
+        namespace=one.culprit.namespace,
+        workload=str(one.workload or ""),
+        service=str(one.service or ""),
+        symptom=one.symptom,
+        phase=one.phase,
+        tier=one.tier.name.lower(),
+        opened=one.opened,
+        closed=one.closed or None,
+        bad_rate=one.p1,
+        sibling_bad_rate=one.p0,
+        nats=one.nats,
+        held=tuple(Held(reason, since) for reason, since in sorted(one.held.items(), key=lambda item: item[1])),
+        outcome=one.closing,
+        headline=headline(one),
+    )
+
+
+def headline(one: Incident) -> str:
+    """``catalog-1 fails 31 % of its requests, its siblings 0 %; it is drained, its callers are watched``."""
+    if one.symptom is Symptom.UNREACHED:
+        what = f"{one.culprit.name} {'was' if one.closed else 'is'} not reached by its callers"
+    else:
+        bad = f"{percent(one.p1)} of its requests, siblings {percent(one.p0)}"
+        what = f"{one.culprit.name} {SYMPTOMS[one.symptom][bool(one.closed)]} {bad}"
+    if one.closed:
+        return f"{what}; closed: {one.closing.replace('_', ' ')}"
+    return f"{what}; it {PHASES[one.phase]}"
+
+
+def objective_view(status: ObjectiveStatus) -> ObjectiveView:
+    """One objective; figures only while its data is worth something."""
+    objective, known = status.objective, status.state in KNOWN_DATA
+    return ObjectiveView(
+        id=objective.id,
+        name=objective.display or objective.slo,
+        service=str(objective.scope or objective.service),
+        at=status.at,
+        target=objective.target,
+        state=status.state,
+        detail=status.detail,
+        budget_left=status.budget.remaining if known else None,
+        burn=burn(status),
+        exhausted_in=status.budget.exhausted_in if known else None,
+        told=status.told,
+        text=status.text,
+    )
+
+
+def burn(status: ObjectiveStatus) -> float | None:
+    """The highest burn rate that both windows of a tier reach; None while it is not known."""
+    if status.state not in KNOWN_DATA or not status.tiers:
+        return None
+    return max(min(tier.long, tier.short) for tier in status.tiers)

@@ -1,0 +1,221 @@
+"""The reading API tells what the engine decided, page by page, with tags, and says what is wrong with a question."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+from aiohttp.test_utils import TestClient, TestServer
+
+from observer.engine.guards import GUARDS
+from observer.web.routes import ROUTES
+from observer.web.server import make_app
+from tests.support.page_world import PageWorld
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PageWorld]:
+    found = await PageWorld.open(tmp_path_factory.mktemp("page"))
+    await found.until("closed")
+    yield found
+    await found.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def client(world: PageWorld) -> AsyncIterator[TestClient[Any, Any]]:
+    app = make_app(world.watcher, bytes, reading=world.reading)
+    async with TestClient(TestServer(app)) as found:
+        yield found
+
+
+async def got(client: TestClient[Any, Any], path: str, status: int = 200) -> Any:
+    async with client.get(path) as answer:
+        assert answer.status == status, await answer.text()
+        return await answer.json(content_type=None)
+
+
+async def test_the_overview_names_what_is_wrong_what_was_done_and_what_is_wanted(client: TestClient[Any, Any]) -> None:
+    found = await got(client, "/api/v1/overview")
+
+    assert found["sighted"] and found["control"]["mode"] == "enforce"
+    assert found["states"] == {"held": 1, "suspected": 1, "degraded": 1, "healthy": 7}
+    assert [(row["name"], row["state"]) for row in found["workloads"][:3]] == [
+        ("checkout", "held"), ("cart", "suspected"), ("sessions", "degraded"),
+    ]  # fmt: skip
+    assert [(ask["kind"], "checkout-00-0" in ask["text"]) for ask in found["asks"]] == [("approve", True)]
+    assert [one["kind"] for one in found["did"][:3]] == ["closed", "verified", "replaced"]
+    assert found["namespaces"][0]["namespace"] == "shop"
+    assert found["namespaces"][0]["states"] == {"held": 1, "suspected": 1, "healthy": 4}
+    burning = next(row for row in found["workloads"] if row["name"] == "sessions")
+    assert burning["budget_left"] == pytest.approx(-0.2) and burning["burn"] == 4.0
+
+
+async def test_workloads_are_chosen_and_paged(client: TestClient[Any, Any]) -> None:
+    found = await got(client, "/api/v1/overview?namespace=stock&limit=1&offset=1")
+    assert (found["matching"], [row["name"] for row in found["workloads"]]) == (2, ["warehouse"])
+    found = await got(client, "/api/v1/overview?state=healthy&q=cat")
+    assert [row["name"] for row in found["workloads"]] == ["catalog"]
+
+
+async def test_one_workload_shows_its_pods_and_what_was_decided(client: TestClient[Any, Any]) -> None:
+    found = await got(client, "/api/v1/workloads/shop/checkout")
+    sick = found["pods"][0]
+    assert (sick["name"], sick["ready"], len(found["pods"])) == ("checkout-00-0", True, 6)
+    assert 0.2 < sick["error_rate"] < 0.4 and found["pods"][1]["error_rate"] < 0.01
+    assert sick["incident"] == found["incidents"][0]["id"] == found["workload"]["incidents"][0]
+    assert "page" in {one["kind"] for one in found["decisions"]} and found["policies"] == [
+        "platform-default",
+        "shop-checkout",
+    ]
+    assert "no workload" in (await got(client, "/api/v1/workloads/shop/nobody", 404))["detail"]
+
+
+async def test_an_incident_is_told_from_evidence_to_proof(client: TestClient[Any, Any]) -> None:
+    rows = (await got(client, "/api/v1/incidents?which=closed"))["incidents"]
+    assert [(one["subject"], one["outcome"]) for one in rows] == [("pod shop/catalog-00-0", "fixed")]
+    found = await got(client, f"/api/v1/incidents/{rows[0]['id']}")
+    kinds = ["suspected", "drain", "drain_effective", "drain_verdict", "evict", "replaced", "verified", "closed"]
+    assert [one["kind"] for one in found["timeline"] if one["kind"] in kinds] == kinds
+    assert found["weighing"]["rung"] == "evict" and all(one["allowed"] for one in found["weighing"]["guards"])
+    assert (found["experiment"]["verdict"], found["check"]["verdict"]) == ("dropped", "fixed")
+    assert found["check"]["replacement"] == "shop/catalog-00-1"
+    first = found["blame"]["ranked"][0]
+    assert (first["cause"], first["culprit"]) == ("pod shop/catalog-00-0", True) and first["probability"] > 0.9
+    assert first["lines"] and sum(one["probability"] for one in found["blame"]["ranked"]) == pytest.approx(1.0)
+    assert {one["to"] for one in found["links"]} == {"jaeger", "kiali", "grafana"}
+    assert {one["name"] for one in found["graph"]["nodes"]} >= {"catalog", "prices", "warehouse", "frontend"}
+    before = [one for one in found["points"] if one["nats"] is None]
+    assert before and max(one["own"] for one in before[:3]) < 0.01
+    assert max(one["own"] or 0.0 for one in found["points"]) > 0.1
+
+
+async def test_what_waits_for_a_person_names_the_one_act_that_it_is_for(client: TestClient[Any, Any]) -> None:
+    row = (await got(client, "/api/v1/incidents?which=open"))["incidents"][-1]
+    ids = {one["subject"]: one["id"] for one in (await got(client, "/api/v1/incidents?which=open"))["incidents"]}
+    found = await got(client, f"/api/v1/incidents/{ids['pod shop/checkout-00-0']}")
+    held = found["weighing"]["guards"][0]
+    assert (held["guard"], held["allowed"]) == ("approval", False)
+    assert found["approval"]["rung"] == "drain" and found["approval"]["plan"] in held["detail"]
+    assert len(found["weighing"]["guards"]) == len(GUARDS) and row["phase"] == "suspected"
+    assert (await got(client, f"/api/v1/incidents/{ids['pod shop/cart-00-0']}"))["approval"] is None
+    assert "no incident" in (await got(client, "/api/v1/incidents/nothing", 404))["detail"]
+
+
+async def test_decisions_are_paged_to_the_end_without_a_gap(client: TestClient[Any, Any], world: PageWorld) -> None:
+    seen, before = [], ""
+    while True:
+        page = await got(client, f"/api/v1/decisions?limit=4&before={before}")
+        seen += [one["id"] for one in page["decisions"]]
+        before = page["next"]
+        if not before:
+            break
+    assert sorted(seen) == sorted(one.id for one in world.decisions) and len(set(seen)) == len(seen)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kinds"),
+    [
+        ("verdict=act", {"drain", "evict"}),
+        ("verdict=hold", {"held"}),
+        ("kind=verified&namespace=shop", {"verified"}),
+        ("namespace=stock", set()),
+        ("namespace=sho_", set()),
+        ("q=took+the+place", {"replaced"}),
+        ("q=took_the%25", set()),
+        ("subject=pod+shop/cart-00-0", {"suspected", "drain"}),
+    ],
+)
+async def test_decisions_are_searched(client: TestClient[Any, Any], asked: str, kinds: set[str]) -> None:
+    found = await got(client, f"/api/v1/decisions?{asked}")
+    assert {one["kind"] for one in found["decisions"]} == kinds
+
+
+async def test_policies_tell_what_holds_and_what_came_of_it(client: TestClient[Any, Any]) -> None:
+    found = await got(client, "/api/v1/policies?workload=shop/cart")
+    assert [(row["name"], row["mode"]) for row in found["rows"]] == [("cart", "shadow")]
+    values = {one["path"]: one for one in found["effective"]["values"]}
+    assert values["objectives"]["file"].endswith("platform.yaml") and values["objectives"]["line"] > 0
+    assert found["deeds"]["acted"] == {"drain": 1, "evict": 1} and found["deeds"]["would"] == {"drain": 1}
+    assert found["deeds"]["reasons"] == {"approval_needed": 1} and found["deeds"]["verified"] == {"fixed": 1}
+    assert "no workload" in (await got(client, "/api/v1/policies?workload=shop/nobody", 404))["detail"]
+
+
+async def test_the_graph_is_cut_around_a_service(client: TestClient[Any, Any]) -> None:
+    found = await got(client, "/api/v1/graph?around=users/accounts")
+    assert {one["name"] for one in found["nodes"]} == {"accounts", "checkout", "sessions"}
+    whole = await got(client, "/api/v1/graph?limit=3")
+    assert len(whole["calls"]) == 3 and whole["calls_total"] == 13
+    assert {one["callee"] for one in whole["calls"]} == {"shop/catalog", "shop/cart", "shop/checkout"}
+
+
+async def test_sources_say_how_fresh_they_are(client: TestClient[Any, Any]) -> None:
+    found = {one["name"]: one for one in (await got(client, "/api/v1/sources"))["sources"]}
+    assert (found["prometheus"]["sight"], found["kubernetes/pods"]["sight"]) == ("ok", "ok")
+    assert (found["kiali"]["sight"], found["jaeger"]["sight"]) == ("ok", "off")
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("overview?limit=0", "limit"),
+        ("overview?limit=many", "limit"),
+        ("overview?state=ill", "state"),
+        ("overview?colour=red", "colour"),
+        ("overview?limit=1&limit=2", "limit: given more than once"),
+        ("decisions?before=yesterday", "before"),
+        ("decisions?before=nan~x", "before"),
+        ("decisions?q=%00", "q"),
+        ("incidents?which=some", "which"),
+        ("graph?around=accounts", "around"),
+        ("graph?depth=9", "depth"),
+        ("sources?x=1", "x"),
+    ],
+)
+async def test_a_bad_question_is_told_what_to_mend(client: TestClient[Any, Any], path: str, says: str) -> None:
+    async with client.get(f"/api/v1/{path}") as answer:
+        found = await answer.json(content_type=None)
+        assert (answer.status, answer.content_type) == (400, "application/problem+json")
+    assert says in found["detail"] and found["title"] == "Bad Request"
+
+
+async def test_what_the_caller_has_is_not_sent_again(client: TestClient[Any, Any]) -> None:
+    async with client.get("/api/v1/decisions") as answer:
+        tag = answer.headers["ETag"]
+    async with client.get("/api/v1/decisions", headers={"If-None-Match": f'"other", W/{tag}'}) as answer:
+        assert (answer.status, await answer.read()) == (304, b"")
+    async with client.get("/api/v1/decisions?limit=1", headers={"If-None-Match": tag}) as answer:
+        assert answer.status == 200
+
+
+async def test_before_the_first_tick_it_asks_to_come_again(tmp_path: Path) -> None:
+    world = await PageWorld.open(tmp_path)
+    app = make_app(world.watcher, bytes, reading=world.reading)
+    async with TestClient(TestServer(app)) as client, client.get("/api/v1/overview") as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    await world.close()
+
+
+async def test_a_journal_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    world = await PageWorld.open(tmp_path, sick=0)
+    await world.tick()
+    async with world.journal._engine.begin() as connection:
+        await connection.exec_driver_sql("DROP TABLE incidents")
+    async with TestClient(TestServer(make_app(world.watcher, bytes, reading=world.reading))) as client:
+        assert "journal" in (await got(client, "/api/v1/incidents", 503))["detail"]
+        assert "incidents" in (await got(client, "/api/v1/sources"))["journal"]
+        assert (await got(client, "/api/v1/overview"))["states"]
+    await world.close()
+
+
+async def test_every_route_is_described_and_its_answer_has_a_schema() -> None:
+    schemas, _ = msgspec.json.schema_components([route.answer for route in ROUTES])
+    assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES) == len(schemas)
+    for route in ROUTES:
+        assert route.summary.endswith(".") and route.answer.__doc__ and route.query.__doc__
+        assert (404 in route.errors) >= bool(route.parameters)
