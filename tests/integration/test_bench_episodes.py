@@ -21,6 +21,16 @@ def test_the_right_one_is_named_and_nobody_else_is_touched(family: str) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize(("family", "seed"), [("pod_errors", 314159942477), ("slow_pod", 161803485479)])
+def test_one_sick_pod_is_not_taken_for_its_node(family: str, seed: int) -> None:
+    """A stray error elsewhere on the node, or another cut of the same slow requests, made the node look worse."""
+    found = play(family, seed, 10)
+
+    assert found.within(1)
+    assert found.first(Rung.DRAIN) is not None
+
+
+@pytest.mark.integration
 def test_a_seed_gives_one_episode() -> None:
     assert play("black_hole", 77, 10) == play("black_hole", 77, 10)
 

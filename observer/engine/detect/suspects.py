@@ -228,16 +228,21 @@ class Bench:
 
     def _uncapped(self, symptom: Symptom, row: int) -> float:
         """
-        Nats of the best tilt over the run as a whole; a pooled row adds up what its services say.
+        Nats of the best tilt (and cut) over the run as a whole; a pooled row adds up what its services say.
 
         Each service's run began where its own data chose: the stray errors of several would otherwise outweigh the one
         sick pod among them.
         """
+        slow = symptom is Symptom.LATENCY
+        # A strong fault is certain at several cuts: rows are compared each at its best, not at whichever came first.
+        streams = range(len(self._state.tested)) if slow else (0,)
+        return max(self._over_run(symptom, row, stream) for stream in streams)
+
+    def _over_run(self, symptom: Symptom, row: int, stream: int) -> float:
         it = (self._state.latency if symptom is Symptom.LATENCY else self._state.errors).evidence
         roster, clumped = self._state.roster, self._clumped[symptom]
         pool = row - len(clumped)
         parts = np.array([row]) if pool < 0 else roster.parts[roster.pool_first[pool] : roster.pool_first[pool + 1]]
-        stream = int(self._force.cut[row]) if symptom is Symptom.LATENCY else 0
         bad, total = it.own_bad[parts, stream], it.own_total[parts, stream]
         all_bad, all_total = it.all_bad[parts, stream], it.all_total[parts, stream]
         told = (all_bad > 0.0) & (total > 0.0) & (total < all_total)

@@ -17,6 +17,8 @@ from tests.bench.blame.scores import Score, score
 
 SHORT: Final = 60.0
 """Seconds of traffic: where the bound is longer, nobody has to have found the culprit."""
+EVERY: Final = len(FAMILIES)
+"""Episodes between two lines of progress: each family once."""
 PEERS: Final = "PetShop's traversal 0.654/0.827 of 52, Nezha without logs 0.643/0.643 of 56"
 """Published top-1 and top-3, on others' data: no method is known to have been run on these episodes."""
 
@@ -41,9 +43,21 @@ def measure(
             found.append(one)
             if not one.within(1) or any(not act.right for act in one.acts):
                 say(f"  {told(one)}")
-            if len(found) % 50 == 0:
-                say(f"  {len(found)} of {len(chosen)} episodes")
+            if len(found) % EVERY == 0:
+                say(f"  {so_far(found, len(chosen))}")
     return found
+
+
+def so_far(found: Sequence[Episode], of: int) -> str:
+    """One line while they are being played."""
+    acts = [act for one in found for act in one.acts]
+    wrong = sum(not act.right for act in acts)
+    kills = sum(_any(one, Rung.EVICT) for one in found if one.family in OF_MANY)
+    first, third = (sum(one.within(k) for one in found) for k in (1, 3))
+    return (
+        f"{len(found)} of {of} episodes: top-1 {first}, top-3 {third}, acts {len(acts)} ({wrong} wrong), "
+        f"evictions under shared or no fault {kills}"
+    )
 
 
 def told(one: Episode) -> str:
