@@ -172,6 +172,12 @@ def _telling() -> Row:
                 Shape.BARS,
             ),
             Panel(
+                "Pages that follow",
+                "Listeners of the stream. One that is too slow is sent away and counted as lost by the sink stream.",
+                "short",
+                (Target(by("instance", own(names.STREAM_CLIENTS), "max"), "{{instance}}"),),
+            ),
+            Panel(
                 "Edited files",
                 "Taken into force, or refused as a whole.",
                 "short",

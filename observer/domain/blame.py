@@ -15,7 +15,10 @@ from observer.domain.traces import TraceSet
 
 
 class CauseKind(StrEnum):
-    """What can be at fault. EXTERNAL is a callee that nobody observes from inside; UNKNOWN also means nobody."""
+    """
+    What can be at fault. CALLER is a service whose requests alone fail at one that answers everybody else; EXTERNAL is
+    a callee that nobody observes from inside; UNKNOWN also means nobody.
+    """
 
     POD = "pod"
     REVISION = "revision"
@@ -23,6 +26,7 @@ class CauseKind(StrEnum):
     ZONE = "zone"
     WORKLOAD = "workload"
     EDGE = "edge"
+    CALLER = "caller"
     EXTERNAL = "external"
     UNKNOWN = "unknown"
 
@@ -33,7 +37,7 @@ class Cause:
     One possible cause.
 
     ``service`` is empty for nodes, zones and UNKNOWN; ``pod`` is set for POD only and has an empty uid when only its
-    name is known; ``callee`` is set for EDGE only, whose ``service`` is the caller.
+    name is known; ``callee`` is set for EDGE and CALLER, whose ``service`` is the caller.
     """
 
     kind: CauseKind
@@ -48,12 +52,14 @@ class Cause:
             return self.kind.value
         if self.kind is CauseKind.EDGE:
             return f"edge {self.service} -> {self.callee}"
+        if self.kind is CauseKind.CALLER:
+            return f"caller {self.service} of {self.callee}"
         return f"{self.kind.value} {self.namespace}/{self.name}" if self.namespace else f"{self.kind.value} {self.name}"
 
     @property
     def accused(self) -> ServiceRef | None:
         """The service where one would look first: the callee of an edge, else its own."""
-        return self.callee or self.service
+        return self.callee or self.service if self.kind is CauseKind.EDGE else self.service
 
 
 UNKNOWN: Final = Cause(CauseKind.UNKNOWN)

@@ -74,6 +74,8 @@ def advice(found: Attribution, incident: Incident) -> tuple[str, str] | None:
             return "external_dependency", f"{cause.name} is outside the mesh; a person has to look there."
         case CauseKind.EDGE:
             return "check_way", f"look at the way {cause.service} -> {cause.callee}: calls get lost on it."
+        case CauseKind.CALLER:
+            return "check_caller", f"look at what {cause.service} asks of {cause.callee}: others are answered well."
         case _ if cause.accused not in (None, incident.service) and incident.service is not None:
             text = f"leave {incident.service} alone; {cause.accused} below it is for its own policy or a person."
             return "dependency", text

@@ -54,6 +54,8 @@ class Fault:
         name: to clear it by; a second fault of the same name replaces the first.
         error_rate: share of requests answered with ``error_code``.
         slow_seconds: added to each request (times 0.7 to 1.3); ``slow_factor`` multiplies the own work.
+        callers: only requests from these pods are hit; None = everybody's. Goes with ``error_rate`` and ``lost`` only.
+        lost: share of the requests that never arrive: their callers wait until they give up connecting (flag UF).
         since, until: Unix seconds.
     """
 
@@ -64,12 +66,22 @@ class Fault:
     slow_seconds: float = 0.0
     slow_factor: float = 1.0
     sidecar: Sidecar = Sidecar.SERVES
+    callers: Where | None = None
+    lost: float = 0.0
     since: float = ALWAYS
     until: float = FOR_EVER
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.error_rate <= 1.0:
-            raise ValueError(f"error_rate must be within 0 and 1, not {self.error_rate}")
+        for what, share in (("error_rate", self.error_rate), ("lost", self.lost)):
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"{what} must be within 0 and 1, not {share}")
+        if self.callers is not None and (self.slow_seconds, self.slow_factor, self.sidecar) != (0, 1, Sidecar.SERVES):
+            raise ValueError("callers: a fault of single callers can fail or lose requests, nothing else")
+
+    @property
+    def by_pair(self) -> bool:
+        """It depends on who calls whom, not on the pod alone."""
+        return self.callers is not None or self.lost > 0.0
 
     def active(self, at: float) -> bool:
         """In force at ``at``."""
@@ -129,6 +141,25 @@ def node_bad(node: str, rate: float, code: int = 500, *, since: float = ALWAYS, 
     return Fault(f"node:{node}", Where(node=node), rate, code, since=since, until=until)
 
 
+def edge_loss(caller: str, callee: str, share: float, *, since: float = ALWAYS, until: float = FOR_EVER) -> Fault:
+    """The way from one service to another loses a share of the requests; others reach the callee as ever."""
+    ends = Where(service=callee), Where(service=caller)
+    return Fault(f"edge:{caller}:{callee}", ends[0], callers=ends[1], lost=share, since=since, until=until)
+
+
+def route_lost(service: str, share: float, *, since: float = ALWAYS, until: float = FOR_EVER) -> Fault:
+    """A share of everybody's requests to one service never arrives, as after a wrong route was pushed."""
+    return Fault(f"route:{service}", Where(service=service), lost=share, since=since, until=until)
+
+
+def caller_bad(
+    caller: str, callee: str, rate: float, code: int = 500, *, since: float = ALWAYS, until: float = FOR_EVER
+) -> Fault:
+    """One service sends requests that its callee answers with errors; it answers everybody else well."""
+    ends = Where(service=callee), Where(service=caller)
+    return Fault(f"caller:{caller}:{callee}", ends[0], rate, code, callers=ends[1], since=since, until=until)
+
+
 def burst(rate: float, since: float, until: float, *, service: str = "", code: int = 503) -> Fault:
     """All pods (of a service) alike, for a moment."""
     return Fault(f"burst:{service}:{since}", Where(service=service), rate, code, since=since, until=until)
@@ -170,6 +201,10 @@ class FaultBoard:
         """Take away every fault that names this pod."""
         self._faults = {name: fault for name, fault in self._faults.items() if pod not in fault.where.pods}
         self.version += 1
+
+    def standing(self) -> list[Fault]:
+        """All that are set, in force or not."""
+        return list(self._faults.values())
 
     def active(self, at: float) -> list[Fault]:
         """Those in force at ``at``."""

@@ -31,7 +31,7 @@ def attributes(span: MeshSpan) -> dict[str, str]:
     if span.pod is None:
         return {}
     own = span.pod.identity
-    cluster = "inbound|8080||" if span.server else f"outbound|80||{span.called}.{own.namespace}.svc.cluster.local"
+    cluster = "inbound|8080||" if span.server else f"outbound|80||{span.called}.{span.home}.svc.cluster.local"
     found = {
         "node_id": f"sidecar~{span.pod.ip}~{span.pod.name}.{own.namespace}~{own.namespace}.svc.cluster.local",
         "zone": "",
@@ -66,8 +66,7 @@ def attributes(span: MeshSpan) -> dict[str, str]:
 
 def name_of(span: MeshSpan) -> str:
     """Operation: the host that was asked for."""
-    namespace = span.pod.identity.namespace if span.pod is not None else ""
-    return f"{span.called}.{namespace}.svc.cluster.local:80/*"
+    return f"{span.called}.{span.home}.svc.cluster.local:80/*"
 
 
 def otlp(traces: Sequence[Sequence[MeshSpan]]) -> dict[str, Any]:

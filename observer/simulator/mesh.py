@@ -15,6 +15,7 @@ import numpy as np
 
 from observer.simulator.faults import FaultBoard, Sidecar
 from observer.simulator.mesh_flow import Answer, Edge, Flight, Pool
+from observer.simulator.mesh_pairs import PairRules, hits
 from observer.simulator.mesh_pods import NO_SLOT, MeshPod, PodTable
 from observer.simulator.sidecars import UNKNOWN, Outcomes, Sidecars
 from observer.simulator.spans import SpanBook
@@ -27,7 +28,7 @@ REFUSED: Final = 0.001
 
 class Mesh:
     """
-    One namespace of a mesh.
+    The mesh that a specification describes.
 
     Attributes:
         faults: set and clear them at any time.
@@ -44,7 +45,9 @@ class Mesh:
         self.outcomes = Outcomes()
         self.sidecars = Sidecars(self.outcomes, spec.flush, seed)
         self.sidecars.know(pods.pods)
-        self.spans = SpanBook(spec.traced, seed, pods.pods, self.outcomes)
+        homes = {service.name: spec.namespace_of(service.name) for service in spec.services}
+        self._homes = {source.workload: spec.namespace for source in spec.sources} | homes
+        self.spans = SpanBook(spec.traced, seed, pods.pods, self.outcomes, self._homes)
         self._rng = np.random.default_rng([seed, 1])
         self._ok = self.outcomes.number(200)
         self._unreached = self.outcomes.number(503, "UF")
@@ -54,7 +57,7 @@ class Mesh:
         self._upstream = self.outcomes.number(502)
         self._services = {service.name: service for service in spec.services}
         self._pools = {name: Pool() for name in [*self._services, *(s.workload for s in spec.sources)]}
-        numbers = {name: self.sidecars.service(spec.namespace, name) for name in self._services}
+        numbers = {name: self.sidecars.service(spec.namespace_of(name), name) for name in self._services}
         pairs = [(s.name, callee) for s in spec.services for callee in s.calls]
         pairs += [(s.workload, s.target) for s in spec.sources]
         self._edges = {
@@ -119,7 +122,7 @@ class Mesh:
 
     def _pod_changed(self, pod: MeshPod) -> None:
         pool = self._pools.get(pod.identity.service)
-        if pool is None or pod.identity.namespace != self.spec.namespace:
+        if pool is None or pod.identity.namespace != self._homes[pod.identity.service]:
             return
         self._effects.stale = True
         if self._restarts.setdefault(pod.slot, pod.sidecar_started) != pod.sidecar_started:
@@ -181,6 +184,10 @@ class Mesh:
         state = self._effects.state[slots]
         ends = begin + np.where(state == Sidecar.FROZEN, self.spec.connect_timeout, REFUSED)
         reached = state == Sidecar.SERVES
+        if self._effects.pairs:
+            lost = self._effects.pairs.lost(callers, slots, self._rng.random(slots.size))
+            ends[lost] = begin[lost] + self.spec.connect_timeout
+            reached &= ~lost
         if reached.any():
             service = self._services[edge.name]
             window = arrive[reached], deadline[reached]
@@ -212,6 +219,8 @@ class Mesh:
         ends = arrive + work
         failed = self._rng.random(slots.size) < effects.error_rate(slots)
         outcomes = np.where(failed, effects.error[slots], self._ok)
+        if effects.pairs:
+            failed |= effects.pairs.failed(callers, slots, self._rng.random(slots.size), outcomes)
         going = ~failed
         if service.calls and going.any():
             bad, done = self._depend(service, slots[going], ends[going], spans[going])
@@ -256,6 +265,7 @@ class Effects:
         self.factor: FloatArray = np.zeros(0)
         self.error: IntArray = np.zeros(0, dtype=np.int64)
         self.peer: IntArray = np.zeros(0, dtype=np.int64)
+        self.pairs = PairRules()
         self._rate: FloatArray = np.zeros(0)
         self._noise: FloatArray = np.ones(0)
         self._second = -1
@@ -288,13 +298,15 @@ class Effects:
         background = {name: service.error_rate for name, service in services.items()}
         self._rate = np.array([background.get(pod.identity.service, 0.0) for pod in pods], dtype=np.float64)
         worst = self._rate.copy()
-        for fault in mesh.faults.active(now):
+        active = mesh.faults.active(now)
+        pairs = [(one, mesh.outcomes.number(one.error_code)) for one in active if one.by_pair]
+        self.pairs = PairRules.of(pairs, pods)
+        for fault in active:
+            if fault.by_pair:
+                continue
             code = mesh.outcomes.number(fault.error_code)
             for pod in mesh.pods.living():
-                own = pod.identity
-                if not fault.where.hits(
-                    pod=pod.name, workload=own.workload, service=own.service, version=own.version, node=pod.node
-                ):
+                if not hits(fault.where, pod):
                     continue
                 slot = pod.slot
                 self._rate[slot] = 1 - (1 - self._rate[slot]) * (1 - fault.error_rate)

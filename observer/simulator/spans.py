@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +33,8 @@ class MeshSpan:
 
     Attributes:
         parent: id of the parent, empty for a root. server: the answering sidecar's, else the caller's.
-        pod: whoever reported it. called: the service that was asked. peer_ip: the other end as the sidecar names it.
+        pod: whoever reported it. called: the service that was asked, ``home``
+            its namespace. peer_ip: the other end as the sidecar names it.
         start, end: Unix seconds. resends: attempts after the first.
     """
 
@@ -44,6 +45,7 @@ class MeshSpan:
     server: bool = False
     pod: MeshPod | None = None
     called: str = ""
+    home: str = ""
     peer_ip: str = ""
     start: float = 0.0
     end: float = 0.0
@@ -58,8 +60,12 @@ class SpanBook:
     Requests are named by their span's place in the present step, ``UNTRACED`` where there is none.
     """
 
-    def __init__(self, share: float, seed: int, pods: Sequence[MeshPod], outcomes: Outcomes) -> None:
+    def __init__(
+        self, share: float, seed: int, pods: Sequence[MeshPod], outcomes: Outcomes, homes: Mapping[str, str]
+    ) -> None:
+        """``homes``: the namespace of each service."""
         self.share = share
+        self._homes = homes
         self._rng = np.random.default_rng([seed, 3])
         self._pods, self._outcomes = pods, outcomes
         self._open: list[MeshSpan] = []
@@ -138,7 +144,7 @@ class SpanBook:
         outcomes: IntArray,
         row: int,
     ) -> None:
-        span.pod, span.called, span.peer_ip = pod, called, peer_ip
+        span.pod, span.called, span.home, span.peer_ip = pod, called, self._homes[called], peer_ip
         span.start, span.end = float(times[0][row]), float(times[1][row])
         span.outcome = self._outcomes.all[int(outcomes[row])]
 

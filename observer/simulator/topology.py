@@ -25,10 +25,11 @@ class ServiceSpec:
     A service by its ``app`` label.
 
     Attributes:
-        calls: services of the same namespace that each request calls.
+        calls: services that each request calls.
         parallel: the calls start together; else one after the other, ending at the first failure.
         work: median seconds of own work; ``spread`` is the sigma of its lognormal.
         error_rate: share of requests that a healthy pod answers with 500.
+        namespace: where it and its workloads live; empty = the mesh's own.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ServiceSpec:
     work: float = 0.005
     spread: float = 0.7
     error_rate: float = 0.0
+    namespace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,10 @@ class SourceSpec:
 @dataclass(frozen=True, slots=True)
 class MeshSpec:
     """
-    One namespace of a mesh.
+    A mesh: most of it, or all, in one namespace. Names of services are unique in it.
 
     Attributes:
+        namespace: of the load, and of services that name no other.
         hop: median seconds between a caller's and a callee's sidecar; ``hop_spread`` the sigma of its lognormal.
         retries: attempts after the first when no pod was reached or it answered 503 (0 to 2).
         timeout: seconds after which a caller gives up; both sidecars then count code 0 with flag DC.
@@ -122,8 +125,19 @@ class MeshSpec:
         called = {name for service in self.services for name in service.calls} | {s.target for s in self.sources}
         if unknown := sorted(called - known):
             raise ValueError(f"called but not described: {', '.join(unknown)}")
+        if len(known) < len(self.services):
+            raise ValueError("two services have the same name")
         if not 0 <= self.retries <= 2:
             raise ValueError(f"retries must be 0, 1 or 2, not {self.retries}")
+
+    def namespace_of(self, service: str) -> str:
+        """Where a service lives; the load lives in the mesh's own namespace."""
+        return next((one.namespace for one in self.services if one.name == service), "") or self.namespace
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """All that hold something, the mesh's own first."""
+        return tuple(dict.fromkeys([self.namespace, *(one.namespace or self.namespace for one in self.services)]))
 
 
 @dataclass(frozen=True, slots=True)

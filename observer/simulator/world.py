@@ -59,24 +59,28 @@ class World:
         *,
         scrape: ScrapeSpec | None = None,
         history: float = 0.0,
+        age: float = 0.0,
         extra: Iterable[Obj] = (),
         enabled: bool = True,
     ) -> None:
         """
         Build the cluster and let its pods start; afterwards the clock stands (or runs) where it stood before.
 
-        ``history`` is the number of seconds of traffic made before now, with a peak in the middle; ``extra`` objects
+        ``history`` is the number of seconds of traffic made before now, with a peak in the middle; ``age`` how many
+        seconds the pods have been Ready when that begins, so that nothing in the cluster is new; ``extra`` objects
         (budgets, autoscalers) are added to the cluster; ``enabled`` labels the namespace for action.
         """
         self.spec = spec or shop()
         self.clock = clock or SimClock()
         present = self.clock.now()
         begin = present - history - SETTLING
-        self.clock.hold(begin)
+        self.clock.hold(begin - age)
         self.store = Store(self.clock, seed=seed)
         for obj in [*cluster(self.spec, enabled=enabled), *extra]:
             self.store.add(obj)
         self.controllers = Controllers(self.store, self.clock, random.Random(seed))  # noqa: S311 - a simulation
+        if age:
+            self._grow_old(begin)
         self.mesh = Mesh(self.spec, PodTable(self.store), seed, begin)
         wanted = scrape or ScrapeSpec()
         wanted = replace(wanted, retention=max(wanted.retention, history + wanted.retention / 2))
@@ -91,18 +95,26 @@ class World:
         self._pump: asyncio.Task[None] | None = None
         self._make_history(begin, present)
 
+    def _grow_old(self, until: float) -> None:
+        """The pods start, without a mesh to send them anything; then nothing happens."""
+        since = self.clock.now()
+        while self.clock.now() < min(since + SETTLING, until) - EPSILON:
+            self.clock.advance(COARSE)
+            self.controllers.tick(self.clock.now())
+        self.clock.advance_to(until)
+
     def _make_history(self, begin: float, present: float) -> None:
         since = begin + SETTLING
         third = (present - since) / 3
         self.mesh.load.surges.append(Surge(0.0, begin, since))
         self.mesh.load.surges.append(Surge(PEAK, since + third, present - third))
-        self._run(since, COARSE)
-        self._run(present - SETTLING / 4, COARSE)
-        self._run(present, self.spec.step)
+        self.run(since, COARSE)
+        self.run(present - SETTLING / 4, COARSE)
+        self.run(present, self.spec.step)
         self.clock.release()
 
-    def _run(self, until: float, step: float) -> None:
-        """Everything that happens until then, step by step."""
+    def run(self, until: float, step: float = COARSE) -> None:
+        """Everything that happens until then, step by step; for worlds in virtual time that nobody asks over HTTP."""
         while self.mesh.now < until - EPSILON:
             self._one_step(min(self.mesh.now + step, until))
 
@@ -126,7 +138,7 @@ class World:
 
     def skip(self, seconds: float, step: float) -> None:
         """Virtual time: traffic goes on in steps of ``step`` seconds, and who sleeps on the clock wakes at its end."""
-        self._run(self.mesh.now + seconds, step)
+        self.run(self.mesh.now + seconds, step)
 
     async def serve(self) -> tuple[str, str]:
         """Listen on loopback, ports of the system's choice; a wall clock begins to drive the cluster. The addresses."""
@@ -177,9 +189,9 @@ class World:
     def inject(self, *faults: Fault) -> None:
         """Set faults as the lab does: by a request from outside the mesh to each pod that is named."""
         self.mesh.faults.set(*faults)
-        for name in sorted({name for fault in faults for name in fault.where.pods}):
-            pod = self.mesh.pods.named(self.spec.namespace, name)
-            if pod is not None:
+        wanted = {name for fault in faults for name in fault.where.pods}
+        for pod in sorted(self.mesh.pods.living(), key=lambda one: (one.name, one.identity.namespace)):
+            if pod.name in wanted:
                 self.mesh.visit(pod)
 
     def pods_of(self, service: str, version: str = "") -> list[str]:
@@ -208,11 +220,12 @@ def cluster(spec: MeshSpec, *, enabled: bool = True) -> Sequence[Obj]:
         labels[names.NAMESPACE_ENABLED] = "true"
     nodes = [kube_objects.node(name, zone=zone, index=i) for i, (name, zone) in enumerate(spec.nodes, 1)]
     spaces = [kube_objects.namespace("default"), kube_objects.namespace("kube-system")]
-    home = [*kube_objects.istiod(), *kube_objects.observer_home(), kube_objects.namespace(spec.namespace, labels)]
-    services = [kube_objects.service(spec.namespace, one.name, {"app": one.name}) for one in spec.services]
+    home = [*kube_objects.istiod(), *kube_objects.observer_home()]
+    home += [kube_objects.namespace(name, labels) for name in spec.namespaces]
+    services = [kube_objects.service(spec.namespace_of(one.name), one.name, {"app": one.name}) for one in spec.services]
     workloads = [
         kube_objects.deployment(
-            spec.namespace,
+            spec.namespace_of(w.service),
             w.name,
             {"app": w.service, "version": w.version} | ({names.GATEWAY_KIND: "ingressgateway"} if w.gateway else {}),
             w.replicas,

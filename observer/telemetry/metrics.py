@@ -60,6 +60,7 @@ class SelfMetrics:
         self._circuit = meter.create_gauge(names.SOURCE_CIRCUIT, description="0 asked, 1 tried again, 2 left alone")
         self._alerts = meter.create_counter(names.ALERT_POSTS_TOTAL, description="Notifications by the answer they got")
         self._clients = meter.create_gauge(names.STREAM_CLIENTS, description="Listeners of the page's stream")
+        self._clients.set(0)
         self._suspects = meter.create_gauge(names.SUSPECTS, description="Open suspicions")
         self._holds = meter.create_gauge(names.HOLDS, description="Standing objections of brakes")
         self._drained = meter.create_gauge(names.DRAINED_PODS, description="Pods drained by Observer now")

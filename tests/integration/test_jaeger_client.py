@@ -96,7 +96,7 @@ async def test_the_services_are_asked_for_once_a_minute() -> None:
 
 
 async def test_a_base_path_is_part_of_the_address() -> None:
-    api = JaegerApi(SpanBook(1.0, 1, [], Outcomes()), lambda: 1e9, base="/jaeger")
+    api = JaegerApi(SpanBook(1.0, 1, [], Outcomes(), {}), lambda: 1e9, base="/jaeger")
 
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.Response(text=PAGE, content_type="text/html")

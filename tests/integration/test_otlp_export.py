@@ -81,7 +81,7 @@ async def test_an_incident_is_one_trace_from_sense_to_tell_with_links_to_its_tic
         assert int.from_bytes(link.span_id, "big") == span_id_of(f"tick:{at!r}")
     steps = {kind: [s for s in ours if s.parent_span_id == span.span_id] for kind, span in decisions.items()}
     assert [span.name for span in steps["suspected"]] == ["sense", "judge", "blame", "tell"]
-    assert [span.name for span in steps["drain"]] == ["sense", "judge", "choose", "guard", "act", "tell"]
+    assert [span.name for span in steps["drain"]] == ["sense", "judge", "blame", "choose", "guard", "act", "tell"]
     assert [span.name for span in steps["closed"]] == ["sense", "verify", "tell"]
     act = by_name(steps["drain"])["act"]
     assert (act.start_time_unix_nano, act.end_time_unix_nano) == (int((AT + 6) * 1e9), int((AT + 7) * 1e9))

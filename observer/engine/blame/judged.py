@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +19,20 @@ _SYMPTOMS: Final = {
     Measure.ERROR_RATE: ("errors", frozenset({Symptom.ERRORS, Symptom.UNREACHED})),
     Measure.LATENCY: ("latency", frozenset({Symptom.LATENCY})),
 }
+
+
+def unsuspected(judgement: Judgement | None, services: Iterable[ServiceRef]) -> frozenset[ServiceRef]:
+    """
+    Of these services those where the judges, who count every request, suspect nobody: a few traces do not know better.
+
+    None without a judgement, or where it saw only a part of the pods.
+    """
+    if judgement is None or not judgement.complete:
+        return frozenset()
+    alike = {one.service for one in judgement.suppressions if one.reason in _OWN_FAULT}
+    named = {one.culprit.service for one in judgement.suspects}
+    named |= {member.service for one in judgement.suspects for member in one.also}
+    return frozenset(one for one in services if one in alike or (one in judgement.services and one not in named))
 
 
 def judged_ballots(inputs: BlameInputs, calls: frozenset[Pair], counted: frozenset[ServiceRef]) -> list[Ballot]:

@@ -25,7 +25,7 @@ _USUALLY: Final = (0.5, 500.0)
 """What is believed of calls without a past: one error in a thousand, and no more certain than that."""
 _ONE_CALLER: Final = 0.25
 """A callee is reached by others when they lose less than this part of what the unlucky caller loses."""
-_OUTSIDE: Final = frozenset({ServiceRef("", "unknown"), ServiceRef("unknown", "unknown")})
+OUTSIDE: Final = frozenset({ServiceRef("", "unknown"), ServiceRef("unknown", "unknown")})
 """How sources call whoever is not in the mesh; a service that bears the name in a real namespace is a service."""
 _ANSWERED: Final = frozenset({"URX"})
 """Flags of calls that were answered: the caller merely asked no more after the last answer."""
@@ -134,12 +134,12 @@ def ledger_ballot(inputs: BlameInputs, lines: Mapping[Pair, Line], handed_up: Ma
     for pair in lines:
         below[pair[0]] = below.get(pair[0], 0.0) + _handed(pair, passed, lost)
     own = {service: max(amount - below.get(service, 0.0), 0.0) for service, amount in suffered.items()}
-    inner = {pair: amount for pair, amount in passed.items() if pair[0] not in _OUTSIDE}
+    inner = {pair: amount for pair, amount in passed.items() if pair[0] not in OUTSIDE}
     start = {inputs.target.service: 1.0} if inputs.target is not None else _tops(suffered, inner, lost, lines)
-    stay = flow(start, own, inner, {pair: amount for pair, amount in lost.items() if pair[0] not in _OUTSIDE})
+    stay = flow(start, own, inner, {pair: amount for pair, amount in lost.items() if pair[0] not in OUTSIDE})
     if not stay.services and not stay.edges:
         return None
-    services, others = _placed(stay, lines, inputs)
+    services, others = placed(stay, lines, inputs)
     # Another service may be in far surer trouble; that says nothing of these.
     concerned = (line for pair, line in lines.items() if pair[1] in stay.services or pair in stay.edges)
     nats = max((line.certainty for line in concerned), default=0.0)
@@ -172,7 +172,7 @@ def _tops(
     amounts = {service: amount for service, amount in suffered.items() if amount > 0.0}
     for pair in passed.keys() | lost.keys():
         amounts.setdefault(pair[0], 0.0)
-        if pair[0] not in _OUTSIDE:
+        if pair[0] not in OUTSIDE:
             amounts[pair[0]] = max(amounts[pair[0]], _handed(pair, passed, lost))
     amounts = {one: amount * sure[one] / (sure[one] + _HALF_SURE) for one, amount in amounts.items()}
     handed = {callee for (caller, callee), amount in passed.items() if amount > 0.0 and caller != callee}
@@ -182,7 +182,7 @@ def _tops(
     return {service: amount / whole for service, amount in sorted(tops.items())} if whole > 0.0 else {}
 
 
-def _placed(
+def placed(
     stay: Stay, lines: Mapping[Pair, Line], inputs: BlameInputs
 ) -> tuple[dict[ServiceRef, float], dict[Cause, float]]:
     """Calls that got lost are the edge's when others reach the callee; else it is as likely the callee's."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from observer.domain.blame import BlameInputs, Cause, CauseKind, EvidenceLine, Seat
 from observer.domain.ids import PodRef, ServiceRef
-from observer.domain.suspect import Culprit, CulpritKind, Suspect
+from observer.domain.suspect import Culprit, CulpritKind, Suppression, Suspect
 from observer.engine.blame.ballots import MemberVote
 from observer.engine.blame.binomial import more
 from observer.engine.blame.contrast import MOST
@@ -23,7 +23,10 @@ _KINDS: Final = {
 }
 _RARE: Final = {CauseKind.POD: 0.0, CauseKind.REVISION: 0.0, CauseKind.NODE: -1.0, CauseKind.ZONE: -2.0}
 """Nats before any evidence: sick nodes and zones are rarer than sick pods."""
-
+_RIVAL: Final = {CauseKind.POD: 0.0, CauseKind.REVISION: 0.0, CauseKind.NODE: -1.0, CauseKind.ZONE: -1.0}
+"""The same for a group that explains nearly as much as a pod: so little that the pod's odds do not reach a kill."""
+_SILENT: Final = 1.5
+"""Nats for the only silent sibling of a service that loses calls: it leads, and never by the 5:1 that a kill needs."""
 _PICKED: Final = 6.0
 """Nats that counts of spans may add at most: traces are picked, so their numbers flatter."""
 
@@ -36,16 +39,48 @@ def suspect_votes(suspects: Iterable[Suspect], sizes: Mapping[ServiceRef, int]) 
     found = []
     for suspect in suspects:
         service = suspect.culprit.service
-        if service is None or suspect.culprit.kind not in _KINDS:
+        if suspect.culprit.kind not in _KINDS:
+            continue
+        if service is None:
+            found += _pooled_votes(suspect)
             continue
         price = math.log(max(sizes.get(service, 1), 1))
         nats = min(suspect.evidence.nats - price, MOST)
         text = f"{suspect.evidence.nats:.1f} nats against its siblings ({suspect.evidence.symptom.value})"
         found.append(MemberVote(service, cause_of(suspect.culprit), EvidenceLine("siblings", nats, text)))
         if suspect.ceiling_reason.startswith("tie_") and suspect.also and suspect.also[0].kind in _KINDS:
-            line = EvidenceLine("siblings", nats, f"cannot be told from {suspect.culprit}")
-            found.append(MemberVote(service, cause_of(suspect.also[0]), line))
+            rival = cause_of(suspect.also[0])
+            rarer = _RIVAL[rival.kind] if suspect.ceiling_reason == "tie_group" else 0.0
+            line = EvidenceLine("siblings", nats + rarer, f"cannot be told from {suspect.culprit}")
+            found.append(MemberVote(service, rival, line))
     return found
+
+
+def _pooled_votes(suspect: Suspect) -> list[MemberVote]:
+    """A node or zone, judged over services: it accounts for each service whose pods it explains, and is sure once."""
+    services = sorted({one.service for one in suspect.also if one.service is not None})
+    nats = min(suspect.evidence.nats, MOST)
+    return [
+        MemberVote(
+            service,
+            cause_of(suspect.culprit),
+            EvidenceLine(
+                "siblings",
+                0.0 if number else nats,
+                f"{suspect.evidence.nats:.1f} nats over {len(services)} services, {service} among them",
+            ),
+        )
+        for number, service in enumerate(services)
+    ]
+
+
+def silent_votes(suppressions: Iterable[Suppression]) -> list[MemberVote]:
+    """The one sibling whose sidecar fell silent as calls got lost: the likeliest, and no more than that."""
+    return [
+        MemberVote(one.service, cause_of(one.blamed), EvidenceLine("siblings", _SILENT, one.detail))
+        for one in suppressions
+        if one.reason == "unreached" and one.blamed is not None
+    ]
 
 
 def cause_of(culprit: Culprit) -> Cause:

@@ -15,7 +15,9 @@ SHARED_ODDS: Final = 5.0
 COUNTED: Final = frozenset({"siblings", "drain"})
 """Words of evidence that sets a pod apart by counters. Spans alone kill nobody: whoever may send spans writes them."""
 _VICTIM: Final = 0.5
-"""Above this part of inherited trouble a pod is a victim, whatever the odds."""
+"""Above this part of inherited trouble a pod is a victim of whoever below is likelier at fault than nobody."""
+_WHOLLY: Final = 0.9
+"""Above this part it is one whatever the odds: next to nothing is left that it could have done itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def permits_kill(blame: Blame, pod: PodRef) -> Permission:
         reasons.append(f"shared_cause: odds {_odds(mine.probability, shared)} against shared causes, need 5:1")
     if not any(line.word in COUNTED and line.nats > 0.0 for line in mine.lines):
         reasons.append("spans_only: no counter sets it apart from its siblings, and spans can be forged")
-    if victim_of(blame, mine) is not None:
+    if mine.inherited > _WHOLLY or victim_of(blame, mine) is not None:
         reasons.append(f"victim: its callees account for {mine.inherited:.0%} of its service's trouble")
     return Permission(not reasons, tuple(reasons))
 
@@ -54,18 +56,14 @@ def permits_kill(blame: Blame, pod: PodRef) -> Permission:
 def victim_of(blame: Blame, mine: Attribution) -> Attribution | None:
     """
     Whoever ``mine`` suffers from: its callees account for most of its service's trouble, and one of them, or the way
-    there, is likelier at fault than nobody. A few stray errors below a service that fails by itself make no victim.
+    there, is likelier at fault than nobody. A few stray errors below a service that fails by itself make no victim;
+    errors below that account for all of its own do.
     """
     if mine.inherited <= _VICTIM:
         return None
-    return next(
-        (
-            one
-            for one in blame.ranked
-            if one.cause.accused not in (None, mine.cause.service) and one.probability > blame.unknown
-        ),
-        None,
-    )
+    least = 0.0 if mine.inherited > _WHOLLY else blame.unknown
+    below = (one for one in blame.ranked if one.cause.accused not in (None, mine.cause.service))
+    return next((one for one in below if one.probability > least), None)
 
 
 def _odds(mine: float, others: float) -> str:

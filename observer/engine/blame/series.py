@@ -7,16 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from observer.domain.blame import BlameInputs, Cause, CauseKind, Measure, Reading, Target
+from observer.domain.blame import BlameInputs, Measure, Reading, Target
 from observer.domain.ids import ServiceRef
 from observer.engine.blame.ballots import Ballot
 from observer.engine.blame.contrast import Contrast, contrast, mean_over
 from observer.engine.blame.flow import Pair, flow
+from observer.engine.blame.ledger import Line, placed
 
 _HALF_SURE = 3.0
 """Nats at which a rise counts half when it is to explain another."""
 _MATTERS = {Measure.LATENCY: 0.05, Measure.ERROR_RATE: 0.01}
 """A rise that can account for less than this part of the target's time or requests counts accordingly less."""
+_LOST = 3.0
+_LOST_PART = 0.01
+"""So many lost calls, and so large a part of all on their way, keep their caller waiting."""
 _STRANGER = 0.5
 """A callee known by name only is a caller's view of somebody: it accounts for half as much as one seen from inside."""
 
@@ -40,20 +44,24 @@ class _Risen:
         return self.impact * nats / (nats + _HALF_SURE)
 
 
-def series_ballots(inputs: BlameInputs, calls: Iterable[Pair]) -> list[Ballot]:
-    """One ballot for each of latency and errors, where the target's own measure is known or no target was named."""
+def series_ballots(inputs: BlameInputs, calls: Iterable[Pair], lines: Mapping[Pair, Line]) -> list[Ballot]:
+    """
+    One ballot for each of latency and errors, where the target's own measure is known or no target was named.
+
+    ``lines``: the ledger of calls. Whoever loses calls waits for them: that is the way's doing, not its own work.
+    """
     pairs = sorted(set(calls))
     found = []
     for measure in (Measure.ERROR_RATE, Measure.LATENCY):
         if inputs.target is not None and inputs.target.measure is not measure:
             continue
-        ballot = _ballot(inputs, measure, pairs)
+        ballot = _ballot(inputs, measure, pairs, lines if measure is Measure.LATENCY else {})
         if ballot is not None:
             found.append(ballot)
     return found
 
 
-def _ballot(inputs: BlameInputs, measure: Measure, pairs: list[Pair]) -> Ballot | None:
+def _ballot(inputs: BlameInputs, measure: Measure, pairs: list[Pair], lines: Mapping[Pair, Line]) -> Ballot | None:
     risen = _risen(inputs, measure)
     target = inputs.target.service if inputs.target is not None else None
     troubled = {service: one for service, one in risen.items() if one.contrast.nats > 0.0}
@@ -64,17 +72,16 @@ def _ballot(inputs: BlameInputs, measure: Measure, pairs: list[Pair]) -> Ballot 
         if callee in troubled and (caller in troubled or caller == target)
     }
     own = {service: max(one.passes - _below(service, passed), 0.0) for service, one in troubled.items()}
+    waited = _waited(own, lines)
+    for (caller, _), amount in waited.items():
+        own[caller] = max(own[caller] - amount, 0.0)
     start = {target: 1.0} if target is not None else _tops(troubled, passed)
-    stay = flow(start, own, passed)
-    if not stay.services:
+    stay = flow(start, own, passed, waited)
+    if not stay.services and not stay.edges:
         return None
-    nats = max(troubled[service].weight for service in stay.services)
-    known = {service: share for service, share in stay.services.items() if service not in strangers}
-    others = {
-        Cause(CauseKind.EXTERNAL, service.namespace, service.name, service): share
-        for service, share in stay.services.items()
-        if service in strangers
-    }
+    guilty = set(stay.services) | {caller for caller, _ in stay.edges}
+    nats = max(troubled[service].weight for service in guilty)
+    known, others = placed(stay, lines, inputs)
     onset = min(
         (
             one.contrast.onset
@@ -85,6 +92,20 @@ def _ballot(inputs: BlameInputs, measure: Measure, pairs: list[Pair]) -> Ballot 
     )
     word = "latency" if measure is Measure.LATENCY else "errors"
     return Ballot(word, nats, known, others, _texts(troubled), stay.inherited, onset)
+
+
+def _waited(own: Mapping[ServiceRef, float], lines: Mapping[Pair, Line]) -> dict[Pair, float]:
+    """What of a service's own rise is waiting for calls that never arrived, by the way they took."""
+    lost: dict[ServiceRef, dict[Pair, float]] = {}
+    for pair, line in lines.items():
+        if line.more_lost >= max(_LOST, _LOST_PART * line.requests):
+            lost.setdefault(pair[0], {})[pair] = line.more_lost
+    return {
+        pair: own[caller] * count / sum(ways.values())
+        for caller, ways in lost.items()
+        if own.get(caller, 0.0) > 0.0
+        for pair, count in ways.items()
+    }
 
 
 def _risen(inputs: BlameInputs, measure: Measure) -> dict[ServiceRef, _Risen]:

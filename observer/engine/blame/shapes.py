@@ -56,6 +56,11 @@ def _call(twig: Twig) -> bool:
     return twig.span.side is SpanSide.CLIENT
 
 
+def _failed(twig: Twig) -> bool:
+    """A call that it made failed: what it then left out is a consequence."""
+    return any(child.span.error for child in twig.children)
+
+
 def _shape(twig: Twig) -> Shape:
     called = frozenset((child.place.service, child.span.operation) for child in twig.children)
     return (twig.place.service, twig.span.operation), called
@@ -71,7 +76,7 @@ def _count(forest: list[list[Twig]]) -> tuple[Counter[Shape], Counter[Operation]
 
 def _origins(twigs: list[Twig], new: dict[Shape, float]) -> list[ServiceRef]:
     """Services of new shapes below which, in other services, nothing is new: the deepest ones."""
-    odd = {id(twig) for twig in twigs if not _call(twig) and _shape(twig) in new}
+    odd = {id(twig) for twig in twigs if not _call(twig) and not _failed(twig) and _shape(twig) in new}
     if not odd:
         return []
     deepest = set(odd)

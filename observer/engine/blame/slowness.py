@@ -15,6 +15,7 @@ import numpy as np
 from observer.domain.blame import BlameInputs, Cause, CauseKind, Measure
 from observer.domain.counts import FloatArray
 from observer.domain.ids import ServiceRef
+from observer.domain.traces import SpanSide
 from observer.engine.blame.ballots import Ballot
 from observer.engine.blame.contrast import Contrast, rise
 from observer.engine.blame.flow import Pair
@@ -110,7 +111,7 @@ def _late(
         for twig in twigs:
             one = kind(twig)
             known = pace.get(one)
-            if known is None:
+            if known is None or _in_vain(twig):
                 continue
             way = (one[0], one[2])
             if way not in sums:
@@ -120,6 +121,11 @@ def _late(
     return {way: total / traces for way, total in sums.items()}, {
         way: count / len(forest) for way, count in counts.items()
     }
+
+
+def _in_vain(twig: Twig) -> bool:
+    """A call that failed and that nobody answered: waiting for it is no work of the caller's."""
+    return twig.span.side is SpanSide.CLIENT and twig.answered is None and twig.span.error
 
 
 def _changes(before: Mapping[Way, FloatArray], during: Mapping[Way, FloatArray], floor: float) -> dict[Way, Contrast]:

@@ -11,13 +11,14 @@ from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import TraceSet
 from observer.engine.blame.ballots import Ballot, MemberVote
+from observer.engine.blame.callers import lone_callers, with_callers
 from observer.engine.blame.changes import change_lines
 from observer.engine.blame.contrast import MOST
 from observer.engine.blame.failures import Failures, failures, failures_ballot
 from observer.engine.blame.flow import Pair
-from observer.engine.blame.judged import judged_ballots
+from observer.engine.blame.judged import judged_ballots, unsuspected
 from observer.engine.blame.ledger import ledger, ledger_ballot
-from observer.engine.blame.members import Tally, count_votes, sizes_of, strongest, suspect_votes
+from observer.engine.blame.members import Tally, count_votes, silent_votes, sizes_of, strongest, suspect_votes
 from observer.engine.blame.posterior import posterior
 from observer.engine.blame.saturation import saturation_ballot
 from observer.engine.blame.series import series_ballots
@@ -28,6 +29,8 @@ from observer.engine.blame.trees import Place, Twig, trees
 _SAME_THING = {"failures": "errors", "time": "latency"}
 """Kinds of evidence that count the same requests: they are averaged, not added up."""
 
+_FAILING = frozenset({"errors", "lost_calls"})
+"""Kinds of evidence that a service shows which cannot answer what one caller asks for."""
 _ONE_MISSING = 0.25
 """Nats for a graph without traces or the other way round: either knows most of the calls."""
 
@@ -56,14 +59,16 @@ def blame(inputs: BlameInputs) -> Blame:
     events = sum(line.requests for line in lines.values())
     most = MOST if not events else counted.nats if counted is not None else 0.0
     ballots = [
-        *series_ballots(inputs, calls),
+        *series_ballots(inputs, calls, lines),
         *judged_ballots(inputs, calls, frozenset(callee for (_, callee), line in lines.items() if line.requests > 0.0)),
         saturation_ballot(inputs),
         counted,
         *(_of_traces(inputs, seen, most) if seen is not None else ()),
     ]
     below = _below(inputs.target.service, calls) if inputs.target is not None else None
-    found = _merged([_only(ballot, below) for ballot in ballots if ballot is not None])
+    lone = lone_callers(lines)
+    merged = _merged([ballot for ballot in ballots if ballot is not None])
+    found = [_only(with_callers(one, lone) if one.word in _FAILING else one, below) for one in merged]
     onset = _onset(inputs, found)
     changes = change_lines(inputs.changes, onset if onset is not None else inputs.at)
     votes = [vote for vote in _votes(inputs, seen) if below is None or vote.service in below]
@@ -143,11 +148,15 @@ def _of_traces(inputs: BlameInputs, seen: _Seen, most: float) -> Iterable[Ballot
 
 
 def _votes(inputs: BlameInputs, seen: _Seen | None) -> list[MemberVote]:
-    votes = suspect_votes(inputs.judgement.suspects, sizes_of(inputs)) if inputs.judgement is not None else []
+    votes: list[MemberVote] = []
+    if inputs.judgement is not None:
+        votes += suspect_votes(inputs.judgement.suspects, sizes_of(inputs))
+        votes += silent_votes(inputs.judgement.suppressions)
     if seen is not None:
         bad = {spot: (float(seen.failures.begun[spot]), float(calls)) for spot, calls in seen.failures.calls.items()}
-        votes += count_votes(bad, inputs.seats, "failures")
-        votes += count_votes(_slow(seen), inputs.seats, "slow")
+        spoken = [*count_votes(bad, inputs.seats, "failures"), *count_votes(_slow(seen), inputs.seats, "slow")]
+        known = unsuspected(inputs.judgement, {one.service for one in spoken})
+        votes += [one for one in spoken if one.service not in known]
     return strongest(votes)
 
 

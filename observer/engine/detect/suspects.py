@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from observer.engine.detect.tiers import tier_of
 from observer.engine.impact import impact
 
 _NO_CEILING = (Tier.EVICT, "")
+_CHOSEN = 1.0
+"""Nats that a stretch gains by beginning where it suits it; beside it stands the choice among so many services."""
 UNCONFIRMED = frozenset({"no_recheck", "no_history"})
 """Ceilings that stand for an answer that is missing."""
 
@@ -224,19 +227,30 @@ class Bench:
         return recheck.told_by(histories, roster.refs[row].key)
 
     def _uncapped(self, symptom: Symptom, row: int) -> float:
-        """Nats of the best tilt over the run as a whole; a pooled row adds up what its services say."""
+        """
+        Nats of the best tilt (and cut) over the run as a whole; a pooled row adds up what its services say.
+
+        Each service's run began where its own data chose: the stray errors of several would otherwise outweigh the one
+        sick pod among them.
+        """
+        slow = symptom is Symptom.LATENCY
+        # A strong fault is certain at several cuts: rows are compared each at its best, not at whichever came first.
+        streams = range(len(self._state.tested)) if slow else (0,)
+        return max(self._over_run(symptom, row, stream) for stream in streams)
+
+    def _over_run(self, symptom: Symptom, row: int, stream: int) -> float:
         it = (self._state.latency if symptom is Symptom.LATENCY else self._state.errors).evidence
         roster, clumped = self._state.roster, self._clumped[symptom]
         pool = row - len(clumped)
         parts = np.array([row]) if pool < 0 else roster.parts[roster.pool_first[pool] : roster.pool_first[pool + 1]]
-        stream = int(self._force.cut[row]) if symptom is Symptom.LATENCY else 0
         bad, total = it.own_bad[parts, stream], it.own_total[parts, stream]
         all_bad, all_total = it.all_bad[parts, stream], it.all_total[parts, stream]
         told = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
         if not told.any():
             return 0.0
         found = likelihood(bad[told], total[told], all_bad[told], all_total[told], tilts=np.array(self._state.tilts))
-        return float((found / clumped[parts[told], stream][:, None]).sum(axis=0).max())
+        whole = float((found / clumped[parts[told], stream][:, None]).sum(axis=0).max())
+        return whole - (_CHOSEN + math.log(len(parts))) * (int(np.count_nonzero(told)) - 1)
 
     def _slowdown(self, row: int) -> tuple[float, float]:
         state, roster = self._state, self._state.roster

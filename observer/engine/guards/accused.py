@@ -23,6 +23,7 @@ _REASONS: Final = {
     CauseKind.ZONE: "zone_blamed",
     CauseKind.WORKLOAD: "workload_blamed",
     CauseKind.EDGE: "edge_blamed",
+    CauseKind.CALLER: "caller_blamed",
     CauseKind.EXTERNAL: "external_blamed",
     CauseKind.UNKNOWN: "cannot_tell",
 }

@@ -88,7 +88,9 @@ SHAPES: dict[tuple[str, ...], dict[str, Any]] = {
     ("incidents", "--since", "2026-01-01T00:00Z", "--open"): of(
         since=MAYBE_NUMBER, more=WHOLE, incidents=many(of(**LISTED))
     ),
-    ("why", "pod/shop/cart-1"): of(subject=TEXT, decisions=many(DECISION), evidence={"type": "object"}),
+    ("why", "pod/shop/cart-1"): of(
+        subject=TEXT, decisions=many(DECISION), evidence={"type": "object"}, blame={"type": "object"}
+    ),
     ("report", "--since", "2026-01-01T00:00Z"): REPORT,
     ("audit", "verify"): of(
         files=many(TEXT), whole=BOOL, records=WHOLE, last_seq=WHOLE, last_hash=MAYBE_TEXT, fault=TEXT, notes=many(TEXT)

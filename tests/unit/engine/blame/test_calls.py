@@ -80,7 +80,8 @@ def test_with_one_caller_way_and_callee_cannot_be_told_apart() -> None:
 
 
 def test_errors_that_the_callee_did_not_count_never_reached_it() -> None:
-    counted = asked(edge("front", "store"), edge("cart", "store", errors=200.0, callee_errors=200.0))
+    both: dict[str, Any] = {"errors": 200.0, "callee_errors": 200.0}
+    counted = asked(edge("front", "store", **both), edge("cart", "store", **both))
     missing = asked(edge("front", "store"), edge("cart", "store", errors=200.0, callee_errors=0.0))
 
     assert first(counted) == "workload shop/store"
@@ -89,10 +90,8 @@ def test_errors_that_the_callee_did_not_count_never_reached_it() -> None:
 
 def test_what_the_callee_counted_did_reach_it_whatever_the_flags_say() -> None:
     """Its process broke off the answer: the caller's proxy says UC, and so does the callee's own."""
-    found = asked(
-        edge("front", "store"),
-        edge("cart", "store", errors=200.0, errors_by_flag={"UC": 200.0}, callee_errors=200.0),
-    )
+    failed: dict[str, Any] = {"errors": 200.0, "errors_by_flag": {"UC": 200.0}, "callee_errors": 200.0}
+    found = asked(edge("front", "store", **failed), edge("cart", "store", **failed))
 
     assert first(found) == "workload shop/store"
     assert "edge shop/cart -> shop/store" not in named(found)
@@ -100,7 +99,8 @@ def test_what_the_callee_counted_did_reach_it_whatever_the_flags_say() -> None:
 
 @pytest.mark.parametrize("flag", ["", "-", "URX"])
 def test_answers_by_any_spelling_are_no_lost_calls(flag: str) -> None:
-    found = asked(edge("front", "store"), edge("cart", "store", errors=200.0, errors_by_flag={flag: 200.0}))
+    failed: dict[str, Any] = {"errors": 200.0, "errors_by_flag": {flag: 200.0}}
+    found = asked(edge("front", "store", **failed), edge("cart", "store", **failed))
 
     assert first(found) == "workload shop/store"
     assert not any(name.startswith("edge") for name in named(found))
