@@ -62,10 +62,10 @@ def _count(
 ) -> None:
     for service, share in ballot.services.items():
         text = ballot.texts.get(service, "")
-        said = f"{share:.0%} of the {ballot.word.replace('_', ' ')} trouble" + (f": {text}" if text else "")
+        said = f"{share:.0%} of the {ballot.word.replace('_', ' ')}" + (f": {text}" if text else "")
         of_service.setdefault(service, []).append(EvidenceLine(ballot.word, ballot.nats * share, said))
     for cause, share in ballot.others.items():
-        line = EvidenceLine(ballot.word, ballot.nats * share, f"{share:.0%} of the {ballot.word} trouble")
+        line = EvidenceLine(ballot.word, ballot.nats * share, f"{share:.0%} of the {ballot.word}")
         lines.setdefault(cause, []).append(line)
     if ballot.unexplained > 1e-9 and ballot.nats > 0.0:
         nats = ballot.nats * ballot.unexplained

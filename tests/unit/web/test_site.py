@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
@@ -15,8 +16,10 @@ from observer.domain.decision import Decision, Verdict
 from observer.domain.snapshot import Gap
 from observer.engine.guards import GUARDS
 from observer.web.page import vendor
+from observer.web.page.render import environment
 from observer.web.server import make_app
 from observer.web.shield import CSP
+from observer.web.views.asked import OverviewQuery
 from tests.support.page_world import TOKEN, PageWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -169,3 +172,23 @@ async def test_a_page_of_one_tick_is_rendered_once_for_all(client: Client, world
 async def test_a_build_is_whole_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vendor, "SCRIPTS", (*vendor.SCRIPTS, "missing.js"))
     assert not vendor.built()
+
+
+@pytest.mark.parametrize(
+    ("states", "budget", "said"),
+    [
+        ({"healthy": 3}, 0.4, "All quiet"),
+        ({"healthy": 3, "unknown": 1}, 0.4, "Quiet as far as can be seen; 1 workload is not seen"),
+        ({"healthy": 3}, -0.3, "Nobody is suspected; 1 namespace has an overdrawn budget"),
+        ({"healthy": 2, "degraded": 1}, 0.4, "Nobody is suspected; 1 not well"),
+    ],
+)
+async def test_nothing_is_called_quiet_that_is_not(
+    world: PageWorld, states: dict[str, int], budget: float, said: str
+) -> None:
+    seen = await world.reading.overview(OverviewQuery())
+    one = msgspec.structs.replace(seen.namespaces[0], budget_left=budget)
+    calm = msgspec.structs.replace(seen, asks=(), incidents_open=0, incidents=(), states=states, namespaces=(one,))
+    page = environment().get_template("overview.html").render(view=calm, query=OverviewQuery(), now=calm.at)
+    bar, sentence = page.split("</h1>")[0].split("<h1>")
+    assert sentence.strip() == said and ("s-healthy" in bar) is (said == "All quiet")
