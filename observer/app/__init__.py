@@ -77,7 +77,10 @@ async def look_at_cluster(settings: Settings) -> ClusterView:
 
 @asynccontextmanager
 async def open_journal(settings: Settings) -> AsyncIterator[SqlJournal]:
-    """The journal for reading by a command, closed afterwards."""
+    """The journal for reading by a command, closed afterwards. Raises: JournalUnavailable when there is none yet."""
+    from observer.journal.connect import must_exist
+
+    must_exist(journal_url(settings))
     opened = await journal(settings)
     try:
         yield opened

@@ -24,6 +24,7 @@ _STEPS: Final = (
 )
 _DOCTOR: Final = "`observer doctor` asks each source and says what to do"
 _OPTION: Final = "--help of the command shows its options"
+_CLUSTER: Final = "from outside the cluster, name a kubeconfig: `kubernetes.kubeconfig` of the settings"
 _FILE: Final = "mend it; `observer check` says when everything can be read"
 
 
@@ -44,7 +45,7 @@ def told(exc: ObserverError) -> tuple[str, int, str]:
     if isinstance(exc, DoorError):
         return str(exc), EXIT_UNREACHABLE, exc.step
     if isinstance(exc, ConfigError):
-        return str(exc), EXIT_BAD_INPUT, _OPTION if str(exc).startswith(("--", "'")) else _FILE
+        return str(exc), EXIT_BAD_INPUT, _corrected(str(exc))
     for kind, code, step in _STEPS:
         if isinstance(exc, kind):
             return _named(exc), code, step
@@ -53,3 +54,10 @@ def told(exc: ObserverError) -> tuple[str, int, str]:
 
 def _named(exc: ObserverError) -> str:
     return f"journal: {exc}" if isinstance(exc, JournalUnavailable) else str(exc)
+
+
+def _corrected(message: str) -> str:
+    """What mends a ConfigError of this message."""
+    if message.startswith("kubernetes: not usable from inside a pod"):
+        return _CLUSTER
+    return _OPTION if message.startswith(("--", "'")) else _FILE

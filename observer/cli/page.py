@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from observer.app.recorded import show_recording
+from observer.domain.errors import ObserverError
 from observer.runtime.supervise import stop_on_signals
 from observer.telemetry.logging import configure_logging
 
@@ -16,11 +17,17 @@ async def run_page(file: Path, listen: str) -> int:
     configure_logging("warning")
     stop, started = asyncio.Event(), asyncio.Event()
     stop_on_signals(stop)
+    failure: ObserverError | None = None
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(show_recording(file, listen, stop, started=started))
         telling = group.create_task(_told(started, f"http://{listen}"))
-        await asyncio.wait({serving})
-        telling.cancel()
+        try:
+            await show_recording(file, listen, stop, started=started)
+        except ObserverError as exc:
+            failure = exc  # raised outside: the group would wrap it, and nobody could tell what it was
+        finally:
+            telling.cancel()
+    if failure is not None:
+        raise failure
     return 0
 
 

@@ -133,8 +133,11 @@ def silence(
     Shows what it will match and asks. Exit codes: 0 silenced, 1 you said no, 2 bad input, 4 Alertmanager is not there.
     """
     from observer.cli.silence import Wanted as Quiet
+    from observer.cli.silence import pod_of, seconds_of
     from observer.cli.silence import silence as silence_pod
 
+    pod_of(pod)
+    seconds_of(lasting)
     if not yes and not sys.stdin.isatty():
         fail("nobody is here to be asked", EXIT_BAD_INPUT, "say --yes, or run it in a terminal")
 

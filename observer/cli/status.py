@@ -10,6 +10,7 @@ from observer.cli.door import NAME_IT, Door
 from observer.cli.failures import DoorError, NobodyThere
 from observer.cli.paint import PLAIN, Paint, Tone, harmless
 from observer.config.model import Settings
+from observer.domain.errors import JournalUnavailable
 from observer.runtime.state import incident_row
 
 
@@ -17,14 +18,18 @@ async def current(settings: Settings, door: Door, paint: Paint = PLAIN) -> tuple
     """
     Returns what ``--json`` and the terminal show.
 
-    Raises: DoorError when a daemon answers and cannot be read, or does not answer at an address that a person named.
+    Raises: DoorError when a daemon answers and cannot be read, does not answer at an address that a person named, or
+    does not answer and there is no journal either.
     """
     try:
         live = await door.ask("/api/status")
     except NobodyThere as exc:
         if door.named:
             raise
-        return await _from_journal(settings, f"{exc}\n  -> {exc.step}\nfrom the journal:\n")
+        try:
+            return await _from_journal(settings, f"{exc}\n  -> {exc.step}\nfrom the journal:\n")
+        except JournalUnavailable as missing:
+            raise NobodyThere(f"{exc}, and {missing}", exc.step) from missing
     if not isinstance(live, dict) or "mode" not in live:
         raise DoorError(f"{door.url} answers, but not as Observer does", NAME_IT)
     return {"source": "daemon", **live}, _live_text(live, paint)

@@ -16,7 +16,15 @@ from observer.engine.memory import DRAIN_PHASES, Memory
 from observer.engine.turn import Turn
 
 NOT_SENT = frozenset(
-    {"not_leader", "stale_decision", "paused", "pod_unreadable", "evidence_not_kept", "journal_unavailable"}
+    {
+        "not_leader",
+        "stale_decision",
+        "paused",
+        "not_approved",
+        "pod_unreadable",
+        "evidence_not_kept",
+        "journal_unavailable",
+    }
 )
 """Reasons to defer that are found before anything is written: they say nothing about an earlier, unanswered write."""
 OURS_PROBABLY = frozenset({"gone", "terminating", "uid_changed"})

@@ -31,6 +31,19 @@ def parsed(url: str) -> sa.URL:
     return found.set(drivername=DRIVERS[kind])
 
 
+def must_exist(url: str) -> None:
+    """
+    For those who only read: a SQLite file that is not there holds no news, and "nothing happened" would be a guess.
+
+    Raises: JournalUnavailable naming the file.
+    """
+    found = parsed(url)
+    if found.get_backend_name() == "sqlite" and found.database and found.database != ":memory:":
+        path = Path(found.database)
+        if not path.exists():
+            raise JournalUnavailable(f"{path} does not exist: Observer has not run with these settings here")
+
+
 def engine_for(url: sa.URL) -> AsyncEngine:
     """An engine; nothing is connected yet. A SQLite file's folder is made."""
     with guarded("cannot be opened"):

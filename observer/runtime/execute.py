@@ -75,7 +75,7 @@ class Executor:
             held = held or await self._last_look(decision, action)
             if held is not None:
                 return held, kept
-        outcome = await self._write(action, ledger_entry(action, incident, self._clock.now()))
+        outcome = await self._write(decision, action, ledger_entry(action, incident, self._clock.now()))
         log.info(
             "action_executed",
             rung=action.rung.value,
@@ -99,22 +99,34 @@ class Executor:
         return outcome
 
     async def _last_look(self, decision: Decision, action: Action) -> Outcome | None:
-        if not self._lease.held() or (action.term and self._lease.term != action.term):
-            return Outcome(action.id, Result.DEFERRED, "not_leader", "the Lease is held by another Observer")
+        if (outdated := self._outdated(decision, action)) is not None:
+            return outdated
         if action.rung is Rung.RESTORE:
             return None
-        if (age := self._clock.now() - decision.at) > self._fresh_for:
-            return Outcome(action.id, Result.DEFERRED, "stale_decision", f"decided {age:.1f} s ago")
-        paused, why = await self._switch.read()
-        if paused:
-            return Outcome(action.id, Result.DEFERRED, "paused", why)
-        if action.approval and (why := await self._not_approved(action.approval)):
-            return Outcome(action.id, Result.DEFERRED, "not_approved", why)
+        if (stopped := await self._stopped(action)) is not None:
+            return stopped
         try:
             raw = await self._cluster.pod_now(action.pod)
         except (SourceUnavailable, SourceProtocolError) as exc:
             return Outcome(action.id, Result.DEFERRED, "pod_unreadable", str(exc))
         return _objection(action, raw)
+
+    def _outdated(self, decision: Decision, action: Action) -> Outcome | None:
+        if not self._lease.held() or (action.term and self._lease.term != action.term):
+            return Outcome(action.id, Result.DEFERRED, "not_leader", "the Lease is held by another Observer")
+        age = self._clock.now() - decision.at
+        if action.rung is not Rung.RESTORE and age > self._fresh_for:
+            return Outcome(action.id, Result.DEFERRED, "stale_decision", f"decided {age:.1f} s ago")
+        return None
+
+    async def _stopped(self, action: Action) -> Outcome | None:
+        """What people say against it at this moment."""
+        paused, why = await self._switch.read()
+        if paused:
+            return Outcome(action.id, Result.DEFERRED, "paused", why)
+        if action.approval and (why := await self._not_approved(action.approval)):
+            return Outcome(action.id, Result.DEFERRED, "not_approved", why)
+        return None
 
     async def _not_approved(self, plan: str) -> str:
         """Why a person's word does not hold at this moment; empty when it does."""
@@ -138,7 +150,7 @@ class Executor:
         except (SourceUnavailable, SourceProtocolError, OSError) as exc:
             return "", Outcome(action.id, Result.DEFERRED, "evidence_not_kept", str(exc))
 
-    async def _write(self, action: Action, entry: LedgerEntry) -> Outcome:
+    async def _write(self, decision: Decision, action: Action, entry: LedgerEntry) -> Outcome:
         try:
             await self._journal.intend(action, entry)
         except DuplicateIntent:
@@ -146,15 +158,24 @@ class Executor:
         except JournalUnavailable as exc:
             if action.rung is not Rung.RESTORE:
                 return Outcome(action.id, Result.DEFERRED, "journal_unavailable", str(exc))
+        # A slow disk may have held the intent for long: Lease, age and people's word count as of the write itself.
+        held = None if action.rung is Rung.RESTORE else await self._stopped(action)
+        held = self._outdated(decision, action) or held
+        if held is not None:
+            await self._noted(action, held)
+            return held
         try:
             outcome = await self._actuators[action.rung].apply(action)
         except ActuatorUnavailable as exc:
             return Outcome(action.id, Result.UNKNOWN, "no_answer", str(exc))
+        await self._noted(action, outcome)
+        return outcome
+
+    async def _noted(self, action: Action, outcome: Outcome) -> None:
         try:
             await self._journal.settle(action.id, outcome, self._clock.now())
         except JournalUnavailable as exc:
             log.error("outcome_not_recorded", action_id=action.id, outcome=outcome.result.value, detail=str(exc))
-        return outcome
 
 
 def _objection(action: Action, raw: Mapping[str, object] | None) -> Outcome | None:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from observer.cli.door import Door
+from observer.cli.failures import NobodyThere
 from observer.cli.incidents import Wanted, listed, standing
 from observer.cli.paint import Paint, bare
+from observer.cli.status import current
 from observer.config.model import Settings
+from observer.domain.errors import JournalUnavailable
 from observer.domain.ids import ServiceRef
 from observer.domain.suspect import Culprit, CulpritKind
 from observer.journal.store import SqlJournal
@@ -60,11 +64,22 @@ async def test_a_closed_one_says_how_it_went(settings: Settings) -> None:
 
 async def test_an_empty_journal_is_an_answer(tmp_path: Path) -> None:
     settings = Settings(journal=f"sqlite+aiosqlite:///{tmp_path / 'new.db'}")
+    await (await SqlJournal.open(settings.journal)).close()
     assert (await listed(settings, Wanted(MORNING, open_only=True)))[1] == "no open incident"
     body, text = await listed(settings, Wanted(MORNING, since=MORNING))
     assert (
         body == {"since": MORNING, "more": 0, "incidents": []} and text == "no incident since 2026-11-18 11:06:40 UTC"
     )
+
+
+async def test_no_journal_is_no_answer(tmp_path: Path) -> None:
+    """That nothing is known of any incident is not that there was none."""
+    settings = Settings(journal=f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'new.db'}")
+    with pytest.raises(JournalUnavailable, match=r"new\.db does not exist: Observer has not run"):
+        await listed(settings, Wanted(MORNING))
+    with pytest.raises(NobodyThere, match=r"does not answer.* and .*new\.db does not exist"):
+        await current(settings, Door("http://127.0.0.1:1"))
+    assert not (tmp_path / "nowhere").exists(), "who only reads makes nothing"
 
 
 async def test_a_culprit_without_a_namespace_is_found_by_its_service(tmp_path: Path) -> None:

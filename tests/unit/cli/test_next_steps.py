@@ -120,3 +120,24 @@ def test_a_report_goes_into_a_file_and_says_where_it_cannot(run: Run, tmp_path: 
 def test_every_kind_of_failure_has_its_step(exc: Any, code: int, step: str) -> None:
     message, found, what = told(exc)
     assert found == code and step in what and str(exc) in message
+
+
+@pytest.mark.parametrize("text", [None, "root:x:0:0"])
+def test_a_recording_that_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str | None
+) -> None:
+    file = tmp_path / "some.rec"
+    if text is not None:
+        file.write_text(text)
+    helps(said(monkeypatch, capsys, "page", "--recording", str(file)), 2, str(file), "name another file")
+
+
+@pytest.mark.parametrize(("words", "why"), [(("shop",), "NAMESPACE/POD"), (("shop/x", "--for", "1h"), "at most")])
+def test_a_silence_that_cannot_be_is_refused_before_anybody_is_asked(
+    run: Run, words: tuple[str, ...], why: str
+) -> None:
+    helps(run("silence", *words), 2, why)
+
+
+def test_outside_a_cluster_a_kubeconfig_is_asked_for() -> None:
+    assert "kubernetes.kubeconfig" in told(ConfigError("kubernetes: not usable from inside a pod: not set"))[2]

@@ -189,3 +189,10 @@ def test_decision_without_action_is_a_mistake() -> None:
     decision = replace(decided(Rung.DRAIN), action=None)
     with pytest.raises(ValueError, match="no action"):
         settle(Memory(), decision, Outcome("x", Result.APPLIED, "applied"), NOW, SETTINGS)
+
+
+def test_a_word_that_is_over_says_nothing_about_an_eviction_that_got_no_answer() -> None:
+    memory, _, _ = after(incident(Phase.DRAINED), Rung.EVICT, Result.UNKNOWN, "no_answer")
+    decision = decided(Rung.EVICT)
+    again, _ = settle(memory, decision, answer(decision, Result.DEFERRED, "not_approved"), NOW + 5.0, SETTINGS)
+    assert again is memory

@@ -10,7 +10,7 @@ import pytest
 
 from observer.domain import names
 from observer.domain.action import Action, Mode, Rung
-from observer.domain.decision import Decision, Verdict
+from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import ActuatorUnavailable, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Outcome, Result
@@ -171,4 +171,26 @@ async def test_a_disk_that_cannot_be_written_stops_the_eviction(bench: Bench) ->
     bench.folder.joinpath("inc").write_text("a file where a folder must go")
     outcome = await bench.run(Rung.EVICT)
     assert (outcome.result, outcome.reason) == (Result.DEFERRED, "evidence_not_kept")
+    assert bench.actuator.applied == []
+
+
+async def test_the_switch_thrown_while_the_intent_was_written_stops_the_act(bench: Bench) -> None:
+    bench.switch.answers = [(False, ""), (True, "ana: stop")]
+    outcome = await bench.run(Rung.DRAIN)
+    assert (outcome.result, outcome.reason) == (Result.DEFERRED, "paused")
+    assert bench.actuator.applied == []
+    assert bench.journal.order == ["intend drain", "settle deferred"]
+
+
+async def test_the_lease_lost_while_the_intent_was_written_stops_the_act(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intend = bench.journal.intend
+
+    async def slow(action: Action, entry: LedgerEntry) -> None:
+        await intend(action, entry)
+        bench.lease.leads = False
+
+    monkeypatch.setattr(bench.journal, "intend", slow)
+    assert (await bench.run(Rung.DRAIN)).reason == "not_leader"
     assert bench.actuator.applied == []

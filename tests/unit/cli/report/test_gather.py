@@ -13,6 +13,7 @@ from observer.cli.report import gather as module
 from observer.cli.report.gather import gather
 from observer.config.model import Settings
 from observer.domain.slo import LedgerCount
+from observer.journal.store import SqlJournal
 from tests.support.journals import HOUR, MORNING, fill
 
 DEAD = Door("http://127.0.0.1:1")
@@ -40,7 +41,9 @@ async def test_the_journal_and_the_shipped_objectives_make_the_summary(tmp_path:
 
 
 async def test_an_empty_journal_works(tmp_path: Path) -> None:
-    found = await gather(Settings(journal=f"sqlite+aiosqlite:///{tmp_path / 'new.db'}"), SINCE, MORNING, DEAD)
+    settings = Settings(journal=f"sqlite+aiosqlite:///{tmp_path / 'new.db'}")
+    await (await SqlJournal.open(settings.journal)).close()
+    found = await gather(settings, SINCE, MORNING, DEAD)
     assert found.decisions == 0 and not found.budgets and "nothing was recorded" in found.notes[0]
 
 
