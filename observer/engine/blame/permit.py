@@ -18,6 +18,8 @@ _VICTIM: Final = 0.5
 """Above this part of inherited trouble a pod is a victim of whoever below is likelier at fault than nobody."""
 _WHOLLY: Final = 0.9
 """Above this part it is one whatever the odds: next to nothing is left that it could have done itself."""
+_SOME: Final = 0.5
+"""Nats from which on the trouble below is more than chance: two stray errors account for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def permits_kill(blame: Blame, pod: PodRef) -> Permission:
         reasons.append(f"shared_cause: odds {_odds(mine.probability, shared)} against shared causes, need 5:1")
     if not any(line.word in COUNTED and line.nats > 0.0 for line in mine.lines):
         reasons.append("spans_only: no counter sets it apart from its siblings, and spans can be forged")
-    if mine.inherited > _WHOLLY or victim_of(blame, mine) is not None:
+    if victim_of(blame, mine) is not None:
         reasons.append(f"victim: its callees account for {mine.inherited:.0%} of its service's trouble")
     return Permission(not reasons, tuple(reasons))
 
@@ -57,13 +59,14 @@ def victim_of(blame: Blame, mine: Attribution) -> Attribution | None:
     """
     Whoever ``mine`` suffers from: its callees account for most of its service's trouble, and one of them, or the way
     there, is likelier at fault than nobody. A few stray errors below a service that fails by itself make no victim;
-    errors below that account for all of its own do.
+    errors below that account for all of its own, and are more than chance, do.
     """
     if mine.inherited <= _VICTIM:
         return None
-    least = 0.0 if mine.inherited > _WHOLLY else blame.unknown
-    below = (one for one in blame.ranked if one.cause.accused not in (None, mine.cause.service))
-    return next((one for one in below if one.probability > least), None)
+    below = [one for one in blame.ranked if one.cause.accused not in (None, mine.cause.service)]
+    if mine.inherited > _WHOLLY:
+        return next((one for one in below if one.nats > _SOME), None)
+    return next((one for one in below if one.probability > blame.unknown), None)
 
 
 def _odds(mine: float, others: float) -> str:
