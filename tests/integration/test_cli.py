@@ -95,6 +95,7 @@ async def test_doctor_says_what_to_do_when_prometheus_is_down(person: Person) ->
 
 
 async def test_why_knows_nothing_about_a_pod_without_decisions(person: Person) -> None:
+    assert (await person.runs("migrate"))[0] == 0
     code, out, _ = await person.runs("why", "pod/shop/nobody")
     assert code == 3 and "no decision" in out
 
@@ -105,6 +106,9 @@ async def test_why_refuses_what_it_cannot_read(person: Person) -> None:
 
 
 async def test_status_falls_back_to_the_journal(person: Person) -> None:
+    code, out, err = await person.runs("status", "--json")
+    assert code == 4 and not out and "does not answer" in err and "journal.db does not exist" in err
+    assert (await person.runs("migrate"))[0] == 0
     code, out, _ = await person.runs("status", "--json")
     assert code == 0 and json.loads(out) == {"source": "journal", "incidents": []}
 
