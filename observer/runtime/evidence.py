@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, Final, cast
 
 import structlog
 
@@ -17,6 +17,7 @@ from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.ports.sources import Cluster
 
+_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 log = structlog.get_logger(__name__)
 
 
@@ -38,7 +39,7 @@ class EvidenceKeeper:
     async def keep(self, pod: PodRef, raw: Mapping[str, object], decision: Decision) -> Path:
         """Gather and write; returns the folder."""
         missing: list[str] = []
-        files = {"pod.json": json.dumps(raw, indent=1, sort_keys=True)}
+        files = {"pod.json": json.dumps(_without_secrets(raw), indent=1, sort_keys=True)}
         try:
             files["events.json"] = json.dumps(await self._cluster.pod_events(pod), indent=1)
         except (SourceUnavailable, SourceProtocolError, TimeoutError) as exc:
@@ -66,6 +67,18 @@ class EvidenceKeeper:
         return text
 
 
+def _without_secrets(raw: Mapping[str, object]) -> dict[str, object]:
+    """A copy without the values of environment variables, and without the annotation that repeats the manifest."""
+    pod: dict[str, Any] = json.loads(json.dumps(raw))
+    for key in ("initContainers", "containers", "ephemeralContainers"):
+        for container in pod.get("spec", {}).get(key) or []:
+            for one in container.get("env") or []:
+                if "value" in one:
+                    one["value"] = "[redacted]"
+    (pod.get("metadata", {}).get("annotations") or {}).pop(_APPLIED, None)
+    return pod
+
+
 def _containers(raw: Mapping[str, object]) -> list[str]:
     spec = cast("Mapping[str, object]", raw.get("spec") or {})
     listed = [one for key in ("initContainers", "containers") for one in cast("list[object]", spec.get(key) or [])]
@@ -73,9 +86,10 @@ def _containers(raw: Mapping[str, object]) -> list[str]:
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, text in files.items():
         path = folder / name
+        path.touch(mode=0o600)
         with path.open("w", encoding="utf-8") as out:
             out.write(text)
             out.flush()

@@ -21,7 +21,7 @@ from observer.domain.alert import Alert, AlertStatus
 from observer.domain.errors import ConfigError, JournalUnavailable, SourceProtocolError, SourceUnavailable
 from observer.ports.clock import Clock
 from observer.ports.stores import AlertInbox
-from observer.web.authenticate import Asked, Authenticator, authenticated
+from observer.web.authenticate import SIGNATURE, Asked, Authenticator, Signed, authenticated
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +34,8 @@ MOST_TOGETHER: Final = 64
 """Requests that share one transaction."""
 RETRY_AFTER: Final = "5"
 _LONGEST: Final = 4096
+READING: Final = 10.0
+"""Seconds for a body to arrive."""
 PATIENCE: Final = 10.0
 """Seconds that a request waits for the disk."""
 
@@ -155,13 +157,17 @@ class Webhook:
 
     async def handle(self, request: web.Request) -> web.Response:
         """202 with the number of alerts that are now kept."""
-        if self._under_way >= MOST_WAITING:  # before the body is read: memory is bounded whoever calls
-            raise self._later("too many notifications at once")
-        self._under_way += 1
         try:
-            return await self._handle(request)
-        finally:
-            self._under_way -= 1
+            if self._under_way >= MOST_WAITING:  # before the body is read: memory is bounded whoever calls
+                raise _later("too many notifications at once")
+            self._under_way += 1
+            try:
+                return await self._handle(request)
+            finally:
+                self._under_way -= 1
+        except web.HTTPException as exc:
+            self._counted(f"{exc.status}")
+            raise
 
     async def _handle(self, request: web.Request) -> web.Response:
         try:
@@ -169,23 +175,32 @@ class Webhook:
             await self._acceptor.accept(alerts)
         except JournalUnavailable as exc:
             log.warning("alerts_not_kept", detail=str(exc))
-            raise self._later("the journal cannot be written now") from exc
+            raise _later("the journal cannot be written now") from exc
         except asyncio.QueueFull as exc:
-            raise self._later("too many notifications wait") from exc
-        except web.HTTPException as exc:
-            self._counted(f"{exc.status}")
-            raise
+            raise _later("too many notifications wait") from exc
         self._counted("202")
         return web.json_response({"accepted": len(alerts)}, status=202)
 
     async def _alerts(self, request: web.Request) -> Sequence[Alert]:
-        body = await _body(request)
-        await authenticated(self._ways, Asked(request, body))
+        # A signature is over the body; every other proof comes first, so that strangers cannot make us wait or store.
+        signed = SIGNATURE in request.headers and any(isinstance(way, Signed) for way in self._ways)
+        if not signed:
+            await authenticated(self._ways, Asked(request, b""))
+        body = await self._read(request)
+        if signed:
+            await authenticated(self._ways, Asked(request, body))
         notification = _notification(body)
         alerts = tuple(self._alert(one, notification) for one in notification.alerts)
         if notification.truncated_alerts > 0:
             alerts = await self._whole(notification, alerts)
         return alerts
+
+    async def _read(self, request: web.Request) -> bytes:
+        try:
+            async with asyncio.timeout(READING):
+                return await _body(request)
+        except TimeoutError as exc:
+            raise _later(f"the body did not arrive within {READING:g} s") from exc
 
     async def _whole(self, notification: WireNotification, alerts: Sequence[Alert]) -> tuple[Alert, ...]:
         """With what the sender left out. What cannot be read again is said: the firing ones come at the next repeat."""
@@ -195,7 +210,7 @@ class Webhook:
         try:
             more = await self._read_again(notification.receiver)
         except (SourceUnavailable, SourceProtocolError) as exc:
-            raise self._later(f"the alerts that were left out cannot be read: {exc}") from exc
+            raise _later(f"the alerts that were left out cannot be read: {exc}") from exc
         known = {(alert.fingerprint, alert.starts) for alert in alerts}
         added = (one for one in more if (one.fingerprint, one.starts) not in known)
         return (*alerts, *(replace(one, group=notification.group_key, received=self._clock.now()) for one in added))
@@ -214,9 +229,9 @@ class Webhook:
             received=self._clock.now(),
         )
 
-    def _later(self, why: str) -> web.HTTPServiceUnavailable:
-        self._counted("503")
-        return web.HTTPServiceUnavailable(text=f"{why}; send it again\n", headers={"Retry-After": RETRY_AFTER})
+
+def _later(why: str) -> web.HTTPServiceUnavailable:
+    return web.HTTPServiceUnavailable(text=f"{why}; send it again\n", headers={"Retry-After": RETRY_AFTER})
 
 
 async def _body(request: web.Request) -> bytes:

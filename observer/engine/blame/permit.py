@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,12 +35,14 @@ def permits_kill(blame: Blame, pod: PodRef) -> Permission:
     """
     The blame's word on removing ``pod`` for good.
 
-    Reasons: ``not_named`` (no evidence names this incarnation), ``other_members``, ``shared_cause``, ``spans_only``,
-    ``victim``.
+    Reasons: ``not_named`` (no evidence names this incarnation), ``not_finite``, ``other_members``, ``shared_cause``,
+    ``spans_only``, ``victim``.
     """
     mine = next((one for one in blame.ranked if one.cause.pod == pod and one.cause.kind is CauseKind.POD), None)
     if mine is None or not pod.uid:
         return Permission(False, ("not_named: no evidence names this pod with its uid",))
+    if not all(math.isfinite(one.probability) and math.isfinite(one.inherited) for one in blame.ranked):
+        return Permission(False, ("not_finite: the blame holds something that is no number",))
     rivals = [one for one in blame.ranked if one is not mine]
     members = sum(one.probability for one in rivals if one.cause.kind is CauseKind.POD)
     shared = sum(one.probability for one in rivals if one.cause.kind is not CauseKind.POD)

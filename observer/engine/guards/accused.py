@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from observer.domain.action import Rung
@@ -38,6 +39,8 @@ def blame(now: Situation) -> Allow | Hold:
     """
     if now.blame is None:
         return Hold("blame", "blame_unknown", "nobody has been asked yet who is to blame")
+    if not all(math.isfinite(one.probability) and math.isfinite(one.inherited) for one in now.blame.ranked):
+        return Hold("blame", "cannot_tell", "the blame holds something that is no number")
     mine = next(
         (one for one in now.blame.ranked if one.cause.kind is CauseKind.POD and one.cause.pod == now.pod.ref), None
     )

@@ -148,13 +148,18 @@ async def test_no_answer_leaves_the_intent_open_and_the_second_try_looks_it_up(b
 
 
 async def test_evidence_is_kept_and_redacted_before_an_eviction(bench: Bench) -> None:
-    bench.cluster.raw = {"metadata": {"name": "cart-1"}, "spec": {"containers": [{"name": "app"}]}}
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": '{"value": "canary-2"}', "team": "shop"}
+    secret = {"name": "app", "env": [{"name": "PASSWORD", "value": "canary-1"}, {"name": "REF", "valueFrom": {}}]}
+    bench.cluster.raw = {"metadata": {"name": "cart-1", "annotations": applied}, "spec": {"containers": [secret]}}
     bench.cluster.logs = "boom token=abc123\n"
     outcome, folder = await bench.executor.carry_out(bench.decision(Rung.EVICT), None)
     kept = Path(folder)
     assert outcome.result is Result.APPLIED
     assert {f.name for f in kept.iterdir()} == {"pod.json", "events.json", "app.log", "figures.json"}
     assert "abc123" not in (kept / "app.log").read_text() and "boom" in (kept / "app.log").read_text()
+    pod = (kept / "pod.json").read_text()
+    assert "canary" not in pod and "PASSWORD" in pod and "valueFrom" in pod and "team" in pod
+    assert {f.stat().st_mode & 0o777 for f in kept.iterdir()} == {0o600} and kept.stat().st_mode & 0o777 == 0o700
 
 
 async def test_missing_logs_are_named_and_do_not_stop_the_eviction(bench: Bench) -> None:

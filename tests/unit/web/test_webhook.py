@@ -256,3 +256,33 @@ async def test_an_api_server_that_does_not_answer_opens_nothing(tmp_path: Path) 
     async with hooked([way, bearer(tmp_path)]) as hook:
         assert (await hook.post(notification(), {"Authorization": "Bearer a.b.c"}))[0] == 503
         assert (await hook.post(notification(), BEARER))[0] == 202
+
+
+@pytest.mark.parametrize(
+    ("header", "status"), [("Authorization: Bearer no", b"401"), (f"{SIGNATURE}: sha256=00\r\n{TIMESTAMP}: 1", b"401")]
+)
+async def test_a_stranger_is_refused_before_anything_of_the_body_is_read(
+    hook: Hook, header: str, status: bytes
+) -> None:
+    """The body never comes: who waits for it waits for ever. Without a shared key a signature proves nothing."""
+    async with asyncio.timeout(5):
+        answer = await said(hook, f"{header}\r\nContent-Length: 1000000", b"")
+    assert answer.split()[1] == status
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "READING", 0.05)
+    async with asyncio.timeout(5):
+        answer = await said(hook, f"Authorization: Bearer {TOKEN}\r\nContent-Length: 1000", b"{")
+    assert answer.split()[1] == b"503" and hook.counts == ["503"] and not hook.inbox.kept
+
+
+async def said(hook: Hook, headers: str, body: bytes) -> bytes:
+    """The answer's first line to a request that is written by hand and not finished."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", hook.client.port)
+    writer.write(f"POST {webhook.PATH} HTTP/1.1\r\nHost: observer\r\n{headers}\r\n\r\n".encode() + body)
+    await writer.drain()
+    line = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    return line

@@ -1,0 +1,30 @@
+"""What is no number permits nothing: every comparison with it would be silent."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from observer.domain.blame import UNKNOWN, Attribution, Blame, Cause, CauseKind, EvidenceLine
+from observer.domain.ids import PodRef, ServiceRef
+from observer.engine.blame.permit import permits_kill
+
+POD = PodRef("shop", "cart-1", "u1")
+LINE = EvidenceLine("siblings", 12.0, "22 nats against its siblings")
+
+
+def found(probability: float, inherited: float, rest: float) -> Blame:
+    cause = Cause(CauseKind.POD, "shop", "cart-1", ServiceRef("shop", "cart"), POD)
+    mine = Attribution(cause, probability, 12.0, inherited, (LINE,))
+    return Blame(0.0, None, (mine, Attribution(UNKNOWN, rest, 0.0)))
+
+
+@pytest.mark.parametrize(
+    ("probability", "inherited", "rest"),
+    [(math.nan, 0.0, 0.001), (0.999, math.nan, 0.001), (0.999, 0.0, math.nan), (math.inf, 0.0, 0.001)],
+)
+def test_what_is_no_number_permits_nothing(probability: float, inherited: float, rest: float) -> None:
+    assert permits_kill(found(0.999, 0.0, 0.001), POD).allowed
+    refused = permits_kill(found(probability, inherited, rest), POD)
+    assert not refused.allowed and "not_finite" in refused.reasons[0]
