@@ -50,7 +50,8 @@ class Asked:
 
     @property
     def authorization(self) -> str:
-        return self.request.headers.get("Authorization", "")
+        value = self.request.headers.get("Authorization", "")
+        return value if value.isascii() else ""
 
 
 class Authenticator(Protocol):
@@ -123,7 +124,7 @@ class Signed:
     async def caller(self, asked: Asked) -> Caller | None:
         headers = asked.request.headers
         given, when = headers.get(SIGNATURE, ""), headers.get(TIMESTAMP, "")
-        if not given or not when.isascii() or not when.isdigit():
+        if not given or not given.isascii() or not when.isascii() or not when.isdigit():
             return None
         wanted = (
             "sha256=" + hmac.new(self._secret.read(), when.encode() + b"." + asked.body, hashlib.sha256).hexdigest()

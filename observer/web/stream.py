@@ -34,6 +34,8 @@ MOST_TOLD: Final = 32
 """Decisions of one tick that are told one by one; when there are more, listeners are told to read again."""
 BEAT_SECONDS: Final = 15.0
 RETRY_MS: Final = 3000
+_DIGITS: Final = 18
+"""Of an event's number; nobody counts further."""
 _HEADERS: Final = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -146,7 +148,7 @@ class Stream:
         born, _, number = last.rpartition("-")
         if not last:
             return self._newest()
-        if born != self._born or not number.isascii() or not number.isdigit():
+        if born != self._born or not number.isascii() or not number.isdigit() or len(number) > _DIGITS:
             return (b"event: reset\ndata: {}\n\n",)
         since = int(number)
         if self._kept and since < self._kept[0][0] - 1:

@@ -83,6 +83,7 @@ class Door:
     def middleware(self) -> Middleware:
         @web.middleware
         async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
+            check_spelling(request)
             self._check_host(request)
             if not _open(request):
                 await self._enter(request)
@@ -129,7 +130,7 @@ class Door:
         """The browser says that the request comes from a page of ours, or it is no browser (it says nothing)."""
         origin = request.headers.get(hdrs.ORIGIN)
         if origin is not None:
-            return urlsplit(origin).netloc.lower() in {request.host.lower(), self._place} - {""}
+            return place_of(origin) in {request.host.lower(), self._place} - {""}
         return request.headers.get("Sec-Fetch-Site", "none") in {"none", "same-origin"}
 
     async def _enter(self, request: web.Request) -> None:
@@ -158,14 +159,32 @@ class Door:
         given = request.headers.get(CSRF_HEADER, "")
         if not given and request.content_type == FORM:
             given = str((await request.post()).get(CSRF_FIELD, ""))
-        if not hmac.compare_digest(given.encode(), session.csrf.encode()):
+        if not given.isascii() or not hmac.compare_digest(given.encode(), session.csrf.encode()):
             raise Refused(403, "csrf", f"repeat the session's token in {CSRF_HEADER} or the form field {CSRF_FIELD}")
 
     def _check_host(self, request: web.Request) -> None:
         """A name of another site that leads to our loopback address is that site's trick (DNS rebinding)."""
-        name = urlsplit(f"//{request.host}").hostname or ""
+        try:
+            name = urlsplit(f"//{request.host}").hostname or ""
+        except ValueError as exc:
+            raise Refused(400, "bad_request", "the Host header names no host") from exc
         if self.ways.hosts and name not in self.ways.hosts:
             raise Refused(421, "misdirected_request", "this listener is not known under that name")
+
+
+def check_spelling(request: web.Request) -> None:
+    """Raises: Refused for a header that says who asks, or where from, in what no standard lets it be written."""
+    for name in (hdrs.AUTHORIZATION, hdrs.COOKIE, hdrs.ORIGIN, hdrs.HOST):
+        if not request.headers.get(name, "").isascii():
+            raise Refused(400, "bad_request", f"the header {name} holds what is not ASCII")
+
+
+def place_of(origin: str) -> str:
+    """Host and port of an origin, in lower case; empty when it is none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def person_of(request: web.Request) -> Person:

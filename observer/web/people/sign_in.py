@@ -120,7 +120,10 @@ class SignIn:
 
 def inside(wanted: str) -> str:
     """The page that was asked for, if it is one of ours; else the first."""
-    parts = urlsplit(wanted)
+    try:
+        parts = urlsplit(wanted)
+    except ValueError:
+        return "/"
     ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and not parts.netloc and wanted.isprintable()
     return wanted if ours and "\\" not in wanted else "/"
 

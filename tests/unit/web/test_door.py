@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -167,6 +168,29 @@ async def test_a_cookie_alone_changes_nothing(
     found, problem, _ = await house.ask("POST", "/api/v1/pause", **given)
     assert (found, problem["reason"]) == (status, reason)
     assert house.told == []
+
+
+@pytest.mark.parametrize(
+    "header", [b"Authorization: Bearer \xff\xfe", b"Cookie: observer=\xff", b"Origin: \xff", b"Host: [", b"Host: \xff"]
+)
+@pytest.mark.parametrize("path", [b"/api/v1/me", b"/sign-in?next=//["])
+async def test_what_no_standard_lets_be_written_is_refused(house: House, header: bytes, path: bytes) -> None:
+    """Never a fault of ours, and never let in."""
+    first, second = header.split(b": ", 1)
+    host = b"" if first == b"Host" else b"Host: 127.0.0.1\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.client.port)
+    writer.write(b"GET " + path + b" HTTP/1.1\r\n" + host + first + b": " + second + b"\r\n\r\n")
+    line = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    assert line.split()[1] == b"400", line
+
+
+async def test_an_origin_that_is_none_is_another(house: House) -> None:
+    await house.sign_in(LOCAL)
+    status, problem, _ = await house.ask("POST", "/api/v1/pause", headers={"Origin": "http://["}, json={})
+    assert (status, problem["reason"]) == (403, "other_origin")
+    assert inside("//[") == "/"
 
 
 async def test_guessing_is_slow_and_ends_nobody_elses_session(house: House) -> None:

@@ -81,6 +81,14 @@ async def test_who_remembers_another_life_is_told_to_read_again(world: PageWorld
         assert (await event(answer))["event"] == "reset"
 
 
+async def test_a_number_that_nobody_counts_to_is_no_number(world: PageWorld) -> None:
+    await world.tick()
+    async with listening(world) as (stream, client, _):
+        last = f"{stream._born}-{'9' * 6000}"
+        async with client.get(PATH, headers={"Last-Event-ID": last}) as answer:
+            assert (await event(answer))["event"] == "reset"
+
+
 async def test_what_was_missed_too_long_ago_is_not_kept(world: PageWorld) -> None:
     await world.tick()
     async with listening(world) as (stream, client, _):
