@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("house", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("thorough", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("OBSERVER_HYPOTHESIS", "house"))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command that a test calls in this process sets logging up for it: the next test's lines must not go there."""
+    root = logging.getLogger()
+    configured, known, handlers = structlog.is_configured(), structlog.get_config(), list(root.handlers)
+    yield
+    root.handlers[:] = handlers
+    if configured:
+        structlog.configure(**known)
+    else:
+        structlog.reset_defaults()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -30,7 +30,7 @@ def script(shell: Shell) -> str:
     """What the shell has to read to complete this program."""
     from typer._completion_shared import get_completion_script
 
-    return get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell.value)  # nosec B604: the name of a shell
+    return get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell.value)  # nosec B604
 
 
 def prepare(environment: Mapping[str, str] = os.environ) -> None:
