@@ -186,7 +186,8 @@ class BlameInputs:
 class EvidenceLine:
     """
     One reason. ``word`` is fixed (``errors``, ``latency``, ``failures``, ``time``, ``lost_calls``, ``saturation``,
-    ``siblings``, ``slow``, ``change``, ``drain``, ``doubt``); ``nats`` may be negative; ``text`` is for people.
+    ``siblings``, ``silence``, ``slow``, ``change``, ``drain``, ``doubt``); ``nats`` may be negative; ``text`` is for
+    people.
     """
 
     word: str

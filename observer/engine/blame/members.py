@@ -10,7 +10,7 @@ from typing import Final
 from observer.domain.blame import BlameInputs, Cause, CauseKind, EvidenceLine, Seat
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Suspect
-from observer.engine.blame.ballots import MemberVote
+from observer.engine.blame.ballots import Ballot, MemberVote
 from observer.engine.blame.binomial import more
 from observer.engine.blame.contrast import MOST
 from observer.engine.blame.trees import Place
@@ -27,6 +27,8 @@ _RIVAL: Final = {CauseKind.POD: 0.0, CauseKind.REVISION: 0.0, CauseKind.NODE: -1
 """The same for a group that explains nearly as much as a pod: so little that the pod's odds do not reach a kill."""
 _SILENT: Final = 1.5
 """Nats for the only silent sibling of a service that loses calls: it leads, and never by the 5:1 that a kill needs."""
+_SILENCE: Final = 8.0
+"""Nats that a Ready pod falls silent by chance just as calls to its service get lost: about 3 000:1 against it."""
 _PICKED: Final = 6.0
 """Nats that counts of spans may add at most: traces are picked, so their numbers flatter."""
 
@@ -81,6 +83,18 @@ def silent_votes(suppressions: Iterable[Suppression]) -> list[MemberVote]:
         for one in suppressions
         if one.reason == "unreached" and one.blamed is not None
     ]
+
+
+def silence_ballot(suppressions: Iterable[Suppression]) -> Ballot | None:
+    """
+    Services with one silent sibling that lose calls. Retries hide such errors, and the waiting shows as the callers'
+    slowness only: what cannot be reached has to speak for itself.
+    """
+    found = sorted({one.service for one in suppressions if one.reason == "unreached" and one.blamed is not None})
+    if not found:
+        return None
+    texts = dict.fromkeys(found, "a sidecar answers no scrape while its siblings' do, and calls get lost")
+    return Ballot("silence", _SILENCE, dict.fromkeys(found, 1.0 / len(found)), texts=texts)
 
 
 def cause_of(culprit: Culprit) -> Cause:

@@ -18,7 +18,15 @@ from observer.engine.blame.failures import Failures, failures, failures_ballot
 from observer.engine.blame.flow import Pair
 from observer.engine.blame.judged import judged_ballots, unsuspected
 from observer.engine.blame.ledger import ledger, ledger_ballot
-from observer.engine.blame.members import Tally, count_votes, silent_votes, sizes_of, strongest, suspect_votes
+from observer.engine.blame.members import (
+    Tally,
+    count_votes,
+    silence_ballot,
+    silent_votes,
+    sizes_of,
+    strongest,
+    suspect_votes,
+)
 from observer.engine.blame.posterior import posterior
 from observer.engine.blame.saturation import saturation_ballot
 from observer.engine.blame.series import series_ballots
@@ -62,6 +70,7 @@ def blame(inputs: BlameInputs) -> Blame:
         *series_ballots(inputs, calls, lines),
         *judged_ballots(inputs, calls, frozenset(callee for (_, callee), line in lines.items() if line.requests > 0.0)),
         saturation_ballot(inputs),
+        silence_ballot(inputs.judgement.suppressions) if inputs.judgement is not None else None,
         counted,
         *(_of_traces(inputs, seen, most) if seen is not None else ()),
     ]

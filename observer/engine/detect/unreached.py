@@ -18,9 +18,12 @@ from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.callers import Calls, Edge
 from observer.engine.detect.roster import Roster
 
-LOST: Final = 3.0
-_PART: Final = 0.01
-"""So many calls that reached nobody, and so large a part of all, lately, make a silent sidecar a finding."""
+LOST: Final = 1.5
+_PART: Final = 0.0005
+"""
+So many calls that reached nobody, and so large a part of all, lately, make a silent sidecar a finding. Little is
+enough: retries save nearly all calls, and a Ready pod whose sidecar alone is silent is rare by itself.
+"""
 
 
 def silent_pods(
