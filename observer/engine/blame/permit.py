@@ -41,7 +41,7 @@ def permits_kill(blame: Blame, pod: PodRef) -> Permission:
     mine = next((one for one in blame.ranked if one.cause.pod == pod and one.cause.kind is CauseKind.POD), None)
     if mine is None or not pod.uid:
         return Permission(False, ("not_named: no evidence names this pod with its uid",))
-    if not all(math.isfinite(one.probability) and math.isfinite(one.inherited) for one in blame.ranked):
+    if not is_finite(blame):
         return Permission(False, ("not_finite: the blame holds something that is no number",))
     rivals = [one for one in blame.ranked if one is not mine]
     members = sum(one.probability for one in rivals if one.cause.kind is CauseKind.POD)
@@ -56,6 +56,15 @@ def permits_kill(blame: Blame, pod: PodRef) -> Permission:
     if victim_of(blame, mine) is not None:
         reasons.append(f"victim: its callees account for {mine.inherited:.0%} of its service's trouble")
     return Permission(not reasons, tuple(reasons))
+
+
+def is_finite(blame: Blame) -> bool:
+    """Every figure is a number: comparisons with what is none are silent, and silence must not permit anything."""
+    return all(
+        math.isfinite(figure)
+        for one in blame.ranked
+        for figure in (one.probability, one.inherited, one.nats, *(line.nats for line in one.lines))
+    )
 
 
 def victim_of(blame: Blame, mine: Attribution) -> Attribution | None:

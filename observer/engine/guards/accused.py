@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from observer.domain.action import Rung
 from observer.domain.blame import Attribution, Blame, CauseKind
 from observer.domain.decision import Allow, Hold
-from observer.engine.blame.permit import permits_kill, victim_of
+from observer.engine.blame.permit import is_finite, permits_kill, victim_of
 from observer.engine.guards.situation import Situation
 
 _MILD: Final = frozenset({Rung.ANNOTATE, Rung.DRAIN, Rung.RESTORE})
@@ -39,7 +38,7 @@ def blame(now: Situation) -> Allow | Hold:
     """
     if now.blame is None:
         return Hold("blame", "blame_unknown", "nobody has been asked yet who is to blame")
-    if not all(math.isfinite(one.probability) and math.isfinite(one.inherited) for one in now.blame.ranked):
+    if not is_finite(now.blame):
         return Hold("blame", "cannot_tell", "the blame holds something that is no number")
     mine = next(
         (one for one in now.blame.ranked if one.cause.kind is CauseKind.POD and one.cause.pod == now.pod.ref), None

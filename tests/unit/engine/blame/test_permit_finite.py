@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -28,3 +29,12 @@ def test_what_is_no_number_permits_nothing(probability: float, inherited: float,
     assert permits_kill(found(0.999, 0.0, 0.001), POD).allowed
     refused = permits_kill(found(probability, inherited, rest), POD)
     assert not refused.allowed and "not_finite" in refused.reasons[0]
+
+
+@pytest.mark.parametrize(("nats", "line"), [(math.nan, 12.0), (-math.inf, 12.0), (12.0, math.inf)])
+def test_nor_does_a_score_that_is_none(nats: float, line: float) -> None:
+    mine, unknown = found(0.999, 0.95, 0.001).ranked
+    callee = ServiceRef("shop", "store")
+    below = Attribution(Cause(CauseKind.WORKLOAD, "shop", "store", callee), 0.0, nats)
+    seen = replace(mine, lines=(replace(LINE, nats=line),))
+    assert not permits_kill(Blame(0.0, None, (seen, unknown, below)), POD).allowed
