@@ -152,6 +152,9 @@ async def provoke(world: World, settings: Settings, token: str) -> None:
     world.prometheus.misbehaviour.unavailable = True
     await asyncio.sleep(3.0)
     world.prometheus.misbehaviour.unavailable = False
+    world.prometheus.misbehaviour.delay = 1.5  # longer than a tick: each of the next ones begins late
+    await asyncio.sleep(15.0)
+    world.prometheus.misbehaviour.delay = 0.0
 
 
 @pytest.mark.needs("prometheus")
