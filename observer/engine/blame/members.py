@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from observer.domain.blame import BlameInputs, Cause, CauseKind, EvidenceLine, Seat
+from observer.domain.blame import BlameInputs, Cause, CauseKind, EvidenceLine, Seat, workload_cause
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Suspect
 from observer.engine.blame.ballots import Ballot, MemberVote
@@ -87,14 +87,18 @@ def silent_votes(suppressions: Iterable[Suppression]) -> list[MemberVote]:
 
 def silence_ballot(suppressions: Iterable[Suppression]) -> Ballot | None:
     """
-    Services with one silent sibling that lose calls. Retries hide such errors, and the waiting shows as the callers'
+    Silent siblings of services that lose calls. Retries hide such errors, and the waiting shows as the callers'
     slowness only: what cannot be reached has to speak for itself.
+
+    It speaks for the silent pod and its service as a whole, never for a sibling: that one answers, and must not become
+    likelier, nor its kill permitted, because another pod is silent.
     """
-    found = sorted({one.service for one in suppressions if one.reason == "unreached" and one.blamed is not None})
-    if not found:
+    silent = {cause_of(one.blamed): one.service for one in suppressions if one.reason == "unreached" and one.blamed}
+    if not silent:
         return None
-    texts = dict.fromkeys(found, "a sidecar answers no scrape while its siblings' do, and calls get lost")
-    return Ballot("silence", _SILENCE, dict.fromkeys(found, 1.0 / len(found)), texts=texts)
+    share = 1.0 / len(silent)
+    meant = [*silent, *(workload_cause(service) for service in silent.values())]
+    return Ballot("silence", _SILENCE, {}, others=dict.fromkeys(meant, share))
 
 
 def cause_of(culprit: Culprit) -> Cause:
