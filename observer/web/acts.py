@@ -16,12 +16,14 @@ from observer.runtime.desk import PAUSE_PLAN, Desk, NoSuchIncident, NotNow, Swit
 from observer.web import bare_pages as pages
 from observer.web.people.door import csrf_token, require, session_of
 from observer.web.people.sign_in import inside
-from observer.web.refusals import FORM, Refused
+from observer.web.refusals import FORM, Refused, form_of
 from observer.web.rows import Row
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{24}$", description="Hash of the plan that was shown.")]
 Key = Annotated[str, Meta(pattern="^[0-9a-f]{1,64}$", description="Id of an incident.")]
-Reason = Annotated[str, Meta(max_length=500, pattern="^[^\\x00-\\x1f\\x7f]*$", description="Why; everybody sees it.")]
+Reason = Annotated[
+    str, Meta(max_length=500, pattern="^[^\\x00-\\x1f\\x7f-\\x9f]*$", description="Why; everybody sees it.")
+]
 
 
 class Confirmed(Struct, frozen=True, forbid_unknown_fields=True):
@@ -199,8 +201,8 @@ async def _asked(request: web.Request, role: Role, kind: type[T]) -> tuple[Perso
     person = require(request, role)
     try:
         if request.content_type == FORM:
-            form = await request.post()
-            fields = {key: str(value) for key, value in form.items() if key not in {"csrf", "next"}}
+            form = await form_of(request)
+            fields = {key: value for key, value in form.items() if key not in {"csrf", "next"}}
             return person, msgspec.convert(fields, kind)
         return person, msgspec.json.decode(await request.read(), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
@@ -221,7 +223,7 @@ async def _tried(act: Callable[[], Awaitable[T]]) -> T:
 async def _done(request: web.Request, view: Any, *, status: int = 200) -> web.StreamResponse:
     """A browser's form goes on to the page that it came for; a program gets what came of it."""
     if request.content_type == FORM:
-        return pages.led_to(inside(str((await request.post()).get("next", ""))))
+        return pages.led_to(inside((await form_of(request)).get("next", "")))
     return _json(view, status=status)
 
 

@@ -27,6 +27,24 @@ class Refused(web.HTTPException):
         self.word, self.detail = reason, detail
 
 
+async def form_of(request: web.Request) -> Mapping[str, str]:
+    """
+    The fields of a plain form, the first of each name.
+
+    Raises: Refused 415 for another kind of body or another charset than UTF-8 (what a browser sends for our pages; some
+    of the others make text that cannot be written down again), 422 for bytes that are no UTF-8.
+    """
+    if request.content_type != FORM:
+        raise Refused(415, "unsupported_media_type", f"send {FORM}")
+    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+        raise Refused(415, "unsupported_media_type", f"send {FORM} with charset utf-8")
+    try:
+        form = await request.post()
+    except UnicodeDecodeError as exc:
+        raise Refused(422, "not_understood", f"the form is no UTF-8: {exc.reason}") from exc
+    return {name: str(form[name]) for name in form}
+
+
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every refusal below ``/api/`` is a problem, those of the framework included; a form gets a page to read."""

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from observer.domain.decision import Decision
 from observer.web.board import Board
+from observer.web.people.door import still_in
 from observer.web.refusals import Refused
 from observer.web.views.picture import Picture
 from observer.web.views.rows import decision_row
@@ -33,6 +34,8 @@ KEPT: Final = 512
 MOST_TOLD: Final = 32
 """Decisions of one tick that are told one by one; when there are more, listeners are told to read again."""
 BEAT_SECONDS: Final = 15.0
+LASTS_SECONDS: Final = 300.0
+"""Who may read is asked at the door only: then a stream ends, and the browser comes back and is asked again."""
 RETRY_MS: Final = 3000
 _DIGITS: Final = 18
 """Of an event's number; nobody counts further."""
@@ -65,8 +68,10 @@ class _Listener:
 class Stream:
     """Tells every listener of each new picture. ``counted`` hears how many listen."""
 
-    def __init__(self, board: Board, counted: Counted, *, beat: float = BEAT_SECONDS) -> None:
-        self._board, self._counted, self._beat = board, counted, beat
+    def __init__(
+        self, board: Board, counted: Counted, *, beat: float = BEAT_SECONDS, lasts: float = LASTS_SECONDS
+    ) -> None:
+        self._board, self._counted, self._beat, self._lasts = board, counted, beat, lasts
         self._listeners: set[_Listener] = set()
         self._dropped = 0
         self._number = 0
@@ -95,7 +100,7 @@ class Stream:
         self._say("tick", msgspec.json.encode(beat_of(picture)))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answers until the listener goes, is too slow, or the daemon ends."""
+        """Answers until the listener goes, is too slow, has to be asked again, or the daemon ends."""
         if len(self._listeners) >= MOST:
             raise Refused(503, "too_many_listeners", f"{MOST} listen already; read the pages", {"Retry-After": "30"})
         response = web.StreamResponse(headers=_HEADERS)
@@ -107,8 +112,11 @@ class Stream:
         self._listeners.add(listener)
         self._counted(len(self._listeners), dropped=False)
         try:
-            await response.write(b"retry: %d\n\n" % RETRY_MS + b"".join(missed))
-            await self._serve(listener, response)
+            async with asyncio.timeout(self._lasts):
+                await response.write(b"retry: %d\n\n" % RETRY_MS + b"".join(missed))
+                await self._serve(listener, response, lambda: still_in(request))
+        except TimeoutError:
+            pass  # long enough: it comes back and is asked again
         except ConnectionError:
             pass  # it went away; nobody is left to be told
         finally:
@@ -116,14 +124,14 @@ class Stream:
             self._counted(len(self._listeners), dropped=False)
         return response
 
-    async def _serve(self, listener: _Listener, response: web.StreamResponse) -> None:
+    async def _serve(self, listener: _Listener, response: web.StreamResponse, allowed: Callable[[], bool]) -> None:
         while True:
             try:
                 async with asyncio.timeout(self._beat):
                     event = await listener.queue.get()
             except TimeoutError:
                 event = b": beat\n\n"
-            if event is None:
+            if event is None or not allowed():
                 return
             await response.write(event)
 

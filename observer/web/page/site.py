@@ -32,6 +32,8 @@ from observer.web.views.asked import (
 LIVE: Final = "X-Live"
 CACHED: Final = 256
 """Rendered pages of one tick that are kept."""
+CACHED_CHARACTERS: Final = 16_000_000
+"""Of these pages and their addresses together; a page of a large fleet is long, and each query is another one."""
 FOR_GOOD: Final = "public, max-age=31536000, immutable"
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 Values = Mapping[str, Any]
@@ -45,6 +47,7 @@ class Site:
         self._env = environment()
         self._tick = -1
         self._cache: dict[str, str] = {}
+        self._held = 0
 
     def add_to(self, app: web.Application) -> None:
         """Serve every page and the static files."""
@@ -163,15 +166,20 @@ class Site:
     async def _main(self, key: str, name: str, view: Callable[[], Awaitable[Any]], more: Values) -> str:
         number = self._reading.picture.seen.number
         if number != self._tick:
-            self._tick, self._cache = number, {}
+            self._tick, self._cache, self._held = number, {}, 0
         if (kept := self._cache.get(key)) is not None:
             return kept
         found = await view()
         values = found if isinstance(found, dict) else {"view": found}
         made = self._render(name, {**values, **more, "now": self._reading.picture.at})
-        if len(self._cache) < CACHED and number == self._tick:
-            self._cache[key] = made
+        if number == self._tick:
+            self._keep(key, made)
         return made
+
+    def _keep(self, key: str, made: str) -> None:
+        held = self._held + len(key) + len(made)
+        if key not in self._cache and len(self._cache) < CACHED and held <= CACHED_CHARACTERS:
+            self._cache[key], self._held = made, held
 
     def _render(self, name: str, values: Values) -> str:
         return self._env.get_template(f"{name}.html").render(values)

@@ -24,7 +24,7 @@ from observer.web.people.local import LocalToken
 from observer.web.people.roles import Roles
 from observer.web.people.sessions import Session, Sessions
 from observer.web.people.throttle import Throttle
-from observer.web.refusals import API, FORM, Refused
+from observer.web.refusals import API, FORM, Refused, form_of
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,7 @@ SAFE: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS})
 _ASKED: Final = frozenset({FORM, "application/json"})
 _PERSON: Final = web.RequestKey("person", Person)
 _SESSION: Final = web.RequestKey("session", Session)
+_SESSIONS: Final = web.RequestKey("sessions", Sessions)
 
 
 class Identities(Protocol):
@@ -143,6 +144,7 @@ class Door:
         elif (session := self.sessions.find(request.cookies.get(self.cookie, ""))) is not None:
             request[_PERSON] = await self.known(session.identity, session.by)
             request[_SESSION] = session
+            request[_SESSIONS] = self.sessions
             if request.method not in SAFE:
                 await self._check_intent(request, session)
         elif self.ways.open_reading and request.method in SAFE:
@@ -158,7 +160,7 @@ class Door:
             raise Refused(415, "unsupported_media_type", f"send {' or '.join(sorted(_ASKED))}")
         given = request.headers.get(CSRF_HEADER, "")
         if not given and request.content_type == FORM:
-            given = str((await request.post()).get(CSRF_FIELD, ""))
+            given = (await form_of(request)).get(CSRF_FIELD, "")
         if not given.isascii() or not hmac.compare_digest(given.encode(), session.csrf.encode()):
             raise Refused(403, "csrf", f"repeat the session's token in {CSRF_HEADER} or the form field {CSRF_FIELD}")
 
@@ -202,6 +204,12 @@ def csrf_token(request: web.Request) -> str:
 def session_of(request: web.Request) -> Session | None:
     """The browser's session; None for programs and strangers."""
     return request.get(_SESSION)
+
+
+def still_in(request: web.Request) -> bool:
+    """Asked again during a long answer: the session that it was begun with is not over (programs have none)."""
+    session, sessions = session_of(request), request.get(_SESSIONS)
+    return session is None or sessions is None or sessions.lives(session)
 
 
 def require(request: web.Request, role: Role) -> Person:

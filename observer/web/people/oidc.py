@@ -47,6 +47,10 @@ class SignInFailed(Exception):
     """The provider, the browser or the token says no; the text is for people and holds no secret."""
 
 
+class NotBegunHere(SignInFailed):
+    """No sign-in of ours, or none of this browser: any site can send a browser with that, so it is nobody's guess."""
+
+
 class _Description(msgspec.Struct):
     issuer: str
     authorization_endpoint: str
@@ -112,13 +116,14 @@ class Provider:
         """
         Who came back, and the page they wanted.
 
-        Raises: SignInFailed; SourceUnavailable or SourceProtocolError when the provider cannot be asked.
+        Raises: SignInFailed, NotBegunHere among them; SourceUnavailable or SourceProtocolError when the provider
+        cannot be asked.
         """
         started = self._started.pop(query.get("state", ""), None)
         if started is None or self._clock.monotonic() - started.at > WAITS:
-            raise SignInFailed("this sign-in was not begun here, or took too long: begin again")
+            raise NotBegunHere("this sign-in was not begun here, or took too long: begin again")
         if not browser or not secrets.compare_digest(browser.encode(), started.browser.encode()):
-            raise SignInFailed("this sign-in was begun in another browser: begin again")
+            raise NotBegunHere("this sign-in was begun in another browser: begin again")
         if error := query.get("error"):
             raise SignInFailed(f"the provider says {error[:60]!r}")
         if query.get("iss", self._settings.issuer) != self._settings.issuer:
@@ -191,6 +196,9 @@ class Provider:
         listed = [groups] if isinstance(groups, str) else groups
         if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
             raise SignInFailed(f"claim {self._settings.groups_claim} is no list of names")
+        for claim, said in ((wanted, [name]), (self._settings.groups_claim, listed)):
+            if not all(one.isprintable() for one in said):
+                raise SignInFailed(f"claim {claim} holds characters that cannot be printed")
         return Identity(f"{prefix}{name}", tuple(f"{prefix}{one}" for one in listed))
 
     async def _described(self) -> _Description:

@@ -20,7 +20,7 @@ class Session:
     """
     ``identity`` is None for the local token; ``csrf`` is what each unsafe request of the browser must repeat.
 
-    ``ends`` and ``idle_from`` are instants of the monotonic clock.
+    ``ends`` and ``idle_from`` are instants of the monotonic clock; ``over`` = signed out, or pushed out by others.
     """
 
     identity: Identity | None
@@ -28,6 +28,7 @@ class Session:
     csrf: str
     ends: float
     idle_from: float
+    over: bool = False
 
 
 class Sessions:
@@ -47,7 +48,7 @@ class Sessions:
         session = Session(identity, by, secrets.token_urlsafe(32), now + self._lasts, now)
         self._open[_key(secret)] = session
         while len(self._open) > MOST:
-            self._open.popitem(last=False)
+            self._open.popitem(last=False)[1].over = True
         return secret, session
 
     def find(self, secret: str) -> Session | None:
@@ -56,16 +57,22 @@ class Sessions:
         session = self._open.get(key)
         if session is None:
             return None
-        if now >= session.ends or now - session.idle_from >= self._idle:
+        if not self.lives(session):
             del self._open[key]
             return None
         session.idle_from = now
         self._open.move_to_end(key)
         return session
 
+    def lives(self, session: Session) -> bool:
+        """It is not over yet; to ask is not to use it."""
+        now = self._clock.monotonic()
+        return not session.over and now < session.ends and now - session.idle_from < self._idle
+
     def close(self, secret: str) -> None:
         """Sign out; an unknown secret is no error."""
-        self._open.pop(_key(secret), None)
+        if (session := self._open.pop(_key(secret), None)) is not None:
+            session.over = True
 
 
 def _key(secret: str) -> bytes:

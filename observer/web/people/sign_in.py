@@ -12,8 +12,8 @@ from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity, Role
 from observer.web import bare_pages as pages
 from observer.web.people.door import SIGN_IN, SIGN_OUT, Door
-from observer.web.people.oidc import Provider, SignInFailed
-from observer.web.refusals import Refused
+from observer.web.people.oidc import NotBegunHere, Provider, SignInFailed
+from observer.web.refusals import Refused, form_of
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +37,8 @@ class SignIn:
         """A token in a form opens a session."""
         if not self._door.same_origin(request):
             raise Refused(403, "other_origin", "this sign-in comes from another site")
-        form = await request.post()
-        wanted, given = str(form.get("next", "")), str(form.get("token", "")).strip()
+        form = await form_of(request)
+        wanted, given = form.get("next", ""), form.get("token", "").strip()
         found = await self._door.person(given, request.remote or "") if given else None
         if found is None:
             return self._page(wanted, "This token is not known.", status=401)
@@ -69,7 +69,8 @@ class SignIn:
         try:
             identity, wanted = await provider.end(request.query, request.cookies.get(STARTED, ""))
         except SignInFailed as exc:
-            self._door.throttle.failed(place)
+            if not isinstance(exc, NotBegunHere):
+                self._door.throttle.failed(place)
             log.info("sign_in_failed", place=place, by="oidc", detail=str(exc))
             return self._page("", f"Sign-in failed: {exc}.", status=401)
         except (SourceUnavailable, SourceProtocolError) as exc:

@@ -119,6 +119,22 @@ async def test_what_is_no_confirmation_is_refused(house: House, act: str, body: 
     assert (status, problem["reason"]) == (422, "not_understood")
 
 
+@pytest.mark.parametrize("odd", ["\x00", "\x1f", "\x7f", "\x80", "\x85", "\x9b", "\x9f"])
+async def test_a_reason_holds_no_control_characters(house: House, odd: str) -> None:
+    body = {"plan": PAUSE_PLAN, "reason": f"sale {odd}31m"}
+    status, problem, _ = await house.ask("POST", "/api/v1/pause", ARNO, json=body)
+    assert (status, problem["reason"]) == (422, "not_understood")
+    csrf = await house.sign_in(ARNO)
+    form = body | {"csrf": csrf}
+    assert (await house.ask("POST", "/api/v1/pause", data=form, headers=house.own_origin()))[0] == 422
+    assert house.switch.answers == [(False, "")] and house.told == []
+
+
+async def test_a_reason_is_told_in_any_script(house: House) -> None:
+    body = {"plan": PAUSE_PLAN, "reason": "Überlast\u00a0ab 9: 停止"}
+    assert (await house.ask("POST", "/api/v1/pause", ARNO, json=body))[1]["reason"] == "arno: Überlast\u00a0ab 9: 停止"
+
+
 async def test_unknown_fields_and_long_reasons_are_refused(house: House) -> None:
     body: dict[str, str] = {"plan": PAUSE_PLAN, "reason": "x" * 501}
     assert (await house.ask("POST", "/api/v1/pause", ARNO, json=body))[0] == 422

@@ -14,9 +14,10 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from observer.config.model import OidcSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
+from observer.web.people import throttle
 from observer.web.people.oidc import ASK_AGAIN, LEEWAY, WAITS, Provider, SignInFailed
 from tests.support.alerts import StoppedClock
-from tests.support.people import GRANTS, House, Issuer, housed, issuing
+from tests.support.people import GRANTS, LOCAL, House, Issuer, housed, issuing
 
 BACK = "http://observer.example/sign-in/oidc/back"
 
@@ -267,3 +268,46 @@ async def test_without_a_provider_there_is_no_such_page() -> None:
     async with housed() as house:
         assert (await house.ask("GET", "/sign-in/oidc"))[0] == 404
         assert (await house.ask("GET", "/sign-in/oidc/back"))[0] == 404
+
+
+async def test_another_site_locks_no_address_out(issuer: Issuer) -> None:
+    async with housed(oidc=settings(issuer), place="http://127.0.0.1") as house:
+        for number in range(2 * throttle.FROM_ONE):
+            path = "/sign-in/oidc/back" if number % 2 else f"/sign-in/oidc/back?state=x{number}"
+            status, page, headers = await house.ask("GET", path)
+            assert status == 401 and "not begun here" in page and "observer-session" not in str(headers)
+        for _ in range(throttle.FROM_ONE):  # begun by the other site itself, and ended in a browser that it sends
+            _, _, headers = await house.ask("GET", "/sign-in/oidc")
+            house.client.session.cookie_jar.clear()
+            status, page, _ = await house.ask("GET", "/sign-in/oidc/back", params=issuer.authorize(headers["Location"]))
+            assert status == 401 and "another browser" in page
+        assert (await through(house, issuer))[0] == 200
+        assert (await house.ask("GET", "/api/v1/me", LOCAL))[0] == 200
+
+
+async def test_what_the_provider_or_its_token_refuses_counts(issuer: Issuer) -> None:
+    issuer.claims = {"aud": "other"}
+    async with housed(oidc=settings(issuer), place="http://127.0.0.1") as house:
+        for _ in range(throttle.FROM_ONE):
+            assert (await through(house, issuer))[0] == 401
+        assert (await through(house, issuer))[0] == 429
+
+
+@pytest.mark.parametrize(
+    "odd", ["a\nb", "a\tb", "a\x00", "\x7f", "a\x85b", "\x9b31m", "a\u2028b", "a\u202eb", "a\u200bb"]
+)
+@pytest.mark.parametrize("claim", ["sub", "groups", "group"])
+async def test_a_name_that_cannot_be_printed_is_refused(
+    issuer: Issuer, clock: StoppedClock, claim: str, odd: str
+) -> None:
+    sets: dict[str, Any] = {"sub": odd, "groups": ["staff", odd], "group": odd}
+    issuer.claims = {"groups" if claim == "group" else claim: sets[claim]}
+    with pytest.raises(SignInFailed, match="cannot be printed") as refused:
+        await signed_in(Provider(settings(issuer), BACK, clock), issuer)
+    assert str(refused.value).isprintable()
+
+
+async def test_names_of_every_script_are_names(issuer: Issuer, clock: StoppedClock) -> None:
+    issuer.claims = {"sub": "Ólga Ščípková 王", "groups": ["équipe 1"]}
+    found = await signed_in(Provider(settings(issuer), BACK, clock), issuer)
+    assert found == ("oidc:Ólga Ščípková 王", ("oidc:équipe 1",))

@@ -10,12 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from observer.domain.decision import Decision, Verdict
 from observer.domain.snapshot import Gap
 from observer.engine.guards import GUARDS
-from observer.web.page import vendor
+from observer.web.page import site, vendor
 from observer.web.page.render import environment
 from observer.web.server import make_app
 from observer.web.shield import CSP
@@ -192,3 +193,28 @@ async def test_nothing_is_called_quiet_that_is_not(
     page = environment().get_template("overview.html").render(view=calm, query=OverviewQuery(), now=calm.at)
     bar, sentence = page.split("</h1>")[0].split("<h1>")
     assert sentence.strip() == said and ("s-healthy" in bar) is (said == "All quiet")
+
+
+async def test_the_pages_that_are_kept_are_bounded_in_characters(
+    world: PageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = site.Site(world.reading, None)
+    app = web.Application()
+    found.add_to(app)
+    async with TestClient(TestServer(app)) as client:
+        first = await text(client, "/incidents")
+        kept = sum(map(len, found._cache.values()))
+        assert 0 < kept < len(first)
+        monkeypatch.setattr(site, "CACHED_CHARACTERS", 3 * kept)
+        for number in range(1, 40):
+            page = await text(client, f"/incidents?limit={number}")
+            assert "<h1" in page, "what is not kept is shown all the same"
+        held = sum(len(key) + len(page) for key, page in found._cache.items())
+        assert kept < held <= 3 * kept
+        await world.tick()
+        await text(client, "/sources")
+        assert list(found._cache) == ["/sources"], "the next tick begins anew"
+
+
+async def test_the_pages_that_are_kept_are_few_megabytes() -> None:
+    assert site.CACHED_CHARACTERS <= 16 * 2**20

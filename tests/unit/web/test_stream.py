@@ -13,9 +13,9 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from observer.web import stream as streams
-from observer.web.server import make_app
+from observer.web.server import People, make_app
 from observer.web.stream import KEPT, PATH, QUEUE, Stream
-from tests.support.page_world import PageWorld
+from tests.support.page_world import TOKEN, PageWorld
 
 
 @pytest.fixture
@@ -26,10 +26,12 @@ async def world(tmp_path: Path) -> AsyncIterator[PageWorld]:
 
 
 @asynccontextmanager
-async def listening(world: PageWorld, beat: float = 60.0) -> AsyncIterator[tuple[Stream, TestClient[Any, Any], list]]:
+async def listening(
+    world: PageWorld, beat: float = 60.0, lasts: float = 60.0, people: People | None = None
+) -> AsyncIterator[tuple[Stream, TestClient[Any, Any], list]]:
     counted: list[tuple[int, bool]] = []
-    stream = Stream(world.board, lambda clients, *, dropped: counted.append((clients, dropped)), beat=beat)
-    app = make_app(world.watcher, bytes, reading=world.reading, stream=stream)
+    stream = Stream(world.board, lambda clients, *, dropped: counted.append((clients, dropped)), beat=beat, lasts=lasts)
+    app = make_app(world.watcher, bytes, reading=world.reading, stream=stream, people=people)
     async with TestClient(TestServer(app)) as client:
         yield stream, client, counted
 
@@ -149,3 +151,55 @@ async def test_the_end_of_the_daemon_ends_every_listener(world: PageWorld) -> No
             await client.server.close()
             rest = await answer.content.read()
         assert b"event:" not in rest
+
+
+async def test_a_stream_ends_so_that_whoever_reads_is_asked_again(world: PageWorld) -> None:
+    await world.tick()
+    async with listening(world, lasts=0.05) as (stream, client, _), client.get(PATH) as answer:
+        last = (await event(answer)).get("id", "")
+        async with asyncio.timeout(20):
+            await answer.read()  # it ends in order: a browser comes back by itself
+        assert (stream.listeners().clients, stream.listeners().dropped) == (0, 0)
+        async with client.get(PATH, headers={"Last-Event-ID": last} if last else {}) as again:
+            assert again.status == 200
+
+
+async def test_beats_do_not_make_a_stream_last_longer(world: PageWorld) -> None:
+    async with listening(world, beat=0.01, lasts=0.1) as (_, client, _), client.get(PATH) as answer:
+        async with asyncio.timeout(20):
+            assert b": beat" in await answer.read()
+
+
+def test_no_stream_lasts_longer_than_five_minutes() -> None:
+    assert streams.LASTS_SECONDS <= 300.0
+
+
+@pytest.mark.parametrize("end", ["signed out", "idle", "old", "pushed out"])
+async def test_the_end_of_a_session_ends_its_stream(
+    world: PageWorld, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = world.people()
+    sessions = people.door.sessions
+    await world.tick()
+    async with listening(world, people=people) as (stream, client, _):
+        secret, session = sessions.open(None, "local token")
+        bearer = client.get(PATH, headers={"Authorization": f"Bearer {TOKEN}"})
+        cookie = {"Cookie": f"{people.door.cookie}={secret}"}
+        async with client.get(PATH, headers=cookie) as answer, bearer as program:
+            await event(answer), await event(program)
+            match end:
+                case "signed out":
+                    sessions.close(secret)
+                case "idle":
+                    session.idle_from = float("-inf")
+                case "old":
+                    session.ends = float("-inf")
+                case "pushed out":
+                    monkeypatch.setattr("observer.web.people.sessions.MOST", 1)
+                    sessions.open(None, "another")
+            assert world.board.picture is not None
+            stream.tell(world.board.picture)
+            async with asyncio.timeout(20):
+                assert await answer.read() == b"", "nothing is told after its end"
+            assert (await event(program))["event"] == "tick"
+        assert sessions.find(secret) is None
