@@ -71,11 +71,11 @@ def _without_secrets(raw: Mapping[str, object]) -> dict[str, object]:
     """A copy without the values of environment variables, and without the annotation that repeats the manifest."""
     pod: dict[str, Any] = json.loads(json.dumps(raw))
     for key in ("initContainers", "containers", "ephemeralContainers"):
-        for container in pod.get("spec", {}).get(key) or []:
+        for container in (pod.get("spec") or {}).get(key) or []:
             for one in container.get("env") or []:
                 if "value" in one:
                     one["value"] = "[redacted]"
-    (pod.get("metadata", {}).get("annotations") or {}).pop(_APPLIED, None)
+    ((pod.get("metadata") or {}).get("annotations") or {}).pop(_APPLIED, None)
     return pod
 
 
@@ -86,10 +86,12 @@ def _containers(raw: Mapping[str, object]) -> list[str]:
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # one that was there before, too
     for name, text in files.items():
         path = folder / name
         path.touch(mode=0o600)
+        path.chmod(0o600)
         with path.open("w", encoding="utf-8") as out:
             out.write(text)
             out.flush()

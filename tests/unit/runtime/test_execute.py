@@ -152,6 +152,9 @@ async def test_evidence_is_kept_and_redacted_before_an_eviction(bench: Bench) ->
     secret = {"name": "app", "env": [{"name": "PASSWORD", "value": "canary-1"}, {"name": "REF", "valueFrom": {}}]}
     bench.cluster.raw = {"metadata": {"name": "cart-1", "annotations": applied}, "spec": {"containers": [secret]}}
     bench.cluster.logs = "boom token=abc123\n"
+    _, folder = await bench.executor.carry_out(bench.decision(Rung.EVICT), None)
+    Path(folder).chmod(0o755)
+    (Path(folder) / "pod.json").chmod(0o644)
     outcome, folder = await bench.executor.carry_out(bench.decision(Rung.EVICT), None)
     kept = Path(folder)
     assert outcome.result is Result.APPLIED
