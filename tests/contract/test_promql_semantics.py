@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.needs("prometheus")]
 
 SCRAPES = 16
 INTERVAL_MS = 250
+STEP_MS = 100  # every range and offset that is asked is a multiple of it
 
 QUERIES = (
     "x_total",
@@ -100,6 +101,7 @@ class Real:
     start: float
     end: float
     version: tuple[int, ...]
+    scraped: frozenset[int]  # milliseconds of every scrape, of either target
 
 
 class Exporter:
@@ -222,7 +224,8 @@ async def real(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Real]:
     first = min(one["values"][0][0] for one in matrix)
     ours, our_port = await serve(PrometheusApi([Replica(remember(matrix))], lambda: last).app())
     version = tuple(int(part) for part in re.findall(r"\d+", info["data"]["version"])[:2])
-    yield Real(address, f"http://127.0.0.1:{our_port}", first, last, version)
+    scraped = frozenset(round(at * 1000) for one in matrix for at, _ in one["values"])
+    yield Real(address, f"http://127.0.0.1:{our_port}", first, last, version, scraped)
     process.terminate()
     await process.wait()
     await runner.cleanup()
@@ -231,8 +234,7 @@ async def real(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Real]:
 
 async def compare(real: Real, query: str, *, values: bool = True) -> None:
     """Equal matrices over a grid of instants that ends at the last common scrape."""
-    shift = on_no_sample(real)
-    grid = {"start": f"{real.start - 0.5 + shift:.3f}", "end": f"{real.end:.3f}", "step": "0.1"}
+    grid = {"start": on_no_scrape(real, real.start - 0.5), "end": f"{real.end:.3f}", "step": f"{STEP_MS / 1000}"}
     theirs = await fetch(real.address, "query_range", query=query, **grid)
     ours = await fetch(real.ours, "query_range", query=query, **grid)
     assert theirs[0] == ours[0] == 200
@@ -250,9 +252,18 @@ def by_labels(answer: dict[str, Any]) -> dict[str, list[list[Any]]]:
     return {json.dumps(one["metric"], sort_keys=True): one["values"] for one in answer["data"]["result"]}
 
 
-def on_no_sample(real: Real) -> float:
-    """A shift that keeps instants and window borders off the samples, where 2.x and 3.x differ."""
-    return 0.0371 if real.version[0] < 3 else 0.0
+def on_no_scrape(real: Real, at: float) -> str:
+    """
+    The instant ``at`` in seconds as a query wants it; before 3.x moved back until no scrape is whole steps away.
+
+    A server chooses each target's place within the interval from the target's address, and a late scrape is stamped
+    late: the free place is looked for among the scrapes that there were.
+    """
+    begin = round(at * 1000)
+    if real.version[0] < 3:
+        taken = {(begin - scrape) % STEP_MS for scrape in real.scraped}
+        begin -= min(place for place in range(STEP_MS) if place not in taken)
+    return f"{begin / 1000:.3f}"
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -271,7 +282,7 @@ async def test_counters_near_their_zero(real: Real, query: str) -> None:
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("query", ["x_total", "sum(x_total)", "1 + 1", "y / 0", "x_total[2s]"])
 async def test_instant_answers_have_the_same_form(real: Real, query: str) -> None:
-    at = f"{real.end + on_no_sample(real):.3f}"
+    at = on_no_scrape(real, real.end)
     theirs, ours = (
         await fetch(real.address, "query", query=query, time=at),
         await fetch(real.ours, "query", query=query, time=at),
