@@ -19,6 +19,7 @@ from observer.domain.errors import ConfigError
 
 FOLDER: Final = "observer"
 TITLE: Final = "Observer"
+_FILE: Final = "name a file that is there, or leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,13 @@ def write(folder: Path, made: dict[str, str]) -> tuple[dict[str, Any], str]:
 async def publish(dashboards: Sequence[Dashboard], target: Target) -> tuple[dict[str, Any], str]:
     """Into a running Grafana; returns what ``--json`` and the terminal show. Raises as ``publish_dashboards`` does."""
     from observer.app.grafana import publish_dashboards
+    from observer.cli.door import check_address
 
+    check_address("--publish", target.url)
     if target.token is not None and not target.token.is_file():
-        raise ConfigError(f"--token-file {target.token}: no such file")
+        raise ConfigError(f"--token-file {target.token}: no such file", step=_FILE)
     if target.ca is not None and not target.ca.is_file():
-        raise ConfigError(f"--ca-file {target.ca}: no such file")
+        raise ConfigError(f"--ca-file {target.ca}: no such file", step=_FILE)
     auth = HttpAuth(bearer_file=str(target.token or ""), ca_file=str(target.ca or ""))
     where = replace(GrafanaSettings(), url=target.url, auth=auth, timeout=15.0)
     api, done = await publish_dashboards(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from observer.app import alerts_about, silence_own_alerts
+from observer.cli.door import check_address
 from observer.cli.moments import instant, length, span
 from observer.cli.output import EXIT_FINDINGS
 from observer.cli.paint import PLAIN, Paint, Tone, harmless
@@ -38,7 +39,7 @@ async def silence(
     Raises: ConfigError for what cannot be asked, SourceUnavailable and SourceProtocolError of Alertmanager.
     """
     pod, seconds = pod_of(wanted.pod), seconds_of(wanted.lasting)
-    settings = _asking(settings, wanted.alertmanager)
+    settings = asking(settings, wanted.alertmanager)
     own, left = await alerts_about(settings, pod)
     if not confirm(preview(pod, seconds, own, left, paint)):
         return EXIT_FINDINGS, _body(pod, own, left), "nothing was silenced"
@@ -75,14 +76,15 @@ def preview(pod: PodRef, seconds: float, own: tuple[str, ...], left: tuple[str, 
         f"                and every other alert of its own about {pod} that begins within {span(seconds)}",
     ]
     if left:
-        lines.append(f"{paint('will go on', Tone.BOLD)}      {_named(left)} (of objectives or of Observer)")
+        lines.append(
+            f"{paint('will go on', Tone.BOLD)}      {_named(left)} (of objectives, Observer or another cluster)"
+        )
     return "\n".join(lines)
 
 
-def _asking(settings: Settings, url: str) -> Settings:
+def asking(settings: Settings, url: str) -> Settings:
     if url:
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError(f"--alertmanager {url!r}: expected http://HOST:PORT or https://HOST:PORT")
+        check_address("--alertmanager", url)
         return replace(settings, alertmanager=replace(settings.alertmanager, urls=(url,)))
     if not settings.alertmanager.urls:
         raise ConfigError("--alertmanager: name an Alertmanager here, or under `alertmanager.urls` of the settings")
