@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from observer.app import alerts_about, silence_own_alerts
 from observer.cli.door import check_address
@@ -13,9 +13,11 @@ from observer.cli.moments import instant, length, span
 from observer.cli.output import EXIT_FINDINGS
 from observer.cli.paint import PLAIN, Paint, Tone, harmless
 from observer.config.model import Settings
-from observer.domain.errors import ConfigError
+from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.engine.silence import LONGEST_SECONDS
+
+_REACH: Final = "nothing was silenced; name an Alertmanager that answers: `alertmanager.urls`, or --alertmanager here"
 
 Confirm = Callable[[str], bool]
 
@@ -40,7 +42,11 @@ async def silence(
     """
     pod, seconds = pod_of(wanted.pod), seconds_of(wanted.lasting)
     settings = asking(settings, wanted.alertmanager)
-    own, left = await alerts_about(settings, pod)
+    try:
+        own, left = await alerts_about(settings, pod)
+    except SourceUnavailable as exc:
+        exc.step = exc.step or _REACH
+        raise
     if not confirm(preview(pod, seconds, own, left, paint)):
         return EXIT_FINDINGS, _body(pod, own, left), "nothing was silenced"
     who = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"

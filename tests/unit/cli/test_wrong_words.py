@@ -87,6 +87,21 @@ def test_what_is_wrong_is_named_and_what_to_do_follows(run: Run, words: str, wha
     assert what in message and step in next_step
 
 
+@pytest.mark.parametrize(
+    ("words", "step"),
+    [
+        ("dashboards --publish http://127.0.0.1:1", "the address of --publish"),
+        ("silence a/b --yes --alertmanager http://127.0.0.1:1", "nothing was silenced"),
+        ("approve --url http://127.0.0.1:1", "observer run"),
+    ],
+)
+def test_who_does_not_answer_is_named_with_the_reason(run: Run, words: str, step: str) -> None:
+    found = run(*words.split())
+    assert (found.code, found.out) == (4, "")
+    assert "http://127.0.0.1:1" in found.err and "connection refused" in found.err
+    assert step in found.err.partition("\n  -> ")[2]
+
+
 def test_settings_that_the_environment_names(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OBSERVER_CONFIG", "gone.yaml")
     found = run("check")
