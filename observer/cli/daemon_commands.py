@@ -18,6 +18,7 @@ from observer.cli.application import (
     TokenFile,
     Url,
     app,
+    awaited,
     door_from,
     settings_from,
     settings_path,
@@ -79,7 +80,7 @@ def doctor(config: Config = None, json: Json = False) -> None:
     """Ask each source: reachable, authenticated, fresh, right metrics and labels? Says what to do about red lines."""
     from observer.cli.doctor import examine, rows, text
 
-    findings = asyncio.run(examine(settings_from(config)))
+    findings = awaited(examine(settings_from(config)))
     show(rows(findings), text(findings, paint_for(sys.stdout)), json=json)
     if any(finding.ok is False for finding in findings):
         raise SystemExit(EXIT_UNREACHABLE)
@@ -94,7 +95,7 @@ def status(
 
     settings = settings_from(config)
     door = door_from(settings, url, token_file, ca_file)
-    body, text = asyncio.run(current(settings, door, paint_for(sys.stdout)))
+    body, text = awaited(current(settings, door, paint_for(sys.stdout)))
     show(body, text, json=json)
 
 
@@ -115,7 +116,7 @@ def why(
     from observer.cli.why import explain
 
     settings, paint = settings_from(config), paint_for(sys.stdout)
-    body, text = asyncio.run(explain(settings, subject, namespace, limit, paint))
+    body, text = awaited(explain(settings, subject, namespace, limit, paint))
     show(body, text, json=json)
     if not body["decisions"]:
         raise SystemExit(EXIT_NOT_FOUND)
@@ -148,7 +149,7 @@ def undo(
 
     if pod.count("/") != 1 or not all(pod.split("/")):
         fail(f"{pod!r}: expected NAMESPACE/POD, for example shop/cart-1", EXIT_BAD_INPUT, DRAINED)
-    code, body, text = asyncio.run(one_pod(settings_from(config), pod))
+    code, body, text = awaited(one_pod(settings_from(config), pod))
     show(body, text, json=json)
     raise SystemExit(code)
 
@@ -166,7 +167,7 @@ def restore(
     if expired == everything:
         step = "--expired gives back what is overdue and is harmless; --all ends every drain that Observer began"
         fail("say either --expired or --all", EXIT_BAD_INPUT, step)
-    code, body, text = asyncio.run(many_pods(settings_from(config), force=everything))
+    code, body, text = awaited(many_pods(settings_from(config), force=everything))
     show(body, text, json=json)
     raise SystemExit(code)
 
@@ -196,5 +197,5 @@ def _switch(config: Path | None, *, paused: bool, reason: str, json: bool) -> No
     from observer.cli.switch import throw
 
     who = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
-    body, text = asyncio.run(throw(settings_from(config), paused=paused, who=who, reason=reason))
+    body, text = awaited(throw(settings_from(config), paused=paused, who=who, reason=reason))
     show(body, text, json=json)
