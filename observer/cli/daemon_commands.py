@@ -124,13 +124,21 @@ def pause(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Throw the kill switch: Observer goes on observing and writes nothing but give-backs."""
+    """
+    Throw the kill switch: Observer goes on observing and writes nothing but give-backs.
+
+    Exit codes: 0 paused, 1 somebody else paused it in the same instant and theirs stands, 4 the cluster is silent.
+    """
     _switch(config, paused=True, reason=reason, json=json)
 
 
 @app.command()
 def resume(config: Config = None, json: Json = False) -> None:
-    """Release the kill switch."""
+    """
+    Release the kill switch, as it says now; a pause that comes meanwhile stays.
+
+    Exit codes: 0 released, 1 somebody else changed it meanwhile, 4 the cluster is silent.
+    """
     _switch(config, paused=False, reason="", json=json)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from observer.cli.output import EXIT_BAD_INPUT, EXIT_UNREACHABLE
+from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_UNREACHABLE
 from observer.domain.errors import (
     AuditBroken,
     ConfigError,
     JournalUnavailable,
     ObserverError,
     RecordingError,
+    SwitchChanged,
 )
 
 _STEPS: Final = (
@@ -20,6 +21,7 @@ _STEPS: Final = (
         "`journal` of the settings names it; --config or $OBSERVER_CONFIG names them",
     ),
     (AuditBroken, EXIT_UNREACHABLE, "`observer audit verify` names file and line"),
+    (SwitchChanged, EXIT_FINDINGS, "`observer status` says how it stands; if you still mean it, say it again"),
     (RecordingError, EXIT_BAD_INPUT, "name another file, or make one with `observer record`"),
 )
 _DOCTOR: Final = "`observer doctor` asks each source and says what to do"
