@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -150,7 +149,9 @@ def undo(
 ) -> None:
     """Give one drained pod back now, with or without a running daemon; touches only what is Observer's."""
     from observer.cli.give_back import one_pod
+    from observer.cli.given import words
 
+    words("POD", pod)
     if pod.count("/") != 1 or not all(pod.split("/")):
         fail(f"{pod!r}: expected NAMESPACE/POD, for example shop/cart-1", EXIT_BAD_INPUT)
     code, body, text = asyncio.run(one_pod(settings_from(config), pod))
@@ -197,8 +198,9 @@ def migrate(config: Config = None, json: Json = False) -> None:
 
 
 def _switch(config: Path | None, *, paused: bool, reason: str, json: bool) -> None:
+    from observer.cli.given import who_is_here, words
     from observer.cli.switch import throw
 
-    who = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
+    who, reason = who_is_here(), words("--reason", reason)
     body, text = asyncio.run(throw(settings_from(config), paused=paused, who=who, reason=reason))
     show(body, text, json=json)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from observer.app import connected, kill_switch
+from observer.cli.paint import harmless
 from observer.config.model import Settings
 from observer.runtime.throw import release, stop
 
@@ -24,6 +25,6 @@ async def throw(settings: Settings, *, paused: bool, who: str, reason: str) -> t
             await release(switch, before, who=who)
         now, why = await switch.read()
     word = "paused" if now else "running"
-    text = f"Observer is {word}: {why}" if why else f"Observer is {word}"
-    over = f"\nbefore: {before.why}" if before.paused else ""
+    text = f"Observer is {word}: {harmless(why)}" if why else f"Observer is {word}"
+    over = f"\nbefore: {harmless(before.why)}" if before.paused else ""
     return {"paused": now, "reason": why, "before": before.why}, text + over
