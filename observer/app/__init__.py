@@ -36,6 +36,7 @@ __all__ = [
     "connected",
     "examine_sources",
     "give_back",
+    "is_foreign",
     "kill_switch",
     "look_at_cluster",
     "migrate_journal",
@@ -107,6 +108,13 @@ def trail_files(settings: Settings) -> Sequence[Path]:
     from observer.sinks import audit
 
     return audit.trail_files(Path(settings.audit))
+
+
+def is_foreign(file: Path) -> bool:
+    """Whether no line of the file is of an audit trail; see ``sinks.audit``. Raises: OSError."""
+    from observer.sinks import audit
+
+    return audit.is_foreign(file)
 
 
 def verify_trail(files: Sequence[Path], *, partial: bool, contains: str) -> AuditReport:

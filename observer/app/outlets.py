@@ -156,7 +156,9 @@ async def silence_own_alerts(settings: Settings, pod: PodRef, seconds: float, *,
     clock = SystemClock()
     api = alertmanagers(settings, clock)
     try:
-        return await silence_pod(api, pod, at=clock.now(), seconds=seconds, by=by, comment=comment)
+        return await silence_pod(
+            api, pod, at=clock.now(), seconds=seconds, by=by, comment=comment, cluster=settings.cluster
+        )
     finally:
         await api.close()
 
@@ -172,7 +174,7 @@ async def alerts_about(settings: Settings, pod: PodRef) -> tuple[tuple[str, ...]
 
     api = alertmanagers(settings, SystemClock())
     try:
-        return await pod_alerts(api, pod)
+        return await pod_alerts(api, pod, settings.cluster)
     finally:
         await api.close()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observer.config.exposure import host_of, is_loopback
+from observer.config.kinds import check_listen
 from observer.domain.errors import ConfigError, RecordingError
 
 if TYPE_CHECKING:
@@ -39,24 +40,24 @@ class StandingClock:
 async def show_recording(file: Path, listen: str, stop: asyncio.Event, *, started: asyncio.Event | None = None) -> None:
     """
     Serve page and reading API until ``stop``; nothing can be written and no cluster is asked. ``started`` is set once
-    everything was read.
+    everything was read and the listener is open.
 
-    Raises: RecordingError; ConfigError when ``listen`` is reached from other machines.
+    Raises: RecordingError; ConfigError when ``listen`` is no address, is taken, or is reached from other machines.
     """
     from observer.recording.files import Recording
 
+    if why := check_listen(listen):
+        raise ConfigError(f"--listen {why}")
     if not is_loopback(host_of(listen)):
         raise ConfigError(f"--listen {listen}: a recording asks nobody who they are; listen on 127.0.0.1")
     with tempfile.TemporaryDirectory(prefix="observer-page-") as folder, Recording(file) as recording:
         journal = await _journal(Path(folder))
         try:
             server = await _server(recording.events(), journal, listen, file)
-            async with asyncio.TaskGroup() as group:
-                serving = group.create_task(server.run())
+            async with server.opened():
                 if started is not None:
                     started.set()
                 await stop.wait()
-                serving.cancel()
         finally:
             await journal.close()
 

@@ -37,11 +37,17 @@ CaFile = Annotated[
 
 
 def settings_from(config: Path | None) -> Settings:
-    """The settings of ``--config``, of ``$OBSERVER_CONFIG``, or the defaults."""
+    """The settings of ``--config``, of ``$OBSERVER_CONFIG``, or the defaults. Raises: ConfigError."""
     from observer.config.settings import default, load
+    from observer.domain.errors import ConfigError
 
     path = settings_path(config)
-    return load(path) if path is not None else default()
+    if path is None:
+        return default()
+    if not path.exists():
+        by = "--config" if config is not None else "$OBSERVER_CONFIG"
+        raise ConfigError(f"{by} {path}: there is no such file", step="name a settings file, or leave it out")
+    return load(path)
 
 
 def settings_path(config: Path | None) -> Path | None:

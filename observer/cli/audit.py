@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from observer.app import trail_files, verify_trail
+from observer.app import is_foreign, trail_files, verify_trail
 from observer.cli.output import EXIT_FINDINGS, EXIT_NOT_FOUND
 from observer.cli.paint import PLAIN, Paint, Tone
 from observer.config.model import Settings
 from observer.domain.errors import ConfigError
+
+NAME_TRAIL: Final = "name the files of one trail, oldest first: `audit` of the settings, and what was rotated beside it"
+EMPTY: Final = "the trail is empty: nothing was decided yet, or it was emptied; compare with a copy kept elsewhere"
 
 
 def verify(
@@ -19,19 +22,29 @@ def verify(
     """
     Exit code, JSON body and text; without ``paths`` the files of the settings' ``audit``, rotated ones first.
 
-    Raises: ConfigError for files that cannot be read.
+    Raises: ConfigError for files that cannot be read, and for named ones that are no audit log at all.
     """
     if contains and (len(contains) != 64 or set(contains) - set("0123456789abcdef")):
         raise ConfigError("--contains: expected 64 hex digits, the last_hash of an earlier `observer audit verify`")
     files = list(paths) or list(trail_files(settings))
     if not files:
-        text = f"there is no audit trail at {settings.audit}; is it the settings file that the daemon uses (--config)?"
+        text = (
+            f"there is no audit trail at {settings.audit}\n"
+            "     -> name the settings file that the daemon uses with --config, or the trail's files"
+        )
         return EXIT_NOT_FOUND, _body((), None), text
     try:
         found = verify_trail(files, partial=partial, contains=contains)
+        # The daemon's own trail is never somebody else's file: there, what is no record was put in its place.
+        other = next((path for path in paths if found.fault and is_foreign(path)), None)
     except OSError as exc:
-        raise ConfigError(f"audit: cannot read {exc.filename or files[0]}: {exc.strerror or exc}") from exc
+        where = exc.filename or files[0]
+        raise ConfigError(f"audit: cannot read {where}: {exc.strerror or exc}", step=NAME_TRAIL) from exc
+    if other is not None:
+        raise ConfigError(f"{other}: not an Observer audit log: no line of it carries a record's hash", step=NAME_TRAIL)
     lines = [f"{paint('note', Tone.WARN)}    {note}" for note in found.notes]
+    if not found.records and not found.fault:
+        lines.append(f"{paint('note', Tone.WARN)}    {EMPTY}")
     if found.fault:
         lines += [
             f"{paint('BROKEN', Tone.BAD)}  {found.fault}",

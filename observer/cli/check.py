@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
@@ -18,9 +19,12 @@ from observer.config.lint.render import UNREADABLE, github, rows, text
 from observer.config.lint.rules_files import subject_of
 from observer.config.lint.sarif import sarif
 from observer.config.model import SHIPPED, Settings
-from observer.config.policies.load import load
+from observer.config.policies.load import load, policy_files
+from observer.domain.errors import ConfigError
 from observer.domain.suspect import Tier
 from observer.engine.detect.tiers import allowed_per_month, tier_nats
+
+_POLICIES: Final = "name files or directories of policies and objectives; without one those of the settings are checked"
 
 
 def report(settings: Settings) -> tuple[dict[str, Any], str]:
@@ -55,6 +59,22 @@ def report(settings: Settings) -> tuple[dict[str, Any], str]:
     if engine.mode.value == "shadow":
         lines.append("mode is shadow: everything is decided and told, nothing is written to the cluster")
     return body, "\n".join(lines)
+
+
+def named(paths: Sequence[Path], option: str = "") -> tuple[str, ...]:
+    """
+    Files and directories that a person names instead of ``policies`` of the settings.
+
+    Raises: ConfigError for what is not there, or holds nothing that could be read: nothing found would say that it is
+    good.
+    """
+    for path in paths:
+        if str(path) != SHIPPED and not path.exists():
+            raise ConfigError(f"{option}{path}: there is no such file or directory", step=_POLICIES)
+        if not policy_files([str(path)]):
+            why = "holds no YAML file outside folders named tests"
+            raise ConfigError(f"{option}{path}: {why}", step=_POLICIES)
+    return tuple(map(str, paths))
 
 
 @dataclass(frozen=True, slots=True)

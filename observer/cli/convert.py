@@ -44,6 +44,10 @@ def convert(paths: Sequence[Path], form: Format | None) -> Result:
                 faults += _one(document, form, f"{path.stem}-{index}" if index else path.stem, found)
     if faults:
         refuse(faults)
+    if not found.files:
+        where = ", ".join(map(str, paths))
+        step = "name YAML files of Sloth, Pyrra or OpenSLO, or their folder"
+        raise ConfigError(f"{where}: no document in it", step=step)
     return found
 
 

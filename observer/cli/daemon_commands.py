@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -24,6 +24,9 @@ from observer.cli.application import (
 from observer.cli.completion import namespaces, pods, subjects
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, EXIT_UNREACHABLE, fail, show
 from observer.cli.paint import paint_for
+from observer.domain.names import DRAIN_LABEL
+
+DRAINED: Final = f"`observer incidents --open` and `kubectl get pods -A -l {DRAIN_LABEL}` name what is drained"
 
 
 @app.command()
@@ -46,7 +49,7 @@ def demo(
     day: Annotated[
         Path | None, typer.Option("--day", help="Record a day with many incidents into this file instead.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the simulated mesh.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated mesh.")] = 7,
     json: Json = False,
 ) -> None:
     """Run the whole story on a simulated mesh: a gray pod is found, drained, proven, evicted, replaced, verified."""
@@ -153,7 +156,7 @@ def undo(
 
     words("POD", pod)
     if pod.count("/") != 1 or not all(pod.split("/")):
-        fail(f"{pod!r}: expected NAMESPACE/POD, for example shop/cart-1", EXIT_BAD_INPUT)
+        fail(f"{pod!r}: expected NAMESPACE/POD, for example shop/cart-1", EXIT_BAD_INPUT, DRAINED)
     code, body, text = asyncio.run(one_pod(settings_from(config), pod))
     show(body, text, json=json)
     raise SystemExit(code)
@@ -170,7 +173,8 @@ def restore(
     from observer.cli.give_back import many_pods
 
     if expired == everything:
-        fail("say either --expired or --all", EXIT_BAD_INPUT)
+        step = "--expired gives back what is overdue and is harmless; --all ends every drain that Observer began"
+        fail("say either --expired or --all", EXIT_BAD_INPUT, step)
     code, body, text = asyncio.run(many_pods(settings_from(config), force=everything))
     show(body, text, json=json)
     raise SystemExit(code)

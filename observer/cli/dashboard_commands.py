@@ -60,11 +60,13 @@ def dashboards(
     from observer.cli.dashboards import publish as bring
 
     if not (out or publish or queries):
-        fail("say --out FOLDER, --publish URL or --queries", EXIT_BAD_INPUT)
-    if token_file and not publish:
-        fail("--token-file: only with --publish", EXIT_BAD_INPUT)
+        step = "`--out FOLDER` writes files, `--publish URL` brings them to a Grafana, `--queries` only prints"
+        fail("say --out FOLDER, --publish URL or --queries", EXIT_BAD_INPUT, step)
+    brought = {"--token-file": token_file, "--ca-file": ca_file, "--overwrite": overwrite}
+    if lost := [name for name, given in brought.items() if given and not publish]:
+        fail(f"{', '.join(lost)}: only with --publish", EXIT_BAD_INPUT, "name the Grafana: --publish URL")
     if (configmap or provisioning) and not out:
-        fail("--configmap and --provisioning: need --out FOLDER", EXIT_BAD_INPUT)
+        fail("--configmap and --provisioning: need --out FOLDER", EXIT_BAD_INPUT, "name the folder to write them to")
     made = wanted(objective or (), service or (), now(), cluster=cluster)
     if queries:
         show(*listed(made), json=json)

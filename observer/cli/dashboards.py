@@ -15,10 +15,12 @@ from observer.dashboards.delivery import CONFIG_MAPS, PROVIDER, config_maps, pro
 from observer.dashboards.model import Dashboard
 from observer.dashboards.objective import of_objective
 from observer.dashboards.render import rendered
-from observer.domain.errors import ConfigError
+from observer.domain.errors import ConfigError, SourceUnavailable
 
 FOLDER: Final = "observer"
 TITLE: Final = "Observer"
+_REACH: Final = "is that Grafana running, and is it the address of --publish? behind a proxy of its own, add the path"
+_FILE: Final = "name a file that is there, or leave it out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +76,26 @@ def write(folder: Path, made: dict[str, str]) -> tuple[dict[str, Any], str]:
 async def publish(dashboards: Sequence[Dashboard], target: Target) -> tuple[dict[str, Any], str]:
     """Into a running Grafana; returns what ``--json`` and the terminal show. Raises as ``publish_dashboards`` does."""
     from observer.app.grafana import publish_dashboards
+    from observer.cli.door import check_address
 
+    check_address("--publish", target.url)
     if target.token is not None and not target.token.is_file():
-        raise ConfigError(f"--token-file {target.token}: no such file")
+        raise ConfigError(f"--token-file {target.token}: no such file", step=_FILE)
     if target.ca is not None and not target.ca.is_file():
-        raise ConfigError(f"--ca-file {target.ca}: no such file")
+        raise ConfigError(f"--ca-file {target.ca}: no such file", step=_FILE)
     auth = HttpAuth(bearer_file=str(target.token or ""), ca_file=str(target.ca or ""))
     where = replace(GrafanaSettings(), url=target.url, auth=auth, timeout=15.0)
-    api, done = await publish_dashboards(
-        where,
-        [rendered(one) for one in dashboards],
-        folder=target.folder,
-        namespace=target.namespace,
-        overwrite=target.overwrite,
-    )
+    try:
+        api, done = await publish_dashboards(
+            where,
+            [rendered(one) for one in dashboards],
+            folder=target.folder,
+            namespace=target.namespace,
+            overwrite=target.overwrite,
+        )
+    except SourceUnavailable as exc:
+        exc.step = exc.step or _REACH
+        raise
     lines = [f"{uid:<40} {what}" for uid, what in done.items()]
     return {"api": api, "folder": target.folder, "dashboards": done}, "\n".join(lines)
 

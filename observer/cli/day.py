@@ -12,10 +12,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from observer.cli.day_verdict import BY_ITSELF, FIXED, Demand, Listener, missed
+from observer.cli.output import EXIT_FINDINGS
 from observer.config.model import (
     EvidenceSettings,
     KubernetesSettings,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from observer.simulator.world import World
 
 HOUR: Final = 3600.0
+NAMESPACE: Final = "shop"
 TICK: Final = 5.0
 HISTORY: Final = 900.0
 RATE: Final = 60.0
@@ -45,20 +48,41 @@ LONGEST: Final = 540.0
 COARSE: Final = 60.0
 PATIENCE: Final = 120.0
 """Real seconds that one tick may take on a busy machine."""
+SECONDS_TO_HEAR: Final = 5.0
+"""Real seconds in which what was decided is told."""
 TURNS: Final = 100
 """Looks of 5 ms before the simulator's clock moves on by ``STEP`` seconds a look."""
 STEP: Final = 0.25
 
 Make = Callable[["World", float], "Fault"]
+Ask = Callable[["Fault"], Demand]
+
+
+def the_pod(*endings: str) -> Ask:
+    """The pod that the fault hits is named and nobody else is touched."""
+
+    def ask(fault: Fault) -> Demand:
+        (pod,) = fault.where.pods
+        return Demand(f"pod {NAMESPACE}/{pod}", endings or (FIXED,))
+
+    return ask
+
+
+def nobody(named: str, *endings: str) -> Ask:
+    """No pod is to blame: ``named`` is, and nobody is touched."""
+    return lambda _: Demand(named, endings)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """At ``at`` seconds of the day a fault begins; ``told`` is what the narrator says."""
+    """
+    At ``at`` seconds of the day a fault begins; ``told`` is what the narrator says, ``ask`` what the fault demands.
+    """
 
     at: float
     told: str
     make: Make
+    ask: Ask = field(default_factory=the_pod)
 
 
 def scenes() -> tuple[Scene, ...]:
@@ -83,10 +107,15 @@ def scenes() -> tuple[Scene, ...]:
     return (
         Scene(0.7 * HOUR, "a pod of catalog fails 30 % of its requests", errors("catalog", 0.3)),
         Scene(2.2 * HOUR, "a pod of cart is slow", slow("cart", 0.8)),
-        Scene(4.0 * HOUR, "a burst of errors hits all of cart", burst(0.3)),
-        Scene(6.1 * HOUR, "version 2 of pay is bad", revision(0.2)),
-        Scene(8.3 * HOUR, "store fails, and with it whoever calls it", dependency(0.25)),
-        Scene(9.9 * HOUR, "a pod of catalog fails for half a minute", errors("catalog", 0.4, 30.0)),
+        Scene(4.0 * HOUR, "a burst of errors hits all of cart", burst(0.3), nobody("workload shop/cart")),
+        Scene(6.1 * HOUR, "version 2 of pay is bad", revision(0.2), nobody("revision shop/pay-v2", BY_ITSELF)),
+        Scene(8.3 * HOUR, "store fails, and with it whoever calls it", dependency(0.25), nobody("workload shop/store")),
+        Scene(
+            9.9 * HOUR,
+            "a pod of catalog fails for half a minute",
+            errors("catalog", 0.4, 30.0),
+            the_pod(FIXED, BY_ITSELF),
+        ),
         Scene(11.6 * HOUR, "a pod of front fails 8 % of its requests", errors("front", 0.08)),
         Scene(13.5 * HOUR, "a pod of store fails 60 % of its requests", errors("store", 0.6)),
         Scene(15.8 * HOUR, "a pod of catalog is slow", slow("catalog", 1.2)),
@@ -97,46 +126,58 @@ def scenes() -> tuple[Scene, ...]:
 
 
 async def run_day(file: Path, seed: int) -> int:
-    """Write the recording; exit code 0. Raises: RecordingError when the file exists or cannot be written."""
+    """
+    Write the recording; exit code 0 when every scene ended as its fault demands, else 1.
+
+    Raises: RecordingError when the file exists or cannot be written.
+    """
     from observer.simulator.clock import SimClock
     from observer.simulator.topology import shop
     from observer.simulator.world import World
     from observer.telemetry.logging import configure_logging
 
-    if await asyncio.to_thread(file.exists):
-        raise RecordingError(f"{file}: exists already; name another file")
+    await asyncio.to_thread(_writable, file)
     configure_logging("error")
     with tempfile.TemporaryDirectory(prefix="observer-day-") as name:
         folder = Path(name)
         async with World(shop(rate=RATE), seed=seed, clock=SimClock(), history=HISTORY) as world:
-            await _recorded(world, await _settings(world, folder))
+            wrong = await _recorded(world, await _settings(world, folder))
         await asyncio.to_thread(_kept, folder / "flight", file)
-    return 0
+    return EXIT_FINDINGS if wrong else 0
 
 
-async def _recorded(world: World, settings: Settings) -> None:
+async def _recorded(world: World, settings: Settings) -> int:
+    """Play every scene; returns how many did not end as they must."""
     from observer.app import build, connected
     from observer.runtime.supervise import supervise
 
-    stop, began = asyncio.Event(), world.clock.now()
+    stop, began, listener, wrong = asyncio.Event(), world.clock.now(), Listener(), 0
     async with connected(settings) as api, asyncio.TaskGroup() as group:
         await api.open()
-        plan = await build(settings, api, clock=world.clock)
+        plan = await build(settings, api, clock=world.clock, extra_sinks=[listener])
         daemon = group.create_task(supervise(plan, stop))
         loop = plan.loop
         await _until(lambda: loop.memory.ticks > 0, world)
         for scene in scenes():
-            await _play(world, loop, began, scene)
+            demand = await _play(world, loop, began, scene)
+            await plan.teller.flush(SECONDS_TO_HEAR)
+            faults = missed(demand, listener.taken())
+            wrong += bool(faults)
+            for fault in faults:
+                _say(scene.at, f"  NOT AS IT MUST BE: {fault}")
         stop.set()
         await _until(daemon.done, world)
+    return wrong
 
 
-async def _play(world: World, loop: Loop, began: float, scene: Scene) -> None:
+async def _play(world: World, loop: Loop, began: float, scene: Scene) -> Demand:
+    """One scene to its end; returns what it demands."""
     world.skip(max(0.0, began + scene.at - BEFORE - world.clock.now()), COARSE)
     at = began + scene.at
     _say(scene.at, scene.told)
     known, quiet = set(loop.memory.incidents), 0.0
-    world.inject(scene.make(world, at))
+    fault = scene.make(world, at)
+    world.inject(fault)
     while world.clock.now() < at + LONGEST and quiet < AFTER:
         await _tick(world, loop)
         over = world.clock.now() > at + AFTER and not loop.memory.open_incidents()
@@ -144,6 +185,7 @@ async def _play(world: World, loop: Loop, began: float, scene: Scene) -> None:
     for key, incident in loop.memory.incidents.items():
         if key not in known:
             _say(incident.opened - began, f"  {incident.culprit}: {incident.closing or incident.phase.value}")
+    return scene.ask(fault)
 
 
 async def _tick(world: World, loop: Loop) -> None:
@@ -187,6 +229,16 @@ async def _settings(world: World, folder: Path) -> Settings:
         listen="127.0.0.1:0",
         log_level="error",
     )
+
+
+def _writable(file: Path) -> None:
+    """Raises: RecordingError; a day is long, and whoever waits for it must not be told at its end."""
+    if file.exists():
+        raise RecordingError(f"{file}: exists already", step="name another file, or remove this one")
+    if not file.parent.is_dir():
+        raise RecordingError(
+            f"{file}: {file.parent} is no folder that is there", step="make the folder, or name another"
+        )
 
 
 def _kept(folder: Path, file: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 from observer.cli.failures import DoorError, NobodyThere
 from observer.config.model import Settings
 from observer.domain.errors import ConfigError
+from observer.http_client.reason import reason
 
 MAX_BYTES: Final = 64 << 20
 SEND_SECONDS: Final = 15.0
@@ -122,10 +122,19 @@ def door_of(
         if not token:
             raise ConfigError(f"--token-file: {token_file} is empty: write the token into it")
     if url:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ConfigError(f"--url {url!r}: expected http://HOST:PORT or https://HOST:PORT")
+        check_address("--url", url)
     return Door(url.rstrip("/") or _listening(settings), bool(url), token, ca_file, timeout, settings.own_namespace)
+
+
+def check_address(option: str, url: str) -> None:
+    """Raises: ConfigError when the value of ``option`` is no address."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is no port, a bracket that is never closed
+        fits = False
+    if not fits:
+        raise ConfigError(f"{option} {url!r}: expected http://HOST:PORT or https://HOST:PORT")
 
 
 def _listening(settings: Settings) -> str:
@@ -140,10 +149,7 @@ def _reason(exc: Exception, timeout: float) -> str:
     """Why nobody answered, in few words."""
     if isinstance(exc, TimeoutError):
         return f"no answer within {timeout:g} s"
-    if isinstance(exc, aiohttp.ClientConnectorError):
-        number = exc.os_error.errno  # asyncio puts the address where the reason should stand
-        return (os.strerror(number) if isinstance(number, int) and number > 0 else str(exc.os_error)).lower()
-    return str(exc) or type(exc).__name__
+    return reason(exc)
 
 
 def _detail(found: Any) -> str:

@@ -29,14 +29,22 @@ _DOCTOR: Final = "`observer doctor` asks each source and says what to do"
 _OPTION: Final = "--help of the command shows its options"
 _CLUSTER: Final = "from outside the cluster, name a kubeconfig: `kubernetes.kubeconfig` of the settings"
 _FILE: Final = "mend it; `observer check` says when everything can be read"
+_NAMED: Final = (
+    ("No such file or directory", "name one that is there"),
+    ("does not exist", "name one that is there"),
+    ("Is a directory", "name a file in it"),
+    ("Not a directory", "name a folder that is one, or can be made"),
+    ("File exists", "name a folder, or one that can be made"),
+    ("Permission denied", "let this user read and write it, or name another"),
+)
+"""How messages of the system end, and what helps."""
 
 
 class DoorError(ObserverError):
     """The daemon could not be asked; ``step`` is what a person does next."""
 
     def __init__(self, detail: str, step: str) -> None:
-        super().__init__(detail)
-        self.step = step
+        super().__init__(detail, step=step)
 
 
 class NobodyThere(DoorError):
@@ -48,13 +56,25 @@ def told(exc: ObserverError) -> tuple[str, int, str]:
     if isinstance(exc, DoorError):
         return str(exc), EXIT_UNREACHABLE, exc.step
     if isinstance(exc, ConfigError):
-        return str(exc), EXIT_BAD_INPUT, _corrected(str(exc))
+        return str(exc), EXIT_BAD_INPUT, exc.step or _corrected(str(exc))
     if isinstance(exc, SwitchChanged):
         return harmless(str(exc)), EXIT_FINDINGS, _AGAIN
     for kind, code, step in _STEPS:
         if isinstance(exc, kind):
-            return _named(exc), code, step
-    return str(exc), EXIT_UNREACHABLE, _DOCTOR
+            return _named(exc), code, exc.step or step
+    return str(exc), EXIT_UNREACHABLE, exc.step or _DOCTOR
+
+
+def sole(group: ExceptionGroup) -> ObserverError | None:
+    """
+    What a person is told of a group of tasks that ended together: the first of Observer's own errors.
+
+    None when there is anything else in it: that is a bug, whose traceback must be seen.
+    """
+    own, other = group.split(ObserverError)
+    while isinstance(own, ExceptionGroup):
+        own = own.exceptions[0]
+    return own if other is None and isinstance(own, ObserverError) else None
 
 
 def _named(exc: ObserverError) -> str:
@@ -65,4 +85,7 @@ def _corrected(message: str) -> str:
     """What mends a ConfigError of this message."""
     if message.startswith("kubernetes: not usable from inside a pod"):
         return _CLUSTER
+    for ending, step in _NAMED:
+        if message.endswith(ending):
+            return step
     return _OPTION if message.startswith(("--", "'", "POD:", "INCIDENT:", "$")) else _FILE

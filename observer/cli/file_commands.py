@@ -51,9 +51,15 @@ def check(  # noqa: PLR0917  (typer gives every argument by name)
 
     Exit codes: 0 clean, 1 a finding is an error, 2 a file cannot be read.
     """
+    from observer.cli.check import named
+
+    if json and output not in (Output.TEXT, Output.JSON):
+        fail(f"--json and --output {output} contradict each other", EXIT_BAD_INPUT, "leave one of them out")
+    if (label or namespace_label) and not effective:
+        fail("--label, --namespace-label: only with --effective", EXIT_BAD_INPUT, "add --effective NAMESPACE/WORKLOAD")
     settings = settings_from(config)
     if paths:
-        settings = replace(settings, policies=tuple(map(str, paths)))
+        settings = replace(settings, policies=named(paths))
     if effective:
         from observer.cli.effective import Question, explain
 
@@ -95,7 +101,8 @@ def try_out(
         show(*write_starters(settings_from(config), init, out), json=json)
         return
     if not paths:
-        fail("name test files or directories, or --init OBJECTIVE", EXIT_BAD_INPUT)
+        step = "`observer test FILE` runs tests, `observer test --init mesh-availability` writes the first ones"
+        fail("name test files or directories, or --init OBJECTIVE", EXIT_BAD_INPUT, step)
     results = run_tests(paths, name)
     show(body(results), text(results, verbose=verbose), json=json)
     raise SystemExit(results.code)
@@ -113,7 +120,8 @@ def convert(
     from observer.exchange.formats import Format
 
     if source and source not in set(Format):
-        fail(f"--from {source!r}: must be one of {', '.join(Format)}", EXIT_BAD_INPUT)
+        step = "leave it out: files say themselves what they are"
+        fail(f"--from {source!r}: must be one of {', '.join(Format)}", EXIT_BAD_INPUT, step)
     result = convert_files(files, Format(source) if source else None)
     for note in result.notes:
         typer.echo(note, err=True)
@@ -191,12 +199,14 @@ def rules(
     if paths:
         given = {"--preset": preset, "--target": target, "--burn": burn, "--cut-ms": cut_ms}
         if said := [name for name, value in given.items() if value is not None]:
-            fail(f"{', '.join(said)}: documents say it themselves; leave it out", EXIT_BAD_INPUT)
+            step = "leave it out, or leave the documents out for a preset"
+            fail(f"{', '.join(said)}: documents say it themselves", EXIT_BAD_INPUT, step)
         found = documented(paths, service or (), now(), cluster=cluster, ambient=ambient)
         body, text = write(found.objectives, out, options, found.waiting)
     else:
         if not service:
-            fail("name documents, or --service NAMESPACE/NAME for a preset", EXIT_BAD_INPUT)
+            step = "`observer rules --out rules -s shop/cart` writes the rules of a first objective"
+            fail("name documents, or --service NAMESPACE/NAME for a preset", EXIT_BAD_INPUT, step)
         objectives = objectives_of(
             service, preset or Preset.ISTIO_AVAILABILITY, target=0.999 if target is None else target,
             burn=burn or "sre-30d", cut_ms=cut_ms or 0.0, cluster=cluster, ambient=ambient,
@@ -246,8 +256,10 @@ def replay(
 
     tried = None
     if policy or config is not None:  # $OBSERVER_CONFIG alone must not turn a proof into a what-if
+        from observer.cli.check import named
+
         settings = settings_from(config)
-        tried = what_if(replace(settings, policies=tuple(map(str, policy))) if policy else settings)
+        tried = what_if(replace(settings, policies=named(policy, "--policy ")) if policy else settings)
     code, body, text = run_replay(file, tried)
     show(body, text, json=json)
     raise SystemExit(code)

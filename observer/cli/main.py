@@ -5,7 +5,7 @@ from __future__ import annotations
 from observer.cli import daemon_commands, dashboard_commands, file_commands, people_commands, word_commands
 from observer.cli.application import app
 from observer.cli.completion import prepare
-from observer.cli.failures import told
+from observer.cli.failures import sole, told
 from observer.cli.output import fail
 from observer.domain.errors import ObserverError
 
@@ -21,3 +21,7 @@ def main() -> None:
         app()
     except ObserverError as exc:
         fail(*told(exc))
+    except ExceptionGroup as group:  # tasks that ran together ended together
+        if (fault := sole(group)) is None:
+            raise
+        fail(*told(fault))

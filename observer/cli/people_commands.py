@@ -133,11 +133,12 @@ def silence(
     Shows what it will match and asks. Exit codes: 0 silenced, 1 you said no, 2 bad input, 4 Alertmanager is not there.
     """
     from observer.cli.silence import Wanted as Quiet
-    from observer.cli.silence import pod_of, seconds_of
+    from observer.cli.silence import asking, pod_of, seconds_of
     from observer.cli.silence import silence as silence_pod
 
     pod_of(pod)
     seconds_of(lasting)
+    settings = asking(settings_from(config), alertmanager)
     if not yes and not sys.stdin.isatty():
         fail("nobody is here to be asked", EXIT_BAD_INPUT, "say --yes, or run it in a terminal")
 
@@ -147,7 +148,7 @@ def silence(
         return yes or typer.confirm("Silence them?", err=True)
 
     wanted = Quiet(pod, lasting, reason, alertmanager)
-    code, body, text = asyncio.run(silence_pod(settings_from(config), wanted, confirm, paint_for(sys.stdout)))
+    code, body, text = asyncio.run(silence_pod(settings, wanted, confirm, paint_for(sys.stdout)))
     show(body, text, json=json)
     raise SystemExit(code)
 
@@ -182,7 +183,7 @@ def verify(
     """
     Check the audit trail over all its files, rotated and compressed ones too: names file, line and what broke.
 
-    Exit codes: 0 whole, 1 broken, 2 a file cannot be read, 3 there is no trail.
+    Exit codes: 0 whole, 1 broken, 2 a file cannot be read or is no audit log, 3 there is no trail.
     """
     from observer.cli.audit import verify as verify_files
 

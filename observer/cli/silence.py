@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from observer.app import alerts_about, silence_own_alerts
+from observer.cli.door import check_address
 from observer.cli.given import who_is_here, words
 from observer.cli.moments import instant, length, span
 from observer.cli.output import EXIT_FINDINGS
 from observer.cli.paint import PLAIN, Paint, Tone, harmless
 from observer.config.model import Settings
-from observer.domain.errors import ConfigError
+from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.engine.silence import LONGEST_SECONDS
+
+_REACH: Final = "nothing was silenced; name an Alertmanager that answers: `alertmanager.urls`, or --alertmanager here"
 
 Confirm = Callable[[str], bool]
 
@@ -39,8 +42,12 @@ async def silence(
     """
     pod, seconds = pod_of(wanted.pod), seconds_of(wanted.lasting)
     who, reason = who_is_here(), words("--reason", wanted.reason)
-    settings = _asking(settings, wanted.alertmanager)
-    own, left = await alerts_about(settings, pod)
+    settings = asking(settings, wanted.alertmanager)
+    try:
+        own, left = await alerts_about(settings, pod)
+    except SourceUnavailable as exc:
+        exc.step = exc.step or _REACH
+        raise
     if not confirm(preview(pod, seconds, own, left, paint)):
         return EXIT_FINDINGS, _body(pod, own, left), "nothing was silenced"
     comment = reason or "observer silence, by hand"
@@ -75,14 +82,15 @@ def preview(pod: PodRef, seconds: float, own: tuple[str, ...], left: tuple[str, 
         f"                and every other alert of its own about {pod} that begins within {span(seconds)}",
     ]
     if left:
-        lines.append(f"{paint('will go on', Tone.BOLD)}      {_named(left)} (of objectives or of Observer)")
+        lines.append(
+            f"{paint('will go on', Tone.BOLD)}      {_named(left)} (of objectives, Observer or another cluster)"
+        )
     return "\n".join(lines)
 
 
-def _asking(settings: Settings, url: str) -> Settings:
+def asking(settings: Settings, url: str) -> Settings:
     if url:
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError(f"--alertmanager {url!r}: expected http://HOST:PORT or https://HOST:PORT")
+        check_address("--alertmanager", url)
         return replace(settings, alertmanager=replace(settings.alertmanager, urls=(url,)))
     if not settings.alertmanager.urls:
         raise ConfigError("--alertmanager: name an Alertmanager here, or under `alertmanager.urls` of the settings")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS
 from observer.config.durations import format_duration
@@ -17,6 +17,8 @@ from observer.config.testing.rulebook import read_file, rules_for
 from observer.config.testing.run import Course, run
 from observer.config.testing.scenario import Scenario
 from observer.domain.errors import ConfigError
+
+_STEP: Final = "name test files that can be read; `observer test --init OBJECTIVE` writes the first ones"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,5 +136,7 @@ def text(results: Results, *, verbose: bool = False) -> str:
             lines += [f"          {format_duration(at):>7}  {told(what)}" for at, what in one.course.decisions]
     lines += [f"observer: {fault}" for fault in results.faults]
     failed = sum(not one.ok for one in results.done)
-    more = f", {len(results.faults)} faults" if results.faults else ""
-    return "\n".join([*lines, f"{len(results.done) - failed} passed, {failed} failed{more}"])
+    count = len(results.faults)
+    more = f", {count} {'fault' if count == 1 else 'faults'}" if count else ""
+    lines.append(f"{len(results.done) - failed} passed, {failed} failed{more}")
+    return "\n".join([*lines, f"  -> {_STEP}"] if count else lines)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, door_from, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, fail, show
+
+LIST: Final = "`observer approve` alone lists what waits, with the ids"
 
 
 @app.command()
@@ -33,11 +35,13 @@ def approve(
 
     fit("INCIDENT", incident)
     fit("--plan", plan)
-    door = door_from(settings_from(config), url, token_file, ca_file)
     if incident and not incident.isalnum():
-        fail(f"{incident!r}: expected the id of an incident, as `observer approve` lists it", EXIT_BAD_INPUT)
+        fail(f"{incident!r}: expected the id of an incident, as `observer approve` lists it", EXIT_BAD_INPUT, LIST)
     if (withdraw or plan) and not incident:
-        fail("name the incident; `observer approve` lists what waits", EXIT_BAD_INPUT)
+        fail("--plan, --withdraw: name the incident, too", EXIT_BAD_INPUT, LIST)
+    if withdraw and plan:
+        fail("--plan and --withdraw contradict each other", EXIT_BAD_INPUT, "leave one of them out")
+    door = door_from(settings_from(config), url, token_file, ca_file)
     if not incident:
         code, body, text = asyncio.run(words.waiting(door))
     elif withdraw:

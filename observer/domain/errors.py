@@ -4,7 +4,15 @@ from __future__ import annotations
 
 
 class ObserverError(Exception):
-    """Root of every error that Observer raises on purpose."""
+    """
+    Root of every error that Observer raises on purpose.
+
+    ``step``: what a person does next, where whoever raises knows it better than the kind of error says.
+    """
+
+    def __init__(self, detail: str = "", *, step: str = "") -> None:
+        super().__init__(detail)
+        self.step = step
 
 
 class ConfigError(ObserverError):

@@ -31,37 +31,44 @@ OBJECTIVE_LABELS: Final = (
 class Matcher:
     """
     One condition on a label, whose value must be ``value`` or, with ``begins``, begin with it; ``equal`` False = must
-    not. A label that is missing counts as empty.
+    not. A label that is missing counts as empty; with ``absent`` an empty one meets it, too.
     """
 
     name: str
     value: str
     equal: bool = True
     begins: bool = False
+    absent: bool = False
 
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels meets it."""
         found = labels.get(self.name, "")
+        if self.absent and not found:
+            return True
         return (found.startswith(self.value) if self.begins else found == self.value) is self.equal
 
 
-def silence_matchers(pod: PodRef) -> tuple[Matcher, ...]:
+def silence_matchers(pod: PodRef, cluster: str = "") -> tuple[Matcher, ...]:
     """
     What a silence for this pod consists of: exactly its namespace and name, and none of the labels or names by which
     objectives' alerts and Observer's own are known.
+
+    ``cluster``: the name of this cluster; an alert that names another is another pod's. One that names none is taken
+    for this cluster's, since an Alertmanager of one cluster has no other.
     """
     return (
         Matcher("namespace", pod.namespace),
         Matcher("pod", pod.name),
+        *((Matcher(names.CLUSTER, cluster, absent=True),) if cluster else ()),
         *(Matcher(name, "") for name in (*OBJECTIVE_LABELS, names.ALERT_INCIDENT)),
         Matcher("alertname", names.OUR_ALERTS, equal=False, begins=True),
     )
 
 
-def may_silence(labels: Mapping[str, str], pod: PodRef) -> bool:
+def may_silence(labels: Mapping[str, str], pod: PodRef, cluster: str = "") -> bool:
     """Whether an alert with these labels is the pod's own and neither an objective's nor one of Observer's."""
     named = bool(pod.namespace and pod.name)
-    return named and all(matcher.holds(labels) for matcher in silence_matchers(pod))
+    return named and all(matcher.holds(labels) for matcher in silence_matchers(pod, cluster))
 
 
 def silence_seconds(wanted: float) -> float:

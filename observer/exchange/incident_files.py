@@ -22,6 +22,7 @@ from observer.domain.traces import Span, TraceSet
 from observer.exchange.incident_lines import EdgeLine, Phase, SampleLine, SpanLine
 
 _MOST_FAULTS: Final = 20
+_FORMATS: Final = "docs/diagnose.md shows the formats of all three files"
 _REQUIRED: Final = ("time", "service", "measure", "value")
 _LATEST: Final = 1e11
 """Unix seconds of the year 5138: whatever is later was meant as milliseconds or less."""
@@ -55,7 +56,7 @@ class _Faults:
         if self.found:
             more = len(self.found) - _MOST_FAULTS
             shown = self.found[:_MOST_FAULTS] + ([f"and {more} more"] if more > 0 else [])
-            raise ConfigError("\n".join(shown))
+            raise ConfigError("\n".join(shown), step=_FORMATS)
 
 
 def read_incident(files: Files) -> BlameInputs:
@@ -66,7 +67,7 @@ def read_incident(files: Files) -> BlameInputs:
         ConfigError: nothing was given, or a file cannot be read as ``docs/diagnose.md`` describes it.
     """
     if files.metrics is None and files.graph is None and files.traces is None:
-        raise ConfigError("nothing to diagnose: give at least one of --metrics, --graph, --traces")
+        raise ConfigError("nothing to diagnose: give at least one of --metrics, --graph, --traces", step=_FORMATS)
     faults = _Faults()
     if files.since is not None:
         _is_instant(files.since, "--since", faults)
@@ -101,7 +102,10 @@ def _some_incident(
         return
     times = [one.time for one, _ in samples] + [one.start for one, _ in spans]
     last = f"; the last line is of {max(times):.0f}" if times else ""
-    raise ConfigError(f"nothing belongs to the incident: is --since its beginning in Unix seconds{last}?")
+    why = f"nothing belongs to the incident: is --since its beginning in Unix seconds{last}?"
+    raise ConfigError(
+        why, step="--since is the instant at which the trouble began; lines from then on are the incident"
+    )
 
 
 def _known_target(inputs: BlameInputs) -> None:
@@ -113,7 +117,10 @@ def _known_target(inputs: BlameInputs) -> None:
     for traces in (inputs.traces, inputs.usual_traces):
         known |= {ServiceRef(one.namespace, one.service) for one in (traces.spans if traces is not None else ())}
     if inputs.target.service not in known:
-        raise ConfigError(f"--target {inputs.target.service}: no file names this service; is its namespace right?")
+        raise ConfigError(
+            f"--target {inputs.target.service}: no file names this service; is its namespace right?",
+            step="--namespace names it; services are written as the files write them",
+        )
 
 
 def _open(path: Path, faults: _Faults) -> str:

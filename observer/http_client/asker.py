@@ -13,6 +13,7 @@ import aiohttp
 from observer.config.auth import HttpAuth
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
+from observer.http_client.reason import reason
 
 _CHUNK = 1 << 18
 _ERROR_BYTES = 1 << 16
@@ -75,8 +76,7 @@ class Asker:
         except TimeoutError as exc:
             raise SourceUnavailable(f"no answer within {self._timeout:g} s", reason="timeout") from exc
         except (aiohttp.ClientError, ConnectionError, OSError, ValueError) as exc:
-            # The library's own text may repeat the address or headers.
-            raise SourceUnavailable(f"{address_of(url)}: {type(exc).__name__}") from exc
+            raise SourceUnavailable(f"{address_of(url)}: {reason(exc)}") from exc
 
     async def _ask(
         self, method: str, url: str, fields: Mapping[str, str], headers: Mapping[str, str], *, redirected: bool = False

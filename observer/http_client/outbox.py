@@ -21,6 +21,7 @@ import aiohttp
 from observer.config.auth import HttpAuth
 from observer.domain.errors import SourceUnavailable
 from observer.http_client.credentials import Credentials, SecretFile, address_of, checked_url
+from observer.http_client.reason import reason
 from observer.ports.clock import Clock
 
 _ANSWER_BYTES = 1 << 20
@@ -133,8 +134,7 @@ class Outbox:
                 f"{address_of(url)}: no answer within {self._target.timeout:g} s", reason="timeout"
             ) from exc
         except (aiohttp.ClientError, ConnectionError, OSError, ValueError) as exc:
-            # The library's own text may repeat the address or headers.
-            raise SourceUnavailable(f"{address_of(url)}: {type(exc).__name__}") from None
+            raise SourceUnavailable(f"{address_of(url)}: {reason(exc)}") from None
 
     async def close(self) -> None:
         """Close the connections."""

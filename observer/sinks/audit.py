@@ -187,6 +187,23 @@ def verify(*paths: Path, partial: bool = False, contains: str = "") -> AuditRepo
     return AuditReport(records, known.seq, known.hash, fault, tuple(notes))
 
 
+def is_foreign(path: Path) -> bool:
+    """
+    Whether a file that holds something holds not one line that Observer could have written.
+
+    A compressed file that is damaged may hold some. Raises: OSError when it cannot be read.
+    """
+    held = False
+    try:
+        for line in _lines(path):
+            if _SEAL.search(line.removesuffix(b"\n")):
+                return False
+            held = True
+    except AuditBroken:
+        return False
+    return held
+
+
 def _lines(path: Path) -> Iterator[bytes]:
     """Raises: AuditBroken for a compressed file that is damaged, OSError for one that cannot be read."""
     try:

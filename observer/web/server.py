@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -26,6 +28,8 @@ from observer.web.refusals import problems
 from observer.web.routes import add_reading
 from observer.web.shield import shielded
 from observer.web.stream import Stream
+
+ELSEWHERE: Final = "stop what listens there, or name another address: `listen` of the settings, --listen of `page`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +116,24 @@ class Server:
         self.address = ""
 
     async def run(self) -> None:
+        """Serve until cancelled. Raises: ConfigError when nothing can listen there."""
+        async with self.opened():
+            await asyncio.Event().wait()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """Serves within the block. Raises: ConfigError when nothing can listen there."""
         runner = web.AppRunner(self._app, access_log=None)
         await runner.setup()
         try:
             site = web.TCPSite(runner, self._host, self._port, ssl_context=self._tls)
-            await site.start()
+            try:
+                await site.start()
+            except OSError as exc:
+                raise ConfigError(f"listen {self._host}:{self._port}: {_why(exc)}", step=ELSEWHERE) from exc
             host, port = runner.addresses[0][:2]
             self.address = f"{'https' if self._tls else 'http'}://{host}:{port}"
-            await asyncio.Event().wait()
+            yield
         finally:
             await runner.cleanup()
 
@@ -142,6 +156,12 @@ def listener_tls(cert_file: str, key_file: str, client_ca_file: str) -> ssl.SSLC
     except (OSError, ssl.SSLError) as exc:
         raise ConfigError(f"tls: certificates cannot be used: {exc}") from exc
     return context
+
+
+def _why(exc: OSError) -> str:
+    """asyncio puts the address where the reason should stand, and a resolver's numbers are not the system's."""
+    known = exc.errno is not None and exc.errno > 0
+    return (os.strerror(exc.errno) if known else exc.strerror or str(exc)).lower()
 
 
 def _json(body: Any) -> web.Response:

@@ -269,6 +269,20 @@ async def test_a_person_may_ask_for_it_and_gets_five_minutes_at_most(server: Ale
 
 
 @REAL
+async def test_a_silence_of_one_cluster_leaves_the_other_clusters_pod_alone(server: Alertmanager) -> None:
+    west = OWN | {"alertname": "OfWest", "cluster": "we.st"}
+    east, longer = (
+        west | {"alertname": "OfEast", "cluster": "east"},
+        west | {"alertname": "OfWeXst", "cluster": "weXst"},
+    )
+    await server.send(OWN, west, east, longer)
+    settings = parse(f"{{cluster: we.st, alertmanager: {{urls: ['{server.url}'], timeout: 20s}}}}")
+    found = await silence_own_alerts(settings, POD, 60.0, by="ada", comment="looking into it")
+    assert (found.names, found.left) == (("OfWest", "PodErrors"), ("OfEast", "OfWeXst"))
+    assert sorted(one["alertname"] for one in await silent(server)) == ["OfWest", "PodErrors"]
+
+
+@REAL
 async def test_a_silence_that_has_ended_may_be_ended_again(server: Alertmanager) -> None:
     one = api(server.url)
     made = await one.silence(silence_matchers(POD), at=now()["at"], seconds=60.0, by="observer", comment="c")

@@ -34,7 +34,8 @@ async def test_a_recorded_day_is_read_and_nothing_can_be_written(
 ) -> None:
     file, listen = tmp_path / "day.rec", f"127.0.0.1:{free_port()}"
     assert await run_day(file, seed=7) == 0
-    assert "00:30  a pod fails" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "00:30  a pod fails" in said and ": fixed" in said and "NOT AS IT MUST BE" not in said
     stop, started = asyncio.Event(), asyncio.Event()
     async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
         group.create_task(show_recording(file, listen, stop, started=started))

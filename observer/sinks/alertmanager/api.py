@@ -87,7 +87,8 @@ class Alertmanagers:
     async def silence(self, matchers: Sequence[Matcher], *, at: float, seconds: float, by: str, comment: str) -> str:
         """A new silence from ``at`` (Unix seconds); returns its id. Raises: SourceUnavailable, SourceProtocolError."""
         wanted = [
-            {"name": one.name, "value": _value(one), "isRegex": one.begins, "isEqual": one.equal} for one in matchers
+            {"name": one.name, "value": _value(one), "isRegex": _is_regex(one), "isEqual": one.equal}
+            for one in matchers
         ]
         body = {
             "matchers": wanted,
@@ -162,29 +163,32 @@ class Silenced:
     left: tuple[str, ...]
 
 
-async def pod_alerts(api: Alertmanagers, pod: PodRef) -> tuple[tuple[str, ...], tuple[str, ...]]:
+async def pod_alerts(api: Alertmanagers, pod: PodRef, cluster: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
-    Names of the firing alerts about a pod: its own, which may be silenced, and those that may not.
+    Names of the firing alerts about a pod of ``cluster``: its own, which may be silenced, and those that may not.
 
     Raises: SourceUnavailable, SourceProtocolError.
     """
     firing = await api.alerts(Matcher("namespace", pod.namespace), Matcher("pod", pod.name))
-    own = [one.labels for one in firing if may_silence(one.labels, pod)]
-    left = [one.labels for one in firing if not may_silence(one.labels, pod)]
+    own = [one.labels for one in firing if may_silence(one.labels, pod, cluster)]
+    left = [one.labels for one in firing if not may_silence(one.labels, pod, cluster)]
     return _names(own), _names(left)
 
 
-async def silence_pod(api: Alertmanagers, pod: PodRef, *, at: float, seconds: float, by: str, comment: str) -> Silenced:
+async def silence_pod(
+    api: Alertmanagers, pod: PodRef, *, at: float, seconds: float, by: str, comment: str, cluster: str
+) -> Silenced:
     """
     Silence the pod's own alerts from ``at`` (Unix seconds) for ``seconds``, at most 300, whatever is asked.
 
-    Never an alert of an objective or of Observer: ``engine.silence`` says what is the pod's own.
+    Never an alert of an objective, of Observer or of another cluster than ``cluster`` (empty: it has no name):
+    ``engine.silence`` says what is the pod's own.
 
     Raises: SourceUnavailable, SourceProtocolError; ValueError for a time that is none.
     """
     seconds = silence_seconds(seconds)
-    own, left = await pod_alerts(api, pod)
-    made = await api.silence(silence_matchers(pod), at=at, seconds=seconds, by=by, comment=comment)
+    own, left = await pod_alerts(api, pod, cluster)
+    made = await api.silence(silence_matchers(pod, cluster), at=at, seconds=seconds, by=by, comment=comment)
     return Silenced(made, at + seconds, own, left)
 
 
@@ -194,10 +198,17 @@ def _names(alerts: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
 
 def _value(matcher: Matcher) -> str:
     """As Alertmanager reads it; its expressions match whole values, and ``s`` lets a dot stand for a line's end."""
-    return f"(?s){re.escape(matcher.value)}.*" if matcher.begins else matcher.value
+    if not _is_regex(matcher):
+        return matcher.value
+    wanted = re.escape(matcher.value) + (".*" if matcher.begins else "")
+    return f"(?s)({wanted})?" if matcher.absent else f"(?s){wanted}"
+
+
+def _is_regex(matcher: Matcher) -> bool:
+    return matcher.begins or matcher.absent
 
 
 def _spelled(matcher: Matcher) -> str:
     value = _value(matcher).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     sign = {(True, False): "=", (False, False): "!=", (True, True): "=~", (False, True): "!~"}
-    return f'{matcher.name}{sign[matcher.equal, matcher.begins]}"{value}"'
+    return f'{matcher.name}{sign[matcher.equal, _is_regex(matcher)]}"{value}"'

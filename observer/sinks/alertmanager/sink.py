@@ -182,7 +182,7 @@ class AlertmanagerSink:
             elif not silence.id:
                 made = await silence_pod(
                     self._api, silence.pod, at=now, seconds=silence.until - now, by=names.SILENCED_BY,
-                    comment=_COMMENT.format(incident, self._policy.cluster or "-"),
+                    comment=_COMMENT.format(incident, self._policy.cluster or "-"), cluster=self._policy.cluster,
                 )  # fmt: skip
                 silence.id = made.id
                 log.info("alerts_silenced", incident=incident, pod=str(silence.pod), alerts=made.names, left=made.left)

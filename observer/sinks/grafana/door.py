@@ -14,6 +14,7 @@ import msgspec
 from observer.config.auth import HttpAuth
 from observer.domain.errors import ObserverError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
+from observer.http_client.reason import reason
 
 _MOST: Final = 16 << 20
 _TOLD: Final = 200
@@ -81,7 +82,7 @@ class GrafanaDoor:
             raise SourceUnavailable(f"grafana: no answer within {self._timeout:g} s", reason="timeout") from exc
         except (aiohttp.ClientError, ConnectionError, OSError, ValueError) as exc:
             # The library's own text may repeat the address or headers.
-            raise SourceUnavailable(f"grafana: {address_of(url)}: {type(exc).__name__}") from exc
+            raise SourceUnavailable(f"grafana: {address_of(url)}: {reason(exc)}") from exc
 
     async def close(self) -> None:
         """Close the connections; a later request opens them again."""

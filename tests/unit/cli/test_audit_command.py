@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,39 @@ def test_what_cannot_be_read_and_what_is_no_hash(tmp_path: Path) -> None:
         verify(Settings(), [tmp_path / "none"], partial=False, contains="")
     with pytest.raises(ConfigError, match="64 hex digits"):
         verify(Settings(), [tmp_path / "none"], partial=False, contains="abc")
+
+
+async def test_a_foreign_file_is_no_broken_trail(settings: Settings, tmp_path: Path) -> None:
+    other = tmp_path / "other.log"
+    other.write_text('{"seq":1}\nanother line\n')
+    with pytest.raises(ConfigError, match=r"other\.log: not an Observer audit log") as caught:
+        verify(Settings(), [other], partial=False, contains="")
+    assert "oldest first" in caught.value.step
+    with pytest.raises(ConfigError, match=r"other\.log: not an Observer audit log"):
+        verify(Settings(), [Path(settings.audit + ".1"), other], partial=False, contains="")
+
+
+async def test_a_trail_with_foreign_lines_in_it_is_broken(settings: Settings) -> None:
+    trail = Path(settings.audit)
+    trail.write_bytes(b"put before it\n" + trail.read_bytes())
+    code, _, text = verify(settings, [trail], partial=True, contains="")
+    assert code == 1 and f"BROKEN  {trail}:1: the line carries no hash" in text
+
+
+async def test_what_was_put_in_place_of_the_daemons_own_trail_is_alarming(settings: Settings) -> None:
+    Path(settings.audit + ".1").write_text("nothing of Observer's\n")
+    code, body, text = verify(settings, (), partial=False, contains="")
+    assert code == 1 and "carries no hash" in body["fault"] and "BROKEN" in text
+
+
+async def test_a_damaged_compressed_trail_is_broken(settings: Settings) -> None:
+    old = Path(settings.audit + ".1.gz")
+    old.write_bytes(gzip.compress(b"no record" * 9000)[:-9])
+    code, _, text = verify(settings, [old], partial=False, contains="")
+    assert code == 1 and "damaged" in text
+
+
+def test_an_empty_trail_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "audit.jsonl").touch()
+    code, body, text = verify(Settings(audit=str(tmp_path / "audit.jsonl")), (), partial=False, contains="")
+    assert code == 0 and body["records"] == 0 and "the trail is empty" in text

@@ -137,7 +137,7 @@ def test_a_wrong_token_is_told_and_not_shown(
         (["-o", "file/below"], 2, "--out file/below: "),
         (["--publish", "http://h", "--token-file", "nowhere"], 2, "--token-file nowhere: no such file"),
         (["--publish", "http://h", "--ca-file", "nowhere"], 2, "--ca-file nowhere: no such file"),
-        (["--publish", "grafana"], 2, "is not an http or https address"),
+        (["--publish", "grafana"], 2, "--publish 'grafana': expected http://HOST:PORT"),
         (["--publish", f"http://127.0.0.1:{free_port()}"], 4, "grafana: http://127.0.0.1:"),
     ],
 )

@@ -67,10 +67,18 @@ def test_a_daemon_that_says_no(
 
 @pytest.mark.parametrize("command", [*ASKING, ("report",)])
 @pytest.mark.parametrize(
-    ("option", "word"), [(("--url", "nowhere"), "http://HOST:PORT"), (("--token-file", "none"), "cannot be read")]
+    ("option", "words"),
+    [
+        (("--url", "nowhere"), ("http://HOST:PORT", "--help")),
+        (("--url", "http://[::1"), ("http://HOST:PORT", "--help")),
+        (("--url", "https://127.0.0.1:99999"), ("http://HOST:PORT", "--help")),
+        (("--token-file", "none"), ("cannot be read", "name one that is there")),
+    ],
 )
-def test_options_that_mean_nothing(run: Run, command: tuple[str, ...], option: tuple[str, str], word: str) -> None:
-    helps(run(*command, *option), 2, word, "--help")
+def test_options_that_mean_nothing(
+    run: Run, command: tuple[str, ...], option: tuple[str, str], words: tuple[str, ...]
+) -> None:
+    helps(run(*command, *option), 2, *words)
 
 
 @pytest.mark.parametrize("command", READING)

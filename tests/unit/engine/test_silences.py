@@ -39,6 +39,21 @@ def test_anybody_elses_may_not(change: dict[str, str]) -> None:
     assert not may_silence(OWN | change, POD)
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "may"),
+    [
+        ("east", "east", True),
+        ("east", "west", False),
+        ("east", "east-2", False),
+        ("east", "", True),
+        ("", "west", True),
+    ],
+)
+def test_an_alert_that_names_another_cluster_is_another_pods(ours: str, theirs: str, may: bool) -> None:
+    assert may_silence(OWN | {names.CLUSTER: theirs}, POD, ours) is may
+    assert may_silence(OWN, POD, ours)
+
+
 def test_an_alert_of_a_workload_is_not_the_pods() -> None:
     assert not may_silence({"alertname": "CartErrors", "namespace": "shop", "workload": "cart"}, POD)
 
@@ -49,18 +64,21 @@ def test_a_pod_without_a_name_has_no_alerts(pod: PodRef) -> None:
 
 
 LABELS = st.dictionaries(
-    st.sampled_from(["alertname", "namespace", "pod", "severity", names.ALERT_INCIDENT, *OBJECTIVE_LABELS]),
+    st.sampled_from(
+        ["alertname", "namespace", "pod", "severity", names.CLUSTER, names.ALERT_INCIDENT, *OBJECTIVE_LABELS]
+    ),
     st.sampled_from(["", "shop", "cart-1", "cart", "x", names.PAGE_ALERT, names.BURN_ALERT]),
 )
 
 
-@given(LABELS)
-def test_what_the_matchers_catch_is_exactly_what_may_be_silenced(labels: dict[str, str]) -> None:
-    caught = all(one.holds(labels) for one in silence_matchers(POD))
-    assert caught is may_silence(labels, POD)
+@given(LABELS, st.sampled_from(["", "x", "shop"]))
+def test_what_the_matchers_catch_is_exactly_what_may_be_silenced(labels: dict[str, str], cluster: str) -> None:
+    caught = all(one.holds(labels) for one in silence_matchers(POD, cluster))
+    assert caught is may_silence(labels, POD, cluster)
     if caught:
         assert (labels["namespace"], labels["pod"]) == ("shop", "cart-1")
         assert not labels.get("alertname", "").startswith("Observer")
+        assert not cluster or labels.get(names.CLUSTER, "") in ("", cluster)
         assert not any(labels.get(name) for name in (*OBJECTIVE_LABELS, names.ALERT_INCIDENT))
 
 
