@@ -211,7 +211,7 @@ async def test_behind_one_proxy_a_program_with_an_old_token_keeps_no_person_out(
         status, _, _ = await house.ask("GET", ME, "old", headers=headers)
         assert status == (401 if number < throttle.FROM_ONE else 429)
     await house.sign_in(LOCAL)
-    form = {"data": {"token": "guess"}, "headers": house.own_origin()}
+    form: dict[str, Any] = {"data": {"token": "guess"}, "headers": house.own_origin()}
     for _ in range(throttle.FROM_ONE):
         assert (await house.ask("POST", "/sign-in", **form))[0] == 401
     assert (await house.ask("POST", "/sign-in", **form))[0] == 429, "the form has a count of its own"
@@ -219,7 +219,7 @@ async def test_behind_one_proxy_a_program_with_an_old_token_keeps_no_person_out(
 
 async def test_who_is_in_goes_on_from_a_locked_address(house: House) -> None:
     csrf = await house.sign_in(LOCAL)
-    wrong = {"data": {"token": "guess"}, "headers": house.own_origin()}
+    wrong: dict[str, Any] = {"data": {"token": "guess"}, "headers": house.own_origin()}
     for _ in range(throttle.FROM_ONE):
         await house.ask("POST", "/sign-in", **wrong)
         await house.ask("GET", ME, "guess")
