@@ -89,6 +89,7 @@ class Watched:
             rechecks=again,
             edges=await self.calls.calls(at, WINDOW) if suspected else None,
             usual_edges=self.usual if suspected else None,
+            earlier_edges=await self.calls.calls(at - LAG, WINDOW) if suspected else None,
         )
 
     @staticmethod
