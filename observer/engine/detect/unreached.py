@@ -9,7 +9,7 @@ where calls get lost all the time is no such pod: it is told only when the losse
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final
 
 import numpy as np
@@ -28,6 +28,8 @@ So many calls that reached nobody, and so large a part of all, lately, make a si
 than usual. Little is enough: retries save nearly all calls, and a Ready pod whose sidecar alone is silent is rare by
 itself.
 """
+_KEEPS: Final = 0.5
+"""What was told stays told while half as many get lost: calls that are lost seldom come and go."""
 _ODDS: Final = 20.0
 """So many times likelier that the losses began with the silence than that they did not."""
 
@@ -61,14 +63,20 @@ def unreached(
     lone: Mapping[ServiceRef, PodRef],
     losses: Mapping[PodRef, Losses],
     silent: Mapping[PodRef, float],
+    standing: Container[tuple[ServiceRef, str]],
     tilts: tuple[float, ...],
     at: float,
 ) -> tuple[Suppression, ...]:
-    """Services with a silent sibling towards which calls get lost lately, and did not before the silence."""
+    """
+    Services with a silent sibling towards which calls get lost lately, and did not before the silence.
+
+    ``standing``: what was told in the last tick, by service and reason.
+    """
     found = []
     for service, pod in lone.items():
         seen, since = losses[pod], silent[pod]
-        if seen.lately.lost < max(LOST, _PART * seen.lately.calls):
+        kept = _KEEPS if (service, "unreached") in standing else 1.0
+        if seen.lately.lost < kept * max(LOST, _PART * seen.lately.calls):
             continue
         if seen.bursts or log_odds(seen, tilts) <= math.log(_ODDS):
             continue

@@ -85,7 +85,7 @@ def verdict(
     crowded = correlated(roster, _named_bad(suspects, doubted, state), settings.detection)
     suppressed = (
         *suppressions(picture, crowded, at, state.since),
-        *unreached(lone, losses, silent, state.tilts, at),
+        *unreached(lone, losses, silent, state.since, state.tilts, at),
     )
     passing_on = victims(picture, [one.culprit for one in suspects if one.evidence.symptom is Symptom.ERRORS])
     asked = _asked(state, hinted, whole.rising, held) | lone.keys()

@@ -155,6 +155,15 @@ def test_the_past_stays_known_while_another_sibling_is_silent_for_a_moment() -> 
     assert found is not None and found[0] <= 4 * TICK
 
 
+def test_what_was_told_stands_while_calls_go_on_to_get_lost_now_and_then() -> None:
+    mesh = Mesh()
+    mesh.ticks(WARM)
+    mesh.freeze()
+    assert mesh.told(12, lost=2.0) is not None
+    for number in range(24):
+        assert mesh.told(1, lost=1.0 if number % 3 == 2 else 0.0) is not None
+
+
 def test_it_ends_when_no_calls_get_lost_any_more() -> None:
     mesh = Mesh()
     mesh.ticks(WARM)
