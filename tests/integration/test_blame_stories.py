@@ -116,6 +116,19 @@ async def test_only_the_dependencys_pod_is_touched_when_everybody_above_it_burns
     assert not any("store" not in subject for subject, _ in it.told("suspected"))
 
 
+async def test_a_frozen_sidecar_is_told_and_nobody_is_touched() -> None:
+    async with World(shop(40.0), history=300.0) as world:
+        address, _ = await world.serve()
+        it = Watched(world, address)
+        await it.ticks(CALM)
+        frozen = world.pods_of("store")[0]
+        world.inject(faults.sidecar_frozen(frozen))
+        await it.ticks(AFTER)
+        await it.close()
+    assert it.told("unreached") == {("service shop/store", "unreached")}
+    assert it.acts() == set()
+
+
 async def test_a_bad_revision_is_named_and_nobody_is_touched() -> None:
     async with World(shop(40.0), history=300.0) as world:
         address, _ = await world.serve()
