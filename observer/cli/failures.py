@@ -72,9 +72,12 @@ def sole(group: ExceptionGroup) -> ObserverError | None:
     None when there is anything else in it: that is a bug, whose traceback must be seen.
     """
     own, other = group.split(ObserverError)
-    while isinstance(own, ExceptionGroup):
-        own = own.exceptions[0]
-    return own if other is None and isinstance(own, ObserverError) else None
+    if own is None or other is not None:
+        return None
+    first: ObserverError | ExceptionGroup[ObserverError] = own
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 def _named(exc: ObserverError) -> str:
