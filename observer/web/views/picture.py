@@ -209,11 +209,6 @@ def _of_surroundings(objectives: Sequence[ObjectiveStatus], lately: Lately | Non
     unseen = next((one for one in objectives if one.state not in KNOWN_DATA), None)
     if unseen is not None:
         return State.UNKNOWN, f"{unseen.objective.slo}: {unseen.detail or unseen.state.value}"
-    overdrawn = min(objectives, key=lambda one: one.budget.remaining, default=None)
-    if overdrawn is not None and overdrawn.budget.remaining < 0.0:
-        objective, left = overdrawn.objective, overdrawn.budget.remaining
-        name = objective.display or objective.slo
-        return State.DEGRADED, f"{name}: its error budget is overdrawn, {100.0 * left:.0f} % of it left"
     if not lately.requests:
         return State.IDLE, "nobody called in the last minute"
     return State.HEALTHY, ""

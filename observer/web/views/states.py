@@ -21,7 +21,7 @@ class State(StrEnum):
     SUSPECTED = "suspected"
     """A pod is suspected; evidence is still gathered."""
     DEGRADED = "degraded"
-    """Fewer pods serve than wanted, or an objective burns its budget or has overdrawn it."""
+    """Fewer pods serve than wanted, or an objective burns its budget."""
     UNKNOWN = "unknown"
     """It cannot be seen."""
     IDLE = "idle"

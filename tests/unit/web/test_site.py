@@ -14,7 +14,6 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from observer.domain.decision import Decision, Verdict
-from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.engine.guards import GUARDS
 from observer.web.page import site, vendor
@@ -22,8 +21,7 @@ from observer.web.page.render import environment
 from observer.web.server import make_app
 from observer.web.shield import CSP
 from observer.web.views.asked import OverviewQuery
-from observer.web.views.picture import picture_of
-from tests.support.page_world import TOKEN, PageWorld, objective
+from tests.support.page_world import TOKEN, PageWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGES = ("/", "/incidents", "/graph", "/decisions", "/policies", "/sources", "/workloads/shop/checkout")
@@ -175,21 +173,6 @@ async def test_a_page_of_one_tick_is_rendered_once_for_all(client: Client, world
 async def test_a_build_is_whole_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vendor, "SCRIPTS", (*vendor.SCRIPTS, "missing.js"))
     assert not vendor.built()
-
-
-@pytest.mark.parametrize(("spent", "state"), [(0.4, "healthy"), (1.3, "degraded")])
-async def test_an_overdrawn_budget_is_not_healthy_however_calm_it_is_now(
-    world: PageWorld, spent: float, state: str
-) -> None:
-    seen, calm = world.watcher.seen, ServiceRef("shop", "frontend")
-    assert seen is not None
-    status = objective(calm, seen.at, spent=spent)
-    objectives = {**seen.snapshot.objectives, calm: (status,)}
-    drawn = picture_of(replace(seen, snapshot=replace(seen.snapshot, objectives=objectives)))
-
-    row = next(one for one in drawn.rows if one.name == calm.name)
-    assert row.state.value == state
-    assert ("overdrawn, -30 % of it left" in row.headline) is (state == "degraded")
 
 
 @pytest.mark.parametrize(
