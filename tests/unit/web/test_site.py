@@ -126,7 +126,9 @@ async def test_blindness_a_pause_and_a_missing_source_are_said(tmp_path: Path) -
     async with TestClient(TestServer(make_app(world.watcher, bytes, reading=world.reading))) as client:
         page = await text(client, "/")
         assert "2 things need you" in page and "paused and only watches: kim: release" in page
-        assert "blind and touches nothing: prometheus: timeout" in page and "8 unknown" in page and "1 overdrawn" in page
+        assert (
+            "blind and touches nothing: prometheus: timeout" in page and "8 unknown" in page and "1 overdrawn" in page
+        )
         assert "healthy" not in page.split('id="live-ns"')[1].split("</section>")[0]
         assert "HTTP 403" in await text(client, "/sources")
     await world.close()
