@@ -12,11 +12,12 @@ import msgspec
 import structlog
 
 from observer.domain import names
-from observer.domain.errors import ActuatorUnavailable, ConfigError
+from observer.domain.errors import ActuatorUnavailable, ConfigError, SwitchChanged
 from observer.domain.snapshot import UNREADABLE
 from observer.kube import paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import Conflict, KubeError, NotFound
+from observer.ports.actuators import SwitchReading
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +30,7 @@ class _Edit(msgspec.Struct, gc=False):
 
 
 class _Meta(msgspec.Struct, gc=False, rename="camel"):
+    resource_version: str = ""
     managed_fields: list[_Edit] | None = None
 
 
@@ -47,36 +49,53 @@ class ConfigMapSwitch:
         self._api, self._namespace = api, namespace
 
     async def read(self) -> tuple[bool, str]:
+        now = await self.look()
+        return now.paused, now.why
+
+    async def look(self) -> SwitchReading:
         where = f"ConfigMap {self._namespace}/{names.CONTROL_CONFIGMAP}"
         try:
             path = paths.config_map(self._namespace, names.CONTROL_CONFIGMAP)
             answer = await self._api.request("GET", path, within=_PATIENCE)
             found = _DECODER.decode(answer.body)
         except NotFound:
-            return True, f"{UNREADABLE}: {where} does not exist"
+            return SwitchReading(True, f"{UNREADABLE}: {where} does not exist", "")
         except (KubeError, ConfigError, msgspec.DecodeError, UnicodeDecodeError) as exc:
-            return True, f"{UNREADABLE}: {where}: {exc}"
-        data = found.data or {}
-        match data.get("paused"):
-            case "false":
-                return False, ""
-            case "true":
-                who, why = data.get("who") or "somebody", data.get("reason") or "no reason given"
-                since = max((edit.time for edit in found.metadata.managed_fields or ()), default="")
-                return True, f"paused by {who}{f' at {since}' if since else ''}: {why}"
-        return True, f'{UNREADABLE}: {where} has no "paused" of "true" or "false"'
+            return SwitchReading(True, f"{UNREADABLE}: {where}: {exc}", None)
+        paused, why = _said(found, where)
+        who = (found.data or {}).get("who", "")
+        return SwitchReading(paused, why, found.metadata.resource_version or None, who)
 
-    async def write(self, *, paused: bool, who: str, reason: str) -> None:
-        """Raises ``ActuatorUnavailable`` when it is not known to be written."""
+    async def write(self, *, paused: bool, who: str, reason: str, over: str | None = None) -> None:
         data = {"paused": "true" if paused else "false", "who": who, "reason": reason}
-        path = paths.config_map(self._namespace, names.CONTROL_CONFIGMAP)
+        where = f"kill switch {self._namespace}/{names.CONTROL_CONFIGMAP}"
         try:
-            try:
-                await self._api.request("PATCH", path, body={"data": data}, content_type=_MERGE_PATCH)
-            except NotFound:
-                await self._create(data)
+            await (self._put(data) if over is None else self._put_over(data, over))
+        except (Conflict, NotFound) as exc:
+            if over is None or (not over and isinstance(exc, NotFound)):  # not even its namespace is there
+                raise ActuatorUnavailable(f"{where}: {exc}") from exc
+            now = await self.look()
+            text = f"{where}: somebody else changed it meanwhile, nothing was written; now {now.said}"
+            raise SwitchChanged(text, paused=now.paused) from exc
         except KubeError as exc:
-            raise ActuatorUnavailable(f"kill switch {self._namespace}/{names.CONTROL_CONFIGMAP}: {exc}") from exc
+            raise ActuatorUnavailable(f"{where}: {exc}") from exc
+
+    async def _put(self, data: dict[str, str]) -> None:
+        try:
+            await self._patch({"data": data})
+        except NotFound:
+            await self._create(data)
+
+    async def _put_over(self, data: dict[str, str], version: str) -> None:
+        """Who deleted it meanwhile paused us, too: it is made only where there was none before."""
+        if not version:
+            await self._create(data)
+        else:
+            await self._patch({"metadata": {"resourceVersion": version}, "data": data})
+
+    async def _patch(self, body: dict[str, dict[str, str]]) -> None:
+        path = paths.config_map(self._namespace, names.CONTROL_CONFIGMAP)
+        await self._api.request("PATCH", path, body=body, content_type=_MERGE_PATCH)
 
     async def ensure(self) -> bool:
         """Make the ConfigMap, not paused, if there is none; False when it could not be made: then we stay paused."""
@@ -93,3 +112,15 @@ class ConfigMapSwitch:
         meta = {"name": names.CONTROL_CONFIGMAP, "namespace": self._namespace}
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
         await self._api.request("POST", paths.config_map(self._namespace), body=body)
+
+
+def _said(found: _ConfigMap, where: str) -> tuple[bool, str]:
+    data = found.data or {}
+    match data.get("paused"):
+        case "false":
+            return False, ""
+        case "true":
+            who, why = data.get("who") or "somebody", data.get("reason") or "no reason given"
+            since = max((edit.time for edit in found.metadata.managed_fields or ()), default="")
+            return True, f"paused by {who}{f' at {since}' if since else ''}: {why}"
+    return True, f'{UNREADABLE}: {where} has no "paused" of "true" or "false"'

@@ -201,6 +201,8 @@ def make_reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> 
 
 
 def sinks(hands: Hands, tracer: IncidentTracer | None) -> list[Sink]:
+    """The audit trail, which is each replica's own, and what only the leader tells: Events, traces, annotations."""
+    from observer.runtime.tell import WhileLeading
     from observer.sinks.audit import open_audit
     from observer.sinks.kube_events import KubeEventSink
 
@@ -210,15 +212,14 @@ def sinks(hands: Hands, tracer: IncidentTracer | None) -> list[Sink]:
         workload = hands.cluster.view(hands.clock.now()).workloads.get(ref)
         return workload.uid if workload is not None else ""
 
-    sinks: list[Sink] = [
-        open_audit(Path(settings.audit)),
-        KubeEventSink(hands.api, instance=settings.lease.identity or socket.gethostname(), uid_of=uid_of),
+    outside: list[Sink] = [
+        KubeEventSink(hands.api, instance=settings.lease.identity or socket.gethostname(), uid_of=uid_of)
     ]
     if tracer is not None:
-        sinks.append(tracer)
+        outside.append(tracer)
     if (annotations := grafana_annotations(settings)) is not None:
-        sinks.append(annotations)
-    return sinks
+        outside.append(annotations)
+    return [open_audit(Path(settings.audit)), *(WhileLeading(sink, hands.lease.held) for sink in outside)]
 
 
 def closing(metrics: SelfMetrics) -> Callable[[], Awaitable[None]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Final
@@ -128,13 +127,21 @@ def pause(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Throw the kill switch: Observer goes on observing and writes nothing but give-backs."""
+    """
+    Throw the kill switch: Observer goes on observing and writes nothing but give-backs.
+
+    Exit codes: 0 paused, 1 somebody else paused it in the same instant and theirs stands, 4 the cluster is silent.
+    """
     _switch(config, paused=True, reason=reason, json=json)
 
 
 @app.command()
 def resume(config: Config = None, json: Json = False) -> None:
-    """Release the kill switch."""
+    """
+    Release the kill switch, as it says now; a pause that comes meanwhile stays.
+
+    Exit codes: 0 released, 1 somebody else changed it meanwhile, 4 the cluster is silent.
+    """
     _switch(config, paused=False, reason="", json=json)
 
 
@@ -146,7 +153,9 @@ def undo(
 ) -> None:
     """Give one drained pod back now, with or without a running daemon; touches only what is Observer's."""
     from observer.cli.give_back import one_pod
+    from observer.cli.given import words
 
+    words("POD", pod)
     if pod.count("/") != 1 or not all(pod.split("/")):
         fail(f"{pod!r}: expected NAMESPACE/POD, for example shop/cart-1", EXIT_BAD_INPUT, DRAINED)
     code, body, text = awaited(one_pod(settings_from(config), pod))
@@ -194,8 +203,9 @@ def migrate(config: Config = None, json: Json = False) -> None:
 
 
 def _switch(config: Path | None, *, paused: bool, reason: str, json: bool) -> None:
+    from observer.cli.given import who_is_here, words
     from observer.cli.switch import throw
 
-    who = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
+    who, reason = who_is_here(), words("--reason", reason)
     body, text = awaited(throw(settings_from(config), paused=paused, who=who, reason=reason))
     show(body, text, json=json)

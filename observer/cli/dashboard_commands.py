@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -58,14 +59,10 @@ def dashboards(
     from observer.cli.dashboards import Target, listed, texts, wanted, write
     from observer.cli.dashboards import publish as bring
 
-    if not (out or publish or queries):
-        step = "`--out FOLDER` writes files, `--publish URL` brings them to a Grafana, `--queries` only prints"
-        fail("say --out FOLDER, --publish URL or --queries", EXIT_BAD_INPUT, step)
+    _check_wanted(out, publish, queries=queries)
     brought = {"--token-file": token_file, "--ca-file": ca_file, "--overwrite": overwrite}
-    if lost := [name for name, given in brought.items() if given and not publish]:
-        fail(f"{', '.join(lost)}: only with --publish", EXIT_BAD_INPUT, "name the Grafana: --publish URL")
-    if (configmap or provisioning) and not out:
-        fail("--configmap and --provisioning: need --out FOLDER", EXIT_BAD_INPUT, "name the folder to write them to")
+    _check_company(brought, "--publish URL", publish)
+    _check_company({"--configmap": configmap, "--provisioning": provisioning}, "--out FOLDER", out)
     made = wanted(objective or (), service or (), now(), cluster=cluster)
     if queries:
         show(*listed(made), json=json)
@@ -74,3 +71,15 @@ def dashboards(
     if publish:
         target = Target(publish, token_file, ca_file, folder, namespace, overwrite)
         show(*awaited(bring(made, target)), json=json)
+
+
+def _check_wanted(out: Path | None, publish: str, *, queries: bool) -> None:
+    if not (out or publish or queries):
+        step = "`--out FOLDER` writes files, `--publish URL` brings them to a Grafana, `--queries` only prints"
+        fail("say --out FOLDER, --publish URL or --queries", EXIT_BAD_INPUT, step)
+
+
+def _check_company(given: Mapping[str, object], wanted: str, value: object) -> None:
+    """Options that mean something only beside another one must not be lost in silence."""
+    if not value and (lost := [name for name, one in given.items() if one]):
+        fail(f"{', '.join(lost)}: only with {wanted}", EXIT_BAD_INPUT, f"add {wanted}, or leave it out")

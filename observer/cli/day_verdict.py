@@ -53,7 +53,7 @@ def missed(demand: Demand, heard: Iterable[Decision]) -> list[str]:
     heard = list(heard)
     faults = [
         f"{one.pod} was touched ({one.rung.value})" for one in heard
-        if one.rung in _HARM and one.rung is not None and _applied(one) and f"pod {one.pod}" != demand.named
+        if one.rung is not None and one.rung in _HARM and _applied(one) and f"pod {one.pod}" != demand.named
     ]  # fmt: skip
     ends = {one.subject: one.reason for one in heard if one.kind == "closed"}
     faults += [f"{subject} was suspected, too: {how}" for subject, how in ends.items() if subject != demand.named]

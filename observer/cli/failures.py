@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from observer.cli.output import EXIT_BAD_INPUT, EXIT_UNREACHABLE
+from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_UNREACHABLE
+from observer.cli.paint import harmless
 from observer.domain.errors import (
     AuditBroken,
     ConfigError,
     JournalUnavailable,
     ObserverError,
     RecordingError,
+    SwitchChanged,
 )
 
 _STEPS: Final = (
@@ -22,6 +24,7 @@ _STEPS: Final = (
     (AuditBroken, EXIT_UNREACHABLE, "`observer audit verify` names file and line"),
     (RecordingError, EXIT_BAD_INPUT, "name another file, or make one with `observer record`"),
 )
+_AGAIN: Final = "`observer status` says how it stands; if you still mean it, say it again"
 _DOCTOR: Final = "`observer doctor` asks each source and says what to do"
 _OPTION: Final = "--help of the command shows its options"
 _CLUSTER: Final = "from outside the cluster, name a kubeconfig: `kubernetes.kubeconfig` of the settings"
@@ -54,6 +57,8 @@ def told(exc: ObserverError) -> tuple[str, int, str]:
         return str(exc), EXIT_UNREACHABLE, exc.step
     if isinstance(exc, ConfigError):
         return str(exc), EXIT_BAD_INPUT, exc.step or _corrected(str(exc))
+    if isinstance(exc, SwitchChanged):
+        return harmless(str(exc)), EXIT_FINDINGS, _AGAIN
     for kind, code, step in _STEPS:
         if isinstance(exc, kind):
             return _named(exc), code, exc.step or step
@@ -67,9 +72,12 @@ def sole(group: ExceptionGroup) -> ObserverError | None:
     None when there is anything else in it: that is a bug, whose traceback must be seen.
     """
     own, other = group.split(ObserverError)
-    while isinstance(own, ExceptionGroup):
-        own = own.exceptions[0]
-    return own if other is None and isinstance(own, ObserverError) else None
+    if own is None or other is not None:
+        return None
+    first: ObserverError | ExceptionGroup[ObserverError] = own
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 def _named(exc: ObserverError) -> str:
@@ -83,4 +91,4 @@ def _corrected(message: str) -> str:
     for ending, step in _NAMED:
         if message.endswith(ending):
             return step
-    return _OPTION if message.startswith(("--", "'")) else _FILE
+    return _OPTION if message.startswith(("--", "'", "POD:", "INCIDENT:", "$")) else _FILE

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from observer.app import alerts_about, silence_own_alerts
 from observer.cli.door import check_address
+from observer.cli.given import who_is_here, words
 from observer.cli.moments import instant, length, span
 from observer.cli.output import EXIT_FINDINGS
 from observer.cli.paint import PLAIN, Paint, Tone, harmless
@@ -41,6 +41,7 @@ async def silence(
     Raises: ConfigError for what cannot be asked, SourceUnavailable and SourceProtocolError of Alertmanager.
     """
     pod, seconds = pod_of(wanted.pod), seconds_of(wanted.lasting)
+    who, reason = who_is_here(), words("--reason", wanted.reason)
     settings = asking(settings, wanted.alertmanager)
     try:
         own, left = await alerts_about(settings, pod)
@@ -49,8 +50,7 @@ async def silence(
         raise
     if not confirm(preview(pod, seconds, own, left, paint)):
         return EXIT_FINDINGS, _body(pod, own, left), "nothing was silenced"
-    who = os.environ.get("USER") or os.environ.get("LOGNAME") or "unknown"
-    comment = wanted.reason or "observer silence, by hand"
+    comment = reason or "observer silence, by hand"
     made = await silence_own_alerts(settings, pod, seconds, by=who, comment=comment)
     text = f"silent until {instant(made.until)} UTC: {_named(made.names)}\nid {made.id}; it ends by itself"
     return 0, {**_body(pod, made.names, made.left), "id": made.id, "until": made.until}, text
@@ -58,7 +58,7 @@ async def silence(
 
 def pod_of(text: str) -> PodRef:
     """``shop/cart-1`` or ``pod/shop/cart-1``. Raises: ConfigError."""
-    parts = text.removeprefix("pod/").split("/")
+    parts = words("POD", text).removeprefix("pod/").split("/")
     if len(parts) != 2 or not all(parts):
         raise ConfigError(f"{text!r}: expected NAMESPACE/POD, for example shop/cart-1")
     return PodRef(parts[0], parts[1], "")

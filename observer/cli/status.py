@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from observer.app import open_journal
 from observer.cli.door import NAME_IT, Door
@@ -11,7 +12,10 @@ from observer.cli.failures import DoorError, NobodyThere
 from observer.cli.paint import PLAIN, Paint, Tone, harmless
 from observer.config.model import Settings
 from observer.domain.errors import JournalUnavailable
+from observer.engine.explain import percent
 from observer.runtime.state import incident_row
+
+MOST_OVERDRAWN: Final = 10
 
 
 async def current(settings: Settings, door: Door, paint: Paint = PLAIN) -> tuple[dict[str, Any], str]:
@@ -65,7 +69,19 @@ def _live_text(live: dict[str, Any], paint: Paint = PLAIN) -> str:
         lines.append(f"{paint('HALTED', Tone.BAD)}    {live['halted']}")
     lines += [_circuit_text(one) for one in live.get("circuits", ())]
     lines += [f"{gap_word}       {gap['source']} {gap['reason']}: {gap['detail']}" for gap in live["gaps"]]
+    lines += _overdrawn_lines(live.get("overdrawn", ()), paint)
     return "\n".join([*lines, _incidents_text(live["incidents"], paint)])
+
+
+def _overdrawn_lines(rows: Sequence[dict[str, Any]], paint: Paint) -> list[str]:
+    """Services whose budget is overdrawn, the worst first; ``observer top`` has them all."""
+    word = paint("OVERDRAWN", Tone.WARN)
+    lines = [
+        f"{word} {harmless(one['service'])}: {harmless(one['objective'])}, by {percent(-one['budget_left'])}"
+        for one in rows[:MOST_OVERDRAWN]
+    ]
+    more = len(rows) - len(lines)
+    return [*lines, *([f"{word} and {more} more"] if more else [])]
 
 
 def _circuit_text(one: dict[str, Any]) -> str:

@@ -5,14 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from observer.app import connected, kill_switch
+from observer.cli.paint import harmless
 from observer.config.model import Settings
+from observer.runtime.throw import release, stop
 
 
 async def throw(settings: Settings, *, paused: bool, who: str, reason: str) -> tuple[dict[str, Any], str]:
-    """Write the switch, read it back, and say what it says now."""
+    """
+    Write the switch over what it says, read it back, and say what it said and says now.
+
+    Raises: ``SwitchChanged``, ``ActuatorUnavailable``.
+    """
     async with connected(settings) as api:
         switch = kill_switch(api, settings)
-        await switch.write(paused=paused, who=who, reason=reason)
+        if paused:
+            before = await stop(switch, who=who, reason=reason)
+        else:
+            before = await switch.look()
+            await release(switch, before, who=who)
         now, why = await switch.read()
     word = "paused" if now else "running"
-    return {"paused": now, "reason": why}, f"Observer is {word}: {why}" if why else f"Observer is {word}"
+    text = f"Observer is {word}: {harmless(why)}" if why else f"Observer is {word}"
+    over = f"\nbefore: {harmless(before.why)}" if before.paused else ""
+    return {"paused": now, "reason": why, "before": before.why}, text + over

@@ -30,7 +30,10 @@ def approve(
     Exit codes: 0 done, 1 refused or another act waits now, 2 no permission, 3 nothing waits, 4 the daemon is silent.
     """
     from observer.cli import approve as words
+    from observer.cli.given import words as fit
 
+    fit("INCIDENT", incident)
+    fit("--plan", plan)
     if incident and not incident.isalnum():
         fail(f"{incident!r}: expected the id of an incident, as `observer approve` lists it", EXIT_BAD_INPUT, LIST)
     if (withdraw or plan) and not incident:

@@ -43,6 +43,17 @@ class ActuatorUnavailable(ObserverError):
     """It is unknown whether the write happened: the intent stays open and is looked up, not repeated."""
 
 
+class SwitchChanged(ObserverError):
+    """
+    The kill switch is not as it was read any more: nothing was written. The message says what it says now and who
+    said it, ``paused`` whether that stops Observer.
+    """
+
+    def __init__(self, detail: str, *, paused: bool) -> None:
+        super().__init__(detail)
+        self.paused = paused
+
+
 class JournalUnavailable(ObserverError):
     """The journal cannot be written: nothing may be acted upon."""
 

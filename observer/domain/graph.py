@@ -66,9 +66,28 @@ class WorkloadHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """
+    Calls towards one service as all its callers saw them.
+
+    ``calls`` are all of them; ``lost`` those that never got an answer of it: not reached, given up by the caller, or
+    refused on the way.
+    """
+
+    calls: float
+    lost: float
+
+
+@dataclass(frozen=True, slots=True)
 class CallGraph:
-    """Edges over the window that ends at ``at`` (Unix seconds) and lasts ``seconds``."""
+    """
+    Edges over the window that ends at ``at`` (Unix seconds) and lasts ``seconds``.
+
+    ``reached`` tells of whom callers lost calls, those that are no errors of anybody included; a service that is absent
+    is unknown. Only the callers' own counters tell it.
+    """
 
     at: float
     seconds: float
     edges: tuple[Edge, ...]
+    reached: Mapping[ServiceRef, Reach] = field(default_factory=dict)

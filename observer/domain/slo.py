@@ -57,6 +57,11 @@ class DataState(StrEnum):
     CONFLICT = "conflict"
     """Two views of the same calls disagree (callers and callees, or several replicas of the metric source)."""
 
+    @property
+    def known(self) -> bool:
+        """Figures mean something: nothing is known to be missing."""
+        return self in (DataState.OK, DataState.NEW, DataState.IDLE)
+
 
 class Preset(StrEnum):
     """SLIs that one grouped query answers for every service of the mesh (annotation ``observer.dev/preset``)."""
@@ -293,6 +298,11 @@ class ObjectiveStatus:
     rate: float = 0.0
     told: str = ""
     text: str = ""
+
+    @property
+    def overdrawn(self) -> bool:
+        """More failed in the window than the target allows; false while that is not known."""
+        return self.state.known and self.budget.remaining < 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,8 @@ class Snapshot:
         traces: of those that are suspected; None when nobody is, no source is configured, or it failed.
         graph: who calls whom, at most a few minutes old; None when no source is configured or it failed.
         edges: the same as the callers' own sidecars counted it in the last minute, while somebody is suspected;
-            usual_edges: in the minutes before anybody was. None while nobody is, or when the question failed.
+            usual_edges: in the minutes before anybody was; earlier_edges: in a minute that ended some two minutes ago,
+            however long somebody is suspected already. None while nobody is, or when the question failed.
     """
 
     at: float
@@ -92,3 +93,4 @@ class Snapshot:
     graph: CallGraph | None = None
     edges: CallGraph | None = None
     usual_edges: CallGraph | None = None
+    earlier_edges: CallGraph | None = None

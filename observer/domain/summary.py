@@ -57,6 +57,11 @@ class BudgetUse:
     spent: float | None
     remaining: float | None
 
+    @property
+    def overdrawn(self) -> bool:
+        """More failed in the window than the target allows; false while that is not known."""
+        return self.remaining is not None and self.remaining < 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Deed:

@@ -95,6 +95,40 @@ def log_odds(experiment: Experiment, backdrop: Backdrop) -> float:
     return float((np.max(dropped[allowed]) - np.max(stayed)) / max(experiment.dispersion, 1.0))
 
 
+def visible(experiment: Experiment, backdrop: Backdrop) -> float:
+    """
+    ln of (the callers saw the pod's bad requests before the drain : they were hidden from them); 0 = nothing is known.
+
+    A caller that asks again reports the last answer only. What it never saw cannot drop when the pod is drained, so
+    that nothing dropped is no evidence then. What the pod and its siblings answered while the pod was only suspected is
+    held against what the callers got as answers then: at least half of the pod's bad requests must be among them,
+    beside all of the siblings'.
+    """
+    requests, drop = backdrop.requests, experiment.share * max(experiment.p1 - experiment.p0, 0.0)
+    if requests <= 0.0 or drop <= 0.0:
+        return 0.0
+    # A pod that had a quiet moment, by its own count, gave them nothing to see.
+    rate = backdrop.lately_bad / backdrop.lately if backdrop.lately > 0.0 else experiment.p1
+    own = min(experiment.share * max(rate - experiment.p0, 0.0), drop)
+    others = max(_siblings_bad(experiment, backdrop) / requests, 0.5 / (requests + 1.0))
+    # A call that reached nobody is no answer of the pod.
+    answered = backdrop.bad - backdrop.unreached if experiment.cut < 0 else backdrop.bad
+    answered = min(max(answered, 0.0), requests)
+    rates = np.array([max(answered / requests, others + 0.5 * own), min(answered / requests, others)])
+    seen, hidden = _loglik(answered, requests, rates).tolist()
+    return float(seen - hidden) / max(experiment.dispersion, 1.0)
+
+
+def _siblings_bad(experiment: Experiment, backdrop: Backdrop) -> float:
+    """What the siblings answered badly while the pod was only suspected; what the suspicion claims, if not counted."""
+    if backdrop.sibling_requests <= 0.0:
+        return experiment.p0 * (1.0 - experiment.share) * backdrop.requests
+    if experiment.cut < 0:
+        return backdrop.sibling_errors
+    slow = backdrop.sibling_slow
+    return slow[experiment.cut] if experiment.cut < len(slow) else 0.0
+
+
 def observe(experiment: Experiment, backdrop: Backdrop, tally: CallerTally) -> Experiment:
     """The experiment after one more tick of callers' counts."""
     counted = replace(
@@ -111,12 +145,14 @@ def judge(
     """
     The verdict as of ``at``.
 
-    ``cannot tell`` after the bounds (time and requests), when the callers were not seen for that time, or at expiry.
+    ``cannot tell`` after the bounds (time and requests), when the callers were not seen for that time, or at expiry;
+    what was hidden from them before did not drop, and only what they had seen acquits when it stays.
     """
     bound = math.log(settings.experiment_odds)
-    if experiment.log_odds >= bound:
+    known = visible(experiment, backdrop) if abs(experiment.log_odds) >= bound else 0.0
+    if experiment.log_odds >= bound and known > -bound:
         return DrainVerdict.DROPPED
-    if experiment.log_odds <= -bound:
+    if experiment.log_odds <= -bound and known >= bound:
         return DrainVerdict.NOT_DROPPED
     elapsed = at - experiment.effective
     enough = elapsed >= settings.experiment_seconds and experiment.requests >= settings.experiment_requests

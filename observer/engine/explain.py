@@ -112,8 +112,8 @@ def drain_effective(incident: Incident, share: float, seconds: float) -> str:
     )
 
 
-def drain_verdict(incident: Incident, experiment: Experiment) -> str:
-    """What the experiment found."""
+def drain_verdict(incident: Incident, experiment: Experiment, *, hidden: bool = False) -> str:
+    """What the experiment found; ``hidden``: the callers are not known to have seen the pod's bad requests before."""
     seen = (
         f"{experiment.bad:.0f} of {experiment.requests:.0f} requests of the callers were bad without "
         f"{incident.culprit.name} (odds {experiment.log_odds:+.1f} nats for a drop of "
@@ -126,6 +126,11 @@ def drain_verdict(incident: Incident, experiment: Experiment) -> str:
             return f"Not dropped: {seen}. The pod is not the culprit; look elsewhere."
         case DrainVerdict.NOT_EFFECTIVE:
             return f"Not effective: {incident.culprit.name} went on getting requests after the label was written."
+        case _ if hidden:
+            return (
+                f"Cannot tell: {seen}, and before the drain the callers are not known to have seen those of "
+                f"{incident.culprit.name}: they may ask again and report the last answer only."
+            )
         case _:
             return f"Cannot tell: {seen}."
 

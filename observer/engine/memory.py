@@ -34,7 +34,8 @@ class Backdrop:
     What an incident is measured against, kept beside it and lost with the process (then the incident's own figures do).
 
     Attributes:
-        requests, bad: the callers' counts towards the service while it was only suspected.
+        requests, bad: the callers' counts towards the service while it was only suspected; unreached: those of the
+            errors that reached nobody.
         sibling_requests, sibling_errors, sibling_slow: the siblings' own counts in that time; ``sibling_slow`` by cut.
         serving: siblings that served when the pod was drained; desired: replicas asked for then; -1 = not known.
         peak: the highest healthy rate of one sibling known then, requests a second; 0 = not known.
@@ -54,6 +55,7 @@ class Backdrop:
 
     requests: float = 0.0
     bad: float = 0.0
+    unreached: float = 0.0
     sibling_requests: float = 0.0
     sibling_errors: float = 0.0
     sibling_slow: tuple[float, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from observer.domain.action import Rung
@@ -138,7 +139,8 @@ def _experiment(turn: Turn, sight: Sight, incident: Incident, pod: Pod, *, sees:
             running = drain.observe(running, backdrop, callers)
             incident = turn.put(replace(incident, experiment=running))
     ladder = turn.policy(incident).ladder
-    verdict = drain.judge(running, turn.backdrop(incident), turn.at, incident.drain_expires, ladder)
+    backdrop = turn.backdrop(incident)
+    verdict = drain.judge(running, backdrop, turn.at, incident.drain_expires, ladder)
     if verdict is DrainVerdict.PENDING:
         return incident
     decided = replace(running, verdict=verdict)
@@ -149,17 +151,18 @@ def _experiment(turn: Turn, sight: Sight, incident: Incident, pod: Pod, *, sees:
         give_back(turn, incident, pod, "not_dropped")
         return turn.incident(incident.id)
     useful = verdict is DrainVerdict.DROPPED
-    return turn.phase(_verdict(turn, incident, decided, useful=useful), Phase.DRAINED)
+    hidden = drain.visible(running, backdrop) < math.log(ladder.experiment_odds)
+    return turn.phase(_verdict(turn, incident, decided, useful=useful, hidden=hidden), Phase.DRAINED)
 
 
-def _verdict(turn: Turn, incident: Incident, decided: Experiment, *, useful: bool) -> Incident:
+def _verdict(turn: Turn, incident: Incident, decided: Experiment, *, useful: bool, hidden: bool = False) -> Incident:
     """Keep, grade and tell what a drain showed."""
     changed = turn.put(replace(incident, experiment=decided))
     reason = decided.verdict.value.replace(" ", "_")
     turn.grade(incident.id, useful=useful, verdict=reason)
     severity = "info" if useful else "warning"
     turn.tell(
-        changed, "drain_verdict", reason, explain.drain_verdict(changed, decided),
+        changed, "drain_verdict", reason, explain.drain_verdict(changed, decided, hidden=hidden),
         severity=severity, figures={"useful": useful},
     )  # fmt: skip
     return changed

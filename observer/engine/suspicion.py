@@ -222,6 +222,7 @@ def _widen_backdrop(turn: Turn, sight: Sight, incident: Incident, dispersion: fl
             before,
             requests=before.requests + (callers.requests if callers is not None else 0.0),
             bad=before.bad + bad,
+            unreached=before.unreached + (callers.unreached if callers is not None else 0.0),
             sibling_requests=before.sibling_requests + requests,
             sibling_errors=before.sibling_errors + errors,
             sibling_slow=_summed(before.sibling_slow, slow),

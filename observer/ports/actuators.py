@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from observer.domain.action import Action
@@ -21,6 +22,24 @@ class Actuator(Protocol):
     async def look_up(self, action: Action) -> Outcome: ...
 
 
+@dataclass(frozen=True, slots=True)
+class SwitchReading:
+    """
+    The switch at one moment. ``version`` is what ``KillSwitch.write`` takes to write only over this very reading:
+    empty = there is no switch yet, None = it could not be read. ``who`` wrote it last, empty when that is not known.
+    """
+
+    paused: bool
+    why: str
+    version: str | None
+    who: str = ""
+
+    @property
+    def said(self) -> str:
+        """What it says, for people."""
+        return self.why if self.paused else f"not paused{f': resumed by {self.who}' if self.who else ''}"
+
+
 class KillSwitch(Protocol):
     """Read before every write. Unreadable means paused."""
 
@@ -28,4 +47,15 @@ class KillSwitch(Protocol):
         """``(paused, why)``; never raises: a failure to read is ``(True, "cannot be read: ...")``."""
         ...
 
-    async def write(self, *, paused: bool, who: str, reason: str) -> None: ...
+    async def look(self) -> SwitchReading:
+        """``read`` with the version; never raises."""
+        ...
+
+    async def write(self, *, paused: bool, who: str, reason: str, over: str | None = None) -> None:
+        """
+        ``over`` is the version of the reading that may be replaced; None = whatever it says now.
+
+        Raises: ``SwitchChanged`` when it is another version now, with what it says now; ``ActuatorUnavailable`` when
+        it is not known to be written.
+        """
+        ...

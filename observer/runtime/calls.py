@@ -20,17 +20,23 @@ LAG: Final = 120.0
 REFRESH: Final = 15.0
 QUIET: Final = 60.0
 """Seconds between two questions for the usual while nobody is suspected."""
+EARLIER: Final = 5.0 * QUIET
+"""Seconds for which an earlier minute, which ended ``LAG`` before it was asked for, is shown."""
 HELD: Final = 3600.0
 """Seconds for which the usual is held while somebody is: what is asked for later holds the incident itself."""
 
 
 class CallKeeper:
-    """One question a minute while all is well; at once for new suspects, then every ``REFRESH`` seconds."""
+    """
+    One question a minute while all is well; at once for new suspects, then every ``REFRESH`` seconds, and once a minute
+    for a minute that is over.
+    """
 
     def __init__(self, source: CallSource, clock: Clock) -> None:
         self.source = source
         self._now: Kept[CallGraph] = Kept("edges", clock, REFRESH)
         self._usual: Kept[CallGraph] = Kept("edges", clock, QUIET, good_for=HELD)
+        self._earlier: Kept[CallGraph] = Kept("edges", clock, QUIET, good_for=EARLIER)
         self._clock = clock
         self._wanted: frozenset[ServiceRef] = frozenset()
         self._asked: frozenset[ServiceRef] = frozenset()
@@ -47,9 +53,13 @@ class CallKeeper:
         """See ``Snapshot.usual_edges``; told together with ``now`` only."""
         return self._usual.answer(at) if self._now.answer(at) is not None else None
 
+    def earlier(self, at: float) -> CallGraph | None:
+        """See ``Snapshot.earlier_edges``; told together with ``now`` only."""
+        return self._earlier.answer(at) if self._now.answer(at) is not None else None
+
     def gaps(self) -> tuple[Gap, ...]:
         """The last failures, while they last."""
-        failures = (self._now.failure, self._usual.failure)
+        failures = (self._now.failure, self._usual.failure, self._earlier.failure)
         return tuple(dict.fromkeys(one for one in failures if one is not None))
 
     async def run(self) -> None:
@@ -66,7 +76,11 @@ class CallKeeper:
             await self._usual.ask(lambda now: self.source.calls(now - LAG, USUAL))
         if not wanted:
             self._now.forget()
+            self._earlier.forget()
             self._asked = frozenset()
-        elif self._now.due(self._clock.now()) or not wanted <= self._asked:
+            return
+        if self._now.due(self._clock.now()) or not wanted <= self._asked:
             self._asked = wanted
             await self._now.ask(lambda now: self.source.calls(now, WINDOW))
+        if self._earlier.due(self._clock.now()):
+            await self._earlier.ask(lambda now: self.source.calls(now - LAG, WINDOW))

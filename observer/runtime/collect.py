@@ -101,6 +101,7 @@ class Collector:
             graph=self._neighbours.graph(at),
             edges=self._neighbours.edges(at),
             usual_edges=self._neighbours.usual_edges(at),
+            earlier_edges=self._neighbours.earlier_edges(at),
         )
 
     async def _ask(self, source: str, question: Awaitable[T], gaps: list[Gap]) -> T | None:

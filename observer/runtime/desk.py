@@ -15,15 +15,16 @@ from typing import Final
 from observer.domain.action import Action, Mode, Rung
 from observer.domain.approval import Approval, Plan, plan_of
 from observer.domain.decision import Decision, Verdict
-from observer.domain.errors import ObserverError
+from observer.domain.errors import ObserverError, SwitchChanged
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome, Result
 from observer.domain.person import Person
 from observer.engine.waiting import undoable
-from observer.ports.actuators import Actuator, KillSwitch
+from observer.ports.actuators import Actuator, KillSwitch, SwitchReading
 from observer.ports.clock import Clock
 from observer.ports.stores import Lease
 from observer.runtime.approvals import ApprovalKeeper
+from observer.runtime.throw import release, stop
 
 PAUSE_PLAN: Final = hashlib.sha256(b"pause").hexdigest()[:24]
 """Stopping is the same act whatever the switch says now, so nobody is ever too late for it."""
@@ -139,21 +140,31 @@ class Desk:
         """Stop every write but give-backs."""
         if shown != PAUSE_PLAN:
             raise NotNow("plan_changed", "this is not the plan of a pause: look again")
-        return await self._throw(paused=True, reason=reason, person=person)
+        try:
+            before = await stop(self._switch, who=person.name, reason=reason)
+        except SwitchChanged as exc:
+            raise NotNow("switch_changed", f"{exc}: look again") from exc
+        return await self._thrown("paused", reason, person, before)
 
     async def resume(self, shown: str, person: Person) -> SwitchState:
         """Let Observer write again, if the switch says what the person was told."""
-        now = await self.switch()
+        found = await self._switch.look()
+        now = SwitchState(found.paused, found.why)
         if now.resume_plan != shown:
             raise NotNow("plan_changed", f"the switch says something else now: {now.reason or 'not paused'}")
         if not now.paused:
             raise NotNow("not_paused", "Observer is not paused")
-        return await self._throw(paused=False, reason="", person=person)
+        try:
+            await release(self._switch, found, who=person.name)
+        except SwitchChanged as exc:
+            raise NotNow("switch_changed", f"{exc}: look again") from exc
+        return await self._thrown("resumed", "", person, found)
 
-    async def _throw(self, *, paused: bool, reason: str, person: Person) -> SwitchState:
-        await self._switch.write(paused=paused, who=person.name, reason=reason)
-        word = "paused" if paused else "resumed"
-        await self._told(word, None, person, f"{person.name} {word} Observer{f': {reason}' if reason else ''}.", None)
+    async def _thrown(self, word: str, reason: str, person: Person, before: SwitchReading) -> SwitchState:
+        """What stood there before is written down with it: a pause that is replaced is not forgotten."""
+        over = f" Before: {before.why}." if before.paused else ""
+        text = f"{person.name} {word} Observer{f': {reason}' if reason else ''}.{over}"
+        await self._told(word, None, person, text, None)
         return await self.switch()
 
     def _incident(self, key: str) -> Incident:

@@ -121,6 +121,10 @@ class Neighbours:
         """See ``Snapshot.usual_edges``."""
         return self._calls.usual(at) if self._calls is not None else None
 
+    def earlier_edges(self, at: float) -> CallGraph | None:
+        """See ``Snapshot.earlier_edges``."""
+        return self._calls.earlier(at) if self._calls is not None else None
+
     def gaps(self) -> tuple[Gap, ...]:
         """The last failures, while they last."""
         kept = [one.kept for one in (self._traces, self._graph) if one is not None]

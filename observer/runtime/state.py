@@ -184,6 +184,7 @@ class Watcher:
             },
             "gaps": [{"source": g.source, "reason": g.reason, "detail": g.detail} for g in self._gaps],
             "circuits": [circuit_row(source, circuit) for source, circuit in self._circuits().items()],
+            "overdrawn": overdrawn_rows(self.seen.snapshot) if self.seen is not None else [],
             "incidents": [incident_row(incident) for incident in self._incidents],
         }
 
@@ -238,6 +239,19 @@ def circuit_row(source: str, circuit: Circuit) -> dict[str, object]:
         "last_success": circuit.last_success,
         "retry_at": circuit.retry_at,
     }
+
+
+def overdrawn_rows(snapshot: Snapshot) -> list[dict[str, object]]:
+    """The objectives whose budget is overdrawn, for people and machines, the worst first."""
+    found = [(str(service), one) for service, each in snapshot.objectives.items() for one in each if one.overdrawn]
+    return [
+        {
+            "service": service,
+            "objective": one.objective.display or one.objective.slo,
+            "budget_left": round(one.budget.remaining, 4),
+        }
+        for service, one in sorted(found, key=lambda each: (each[1].budget.remaining, each[0]))
+    ]
 
 
 def incident_row(incident: Incident) -> dict[str, object]:

@@ -26,7 +26,7 @@ from observer.domain.counts import (
     RequestClass,
     SeriesHistory,
 )
-from observer.domain.graph import CallGraph, Edge, EdgeSource
+from observer.domain.graph import CallGraph, Edge, EdgeSource, Reach
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
 from observer.simulator.mesh_pods import MeshPod
@@ -142,14 +142,19 @@ class Direct:
     def graph(self, since: float, until: float) -> CallGraph:
         """Calls between two instants as callers and callees counted them, like ``GraphSource.graph`` from series."""
         sums: dict[tuple[ServiceRef, ServiceRef], dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        reached: dict[ServiceRef, Reach] = {}
         for side, matchers in (("sent", _SENT), ("served", _SERVED)):
             chosen = self._memory.select(REQUESTS, matchers)
             values, present, _ = chosen.instant(np.rint(np.array([since, until]) * 1000.0).astype(np.int64))
             grown = np.where(present[:, 1], values[:, 1] - np.where(present[:, 0], values[:, 0], 0.0), 0.0)
             for labels, count in zip(chosen.series.labels, np.maximum(grown, 0.0).tolist(), strict=True):
-                _tell(sums[(_source(labels), _asked(labels))], labels, side, count)
+                callee = _asked(labels)
+                _tell(sums[(_source(labels), callee)], labels, side, count)
+                if side == "sent" and count:
+                    before = reached.get(callee, Reach(0.0, 0.0))
+                    reached[callee] = Reach(before.calls + count, before.lost + (count if _is_lost(labels) else 0.0))
         edges = tuple(_edge(pair, row) for pair, row in sorted(sums.items()) if row["sent"] or row["served"])
-        return CallGraph(until, until - since, edges)
+        return CallGraph(until, until - since, edges, reached)
 
     def traces(self, since: float, until: float, limit: int = 1000) -> TraceSet:
         """The newest traces that began in between, oldest first."""
@@ -328,6 +333,11 @@ def _asked(labels: Labels) -> ServiceRef:
 def _caller(labels: Labels) -> str:
     name = labels["source_workload"]
     return _UNKNOWN if name == _UNKNOWN else f"{labels['source_workload_namespace']}/{name}"
+
+
+def _is_lost(labels: Labels) -> bool:
+    how = _how(labels)
+    return _class(*how) is RequestClass.EXCLUDED or is_unreached(*how)
 
 
 def _tell(row: dict[str, float], labels: Labels, side: str, count: float) -> None:

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from observer.domain.approval import Approval, Plan
 from observer.domain.errors import ActuatorUnavailable, JournalUnavailable
 from observer.domain.person import Person, Role
+from observer.domain.words import SCHEMA, unfit
 from observer.runtime.desk import PAUSE_PLAN, Desk, NoSuchIncident, NotNow, SwitchState
 from observer.web import bare_pages as pages
 from observer.web.people.door import csrf_token, require, session_of
@@ -21,9 +22,7 @@ from observer.web.rows import Row
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{24}$", description="Hash of the plan that was shown.")]
 Key = Annotated[str, Meta(pattern="^[0-9a-f]{1,64}$", description="Id of an incident.")]
-Reason = Annotated[
-    str, Meta(max_length=500, pattern="^[^\\x00-\\x1f\\x7f-\\x9f]*$", description="Why; everybody sees it.")
-]
+Reason = Annotated[str, Meta(extra_json_schema=SCHEMA, description="Why; everybody sees it.")]
 
 
 class Confirmed(Struct, frozen=True, forbid_unknown_fields=True):
@@ -158,6 +157,8 @@ class Acts:
     async def pause(self, request: web.Request) -> web.StreamResponse:
         """Throw the kill switch."""
         person, asked = await _asked(request, Role.APPROVER, Paused)
+        if wrong := unfit("reason", asked.reason):
+            raise Refused(422, "not_understood", wrong)
         state = await _tried(lambda: self._desk.pause(asked.plan, asked.reason, person))
         return await _done(request, _switch(state))
 

@@ -36,6 +36,10 @@ RETRY_AFTER: Final = "5"
 _LONGEST: Final = 4096
 READING: Final = 10.0
 """Seconds for a body to arrive."""
+MOST_UNPROVEN: Final = 16
+"""Bodies that are read only to see whether their signature holds; one more is told to come again."""
+READING_UNPROVEN: Final = 3.0
+"""Seconds for such a body to arrive."""
 PATIENCE: Final = 10.0
 """Seconds that a request waits for the disk."""
 
@@ -153,7 +157,7 @@ class Webhook:
             raise ConfigError("webhook: needs a way to tell who calls: bearer_file, password_file, hmac_file, mTLS ...")
         self._acceptor, self._ways, self._clock = acceptor, ways, clock
         self._read_again, self._counted = read_again, counted
-        self._under_way = 0
+        self._under_way = self._unproven = 0
 
     async def handle(self, request: web.Request) -> web.Response:
         """202 with the number of alerts that are now kept."""
@@ -184,23 +188,35 @@ class Webhook:
     async def _alerts(self, request: web.Request) -> Sequence[Alert]:
         # A signature is over the body; every other proof comes first, so that strangers cannot make us wait or store.
         signed = SIGNATURE in request.headers and any(isinstance(way, Signed) for way in self._ways)
-        if not signed:
-            await authenticated(self._ways, Asked(request, b""))
-        body = await self._read(request)
         if signed:
-            await authenticated(self._ways, Asked(request, body))
+            body = await self._proven(request)
+        else:
+            await authenticated(self._ways, Asked(request, b""))
+            body = await self._read(request, READING)
         notification = _notification(body)
         alerts = tuple(self._alert(one, notification) for one in notification.alerts)
         if notification.truncated_alerts > 0:
             alerts = await self._whole(notification, alerts)
         return alerts
 
-    async def _read(self, request: web.Request) -> bytes:
+    async def _proven(self, request: web.Request) -> bytes:
+        """The body of a signed request: strangers get few places and little time, and none of those that are proven."""
+        if self._unproven >= MOST_UNPROVEN:
+            raise _later("too many signatures are checked at once")
+        self._unproven += 1
         try:
-            async with asyncio.timeout(READING):
+            body = await self._read(request, READING_UNPROVEN)
+            await authenticated(self._ways, Asked(request, body))
+        finally:
+            self._unproven -= 1
+        return body
+
+    async def _read(self, request: web.Request, within: float) -> bytes:
+        try:
+            async with asyncio.timeout(within):
                 return await _body(request)
         except TimeoutError as exc:
-            raise _later(f"the body did not arrive within {READING:g} s") from exc
+            raise _later(f"the body did not arrive within {within:g} s") from exc
 
     async def _whole(self, notification: WireNotification, alerts: Sequence[Alert]) -> tuple[Alert, ...]:
         """With what the sender left out. What cannot be read again is said: the firing ones come at the next repeat."""

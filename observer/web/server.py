@@ -160,8 +160,8 @@ def listener_tls(cert_file: str, key_file: str, client_ca_file: str) -> ssl.SSLC
 
 def _why(exc: OSError) -> str:
     """asyncio puts the address where the reason should stand, and a resolver's numbers are not the system's."""
-    known = exc.errno is not None and exc.errno > 0
-    return (os.strerror(exc.errno) if known else exc.strerror or str(exc)).lower()
+    number = exc.errno or 0
+    return (os.strerror(number) if number > 0 else exc.strerror or str(exc)).lower()
 
 
 def _json(body: Any) -> web.Response:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -20,6 +22,7 @@ from observer.config.model import LeaseSettings
 from observer.domain import names
 from observer.domain.action import Action, Rung
 from observer.domain.decision import Decision, Verdict
+from observer.domain.errors import SwitchChanged
 from observer.domain.ids import PodRef, WorkloadRef
 from observer.domain.outcome import Outcome, Result
 from observer.kube import paths
@@ -27,9 +30,11 @@ from observer.kube.drain_mark import DrainMark
 from observer.kube.errors import Conflict, Invalid
 from observer.kube.patches import draining, giving_back, patch_pod
 from observer.kube.target import Target, read_target
+from observer.ports.actuators import SwitchReading
 from observer.ports.stores import LeaseRecord
 from observer.runtime.clock import SystemClock
 from observer.runtime.leader import LeaseElector
+from observer.runtime.throw import stop
 from observer.sinks.kube_events import KubeEventSink
 from tests.support.kube_sim import running, until
 from tests.support.kube_worlds import PATIENCE, SIDES, KubeWorld, kube_world, reference
@@ -275,6 +280,48 @@ async def test_the_kill_switch_says_paused_unless_it_says_false(world: KubeWorld
     assert (await switch.read())[0] is True
     await switch.write(paused=True, who="ben", reason="made anew")
     assert (await switch.read())[0] is True
+
+
+async def test_a_resume_is_written_only_over_the_pause_that_was_read(world: KubeWorld) -> None:
+    switch = ConfigMapSwitch(world.api, world.namespace)
+    missing = await switch.look()
+    assert (missing.paused, missing.version) == (True, "")
+    await switch.write(paused=True, who="ann", reason="storm")
+    with pytest.raises(SwitchChanged, match=r"now paused by ann at 20.*: storm") as changed:
+        await switch.write(paused=False, who="ada", reason="", over=missing.version)
+    assert changed.value.paused
+    seen = await switch.look()
+    await switch.write(paused=True, who="ben", reason="database on fire")
+    with pytest.raises(SwitchChanged, match=r"now paused by ben at 20.*: database on fire"):
+        await switch.write(paused=False, who="ada", reason="", over=seen.version)
+    now = await switch.look()
+    assert now.paused and now.why.endswith(": database on fire") and "ben" in now.why
+    await world.delete(paths.config_map(world.namespace, names.CONTROL_CONFIGMAP))
+    with pytest.raises(SwitchChanged, match="does not exist"):
+        await switch.write(paused=False, who="ada", reason="", over=now.version)
+    assert (await switch.look()).version == "", "whoever deletes it stops Observer: it is not made anew"
+    await switch.write(paused=False, who="ada", reason="", over="")
+    assert await switch.read() == (False, "")
+    with pytest.raises(SwitchChanged, match="now not paused: resumed by ada") as changed:
+        await switch.write(paused=True, who="ann", reason="late", over=now.version)
+    assert not changed.value.paused
+    assert await stop(switch, who="ann", reason="sale") == SwitchReading(False, "", ANY, "ada")
+    assert (await switch.look()).why.endswith(": sale")
+
+
+async def test_of_two_people_at_the_switch_in_one_instant_one_is_told_of_the_other(world: KubeWorld) -> None:
+    switch = ConfigMapSwitch(world.api, world.namespace)
+    await switch.ensure()
+    words = {"ann": "storm", "ben": "database on fire"}
+    before = await switch.look()
+    ends = await asyncio.gather(
+        *(switch.write(paused=True, who=who, reason=why, over=before.version) for who, why in words.items()),
+        return_exceptions=True,
+    )
+    (first,) = (who for who, end in zip(words, ends, strict=True) if end is None)
+    (refused,) = (end for end in ends if end is not None)
+    assert isinstance(refused, SwitchChanged) and f"paused by {first} at" in str(refused)
+    assert words[first] in str(refused) and (await switch.look()).who == first
 
 
 async def test_the_lease_is_a_compare_and_swap_cell(world: KubeWorld) -> None:

@@ -212,6 +212,27 @@ async def test_the_way_out_ends_silences_and_so_does_who_finds_one_left_behind(s
 
 
 @REAL
+async def test_who_leads_no_more_neither_ends_nor_makes_a_silence(server: Alertmanager) -> None:
+    was, follows = Leader(), Leader()
+    one, other = sink(server, was, silences=True), sink(server, follows, silences=True)
+    await one.tell(acted(**now()))
+    await one.settle()
+    was.leads = False
+    await one.settle()
+    await one.tell(told("verified", **now()))
+    await one.close()
+    assert len(await silences(server)) == 1, "the next leader looks after it"
+
+    await other.tell(acted(**now(incident="i2")))
+    follows.leads = False
+    await other.settle()
+    follows.leads = True
+    await other.settle()
+    assert [one["comment"] for one in await silences(server) if "i2" in one["comment"]] == []
+    await other.close()
+
+
+@REAL
 async def test_one_whose_incident_is_over_is_ended_when_it_is_found(server: Alertmanager) -> None:
     left = sink(server, Leader(), silences=True)
     await left.tell(acted(**now()))

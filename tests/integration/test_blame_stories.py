@@ -89,6 +89,7 @@ class Watched:
             rechecks=again,
             edges=await self.calls.calls(at, WINDOW) if suspected else None,
             usual_edges=self.usual if suspected else None,
+            earlier_edges=await self.calls.calls(at - LAG, WINDOW) if suspected else None,
         )
 
     @staticmethod
@@ -113,6 +114,19 @@ async def test_only_the_dependencys_pod_is_touched_when_everybody_above_it_burns
     act = next(one for one in it.decisions if one.verdict is Verdict.ACT)
     assert act.figures["blame"] == f"pod shop/{sick}"
     assert not any("store" not in subject for subject, _ in it.told("suspected"))
+
+
+async def test_a_frozen_sidecar_is_told_and_nobody_is_touched() -> None:
+    async with World(shop(40.0), history=300.0) as world:
+        address, _ = await world.serve()
+        it = Watched(world, address)
+        await it.ticks(CALM)
+        frozen = world.pods_of("store")[0]
+        world.inject(faults.sidecar_frozen(frozen))
+        await it.ticks(AFTER)
+        await it.close()
+    assert it.told("unreached") == {("service shop/store", "unreached")}
+    assert it.acts() == set()
 
 
 async def test_a_bad_revision_is_named_and_nobody_is_touched() -> None:

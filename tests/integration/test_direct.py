@@ -14,6 +14,7 @@ from observer.simulator.graphs import call_graph
 from observer.simulator.topology import ScrapeSpec
 from observer.simulator.world import World
 from observer.sources.jaeger.source import JaegerSource
+from observer.sources.prometheus.calls import PrometheusCalls
 from observer.sources.prometheus.source import PrometheusSource
 from tests.support.fakes import FakeClock
 
@@ -70,6 +71,27 @@ async def test_both_ways_read_the_same_of_prometheus() -> None:
         for flag, values in mine_.flags.items():
             np.testing.assert_array_equal(values, theirs_.flags[flag])
     assert past
+
+
+@pytest.mark.integration
+async def test_both_ways_tell_of_whom_calls_got_lost() -> None:
+    world, direct = made()
+    at, service = world.mesh.now, ServiceRef(world.spec.namespace_of("s01"), "s01")
+    async with world:
+        address, _ = await world.serve()
+        source = PrometheusCalls(PrometheusSettings(url=address))
+        try:
+            theirs = (await source.calls(at, 60.0)).reached
+        finally:
+            await source.close()
+    ours = direct.graph(at - 60.0, at).reached
+
+    assert theirs.keys() == ours.keys()
+    assert ours[service].lost > 0.0
+    for one, reach in ours.items():
+        # Rates are extrapolated to the window's ends, and scrapes are missing.
+        assert theirs[one].calls == pytest.approx(reach.calls, rel=0.25)
+        assert theirs[one].lost == pytest.approx(reach.lost, rel=0.35, abs=3.0)
 
 
 @pytest.mark.integration

@@ -131,7 +131,7 @@ def test_image_missing(story: Story) -> None:
         story.gray(pod, err=0.5)
         story.evicted(pod)
         story.verified(pod, "worse", within=300)
-        another = story.shop.pods("catalog")[0]
+        another = next(one for one in story.shop.pods("catalog") if one.ready)  # the replacement has nothing to spoil
         story.spoil(another, err=0.5)
         story.untouched(60)
         assert len(story.evictions()) == 1, "a second eviction into a hole"

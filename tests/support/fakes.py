@@ -9,10 +9,12 @@ from observer.domain.action import Action
 from observer.domain.cluster import ClusterView, MeshControl
 from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory
 from observer.domain.decision import Decision, LedgerEntry
-from observer.domain.errors import DuplicateIntent, JournalUnavailable, SourceUnavailable
+from observer.domain.errors import DuplicateIntent, JournalUnavailable, SourceUnavailable, SwitchChanged
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome, Result
+from observer.domain.snapshot import UNREADABLE
+from observer.ports.actuators import SwitchReading
 
 
 @dataclass
@@ -56,7 +58,14 @@ class FakeSwitch:
         self.reads += 1
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
-    async def write(self, *, paused: bool, who: str, reason: str) -> None:
+    async def look(self) -> SwitchReading:
+        paused, why = await self.read()
+        return SwitchReading(paused, why, None if why.startswith(UNREADABLE) else f"{paused}|{why}")
+
+    async def write(self, *, paused: bool, who: str, reason: str, over: str | None = None) -> None:
+        if over is not None and over != "{}|{}".format(*self.answers[0]):
+            now, why = self.answers[0]
+            raise SwitchChanged(f"somebody else changed it meanwhile; now {why or 'not paused'}", paused=now)
         self.answers = [(paused, f"{who}: {reason}")]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.counts import CallerCounts, CallerFrame, CounterFrame, FloatArray, SeriesHistory, ServiceBaseline
+from observer.domain.graph import CallGraph, Reach
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.slo import ObjectiveStatus
@@ -47,6 +48,8 @@ class Feed:
         self.slow: dict[str, float] = {}
         self.edges: dict[tuple[PodRef, ServiceRef], FloatArray] = {}
         self._past: list[tuple[float, dict[str, FloatArray]]] = []
+        self._calls: list[tuple[float, dict[ServiceRef, FloatArray]]] = []
+        self._usual: CallGraph | None = None
         self.order: list[str] | None = None
 
     def view(self) -> ClusterView:
@@ -77,6 +80,7 @@ class Feed:
     def look(self, frame: CounterFrame | None) -> Judgement:
         """Judge a frame of one's own."""
         asked = self.judgement
+        usual, earlier = self._graphs(bool(asked is not None and asked.watch))
         snapshot = Snapshot(
             at=self.at,
             counters=frame,
@@ -86,6 +90,8 @@ class Feed:
             rechecks={one: self._again(one) for one in asked.recheck} if asked is not None and self.recheck else {},
             baselines=self.baselines,
             objectives=self.objectives,
+            usual_edges=usual,
+            earlier_edges=earlier,
         )
         self.state, self.judgement = judge(self.state, snapshot, self.settings, self.held)
         return self.judgement
@@ -106,6 +112,29 @@ class Feed:
             scraped=np.full(len(names), self.at),
             targets=np.ones(len(names), np.int64),
         )
+
+    def _graphs(self, curious: bool) -> tuple[CallGraph | None, CallGraph | None]:
+        """As the daemon keeps them: ten minutes while nobody is suspected, and a minute that is over."""
+        sums: dict[ServiceRef, FloatArray] = {}
+        for (_, service), counts in self.edges.items():
+            sums[service] = sums.get(service, np.zeros(3)) + counts
+        self._calls.append((self.at, {service: counts.copy() for service, counts in sums.items()}))
+        if not curious or self._usual is None:
+            self._usual = self._graph(600.0)
+        return (self._usual, self._graph(60.0)) if curious else (None, None)
+
+    def _graph(self, seconds: float) -> CallGraph:
+        """Calls of so many seconds that ended two minutes ago."""
+        end = self.at - 120.0
+        first, last = ([row for at, row in self._calls if at <= instant] for instant in (end - seconds, end))
+        before = first[-1] if first else self._calls[0][1]
+        after = last[-1] if last else {}
+        reached = {}
+        for service, counts in after.items():
+            ok, bad, lost = (counts - before.get(service, np.zeros(3))).tolist()
+            if ok + bad > 0.0:
+                reached[service] = Reach(ok + bad, lost)
+        return CallGraph(end, seconds, (), reached)
 
     def _row(self, name: str) -> FloatArray:
         """Requests by class, then by latency."""

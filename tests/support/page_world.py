@@ -96,6 +96,8 @@ class PageWorld:
     sick: int = 3
     covered: int = 8
     """So many services have an objective whose budget is well; the last one burns."""
+    overdrawn: str = "prices"
+    """The covered service whose budget is overdrawn while nothing burns any more."""
     size: int = 6
     seed: int = 7
     gaps: tuple[Gap, ...] = ()
@@ -198,7 +200,10 @@ class PageWorld:
             control=control,
             gaps=self.gaps,
             approvals=self.keeper.standing(snapshot.at),
-            objectives={one: (objective(one, snapshot.at, spent=0.1),) for one in self.named[: self.covered]}
+            objectives={
+                one: (objective(one, snapshot.at, spent=1.3 if one.name == self.overdrawn else 0.1),)
+                for one in self.named[: self.covered]
+            }
             | {self.named[-1]: (objective(self.named[-1], snapshot.at, spent=1.2, told="ticket"),)},
             graph=graph(self.named, snapshot.at, self.sick if snapshot.at > START + FAULT_FROM else 0),
         )

@@ -51,7 +51,8 @@ class Stage:
     One service a Deployment, traffic split evenly over Ready, undrained pods; time moves by ``tick``.
 
     ``faults`` are error rates by pod name, ``slow`` shares of requests over 250 ms by pod name, ``load`` requests a
-    second for every service, ``background`` errors that the callers see wherever they call. The toy detector gives
+    second for every service, ``background`` errors that the callers see wherever they call, ``shown`` the part of the
+    pods' errors that they see (they ask again). The toy detector gives
     every error of a pod that is worse than its siblings a fixed number of nats, and tells of a fault that it is
     ``age`` seconds old.
     """
@@ -60,6 +61,7 @@ class Stage:
     settings: EngineSettings = field(default_factory=enforce)
     load: float = 40.0
     background: float = 0.0
+    shown: float = 1.0
     step: float = 5.0
     start_seconds: float = 10.0
     age: float = 20.0
@@ -234,7 +236,7 @@ class Stage:
                 errors, slow = errors + bad, slow + late
                 tallies.append(PodTally(one.ref, requests, bad, _by_cut(late)))
             total = each * len(takers)
-            seen.append(CallerTally(service, total, errors + self.background * total, 0.0, _by_cut(slow)))
+            seen.append(CallerTally(service, total, self.shown * errors + self.background * total, 0.0, _by_cut(slow)))
         return tallies, seen
 
     def _detect(self, tallies: list[PodTally]) -> list[Suspect]:

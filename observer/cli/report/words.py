@@ -32,6 +32,8 @@ def headline(found: HealthSummary) -> str:
         parts.append(f"blind for {span(lost)}")
     if not found.decisions and not found.harms:
         parts = ["nothing was recorded: no proof that all was well"]
+    if overdrawn := sum(one.overdrawn for one in found.budgets):
+        parts.append(f"{counted(overdrawn, 'budget')} overdrawn")
     text = "; ".join(parts)
     return text[0].upper() + text[1:] + "."
 
@@ -52,7 +54,7 @@ def budget(one: BudgetUse) -> str:
     events = f"{one.bad:.0f} of {one.total:.0f} events bad"
     if one.spent is None or one.remaining is None or one.target is None:
         return f"{events}; target not known"
-    left = f"overdrawn by {percent(-one.remaining)}" if one.remaining < 0 else f"{percent(one.remaining)} left"
+    left = f"overdrawn by {percent(-one.remaining)}" if one.overdrawn else f"{percent(one.remaining)} left"
     return f"spent {percent(one.spent)} of its budget, {left} ({events}, target {100 * one.target:g} %)"
 
 

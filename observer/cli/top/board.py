@@ -22,6 +22,7 @@ STATES: Final = {
     "acting": Tone.WARN,
     "suspected": Tone.WARN,
     "degraded": Tone.WARN,
+    "overdrawn": Tone.WARN,
     "unknown": Tone.WARN,
     "idle": Tone.FAINT,
     "healthy": Tone.GOOD,

@@ -10,6 +10,7 @@ from observer.config.policies.book import BookKeeper
 from observer.config.reload import Rules
 from observer.config.testing.frames import caller_frame, counter_frame, rechecks
 from observer.config.testing.looks import Looks
+from observer.config.testing.reached import Reached
 from observer.config.testing.scenario import Scenario, WorkloadFacts, WorkloadKey
 from observer.config.testing.traffic import Traffic
 from observer.config.testing.world import World
@@ -61,6 +62,7 @@ class _Run:
         self._world, self._traffic, self._looks = World(scenario), Traffic(scenario), Looks()
         self._keeper = BookKeeper(rules.policies)
         self._memory = Memory()
+        self._reached = Reached()
         self._approvals: dict[str, float] = {}
         self._asked: list[tuple[float, str, Rung]] = [
             (scenario.start + change.at, pod, rung) for change in scenario.changes for pod, rung in change.approve
@@ -112,17 +114,21 @@ class _Run:
 
     def _snapshot(self, view: ClusterView) -> Snapshot:
         world, traffic = self._world, self._traffic
-        facts = world.facts
+        facts, asked = world.facts, self._memory.watch
+        every = caller_frame(world, traffic, frozenset(traffic.calls), self._cuts)
+        usual, earlier = self._reached.look(every, suspected=bool(asked | self._memory.recheck))
         return Snapshot(
             at=world.at,
             counters=counter_frame(world, traffic, self._cuts),
-            callers=caller_frame(world, traffic, self._memory.watch, self._cuts) if self._memory.watch else None,
+            callers=caller_frame(world, traffic, asked, self._cuts) if asked else None,
             cluster=view,
             control=Control(facts.paused, "paused by the test" if facts.paused else "", leader=facts.leader, term=1),
             rechecks=rechecks(world, traffic, sorted(self._memory.recheck), self._cuts),
             baselines=dict(self._baseline(key, one) for key, one in facts.workloads.items()),
             objectives=self._looks.by_service(),
             approvals=self._approvals,
+            usual_edges=usual,
+            earlier_edges=earlier,
         )
 
     def _baseline(self, key: WorkloadKey, facts: WorkloadFacts) -> tuple[ServiceRef, ServiceBaseline]:

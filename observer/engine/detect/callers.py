@@ -9,6 +9,7 @@ from typing import Final
 
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import CallerCounts, CallerFrame
+from observer.domain.graph import Reach
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import CallerTally
 
@@ -30,12 +31,6 @@ class Calls:
     errors: float = 0.0
     unreached: float = 0.0
     """Those of the errors that never reached a pod."""
-    given_up: float = 0.0
-    """Calls that the caller gave up, or that were refused on the way: no errors, but lost all the same."""
-
-    @property
-    def lost(self) -> float:
-        return self.unreached + self.given_up
 
     @property
     def answered(self) -> float:
@@ -47,11 +42,10 @@ class Calls:
             self.requests + other.requests,
             self.errors + other.errors,
             self.unreached + other.unreached,
-            self.given_up + other.given_up,
         )
 
     def faded(self, part: float) -> Calls:
-        return Calls(self.requests * part, self.errors * part, self.unreached * part, self.given_up * part)
+        return Calls(self.requests * part, self.errors * part, self.unreached * part)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +56,7 @@ class CallerState:
         edges: calling service to called service; own: errors of calling services themselves, over the same ticks.
         pod_edges, pod_own: the same for calling pods.
         at: when the sums were last faded, Unix seconds.
+        new: what was counted in the last tick, by called service.
     """
 
     frame: CallerFrame | None = None
@@ -70,6 +65,7 @@ class CallerState:
     pod_edges: Mapping[tuple[PodRef, ServiceRef], Calls] = field(default_factory=dict)
     pod_own: Mapping[PodRef, float] = field(default_factory=dict)
     at: float = 0.0
+    new: Mapping[ServiceRef, Reach] = field(default_factory=dict)
 
 
 def advance(
@@ -91,15 +87,16 @@ def advance(
     edges, own = dict(state.edges), dict(state.own)
     pod_edges, pod_own = dict(state.pod_edges), dict(state.pod_own)
     services: dict[PodRef, ServiceRef] = {}
-    for (pod, service), new in calls.items():
+    for (pod, service), more in calls.items():
         services[pod] = cluster.pods[pod].service
-        pod_edges[(pod, service)] = pod_edges.get((pod, service), Calls()).plus(new)
+        pod_edges[(pod, service)] = pod_edges.get((pod, service), Calls()).plus(more)
         edge = (services[pod], service)
-        edges[edge] = edges.get(edge, Calls()).plus(new)
+        edges[edge] = edges.get(edge, Calls()).plus(more)
     for pod, service in services.items():
         pod_own[pod] = pod_own.get(pod, 0.0) + errors(pod)
         own[service] = own.get(service, 0.0) + errors(pod)
-    return CallerState(frame, edges, own, pod_edges, pod_own, at), tallies
+    new = {service: _reach(service, grown) for service in tallies}
+    return CallerState(frame, edges, own, pod_edges, pod_own, at, new), tallies
 
 
 def _faded(state: CallerState, at: float) -> CallerState:
@@ -140,7 +137,7 @@ def _grown(
         grown[key] = change
         if pod is not None:
             asked = change.ok + change.error
-            calls[(pod.ref, service)] = Calls(asked, change.error, change.unreached, change.excluded)
+            calls[(pod.ref, service)] = Calls(asked, change.error, change.unreached)
     return grown, calls
 
 
@@ -160,6 +157,14 @@ def _difference(now: CallerCounts, before: CallerCounts) -> CallerCounts | None:
     if any(not math.isfinite(one) or one < 0.0 for one in slow):
         slow = ()
     return CallerCounts(*plain, buckets=slow)
+
+
+def _reach(service: ServiceRef, grown: Mapping[tuple[str, str, ServiceRef], CallerCounts]) -> Reach:
+    rows = [counts for (_, _, called), counts in grown.items() if called == service]
+    return Reach(
+        calls=sum(counts.ok + counts.error + counts.excluded for counts in rows),
+        lost=sum(counts.unreached + counts.excluded for counts in rows),
+    )
 
 
 def _tally(service: ServiceRef, grown: Mapping[tuple[str, str, ServiceRef], CallerCounts], cuts: int) -> CallerTally:

@@ -74,6 +74,7 @@ def judge(
         usual=found.usual,
         since={(one.service, one.reason): one.since for one in found.suppressed},
         silent=found.silent,
+        losses=found.losses,
         watched=found.watched,
     )
     return state, Judgement(

@@ -17,6 +17,7 @@ from observer.engine.detect.dispersion import Dispersion
 from observer.engine.detect.groups import explained
 from observer.engine.detect.health import Minute
 from observer.engine.detect.latency import judged_cuts
+from observer.engine.detect.losses import Losses
 from observer.engine.detect.roster import Roster, carried
 from observer.engine.detect.sibling import Evidence
 
@@ -69,7 +70,7 @@ class DetectorState:
         left: shape (S, 2), what left the last minute in this tick.
         null: shape (S,), highest error rate in each service's history, NaN = unknown.
         since: when each suppression began, by service and reason.
-        silent: since when a pod's sidecar has been silent.
+        silent: since when a pod's sidecar has been silent. losses: calls that got lost before and since.
         watched: services under watch, with the instant until which.
         disagreed: when servers behind one address last contradicted each other, and how.
     """
@@ -93,6 +94,7 @@ class DetectorState:
     callers: CallerState = field(default_factory=CallerState)
     since: Mapping[tuple[ServiceRef, str], float] = field(default_factory=dict)
     silent: Mapping[PodRef, float] = field(default_factory=dict)
+    losses: Mapping[PodRef, Losses] = field(default_factory=dict)
     watched: Mapping[ServiceRef, float] = field(default_factory=dict)
     disagreed: tuple[float, str] = (0.0, "")
 

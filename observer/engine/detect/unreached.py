@@ -1,13 +1,15 @@
 """
-Pods whose sidecar went silent while callers lose requests.
+Pods whose sidecar went silent while callers lose requests that they did not lose before.
 
 A frozen proxy answers neither scrapes nor calls. Its callers see resets and timeouts, but not whose they are: without
-a name nobody is acted on, the service is told to people with the silent pod as the candidate.
+a name nobody is acted on, the service is told to people with the silent pod as the candidate. A scrape that broke
+where calls get lost all the time is no such pod: it is told only when the losses began with the silence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Container, Mapping
 from typing import Final
 
 import numpy as np
@@ -15,27 +17,34 @@ import numpy as np
 from observer.domain.counts import BoolArray
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
-from observer.engine.detect.callers import Calls, Edge
+from observer.engine.detect.counters import Increments
+from observer.engine.detect.losses import Losses, log_odds
 from observer.engine.detect.roster import Roster
 
 LOST: Final = 1.5
 _PART: Final = 0.0005
 """
-So many calls that reached nobody, and so large a part of all, lately, make a silent sidecar a finding. Little is
-enough: retries save nearly all calls, and a Ready pod whose sidecar alone is silent is rare by itself.
+So many calls that reached nobody, and so large a part of all, lately, make a silent sidecar a finding, if they are more
+than usual. Little is enough: retries save nearly all calls, and a Ready pod whose sidecar alone is silent is rare by
+itself.
 """
+_KEEPS: Final = 0.5
+"""What was told stays told while half as many get lost: calls that are lost seldom come and go."""
+_ODDS: Final = 20.0
+"""So many times likelier that the losses began with the silence than that they did not."""
 
 
 def silent_pods(
-    roster: Roster, up: BoolArray, known: BoolArray, before: Mapping[PodRef, float], at: float
+    roster: Roster, new: Increments, known: BoolArray, before: Mapping[PodRef, float], at: float
 ) -> dict[PodRef, float]:
     """
-    Ready pods that were scraped once and are not now, with the instant since when.
+    Ready pods that were scraped once and are not now, with the last scrape, or when it was noticed if that is unknown.
 
-    ``up``: shape (N,), scraped lately; ``known``: shape (N,), was scraped at some time.
+    ``known``: shape (N,), was scraped at some time.
     """
-    chosen = np.flatnonzero(~up & known & roster.ready)
-    return {roster.refs[i]: before.get(roster.refs[i], at) for i in chosen.tolist()}
+    chosen = np.flatnonzero(~new.up & known & roster.ready).tolist()
+    last = {roster.refs[i]: float(new.scraped[i]) for i in chosen}
+    return {pod: before.get(pod, at if math.isnan(when) else when) for pod, when in last.items()}
 
 
 def lonely(roster: Roster, silent: Mapping[PodRef, float], up: BoolArray) -> dict[ServiceRef, PodRef]:
@@ -51,20 +60,39 @@ def lonely(roster: Roster, silent: Mapping[PodRef, float], up: BoolArray) -> dic
 
 
 def unreached(
-    lone: Mapping[ServiceRef, PodRef], edges: Mapping[Edge, Calls], silent: Mapping[PodRef, float], at: float
+    lone: Mapping[ServiceRef, PodRef],
+    losses: Mapping[PodRef, Losses],
+    silent: Mapping[PodRef, float],
+    standing: Container[tuple[ServiceRef, str]],
+    tilts: tuple[float, ...],
+    at: float,
 ) -> tuple[Suppression, ...]:
-    """Services with a silent sibling towards which calls get lost."""
+    """
+    Services with a silent sibling towards which calls get lost lately, and did not before the silence.
+
+    ``standing``: what was told in the last tick, by service and reason.
+    """
     found = []
     for service, pod in lone.items():
-        towards = [calls for (_, called), calls in edges.items() if called == service]
-        lost = sum(calls.lost for calls in towards)
-        if lost < max(LOST, _PART * sum(calls.requests for calls in towards)):
+        seen, since = losses[pod], silent[pod]
+        kept = _KEEPS if (service, "unreached") in standing else 1.0
+        if seen.lately.lost < kept * max(LOST, _PART * seen.lately.calls):
             continue
-        since = silent[pod]
+        if seen.bursts or log_odds(seen, tilts) <= math.log(_ODDS):
+            continue
+        lost = f"{seen.lately.lost:.0f} requests{_usually(seen)}"
         detail = (
-            f"the sidecar of {pod} has been silent for {at - since:.0f} s and callers lost {lost:.0f} requests: "
+            f"the sidecar of {pod} has been silent for {at - since:.0f} s and callers lost {lost}: "
             "nobody can tell for sure that they were meant for it"
         )
         blamed = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
         found.append(Suppression(service, "unreached", detail, blamed, since))
     return tuple(found)
+
+
+def _usually(seen: Losses) -> str:
+    """How much is lost usually; a past without a lost call says nothing more."""
+    before = seen.usual or seen.earlier
+    if before is None or before.lost <= 0.0 or seen.since.calls <= 0.0:
+        return ""
+    return f" ({seen.since.lost / seen.since.calls:.2%} of all, {before.lost / before.calls:.2%} before)"

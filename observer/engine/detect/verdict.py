@@ -19,6 +19,7 @@ from observer.engine.detect import history
 from observer.engine.detect.counters import Increments
 from observer.engine.detect.groups import pods_of
 from observer.engine.detect.held import Held
+from observer.engine.detect.losses import Losses, followed
 from observer.engine.detect.state import DetectorState
 from observer.engine.detect.suppress import Picture, correlated, suppressions, victims
 from observer.engine.detect.suspects import Bench, restrained, strength
@@ -40,7 +41,8 @@ class Verdict:
     """
     Attributes:
         doubted: shape (N,), pods at the annotate tier: not healthy.
-        silent: Ready pods whose sidecar is silent, since when. watched: services to watch, until when.
+        silent: Ready pods whose sidecar is silent, since when. losses: calls that got lost around the silence of those
+            that are the only one of their service. watched: services to watch, until when.
         usual: shape (S, 2), what is usual, with this tick's quiet services.
     """
 
@@ -48,6 +50,7 @@ class Verdict:
     suppressed: tuple[Suppression, ...]
     doubted: BoolArray
     silent: Mapping[PodRef, float]
+    losses: Mapping[PodRef, Losses]
     watched: Mapping[ServiceRef, float]
     recheck: frozenset[ServiceRef]
     usual: FloatArray
@@ -73,12 +76,16 @@ def verdict(
         pod_edges=state.callers.pod_edges,
         pod_own=state.callers.pod_own,
     )
-    silent = silent_pods(roster, new.up, (state.counters.targets > 0) & roster.ready, state.silent, at)
+    silent = silent_pods(roster, new, (state.counters.targets > 0) & roster.ready, state.silent, at)
     lone = lonely(roster, silent, new.up)
+    # Another sibling that falls silent for a moment is no reason to forget what was before.
+    alone = {pod: service for service, pod in lone.items()}
+    alone |= {pod: roster.pods[roster.position[pod]].service for pod in state.losses if pod in silent}
+    losses = followed(state.losses, silent, alone, snapshot, state.callers.new, max(at - state.last_at, 0.0))
     crowded = correlated(roster, _named_bad(suspects, doubted, state), settings.detection)
     suppressed = (
         *suppressions(picture, crowded, at, state.since),
-        *unreached(lone, state.callers.edges, silent, at),
+        *unreached(lone, losses, silent, state.since, state.tilts, at),
     )
     passing_on = victims(picture, [one.culprit for one in suspects if one.evidence.symptom is Symptom.ERRORS])
     asked = _asked(state, hinted, whole.rising, held) | lone.keys()
@@ -87,6 +94,7 @@ def verdict(
         suppressed=suppressed,
         doubted=doubted,
         silent=silent,
+        losses=losses,
         watched={one: until for one, until in state.watched.items() if until > at} | dict.fromkeys(asked, at + _WATCH),
         recheck=_rechecked(state, np.maximum(force.errors, force.latency)),
         usual=_usual(state, whole.rising, hinted),

@@ -28,8 +28,6 @@ from observer.engine.slo.states import Facts, state_of
 
 DEFAULT_SHORTEST: Final = 300.0
 """An objective without tiers is new for so many seconds."""
-_SPEAKING: Final = frozenset({DataState.OK, DataState.NEW, DataState.IDLE})
-"""States whose burn rates are told to people: nothing is known to be missing."""
 
 
 @dataclass(slots=True)
@@ -181,7 +179,7 @@ def _message(status: ObjectiveStatus) -> tuple[str, str]:
     objective, budget = status.objective, status.budget
     name = objective.display or objective.slo
     left = f"{100 * budget.remaining:.1f} % of the budget left"
-    if status.state not in _SPEAKING:
+    if not status.state.known:
         told = "page" if objective.no_data is NoData.PAGE else "ticket" if objective.no_data is NoData.BAD else ""
         return told, f"{name}: {status.state.value}: {status.detail}"
     firing = sorted((one for one in status.tiers if one.firing), key=lambda one: (_rank(one.tier), -one.tier.factor))

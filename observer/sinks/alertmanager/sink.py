@@ -104,6 +104,8 @@ class AlertmanagerSink:
 
     async def settle(self) -> None:
         """One round: what the API refuses or cannot take now is tried again in the next."""
+        if not self._leading():
+            self._silences.clear()  # the next leader looks after them: not to be made or ended from here
         if not self._leading() or self._standing() is None:
             self._led = False
             return

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from observer.config.model import PrometheusSettings
-from observer.domain.classify import ERROR_FLAGS, flags_of, request_class
+from observer.domain.classify import ERROR_FLAGS, flags_of, is_unreached, request_class
 from observer.domain.counts import RequestClass
-from observer.domain.graph import CallGraph, Edge, EdgeSource
+from observer.domain.graph import CallGraph, Edge, EdgeSource, Reach
 from observer.domain.ids import ServiceRef
 from observer.sources.prometheus.edges import Destinations
 from observer.sources.prometheus.frames import class_labels
@@ -43,7 +43,7 @@ class PrometheusCalls:
 
 def call_graph(at: float, seconds: float, samples: list[Sample], profile: MetricProfile) -> CallGraph:
     """
-    The increases of one window, summed up by caller and callee; excluded requests count for nobody.
+    The increases of one window, summed up by caller and callee; excluded requests are nobody's errors, but lost.
 
     A flag of ``errors_by_flag`` is the error flag of calls that reached no pod, empty for those that were answered.
     """
@@ -51,15 +51,22 @@ def call_graph(at: float, seconds: float, samples: list[Sample], profile: Metric
     destinations = Destinations(profile, None, (found for found, _ in asked))
     requests: dict[tuple[ServiceRef, str, ServiceRef], float] = defaultdict(float)
     errors: dict[tuple[ServiceRef, str, ServiceRef], dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    calls: dict[ServiceRef, float] = defaultdict(float)
+    lost: dict[ServiceRef, float] = defaultdict(float)
     for found, value in asked:
         callee, how = destinations.service(found), class_labels(found, profile)
         kind = request_class(*how)
-        if callee is None or kind is RequestClass.EXCLUDED or not value > 0.0:
+        if callee is None or not value > 0.0:
+            continue
+        calls[callee] += value
+        if kind is RequestClass.EXCLUDED:
+            lost[callee] += value
             continue
         caller, workload = _caller(found, profile)
         requests[caller, workload, callee] += value
         if kind is RequestClass.ERROR:
             errors[caller, workload, callee][",".join(sorted(flags_of(how[1]) & ERROR_FLAGS))] += value
+            lost[callee] += value if is_unreached(*how) else 0.0
     edges = [
         Edge(
             caller=key[0],
@@ -72,7 +79,8 @@ def call_graph(at: float, seconds: float, samples: list[Sample], profile: Metric
         )
         for key in sorted(requests)
     ]
-    return CallGraph(at, seconds, tuple(edges))
+    reached = {callee: Reach(calls[callee], lost.get(callee, 0.0)) for callee in sorted(calls)}
+    return CallGraph(at, seconds, tuple(edges), reached)
 
 
 def _caller(found: Mapping[str, str], profile: MetricProfile) -> tuple[ServiceRef, str]:

@@ -20,6 +20,7 @@ GLYPHS: Final = {
     State.ACTING: "▶",
     State.SUSPECTED: "◆",
     State.DEGRADED: "▼",
+    State.OVERDRAWN: "⊖",
     State.UNKNOWN: "?",
     State.IDLE: "○",
     State.HEALTHY: "●",
@@ -47,7 +48,7 @@ def environment() -> Environment:
     made.filters.update(
         clock=clock, stamp=stamp, iso=iso, ago=ago, percent=share, number=number, words=words, glyph=glyph
     )
-    made.globals.update(pages=PAGES, asset=_Assets().address)
+    made.globals.update(pages=PAGES, states=tuple(State), asset=_Assets().address)
     return made
 
 

@@ -137,7 +137,7 @@ class Door:
     async def _enter(self, request: web.Request) -> None:
         kind, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if kind.lower() == "bearer" and token.strip():
-            found = await self.person(token.strip(), request.remote or "")
+            found = await self.person(token.strip(), place_at(request, "header"))
             if found is None:
                 raise _unknown(request, "the token is not known")
             request[_PERSON] = await self.known(*found)
@@ -172,6 +172,15 @@ class Door:
             raise Refused(400, "bad_request", "the Host header names no host") from exc
         if self.ways.hosts and name not in self.ways.hosts:
             raise Refused(421, "misdirected_request", "this listener is not known under that name")
+
+
+def place_at(request: web.Request, way: str) -> str:
+    """
+    What failed sign-ins are counted by: the peer that the connection shows, and the way in. Behind one proxy that is
+    everybody's address, so a program with an old token must not keep people from the form or the provider. What a
+    header says about addresses further off anybody can write, so it counts nothing.
+    """
+    return f"{request.remote or ''} {way}"
 
 
 def check_spelling(request: web.Request) -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity, Role
 from observer.web import bare_pages as pages
-from observer.web.people.door import SIGN_IN, SIGN_OUT, Door
+from observer.web.people.door import SIGN_IN, SIGN_OUT, Door, place_at
 from observer.web.people.oidc import NotBegunHere, Provider, SignInFailed
 from observer.web.refusals import Refused, form_of
 
@@ -39,7 +39,7 @@ class SignIn:
             raise Refused(403, "other_origin", "this sign-in comes from another site")
         form = await form_of(request)
         wanted, given = form.get("next", ""), form.get("token", "").strip()
-        found = await self._door.person(given, request.remote or "") if given else None
+        found = await self._door.person(given, place_at(request, "form")) if given else None
         if found is None:
             return self._page(wanted, "This token is not known.", status=401)
         await self._welcome(*found)
@@ -63,7 +63,7 @@ class SignIn:
 
     async def back(self, request: web.Request) -> web.StreamResponse:
         """From the provider."""
-        provider, place = self._known_provider(), request.remote or ""
+        provider, place = self._known_provider(), place_at(request, "oidc")
         if (wait := self._door.throttle.wait(place)) > 0:
             raise Refused(429, "too_many_failures", "too many failed sign-ins", {"Retry-After": f"{wait + 1:.0f}"})
         try:

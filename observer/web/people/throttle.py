@@ -15,7 +15,7 @@ _PLACES: Final = 2048
 
 
 class Throttle:
-    """Counts failures by the address that they came from; success forgives nothing, time does."""
+    """Counts failures by the place that they came from (see ``door.place_at``); success forgives nothing, time does."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

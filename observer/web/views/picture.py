@@ -22,7 +22,7 @@ from observer.engine.memory import IN_HAND
 from observer.engine.waiting import waiting
 from observer.runtime.seen import Seen
 from observer.web.views.models import Control, NamespaceRow, WorkloadRow
-from observer.web.views.rows import KNOWN_DATA, burn, headline
+from observer.web.views.rows import burn, headline, overdraft
 from observer.web.views.states import QUIET, STANDING, URGENCY, State
 
 NOBODY: Mapping[WorkloadRef, Lately] = {}
@@ -151,7 +151,7 @@ class _Facts:
             desired=desired,
             requests=lately.rate if lately is not None else None,
             error_rate=lately.error_rate if lately is not None and lately.requests else None,
-            budget_left=_least(one.budget.remaining for one in objectives if one.state in KNOWN_DATA),
+            budget_left=_least(one.budget.remaining for one in objectives if one.state.known),
             burn=max((rate for one in objectives if (rate := burn(one)) is not None), default=None),
             incidents=tuple(one.id for one in mine),
         )
@@ -200,13 +200,16 @@ def _of_surroundings(objectives: Sequence[ObjectiveStatus], lately: Lately | Non
     burning = next((one for one in objectives if one.told), None)
     if burning is not None:
         return State.DEGRADED, burning.text
+    spent = min((one for one in objectives if one.overdrawn), key=lambda one: one.budget.remaining, default=None)
+    if spent is not None:
+        return State.OVERDRAWN, overdraft(spent)
     if not wanted:
         return State.IDLE, "scaled to zero"
     if not pods.sighted:
         return State.UNKNOWN, "this tick was not seen in full"
     if lately is None:
         return State.UNKNOWN, "no sidecar: its requests are not seen"
-    unseen = next((one for one in objectives if one.state not in KNOWN_DATA), None)
+    unseen = next((one for one in objectives if not one.state.known), None)
     if unseen is not None:
         return State.UNKNOWN, f"{unseen.objective.slo}: {unseen.detail or unseen.state.value}"
     if not lately.requests:

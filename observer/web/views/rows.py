@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from observer.domain.decision import Decision
 from observer.domain.incident import Incident
-from observer.domain.slo import DataState, ObjectiveStatus
+from observer.domain.slo import ObjectiveStatus
 from observer.domain.suspect import Symptom
 from observer.engine.explain import percent
 from observer.web.views.models import DecisionRow, Held, HoldView, IncidentRow, ObjectiveView, OutcomeView
 from observer.web.views.states import PHASES, SYMPTOMS
-
-KNOWN_DATA = frozenset({DataState.OK, DataState.NEW, DataState.IDLE})
-"""Data states in which figures mean something."""
 
 
 def decision_row(one: Decision) -> DecisionRow:
@@ -76,7 +73,7 @@ def headline(one: Incident) -> str:
 
 def objective_view(status: ObjectiveStatus) -> ObjectiveView:
     """One objective; figures only while its data is worth something."""
-    objective, known = status.objective, status.state in KNOWN_DATA
+    objective, known = status.objective, status.state.known
     return ObjectiveView(
         id=objective.id,
         name=objective.display or objective.slo,
@@ -95,6 +92,12 @@ def objective_view(status: ObjectiveStatus) -> ObjectiveView:
 
 def burn(status: ObjectiveStatus) -> float | None:
     """The highest burn rate that both windows of a tier reach; None while it is not known."""
-    if status.state not in KNOWN_DATA or not status.tiers:
+    if not status.state.known or not status.tiers:
         return None
     return max(min(tier.long, tier.short) for tier in status.tiers)
+
+
+def overdraft(status: ObjectiveStatus) -> str:
+    """By how much an objective has overdrawn its budget."""
+    name = status.objective.display or status.objective.slo
+    return f"{name}: its error budget is overdrawn by {percent(-status.budget.remaining)}"

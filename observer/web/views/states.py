@@ -22,6 +22,8 @@ class State(StrEnum):
     """A pod is suspected; evidence is still gathered."""
     DEGRADED = "degraded"
     """Fewer pods serve than wanted, or an objective burns its budget."""
+    OVERDRAWN = "overdrawn"
+    """More failed in an objective's window than it allows, however well things go just now."""
     UNKNOWN = "unknown"
     """It cannot be seen."""
     IDLE = "idle"

@@ -72,6 +72,7 @@ class Stage:
         self._usual_at = 0.0
         self._now_calls: CallGraph | None = None
         self._calls_for: frozenset[ServiceRef] = frozenset()
+        self._earlier_calls: CallGraph | None = None
         self._kept: TraceSet | None = None
         self._kept_for: frozenset[ServiceRef] = frozenset()
         self._usual = usual_errors(self.world.spec)
@@ -98,6 +99,7 @@ class Stage:
             traces=self._traces(at, curious),
             edges=self._calls(at, curious),
             usual_edges=self._usual_calls if curious else None,
+            earlier_edges=self._earlier(at, curious),
         )
 
     def obey(self, action: Action) -> Outcome:
@@ -128,6 +130,16 @@ class Stage:
         elif self._now_calls is None or at - self._now_calls.at >= calls.REFRESH or not curious <= self._calls_for:
             self._now_calls, self._calls_for = self.direct.graph(at - calls.WINDOW, at), curious
         return self._now_calls
+
+    def _earlier(self, at: float, curious: frozenset[ServiceRef]) -> CallGraph | None:
+        """A minute that is over, asked once a minute while somebody is suspected."""
+        kept = self._earlier_calls
+        if not curious:
+            kept = None
+        elif kept is None or at - calls.LAG - kept.at >= calls.QUIET:
+            kept = self.direct.graph(at - calls.LAG - calls.WINDOW, at - calls.LAG)
+        self._earlier_calls = kept
+        return kept
 
     def _traces(self, at: float, curious: frozenset[ServiceRef]) -> TraceSet | None:
         """As the daemon keeps them: asked at once for new suspects, then every ``REFRESH`` seconds."""

@@ -131,7 +131,7 @@ def test_a_wrong_token_is_told_and_not_shown(
     [
         ([], 2, "say --out FOLDER, --publish URL or --queries"),
         (["-o", "out", "--token-file", "t"], 2, "--token-file: only with --publish"),
-        (["--publish", "http://h", "--configmap", "x"], 2, "need --out FOLDER"),
+        (["--publish", "http://h", "--configmap", "x"], 2, "only with --out FOLDER"),
         (["-o", "out", "-s", "shop/cart"], 2, "--service: needs --objective FILE"),
         (["-o", "out", "--objective", "nowhere.yaml"], 2, "nowhere.yaml: cannot be read"),
         (["-o", "file/below"], 2, "--out file/below: "),

@@ -149,3 +149,27 @@ def test_a_silence_that_cannot_be_is_refused_before_anybody_is_asked(
 
 def test_outside_a_cluster_a_kubeconfig_is_asked_for() -> None:
     assert "kubernetes.kubeconfig" in told(ConfigError("kubernetes: not usable from inside a pod: not set"))[2]
+
+
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        (("pause", "--reason", "{}"), "--reason"),
+        (("silence", "shop/cart-1", "--yes", "--alertmanager", "http://127.0.0.1:1", "--reason", "{}"), "--reason"),
+        (("silence", "shop/{}", "--yes"), "POD"),
+        (("undo", "shop/{}"), "POD"),
+        (("approve", "{}"), "INCIDENT"),
+        (("approve", "1f", "--plan", "{}"), "--plan"),
+    ],
+)
+@pytest.mark.parametrize(("odd", "why"), [("a\x1b[2J", "U+001B"), ("a\udcff", "U+DCFF"), ("x" * 501, "too many")])
+def test_words_that_steer_or_flood_what_others_read(
+    run: Run, command: tuple[str, ...], field: str, odd: str, why: str
+) -> None:
+    helps(run(*(word.format(odd) for word in command)), 2, f"observer: {field}: ", why, "--help")
+
+
+@pytest.mark.parametrize("command", [("pause",), ("resume",)])
+def test_a_login_name_that_is_none(run: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
+    monkeypatch.setenv("USER", "ann\nben")
+    helps(run(*command), 2, "$USER: character 4 is U+000A")

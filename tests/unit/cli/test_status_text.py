@@ -34,3 +34,13 @@ def test_a_refused_edit_and_a_needed_restart_are_said() -> None:
 
     assert "REFUSED   edited files, the old ones hold: a.yaml:1:1 bad" in text
     assert "restart   needed for: tick, journal" in text
+
+
+def test_overdrawn_budgets_are_named_and_those_left_out_are_counted() -> None:
+    rows = [{"service": f"shop/cart-{n}", "objective": "Cart answers", "budget_left": -0.3} for n in range(12)]
+
+    lines = _live_text({**CALM, "overdrawn": rows}).splitlines()
+
+    assert lines[-12] == "OVERDRAWN shop/cart-0: Cart answers, by 30 %"
+    assert lines[-3:] == ["OVERDRAWN shop/cart-9: Cart answers, by 30 %", "OVERDRAWN and 2 more", "no open incident"]
+    assert "OVERDRAWN" not in _live_text({**CALM, "overdrawn": []})

@@ -48,7 +48,7 @@ WRONG = [
     ("run --config nope.yaml", "--config nope.yaml: there is no such file", "name a settings file"),
     ("dashboards", "--out FOLDER", "--publish URL"),
     ("dashboards --queries --overwrite --token-file x", "--token-file, --overwrite: only with", "--publish URL"),
-    ("dashboards --queries --configmap x", "need --out", "name the folder"),
+    ("dashboards --queries --configmap x", "--configmap: only with --out", "add --out FOLDER"),
     ("dashboards --publish nope", "--publish 'nope'", "--help"),
     ("dashboards --publish http://127.0.0.1:1 --ca-file nope", "--ca-file nope", "name a file"),
     ("dashboards --out file", "--out file", "name a folder"),

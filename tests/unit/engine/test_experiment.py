@@ -21,6 +21,7 @@ from observer.engine.experiment import (
     observe,
     own_share,
     siblings_worse,
+    visible,
 )
 from observer.engine.memory import Backdrop
 from tests.support.builders import NOW, callers, pod, service_ref, tally
@@ -63,6 +64,91 @@ def test_errors_that_callers_never_saw_do_not_count_as_dropped() -> None:
 def test_overdispersion_tempers_the_verdict() -> None:
     plain = log_odds(running(requests=150.0), Backdrop())
     assert log_odds(running(requests=150.0, dispersion=4.0), Backdrop()) == pytest.approx(plain / 4.0)
+
+
+SEEN = Backdrop(requests=400.0, bad=30.0, seen=NOW)
+"""Before the drain the callers saw what the suspicion predicts: 7.5 %."""
+
+
+@pytest.mark.parametrize(
+    ("before", "answer"),
+    [
+        (SEEN, True),
+        (Backdrop(), False),  # nothing is known
+        (Backdrop(requests=400.0, bad=0.0), False),  # retries hide them
+        (Backdrop(requests=400.0, bad=3.0), False),
+        (Backdrop(requests=400.0, bad=30.0, lately=100.0, lately_bad=30.0, sibling_requests=300.0), True),
+        # The pod had a quiet moment: by its own count there was nothing to see.
+        (Backdrop(requests=400.0, bad=0.0, lately=100.0, lately_bad=0.0, sibling_requests=300.0), False),
+        # What the siblings answered badly, and what reached nobody, does not tell that the pod's were seen.
+        (Backdrop(requests=400.0, bad=30.0, sibling_requests=300.0, sibling_errors=30.0), False),
+        (Backdrop(requests=400.0, bad=30.0, unreached=30.0), False),
+        (Backdrop(requests=400.0, bad=60.0, sibling_requests=300.0, sibling_errors=30.0), True),
+        (Backdrop(requests=400.0, bad=60.0, unreached=30.0), True),
+    ],
+)
+def test_only_what_the_callers_had_seen_acquits_when_it_stays(before: Backdrop, answer: bool) -> None:
+    rate = max(before.bad / max(before.requests, 1.0), 0.075)
+    state = observe(running(), before, callers(service_ref(), 600.0, 600.0 * rate if before.bad else 0.0))
+    if not before.requests:
+        state = replace(state, log_odds=-2.0 * BOUND)
+    assert state.log_odds <= -BOUND
+    assert (visible(state, before) >= BOUND) is answer
+    found = judge(state, replace(before, seen=NOW + 5.0), NOW + 5.0, NOW + 300.0, LADDER)
+    assert found is (DrainVerdict.NOT_DROPPED if answer else DrainVerdict.PENDING)
+    found = judge(state, replace(before, seen=NOW + 60.0), NOW + 60.0, NOW + 300.0, LADDER)
+    assert found is (DrainVerdict.NOT_DROPPED if answer else DrainVerdict.CANNOT_TELL)
+
+
+def test_what_was_hidden_before_cannot_have_dropped() -> None:
+    before = Backdrop(requests=80.0, bad=0.0, seen=NOW + 5.0)
+    state = observe(running(), before, callers(service_ref(), 2000.0, 0.0))
+    assert state.log_odds > BOUND
+    assert judge(state, before, NOW + 5.0, NOW + 300.0, LADDER) is DrainVerdict.PENDING
+    few = replace(before, requests=10.0)
+    assert judge(observe(state, few, callers(service_ref(), 5.0, 0.0)), few, NOW + 5.0, NOW + 300.0, LADDER) is (
+        DrainVerdict.DROPPED
+    )
+
+
+def test_slow_answers_are_compared_with_the_siblings_slow_ones() -> None:
+    before = Backdrop(requests=400.0, bad=30.0, unreached=30.0, sibling_requests=300.0, sibling_slow=(0.0, 30.0))
+    assert visible(running(cut=0), before) > BOUND
+    assert visible(running(cut=1), before) < 0.0
+    assert visible(running(cut=2), before) > BOUND
+
+
+def test_no_predicted_drop_was_seen_by_nobody() -> None:
+    assert visible(running(p1=0.1, p0=0.1), SEEN) == 0.0
+
+
+def test_overdispersion_tempers_what_was_seen() -> None:
+    assert visible(running(dispersion=4.0), SEEN) == pytest.approx(visible(running(), SEEN) / 4.0)
+
+
+def test_hidden_errors_neither_convict_nor_acquit() -> None:
+    """Seeded Monte Carlo: callers that ask again see one in two hundred of the pod's errors, before and after."""
+    rng = np.random.default_rng(21)
+    wrong = 0
+    for _ in range(300):
+        share, p1, p0 = 0.25, float(rng.choice([0.08, 0.3, 0.8])), 0.002
+        asked = int(rng.integers(200, 2000))
+        rate = p0 + share * (p1 - p0) / 200.0
+        own = asked * share
+        before = Backdrop(
+            requests=asked, bad=float(rng.binomial(asked, rate)), lately=own, lately_bad=float(round(own * p1)),
+            sibling_requests=asked - own, sibling_errors=float(rng.binomial(round(asked - own), p0)),
+        )  # fmt: skip
+        state = running(p1=p1, p0=p0, share=share)
+        verdict = DrainVerdict.PENDING
+        for tick in range(1, 25):
+            state = observe(state, before, callers(service_ref(), 60.0, float(rng.binomial(60, p0))))
+            seen = replace(before, seen=NOW + 5.0 * tick)
+            verdict = judge(state, seen, NOW + 5.0 * tick, NOW + 300.0, LADDER)
+            if verdict is not DrainVerdict.PENDING:
+                break
+        wrong += verdict is not DrainVerdict.CANNOT_TELL
+    assert wrong <= 15
 
 
 @pytest.mark.parametrize("truth", ["dropped", "stayed"])
@@ -109,7 +195,7 @@ def test_bounds(after: float, requests: float, seen: float, expected: DrainVerdi
     [(BOUND, DrainVerdict.DROPPED), (-BOUND, DrainVerdict.NOT_DROPPED), (BOUND - 0.01, DrainVerdict.PENDING)],
 )
 def test_twenty_to_one_either_way(odds: float, expected: DrainVerdict) -> None:
-    assert judge(running(log_odds=odds), Backdrop(seen=NOW), NOW + 5.0, NOW + 300.0, LADDER) is expected
+    assert judge(running(log_odds=odds), SEEN, NOW + 5.0, NOW + 300.0, LADDER) is expected
 
 
 def test_latency_counts_the_requests_over_the_cut() -> None:

@@ -193,6 +193,37 @@ def test_experiment_that_cannot_tell_is_given_back_at_expiry() -> None:
     assert stage.acts[-1][0] - stage.acts[0][0] >= stage.settings.ladder.drain_seconds
 
 
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_errors_that_callers_never_saw_acquit_nobody(rate: float) -> None:
+    """The callers ask again: nothing to see before, nothing after."""
+    stage = Stage(faults={"catalog-1": rate}, shown=0.0).until(Phase.CLOSED, limit=100)
+    (told,) = stage.told("drain_verdict")
+    assert told.reason == "cannot_tell"
+    assert "not known to have seen those of catalog-1" in told.text
+    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+    assert stage.only().closing == "cannot_tell"
+    assert stage.memory.acquitted == {}
+
+
+def test_errors_that_stay_at_the_callers_acquit() -> None:
+    """They saw them all, and they go on without the pod."""
+    stage = Stage(faults={"catalog-1": 0.3}).until(Phase.EXPERIMENT)
+    stage.background = 0.075
+    stage.until(Phase.CLOSED)
+    assert stage.told("drain_verdict")[0].reason == "not_dropped"
+    assert stage.only().closing == "acquitted"
+    assert list(stage.memory.acquitted) == [stage.only().culprit.pod]
+
+
+def test_a_restart_during_the_experiment_forgets_what_the_callers_had_seen() -> None:
+    stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
+    stage.restart()
+    stage.background = 0.2
+    stage.until(Phase.DRAINED)
+    assert stage.told("drain_verdict")[0].reason == "cannot_tell"
+    assert stage.memory.acquitted == {}
+
+
 def test_all_pods_failing_is_suppressed_and_the_workload_named() -> None:
     store = service_ref("store")
     blamed = group_suspect(CulpritKind.WORKLOAD, "store", store).culprit

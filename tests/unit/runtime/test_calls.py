@@ -8,7 +8,7 @@ from observer.domain.errors import SourceUnavailable
 from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
-from observer.runtime.calls import HELD, LAG, QUIET, REFRESH, USUAL, WINDOW, CallKeeper
+from observer.runtime.calls import EARLIER, HELD, LAG, QUIET, REFRESH, USUAL, WINDOW, CallKeeper
 from observer.runtime.neighbours import Neighbours
 from tests.support.fakes import FakeClock
 
@@ -63,11 +63,11 @@ async def test_new_suspects_are_asked_about_at_once_and_the_usual_stands() -> No
     usual = it.source.asked[0][0]
     it.both.suspected(frozenset({CART}))
     await it.pass_(1)
-    assert it.source.asked[1:] == [(it.clock.at, WINDOW)]
+    assert it.source.asked[1:] == [(it.clock.at, WINDOW), (it.clock.at - LAG, WINDOW)]
     it.both.suspected(frozenset({CART, PAY}))
     await it.pass_(1)
     await it.pass_(REFRESH)
-    assert [seconds for _, seconds in it.source.asked[2:]] == [WINDOW, WINDOW]
+    assert it.source.asked[3:] == [(it.clock.at - REFRESH, WINDOW), (it.clock.at, WINDOW)]
 
     await it.pass_(5 * QUIET)
     now, before = it.both.edges(it.clock.at), it.both.usual_edges(it.clock.at)
@@ -77,6 +77,29 @@ async def test_new_suspects_are_asked_about_at_once_and_the_usual_stands() -> No
     await it.pass_(HELD)
     before = it.both.usual_edges(it.clock.at)
     assert before is not None and before.at > usual  # better than none at all
+
+
+async def test_a_minute_that_is_over_is_asked_once_a_minute_while_somebody_is_suspected() -> None:
+    it = Kept()
+    await it.keeper.look()
+    assert it.both.earlier_edges(it.clock.at) is None
+    it.both.suspected(frozenset({CART}))
+    await it.pass_(1)
+    first = it.both.earlier_edges(it.clock.at)
+    assert first is not None and (first.at, first.seconds) == (it.clock.at - LAG, WINDOW)
+
+    await it.pass_(2 * QUIET)
+    later = it.both.earlier_edges(it.clock.at)
+    assert later is not None and later.at == first.at + 2 * QUIET
+
+    it.source.fails = SourceUnavailable("gone")
+    await it.pass_(EARLIER)
+    assert it.both.earlier_edges(it.clock.at) is None
+
+    it.source.fails = None
+    it.both.suspected(frozenset())
+    await it.pass_(1)
+    assert it.both.earlier_edges(it.clock.at) is None
 
 
 async def test_nobody_suspected_any_more_forgets_what_was_now() -> None:

@@ -205,6 +205,34 @@ async def test_guessing_is_slow_and_ends_nobody_elses_session(house: House) -> N
     assert (await house.ask("GET", ME, LOCAL))[0] == 200
 
 
+async def test_behind_one_proxy_a_program_with_an_old_token_keeps_no_person_out(house: House) -> None:
+    for number in range(2 * throttle.FROM_ONE):  # whatever it says about where it comes from counts nothing
+        headers = {"X-Forwarded-For": f"192.0.2.{number}", "Forwarded": f"for=192.0.2.{number}"}
+        status, _, _ = await house.ask("GET", ME, "old", headers=headers)
+        assert status == (401 if number < throttle.FROM_ONE else 429)
+    await house.sign_in(LOCAL)
+    form: dict[str, Any] = {"data": {"token": "guess"}, "headers": house.own_origin()}
+    for _ in range(throttle.FROM_ONE):
+        assert (await house.ask("POST", "/sign-in", **form))[0] == 401
+    assert (await house.ask("POST", "/sign-in", **form))[0] == 429, "the form has a count of its own"
+
+
+async def test_who_is_in_goes_on_from_a_locked_address(house: House) -> None:
+    csrf = await house.sign_in(LOCAL)
+    wrong: dict[str, Any] = {"data": {"token": "guess"}, "headers": house.own_origin()}
+    for _ in range(throttle.FROM_ONE):
+        await house.ask("POST", "/sign-in", **wrong)
+        await house.ask("GET", ME, "guess")
+    assert (await house.ask("POST", "/sign-in", **wrong))[0] == (await house.ask("GET", ME, "guess"))[0] == 429
+    own = house.own_origin() | {CSRF_HEADER: csrf}
+    assert (await house.ask("GET", ME))[0] == 200
+    switch = (await house.ask("GET", "/api/v1/switch"))[1]
+    status, now, _ = await house.ask("POST", "/api/v1/pause", headers=own, json={"plan": switch["pause_plan"]})
+    assert (status, now["paused"]) == (200, True)
+    status, now, _ = await house.ask("POST", "/api/v1/resume", headers=own, json={"plan": now["resume_plan"]})
+    assert (status, now["paused"]) == (200, False)
+
+
 def test_failures_from_everywhere_count_together_and_places_are_bounded() -> None:
     clock = StoppedClock()
     counts = throttle.Throttle(clock)

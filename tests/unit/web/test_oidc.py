@@ -291,6 +291,16 @@ async def test_what_the_provider_or_its_token_refuses_counts(issuer: Issuer) -> 
         for _ in range(throttle.FROM_ONE):
             assert (await through(house, issuer))[0] == 401
         assert (await through(house, issuer))[0] == 429
+        assert (await house.ask("GET", "/api/v1/me", LOCAL))[0] == 200, "another way in has its own count"
+
+
+async def test_tokens_that_are_guessed_keep_nobody_from_the_provider(issuer: Issuer) -> None:
+    async with housed(oidc=settings(issuer), place="http://127.0.0.1") as house:
+        for _ in range(throttle.FROM_ONE + 1):
+            await house.ask("GET", "/api/v1/me", "guess")
+            await house.ask("POST", "/sign-in", data={"token": "guess"}, headers=house.own_origin())
+        assert (await house.ask("GET", "/api/v1/me", LOCAL))[0] == 429
+        assert (await through(house, issuer))[0] == 200
 
 
 @pytest.mark.parametrize(

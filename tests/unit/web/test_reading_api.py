@@ -44,7 +44,7 @@ async def test_the_overview_names_what_is_wrong_what_was_done_and_what_is_wanted
     found = await got(client, "/api/v1/overview")
 
     assert found["sighted"] and found["control"]["mode"] == "enforce"
-    assert found["states"] == {"held": 1, "suspected": 1, "degraded": 1, "healthy": 7}
+    assert found["states"] == {"held": 1, "suspected": 1, "degraded": 1, "overdrawn": 1, "healthy": 6}
     assert [(row["name"], row["state"]) for row in found["workloads"][:3]] == [
         ("checkout", "held"), ("cart", "suspected"), ("sessions", "degraded"),
     ]  # fmt: skip
@@ -54,6 +54,23 @@ async def test_the_overview_names_what_is_wrong_what_was_done_and_what_is_wanted
     assert found["namespaces"][0]["states"] == {"held": 1, "suspected": 1, "healthy": 4}
     burning = next(row for row in found["workloads"] if row["name"] == "sessions")
     assert burning["budget_left"] == pytest.approx(-0.2) and burning["burn"] == 4.0
+
+
+async def test_an_overdrawn_budget_is_never_shown_as_healthy(client: TestClient[Any, Any], world: PageWorld) -> None:
+    found = await got(client, "/api/v1/overview?state=overdrawn")
+    assert [(row["name"], row["headline"]) for row in found["workloads"]] == [
+        ("prices", "Prices answers: its error budget is overdrawn by 30 %")
+    ]
+    stock = next(one for one in found["namespaces"] if one["namespace"] == "stock")
+    assert (stock["worst"], stock["states"]) == ("overdrawn", {"overdrawn": 1, "healthy": 1})
+    everything = await got(client, "/api/v1/overview")
+    spent = {row["state"] for row in everything["workloads"] if (row["budget_left"] or 0.0) < 0.0}
+    assert spent == {"degraded", "overdrawn"}
+    assert (await got(client, "/api/v1/workloads/stock/prices"))["workload"]["state"] == "overdrawn"
+    assert (await got(client, "/api/status"))["overdrawn"] == [
+        {"service": "stock/prices", "objective": "Prices answers", "budget_left": -0.3},
+        {"service": "users/sessions", "objective": "Sessions answers", "budget_left": -0.2},
+    ]
 
 
 async def test_workloads_are_chosen_and_paged(client: TestClient[Any, Any]) -> None:

@@ -17,10 +17,11 @@ from observer.domain.decision import Decision, Verdict
 from observer.domain.snapshot import Gap
 from observer.engine.guards import GUARDS
 from observer.web.page import site, vendor
-from observer.web.page.render import environment
+from observer.web.page.render import GLYPHS, environment
 from observer.web.server import make_app
 from observer.web.shield import CSP
 from observer.web.views.asked import OverviewQuery
+from observer.web.views.states import State
 from tests.support.page_world import TOKEN, PageWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -125,7 +126,9 @@ async def test_blindness_a_pause_and_a_missing_source_are_said(tmp_path: Path) -
     async with TestClient(TestServer(make_app(world.watcher, bytes, reading=world.reading))) as client:
         page = await text(client, "/")
         assert "2 things need you" in page and "paused and only watches: kim: release" in page
-        assert "blind and touches nothing: prometheus: timeout" in page and "9 unknown" in page
+        assert (
+            "blind and touches nothing: prometheus: timeout" in page and "8 unknown" in page and "1 overdrawn" in page
+        )
         assert "healthy" not in page.split('id="live-ns"')[1].split("</section>")[0]
         assert "HTTP 403" in await text(client, "/sources")
     await world.close()
@@ -176,23 +179,33 @@ async def test_a_build_is_whole_or_none(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    ("states", "budget", "said"),
+    ("states", "said", "shown"),
     [
-        ({"healthy": 3}, 0.4, "All quiet"),
-        ({"healthy": 3, "unknown": 1}, 0.4, "Quiet as far as can be seen; 1 workload is not seen"),
-        ({"healthy": 3}, -0.3, "Nobody is suspected; 1 namespace has an overdrawn budget"),
-        ({"healthy": 2, "degraded": 1}, 0.4, "Nobody is suspected; 1 not well"),
+        ({"healthy": 3}, "All quiet", "s-healthy"),
+        ({"healthy": 3, "unknown": 1}, "Quiet as far as can be seen; 1 workload is not seen", "s-unknown"),
+        ({"overdrawn": 1, "healthy": 2}, "Nobody is suspected; 1 workload has an overdrawn budget", "s-overdrawn"),
+        ({"overdrawn": 2, "unknown": 1}, "Nobody is suspected; 2 workloads have an overdrawn budget", "s-overdrawn"),
+        ({"degraded": 1, "overdrawn": 1}, "Nobody is suspected; 1 not well", "s-degraded"),
     ],
 )
 async def test_nothing_is_called_quiet_that_is_not(
-    world: PageWorld, states: dict[str, int], budget: float, said: str
+    world: PageWorld, states: dict[str, int], said: str, shown: str
 ) -> None:
     seen = await world.reading.overview(OverviewQuery())
-    one = msgspec.structs.replace(seen.namespaces[0], budget_left=budget)
-    calm = msgspec.structs.replace(seen, asks=(), incidents_open=0, incidents=(), states=states, namespaces=(one,))
+    calm = msgspec.structs.replace(seen, asks=(), incidents_open=0, incidents=(), states=states)
     page = environment().get_template("overview.html").render(view=calm, query=OverviewQuery(), now=calm.at)
     bar, sentence = page.split("</h1>")[0].split("<h1>")
-    assert sentence.strip() == said and ("s-healthy" in bar) is (said == "All quiet")
+    assert sentence.strip() == said and f"verdictbar {shown}" in bar
+
+
+async def test_every_state_has_a_word_a_shape_of_its_own_and_a_colour(client: Client) -> None:
+    page = await text(client, "/")
+    assert '<span class="state s-overdrawn"><span aria-hidden="true">⊖</span> overdrawn</span>' in page
+    assert len(set(GLYPHS.values())) == len(GLYPHS) == len(State)
+    css = await text(client, page.split('<link rel="stylesheet" href="')[1].split('"')[0])
+    for state in State:
+        assert f"<option>{state}</option>" in page and f".s-{state} " in css
+        assert css.count(f"--{state}: ") == 2, "light and dark"
 
 
 async def test_the_pages_that_are_kept_are_bounded_in_characters(

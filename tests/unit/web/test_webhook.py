@@ -277,12 +277,57 @@ async def test_a_body_that_does_not_come_is_not_waited_for(hook: Hook, monkeypat
     assert answer.split()[1] == b"503" and hook.counts == ["503"] and not hook.inbox.kept
 
 
+FORGED = f"{SIGNATURE}: sha256={'0' * 64}\r\n{TIMESTAMP}: {int(NOW)}\r\nContent-Length: 1000"
+
+
+def both_ways(folder: Path) -> list[Any]:
+    (folder / "key").write_text("key")
+    return [bearer(folder), Signed(SecretFile(str(folder / "key"), "x"), StoppedClock())]
+
+
+def signature(body: bytes) -> dict[str, str]:
+    mac = hmac.new(b"key", f"{int(NOW)}.".encode() + body, hashlib.sha256).hexdigest()
+    return {SIGNATURE: f"sha256={mac}", TIMESTAMP: str(int(NOW))}
+
+
+async def test_a_body_with_a_forged_signature_is_waited_for_less_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "READING", 1e6)
+    monkeypatch.setattr(webhook, "READING_UNPROVEN", 0.05)
+    async with hooked(both_ways(tmp_path)) as hook, asyncio.timeout(60):
+        answer = await said(hook, FORGED, b"{")
+        assert answer.split()[1] == b"503" and hook.counts == ["503"]
+        assert (await hook.post(json.dumps(notification()).encode(), BEARER))[0] == 202
+
+
+async def test_slow_bodies_with_forged_signatures_get_few_places_and_never_those_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "MOST_UNPROVEN", 2)
+    monkeypatch.setattr(webhook, "READING_UNPROVEN", 1e6)
+    body = json.dumps(notification()).encode()
+    async with hooked(both_ways(tmp_path)) as hook, asyncio.timeout(60), asyncio.TaskGroup() as group:
+        slow = [group.create_task(said(hook, FORGED, b"{")) for _ in range(2)]
+        while (await hook.post(body, signature(body)))[0] != 503:  # until both hold their places
+            await asyncio.sleep(0)
+        third = await said(hook, FORGED, b"{")
+        assert third.split()[1] == b"503", "answered before its body came"
+        assert (await hook.post(body, BEARER))[0] == 202, "who proves it without a body is heard all the while"
+        for one in slow:
+            one.cancel()  # closes the connection, and with it the place is free again
+        while (await hook.post(body, signature(body)))[0] != 202:
+            await asyncio.sleep(0)
+    assert len(hook.inbox.kept) == 1
+
+
 async def said(hook: Hook, headers: str, body: bytes) -> bytes:
     """The answer's first line to a request that is written by hand and not finished."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hook.client.port)
     writer.write(f"POST {webhook.PATH} HTTP/1.1\r\nHost: observer\r\n{headers}\r\n\r\n".encode() + body)
     await writer.drain()
-    line = await reader.readline()
-    writer.close()
-    await writer.wait_closed()
-    return line
+    try:
+        return await reader.readline()
+    finally:
+        writer.close()
+        await writer.wait_closed()

@@ -121,6 +121,16 @@ def test_budgets_in_words(one: BudgetUse, text: str) -> None:
     assert text in words.budget(one)
 
 
+def test_an_overdrawn_budget_stands_in_the_headline_of_every_form() -> None:
+    spent = BudgetUse("o", "o", 0.999, 0, 10_000, 0.0, -0.25)
+    left = BudgetUse("p", "p", 0.999, 0, 10_000, 0.0, 0.0)
+    calm = replace(EMPTY, decisions=1, budgets=(spent, left))
+    assert words.headline(calm) == "No incident; 1 budget overdrawn."
+    assert words.headline(replace(calm, decisions=0)).endswith("no proof that all was well; 1 budget overdrawn.")
+    for form in ReportForm:
+        assert "1 budget overdrawn" in written(calm, form, PLAIN)
+
+
 def test_json_is_the_whole_summary() -> None:
     body = json.loads(written(night(), ReportForm.JSON, PLAIN))
     assert body["headline"] and len(body["deeds"]) == 3 and body["budgets"][0]["objective"] == "shop/answers"

@@ -10,8 +10,9 @@ import pytest
 from observer.cli.door import Door
 from observer.cli.failures import DoorError, NobodyThere
 from observer.cli.paint import PLAIN, Paint, Tone, bare
-from observer.cli.top.board import Board, Question, decisions_about, look
+from observer.cli.top.board import STATES, Board, Question, decisions_about, look
 from observer.cli.top.plain import CLEAR, again, refreshed, text
+from observer.web.views.states import State
 from tests.support.doors import AT, daemon
 
 
@@ -30,6 +31,21 @@ async def test_the_whole_board() -> None:
     assert "held     bank/pay   3/4    81.2   8.0 %   -25 %   14.0x  enforce              pay-2 is held" in lines
     assert "healthy  shop/cart  2/2    -      -       -       -      shadow, not enabled" in lines
     assert lines[-1] == "11:06:10  act   drain          Drain cart-1."
+
+
+def test_every_state_of_the_daemon_has_a_colour_and_a_place() -> None:
+    assert list(STATES) == [one.value for one in State]
+
+
+async def test_an_overdrawn_budget_is_told_from_health() -> None:
+    async with daemon() as there:
+        rows = there.overview["workloads"]
+        rows[1].update(state="overdrawn", budget_left=-0.3, headline="Cart: its error budget is overdrawn by 30 %")
+        there.overview["states"] = {"held": 1, "overdrawn": 1}
+        found = await look(Door(there.url), Question(), AT + 2)
+    assert ("1 overdrawn", Tone.WARN) in found.status
+    assert found.workloads.rows[1].cells[0] == ("overdrawn", Tone.WARN)
+    assert "overdrawn by 30 %" in text(found, PLAIN)
 
 
 async def test_colours_change_no_word() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from observer.config.testing import reached
 from observer.config.testing.judging import failures, told, unknown_objectives
 from observer.config.testing.read import TestFile, read_tests
 from observer.config.testing.rulebook import rules_for
@@ -15,6 +16,7 @@ from observer.config.testing.traffic import CALLER, Traffic
 from observer.config.testing.world import World
 from observer.domain.action import Action, Rung
 from observer.domain.ids import ServiceRef
+from observer.runtime import calls
 
 CART = ServiceRef("shop", "cart")
 OK = '{series: \'istio_requests_total{pod=~"cart-.+",response_code="200"}\', values: "0+50x%d"}'
@@ -166,6 +168,28 @@ def test_a_target_that_is_down_hides_what_goes_on() -> None:
     to(world, traffic, 60)
 
     assert requests(traffic, "cart-1") == 600
+
+
+@pytest.mark.parametrize(("lost", "told_of"), [("0x84 0+5x80", True), ("0+5x164", False)])
+def test_a_silent_target_is_unreached_when_calls_begin_to_get_lost_with_it(
+    lost: str, told_of: bool, tmp_path: Path
+) -> None:
+    towards = 'reporter="source",destination_service_name="cart",destination_service_namespace="shop"'
+    calls = (
+        f'{{series: \'istio_requests_total{{{towards},response_code="503",response_flags="UF"}}\', values: "{lost}"}}'
+    )
+    up = '{series: \'up{pod="cart-1"}\', values: "1x84 0x80"}'
+    body = f"    series: [{OK % 164}, {up}, {calls}]\n    expect: [{{at: 13m, verdict: none}}]\n"
+    test = read(body, workload="{replicas: 12}")
+
+    found = [at for at, one in course(test, tmp_path).decisions if one.kind == "unreached"]
+
+    assert bool(found) is told_of
+    assert all(420.0 <= at <= 450.0 for at in found)
+
+
+def test_what_is_usual_is_asked_as_the_daemon_asks() -> None:
+    assert (reached.LAG, reached.WINDOW, reached.USUAL) == (calls.LAG, calls.WINDOW, calls.USUAL)
 
 
 def test_more_replicas_are_born_and_fewer_go() -> None:

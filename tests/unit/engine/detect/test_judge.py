@@ -286,28 +286,6 @@ def test_errors_inherited_from_a_dependency_blame_the_deepest_failing_service() 
     assert feed.judgement.suspects == ()
 
 
-def test_a_frozen_sidecar_with_lost_calls_is_told_within_thirty_seconds() -> None:
-    pods, callers = catalog(4), catalog(12, app="front")
-    everyone = [*pods, *callers]
-    feed = fed(Feed(everyone), 6, everybody(everyone, GOOD))
-    frozen, since = feed.at, feed.at
-    told: float | None = None
-    while told is None and feed.at < since + 60.0:
-        feed.called({("front-1", "catalog"): (40.0, 0.0, 0.0), ("front-2", "catalog"): (40.0, 5.0, 5.0)})
-        feed.did(everybody(everyone, GOOD, catalog_3=(0.0, 0.0)))
-        feed.at += feed.settings.tick
-        frame = feed.frame()
-        scraped = frame.scraped.copy()
-        scraped[[i for i, key in enumerate(frame.pods) if key[1] == "catalog-3"]] = frozen
-        judgement = feed.look(replace(frame, scraped=scraped))
-        found = [one for one in judgement.suppressions if one.reason == "unreached"]
-        if found:
-            told = feed.at
-            assert found[0].blamed is not None and found[0].blamed.name == "catalog-3"
-            assert acting(judgement) == set()
-    assert told is not None and told - since <= 30.0
-
-
 def test_a_silent_scrape_alone_is_no_finding() -> None:
     pods = catalog(12)
     feed = fed(Feed(pods), 6, everybody(pods, GOOD))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from observer.config.model import Profile, PrometheusSettings
-from observer.domain.graph import Edge, EdgeSource
+from observer.domain.graph import CallGraph, Edge, EdgeSource, Reach
 from observer.domain.ids import ServiceRef
 from observer.sources.prometheus.calls import OUTSIDE, PrometheusCalls, call_graph
 from observer.sources.prometheus.parse import vector
@@ -35,9 +35,13 @@ def row(value: float, caller: str = "front", callee: str = "cart", **labels: str
     return {"metric": metric | labels, "value": [AT, str(value)]}
 
 
-def edges(*rows: dict[str, Any]) -> tuple[Edge, ...]:
+def graph(*rows: dict[str, Any]) -> CallGraph:
     body = {"status": "success", "data": {"resultType": "vector", "result": rows}}
-    return call_graph(AT, 60.0, vector(json.dumps(body).encode()), ISTIO).edges
+    return call_graph(AT, 60.0, vector(json.dumps(body).encode()), ISTIO)
+
+
+def edges(*rows: dict[str, Any]) -> tuple[Edge, ...]:
+    return graph(*rows).edges
 
 
 def test_requests_and_errors_are_summed_by_caller_and_callee() -> None:
@@ -64,6 +68,20 @@ def test_calls_that_reached_nobody_count_for_the_service_that_was_meant() -> Non
 def test_what_a_client_or_a_policy_did_counts_for_nobody() -> None:
     (found,) = edges(row(10.0), row(5.0, response_code="0", response_flags="DC"), row(5.0, response_flags="FI"))
     assert (found.requests, found.errors) == (10.0, 0.0)
+
+
+def test_lost_calls_are_those_without_an_answer_whoever_called() -> None:
+    lost = {"destination_canonical_service": "unknown", "destination_workload_namespace": "unknown"}
+    outside = {"source_workload": "unknown", "source_canonical_service": "unknown", "source_workload_namespace": ""}
+    found = graph(
+        row(100.0),
+        row(9.0, response_code="503"),
+        row(4.0, response_code="503", response_flags="UF,URX", **lost),
+        row(2.0, response_code="0", response_flags="DC", **outside),
+        row(1.0, callee="store", response_code="429", response_flags="RL"),
+    )
+    assert found.reached == {CART: Reach(115.0, 6.0), STORE: Reach(1.0, 1.0)}
+    assert {one.callee for one in found.edges} == {CART}
 
 
 def test_callers_outside_the_mesh_and_without_a_canonical_name() -> None:
