@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from observer.app.daemon import WARM_SECONDS, build, run_daemon
 from observer.app.hands import cluster as make_cluster
-from observer.app.hands import connected, journal, journal_url, kill_switch
+from observer.app.hands import connected, journal, journal_named, journal_url, kill_switch
 from observer.app.outlets import alerts_about, silence_own_alerts
 from observer.app.reports import Outgoing, send_report
 from observer.app.sources import examine_sources, series_catalogue
@@ -84,7 +84,8 @@ async def open_journal(settings: Settings) -> AsyncIterator[SqlJournal]:
     must_exist(journal_url(settings))
     opened = await journal(settings)
     try:
-        yield opened
+        with journal_named(settings):
+            yield opened
     finally:
         await opened.close()
 
@@ -93,7 +94,8 @@ def migrate_journal(settings: Settings) -> str:
     """Bring the journal's schema up to date; returns its revision."""
     from observer.journal.schema import migrate
 
-    return migrate(journal_url(settings))
+    with journal_named(settings):
+        return migrate(journal_url(settings))
 
 
 async def give_back(api: KubeApi, *, now: float, force: bool, only: str | None) -> Sequence[tuple[str, Outcome]]:

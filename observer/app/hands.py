@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,7 +82,19 @@ def cluster(settings: Settings, api: KubeApi, clock: Clock) -> KubernetesCluster
 async def journal(settings: Settings) -> SqlJournal:
     from observer.journal.store import SqlJournal
 
-    return await SqlJournal.open(journal_url(settings))
+    with journal_named(settings):
+        return await SqlJournal.open(journal_url(settings))
+
+
+@contextmanager
+def journal_named(settings: Settings) -> Iterator[None]:
+    """Whatever goes wrong with the journal, its address (which holds no password) stands before it."""
+    from observer.domain.errors import JournalUnavailable
+
+    try:
+        yield
+    except JournalUnavailable as exc:
+        raise JournalUnavailable(f"{settings.journal}: {exc}") from exc
 
 
 def journal_url(settings: Settings) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from observer.cli.door import Door
     from observer.config.model import Settings
+
+T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -53,6 +57,14 @@ def settings_from(config: Path | None) -> Settings:
 def settings_path(config: Path | None) -> Path | None:
     """The settings file in use; None = the built-in defaults."""
     return config or (Path(named) if (named := os.environ.get("OBSERVER_CONFIG")) else None)
+
+
+def awaited(work: Coroutine[Any, Any, T]) -> T:
+    """What ``work`` returns; what is logged meanwhile goes to standard error, since standard output is the answer's."""
+    from observer.telemetry.logging import configure_logging
+
+    configure_logging("error")
+    return asyncio.run(work)
 
 
 def door_from(settings: Settings, url: str, token_file: str, ca_file: str) -> Door:

@@ -17,6 +17,7 @@ from observer.cli.application import (
     TokenFile,
     Url,
     app,
+    awaited,
     door_from,
     settings_from,
     settings_path,
@@ -78,7 +79,7 @@ def doctor(config: Config = None, json: Json = False) -> None:
     """Ask each source: reachable, authenticated, fresh, right metrics and labels? Says what to do about red lines."""
     from observer.cli.doctor import examine, rows, text
 
-    findings = asyncio.run(examine(settings_from(config)))
+    findings = awaited(examine(settings_from(config)))
     show(rows(findings), text(findings, paint_for(sys.stdout)), json=json)
     if any(finding.ok is False for finding in findings):
         raise SystemExit(EXIT_UNREACHABLE)
@@ -93,7 +94,7 @@ def status(
 
     settings = settings_from(config)
     door = door_from(settings, url, token_file, ca_file)
-    body, text = asyncio.run(current(settings, door, paint_for(sys.stdout)))
+    body, text = awaited(current(settings, door, paint_for(sys.stdout)))
     show(body, text, json=json)
 
 
@@ -114,7 +115,7 @@ def why(
     from observer.cli.why import explain
 
     settings, paint = settings_from(config), paint_for(sys.stdout)
-    body, text = asyncio.run(explain(settings, subject, namespace, limit, paint))
+    body, text = awaited(explain(settings, subject, namespace, limit, paint))
     show(body, text, json=json)
     if not body["decisions"]:
         raise SystemExit(EXIT_NOT_FOUND)
@@ -157,7 +158,7 @@ def undo(
     words("POD", pod)
     if pod.count("/") != 1 or not all(pod.split("/")):
         fail(f"{pod!r}: expected NAMESPACE/POD, for example shop/cart-1", EXIT_BAD_INPUT, DRAINED)
-    code, body, text = asyncio.run(one_pod(settings_from(config), pod))
+    code, body, text = awaited(one_pod(settings_from(config), pod))
     show(body, text, json=json)
     raise SystemExit(code)
 
@@ -175,7 +176,7 @@ def restore(
     if expired == everything:
         step = "--expired gives back what is overdue and is harmless; --all ends every drain that Observer began"
         fail("say either --expired or --all", EXIT_BAD_INPUT, step)
-    code, body, text = asyncio.run(many_pods(settings_from(config), force=everything))
+    code, body, text = awaited(many_pods(settings_from(config), force=everything))
     show(body, text, json=json)
     raise SystemExit(code)
 
@@ -206,5 +207,5 @@ def _switch(config: Path | None, *, paused: bool, reason: str, json: bool) -> No
     from observer.cli.switch import throw
 
     who, reason = who_is_here(), words("--reason", reason)
-    body, text = asyncio.run(throw(settings_from(config), paused=paused, who=who, reason=reason))
+    body, text = awaited(throw(settings_from(config), paused=paused, who=who, reason=reason))
     show(body, text, json=json)

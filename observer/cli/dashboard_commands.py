@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from observer.cli.application import Json, app
+from observer.cli.application import Json, app, awaited
 from observer.cli.output import EXIT_BAD_INPUT, fail, show
 
 
@@ -71,7 +70,7 @@ def dashboards(
         show(*write(out, texts(made, namespace=configmap, path=provisioning, folder=folder)), json=json)
     if publish:
         target = Target(publish, token_file, ca_file, folder, namespace, overwrite)
-        show(*asyncio.run(bring(made, target)), json=json)
+        show(*awaited(bring(made, target)), json=json)
 
 
 def _check_wanted(out: Path | None, publish: str, *, queries: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from observer.cli.application import Config, Json, app, settings_from, settings_path
+from observer.cli.application import Config, Json, app, awaited, settings_from, settings_path
 from observer.cli.completion import workloads
 from observer.cli.output import EXIT_BAD_INPUT, Output, fail, show
 from observer.domain.slo import Preset
@@ -64,13 +64,14 @@ def check(  # noqa: PLR0917  (typer gives every argument by name)
         from observer.cli.effective import Question, explain
 
         asked = Question(effective, kind, tuple(label or ()), tuple(namespace_label or ()), live)
-        body, text = asyncio.run(explain(settings, settings_path(config), asked))
+        work = explain(settings, settings_path(config), asked)
+        body, text = awaited(work) if live else asyncio.run(work)
         show(body, text, json=json)
         return
     from observer.app import now
     from observer.cli.check import judge, judge_live, printed
 
-    found = asyncio.run(judge_live(settings, now())) if live else judge(settings, now())
+    found = awaited(judge_live(settings, now())) if live else judge(settings, now())
     typer.echo(printed(settings, found, Output.JSON if json else output))
     raise SystemExit(found.code)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, door_from, settings_from
+from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, door_from, settings_from
 from observer.cli.completion import Shell, namespaces, pods
 from observer.cli.output import EXIT_BAD_INPUT, ReportForm, fail, show
 from observer.cli.paint import PLAIN, paint_for
@@ -40,7 +39,7 @@ def incidents(
 
     at = now()
     wanted = Wanted(at, instant_of(since, at) if since else 0.0, namespace, open_only, limit)
-    body, text = asyncio.run(listed(settings_from(config), wanted, paint_for(sys.stdout)))
+    body, text = awaited(listed(settings_from(config), wanted, paint_for(sys.stdout)))
     show(body, text, json=json)
 
 
@@ -74,13 +73,13 @@ def report(
         fail(f"--json and --format {form} contradict each other", EXIT_BAD_INPUT, "leave one of them out")
     settings, at = settings_from(config), now()
     door = door_from(settings, url, token_file, ca_file)
-    found = asyncio.run(gather(settings, instant_of(since, at), at, door))
+    found = awaited(gather(settings, instant_of(since, at), at, door))
     paint = paint_for(sys.stdout) if out is None else PLAIN
     text = written(found, ReportForm.JSON if json else form, paint)
     if send:
         from observer.cli.report.forms import outgoing
 
-        asyncio.run(send_report(settings, send, outgoing(found)))
+        awaited(send_report(settings, send, outgoing(found)))
         show(None, f"sent to {send}", json=False)
     elif out is None:
         show(None, text, json=False)
@@ -148,7 +147,7 @@ def silence(
         return yes or typer.confirm("Silence them?", err=True)
 
     wanted = Quiet(pod, lasting, reason, alertmanager)
-    code, body, text = asyncio.run(silence_pod(settings, wanted, confirm, paint_for(sys.stdout)))
+    code, body, text = awaited(silence_pod(settings, wanted, confirm, paint_for(sys.stdout)))
     show(body, text, json=json)
     raise SystemExit(code)
 

@@ -7,17 +7,26 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from observer.app import build, connected
 from observer.config.model import LeaseSettings, RecordingSettings, Settings, WebhookSettings
 from observer.domain.action import Mode
+from observer.domain.errors import RecordingError
+
+LONGER: Final = "give it longer with --seconds; `observer doctor` says what a tick lacks"
 
 
 async def run_record(settings: Settings, folder: Path, seconds: float) -> int:
-    """Exit code 0; the files are named on standard output."""
+    """
+    Exit code 0; the files are named on standard output.
+
+    Raises: RecordingError when the folder cannot be made, or no tick was recorded.
+    """
     from observer.runtime.supervise import stop_on_signals, supervise
     from observer.telemetry.logging import configure_logging
 
+    before = await asyncio.to_thread(_made, folder)
     configure_logging(settings.log_level)
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -29,9 +38,21 @@ async def run_record(settings: Settings, folder: Path, seconds: float) -> int:
             daemon = group.create_task(supervise(plan, stop))
             await asyncio.wait({daemon}, timeout=seconds)
             stop.set()
-    for path in await asyncio.to_thread(_files, folder):
+    found = await asyncio.to_thread(_files, folder)
+    if not set(found) - set(before):
+        raise RecordingError(f"{folder}: no tick ended within {seconds:g} s: nothing was recorded", step=LONGER)
+    for path in found:
         sys.stdout.write(f"{path}\n")
     return 0
+
+
+def _made(folder: Path) -> list[Path]:
+    """What is in the folder already. Raises: RecordingError when it cannot be made."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise RecordingError(f"--out {folder}: cannot be made: {exc.strerror}", step="name another folder") from exc
+    return _files(folder)
 
 
 def _files(folder: Path) -> list[Path]:

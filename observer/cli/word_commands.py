@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Final
 
 import typer
 
-from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, door_from, settings_from
+from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, door_from, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, fail, show
 
 LIST: Final = "`observer approve` alone lists what waits, with the ids"
@@ -43,10 +42,10 @@ def approve(
         fail("--plan and --withdraw contradict each other", EXIT_BAD_INPUT, "leave one of them out")
     door = door_from(settings_from(config), url, token_file, ca_file)
     if not incident:
-        code, body, text = asyncio.run(words.waiting(door))
+        code, body, text = awaited(words.waiting(door))
     elif withdraw:
-        code, body, text = asyncio.run(words.withdraw(door, incident))
+        code, body, text = awaited(words.withdraw(door, incident))
     else:
-        code, body, text = asyncio.run(words.approve(door, incident, plan, sure=words.asks_person))
+        code, body, text = awaited(words.approve(door, incident, plan, sure=words.asks_person))
     show(body, text, json=json)
     raise SystemExit(code)

@@ -72,7 +72,10 @@ class KubeConfig:
                 )
             else:
                 await self._loader.load_and_set(configuration)
-        except (ConfigException, OSError, yaml.YAMLError, LookupError, TypeError, ValueError, AssertionError) as exc:
+        except (TypeError, AttributeError) as exc:
+            why = "must be a mapping with clusters, contexts and users, as `kubectl config view` prints it"
+            raise ConfigError(f"{self._path}: not a usable kubeconfig: {why}") from exc
+        except (ConfigException, OSError, yaml.YAMLError, LookupError, ValueError, AssertionError) as exc:
             raise ConfigError(f"{self._path}: not a usable kubeconfig: {str(exc) or type(exc).__name__}") from exc
         _trim(configuration)
 

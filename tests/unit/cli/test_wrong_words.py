@@ -13,6 +13,7 @@ from aiohttp import web
 from observer.app.recorded import show_recording
 from observer.cli.failures import sole, told
 from observer.domain.errors import ConfigError, JournalUnavailable
+from observer.runtime.supervise import Plan
 from observer.web.server import Server
 from tests.support.spoken import Said, said
 
@@ -100,6 +101,59 @@ def test_who_does_not_answer_is_named_with_the_reason(run: Run, words: str, step
     assert (found.code, found.out) == (4, "")
     assert "http://127.0.0.1:1" in found.err and "connection refused" in found.err
     assert step in found.err.partition("\n  -> ")[2]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """Settings whose API server is not there, and whose journal is none."""
+    (tmp_path / "journal.db").write_text("no database at all, however long one looks")
+    (tmp_path / "kubeconfig").write_text(
+        "{apiVersion: v1, kind: Config, current-context: a, users: [{name: a, user: {}}],"
+        " contexts: [{name: a, context: {cluster: a, user: a}}],"
+        " clusters: [{name: a, cluster: {server: 'http://127.0.0.1:1'}}]}\n"
+    )
+    settings = tmp_path / "observer.yaml"
+    settings.write_text(
+        f"kubernetes: {{kubeconfig: '{tmp_path}/kubeconfig'}}\njournal: sqlite+aiosqlite:///{tmp_path}/journal.db\n"
+    )
+    return str(settings)
+
+
+@pytest.mark.parametrize("words", ["incidents", "why pod/a/b", "report", "migrate"])
+def test_a_journal_that_is_none_is_named(run: Run, config: str, words: str) -> None:
+    found = run(*words.split(), "--config", config)
+    assert (found.code, found.out) == (4, "") and "file is not a database" in found.err
+    assert f"{Path(config).parent}/journal.db: the journal" in found.err and "\n  -> `journal`" in found.err
+
+
+def test_what_is_logged_is_no_part_of_the_answer(run: Run, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("observer.app.WARM_SECONDS", 0.5)
+    found = run("check", "--effective", "shop/cart", "--live", "--json", "--config", config)
+    assert (found.code, found.out) == (4, ""), found
+    assert "not every kind could be listed" in found.err and "kube_watch" not in found.err
+
+
+def test_a_kubeconfig_that_is_none(run: Run, config: str) -> None:
+    file = Path(config).parent / "kubeconfig"
+    file.write_text("garbage\n")
+    found = run("pause", "--config", config)
+    assert found.code == 2 and f"{file}: not a usable kubeconfig: must be a mapping" in found.err
+
+
+def test_a_recording_that_holds_nothing_is_no_success(
+    run: Run, config: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = run("record", "--out", "file", "--config", config)
+    assert found.code == 2 and "--out file: cannot be made: File exists" in found.err and "name another" in found.err
+
+    async def ends_at_once(plan: Plan, _: asyncio.Event) -> None:
+        """No tick ends."""
+        for cleanup in reversed(plan.cleanups):
+            await cleanup()
+
+    monkeypatch.setattr("observer.runtime.supervise.supervise", ends_at_once)
+    found = run("record", "--out", "new", "--seconds", "1", "--config", config)
+    assert found.code == 2 and "nothing was recorded" in found.err and "--seconds" in found.err
 
 
 def test_settings_that_the_environment_names(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
