@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import aiohttp
@@ -11,6 +12,7 @@ import pytest
 from observer.app.recorded import show_recording
 from observer.cli import day
 from observer.cli.day import Scene, run_day
+from observer.cli.page import run_page
 from observer.domain.errors import ConfigError, RecordingError
 from observer.engine.memory import Memory
 from observer.recording.events import Began
@@ -50,6 +52,12 @@ async def test_a_recorded_day_is_read_and_nothing_can_be_written(
         stop.set()
     with pytest.raises(RecordingError, match="exists already"):
         await run_day(file, seed=7)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigError, match=r"listen 127\.0\.0\.1:\d+: address already in use"):
+            await run_page(file, f"127.0.0.1:{taken.getsockname()[1]}")
+    assert "shows the recording" not in capsys.readouterr().out
 
 
 async def answered(session: aiohttp.ClientSession, url: str) -> tuple[int, dict[str, list[dict[str, str]]]]:
