@@ -138,7 +138,6 @@ def open_audit(path: Path) -> AuditSink:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         end, torn = _tail(file, path)
-        end = end if end.seq else _rotated_end(path)
     except BlockingIOError as exc:
         file.close()
         raise AuditBroken(f"{path}: another process writes this audit trail; one file, one Observer") from exc
@@ -288,14 +287,24 @@ def _tail(file: BinaryIO, path: Path) -> tuple[_End, bytes]:
         lines = lines[1:]  # the window begins somewhere inside a line
         if not lines:
             raise AuditBroken(f"{path}: the last line is longer than any record; move the file to another folder")
-    end = None if start else _BEGINNING
+    end = None if start else _before(lines, path)
     for line in lines:
         try:
             end = _follow(line + b"\n", end)
         except AuditBroken as exc:
-            after = f"after record {end.seq}" if end else "near the end"
+            after = f"after record {end.seq}" if end and end.seq else "near the end" if start else "at its beginning"
             raise AuditBroken(f"{path}, {after}: {exc}. Keep the file and move it to another folder") from exc
     if torn:
         file.truncate(size - len(torn))
         os.fsync(file.fileno())
     return end or _BEGINNING, torn
+
+
+def _before(lines: Sequence[bytes], path: Path) -> _End:
+    """What the first of a whole file's lines, or the next one, has to follow. Raises: AuditBroken."""
+    try:
+        first = _linked(lines[0]) if lines else None
+    except AuditBroken:
+        return _BEGINNING  # whoever checks the line tells what is wrong with it
+    own = first is not None and first.seq == 1 and first.prev == GENESIS
+    return _BEGINNING if own else _rotated_end(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,46 @@ async def test_a_new_file_goes_on_where_the_rotated_one_ended(rotated: list[Path
     assert list(trail_files(rotated[-1])) == rotated
     report = verify(*rotated)
     assert (report.records, report.last_seq, report.fault, report.notes) == (6, 6, "", ())
+
+
+async def test_it_goes_on_after_every_restart_that_follows_a_rotation(rotated: list[Path]) -> None:
+    for _ in range(2):
+        await write(rotated[-1], 1)
+    report = verify(*rotated)
+    assert (report.records, report.last_seq, report.fault, report.notes) == (8, 8, "", ())
+
+
+@pytest.mark.parametrize("beneath", ["copied and truncated", "renamed"])
+async def test_rotated_beneath_a_running_daemon_it_stays_whole(tmp_path: Path, beneath: str) -> None:
+    path, old = tmp_path / "audit.jsonl", tmp_path / "audit.jsonl-20261125"
+    sink = open_audit(path)
+    await sink.tell(TOLD)
+    if beneath == "renamed":
+        path.rename(old)
+    else:
+        old.write_bytes(path.read_bytes())
+        os.truncate(path, 0)
+    await sink.tell(TOLD)
+    await sink.close()
+    for _ in range(2):
+        await write(path, 1)
+    assert trail_files(path) == [old, path]
+    report = verify(old, path)
+    assert (report.records, report.last_seq, report.fault, report.notes) == (4, 4, "", ())
+
+
+async def test_a_file_whose_older_one_is_gone_or_does_not_fit_is_not_gone_on_with(rotated: list[Path]) -> None:
+    held = rotated[1].read_bytes()
+    rotated[1].write_bytes(b"".join(held.splitlines(keepends=True)[:-1]))
+    with pytest.raises(AuditBroken, match=r"after record 4: record 6 stands where 5 belongs"):
+        open_audit(rotated[-1])
+    rotated[0].unlink()
+    rotated[1].unlink()
+    with pytest.raises(AuditBroken, match=r"at its beginning: record 6 stands where 1 belongs.*another folder"):
+        open_audit(rotated[-1])
+    rotated[1].write_bytes(held)
+    await write(rotated[-1], 1)
+    assert verify(*rotated[1:], partial=True).fault == ""
 
 
 async def test_files_are_ordered_by_number_or_date_and_strangers_left_out(tmp_path: Path) -> None:
