@@ -27,7 +27,7 @@ from tests.bench.blame.scores import Score, row, score
 
 EPISODES = 306
 """Eighteen of each family."""
-SEED = 662_607
+SEED = 930_617
 """Used nowhere while blame was developed."""
 Ranked = list[tuple[str, float]]
 """Services with their probability."""
