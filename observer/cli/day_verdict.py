@@ -56,7 +56,9 @@ def missed(demand: Demand, heard: Iterable[Decision]) -> list[str]:
         if one.rung is not None and one.rung in _HARM and _applied(one) and f"pod {one.pod}" != demand.named
     ]  # fmt: skip
     ends = {one.subject: one.reason for one in heard if one.kind == "closed"}
-    faults += [f"{subject} was suspected, too: {how}" for subject, how in ends.items() if subject != demand.named]
+    # A suspicion of somebody else that fades is no harm: the first errors on a node may as well be the node's.
+    others = {subject: how for subject, how in ends.items() if subject != demand.named and how != BY_ITSELF}
+    faults += [f"{subject} was suspected, too: {how}" for subject, how in others.items()]
     if not demand.endings:
         named = demand.named in {str(one.figures.get("blamed")) for one in heard}
         return faults if named else [*faults, f"{demand.named} was never named as the cause"]

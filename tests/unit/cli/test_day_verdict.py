@@ -43,6 +43,11 @@ def test_a_pod_that_was_replaced_and_proven_is_all_that_is_wanted() -> None:
     assert missed(Demand(NAMED, (FIXED,)), STORY) == []
 
 
+def test_a_suspicion_of_somebody_else_that_fades_is_no_fault() -> None:
+    node = told("closed", subject="node n1", reason=BY_ITSELF)
+    assert missed(Demand(NAMED, (FIXED,)), [*STORY, node]) == []
+
+
 @pytest.mark.parametrize(
     ("heard", "wrong"),
     [
