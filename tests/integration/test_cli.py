@@ -74,7 +74,8 @@ async def test_doctor_finds_the_simulated_mesh_healthy(person: Person) -> None:
 
 async def test_doctor_asks_the_neighbours_that_are_named(person: Person) -> None:
     jaeger, kiali = await person.world.serve_neighbours()
-    settings = yaml.safe_load(person.config.read_text()) | {"jaeger": {"url": jaeger}, "kiali": {"url": kiali}}
+    neighbours = {"jaeger": {"url": jaeger, "timeout": "60s"}, "kiali": {"url": kiali, "timeout": "60s"}}
+    settings = yaml.safe_load(person.config.read_text()) | neighbours
     person.world.mesh.spans.share = 1.0
     await asyncio.sleep(3.0)
     person.config.write_text(yaml.safe_dump(settings))
