@@ -76,7 +76,7 @@ class ConfigMapSwitch:
                 raise ActuatorUnavailable(f"{where}: {exc}") from exc
             now = await self.look()
             text = f"{where}: somebody else changed it meanwhile, nothing was written; now {now.said}"
-            raise SwitchChanged(text, paused=now.paused) from exc
+            raise SwitchChanged(text, paused=now.paused and bool(now.version)) from exc
         except KubeError as exc:
             raise ActuatorUnavailable(f"{where}: {exc}") from exc
 

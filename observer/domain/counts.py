@@ -73,6 +73,16 @@ class CallerCounts:
     unreached: float
     buckets: tuple[float, ...] = ()
 
+    @property
+    def calls(self) -> float:
+        """All of them, whatever came of them."""
+        return self.ok + self.error + self.excluded
+
+    @property
+    def lost(self) -> float:
+        """Those that never got an answer: not reached, given up by the caller, or refused on the way."""
+        return self.unreached + self.excluded
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CallerFrame:

@@ -46,7 +46,7 @@ class ActuatorUnavailable(ObserverError):
 class SwitchChanged(ObserverError):
     """
     The kill switch is not as it was read any more: nothing was written. The message says what it says now and who
-    said it, ``paused`` whether that stops Observer.
+    said it, ``paused`` whether somebody's word stops Observer: a switch that is gone, or cannot be read, holds no word.
     """
 
     def __init__(self, detail: str, *, paused: bool) -> None:

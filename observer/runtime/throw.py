@@ -15,8 +15,8 @@ async def stop(switch: KillSwitch, *, who: str, reason: str) -> SwitchReading:
     Pause, and answer what the switch said before.
 
     A change of the same instant that stops Observer, too, stays as it is; one that lets it run (a resume, a label)
-    would let it run against this person's word, so the stop is tried again over it. A switch that cannot be read is
-    written without a look: stopping must not depend on reading.
+    would let it run against this person's word, so the stop is tried again over it; so it is when the switch is gone
+    or cannot be read any more. One that cannot be read is written without a look: stopping must not depend on reading.
 
     Raises: ``SwitchChanged``, ``ActuatorUnavailable``.
     """

@@ -297,8 +297,9 @@ async def test_a_resume_is_written_only_over_the_pause_that_was_read(world: Kube
     now = await switch.look()
     assert now.paused and now.why.endswith(": database on fire") and "ben" in now.why
     await world.delete(paths.config_map(world.namespace, names.CONTROL_CONFIGMAP))
-    with pytest.raises(SwitchChanged, match="does not exist"):
+    with pytest.raises(SwitchChanged, match="does not exist") as changed:
         await switch.write(paused=False, who="ada", reason="", over=now.version)
+    assert not changed.value.paused, "nobody's word"
     assert (await switch.look()).version == "", "whoever deletes it stops Observer: it is not made anew"
     await switch.write(paused=False, who="ada", reason="", over="")
     assert await switch.read() == (False, "")

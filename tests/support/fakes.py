@@ -65,7 +65,8 @@ class FakeSwitch:
     async def write(self, *, paused: bool, who: str, reason: str, over: str | None = None) -> None:
         if over is not None and over != "{}|{}".format(*self.answers[0]):
             now, why = self.answers[0]
-            raise SwitchChanged(f"somebody else changed it meanwhile; now {why or 'not paused'}", paused=now)
+            word = now and not why.startswith(UNREADABLE)
+            raise SwitchChanged(f"somebody else changed it meanwhile; now {why or 'not paused'}", paused=word)
         self.answers = [(paused, f"{who}: {reason}")]
 
 

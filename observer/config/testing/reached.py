@@ -49,6 +49,5 @@ def _counted(frame: CallerFrame) -> dict[ServiceRef, Reach]:
     found: dict[ServiceRef, Reach] = {}
     for (_, _, service), row in frame.rows.items():
         known = found.get(service, Reach(0.0, 0.0))
-        calls, lost = row.ok + row.error + row.excluded, row.unreached + row.excluded
-        found[service] = Reach(known.calls + calls, known.lost + lost)
+        found[service] = Reach(known.calls + row.calls, known.lost + row.lost)
     return found

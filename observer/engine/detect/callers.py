@@ -161,10 +161,7 @@ def _difference(now: CallerCounts, before: CallerCounts) -> CallerCounts | None:
 
 def _reach(service: ServiceRef, grown: Mapping[tuple[str, str, ServiceRef], CallerCounts]) -> Reach:
     rows = [counts for (_, _, called), counts in grown.items() if called == service]
-    return Reach(
-        calls=sum(counts.ok + counts.error + counts.excluded for counts in rows),
-        lost=sum(counts.unreached + counts.excluded for counts in rows),
-    )
+    return Reach(calls=sum(counts.calls for counts in rows), lost=sum(counts.lost for counts in rows))
 
 
 def _tally(service: ServiceRef, grown: Mapping[tuple[str, str, ServiceRef], CallerCounts], cuts: int) -> CallerTally:

@@ -70,10 +70,11 @@ async def test_of_two_pauses_of_the_same_instant_the_first_keeps_its_words(switc
     assert switch.answers == [BEN] and BEN[1] in told(changed.value)[0]
 
 
-async def test_a_pause_stands_against_a_resume_of_the_same_instant(switch: FakeSwitch) -> None:
-    switch.answers = [(True, "ann: storm"), (False, "")]
+@pytest.mark.parametrize("meanwhile", [(False, ""), (True, "cannot be read: no answer")])
+async def test_a_pause_stands_against_what_is_no_word_for_one(switch: FakeSwitch, meanwhile: tuple[bool, str]) -> None:
+    switch.answers = [(True, "ann: storm"), meanwhile]
     body, _ = await command.throw(default(), paused=True, who="ada", reason="sale")
-    assert body == {"paused": True, "reason": "ada: sale", "before": ""}
+    assert body == {"paused": True, "reason": "ada: sale", "before": meanwhile[1]}
 
 
 async def test_a_pause_over_a_switch_that_never_rests_ends_with_words(switch: FakeSwitch) -> None:
