@@ -25,12 +25,12 @@ def without(*names: str) -> Callable[[Labels], Labels]:
     return lambda labels: {name: value for name, value in labels.items() if name not in names}
 
 
-def failing(mesh: HandMesh, name: str, requests: float = 25.0, **labels: str) -> Callable[[], None]:
+def failing(mesh: HandMesh, name: str, labels: dict[str, str]) -> Callable[[], None]:
     """A tick of the shop in which half of one pod's requests ended as ``labels`` say."""
 
     def tick() -> None:
         mesh.everybody_answers(25.0)
-        mesh.answers(name, requests, **labels)
+        mesh.answers(name, 25.0, **labels)
 
     return tick
 
@@ -190,7 +190,7 @@ def test_an_answer_that_is_cut_off_is_an_error(code: str, flags: str) -> None:
 async def test_the_pod_that_ends_half_of_its_requests_badly_is_suspected(labels: dict[str, str]) -> None:
     async with hand_mesh() as mesh:
         await mesh.ticks(8, lambda: mesh.everybody_answers(50.0))
-        await mesh.ticks(15, failing(mesh, "catalog-1", **labels))
+        await mesh.ticks(15, failing(mesh, "catalog-1", labels))
 
         assert "catalog-1" in mesh.suspected()
 
