@@ -11,7 +11,8 @@ import pytest
 from tests.tools.rename import apply
 from tests.tools.renames import read
 
-LOG = "observer.engine.remediation.decision_log"
+PACKAGE = "observer.engine.remediation"
+LOG = f"{PACKAGE}.decision_log"
 ROWS = """\
 # kind\told\tnew\twhere
 module\tobserver.engine.turn\tobserver.engine.remediation.decision_log
@@ -46,11 +47,11 @@ def rewritten(tmp_path: Path, name: str, text: str) -> str:
         ("from observer.engine.turn import Turn\n", f"from {LOG} import DecisionLog\n"),
         (
             "from observer.engine import choose, turn\n\nturn.Turn(choose)\n",
-            f"from observer.engine import choose\nfrom {LOG[:-13]} import decision_log\n\ndecision_log.DecisionLog(choose)\n",
+            f"from observer.engine import choose\nfrom {PACKAGE} import decision_log\n\ndecision_log.DecisionLog(choose)\n",
         ),
         (
             "from observer.engine.turn import (\n    Turn,\n    incident_id,\n)\n",
-            f"from {LOG} import DecisionLog\nfrom {LOG[:-13]}.incidents import incident_id\n",
+            f"from {LOG} import DecisionLog\nfrom {PACKAGE}.incidents import incident_id\n",
         ),
         ("from observer.domain.blame import Attribution, Blame\n",
          "from observer.domain.blame import Attribution, RankedCause\n"),
