@@ -46,8 +46,8 @@ def rewritten(tmp_path: Path, name: str, text: str) -> str:
     [
         ("from observer.engine.turn import Turn\n", f"from {LOG} import DecisionLog\n"),
         (
-            "from observer.engine import choose, turn\n\nturn.Turn(choose)\n",
-            f"from observer.engine import choose\nfrom {PACKAGE} import decision_log\n\ndecision_log.DecisionLog(choose)\n",
+            "from observer.engine import choose, turn\n\nturn.Turn()\n",
+            f"from observer.engine import choose\nfrom {PACKAGE} import decision_log\n\ndecision_log.DecisionLog()\n",
         ),
         (
             "from observer.engine.turn import (\n    Turn,\n    incident_id,\n)\n",
