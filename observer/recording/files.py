@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self
 
 import msgspec
 
@@ -38,6 +38,14 @@ ANEW_EVERY: Final = 512
 class Header:
     """The first line. ``types`` names the fields of every type as they were when it was written."""
 
+    observer: str
+    began: float
+    types: dict[str, list[str]]
+
+
+class _FirstLine(msgspec.Struct):
+    format: str
+    version: int | float | str | bool | None
     observer: str
     began: float
     types: dict[str, list[str]]
@@ -148,13 +156,12 @@ class Recording:
         if line.startswith(_BEGIN) and not line.endswith(b"\n"):
             raise RecordingError(f"{self._path}: is a recording that was cut in its first line: nothing of it is left")
         try:
-            found: dict[str, Any] = json.loads(line)
-            kind, version = str(found["format"]), found["version"]
-            header = Header(str(found["observer"]), float(found["began"]), dict(found["types"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as exc:
+            first = msgspec.convert(json.loads(line), _FirstLine)
+        except (ValueError, RecursionError) as exc:
             raise RecordingError(f"{self._path}: is no recording of Observer") from exc
-        if kind != FORMAT:
-            raise RecordingError(f"{self._path}: is no recording of Observer but of {kind[:60]!r}")
+        header, version = Header(first.observer, first.began, first.types), first.version
+        if first.format != FORMAT:
+            raise RecordingError(f"{self._path}: is no recording of Observer but of {first.format[:60]!r}")
         if type(version) is not int or version < 1:
             raise RecordingError(f"{self._path}: is of format {str(version)[:20]!r}, which never was")
         if version > VERSION:
