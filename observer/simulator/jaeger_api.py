@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from aiohttp import web
 
 from observer.simulator.jaeger_wire import legacy, otlp, service_of
+from observer.simulator.kube_kinds import Obj
 from observer.simulator.mischief import Handler, Mischief
 from observer.simulator.spans import MeshSpan, SpanBook
 
@@ -129,7 +129,7 @@ class JaegerApi:
 
 
 def _wrong(status: int, message: str) -> web.Response:
-    body: dict[str, Any] = {"error": {"httpCode": 500 if status == 200 else status, "message": message}}
+    body: Obj = {"error": {"httpCode": 500 if status == 200 else status, "message": message}}
     return web.json_response(body, status=status)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+from observer.simulator.kube_kinds import Obj
 from observer.simulator.spans import MeshSpan
 
 PROXY: Final = "0123456789abcdef0123456789abcdef01234567/1.40.0/Clean/RELEASE/BoringSSL"
@@ -69,7 +70,7 @@ def name_of(span: MeshSpan) -> str:
     return f"{span.called}.{span.home}.svc.cluster.local:80/*"
 
 
-def otlp(traces: Sequence[Sequence[MeshSpan]]) -> dict[str, Any]:
+def otlp(traces: Sequence[Sequence[MeshSpan]]) -> Obj:
     """The body of a v3 search."""
     blocks = []
     for trace in traces:
@@ -81,8 +82,8 @@ def otlp(traces: Sequence[Sequence[MeshSpan]]) -> dict[str, Any]:
     return {"result": {"resourceSpans": blocks}}
 
 
-def _otlp(span: MeshSpan) -> dict[str, Any]:
-    found: dict[str, Any] = {"traceId": span.trace, "spanId": span.span}
+def _otlp(span: MeshSpan) -> Obj:
+    found: Obj = {"traceId": span.trace, "spanId": span.span}
     if span.parent:
         found["parentSpanId"] = span.parent
     return found | {
@@ -95,7 +96,7 @@ def _otlp(span: MeshSpan) -> dict[str, Any]:
     }
 
 
-def legacy(traces: Sequence[Sequence[MeshSpan]]) -> list[dict[str, Any]]:
+def legacy(traces: Sequence[Sequence[MeshSpan]]) -> list[Obj]:
     """The ``data`` of a v1 search."""
     found = []
     for trace in traces:
@@ -112,7 +113,7 @@ def legacy(traces: Sequence[Sequence[MeshSpan]]) -> list[dict[str, Any]]:
     return found
 
 
-def _legacy(span: MeshSpan, process: str) -> dict[str, Any]:
+def _legacy(span: MeshSpan, process: str) -> Obj:
     tags = [
         *(_tag(key, value) for key, value in attributes(span).items()),
         _tag("span.kind", "server" if span.server else "client"),
@@ -140,9 +141,9 @@ def _micros(at: float) -> int:
     return round(at * 1e6)
 
 
-def _pair(key: str, value: str) -> dict[str, Any]:
+def _pair(key: str, value: str) -> Obj:
     return {"key": key, "value": {"stringValue": value}}
 
 
-def _tag(key: str, value: str) -> dict[str, Any]:
+def _tag(key: str, value: str) -> Obj:
     return {"key": key, "type": "string", "value": value}

@@ -6,11 +6,12 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from observer.simulator.kiali_graph import MeshRates
+from observer.simulator.kube_kinds import Obj
 from observer.simulator.mischief import Handler, Mischief
 from observer.simulator.tsdb import TimeSeriesMemory
 
@@ -194,7 +195,7 @@ class KialiApi:
         namespace = request.match_info["namespace"]
         return web.json_response(self._health(request, self._namespaces(namespace)).get(namespace, {}))
 
-    def _health(self, request: web.Request, namespaces: frozenset[str]) -> dict[str, Any]:
+    def _health(self, request: web.Request, namespaces: frozenset[str]) -> Obj:
         if request.query.get("type", "app") != "workload":
             raise Refused(400, "only health of workloads is simulated")
         if self.ways.empty:

@@ -7,7 +7,7 @@ Lists are owned whole; the real server owns some of them element by element.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from observer.simulator.kube_kinds import Obj
 from observer.simulator.kube_status import Refused
@@ -88,7 +88,7 @@ def applied_before(live: Obj, manager: str) -> set[Path]:
     return mine - others
 
 
-def leaves(obj: Any, prefix: Path = ()) -> Iterator[tuple[Path, Any]]:
+def leaves(obj: Obj, prefix: Path = ()) -> Iterator[tuple[Path, object]]:
     """``(path, value)`` of every scalar, list and empty map that can be owned."""
     for key, value in obj.items():
         path = (*prefix, key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from observer.domain import names
 from observer.simulator.kube_kinds import Obj
@@ -253,7 +253,7 @@ def _container_status(item: Obj, states: Mapping[str, Obj], old: Obj | None, rea
     return row
 
 
-def status_of(pod: Obj, name: str) -> dict[str, Any] | None:
+def status_of(pod: Obj, name: str) -> Obj | None:
     """The status of one container, or None."""
     rows = [item for key in _STATUS_FIELDS for item in pod["status"].get(key, ())]
     return next((item for item in rows if item["name"] == name), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from observer.simulator.kube_events import event_fields
 from observer.simulator.kube_kinds import Obj
@@ -100,7 +100,7 @@ def field_of(plural: str, obj: Obj, field: str) -> str:
     """The field as a selector compares it: text, empty when it is not there."""
     if plural == "events" and not field.startswith("metadata."):
         return str(event_fields(obj).get(field) or "")
-    value: Any = obj
+    value: object = obj
     for key in field.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     if isinstance(value, bool) or (value is None and field == "spec.unschedulable"):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from observer.simulator.kube_kinds import Kind, Obj
 from observer.simulator.kube_status import Refused, invalid
@@ -37,7 +36,7 @@ def check(kind: Kind, obj: Obj, old: Obj | None) -> None:
         raise invalid(kind.kind, kind.group, str(meta.get("name", "")), faults)
 
 
-def _text_map(found: Any, kind: Kind, where: str) -> None:
+def _text_map(found: Obj | None, kind: Kind, where: str) -> None:
     for value in (found or {}).values():
         if not isinstance(value, str):
             got = {bool: "bool", int: "number", float: "number", list: "array", dict: "object"}.get(type(value), "null")
@@ -79,7 +78,7 @@ def _annotations(meta: Obj) -> list[Fault]:
     return faults
 
 
-def _lease(spec: Mapping[str, Any], kind: Kind) -> list[Fault]:
+def _lease(spec: Obj, kind: Kind) -> list[Fault]:
     for field in ("acquireTime", "renewTime"):
         when = spec.get(field)
         if when is not None and not (isinstance(when, str) and _MICRO.match(when)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from observer.simulator import kube_defaults, kube_events, kube_patch, kube_pods, kube_validation
 from observer.simulator.kube_controllers import Controllers
@@ -198,17 +198,15 @@ class Writes:
         return 200, _shown(kind, self._store.update(kind.plural, merged))
 
 
-def _patched(form: str, live: Obj, patch: Any) -> Obj:
+def _patched(form: str, live: Obj, patch: object) -> Obj:
     if form == kube_patch.JSON_PATCH:
         return kube_patch.json_patch(live, patch)
     if not isinstance(patch, dict):
         raise Refused(400, "the patch must be an object")
     if form == kube_patch.MERGE_PATCH:
-        merged: Obj = kube_patch.merge_patch(live, patch)
-        return merged
+        return kube_patch.merge_patch(live, patch)
     if form == kube_patch.STRATEGIC_PATCH:
-        strategic: Obj = kube_patch.strategic_patch(live, patch)
-        return strategic
+        return kube_patch.strategic_patch(live, patch)
     raise Refused(415, f"the body of the request was in an unknown format: {form or 'none'}")
 
 

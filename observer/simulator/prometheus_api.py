@@ -7,12 +7,13 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import promql_parser as pp
 from aiohttp import web
 
+from observer.simulator.kube_kinds import Obj
 from observer.simulator.prometheus_wire import (
     bad_parameter,
     envelope,
@@ -39,7 +40,7 @@ class Server(Protocol):
     @property
     def stopped(self) -> bool: ...
 
-    def targets(self) -> list[dict[str, Any]]:
+    def targets(self) -> list[Obj]:
         """Active targets as ``/api/v1/targets`` shows them."""
         ...
 
@@ -150,7 +151,7 @@ class PrometheusApi:
 
     def _answer(self, data: str) -> web.Response:
         wrong = self.misbehaviour
-        extra: dict[str, Any] = {}
+        extra: Obj = {}
         if wrong.warnings:
             extra["warnings"] = wrong.warnings
         if wrong.infos:

@@ -8,7 +8,6 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import promql_parser as pp
@@ -153,7 +152,7 @@ def steps(start: int, end: int, step: int) -> IntArray:
     return np.arange(start, end + 1, step, dtype=np.int64)
 
 
-def envelope(data: str, extra: Mapping[str, Any]) -> str:
+def envelope(data: str, extra: Mapping[str, object]) -> str:
     """A successful answer around ready-made JSON; ``extra`` holds ``warnings``, ``infos``, ``isPartial``."""
     more = "".join(f",{json.dumps(key)}:{json.dumps(value)}" for key, value in extra.items())
     return f'{{"status":"success","data":{data}{more}}}'

@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import promql_parser as pp
 
 from observer.domain.errors import ObserverError
@@ -67,7 +68,7 @@ class Samples:
 
 
 Value = Vector | Scalar
-Operator = Callable[[FloatArray, FloatArray], Any]
+Operator = Callable[[FloatArray, FloatArray], npt.NDArray[np.generic]]
 
 ARITHMETIC: Final[Mapping[str, Operator]] = {
     "+": np.add,
@@ -235,7 +236,7 @@ class Evaluator:
             return Scalar(np.asarray(result, dtype=np.float64))
         vector, present = _shape_of(left, right)
         if op in COMPARISON and not wants_bool:
-            return Vector(vector.series, vector.values, present & result)
+            return Vector(vector.series, vector.values, present & result.astype(np.bool_))
         return self._unique(Vector(vector.series.without_name(), np.asarray(result, dtype=np.float64), present))
 
     def _paired(self, left: Vector, right: Vector) -> tuple[Vector, Vector]:

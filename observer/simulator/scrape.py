@@ -7,11 +7,12 @@ import itertools
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from observer.simulator.faults import Sidecar
+from observer.simulator.kube_kinds import Obj
 from observer.simulator.mesh import Mesh
 from observer.simulator.mesh_pods import MeshPod
 from observer.simulator.sidecars import BOUNDS, Page
@@ -112,11 +113,11 @@ class Scraper:
         """Look at the pods now instead of at the next round."""
         self._look(self._mesh.now)
 
-    def targets(self) -> list[dict[str, Any]]:
+    def targets(self) -> list[Obj]:
         """As ``/api/v1/targets`` shows them."""
         return [self._shown(target) for target in self._targets.values()]
 
-    def _shown(self, target: Target) -> dict[str, Any]:
+    def _shown(self, target: Target) -> Obj:
         address = target.block.target["instance"]
         health = "unknown" if target.healthy is None else "up" if target.healthy else "down"
         return {
