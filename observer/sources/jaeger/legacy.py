@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import msgspec
 
@@ -16,7 +15,7 @@ _MICRO = 1_000_000
 
 class _Tag(msgspec.Struct, gc=False):
     key: str = ""
-    value: Any = None
+    value: object = None
 
 
 class _Reference(msgspec.Struct, gc=False):

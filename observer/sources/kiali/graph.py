@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -47,7 +47,7 @@ class _Node(msgspec.Struct, rename="camel"):
 class _Traffic(msgspec.Struct):
     protocol: str = ""
     rates: dict[str, str | float] | None = None
-    responses: dict[str, dict[str, Any]] | None = None
+    responses: dict[str, dict[str, object]] | None = None
 
 
 class _Edge(msgspec.Struct, rename="camel"):
@@ -176,7 +176,7 @@ def _counted(traffic: _Traffic, window: float) -> tuple[float, dict[str, float]]
     return max(total * (1.0 - excluded / 100.0), sum(errors.values())), errors
 
 
-def _split(responses: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, float]]:
+def _split(responses: Mapping[str, Mapping[str, object]]) -> list[tuple[str, str, float]]:
     """
     ``(code, flags, percent)``, empty unless every code tells its flags.
 

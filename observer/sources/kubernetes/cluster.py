@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
-from typing import Any
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -19,26 +19,23 @@ from observer.kube.client import KubeApi
 from observer.kube.errors import KubeError, NotFound, as_source_error
 from observer.ports.sources import Clock
 from observer.sources.kubernetes import wire
-from observer.sources.kubernetes.reflector import Reflector
+from observer.sources.kubernetes.reflector import Reflector, W
+from observer.sources.kubernetes.store import Store
 from observer.sources.kubernetes.view import Assembly
 
 log = structlog.get_logger(__name__)
 
 _CORE = "/api/v1"
-_RESOURCES: Mapping[Kind, tuple[str, type[Any], bool]] = {
-    Kind.PODS: (_CORE, wire.PodWire, True),
-    Kind.REPLICASETS: ("/apis/apps/v1", wire.ReplicaSetWire, True),
-    Kind.DEPLOYMENTS: ("/apis/apps/v1", wire.DeploymentWire, True),
-    Kind.SERVICES: (_CORE, wire.ServiceWire, True),
-    Kind.NODES: (_CORE, wire.NodeWire, False),
-    Kind.NAMESPACES: (_CORE, wire.NamespaceWire, False),
-    Kind.BUDGETS: ("/apis/policy/v1", wire.BudgetWire, True),
-    Kind.AUTOSCALERS: ("/apis/autoscaling/v2", wire.AutoscalerWire, True),
-}
-"""API group, wire type and whether the kind lives in namespaces."""
+_APPS = "/apis/apps/v1"
 _EVENTS = 200
 _LOG_FETCH = 4 * 1024 * 1024
 _ISTIOD = "istiod"
+
+
+class Following(Protocol):
+    """Keeps up with a part of the cluster."""
+
+    async def run(self) -> None: ...
 
 
 class KubernetesCluster:
@@ -125,25 +122,44 @@ class KubernetesCluster:
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise SourceProtocolError(f"kubernetes: {what}: {exc}") from exc
 
-    def _reflectors(self) -> Iterator[Reflector[Any]]:
-        settings = self._settings
-        for kind, (group, shape, namespaced) in _RESOURCES.items():
-            for namespace in (settings.namespaces or ("",)) if namespaced else ("",):
-                yield self._reflector(kind, paths.collection(group, kind.value, namespace), shape, namespace)
+    def _reflectors(self) -> Iterator[Following]:
+        settings, stores = self._settings, self._assembly
+        yield from self._of(Kind.PODS, _CORE, wire.PodWire, stores.pods)
+        yield from self._of(Kind.REPLICASETS, _APPS, wire.ReplicaSetWire, stores.replica_sets)
+        yield from self._of(Kind.DEPLOYMENTS, _APPS, wire.DeploymentWire, stores.deployments)
+        yield from self._of(Kind.SERVICES, _CORE, wire.ServiceWire, stores.services)
+        yield from self._of(Kind.NODES, _CORE, wire.NodeWire, stores.nodes, everywhere=True)
+        yield from self._of(Kind.NAMESPACES, _CORE, wire.NamespaceWire, stores.namespaces, everywhere=True)
+        yield from self._of(Kind.BUDGETS, "/apis/policy/v1", wire.BudgetWire, stores.budgets)
+        yield from self._of(Kind.AUTOSCALERS, "/apis/autoscaling/v2", wire.AutoscalerWire, stores.autoscalers)
         if settings.namespaces and settings.istiod_namespace not in settings.namespaces:
             path = paths.pods(settings.istiod_namespace)
-            chosen = {"labelSelector": settings.istiod_selector}
-            yield self._reflector(Kind.PODS, path, wire.PodWire, _ISTIOD, chosen)
+            istiods = {"labelSelector": settings.istiod_selector}
+            yield self._reflector(Kind.PODS, path, wire.PodWire, stores.pods, _ISTIOD, istiods)
+
+    def _of(
+        self, kind: Kind, group: str, shape: type[W], store: Store[W], *, everywhere: bool = False
+    ) -> Iterator[Following]:
+        """One for each namespace that is followed; ``everywhere``: the kind lives in none."""
+        for namespace in ("",) if everywhere else self._settings.namespaces or ("",):
+            path = paths.collection(group, kind.value, namespace)
+            yield self._reflector(kind, path, shape, store, namespace)
 
     def _reflector(
-        self, kind: Kind, path: str, shape: type[Any], scope: str, selectors: Mapping[str, str] | None = None
-    ) -> Reflector[Any]:
+        self,
+        kind: Kind,
+        path: str,
+        shape: type[W],
+        store: Store[W],
+        scope: str,
+        selectors: Mapping[str, str] | None = None,
+    ) -> Reflector[W]:
         return Reflector(
             self._api,
             kind,
             path,
             shape,
-            self._assembly.stores[kind],
+            store,
             clock=self._clock,
             random=self._random,
             page=self._settings.page,
