@@ -19,6 +19,7 @@ from observer.journal.approvals import SqlApprovals
 from observer.journal.connect import engine_for, parsed
 from observer.journal.schema import migrate
 from observer.journal.store import SqlJournal
+from tests.support.approvals import MemoryApprovals
 from tests.support.postgres import fresh_database, running_postgres
 
 if TYPE_CHECKING:
@@ -34,8 +35,12 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def book(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlApprovals]:
+@pytest.fixture(params=["sqlite", "postgresql", "double"])
+async def book(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlApprovals | MemoryApprovals]:
+    """The book, and its double."""
+    if request.param == "double":
+        yield MemoryApprovals()
+        return
     if request.param == "sqlite":
         address = f"sqlite+aiosqlite:///{tmp_path / 'journal.db'}"
     else:
@@ -46,7 +51,7 @@ async def book(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     await opened.close()
 
 
-async def test_what_was_given_comes_back_equal_until_it_is_over(book: SqlApprovals) -> None:
+async def test_what_was_given_comes_back_equal_until_it_is_over(book: SqlApprovals | MemoryApprovals) -> None:
     later = replace(WORD, plan="plan-b", given=GIVEN + 5.0)
     await book.give(later)
     await book.give(WORD)
@@ -56,7 +61,7 @@ async def test_what_was_given_comes_back_equal_until_it_is_over(book: SqlApprova
     assert list(await book.standing(GIVEN + APPROVAL_SECONDS + 5.0)) == []
 
 
-async def test_what_was_withdrawn_stands_no_more_and_may_be_given_again(book: SqlApprovals) -> None:
+async def test_what_was_withdrawn_stands_no_more_and_may_be_given_again(book: SqlApprovals | MemoryApprovals) -> None:
     await book.give(WORD)
     assert await book.withdraw(WORD.plan, "ben", GIVEN + 1.0)
     assert not await book.withdraw(WORD.plan, "ben", GIVEN + 2.0)
@@ -67,7 +72,7 @@ async def test_what_was_withdrawn_stands_no_more_and_may_be_given_again(book: Sq
     assert list(await book.standing(GIVEN + 5.0)) == [again]
 
 
-async def test_old_words_are_dropped(book: SqlApprovals) -> None:
+async def test_old_words_are_dropped(book: SqlApprovals | MemoryApprovals) -> None:
     new = replace(WORD, given=GIVEN + 10_000.0)
     await book.give(WORD)
     await book.give(new)
@@ -75,9 +80,10 @@ async def test_old_words_are_dropped(book: SqlApprovals) -> None:
     assert list(await book.standing(0.0)) == [new]
 
 
-async def test_a_journal_that_cannot_be_used_approves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("side", ["sqlite", "double"])
+async def test_a_journal_that_cannot_be_used_approves_nothing(tmp_path: Path, side: str) -> None:
     engine = engine_for(parsed(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}"))
-    book = SqlApprovals(engine)
+    book = SqlApprovals(engine) if side == "sqlite" else MemoryApprovals(broken=True)
     with pytest.raises(JournalUnavailable):
         await book.give(WORD)
     with pytest.raises(JournalUnavailable):

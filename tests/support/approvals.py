@@ -23,7 +23,7 @@ class MemoryApprovals:
 
     async def standing(self, now: float) -> Sequence[Approval]:
         self._there()
-        return [one for one in self.words if one.until > now]
+        return sorted((word for word in self.words if word.until > now), key=lambda word: word.given)
 
     async def withdraw(self, plan: str, who: str, at: float) -> bool:
         self._there()
@@ -33,7 +33,9 @@ class MemoryApprovals:
 
     async def prune(self, before: float) -> int:
         self._there()
-        return 0
+        old = [word for word in self.words if word.given < before]
+        self.words = [word for word in self.words if word not in old]
+        return len(old)
 
     def _there(self) -> None:
         if self.broken:
