@@ -17,26 +17,18 @@ from observer.domain.alert import Alert, AlertStatus
 from observer.domain.errors import JournalUnavailable
 from observer.web.alerts import PATH, Acceptor, ReadAgain, Webhook
 from observer.web.authenticate import Authenticator, BearerToken, SecretFile
+from tests.support.fakes import FakeClock
 
 TOKEN = "correct-horse-battery-staple"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 NOW = 1_800_000_000.0
 
 
-class StoppedClock:
-    """Stands still until a test moves it."""
+@dataclass
+class StoppedClock(FakeClock):
+    """The same, in the days of these alerts."""
 
-    def __init__(self, at: float = NOW) -> None:
-        self.at = at
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
-
-    async def sleep(self, seconds: float) -> None:
-        self.at += seconds
+    at: float = NOW
 
 
 def wire_alert(name: str = "CartErrors", **changes: Any) -> dict[str, Any]:

@@ -109,15 +109,19 @@ class FakeCluster:
     callbacks: list[Callable[[], None]] = field(default_factory=list)
 
     def view(self, at: float) -> ClusterView:
-        return self.shown or ClusterView(at, {}, {}, {}, (), (), {}, {}, MeshControl(None, ""))
+        if self.shown is not None:
+            return replace(self.shown, at=at)
+        return ClusterView(at, {}, {}, {}, (), (), {}, {}, MeshControl(None, ""))
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         self.callbacks.append(changed)
 
     async def pod_now(self, pod: PodRef) -> dict[str, object] | None:
+        """As ``raw``; nothing where that has another uid."""
         if isinstance(self.raw, Exception):
             raise self.raw
-        return self.raw
+        meta = (self.raw or {}).get("metadata")
+        return self.raw if not isinstance(meta, dict) or meta.get("uid", pod.uid) == pod.uid else None
 
     async def pod_events(self, pod: PodRef) -> list[dict[str, object]]:
         return [{"reason": "Started"}]
@@ -125,7 +129,7 @@ class FakeCluster:
     async def pod_logs(self, pod: PodRef, container: str, lines: int, max_bytes: int) -> str:
         if self.log_error is not None:
             raise self.log_error
-        return self.logs
+        return "".join(self.logs.splitlines(keepends=True)[-lines:])[-max_bytes:]
 
 
 @dataclass
@@ -141,7 +145,7 @@ class FakeMetrics:
         self.asked.append(("counters", at))
         if isinstance(self.frame, Exception):
             raise self.frame
-        return self.frame
+        return replace(self.frame, at=at)
 
     async def callers(self, at: float, services: frozenset[ServiceRef]) -> CallerFrame:
         self.asked.append(("callers", at))
