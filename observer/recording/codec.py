@@ -304,9 +304,9 @@ def catalogue(*kinds: type) -> dict[str, list[str]]:
     return dict(sorted(fields.items()))
 
 
-def _xor(one: Array, other: Array) -> bytes:
+def _xor(array: Array, other: Array) -> bytes:
     """Bit by bit; both contiguous, of one shape and kind."""
-    left, right = one.reshape(-1).view(np.uint8), np.ascontiguousarray(other).reshape(-1).view(np.uint8)
+    left, right = array.reshape(-1).view(np.uint8), np.ascontiguousarray(other).reshape(-1).view(np.uint8)
     return np.bitwise_xor(left, right).tobytes()
 
 

@@ -88,16 +88,16 @@ class KubernetesCluster:
         return all(store.fresh is not None for store in stores)
 
     async def pod_now(self, pod: PodRef) -> dict[str, object] | None:
-        found = await self._read(f"pod {pod}", paths.pod(pod.namespace, pod.name))
-        if found is None:
+        body = await self._read(f"pod {pod}", paths.pod(pod.namespace, pod.name))
+        if body is None:
             return None
-        meta = found.get("metadata")
-        return found if isinstance(meta, dict) and meta.get("uid") == pod.uid else None
+        meta = body.get("metadata")
+        return body if isinstance(meta, dict) and meta.get("uid") == pod.uid else None
 
     async def pod_events(self, pod: PodRef) -> list[dict[str, object]]:
         query = {"fieldSelector": f"involvedObject.uid={pod.uid}", "limit": str(_EVENTS)}
-        found = await self._read(f"events of {pod}", paths.core_events(pod.namespace), query) or {}
-        items = found.get("items") or []
+        body = await self._read(f"events of {pod}", paths.core_events(pod.namespace), query) or {}
+        items = body.get("items") or []
         if not isinstance(items, list):
             raise SourceProtocolError(f"kubernetes: events of {pod}: items is no list")
         return sorted(items, key=_event_time)
@@ -178,6 +178,6 @@ def _event_time(event: object) -> str:
     if not isinstance(event, dict):
         return ""
     for key in ("lastTimestamp", "eventTime", "firstTimestamp"):
-        if isinstance(found := event.get(key), str):
-            return found
+        if isinstance(instant := event.get(key), str):
+            return instant
     return ""
