@@ -33,7 +33,7 @@ def attributes(span: MeshSpan) -> dict[str, str]:
         return {}
     own = span.pod.identity
     cluster = "inbound|8080||" if span.server else f"outbound|80||{span.called}.{span.home}.svc.cluster.local"
-    found = {
+    own_attributes = {
         "node_id": f"sidecar~{span.pod.ip}~{span.pod.name}.{own.namespace}~{own.namespace}.svc.cluster.local",
         "zone": "",
         "guid:x-request-id": span.request,
@@ -52,10 +52,10 @@ def attributes(span: MeshSpan) -> dict[str, str]:
         "response_flags": span.outcome.flags,
     }
     if span.resends:
-        found["retry.count"] = str(span.resends)
+        own_attributes["retry.count"] = str(span.resends)
     if failed(span):
-        found["error"] = "true"
-    return found | {
+        own_attributes["error"] = "true"
+    return own_attributes | {
         "istio.canonical_revision": own.version,
         "istio.canonical_service": own.service,
         "istio.cluster_id": "Kubernetes",
@@ -83,10 +83,10 @@ def otlp(traces: Sequence[Sequence[MeshSpan]]) -> Obj:
 
 
 def _otlp(span: MeshSpan) -> Obj:
-    found: Obj = {"traceId": span.trace, "spanId": span.span}
+    body: Obj = {"traceId": span.trace, "spanId": span.span}
     if span.parent:
-        found["parentSpanId"] = span.parent
-    return found | {
+        body["parentSpanId"] = span.parent
+    return body | {
         "name": name_of(span),
         "kind": 2 if span.server else 3,
         "startTimeUnixNano": str(_micros(span.start) * 1000),
@@ -98,11 +98,11 @@ def _otlp(span: MeshSpan) -> Obj:
 
 def legacy(traces: Sequence[Sequence[MeshSpan]]) -> list[Obj]:
     """The ``data`` of a v1 search."""
-    found = []
+    bodies = []
     for trace in traces:
         numbers = {service: f"p{i}" for i, service in enumerate(dict.fromkeys(map(service_of, trace)), 1)}
         tags = [_tag(key, value) for key, value in _SDK.items()]
-        found.append(
+        bodies.append(
             {
                 "traceID": trace[0].trace,
                 "spans": [_legacy(span, numbers[service_of(span)]) for span in trace],
@@ -110,7 +110,7 @@ def legacy(traces: Sequence[Sequence[MeshSpan]]) -> list[Obj]:
                 "warnings": None,
             }
         )
-    return found
+    return bodies
 
 
 def _legacy(span: MeshSpan, process: str) -> Obj:

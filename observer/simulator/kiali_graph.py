@@ -88,10 +88,10 @@ class MeshRates:
             own = labels["destination_workload_namespace"], labels["destination_workload"]
             if own[0] in namespaces and rate:
                 inbound[own][labels["response_code"]] += rate
-        found: dict[str, Obj] = {namespace: {} for namespace in sorted(namespaces)}
+        by_namespace: dict[str, Obj] = {namespace: {} for namespace in sorted(namespaces)}
         for (namespace, workload), by_code in sorted(inbound.items()):
-            found[namespace][workload] = _health(workload, dict(by_code))
-        return found
+            by_namespace[namespace][workload] = _health(workload, dict(by_code))
+        return by_namespace
 
     def _edges(self, namespaces: frozenset[str]) -> dict[tuple[Node, Node], _Edge]:
         edges: dict[tuple[Node, Node], _Edge] = defaultdict(_Edge)
@@ -108,11 +108,11 @@ class MeshRates:
         return dict(edges)
 
     def _rates(self, query: str) -> Iterator[tuple[Labels, float]]:
-        found = self._evaluator.evaluate(parse(query))
-        if not isinstance(found, Vector):
+        vector = self._evaluator.evaluate(parse(query))
+        if not isinstance(vector, Vector):
             raise QueryError("execution", "a vector was expected")
-        for row in np.flatnonzero(found.present[:, 0]).tolist():
-            yield found.series.labels[row], float(found.values[row, 0])
+        for row in np.flatnonzero(vector.present[:, 0]).tolist():
+            yield vector.series.labels[row], float(vector.values[row, 0])
 
 
 def _ends(labels: Labels) -> tuple[Node, Node]:
@@ -168,9 +168,9 @@ def _edge_data(ends: tuple[Node, Node], edge: _Edge, out: float) -> Obj:
     responses: Obj = {}
     for (code, flags), rate in sorted(edge.by_outcome.items()):
         percent = f"{100 * rate / total:.1f}"
-        told = responses.setdefault("-" if code == "0" else code, {"flags": {}, "hosts": {edge.host: 0.0}})
-        told["flags"][flags] = percent
-        told["hosts"][edge.host] = f"{float(told['hosts'][edge.host]) + float(percent):.1f}"
+        response = responses.setdefault("-" if code == "0" else code, {"flags": {}, "hosts": {edge.host: 0.0}})
+        response["flags"][flags] = percent
+        response["hosts"][edge.host] = f"{float(response['hosts'][edge.host]) + float(percent):.1f}"
     data: Obj = {
         "id": hashlib.sha256((ends[0].id + ends[1].id).encode()).hexdigest(),
         "source": ends[0].id,

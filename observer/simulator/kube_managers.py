@@ -30,10 +30,10 @@ def record_managers(
     ``applied`` makes it an Apply entry that owns exactly those paths.
     """
     meta = new["metadata"]
-    known = [] if old is None else old["metadata"].get("managedFields", [])
+    entries_before = [] if old is None else old["metadata"].get("managedFields", [])
     if not manager:
-        if known:
-            meta.setdefault("managedFields", known)
+        if entries_before:
+            meta.setdefault("managedFields", entries_before)
         return
     before = dict(leaves(old)) if old is not None else {}
     after = dict(leaves(new))
@@ -42,7 +42,7 @@ def record_managers(
     key = (manager, "Update" if applied is None else "Apply", subresource)
     entries: list[Obj] = []
     own: set[Path] = set()
-    for entry in known:
+    for entry in entries_before:
         fields = set(paths(entry["fieldsV1"]))
         if _key(entry) == key:
             own = fields

@@ -81,10 +81,10 @@ def _apply_operation(root: object, operation: object) -> object:
 
 def _test(root: object, path: list[str], wanted: object) -> None:
     try:
-        found = _value_at(root, path)
+        present = _value_at(root, path)
     except Refused:
-        found = None
-    if found != wanted:
+        present = None
+    if present != wanted:
         raise _rejected()
 
 

@@ -149,10 +149,10 @@ class Store:
 
     def entry(self, plural: str, namespace: str, name: str) -> Entry:
         """The object's newest version; refuses with 404."""
-        found = self._table(plural).entries.get((namespace, name))
-        if found is None:
+        entry = self._table(plural).entries.get((namespace, name))
+        if entry is None:
             raise not_found(KINDS[plural].resource, name)
-        return found
+        return entry
 
     def create(self, plural: str, obj: Obj, *, manager: str = "", take: bool = False) -> Obj:
         """

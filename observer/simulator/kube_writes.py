@@ -215,9 +215,9 @@ def _shown(kind: Kind, obj: Obj) -> Obj:
 
 
 def _check_type(kind: Kind, obj: Obj) -> None:
-    found = (obj.get("apiVersion", kind.api_version), obj.get("kind", kind.kind))
-    if found != (kind.api_version, kind.kind):
-        raise Refused(400, f"the API version or kind in the data ({found[0]}, {found[1]}) does not match the request")
+    given = (obj.get("apiVersion", kind.api_version), obj.get("kind", kind.kind))
+    if given != (kind.api_version, kind.kind):
+        raise Refused(400, f"the API version or kind in the data ({given[0]}, {given[1]}) does not match the request")
 
 
 def _only_what_may_change(target: Target, live: Obj, new: Obj) -> Obj:

@@ -148,7 +148,7 @@ def _read(pod: MeshPod, obj: Obj, *, gone: bool) -> None:
     meta, spec, status = obj["metadata"], obj.get("spec", {}), obj.get("status", {})
     pod.labels = meta.get("labels", {})
     pod.node, pod.ip = spec.get("nodeName", ""), status.get("podIP", "")
-    pod.sidecar = any(one["name"] == SIDECAR for one in _containers(spec))
+    pod.sidecar = any(container["name"] == SIDECAR for container in _containers(spec))
     pod.gone = gone
     pod.running = not gone and status.get("phase") == "Running"
     pod.ready = pod.running and _is_ready(obj)
@@ -162,20 +162,20 @@ def _containers(spec: Obj) -> list[Obj]:
 
 def _is_ready(obj: Obj) -> bool:
     conditions = obj.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def _sidecar_started(status: Obj) -> str:
-    for one in [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]:
-        if one["name"] == SIDECAR:
-            return f"{one.get('restartCount', 0)}"
+    for container in [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]:
+        if container["name"] == SIDECAR:
+            return f"{container.get('restartCount', 0)}"
     return "0"
 
 
 def _identity(obj: Obj) -> Identity:
     meta = obj["metadata"]
     labels = meta.get("labels", {})
-    owner = next((one["name"] for one in meta.get("ownerReferences", []) if one.get("controller")), meta["name"])
+    owner = next((owner["name"] for owner in meta.get("ownerReferences", []) if owner.get("controller")), meta["name"])
     return Identity(
         namespace=meta["namespace"],
         workload=owner.removesuffix(f"-{labels.get(names.POD_TEMPLATE_HASH, '')}"),

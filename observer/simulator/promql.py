@@ -105,14 +105,14 @@ def selector(node: pp.VectorSelector) -> tuple[str | None, Matchers]:
         raise unsupported("'or' between matchers")
     matchers = []
     name: str | None = node.name
-    for one in node.matchers.matchers:
-        op = next((ours for theirs, ours in MATCH_OPS if one.op == theirs), Match.UNLIKE)
-        if one.name == NAME and op is Match.EQUAL:
-            name = one.value
+    for matcher in node.matchers.matchers:
+        op = next((ours for theirs, ours in MATCH_OPS if matcher.op == theirs), Match.UNLIKE)
+        if matcher.name == NAME and op is Match.EQUAL:
+            name = matcher.value
             continue
         if op in (Match.LIKE, Match.UNLIKE):
-            _compiles(one.value)
-        matchers.append(Matcher(one.name, op, one.value))
+            _compiles(matcher.value)
+        matchers.append(Matcher(matcher.name, op, matcher.value))
     return name, tuple(matchers)
 
 
@@ -142,9 +142,9 @@ class Evaluator:
         if isinstance(node, pp.NumberLiteral):
             return Scalar(np.full(self._at.size, node.val))
         if isinstance(node, pp.VectorSelector):
-            found, at = self._select(node)
-            values, present, _ = found.instant(at)
-            return Vector(found.series, values, present)
+            selection, at = self._select(node)
+            values, present, _ = selection.instant(at)
+            return Vector(selection.series, values, present)
         if isinstance(node, pp.AggregateExpr):
             return self._aggregate(node)
         if isinstance(node, pp.Call):
@@ -155,17 +155,17 @@ class Evaluator:
 
     def samples(self, node: pp.MatrixSelector) -> Samples:
         """The raw samples of a range selector at the (single) instant."""
-        found, at = self._select(node.vector_selector)
+        selection, at = self._select(node.vector_selector)
         end = int(at[0])
         start = end - _milliseconds(node.range)
         rows: list[tuple[IntArray, FloatArray]] = []
-        for block, table, numbers in found.parts:
+        for block, table, numbers in selection.parts:
             low, high = np.searchsorted(block.times, [start, end], side="right")
             for number in numbers:
                 values = table.values[number, low:high]
                 held = ~np.isnan(values)
                 rows.append((block.times[low:high][held], values[held]))
-        return Samples(found.series, rows)
+        return Samples(selection.series, rows)
 
     def _select(self, node: pp.VectorSelector) -> tuple[Selection, IntArray]:
         if node.at is not None:
@@ -179,9 +179,9 @@ class Evaluator:
             window = node.args[0]
             if not isinstance(window, pp.MatrixSelector):
                 raise unsupported(f"{name} over {_construct(window)}")
-            found, at = self._select(window.vector_selector)
-            values, present = growth(found, at, _milliseconds(window.range), per_second=name == "rate")
-            return self._unique(Vector(found.series.without_name(), values, present))
+            selection, at = self._select(window.vector_selector)
+            values, present = growth(selection, at, _milliseconds(window.range), per_second=name == "rate")
+            return self._unique(Vector(selection.series.without_name(), values, present))
         if name == "timestamp":
             return self._timestamp(node.args[0])
         raise unsupported(f"the function {name}()")
@@ -190,9 +190,9 @@ class Evaluator:
         while isinstance(node, pp.ParenExpr):
             node = node.expr
         if isinstance(node, pp.VectorSelector):
-            found, at = self._select(node)
-            _, present, times = found.instant(at)
-            return self._unique(Vector(found.series.without_name(), times, present))
+            selection, at = self._select(node)
+            _, present, times = selection.instant(at)
+            return self._unique(Vector(selection.series.without_name(), times, present))
         value = self.evaluate(node)
         if isinstance(value, Scalar):
             raise unsupported("timestamp() of a scalar")
@@ -296,8 +296,8 @@ def _union(left: Vector, right: Vector) -> Vector:
 def _one_row_a_series(labels: list[dict[str, str]], values: FloatArray, present: BoolArray) -> Vector:
     """The same series from both sides is one series, here from the one and there from the other."""
     rows: dict[frozenset[tuple[str, str]], int] = {}
-    for row, one in enumerate(labels):
-        first = rows.setdefault(frozenset(one.items()), row)
+    for row, row_labels in enumerate(labels):
+        first = rows.setdefault(frozenset(row_labels.items()), row)
         if first != row:
             values[first] = np.where(present[row], values[row], values[first])
             present[first] |= present[row]
@@ -335,10 +335,10 @@ def _milliseconds(delta: timedelta) -> int:
 
 
 def _construct(node: pp.Expr) -> str:
-    known = {
+    groups = {
         pp.UnaryExpr: "a unary minus",
         pp.SubqueryExpr: "a subquery",
         pp.MatrixSelector: "a range selector here",
         pp.StringLiteral: "a string literal",
     }
-    return known.get(type(node), type(node).__name__)
+    return groups.get(type(node), type(node).__name__)
