@@ -32,6 +32,7 @@ from observer.runtime.clock import SystemClock
 from observer.runtime.leader import LeaseElector
 from observer.simulator import kube_objects
 from observer.simulator.clock import SimClock
+from observer.simulator.kube_api import API
 from observer.simulator.kube_store import Store
 from observer.sources.kubernetes.cluster import KubernetesCluster
 from observer.sources.prometheus import PrometheusSource
@@ -160,15 +161,8 @@ async def followed(
             await ours.synced(60)
             await until(lambda: any(pod.ready for pod in ours.view(1.0).pods.values() if pod.ref.namespace == "shop"))
             pod = next(ref for ref in ours.view(1.0).pods if ref.namespace == "shop")
-            logs = kube.app[inside()].logs
+            logs = kube.app[API].logs
             yield ours, pod, lambda text: [logs.write(pod.uid, "app", line) for line in text.splitlines()]
-
-
-def inside() -> Any:
-    """Where the simulated API server keeps its inside."""
-    from observer.simulator.kube_api import API
-
-    return API
 
 
 async def test_a_cluster_shows_its_pods_as_of_the_instant_asked(followed: tuple[Cluster, PodRef, Any]) -> None:
