@@ -161,8 +161,12 @@ async def followed(
             await ours.synced(60)
             await until(lambda: any(pod.ready for pod in ours.view(1.0).pods.values() if pod.ref.namespace == "shop"))
             pod = next(ref for ref in ours.view(1.0).pods if ref.namespace == "shop")
-            logs = kube.app[API].logs
-            yield ours, pod, lambda text: [logs.write(pod.uid, "app", line) for line in text.splitlines()]
+
+            def write(text: str) -> None:
+                for line in text.splitlines():
+                    kube.app[API].logs.write(pod.uid, "app", line)
+
+            yield ours, pod, write
 
 
 async def test_a_cluster_shows_its_pods_as_of_the_instant_asked(followed: tuple[Cluster, PodRef, Any]) -> None:

@@ -27,8 +27,8 @@ class MemoryApprovals:
 
     async def withdraw(self, plan: str, who: str, at: float) -> bool:
         self._there()
-        found = [one for one in self.words if one.plan == plan and one.until > at]
-        self.words = [one for one in self.words if one not in found]
+        found = [word for word in self.words if word.plan == plan and word.until > at]
+        self.words = [word for word in self.words if word not in found]
         return bool(found)
 
     async def prune(self, before: float) -> int:

@@ -109,10 +109,10 @@ def traced(*requests: list[Span]) -> TraceSet:
     return TraceSet(NOW + 60.0, 60.0, tuple(span for spans in requests for span in spans))
 
 
-def named(found: Blame) -> dict[str, float]:
+def named(blame: Blame) -> dict[str, float]:
     """Causes as they print, with their probability."""
-    return {str(one.cause): one.probability for one in found.ranked}
+    return {str(one.cause): one.probability for one in blame.ranked}
 
 
-def first(found: Blame) -> str:
-    return str(found.ranked[0].cause)
+def first(blame: Blame) -> str:
+    return str(blame.ranked[0].cause)

@@ -64,7 +64,7 @@ class SimulatedWorld:
     known: dict[tuple[Target, str], list[dict[str, str]]] = field(default_factory=dict)
 
     async def show(self, pages: Mapping[Target, Page]) -> float:
-        for gone in [one for one in self.blocks if one not in pages]:
+        for gone in [block for block in self.blocks if block not in pages]:
             self.blocks.pop(gone).append(round((self.at + 0.5) * 1000), {})
         for _ in range(2):
             self.at += 1.0
