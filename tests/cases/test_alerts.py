@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from observer.domain.alert import Alert, AlertStatus
-from observer.domain.policy import AppliedPolicy, PolicyBook
-from observer.engine.alerts import target
+from observer.domain.policy import EffectivePolicies, EffectivePolicy
+from observer.engine.remediation.alerts import target
 from tests.cases.rows import case
 from tests.support.alerts import bearer, hooked, notification, wire_alert
 from tests.support.builders import NOW, catalog, cluster, enforce, pod, service_ref, workload, workload_ref
@@ -95,13 +95,13 @@ async def test_one_odd_alert_does_not_take_a_storm_with_it(longest: int, tmp_pat
     [case(1), case(500, row="A3", kind="work for each input inside the tick, without a cap")],
 )
 def test_hundreds_of_alerts_about_one_service_get_one_answer_a_tick(count: int) -> None:
-    policy = replace(AppliedPolicy.of(enforce()), alerts=frozenset({"CartErrors"}))
+    policy = replace(EffectivePolicy.of(enforce()), alerts=frozenset({"CartErrors"}))
     labels = {"alertname": "CartErrors", "namespace": "shop", "service": "catalog"}
     alerts = tuple(
         Alert("g", f"{number:016x}", "s", AlertStatus.FIRING, labels | {"pod2": f"p{number}"}, received=NOW)
         for number in range(count)
     )
-    stage = Stage(book=PolicyBook("test", {workload_ref(): policy}), picture={"alerts": alerts})
+    stage = Stage(policies=EffectivePolicies("test", {workload_ref(): policy}), picture={"alerts": alerts})
     stage.tick()
 
     assert len(stage.told("alert")) == 1

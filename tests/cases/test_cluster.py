@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.cluster import ClusterView, DisruptionBudget
 from observer.domain.ids import WorkloadRef
 from observer.domain.slo import DataState
 from observer.engine.slo.states import Facts, state_of
-from observer.engine.surroundings import Scene, surroundings
+from observer.engine.slo.surroundings import Scene, surroundings
 from tests.cases.commands import FILES, call, told
 from tests.cases.rows import case, wrong
 from tests.support.builders import NOW, catalog, cluster, pod, service_ref, workload, workload_ref
 from tests.support.slo import objective
 from tests.support.stage import Stage
 
-DRAINED_AND_EVICTED = [(Rung.DRAIN, "catalog-1"), (Rung.EVICT, "catalog-1")]
+DRAINED_AND_EVICTED = [(ActionKind.DRAIN, "catalog-1"), (ActionKind.EVICT, "catalog-1")]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_pods_that_have_ended_are_no_replicas(ended: int) -> None:
     stage.workloads = {workload_ref(): workload(desired=4)}
     stage.ticks(80)
 
-    assert [(rung, name) for _, rung, name in stage.acts][:2] == DRAINED_AND_EVICTED
+    assert [(action_kind, name) for _, action_kind, name in stage.acts][:2] == DRAINED_AND_EVICTED
 
 
 @wrong("C2", "a setting that is accepted and dead")
@@ -103,7 +103,7 @@ def held(**changes: Any) -> tuple[str, list[str]]:
     stage.workloads.setdefault(workload_ref("other"), workload("other"))
     stage.ticks(250)
     pages = [decision.text for decision in stage.told("page")]
-    return " ".join([*(decision.text for decision in stage.told("held")), *pages]), pages
+    return " ".join([*(decision.text for decision in stage.told("blocked")), *pages]), pages
 
 
 @wrong("C4", "words that do not say what to do")
@@ -146,4 +146,4 @@ def test_a_pod_that_is_sick_again_and_again_is_evicted_or_paged(bad: float) -> N
         stage.faults["catalog-1"] = 0.0
         stage.ticks(18)
 
-    assert any(rung is Rung.EVICT for _, rung, _ in stage.acts) or stage.told("page")
+    assert any(action_kind is ActionKind.EVICT for _, action_kind, _ in stage.acts) or stage.told("page")

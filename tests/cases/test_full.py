@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from observer.simulator.clock import SimClock
-from observer.simulator.kube_config import write_kubeconfig
-from observer.simulator.world import World
+from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
+from observer.simulator.scenarios.world import World
 from tests.cases.commands import FILES
 from tests.cases.rows import case, wrong
 from tests.support.ports import free_port

@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from observer.config.model import JaegerSettings, KialiSettings, KubernetesSettings, PrometheusSettings, Settings
+from observer.config.settings.model import (
+    JaegerSettings,
+    KialiSettings,
+    KubernetesSettings,
+    PrometheusSettings,
+    Settings,
+)
 from observer.domain.ids import ServiceRef
-from observer.simulator import kube_objects
+from observer.simulator.kubernetes import objects as kube_objects
 from observer.sources.jaeger.probe import probe as ask_jaeger
 from observer.sources.kiali.probe import probe as ask_kiali
 from observer.sources.kubernetes.probe import probe as ask_kubernetes

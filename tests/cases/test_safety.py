@@ -19,18 +19,18 @@ import pytest
 from aiohttp import web
 
 from observer.actuators.drain import DrainActuator
-from observer.actuators.killswitch import ConfigMapSwitch
-from observer.config.model import EvidenceSettings, KubernetesSettings
+from observer.actuators.kill_switch import ConfigMapSwitch
+from observer.config.settings.model import EvidenceSettings, KubernetesSettings
 from observer.domain import names
-from observer.domain.action import Action, Mode, Rung
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import JournalUnavailable
 from observer.domain.ids import PodRef
 from observer.journal.store import SqlJournal
 from observer.runtime.clock import SystemClock
-from observer.runtime.evidence import EvidenceKeeper
+from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor, ledger_entry
-from observer.simulator import kube_objects
+from observer.simulator.kubernetes import objects as kube_objects
 from observer.sinks.audit import open_audit, verify
 from observer.sources.kubernetes.cluster import KubernetesCluster
 from observer.web.server import Server
@@ -38,7 +38,7 @@ from tests.cases.rows import case, wrong
 from tests.support.alerts import BEARER, bearer, hooked
 from tests.support.fakes import FakeCluster, FakeLease, FakeSwitch, MemoryJournal
 from tests.support.kube_sim import connected, running, simulated_kube, until
-from tests.support.people import LOCAL, housed
+from tests.support.people import LOCAL, people_world
 
 POD = PodRef("shop", "cart-1", "u1")
 NAMESPACE = kube_objects.OBSERVER_NAMESPACE
@@ -46,8 +46,8 @@ NAMESPACE = kube_objects.OBSERVER_NAMESPACE
 
 def decided(action: Action, at: float) -> Decision:
     return Decision(
-        id="d", at=at, kind=action.rung.value, verdict=Verdict.ACT, subject=f"pod {action.pod}", reason="suspicion",
-        text="It fails.", incident=action.incident, rung=action.rung, mode=Mode.ENFORCE, pod=action.pod, action=action,
+        id="d", at=at, kind=action.action_kind.value, verdict=Verdict.ACT, subject=f"pod {action.pod}", reason="suspicion",
+        text="It fails.", incident=action.incident, action_kind=action.action_kind, mode=Mode.ENFORCE, pod=action.pod, action=action,
     )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ async def test_a_connection_that_sends_no_whole_header_is_closed() -> None:
 
 @pytest.mark.parametrize("coding", [case("gzip"), case("deflate")])
 async def test_control_a_body_of_its_coding_is_read(coding: str) -> None:
-    async with housed() as people:
+    async with people_world() as people:
         body = gzip.compress(b"token=wrong") if coding == "gzip" else zlib.compress(b"token=wrong")
         headers = people.own_origin() | {"Content-Encoding": coding}
         headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -93,7 +93,7 @@ async def test_control_a_body_of_its_coding_is_read(coding: str) -> None:
 @pytest.mark.parametrize("door", ["sign-in", "webhook"])
 async def test_a_body_that_is_not_of_its_coding_is_the_senders_fault(coding: str, door: str, tmp_path: Path) -> None:
     if door == "sign-in":
-        async with housed() as people:
+        async with people_world() as people:
             headers = people.own_origin() | {"Content-Encoding": coding}
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             status, _, _ = await people.ask("POST", "/sign-in", data=b"notgzip", headers=headers)
@@ -115,7 +115,7 @@ async def test_failures_of_strangers_do_not_lock_out_who_has_the_right_token() -
         ):
             return answer.status
 
-    async with housed() as people:
+    async with people_world() as people:
         url = f"http://{people.client.host}:{people.client.port}/api/v1/me"
         assert await ask("127.0.0.1", LOCAL) == 200
         for stranger in range(2, 23):
@@ -157,16 +157,16 @@ async def test_a_namespace_that_opted_out_silently_is_not_acted_in(tmp_path: Pat
             del space["metadata"]["labels"][names.NAMESPACE_ENABLED]
             kube.store.update("namespaces", space)
             executor = Executor(
-                actuators={Rung.DRAIN: DrainActuator(api, by="observer-0")},
+                actuators={ActionKind.DRAIN: DrainActuator(api, by="observer-0")},
                 cluster=cluster,
                 journal=MemoryJournal(),
                 lease=FakeLease(),
                 switch=FakeSwitch(),
-                evidence=EvidenceKeeper(cluster, tmp_path, logs=False, lines=1, max_bytes=1, redact=[]),
+                evidence=EvidenceStore(cluster, tmp_path, logs=False, lines=1, max_bytes=1, redact=[]),
                 clock=clock,
                 fresh_for=60.0,
             )
-            action = Action(Rung.DRAIN, "i1", ref, expires=time.time() + 60.0, term=3)
+            action = Action(ActionKind.DRAIN, "i1", ref, expires=time.time() + 60.0, term=3)
             await executor.carry_out(decided(action, clock.now()), None)
             written = kube.asked("patch", "pods")
 
@@ -179,7 +179,7 @@ async def test_a_journal_whose_file_was_unlinked_takes_no_intent(tmp_path: Path)
     try:
         for file in tmp_path.glob("journal.db*"):
             file.unlink()
-        action = Action(Rung.DRAIN, "i1", POD)
+        action = Action(ActionKind.DRAIN, "i1", POD)
         try:
             await journal.intend(action, ledger_entry(action, None, 1.0))
             refused = False
@@ -216,7 +216,7 @@ async def test_an_audit_trail_that_was_changed_and_sealed_anew_does_not_verify(t
     path = tmp_path / "audit.jsonl"
     sink = open_audit(path)
     for number in range(4):
-        await sink.tell(decided(Action(Rung.DRAIN, f"i{number}", POD), 1.0 + number))
+        await sink.tell(decided(Action(ActionKind.DRAIN, f"i{number}", POD), 1.0 + number))
     await sink.close()
     assert verify(path).fault == ""
     path.write_bytes(b"\n".join(resealed(path.read_bytes().splitlines(), 1)) + b"\n")
@@ -242,11 +242,11 @@ KEPT = "one pattern that ends at a space"
 )
 async def test_a_credential_in_a_kept_log_is_gone_whole(line: str, secret: str, tmp_path: Path) -> None:
     settings = EvidenceSettings()
-    keeper = EvidenceKeeper(
+    keeper = EvidenceStore(
         FakeCluster(logs=line + "\n"), tmp_path, logs=True, lines=10, max_bytes=1000, redact=settings.redact
     )
     raw = {"metadata": {}, "spec": {"containers": [{"name": "app"}]}}
-    folder = await keeper.keep(POD, raw, decided(Action(Rung.EVICT, "i1", POD), 1.0))
+    folder = await keeper.keep(POD, raw, decided(Action(ActionKind.EVICT, "i1", POD), 1.0))
     kept = (folder / "app.log").read_text()
 
     assert secret not in kept

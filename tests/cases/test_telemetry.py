@@ -13,7 +13,7 @@ from observer.domain.counts import RequestClass
 from observer.domain.ids import ServiceRef
 from observer.domain.suspect import PodTally
 from observer.sources.prometheus import PrometheusSource
-from observer.sources.prometheus.calls import PrometheusCalls
+from observer.sources.prometheus.call_graph import PrometheusCallGraph
 from tests.cases.mesh import EDGE, SHOP, HandMesh, Labels, hand_mesh
 from tests.cases.rows import case, wrong
 from tests.support.stage import Stage
@@ -125,7 +125,7 @@ async def test_the_calls_of_the_last_minute_are_found_at_any_scrape_interval(int
     async with hand_mesh(interval=interval) as mesh:
         for _ in range(60):
             mesh.pass_time(10.0, lambda: mesh.everybody_answers(25.0))
-        source = PrometheusCalls(mesh.settings())
+        source = PrometheusCallGraph(mesh.settings())
         try:
             usual = await source.calls(mesh.now, 600.0)
             lately = await source.calls(mesh.now, 60.0)

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from observer.actuators.drain import DrainActuator
-from observer.actuators.killswitch import ConfigMapSwitch
+from observer.actuators.kill_switch import ConfigMapSwitch
 from observer.actuators.lease_store import KubeLeaseStore
-from observer.config.model import KubernetesSettings, LeaseSettings, PrometheusSettings
-from observer.domain.action import Action, Rung
+from observer.config.settings.model import KubernetesSettings, LeaseSettings, PrometheusSettings
+from observer.domain.action import Action, ActionKind
 from observer.domain.errors import SourceUnavailable, SwitchChanged
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.outcome import Result
@@ -30,10 +30,10 @@ from observer.ports.sources import Clock, Cluster, MetricSource
 from observer.ports.stores import Lease
 from observer.runtime.clock import SystemClock
 from observer.runtime.leader import LeaseElector
-from observer.simulator import kube_objects
 from observer.simulator.clock import SimClock
-from observer.simulator.kube_api import API
-from observer.simulator.kube_store import Store
+from observer.simulator.kubernetes import objects
+from observer.simulator.kubernetes.api import API
+from observer.simulator.kubernetes.store import Store
 from observer.sources.kubernetes.cluster import KubernetesCluster
 from observer.sources.prometheus import PrometheusSource
 from tests.support import mesh, people
@@ -66,7 +66,7 @@ async def test_clocks_go_forward_while_somebody_sleeps(clock: Clock) -> None:
 
 @pytest.fixture
 async def kube(tmp_path: Path) -> AsyncIterator[SimulatedKube]:
-    async with simulated_kube(kube_objects.shop_objects([("cart", "v1", 1)]), speed=100.0) as server:
+    async with simulated_kube(objects.shop_objects([("cart", "v1", 1)]), speed=100.0) as server:
         yield server
 
 
@@ -76,7 +76,7 @@ async def switch(request: pytest.FixtureRequest, kube: SimulatedKube, tmp_path: 
         yield FakeSwitch()
         return
     async with connected(tmp_path, kube.url) as api:
-        made = ConfigMapSwitch(api, kube_objects.OBSERVER_NAMESPACE)
+        made = ConfigMapSwitch(api, objects.OBSERVER_NAMESPACE)
         await made.ensure()
         yield made
 
@@ -110,7 +110,7 @@ async def lease(request: pytest.FixtureRequest, kube: SimulatedKube, tmp_path: P
         return
     settings = LeaseSettings(identity="a", duration=15.0, renew_deadline=10.0, retry=0.2)
     async with connected(tmp_path, kube.url) as api:
-        store = KubeLeaseStore(api, kube_objects.OBSERVER_NAMESPACE, "observer")
+        store = KubeLeaseStore(api, objects.OBSERVER_NAMESPACE, "observer")
         elector = LeaseElector(store, settings, SystemClock(), random=Random(1))
         async with running(elector.run):
             await until(elector.held)
@@ -137,7 +137,7 @@ async def actuator(
 
 async def test_an_actuator_answers_with_the_id_of_the_act(actuator: tuple[Actuator, PodRef]) -> None:
     acts, pod = actuator
-    drain = Action(Rung.DRAIN, "i1", pod, expires=time.time() + 60.0, term=1)
+    drain = Action(ActionKind.DRAIN, "i1", pod, expires=time.time() + 60.0, term=1)
     done, looked_up = await acts.apply(drain), await acts.look_up(drain)
 
     assert (done.action_id, done.result) == (drain.id, Result.APPLIED)
@@ -238,7 +238,7 @@ def pods(request: pytest.FixtureRequest) -> Any:
         store = mesh.TinyStore()
         return store, store.put, store.remove
     ours = Store(SimClock(), seed=1)
-    ours.add(kube_objects.namespace("shop"))
+    ours.add(objects.namespace("shop"))
 
     def put(obj: mesh.Obj) -> None:
         name = obj["metadata"]["name"]

@@ -195,7 +195,7 @@ class MemoryJournal:
             raise DuplicateIntent(action.id)
         if any(each.action_id == entry.action_id for each in self.entries):
             raise JournalUnavailable(f"ledger entry {entry.action_id} cannot be written: it is there already")
-        self._write(f"intend {action.rung.value}")
+        self._write(f"intend {action.action_kind.value}")
         self.intents[action.id] = action
         self.entries.append(entry)
 

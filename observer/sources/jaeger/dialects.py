@@ -9,13 +9,13 @@ from http import HTTPStatus
 from typing import Final
 
 from observer.domain.errors import SourceProtocolError
-from observer.http_client.asker import Answer, Asker, refused
+from observer.http_client.asker import Answer, HttpClient, refused
 from observer.sources.jaeger.legacy import parse_services as services_v1
 from observer.sources.jaeger.legacy import parse_traces as traces_v1
 from observer.sources.jaeger.otlp import parse_services as services_v3
 from observer.sources.jaeger.otlp import parse_traces as traces_v3
 from observer.sources.jaeger.otlp import says_nothing_found
-from observer.sources.jaeger.record import Record
+from observer.sources.jaeger.raw_span import RawSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Dialect:
     traces_path: str
     search: Callable[[str, float, float, int], Mapping[str, str]]
     parse_services: Callable[[bytes], frozenset[str]]
-    parse_traces: Callable[[bytes], Iterable[Record]]
+    parse_traces: Callable[[bytes], Iterable[RawSpan]]
     nothing: Callable[[bytes], bool]
 
 
@@ -73,7 +73,7 @@ V3: Final = Dialect(
 V1: Final = Dialect("v1", "/api/services", "/api/traces", _search_v1, services_v1, traces_v1, lambda _: False)
 
 
-async def choose(asker: Asker) -> tuple[Dialect, frozenset[str]]:
+async def choose(asker: HttpClient) -> tuple[Dialect, frozenset[str]]:
     """
     The API that the server speaks, v3 before v1, and its services.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from observer.config.model import JaegerSettings
+from observer.config.settings.model import JaegerSettings
 from observer.domain.finding import Finding
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import TraceSet
@@ -39,7 +39,7 @@ async def probe(settings: JaegerSettings, *, services: frozenset[ServiceRef], cl
         matched = frozenset(service for service in services if known_as(service, names))
         findings = [
             Finding("jaeger reachable", True, "it answers and takes our credentials"),
-            _api(source.speaks),
+            _api(source.api_version),
             _matched(services, matched, names),
         ]
         if matched:
@@ -55,8 +55,8 @@ async def probe(settings: JaegerSettings, *, services: frozenset[ServiceRef], cl
         await source.close()
 
 
-def _api(speaks: str) -> Finding:
-    if speaks == "v3":
+def _api(api_version: str) -> Finding:
+    if api_version == "v3":
         return Finding("jaeger version", True, "it speaks the v3 API")
     return Finding("jaeger version", True, "it speaks the v1 API only, which servers after 2.20 have no more")
 

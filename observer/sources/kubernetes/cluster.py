@@ -10,8 +10,8 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from observer.config.model import KubernetesSettings
-from observer.domain.cluster import ClusterView, Kind
+from observer.config.settings.model import KubernetesSettings
+from observer.domain.cluster import ClusterView, ResourceKind
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import PodRef
 from observer.kube import paths
@@ -61,7 +61,7 @@ class KubernetesCluster:
         )
 
     @property
-    def problems(self) -> Mapping[Kind, str]:
+    def problems(self) -> Mapping[ResourceKind, str]:
         """Kinds that cannot be seen, and what the server said about it."""
         return {kind: why for kind, store in self._assembly.stores.items() if (why := store.problem)}
 
@@ -124,21 +124,21 @@ class KubernetesCluster:
 
     def _reflectors(self) -> Iterator[Following]:
         settings, stores = self._settings, self._assembly
-        yield from self._of(Kind.PODS, _CORE, wire.PodWire, stores.pods)
-        yield from self._of(Kind.REPLICASETS, _APPS, wire.ReplicaSetWire, stores.replica_sets)
-        yield from self._of(Kind.DEPLOYMENTS, _APPS, wire.DeploymentWire, stores.deployments)
-        yield from self._of(Kind.SERVICES, _CORE, wire.ServiceWire, stores.services)
-        yield from self._of(Kind.NODES, _CORE, wire.NodeWire, stores.nodes, everywhere=True)
-        yield from self._of(Kind.NAMESPACES, _CORE, wire.NamespaceWire, stores.namespaces, everywhere=True)
-        yield from self._of(Kind.BUDGETS, "/apis/policy/v1", wire.BudgetWire, stores.budgets)
-        yield from self._of(Kind.AUTOSCALERS, "/apis/autoscaling/v2", wire.AutoscalerWire, stores.autoscalers)
+        yield from self._of(ResourceKind.PODS, _CORE, wire.PodWire, stores.pods)
+        yield from self._of(ResourceKind.REPLICASETS, _APPS, wire.ReplicaSetWire, stores.replica_sets)
+        yield from self._of(ResourceKind.DEPLOYMENTS, _APPS, wire.DeploymentWire, stores.deployments)
+        yield from self._of(ResourceKind.SERVICES, _CORE, wire.ServiceWire, stores.services)
+        yield from self._of(ResourceKind.NODES, _CORE, wire.NodeWire, stores.nodes, everywhere=True)
+        yield from self._of(ResourceKind.NAMESPACES, _CORE, wire.NamespaceWire, stores.namespaces, everywhere=True)
+        yield from self._of(ResourceKind.BUDGETS, "/apis/policy/v1", wire.BudgetWire, stores.budgets)
+        yield from self._of(ResourceKind.AUTOSCALERS, "/apis/autoscaling/v2", wire.AutoscalerWire, stores.autoscalers)
         if settings.namespaces and settings.istiod_namespace not in settings.namespaces:
             path = paths.pods(settings.istiod_namespace)
             istiods = {"labelSelector": settings.istiod_selector}
-            yield self._reflector(Kind.PODS, path, wire.PodWire, stores.pods, _ISTIOD, istiods)
+            yield self._reflector(ResourceKind.PODS, path, wire.PodWire, stores.pods, _ISTIOD, istiods)
 
     def _of(
-        self, kind: Kind, group: str, shape: type[W], store: Store[W], *, everywhere: bool = False
+        self, kind: ResourceKind, group: str, shape: type[W], store: Store[W], *, everywhere: bool = False
     ) -> Iterator[Following]:
         """One for each namespace that is followed; ``everywhere``: the kind lives in none."""
         for namespace in ("",) if everywhere else self._settings.namespaces or ("",):
@@ -147,7 +147,7 @@ class KubernetesCluster:
 
     def _reflector(
         self,
-        kind: Kind,
+        kind: ResourceKind,
         path: str,
         shape: type[W],
         store: Store[W],
