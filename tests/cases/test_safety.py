@@ -46,9 +46,19 @@ NAMESPACE = kube_objects.OBSERVER_NAMESPACE
 
 def decided(action: Action, at: float) -> Decision:
     return Decision(
-        id="d", at=at, kind=action.action_kind.value, verdict=Verdict.ACT, subject=f"pod {action.pod}", reason="suspicion",
-        text="It fails.", incident=action.incident, action_kind=action.action_kind, mode=Mode.ENFORCE, pod=action.pod, action=action,
-    )  # fmt: skip
+        id="d",
+        at=at,
+        kind=action.action_kind.value,
+        verdict=Verdict.ACT,
+        subject=f"pod {action.pod}",
+        reason="suspicion",
+        text="It fails.",
+        incident=action.incident,
+        action_kind=action.action_kind,
+        mode=Mode.ENFORCE,
+        pod=action.pod,
+        action=action,
+    )
 
 
 # --- connections and bodies
