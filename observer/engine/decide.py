@@ -18,6 +18,7 @@ from observer.engine.detect.held import OpenActions
 from observer.engine.detect.judge import judge
 from observer.engine.detect.tiers import tier_scores
 from observer.engine.memory import DRAIN_PHASES, IN_PROGRESS, Memory
+from observer.engine.messages import announcements
 from observer.engine.messages import decisions as say
 from observer.engine.remediation import incidents
 from observer.engine.remediation.alerts import attend, services_of
@@ -116,15 +117,12 @@ def _tell_sight(log: DecisionLog, gaps: tuple[Gap, ...], why: str) -> DecisionLo
     if why:
         required = tuple(gap for gap in gaps if gap.source in REQUIRED_SOURCES)
         reason = why.split(", ", maxsplit=1)[0].replace(":", "_")
-        detail = {
-            "prometheus:incomplete": "fewer than 90 % of the scraped pods have fresh counters",
-            "clock:went_back": "the clock went back",
-        }.get(why, why)
-        return log.announce("observer", "blind", reason, say.blind(required, detail), figures={"gaps": why})
+        text = announcements.blind(required, why)
+        return log.announce("observer", "blind", reason, text, figures={"gaps": why})
     if ("observer", "blind") not in log.memory.told:
         return log
     log = log.forget("observer", "blind")
-    log = log.announce("observer", "recovered", f"recovered_{log.at!r}", "Observer sees again.", severity="info")
+    log = log.announce("observer", "recovered", f"recovered_{log.at!r}", announcements.RECOVERED, severity="info")
     return log.forget("observer", "recovered")
 
 
@@ -138,7 +136,7 @@ def _tell_suppressions(log: DecisionLog, judgement: Judgement) -> DecisionLog:
         cause = suppression.blamed
         figures = {"blamed": str(cause) if cause is not None else None, "since": suppression.since}
         log = log.announce(
-            subject, kind, suppression.reason, say.suppression(suppression),
+            subject, kind, suppression.reason, announcements.suppression(suppression),
             severity=severity, service=suppression.service, figures=figures,
         )  # fmt: skip
     for subject, kind in log.announced():
@@ -190,18 +188,16 @@ def _ask_again(log: DecisionLog, context: TickContext, incident: Incident, entry
         action = replace(action, dry_run=not action.dry_run)  # the mode is another one since it was sent
     if action.id != entry.action_id:
         return log  # under any other id it would be a new act, and no guard was asked for it
-    text = f"It is not known what came of the {kind.value} of {incident.culprit.name}: look it up."
-    return log.act(incident, action, "look_up", text)
+    return log.act(incident, action, "look_up", say.look_up(incident.culprit.name, kind))
 
 
 def _tell_frozen(log: DecisionLog) -> DecisionLog:
     """A workload that nobody but a person may touch now is paged once."""
-    for workload in {e.workload for e in log.memory.ledger if e.useful is False and e.workload is not None}:
+    for workload in sorted({e.workload for e in log.memory.ledger if e.useful is False and e.workload is not None}):
         why = ledger.frozen(log.memory.ledger, workload, log.at, log.policy(workload).guards)
         subject = f"workload {workload.namespace}/{workload.name}"
         if why:
-            text = f"{workload.name} is frozen, Observer touches it no more for a while: {why}."
-            log = log.announce(subject, "frozen", "frozen", text, severity="page")
+            log = log.announce(subject, "frozen", "frozen", announcements.frozen(workload.name, why), severity="page")
         else:
             log = log.forget(subject, "frozen")
     return log

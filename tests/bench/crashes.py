@@ -2,8 +2,9 @@
 Crashes at any point of an act: nothing is done twice, nothing that was done is forgotten.
 
 One act goes through the daemon's own ``Executor``, a SQLite journal and ``apply_outcome``. At a drawn step (a
-statement, a commit, an answer that is on its way) everything in memory is lost; the next start reads the journal, looks open intents
-up, and may crash in turn. The steps of a crash inside SQLite itself are tested with killed processes elsewhere.
+statement, a commit, an answer that is on its way) everything in memory is lost; the next start reads the journal, looks
+open intents up, and may crash in turn. The steps of a crash inside SQLite itself are tested with killed processes
+elsewhere.
 """
 
 from __future__ import annotations

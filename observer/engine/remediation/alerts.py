@@ -15,6 +15,7 @@ from observer.domain.cluster import ClusterView
 from observer.domain.ids import ServiceRef
 from observer.domain.policy import EffectivePolicy
 from observer.engine.context import TickContext
+from observer.engine.messages.announcements import answer_to_alert
 from observer.engine.remediation.decision_log import DecisionLog
 
 LOOK_SECONDS: Final = 300.0
@@ -47,14 +48,13 @@ def attend(log: DecisionLog, context: TickContext) -> DecisionLog:
     looking = {key: looked_at for key, looked_at in before.items() if key in pending}
     for key, over in before.items():
         if key not in pending:
-            text = f"{over.alert.name} is over; Observer looks no further."
-            log = _tell(log, over.alert, over.service, "resolved", text)
+            log = _tell(log, over.alert, over.service, "resolved")
     for key, alert in sorted(pending.items(), key=lambda item: (item[1].received, item[0])):
         if key in looking:
             continue
         service = target(alert, context.cluster)
-        reason, text = _first_answer(log, context, alert, service)
-        log = _tell(log, alert, service, reason, text)
+        reason = _first_answer(log, context, alert, service)
+        log = _tell(log, alert, service, reason)
         if reason == "looking" and service is not None:
             looking[key] = PendingAlert(alert, service, log.at)
     return _answer(log, context, looking)
@@ -83,17 +83,12 @@ def target(alert: Alert, cluster: ClusterView) -> ServiceRef | None:
     return None
 
 
-def _first_answer(log: DecisionLog, context: TickContext, alert: Alert, service: ServiceRef | None) -> tuple[str, str]:
-    """Reason and sentence of the first word about an alert."""
+def _first_answer(log: DecisionLog, context: TickContext, alert: Alert, service: ServiceRef | None) -> str:
+    """Reason of the first word about an alert."""
     if service is None:
-        return "unknown_target", (
-            f"{alert.name} names no service, workload or pod of the mesh; its labels must carry namespace and service."
-        )
-    if not any(alert.name in policy.alerts for policy in _policies(log, context, service)):
-        return "not_allowed", (
-            f"{alert.name} is not among the alerts that the policy of {service} lists: nothing is started by it."
-        )
-    return "looking", f"{alert.name} fires for {service}: its pods and callers are looked at."
+        return "unknown_target"
+    allowed = any(alert.name in policy.alerts for policy in _policies(log, context, service))
+    return "looking" if allowed else "not_allowed"
 
 
 def _policies(log: DecisionLog, context: TickContext, service: ServiceRef) -> list[EffectivePolicy]:
@@ -107,26 +102,31 @@ def _answer(log: DecisionLog, context: TickContext, looking: Mapping[str, Pendin
     inherited = {entry.service: entry for entry in context.judgement.suppressions if entry.blamed is not None}
     left = {}
     for key, looked_at in looking.items():
-        name, service = looked_at.alert.name, looked_at.service
-        waited = log.at - looked_at.since
+        alert, service, waited = looked_at.alert, looked_at.service, log.at - looked_at.since
         if (incident := incidents.get(service)) is not None:
-            text = f"{name}: {incident.culprit} stands out; see incident {incident.id}."
-            log = _tell(log, looked_at.alert, service, "found", text, incident=incident.id)
+            log = _tell(log, alert, service, "found", found=str(incident.culprit), incident=incident.id)
         elif (suppression := inherited.get(service)) is not None:
-            text = f"{name}: nobody behind {service} is to blame, but {suppression.blamed}."
-            log = _tell(log, looked_at.alert, service, "found", text)
+            log = _tell(log, alert, service, "found", found=str(suppression.blamed))
         elif waited >= LOOK_SECONDS:
-            text = f"{name}: after {waited:.0f} s no pod, revision or node of {service} stands out."
-            log = _tell(log, looked_at.alert, service, "nobody", text)
+            log = _tell(log, alert, service, "nobody", seconds=waited)
         else:
             left[key] = looked_at
     return log.look_into(left)
 
 
 def _tell(
-    log: DecisionLog, alert: Alert, service: ServiceRef | None, reason: str, text: str, *, incident: str = ""
+    log: DecisionLog,
+    alert: Alert,
+    service: ServiceRef | None,
+    reason: str,
+    *,
+    found: str = "",
+    incident: str = "",
+    seconds: float = 0.0,
 ) -> DecisionLog:
     subject = f"alert {alert.id}"
+    answer = "inherited" if found and not incident else reason
+    text = answer_to_alert(answer, alert.name, service, found=found, incident=incident, seconds=seconds)
     figures = {"alert": alert.id, "alertname": alert.name, "found": incident or None}
     log = log.announce(subject, "alert", reason, text, severity="info", service=service, figures=figures)
     return log.forget(subject, "alert") if reason in ANSWERS else log

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from observer.domain.attribution import Attribution, CauseKind, RankedCause
+from observer.domain.attribution import Attribution, RankedCause
 from observer.domain.cluster import Pod
 from observer.domain.incident import Incident
 from observer.domain.outcome import DrainVerdict
@@ -14,7 +14,7 @@ from observer.engine.attribution.members import cause_of
 from observer.engine.attribution.permit import victim_of
 from observer.engine.attribution.record import shortened, with_drain
 from observer.engine.context import TickContext
-from observer.engine.guards.accused import said
+from observer.engine.messages.announcements import advice, suggestion
 from observer.engine.remediation.decision_log import DecisionLog
 from observer.engine.remediation.incidents import COUNTING
 
@@ -65,33 +65,6 @@ def advise(log: DecisionLog, incident: Incident, pod: Pod, attribution: Attribut
     return _suggest(log, incident, rival) if rival is not None else log
 
 
-def advice(ranked: RankedCause, incident: Incident) -> tuple[str, str] | None:
-    """A fixed word, and a sentence; None when there is nothing to suggest."""
-    cause, name = ranked.cause, f"{ranked.cause.namespace}/{ranked.cause.name}"
-    match cause.kind:
-        case CauseKind.UNKNOWN:
-            return None
-        case CauseKind.EXTERNAL:
-            return "external_dependency", f"{cause.name} is outside the mesh; a person has to look there."
-        case CauseKind.EDGE:
-            return "check_way", f"look at the way {cause.service} -> {cause.callee}: calls get lost on it."
-        case CauseKind.CALLER:
-            return "check_caller", f"look at what {cause.service} asks of {cause.callee}: others are answered well."
-        case _ if cause.suspected_service not in (None, incident.service) and incident.service is not None:
-            below = cause.suspected_service
-            return "dependency", f"leave {incident.service} alone; {below} below it is for its own policy or a person."
-        case CauseKind.REVISION:
-            return "roll_back", f"roll back revision {name}."
-        case CauseKind.NODE:
-            return "cordon_node", f"cordon and drain node {cause.name}."
-        case CauseKind.ZONE:
-            return "leave_zone", f"move traffic out of zone {cause.name}."
-        case CauseKind.WORKLOAD:
-            return "whole_workload", f"all of {name} fails alike; it needs a person, not another pod."
-        case _:
-            return None
-
-
 def _asked(log: DecisionLog, context: TickContext, incident: Incident, suspect: Suspect) -> DecisionLog:
     cause = cause_of(suspect.culprit)
     attribution = shortened(context.attributor.attribution(suspect), (cause,))
@@ -104,9 +77,8 @@ def _asked(log: DecisionLog, context: TickContext, incident: Incident, suspect: 
 
 def _suggest(log: DecisionLog, incident: Incident, ranked: RankedCause) -> DecisionLog:
     """Tell once what a person could do about a cause that no action on a pod reaches."""
-    suggestion = advice(ranked, incident)
-    if suggestion is None:
+    suggested = advice(ranked, incident.service)
+    if suggested is None:
         return log
-    reason, text = suggestion
-    text = f"Suggestion: {text} Blame: {said(ranked)}."
-    return log.tell_once(incident, "suggested", reason, text, severity="warning")
+    reason, what = suggested
+    return log.tell_once(incident, "suggested", reason, suggestion(ranked, what), severity="warning")

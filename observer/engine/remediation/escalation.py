@@ -143,13 +143,12 @@ def _blocked(
     if policy.mode is Mode.SHADOW or any(answer.refused for answer in blocked_by):
         return log
     if all(answer.reason == "approval_needed" for answer in blocked_by):
-        text = f"Everything but a person's word speaks for it: {blocked_by[0].detail}."
+        text = say.approval(incident.culprit.name, action_kind, blocked_by[0].detail)
         return log.tell_once(standing, "page", f"approval_needed_{action_kind.value}", text, severity="page")
     longest = log.at - min(standing.blocked.values())
     if longest < policy.guards.blocked_max:
         return log
-    reasons = ", ".join(sorted(standing.blocked))
-    text = f"{incident.culprit.name} has been held for {longest / 60:.0f} min and still hurts users: {reasons}."
+    text = say.blocked_too_long(incident.culprit.name, longest, sorted(standing.blocked))
     return log.tell_once(standing, "page", "blocked_too_long", text, severity="page")
 
 

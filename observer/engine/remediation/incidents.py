@@ -98,12 +98,9 @@ def fade(log: DecisionLog, context: TickContext) -> DecisionLog:
         if incident.phase is not Phase.SUSPECTED or incident.id in unsettled:
             continue
         if incident.culprit.pod is not None and context.pod(incident) is None:
-            log = log.close(incident, "pod_gone", f"{incident.culprit.name} is gone; nothing was done to it.")
+            log = log.close(incident, "pod_gone", say.ended("gone_before_action", incident.culprit.name))
         elif (quiet := log.at - incident.last_evidence) >= log.rules.settings.detection.fade_seconds:
-            text = (
-                f"{incident.culprit.name}: no new evidence for {quiet:.0f} s, it ended by itself; nobody was removed."
-            )
-            log = log.close(incident, "ended_by_itself", text)
+            log = log.close(incident, "ended_by_itself", say.ended("faded", incident.culprit.name, quiet))
     return log
 
 
@@ -128,10 +125,7 @@ def spread(log: DecisionLog, context: TickContext) -> DecisionLog:
         symptom, guards = incident.symptom.value, log.policy(incident).guards
         for entry in ledger.same_symptom(log.memory.ledger, incident.service, symptom, log.at, guards):
             if entry.pod != incident.culprit.pod and entry.incident != incident.id:
-                text = (
-                    f"The eviction of {entry.pod.name} counts as useless: {incident.culprit.name} shows the same "
-                    f"symptom {(log.at - entry.at) / 60:.0f} min later. It was the traffic, not the pod."
-                )
+                text = say.regraded(entry.pod.name, incident.culprit.name, log.at - entry.at)
                 log = log.grade(entry.incident, useful=False, verdict="same_symptom_on_sibling")
                 log = log.tell(incident, "regraded", "same_symptom_on_sibling", text, severity="warning")
     return log

@@ -137,8 +137,7 @@ def _restored(log: DecisionLog, incident: Incident) -> DecisionLog:
         log = log.put_baseline(incident, replace(log.baseline(incident), base=incident.evidence_score, low=-1.0))
         return log.phase(replace(incident, readmit_until=until, drain_expires=0.0, restoring=""), Phase.READMITTED)
     closing = "cleared" if reason == "not_dropped" else reason
-    text = f"{incident.culprit.name} serves again: {say.RESTORE_REASONS.get(reason, reason)}."
-    return log.close(incident, closing, text)
+    return log.close(incident, closing, say.restored(incident.culprit.name, reason))
 
 
 def _label_written(log: DecisionLog, action: Action, outcome: Outcome) -> DecisionLog:

@@ -49,8 +49,7 @@ def check_drained(log: DecisionLog, cluster: ClusterView, incident: Incident) ->
     """Look after one drained pod; also returns whether it needs nothing else in this tick."""
     pod = cluster.pods.get(incident.culprit.pod) if incident.culprit.pod is not None else None
     if pod is None or pod.deleting:
-        text = f"{incident.culprit.name} is gone while it was drained; nothing to give back."
-        return log.close(incident, "pod_gone", text), True
+        return log.close(incident, "pod_gone", say.ended("gone_while_drained", incident.culprit.name)), True
     log = _with_label(log, incident, pod)
     if not pod.drained_by_us and _taken(log, incident, pod):
         return _close_taken(log, incident, pod), True
@@ -139,13 +138,10 @@ def _taken(log: DecisionLog, incident: Incident, pod: Pod) -> bool:
 
 def _close_taken(log: DecisionLog, incident: Incident, pod: Pod) -> DecisionLog:
     """A person took the pod, or it was restored by hand or by the expiry job."""
-    if names.DRAIN_ANNOTATION in pod.annotations:
-        text = f"A person took the drain label off {pod.ref.name}. Observer leaves the pod alone."
-        return log.close(incident, "person_took_it", text, severity="warning")
-    if log.at >= incident.drain_expires > 0.0:
-        return log.close(incident, "expired", f"{pod.ref.name} was given back when its drain expired.")
-    text = f"{pod.ref.name} was given back by hand before its drain expired. Observer leaves the pod alone."
-    return log.close(incident, "restored_by_person", text, severity="warning")
+    if log.at >= incident.drain_expires > 0.0 and names.DRAIN_ANNOTATION not in pod.annotations:
+        return log.close(incident, "expired", say.ended("drain_expired", pod.ref.name))
+    reason = "person_took_it" if names.DRAIN_ANNOTATION in pod.annotations else "restored_by_person"
+    return log.close(incident, reason, say.ended(reason, pod.ref.name), severity="warning")
 
 
 def _why_restore(log: DecisionLog, cluster: ClusterView, incident: Incident, pod: Pod) -> str:
@@ -204,8 +200,7 @@ def _adopt(log: DecisionLog, incident: Incident) -> DecisionLog:
     expires = log.at + log.policy(incident).escalation.drain_seconds
     log = log.put_baseline(incident, replace(log.baseline(incident), labelled=True, seen=log.at))
     log = log.phase(replace(incident, experiment=experiment, drain_expires=expires), Phase.DRAINING)
-    text = f"{incident.culprit.name} was drained just before Observer stopped; the experiment goes on."
-    return log.tell(log.incident(incident.id), "resumed", "drain_found", text)
+    return log.tell(log.incident(incident.id), "resumed", "drain_found", say.resumed(incident.culprit.name))
 
 
 def _restore_orphan(log: DecisionLog, pod: Pod) -> DecisionLog:

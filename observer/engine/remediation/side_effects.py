@@ -15,7 +15,7 @@ from observer.domain.incident import Incident
 from observer.domain.settings import ImpactSettings
 from observer.engine.context import TickContext
 from observer.engine.memory import Baseline
-from observer.engine.messages.decisions import percent
+from observer.engine.messages import decisions as say
 from observer.engine.remediation.drain_experiment import TINY, bad_of, kullback
 from observer.engine.remediation.verify import CREATION_SLACK
 
@@ -64,11 +64,7 @@ class Comparison:
 
     def __str__(self) -> str:
         before, since = self.rates
-        who = "siblings" if self.who == "peers" else self.who
-        return (
-            f"its {who} {self.what} {percent(since)} of {self.since:.0f} requests since the eviction, "
-            f"{percent(before)} of {self.before:.0f} before"
-        )
+        return say.worse_elsewhere(self.who, self.what, (since, self.since), (before, self.before))
 
 
 def observed(baseline: Baseline, incident: Incident, context: TickContext) -> Baseline:

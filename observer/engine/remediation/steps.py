@@ -167,13 +167,11 @@ def _after_verdict(log: DecisionLog, context: TickContext, incident: Incident, p
     if incident.experiment is None or incident.experiment.verdict is not DrainVerdict.DROPPED:
         return log
     if ActionKind.EVICT not in log.policy(incident).escalation.actions:
-        text = f"{incident.culprit.name} stays drained until the drain expires: evict is not among the allowed rungs."
-        return log.tell_once(incident, "waiting", "evict_not_allowed", text)
+        return log.tell_once(incident, "waiting", "evict_not_allowed", say.evict_not_allowed(incident.culprit.name))
     if incident.ceiling >= Tier.EVICT and (incident.tier < Tier.EVICT or _brief(incident)):
         return restore(log, incident, pod, "readmit")
     if wants_human(log, context, incident):
-        minutes = max(0.0, incident.drain_expires - log.at) / 60.0
-        text = f"{incident.culprit.name} is the culprit and is kept drained for a person to look at, {minutes:.0f} min."
+        text = say.held_for_human(incident.culprit.name, max(0.0, incident.drain_expires - log.at))
         return log.tell_once(incident, "page", "held_for_human", text, severity="page")
     return attempt(log, context, incident, ActionKind.EVICT, "dropped")
 
@@ -188,12 +186,10 @@ def _readmitted(log: DecisionLog, context: TickContext, incident: Incident) -> D
     """Restored to see whether the errors return; quiet for long enough means that it ended by itself."""
     pod = context.pod(incident)
     if pod is None or pod.deleting:
-        text = f"{incident.culprit.name} is gone; nothing was removed by Observer."
-        return log.close(incident, "pod_gone", text)
+        return log.close(incident, "pod_gone", say.ended("gone_after_restore", incident.culprit.name))
     quiet = log.at - max(incident.last_evidence, incident.phase_since)
     if log.at >= incident.readmit_until and quiet >= log.policy(incident).escalation.readmit_seconds:
-        text = f"{incident.culprit.name} serves again without errors: it ended by itself, nobody was removed."
-        return log.close(incident, "ended_by_itself", text)
+        return log.close(incident, "ended_by_itself", say.ended("quiet_after_restore", incident.culprit.name))
     return choose(log, context, incident)
 
 
@@ -228,13 +224,11 @@ def _no_replacement(
 ) -> DecisionLog:
     waited = log.at - check.evicted
     if old is not None and not old.deleting:
-        why = f"{incident.culprit.name} is still there {waited:.0f} s after its eviction was accepted"
-        return _finish(log, incident, Verification.UNKNOWN, why)
+        return _finish(log, incident, Verification.UNKNOWN, say.still_there(incident.culprit.name, waited))
     if new is None and desired < len(incident.known_pods):
-        return _finish(log, incident, Verification.UNKNOWN, "the workload was scaled down, so nobody took its place")
-    state = f" ({new.waiting})" if new is not None and new.waiting else ""
-    name = new.ref.name if new is not None else "no pod"
-    return _finish(log, incident, Verification.WORSE, f"{name} is not Ready{state} {waited:.0f} s after the eviction")
+        return _finish(log, incident, Verification.UNKNOWN, say.scaled_down())
+    name, state = (new.ref.name, new.waiting) if new is not None else ("", "")
+    return _finish(log, incident, Verification.WORSE, say.not_ready(name, state, waited))
 
 
 def _verifying(log: DecisionLog, context: TickContext, incident: Incident) -> DecisionLog:
@@ -249,7 +243,7 @@ def _verifying(log: DecisionLog, context: TickContext, incident: Incident) -> De
     if side_effects.side_effect(baseline, incident, policy.impact) is not None:
         return _finish(log, incident, Verification.WORSE)
     if pod is None or pod.deleting:
-        return _finish(log, incident, Verification.UNKNOWN, "the replacement is gone before it could be judged")
+        return _finish(log, incident, Verification.UNKNOWN, say.replacement_gone())
     tally = context.tally(pod.ref)
     if tally is not None:
         check = verify.observe(check, incident, tally, policy.escalation)
@@ -262,8 +256,8 @@ def _verifying(log: DecisionLog, context: TickContext, incident: Incident) -> De
     if not over:
         return log
     if not pod.ready:
-        return _finish(log, incident, Verification.WORSE, f"{pod.ref.name} did not stay Ready")
-    why = f"{pod.ref.name} had only {check.requests:.0f} requests in {log.at - check.ready:.0f} s"
+        return _finish(log, incident, Verification.WORSE, say.not_ready_for_long(pod.ref.name))
+    why = say.too_few_requests(pod.ref.name, check.requests, log.at - check.ready)
     return _finish(log, incident, Verification.UNKNOWN, why)
 
 
@@ -283,8 +277,8 @@ def _finish(log: DecisionLog, incident: Incident, verdict: Verification, why: st
     figures = {"useful": useful, **side_effects.figures(baseline, incident, impact)}
     text = say.verified(incident, check, why)
     log = log.tell(incident, "verified", verdict.value, text, severity=severity, figures=figures)
-    closing = f"{incident.culprit.name}: {verdict.value}, {log.at - incident.opened:.0f} s after it was suspected."
-    return log.close(incident, verdict.value.replace("-", "_"), closing)
+    text = say.finished(incident.culprit.name, verdict, log.at - incident.opened)
+    return log.close(incident, verdict.value.replace("-", "_"), text)
 
 
 def _peers_suffer(log: DecisionLog, context: TickContext, incident: Incident, pod: Pod) -> str:

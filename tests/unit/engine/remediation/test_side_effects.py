@@ -124,7 +124,7 @@ def test_siblings_that_break_after_the_eviction_make_it_worse_though_the_replace
     told = stage.told("verified")[0]
     assert stage.only().closing == "worse"
     assert told.severity == "page"
-    assert "its siblings fail 20 %" in told.text
+    assert "the other replicas fail 20 %" in told.text
     assert told.figures["peers_since"] == pytest.approx(0.2)
     assert ledger.frozen(stage.memory.ledger, workload_ref(), stage.at, stage.settings.guards)
     assert ledger.useless_share(stage.memory.ledger, 10)[0] >= 1
