@@ -17,6 +17,12 @@ BLIND: Final[Mapping[str, str]] = {
     "clock:went_back": "the clock went back",
 }
 """What lies behind a tick that cannot be judged, where no source named a gap."""
+FREEZES: Final[Mapping[str, str]] = {
+    "worse": "the last action made it worse",
+    "refused": "the API server refused the last action; a person must look",
+    "useless": "{acts} actions in {hours:.0f} h gained nothing",
+}
+"""Why a workload is frozen."""
 ALERTS: Final[Mapping[str, str]] = {
     "resolved": "{alert} is over; Observer stops looking.",
     "unknown_target": (

@@ -205,8 +205,8 @@ def _adopt(log: DecisionLog, incident: Incident) -> DecisionLog:
 
 def _restore_orphan(log: DecisionLog, pod: Pod) -> DecisionLog:
     incident, policy = incident_of_mark(pod), log.policy(pod.workload)
-    known = log.memory.incidents.get(incident)
-    tried = known.attempts.get(ActionKind.RESTORE, 0) if known is not None else 0
+    past = log.memory.incidents.get(incident)
+    tried = past.attempts.get(ActionKind.RESTORE, 0) if past is not None else 0
     entries = sum(1 for e in log.memory.ledger if e.pod == pod.ref and e.action_kind is ActionKind.RESTORE)
     action = Action(
         action_kind=ActionKind.RESTORE,

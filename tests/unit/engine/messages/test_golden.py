@@ -128,7 +128,8 @@ def announced() -> Iterator[str]:
     ):
         for blamed in (None, cause):
             yield announcements.suppression(Suppression(front, reason, detail, blamed))
-    yield announcements.frozen("cart", "the last act made it worse")
+    for why in announcements.FREEZES.values():
+        yield announcements.frozen("cart", why.format(acts=3, hours=4.0))
     for answer in announcements.ALERTS:
         yield announcements.answer_to_alert(
             answer, "CartErrors", front, found=f"pod shop/{POD}", incident="4be3c9f2", seconds=300.0
