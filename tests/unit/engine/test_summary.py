@@ -89,7 +89,9 @@ def test_one_cause_after_another_is_counted_apart_and_blindness_now_asks_for_rep
     )
     found = summarize(Records(sights=sights), SINCE, MORNING)
     assert found.blindness == (Blindness("a", 2 * HOUR, 1, False), Blindness("b", HOUR, 1, True))
-    assert [(one.kind, one.text) for one in found.action_required] == [("repair", "data is incomplete, no actions until it recovers: b")]
+    assert [(one.kind, one.text) for one in found.action_required] == [
+        ("repair", "data is incomplete, no actions until it recovers: b")
+    ]
 
 
 def test_shadow_tells_what_would_have_been_and_claims_no_help() -> None:
