@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
+
+from observer.cli.application import app, settings_from
+from observer.cli.output import show
 
 PROGRAM: Final = "observer"
 VARIABLE: Final = "_OBSERVER_COMPLETE"
@@ -24,6 +28,18 @@ class Shell(StrEnum):
     BASH = "bash"
     ZSH = "zsh"
     FISH = "fish"
+
+
+@app.command()
+def completion(
+    shell: Annotated[Shell, typer.Argument(help="Which shell.")],
+) -> None:
+    """
+    Print what a shell reads to complete commands, options and, where the daemon answers, namespaces and names.
+
+    For bash: `observer completion bash > ~/.local/share/bash-completion/completions/observer`.
+    """
+    show(None, script(shell), json=False)
 
 
 def script(shell: Shell) -> str:
@@ -69,23 +85,20 @@ def pods(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _named(ctx: typer.Context, incomplete: str, names: Callable[[Mapping[str, Any]], Iterable[str]]) -> list[str]:
     """Names that begin so; nothing when the daemon does not say them in time. Never fails, never prints."""
-    import asyncio
-
-    from observer.cli.application import settings_from
-    from observer.cli.door import door_of
+    from observer.cli.api_client import client_of
     from observer.domain.errors import ObserverError
 
     given = ctx.params
     config, environment = given.get("config"), os.environ
     try:
-        door = door_of(
+        client = client_of(
             settings_from(Path(config) if config else None),
             given.get("url") or environment.get("OBSERVER_URL", ""),
             given.get("token_file") or environment.get("OBSERVER_TOKEN_FILE", ""),
             given.get("ca_file") or environment.get("OBSERVER_CA_FILE", ""),
             timeout=DEADLINE,
         )
-        seen = asyncio.run(door.ask("/api/v1/overview", {"limit": MOST}))
+        seen = asyncio.run(client.ask("/api/v1/overview", {"limit": MOST}))
         return sorted({name for name in names(seen) if name.startswith(incomplete)})
     except (ObserverError, KeyError, TypeError, AttributeError):
         return []

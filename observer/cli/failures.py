@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_UNREACHABLE
-from observer.cli.paint import harmless
+from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_UNREACHABLE, harmless
 from observer.domain.errors import (
     AuditBroken,
     ConfigError,
@@ -40,20 +39,20 @@ _NAMED: Final = (
 """How messages of the system end, and what helps."""
 
 
-class DoorError(ObserverError):
+class ApiError(ObserverError):
     """The daemon could not be asked; ``step`` is what a person does next."""
 
     def __init__(self, detail: str, step: str) -> None:
         super().__init__(detail, step=step)
 
 
-class NobodyThere(DoorError):
+class DaemonUnreachable(ApiError):
     """Nothing answers at that address."""
 
 
-def told(exc: ObserverError) -> tuple[str, int, str]:
+def described(exc: ObserverError) -> tuple[str, int, str]:
     """Message, exit code and next step."""
-    if isinstance(exc, DoorError):
+    if isinstance(exc, ApiError):
         return str(exc), EXIT_UNREACHABLE, exc.step
     if isinstance(exc, ConfigError):
         return str(exc), EXIT_BAD_INPUT, exc.step or _corrected(str(exc))

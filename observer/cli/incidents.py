@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from observer.app import open_journal
-from observer.cli.columns import columns
+import typer
+
+from observer.cli.application import Config, Json, app, awaited, settings_from
+from observer.cli.completion import namespaces
 from observer.cli.moments import instant, span
-from observer.cli.paint import PLAIN, Paint, Tone, harmless
-from observer.config.model import Settings
-from observer.domain.incident import Incident, Phase
-from observer.domain.outcome import Verification
-from observer.runtime.state import incident_row
+from observer.cli.moments import since as instant_of
+from observer.cli.output import PLAIN, Paint, Tone, columns, harmless, paint_for, show
+
+if TYPE_CHECKING:
+    from observer.config.model import Settings
+    from observer.domain.incident import Incident
+
 
 GOOD = frozenset({"fixed", "ended_by_itself"})
 BAD = frozenset({"worse", "no_change"})
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class IncidentFilter:
     """
     Which incidents.
 
@@ -34,8 +39,33 @@ class Wanted:
     limit: int = 100
 
 
-async def listed(settings: Settings, wanted: Wanted, paint: Paint = PLAIN) -> tuple[dict[str, Any], str]:
+@app.command()
+def incidents(
+    *,
+    since: Annotated[
+        str, typer.Option("--since", help="How far back: a duration (24h, 7d) or an instant with its zone.")
+    ] = "",
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Only those of this namespace.", autocompletion=namespaces)
+    ] = "",
+    open_only: Annotated[bool, typer.Option("--open", help="Only those that are not closed.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 100,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List incidents, newest first: who was suspected of what, where it stands or how it ended; from the journal."""
+    from observer.app import now
+
+    at = now()
+    wanted = IncidentFilter(at, instant_of(since, at) if since else 0.0, namespace, open_only, limit)
+    body, text = awaited(listed(settings_from(config), wanted, paint_for(sys.stdout)))
+    show(body, text, json=json)
+
+
+async def listed(settings: Settings, wanted: IncidentFilter, paint: Paint = PLAIN) -> tuple[dict[str, Any], str]:
     """Returns what ``--json`` and the terminal show, newest first."""
+    from observer.app import open_journal
+
     async with open_journal(settings) as journal:
         found = await journal.incidents(open_only=wanted.open_only, since=wanted.since)
     fitting = [one for one in reversed(found) if not wanted.namespace or namespace_of(one) == wanted.namespace]
@@ -55,6 +85,9 @@ def namespace_of(incident: Incident) -> str:
 
 def row_of(incident: Incident) -> dict[str, Any]:
     """One incident for machines: the keys of ``observer status`` and how it went on."""
+    from observer.domain.incident import Phase
+    from observer.runtime.state import incident_row
+
     return {
         **incident_row(incident),
         "namespace": namespace_of(incident),
@@ -69,6 +102,8 @@ def row_of(incident: Incident) -> dict[str, Any]:
 
 def standing(incident: Incident) -> str:
     """Where it stands, or how it ended, in a word or two."""
+    from observer.domain.incident import Phase
+
     if incident.phase is Phase.CLOSED:
         return incident.closing.replace("_", " ")
     return f"{incident.phase.value}, held" if incident.held else incident.phase.value
@@ -76,13 +111,16 @@ def standing(incident: Incident) -> str:
 
 def tone_of(incident: Incident) -> Tone:
     """Open ones ask for eyes; a closed one is good or bad news."""
+    from observer.domain.incident import Phase
+    from observer.domain.outcome import Verification
+
     if incident.phase is not Phase.CLOSED:
         return Tone.WARN
     worse = incident.check is not None and incident.check.verdict is Verification.WORSE
     return Tone.BAD if worse or incident.closing in BAD else Tone.GOOD if incident.closing in GOOD else Tone.FAINT
 
 
-def _text(shown: Sequence[Incident], more: int, wanted: Wanted, paint: Paint) -> str:
+def _text(shown: Sequence[Incident], more: int, wanted: IncidentFilter, paint: Paint) -> str:
     if not shown:
         what = "no open incident" if wanted.open_only else "no incident"
         where = f" in namespace {wanted.namespace}" if wanted.namespace else ""

@@ -2,44 +2,61 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from observer.app import open_journal
-from observer.cli.door import NAME_IT, Door
-from observer.cli.failures import DoorError, NobodyThere
-from observer.cli.paint import PLAIN, Paint, Tone, harmless
-from observer.config.model import Settings
+from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, client_from, settings_from
+from observer.cli.failures import ApiError, DaemonUnreachable
+from observer.cli.output import PLAIN, Paint, Tone, harmless, paint_for, show
 from observer.domain.errors import JournalUnavailable
-from observer.engine.explain import percent
-from observer.runtime.state import incident_row
+
+if TYPE_CHECKING:
+    from observer.cli.api_client import ApiClient
+    from observer.config.model import Settings
 
 MOST_OVERDRAWN: Final = 10
 
 
-async def current(settings: Settings, door: Door, paint: Paint = PLAIN) -> tuple[dict[str, Any], str]:
+@app.command()
+def status(
+    url: Url = "", token_file: TokenFile = "", ca_file: CaFile = "", config: Config = None, json: Json = False
+) -> None:
+    """Print what Observer is doing now: mode, sources, open incidents; from the daemon, else from the journal."""
+    settings = settings_from(config)
+    client = client_from(settings, url, token_file, ca_file)
+    body, text = awaited(current(settings, client, paint_for(sys.stdout)))
+    show(body, text, json=json)
+
+
+async def current(settings: Settings, client: ApiClient, paint: Paint = PLAIN) -> tuple[dict[str, Any], str]:
     """
     Returns what ``--json`` and the terminal show.
 
-    Raises: DoorError when a daemon answers and cannot be read, does not answer at an address that a person named, or
+    Raises: ApiError when a daemon answers and cannot be read, does not answer at an address that a person named, or
     does not answer and there is no journal either.
     """
+    from observer.cli.api_client import NAME_IT
+
     try:
-        live = await door.ask("/api/status")
-    except NobodyThere as exc:
-        if door.named:
+        live = await client.ask("/api/status")
+    except DaemonUnreachable as exc:
+        if client.named:
             raise
         try:
             return await _from_journal(settings, f"{exc}\n  -> {exc.step}\nfrom the journal:\n")
         except JournalUnavailable as missing:
-            raise NobodyThere(f"{exc}, and {missing}", exc.step) from missing
+            raise DaemonUnreachable(f"{exc}, and {missing}", exc.step) from missing
     if not isinstance(live, dict) or "mode" not in live:
-        raise DoorError(f"{door.url} answers, but not as Observer does", NAME_IT)
+        raise ApiError(f"{client.url} answers, but not as Observer does", NAME_IT)
     return {"source": "daemon", **live}, _live_text(live, paint)
 
 
 async def _from_journal(settings: Settings, why: str) -> tuple[dict[str, Any], str]:
+    from observer.app import open_journal
+    from observer.runtime.state import incident_row
+
     async with open_journal(settings) as journal:
         rows = [incident_row(incident) for incident in await journal.incidents(open_only=True)]
     return {"source": "journal", "incidents": rows}, why + _incidents_text(rows)
@@ -75,6 +92,8 @@ def _live_text(live: dict[str, Any], paint: Paint = PLAIN) -> str:
 
 def _overdrawn_lines(rows: Sequence[dict[str, Any]], paint: Paint) -> list[str]:
     """Services whose budget is overdrawn, the worst first; ``observer top`` has them all."""
+    from observer.engine.explain import percent
+
     word = paint("OVERDRAWN", Tone.WARN)
     lines = [
         f"{word} {harmless(one['service'])}: {harmless(one['objective'])}, by {percent(-one['budget_left'])}"

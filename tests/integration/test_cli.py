@@ -212,7 +212,7 @@ async def test_a_broken_file_is_told_with_its_place(person: Person) -> None:
 async def test_fast_commands_load_no_kubernetes_client(words: tuple[str, ...]) -> None:
     script = (
         "import sys\n"
-        "from observer.cli import main\n"
+        "from observer.cli.main import main\n"
         f"sys.argv = ['observer', *{list(words)!r}]\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"print('LOADED' if any(m.startswith({HEAVY!r}) for m in sys.modules) else 'CLEAN')\n"

@@ -13,7 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from observer.cli.doctor import examine, rows
+from observer.app import examine_sources
+from observer.cli.doctor import rows
 from observer.cli.doctor import text as doctor_text
 from observer.config.auth import HttpAuth
 from observer.config.model import Settings
@@ -140,7 +141,7 @@ async def test_no_secret_is_told_or_kept(tmp_path: Path) -> None:
             world.inject(pod_errors(world.pods_of("catalog")[0], 0.5))
             await status(settings, lambda it: bool(it["incidents"]), PATIENCE)
             told = await api_answers(settings, garden.planted["wrong"])
-            findings = await examine(settings)
+            findings = await examine_sources(settings)
         told["doctor"] = doctor_text(findings) + json.dumps(rows(findings))
         told["events"] = json.dumps(world.store.list("events"))
         told["log"] = log.getvalue().decode()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from observer.app import send_report
-from observer.cli.report.forms import outgoing
+from observer.cli.report_forms import outgoing
 from observer.config.model import Settings
 from observer.config.outlets import NotifyKind, NotifySettings
 from observer.domain.errors import ConfigError, SourceUnavailable

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from observer.cli import approve as words
-from observer.cli.door import Door
-from observer.cli.failures import DoorError, NobodyThere
+from observer.cli import approve as commands
+from observer.cli.api_client import ApiClient
+from observer.cli.failures import ApiError, DaemonUnreachable
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_NOT_FOUND
 from tests.support.people import INCIDENT, House, housed
 
@@ -19,8 +19,8 @@ async def house() -> AsyncIterator[House]:
         yield one
 
 
-def door(house: House, token: str = "arno.of.cluster") -> Door:
-    return Door(f"http://{house.client.host}:{house.client.port}", token=token)
+def door(house: House, token: str = "arno.of.cluster") -> ApiClient:
+    return ApiClient(f"http://{house.client.host}:{house.client.port}", token=token)
 
 
 def never(_: str) -> bool:
@@ -28,21 +28,21 @@ def never(_: str) -> bool:
 
 
 async def test_what_waits_is_listed_with_its_changes(house: House) -> None:
-    assert (await words.waiting(door(house)))[2] == "nothing waits for a person's word"
+    assert (await commands.list_waiting(door(house)))[2] == "nothing waits for a person's word"
     plan = house.waits()
-    code, body, text = await words.waiting(door(house))
+    code, body, text = await commands.list_waiting(door(house))
     assert code == 0 and [one["plan"] for one in body["plans"]] == [plan.hash]
     assert plan.hash in text and "Eviction API" in text
 
 
 async def test_who_has_seen_the_plan_approves_it(house: House) -> None:
     plan = house.waits()
-    code, body, text = await words.approve(door(house), INCIDENT, plan.hash, sure=never)
+    code, body, text = await commands.approve_plan(door(house), INCIDENT, plan.hash, confirm=never)
     assert (code, body["who"], text.startswith("approved by arno until ")) == (0, "arno", True)
     assert list(house.keeper.standing(house.clock.at)) == [plan.hash]
-    assert (await words.withdraw(door(house), INCIDENT))[::2] == (0, "taken back")
+    assert (await commands.withdraw_all(door(house), INCIDENT))[::2] == (0, "taken back")
     assert house.keeper.standing(house.clock.at) == {}
-    assert (await words.withdraw(door(house), INCIDENT))[0] == EXIT_NOT_FOUND
+    assert (await commands.withdraw_all(door(house), INCIDENT))[0] == EXIT_NOT_FOUND
 
 
 @pytest.mark.parametrize("sure", [True, False])
@@ -53,35 +53,35 @@ async def test_who_has_not_is_shown_it_first(house: House, sure: bool) -> None:
         seen.append(shown)
         return sure
 
-    code, _, _ = await words.approve(door(house), INCIDENT, "", sure=asked)
+    code, _, _ = await commands.approve_plan(door(house), INCIDENT, "", confirm=asked)
     assert (code, plan.hash in seen[0]) == (0 if sure else EXIT_FINDINGS, True)
     assert len(house.book.words) == int(sure)
 
 
 async def test_another_plan_nothing_waiting_and_no_permission(house: House) -> None:
-    assert (await words.approve(door(house), INCIDENT, "", sure=never))[0] == EXIT_NOT_FOUND
+    assert (await commands.approve_plan(door(house), INCIDENT, "", confirm=never))[0] == EXIT_NOT_FOUND
     plan = house.waits()
-    code, _, text = await words.approve(door(house), INCIDENT, "0" * 24, sure=never)
+    code, _, text = await commands.approve_plan(door(house), INCIDENT, "0" * 24, confirm=never)
     assert code == EXIT_FINDINGS and plan.hash in text
-    code, _, text = await words.approve(door(house, "vera.of.cluster"), INCIDENT, plan.hash, sure=never)
+    code, _, text = await commands.approve_plan(door(house, "vera.of.cluster"), INCIDENT, plan.hash, confirm=never)
     assert code == EXIT_BAD_INPUT and "vera is no approver" in text and "--token-file" in text
     house.lease.leads = False
-    code, _, text = await words.approve(door(house), INCIDENT, plan.hash, sure=never)
+    code, _, text = await commands.approve_plan(door(house), INCIDENT, plan.hash, confirm=never)
     assert code == EXIT_FINDINGS and "does not lead" in text
     assert house.book.words == []
 
 
 async def test_a_stranger_and_a_silent_daemon_are_told_what_to_do(house: House) -> None:
-    with pytest.raises(DoorError) as caught:
-        await words.waiting(door(house, "wrong"))
+    with pytest.raises(ApiError) as caught:
+        await commands.list_waiting(door(house, "wrong"))
     assert "--token-file" in caught.value.step
-    with pytest.raises(NobodyThere):
-        await words.waiting(Door("http://127.0.0.1:1"))
+    with pytest.raises(DaemonUnreachable):
+        await commands.list_waiting(ApiClient("http://127.0.0.1:1"))
 
 
 def test_without_a_terminal_nobody_can_be_asked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
-    assert not words.asks_person("the plan")
+    assert not commands.ask_person("the plan")
     assert "--plan HASH" in capsys.readouterr().err

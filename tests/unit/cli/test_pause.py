@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from observer.cli import switch as command
-from observer.cli.failures import told
+from observer.cli import pause as command
+from observer.cli.failures import described
 from observer.cli.output import EXIT_FINDINGS
 from observer.config.settings import default
 from observer.domain.errors import ActuatorUnavailable, SwitchChanged
@@ -26,8 +26,8 @@ def switch(monkeypatch: pytest.MonkeyPatch) -> FakeSwitch:
     async def connected(_: object) -> AsyncIterator[None]:
         yield None
 
-    monkeypatch.setattr(command, "connected", connected)
-    monkeypatch.setattr(command, "kill_switch", lambda *_: found)
+    monkeypatch.setattr("observer.app.connected", connected)
+    monkeypatch.setattr("observer.app.kill_switch", lambda *_: found)
     return found
 
 
@@ -42,7 +42,7 @@ async def test_a_pause_that_came_between_stays(switch: FakeSwitch) -> None:
     with pytest.raises(SwitchChanged) as changed:
         await command.throw(default(), paused=False, who="ada", reason="")
     assert switch.answers == [BEN]
-    text, code, step = told(changed.value)
+    text, code, step = described(changed.value)
     assert BEN[1] in text and code == EXIT_FINDINGS and "observer status" in step
 
 
@@ -67,7 +67,7 @@ async def test_of_two_pauses_of_the_same_instant_the_first_keeps_its_words(switc
     switch.answers = [(False, ""), BEN]
     with pytest.raises(SwitchChanged) as changed:
         await command.throw(default(), paused=True, who="ada", reason="sale")
-    assert switch.answers == [BEN] and BEN[1] in told(changed.value)[0]
+    assert switch.answers == [BEN] and BEN[1] in described(changed.value)[0]
 
 
 @pytest.mark.parametrize("meanwhile", [(False, ""), (True, "cannot be read: no answer")])

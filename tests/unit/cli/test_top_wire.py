@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from observer.cli.top import wire
+from observer.cli import top_wire as wire
 from observer.web.views import models
 from observer.web.views.decisions import DecisionList
 from observer.web.views.overview import Overview

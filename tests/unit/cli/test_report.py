@@ -8,15 +8,15 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.cli.door import Door
-from observer.cli.report import gather as module
-from observer.cli.report.gather import gather
+from observer.cli import report as module
+from observer.cli.api_client import ApiClient
+from observer.cli.report import gather
 from observer.config.model import Settings
 from observer.domain.slo import LedgerCount
 from observer.journal.store import SqlJournal
 from tests.support.journals import HOUR, MORNING, fill
 
-DEAD = Door("http://127.0.0.1:1")
+DEAD = ApiClient("http://127.0.0.1:1")
 SINCE = MORNING - 86_400.0
 LIVE = {
     "paused": True,
@@ -68,7 +68,7 @@ async def test_what_the_daemon_says_of_itself(tmp_path: Path) -> None:
     app.router.add_get("/api/status", status)
     async with TestServer(app) as server:
         settings = Settings(journal=await fill(tmp_path))
-        found = await gather(settings, SINCE, MORNING, Door(f"http://127.0.0.1:{server.port}"))
+        found = await gather(settings, SINCE, MORNING, ApiClient(f"http://127.0.0.1:{server.port}"))
     assert found.notes == (
         "Observer is paused now: storm",
         "jaeger is not asked now, its circuit is open: timeout",

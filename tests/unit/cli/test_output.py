@@ -6,8 +6,7 @@ import io
 
 import pytest
 
-from observer.cli.columns import columns
-from observer.cli.paint import PLAIN, Paint, Tone, bare, harmless, paint_for
+from observer.cli.output import PLAIN, Paint, Tone, bare, columns, harmless, paint_for
 
 
 class Terminal(io.StringIO):

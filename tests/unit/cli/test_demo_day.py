@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from observer.cli.day import scenes
-from observer.cli.day_verdict import BY_ITSELF, FIXED, Demand, Listener, missed
+from observer.cli.demo_day import BY_ITSELF, FIXED, Demand, Listener, missed, scenes
 from observer.domain.action import Rung
 from observer.domain.decision import Decision
 from observer.domain.ids import PodRef

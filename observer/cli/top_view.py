@@ -1,18 +1,18 @@
-"""The daemon's overview as lines and tables, for whichever screen shows them."""
+"""The daemon's overview as lines and tables, and as text: once for a pipe, again and again for a plain terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
 
-from observer.cli.door import NAME_IT, Door
-from observer.cli.failures import DoorError
+from observer.cli.api_client import NAME_IT, ApiClient
+from observer.cli.failures import ApiError
 from observer.cli.moments import clock, span
-from observer.cli.paint import Tone, harmless
-from observer.cli.top.wire import Overview
+from observer.cli.output import Paint, Tone, columns, harmless
+from observer.cli.top_wire import Overview
 from observer.engine.explain import percent
 
 MOST_ROWS: Final = 200
@@ -28,8 +28,9 @@ STATES: Final = {
     "healthy": Tone.GOOD,
 }
 """Worst first."""
+CLEAR: Final = "\x1b[H\x1b[2J"
 
-Words = tuple[str, Tone | None]
+Styled = tuple[str, Tone | None]
 """Text with what its colour means."""
 
 
@@ -38,7 +39,7 @@ class Row:
     """One line of a table; ``key`` is stable from picture to picture, ``query`` asks for the decisions about it."""
 
     key: str
-    cells: tuple[Words, ...]
+    cells: tuple[Styled, ...]
     query: dict[str, str] = field(default_factory=dict)
 
 
@@ -52,12 +53,12 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class TopView:
     """Everything that is shown of one instant ``at`` (Unix seconds); ``lost`` says since when nothing new came."""
 
     at: float
-    status: tuple[Words, ...]
-    asks: tuple[Words, ...]
+    status: tuple[Styled, ...]
+    asks: tuple[Styled, ...]
     incidents: Table
     workloads: Table
     did: tuple[str, ...]
@@ -65,7 +66,7 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class WorkloadFilter:
     """Which workloads: of one namespace, holding a text in their name; empty = all."""
 
     namespace: str = ""
@@ -77,33 +78,33 @@ class Question:
         return {key: value for key, value in asked.items() if value}
 
 
-async def look(door: Door, question: Question, now: float) -> Board:
-    """Ask the daemon. Raises: DoorError."""
-    body = await door.ask("/api/v1/overview", question.query())
+async def fetch(client: ApiClient, question: WorkloadFilter, now: float) -> TopView:
+    """Ask the daemon. Raises: ApiError."""
+    body = await client.ask("/api/v1/overview", question.query())
     try:
-        return board_of(msgspec.convert(body, Overview), now)
+        return view_of(msgspec.convert(body, Overview), now)
     except msgspec.ValidationError as exc:
-        raise DoorError(
-            f"{door.url} is an Observer of another version: {exc}", "use the command of its version"
+        raise ApiError(
+            f"{client.url} is an Observer of another version: {exc}", "use the command of its version"
         ) from exc
 
 
-async def decisions_about(door: Door, query: dict[str, str]) -> list[str]:
-    """The newest decisions about something, newest first, as lines. Raises: DoorError."""
-    body = await door.ask("/api/v1/decisions", {"limit": "100", **query})
+async def decisions_about(client: ApiClient, query: dict[str, str]) -> list[str]:
+    """The newest decisions about something, newest first, as lines. Raises: ApiError."""
+    body = await client.ask("/api/v1/decisions", {"limit": "100", **query})
     found: Any = body.get("decisions") if isinstance(body, dict) else None
     if not isinstance(found, list):
-        raise DoorError(f"{door.url} answers, but not as Observer does", NAME_IT)
+        raise ApiError(f"{client.url} answers, but not as Observer does", NAME_IT)
     return [line for one in found for line in _decision(one)] or ["no decision about it yet"]
 
 
-def board_of(seen: Overview, now: float) -> Board:
+def view_of(seen: Overview, now: float) -> TopView:
     """The board of one overview; ``now`` is the present instant, Unix seconds."""
     shown = len(seen.workloads)
     more = f"{shown} of {seen.matching}, most urgent first" if seen.matching > shown else ""
     some = len(seen.incidents)
     others = f"{some} of {seen.incidents_open}" if seen.incidents_open > some else ""
-    return Board(
+    return TopView(
         at=seen.at,
         status=_status(seen, now),
         asks=tuple((f"{one.kind}  {harmless(one.text)}{_since(one.since)}", Tone.BAD) for one in seen.asks),
@@ -121,10 +122,10 @@ def board_of(seen: Overview, now: float) -> Board:
     )
 
 
-def _status(seen: Overview, now: float) -> tuple[Words, ...]:
+def _status(seen: Overview, now: float) -> tuple[Styled, ...]:
     control, age = seen.control, max(now - seen.at, 0.0)
     late = age > max(6 * seen.tick_seconds, 30.0)
-    found: list[Words] = [
+    found: list[Styled] = [
         (control.mode, Tone.BOLD),
         (f"leader, term {control.term}" if control.leader else "standby: observing only", None),
         (f"tick {seen.tick}, {span(age)} ago", Tone.BAD if late else None),
@@ -143,7 +144,7 @@ def _status(seen: Overview, now: float) -> tuple[Words, ...]:
 def _incident(one: Any, now: float) -> Row:
     held = ", ".join(each.reason.replace("_", " ") for each in one.held)
     rates = f"{percent(one.bad_rate)} ({percent(one.sibling_bad_rate)})"
-    cells: Sequence[Words] = (
+    cells: Sequence[Styled] = (
         (one.id, None),
         (span(now - one.opened), None),
         (one.phase, Tone.WARN),
@@ -159,7 +160,7 @@ def _workload(one: Any) -> Row:
     name = f"{one.namespace}/{one.name}"
     wanted = one.pods if one.desired is None else one.desired
     spent = one.budget_left is not None and one.budget_left <= 0.0
-    cells: Sequence[Words] = (
+    cells: Sequence[Styled] = (
         (one.state, STATES.get(one.state)),
         (harmless(name), Tone.BOLD),
         (f"{one.ready}/{wanted}", Tone.WARN if one.ready < wanted else None),
@@ -191,3 +192,49 @@ def _share(value: float | None) -> str:
 
 def _since(at: float | None) -> str:
     return f"  (since {clock(at)} UTC)" if at else ""
+
+
+Fetch = Callable[[], Awaitable[TopView]]
+
+
+def text(view: TopView, paint: Paint) -> str:
+    """Everything that is shown, the most urgent first."""
+    lines = ["  ".join(_painted(one, paint) for one in view.status)]
+    if view.lost:
+        lines.append(paint(view.lost, Tone.BAD))
+    lines += ["", paint("WANTS OF YOU", Tone.BOLD), *(_painted(one, paint) for one in view.asks)]
+    if not view.asks:
+        lines.append("nothing")
+    for name, table in (("OPEN INCIDENTS", view.incidents), ("WORKLOADS", view.workloads)):
+        head = f"{name}  {table.note}".rstrip()
+        lines += ["", paint(head, Tone.BOLD), _table(table, paint) if table.rows else "none"]
+    lines += ["", paint("DID LATELY", Tone.BOLD), *(view.did or ("nothing",))]
+    return "\n".join(lines)
+
+
+async def refreshed(
+    fetch: Fetch, write: Callable[[str], None], sleep: Callable[[float], Awaitable[None]], paint: Paint, every: float
+) -> None:
+    """Write picture after picture until cancelled; one that did not come leaves the last with a word about it."""
+    view = await fetch()
+    while True:
+        write(CLEAR + text(view, paint) + "\n")
+        await sleep(every)
+        view = await again(fetch, view)
+
+
+async def again(fetch: Fetch, view: TopView) -> TopView:
+    """The next picture, or the last one and why there is no newer. The first failure's instant stays."""
+    try:
+        return await fetch()
+    except ApiError as exc:
+        return view if view.lost else replace(view, lost=f"nothing new since {clock(view.at)} UTC: {exc}")
+
+
+def _table(table: Table, paint: Paint) -> str:
+    return columns(table.head, [[_painted(cell, paint) for cell in row.cells] for row in table.rows], paint)
+
+
+def _painted(words: Styled, paint: Paint) -> str:
+    said, tone = words
+    return paint(said, tone) if tone is not None else said

@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from observer.cli.output import ReportForm
-from observer.cli.paint import PLAIN, Paint, bare
-from observer.cli.report import words
-from observer.cli.report.forms import written
-from observer.cli.report.slack import MOST_ROWS, escaped, slack
+from observer.cli import report_forms as words
+from observer.cli.output import PLAIN, Paint, bare
+from observer.cli.report import ReportForm, written
+from observer.cli.report_forms import MOST_ROWS, escaped, slack
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import LedgerCount, Objective, RatioSli, RollingWindow
 from observer.domain.summary import BudgetUse, HealthSummary, Wish
 from observer.engine.summary import Records, summarize
 from tests.support.journals import HOUR, MORNING, a_night
 
-GOLDEN = Path(__file__).parents[3] / "golden" / "report"
+GOLDEN = Path(__file__).parents[2] / "golden" / "report"
 SUFFIX = {ReportForm.TEXT: "txt", ReportForm.HTML: "html", ReportForm.SLACK: "slack.json", ReportForm.JSON: "json"}
 HOSTILE = "<script>alert(1)</script> <!channel> \x1b[2J & *loud*"
 

@@ -1,4 +1,4 @@
-"""The board as a full screen that a person walks through with the keyboard."""
+"""The view as a full screen that a person walks through with the keyboard."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from observer.cli.failures import DoorError
-from observer.cli.paint import Tone
-from observer.cli.top.board import Board, Question, Row, Table, Words
-from observer.cli.top.plain import again
+from observer.cli.failures import ApiError
+from observer.cli.output import Tone
+from observer.cli.top_view import Row, Styled, Table, TopView, WorkloadFilter, again
 
-Look = Callable[[Question], Awaitable[Board]]
-Tell = Callable[[dict[str, str]], Awaitable[list[str]]]
+Fetch = Callable[[WorkloadFilter], Awaitable[TopView]]
+Explain = Callable[[dict[str, str]], Awaitable[list[str]]]
 STYLES = {Tone.GOOD: "green", Tone.BAD: "bold red", Tone.WARN: "yellow", Tone.FAINT: "dim", Tone.BOLD: "bold"}
 
 
@@ -48,7 +47,7 @@ class Details(ModalScreen[None]):
 
 class Top(App[None]):
     """
-    Asks ``look`` every ``every`` seconds and shows the answer; ``tell`` gives the decisions about a row.
+    Asks ``fetch`` every ``every`` seconds and shows the answer; ``decisions`` gives the decisions about a row.
 
     While nothing new comes, the last picture stays and says so.
     """
@@ -75,10 +74,10 @@ class Top(App[None]):
         Binding("escape", "unfilter", "all", show=False),
     ]
 
-    def __init__(self, board: Board, look: Look, tell: Tell, *, question: Question, every: float) -> None:
+    def __init__(self, view: TopView, fetch: Fetch, decisions: Explain, *, only: WorkloadFilter, every: float) -> None:
         super().__init__()
-        self.board, self.question = board, question
-        self._look, self._tell, self._every = look, tell, every
+        self.view, self.only = view, only
+        self._fetch, self._decisions, self._every = fetch, decisions, every
         self.stopped = False
 
     def compose(self) -> ComposeResult:
@@ -115,7 +114,7 @@ class Top(App[None]):
     def action_filter(self) -> None:
         box = self.query_one("#filter", Input)
         box.display = True
-        box.value = self.question.text
+        box.value = self.only.text
         box.focus()
 
     def action_unfilter(self) -> None:
@@ -133,8 +132,8 @@ class Top(App[None]):
     def _filtered(self, text: str) -> None:
         self.query_one("#filter", Input).display = False
         self.query_one("#workloads", DataTable).focus()
-        if text != self.question.text:
-            self.question = Question(self.question.namespace, text)
+        if text != self.only.text:
+            self.only = WorkloadFilter(self.only.namespace, text)
             self._ask()
 
     def _due(self) -> None:
@@ -143,34 +142,34 @@ class Top(App[None]):
 
     @work(exclusive=True, group="look")
     async def _ask(self) -> None:
-        self.board = await again(lambda: self._look(self.question), self.board)
+        self.view = await again(lambda: self._fetch(self.only), self.view)
         self._show()
 
     @work(exclusive=True, group="explain")
     async def _explain(self, row: Row) -> None:
         try:
-            lines = await self._tell(row.query)
-        except DoorError as exc:
+            lines = await self._decisions(row.query)
+        except ApiError as exc:
             lines = [str(exc), f"-> {exc.step}"]
         await self.push_screen(Details(row.key, lines))
 
     def _tables(self) -> tuple[tuple[str, Table], ...]:
-        return (("incidents", self.board.incidents), ("workloads", self.board.workloads))
+        return (("incidents", self.view.incidents), ("workloads", self.view.workloads))
 
     def _show(self) -> None:
-        board, home = self.board, self.screen_stack[0] if self.screen_stack else None
+        view, home = self.view, self.screen_stack[0] if self.screen_stack else None
         if home is None or not home.query("#status"):
             return  # it is being taken down
-        words = [*board.status, ("stopped; space goes on", Tone.WARN)] if self.stopped else board.status
+        words = [*view.status, ("stopped; space goes on", Tone.WARN)] if self.stopped else view.status
         home.query_one("#status", Static).update(Text("  ").join(_styled(one) for one in words))
         lost = home.query_one("#lost", Static)
-        lost.display = bool(board.lost)
-        lost.update(Text(board.lost))
-        home.query_one("#asks", Static).update(Text("\n").join(map(_styled, board.asks)) if board.asks else "nothing")
-        home.query_one("#did", Static).update(Text("\n".join(board.did) or "nothing"))
+        lost.display = bool(view.lost)
+        lost.update(Text(view.lost))
+        home.query_one("#asks", Static).update(Text("\n").join(map(_styled, view.asks)) if view.asks else "nothing")
+        home.query_one("#did", Static).update(Text("\n".join(view.did) or "nothing"))
         for name, table in self._tables():
             head = {"incidents": "Open incidents", "workloads": "Workloads"}[name]
-            text = f" holding {self.question.text!r}" if name == "workloads" and self.question.text else ""
+            text = f" holding {self.only.text!r}" if name == "workloads" and self.only.text else ""
             home.query_one(f"#{name}-head", Static).update(Text(f"{head}{text}  {table.note}".rstrip()))
             _fill(home.query_one(f"#{name}", DataTable), table)
 
@@ -187,6 +186,6 @@ def _fill(widget: DataTable[Text], table: Table) -> None:
         widget.move_cursor(row=keys.index(kept) if kept in keys else min(place, len(keys) - 1))
 
 
-def _styled(words: Words) -> Text:
+def _styled(words: Styled) -> Text:
     said, tone = words
     return Text(said, style=STYLES[tone] if tone is not None else "")
