@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
+from msgspec import Struct
 
+from observer import __version__
 from observer.cli.failures import ApiError, DaemonUnreachable
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 from observer.http_client.reason import reason
+from observer.web.models.rows import Problem
 
 MAX_BYTES: Final = 64 << 20
 SEND_SECONDS: Final = 15.0
@@ -26,7 +31,11 @@ RUN: Final = (
 NAME_IT: Final = "name the daemon's address with --url or $OBSERVER_URL, or `listen` of its settings file with --config"
 SIGN_IN: Final = "give a token that may read with --token-file or $OBSERVER_TOKEN_FILE"
 ASK_IT: Final = "wait for its first tick; `observer doctor` and the daemon's log say what it lacks"
+LOOK: Final = "look again with `observer approve`"
+OTHER_VERSION: Final = f"{NAME_IT}; an older or newer daemon needs the command of its version"
 TRUST: Final = "name the authority that signed the daemon's certificate with --ca-file or $OBSERVER_CA_FILE"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,55 +54,72 @@ class ApiClient:
     timeout: float = 3.0
     namespace: str = "observer"
 
-    async def ask(self, path: str, query: dict[str, str] | None = None) -> Any:
-        """The JSON that ``GET path`` answers. Raises: ApiError, DaemonUnreachable."""
+    async def get(self, path: str, answer: type[T], query: Mapping[str, str] | None = None) -> T:
+        """The ``answer`` of ``GET path``. Raises: ApiError, DaemonUnreachable."""
         if not self.url:
             raise DaemonUnreachable("no address of the daemon is known", NAME_IT)
-        limits = aiohttp.ClientTimeout(total=self.timeout)
-        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
         try:
             async with (
-                aiohttp.ClientSession(timeout=limits, headers=headers) as session,
-                session.get(self.url + path, params=query, allow_redirects=False, ssl=self._tls()) as answer,
+                self._session(self.timeout) as http,
+                http.get(self.url + path, params=query, allow_redirects=False, ssl=self._tls()) as response,
             ):
-                body = await answer.content.read(MAX_BYTES)
+                body = await response.content.read(MAX_BYTES)
         except aiohttp.ClientConnectorCertificateError as exc:
             raise ApiError(f"the daemon at {self.url} is not trusted: {exc.certificate_error}", TRUST) from exc
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
-            raise self._nobody(exc) from exc
-        return self._read(path, answer, body)
-
-    async def send(self, path: str, body: dict[str, str]) -> tuple[int, bytes]:
-        """POST JSON; status and body, whatever they are. Raises: aiohttp's errors: nobody knows whether it was done."""
-        limits = aiohttp.ClientTimeout(total=SEND_SECONDS)
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        async with (
-            aiohttp.ClientSession(timeout=limits, headers=headers) as session,
-            session.post(self.url + path, json=body, allow_redirects=False, ssl=self._tls()) as answer,
-        ):
-            return answer.status, await answer.content.read(MAX_BYTES)
-
-    def _read(self, path: str, answer: aiohttp.ClientResponse, body: bytes) -> Any:
-        if answer.status in {401, 403}:
-            why = "asks who you are" if answer.status == 401 else "does not let you read this"
-            raise ApiError(f"the daemon at {self.url} {why} (HTTP {answer.status})", SIGN_IN)
+            raise self._unreachable(exc) from exc
+        if response.status != HTTPStatus.OK:
+            raise self._refused(path, response.status, body)
         try:
-            found = msgspec.json.decode(body)
-        except msgspec.DecodeError:
-            found = None
-        if found is None or not isinstance(found, dict | list):
-            raise ApiError(f"{self.url} answers, but not as Observer does ({path}: HTTP {answer.status})", NAME_IT)
-        if answer.status != 200:
-            step = ASK_IT if answer.status >= 500 else NAME_IT
-            raise ApiError(f"{self.url} answered HTTP {answer.status} to {path}: {_detail(found)}", step)
-        return found
+            return msgspec.json.decode(body, type=answer)
+        except msgspec.DecodeError as exc:
+            raise self._not_observer(f"{path}: {exc}") from exc
 
-    def _nobody(self, exc: Exception) -> DaemonUnreachable:
-        why = _reason(exc, self.timeout)
+    async def post(self, path: str, body: Struct, answer: type[T]) -> T | Problem:
+        """
+        The ``answer`` of ``POST path``, or why it was not done.
+
+        Raises: ApiError when nothing that can be read came back: it is not known whether it was done.
+        """
+        sent, headers = msgspec.json.encode(body), {"Content-Type": "application/json"}
+        try:
+            async with (
+                self._session(SEND_SECONDS) as http,
+                http.post(
+                    self.url + path, data=sent, headers=headers, allow_redirects=False, ssl=self._tls()
+                ) as response,
+            ):
+                received = await response.content.read(MAX_BYTES)
+            done = response.status in {HTTPStatus.OK, HTTPStatus.CREATED}
+            return msgspec.json.decode(received, type=answer) if done else msgspec.json.decode(received, type=Problem)
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise ApiError(f"{self.url} did not answer: it is not known whether it was done", LOOK) from exc
+        except msgspec.DecodeError as exc:
+            raise ApiError(f"{self.url} answers, but not as Observer {__version__} does", LOOK) from exc
+
+    def _session(self, seconds: float) -> aiohttp.ClientSession:
+        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), headers=headers)
+
+    def _refused(self, path: str, status: int, body: bytes) -> ApiError:
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            why = "asks who you are" if status == HTTPStatus.UNAUTHORIZED else "does not let you read this"
+            return ApiError(f"the daemon at {self.url} {why} (HTTP {status})", SIGN_IN)
+        try:
+            problem = msgspec.json.decode(body, type=Problem)
+        except msgspec.DecodeError:
+            return self._not_observer(f"{path}: HTTP {status}")
+        step = ASK_IT if status >= HTTPStatus.INTERNAL_SERVER_ERROR else NAME_IT
+        return ApiError(f"{self.url} answered HTTP {status} to {path}: {problem.detail[:300]}", step)
+
+    def _not_observer(self, why: str) -> ApiError:
+        return ApiError(f"{self.url} answers, but not as Observer {__version__} does ({why})", OTHER_VERSION)
+
+    def _unreachable(self, exc: Exception) -> DaemonUnreachable:
+        why = f"no answer within {self.timeout:g} s" if isinstance(exc, TimeoutError) else reason(exc)
         port = urlsplit(self.url).port or 8090
-        return DaemonUnreachable(
-            f"the daemon at {self.url} does not answer: {why}", RUN.format(namespace=self.namespace, port=port)
-        )
+        step = RUN.format(namespace=self.namespace, port=port)
+        return DaemonUnreachable(f"the daemon at {self.url} does not answer: {why}", step)
 
     def _tls(self) -> ssl.SSLContext | bool:
         if not self.ca_file:
@@ -145,16 +171,3 @@ def _listening(settings: Settings) -> str:
         return ""
     host = "127.0.0.1" if host in {"0.0.0.0", "", "[::]"} else host  # noqa: S104  (compared, not bound)
     return f"{'https' if settings.tls.cert_file else 'http'}://{host}:{port}"
-
-
-def _reason(exc: Exception, timeout: float) -> str:
-    """Why nobody answered, in few words."""
-    if isinstance(exc, TimeoutError):
-        return f"no answer within {timeout:g} s"
-    return reason(exc)
-
-
-def _detail(found: Any) -> str:
-    if isinstance(found, dict):
-        return str(found.get("detail") or found.get("error") or found.get("title") or "no reason given")[:300]
-    return "no reason given"

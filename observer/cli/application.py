@@ -15,7 +15,7 @@ from observer.domain.words import unfit
 
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
-    from observer.config.model import Settings
+    from observer.config.settings.model import Settings
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ CaFile = Annotated[
 
 def settings_from(config: Path | None) -> Settings:
     """The settings of ``--config``, of ``$OBSERVER_CONFIG``, or the defaults. Raises: ConfigError."""
-    from observer.config.settings import default, load
+    from observer.config.settings.read import default, load
 
     path = settings_path(config)
     if path is None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-import msgspec
 import typer
 
 from observer.cli.application import (
@@ -22,16 +20,18 @@ from observer.cli.application import (
     settings_from,
     words,
 )
-from observer.cli.failures import ApiError
+from observer.cli.moments import clock
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_NOT_FOUND, fail, show
 
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
+    from observer.web.models.operator import PlanView
+    from observer.web.models.rows import Problem
 
 LIST: Final = "`observer approve` alone lists what waits, with the ids"
 
 
-Reply = tuple[int, dict[str, Any], str]
+Reply = tuple[int, object, str]
 """Exit code, JSON body, text."""
 LOOK = "look again with `observer approve`"
 
@@ -74,85 +74,75 @@ def approve(
 
 async def list_waiting(client: ApiClient) -> Reply:
     """Everything that waits."""
-    found = await client.ask("/api/v1/approvals")
-    plans = found["plans"]
-    text = "\n\n".join(_shown(plan) for plan in plans) if plans else "nothing waits for a person's word"
-    return 0, found, text
+    plans = await _waiting(client)
+    text = "\n\n".join(_shown(plan) for plan in plans) if plans else "nothing waits for approval"
+    return 0, {"plans": plans}, text
 
 
 async def approve_plan(client: ApiClient, incident: str, shown: str, *, confirm: Callable[[str], bool]) -> Reply:
     """
-    Give a word for what waits in ``incident``. ``shown`` is the plan's hash if the person has seen it elsewhere, else
-    the plan is put before ``confirm``.
+    Approve what waits in ``incident``. ``shown`` is the plan's hash if the person has seen it elsewhere, else the plan
+    is put before ``confirm``.
     """
-    plan = await _waiting_in(client, incident)
+    from observer.web.models.operator import ApprovalView, PlanConfirmation
+    from observer.web.models.rows import Problem
+
+    plan = next((plan for plan in await _waiting(client) if plan.incident == incident), None)
     if plan is None:
-        return EXIT_NOT_FOUND, {}, f"nothing waits for a person's word in incident {incident}; {LOOK}"
-    if shown and shown != plan["plan"]:
-        return EXIT_FINDINGS, plan, f"what would be done now is another act than {shown}:\n{_shown(plan)}"
+        return EXIT_NOT_FOUND, {}, f"nothing waits for approval in incident {incident}; {LOOK}"
+    if shown and shown != plan.plan:
+        return EXIT_FINDINGS, plan, f"the plan {shown} no longer applies; what waits now is:\n{_shown(plan)}"
     if not shown and not confirm(_shown(plan)):
         return EXIT_FINDINGS, plan, "not approved"
-    status, body = await _post(client, f"/api/v1/incidents/{incident}/approve", {"plan": plan["plan"]})
-    if status == 201:
-        return 0, body, f"approved by {body['who']} until {_time(body['until'])} UTC, if it is still due by then"
-    return _refused(status, body)
+    path = f"/api/v1/incidents/{incident}/approve"
+    answer = await client.post(path, PlanConfirmation(plan.plan), ApprovalView)
+    if isinstance(answer, Problem):
+        return _refused(answer)
+    return 0, answer, f"approved by {answer.who} until {clock(answer.until)} UTC, if it is still due by then"
 
 
 async def withdraw_all(client: ApiClient, incident: str) -> Reply:
-    """Take back every word that counts now in ``incident``."""
-    found = await client.ask(f"/api/v1/incidents/{incident}/plans")
-    hashes = sorted({one["plan"] for one in found["approvals"]})
+    """Take back every approval that counts now in ``incident``."""
+    from observer.web.models.operator import PlanConfirmation, PlansView, ResultView
+    from observer.web.models.rows import Problem
+
+    plans = await client.get(f"/api/v1/incidents/{incident}/plans", PlansView)
+    hashes = sorted({approval.plan for approval in plans.approvals})
     if not hashes:
         return EXIT_NOT_FOUND, {}, f"no approval counts now in incident {incident}"
     for plan in hashes:
-        status, body = await _post(client, f"/api/v1/incidents/{incident}/withdraw", {"plan": plan})
-        if status != 200:
-            return _refused(status, body)
-    return 0, {"withdrawn": hashes}, "taken back"
+        answer = await client.post(f"/api/v1/incidents/{incident}/withdraw", PlanConfirmation(plan), ResultView)
+        if isinstance(answer, Problem):
+            return _refused(answer)
+    return 0, {"withdrawn": hashes}, "withdrawn"
 
 
 def ask_person(shown: str) -> bool:
     """Shows the plan and reads the answer from the terminal; without one it cannot be asked, which is no."""
     if not sys.stdin.isatty():
-        sys.stderr.write("observer: nobody can be asked here: name the plan with --plan HASH\n")
+        sys.stderr.write("observer: not a terminal; name the plan with --plan HASH\n")
         return False
     sys.stderr.write(f"{shown}\nApprove this? [y/N] ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-async def _waiting_in(client: ApiClient, incident: str) -> dict[str, Any] | None:
-    plans: Sequence[dict[str, Any]] = (await client.ask("/api/v1/approvals"))["plans"]
-    return next((plan for plan in plans if plan["incident"] == incident), None)
+async def _waiting(client: ApiClient) -> Sequence[PlanView]:
+    from observer.web.models.operator import WaitingView
+
+    return (await client.get("/api/v1/approvals", WaitingView)).plans
 
 
-async def _post(client: ApiClient, path: str, body: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    from aiohttp import ClientError
-
-    try:
-        status, text = await client.send(path, body)
-        found = msgspec.json.decode(text, type=dict[str, Any])
-    except (ClientError, TimeoutError, OSError) as exc:
-        raise ApiError(f"{client.url} did not answer: it is not known whether it was done", LOOK) from exc
-    except msgspec.DecodeError as exc:
-        raise ApiError(f"{client.url} answers, but not as Observer does", LOOK) from exc
-    return status, found
-
-
-def _refused(status: int, body: dict[str, Any]) -> Reply:
-    detail = str(body.get("detail") or body.get("title") or f"HTTP {status}")
-    if status == 404:
-        return EXIT_NOT_FOUND, body, detail
-    if status in {401, 403}:
+def _refused(problem: Problem) -> Reply:
+    detail = problem.detail or problem.title
+    if problem.status == 404:
+        return EXIT_NOT_FOUND, problem, detail
+    if problem.status in {401, 403}:
         step = "give a token that may approve with --token-file or $OBSERVER_TOKEN_FILE"
-        return EXIT_BAD_INPUT, body, f"{detail}; {step}"
-    return EXIT_FINDINGS, body, f"{detail}; {LOOK}"
+        return EXIT_BAD_INPUT, problem, f"{detail}; {step}"
+    return EXIT_FINDINGS, problem, f"{detail}; {LOOK}"
 
 
-def _shown(plan: dict[str, Any]) -> str:
-    head = f"incident {plan['incident']}: {plan['rung']} of pod {plan['namespace']}/{plan['pod']}, plan {plan['plan']}"
-    return "\n".join([head, *(f"  {line}" for line in plan["diff"])])
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+def _shown(plan: PlanView) -> str:
+    head = f"incident {plan.incident}: {plan.action} pod {plan.namespace}/{plan.pod}, plan {plan.plan}"
+    return "\n".join([head, *(f"  {line}" for line in plan.diff)])

@@ -15,7 +15,7 @@ from observer.cli.output import EXIT_FINDINGS, EXIT_NOT_FOUND, PLAIN, Paint, Ton
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from observer.config.model import Settings
+    from observer.config.settings.model import Settings
     from observer.sinks.audit import AuditReport
 
 

@@ -22,10 +22,10 @@ from observer.domain.names import NAMESPACE_ENABLED
 
 if TYPE_CHECKING:
     from observer.config.lint.check import Finding
-    from observer.config.model import Settings
-    from observer.config.policies.book import PolicySet
     from observer.config.policies.document import Place, Subject, Value
-    from observer.config.policies.inherit import Effective
+    from observer.config.policies.effective import PolicySet
+    from observer.config.policies.inherit import EffectiveValues
+    from observer.config.settings.model import Settings
 
 
 class Output(StrEnum):
@@ -88,11 +88,11 @@ def allowed_report(settings: Settings) -> tuple[dict[str, object], str]:
     """Returns what ``--json`` and the terminal show."""
     from observer.config.policies.load import load
     from observer.domain.suspect import Tier
-    from observer.engine.detect.tiers import allowed_per_month, tier_nats
+    from observer.engine.detect.tiers import allowed_per_month, tier_scores
 
     engine, policies = settings.engine, load(settings)
     names = sorted(policy.name for policy in policies.policies)
-    nats = tier_nats(engine)
+    evidence_score = tier_scores(engine)
     allowed = allowed_per_month(engine)
     tiers = (Tier.ANNOTATE, Tier.DRAIN, Tier.EVICT, Tier.NODE)
     body: dict[str, object] = {
@@ -101,20 +101,24 @@ def allowed_report(settings: Settings) -> tuple[dict[str, object], str]:
         "identity": engine.identity,
         "tick_seconds": engine.tick,
         "tests": engine.detection.tests,
-        "rungs": [rung.value for rung in engine.ladder.rungs],
+        "actions": [action_kind.value for action_kind in engine.escalation.actions],
         "tiers": [
-            {"tier": tier.name.lower(), "nats": round(nats[tier], 2), "false_acts_per_month": allowed[tier]}
+            {
+                "tier": tier.name.lower(),
+                "evidence_score": round(evidence_score[tier], 2),
+                "false_acts_per_month": allowed[tier],
+            }
             for tier in tiers
         ],
         "policies": names,
         "policies_identity": policies.identity,
     }
-    rungs = ", ".join(rung.value for rung in engine.ladder.rungs)
+    actions = ", ".join(action_kind.value for action_kind in engine.escalation.actions)
     lines = [
-        f"settings {engine.identity}: good; mode {engine.mode.value}, tick {engine.tick:g} s, rungs {rungs}",
+        f"settings {engine.identity}: good; mode {engine.mode.value}, tick {engine.tick:g} s, rungs {actions}",
         f"tier       nats   false acts allowed a month ({engine.detection.tests} pods and groups judged at once)",
     ]
-    lines += [f"{tier.name.lower():<9} {nats[tier]:6.1f}   {allowed[tier]:g}" for tier in tiers]
+    lines += [f"{tier.name.lower():<9} {evidence_score[tier]:6.1f}   {allowed[tier]:g}" for tier in tiers]
     if names:
         lines.append(f"policies {policies.identity}: good; {', '.join(names)}")
     if engine.mode.value == "shadow":
@@ -129,8 +133,8 @@ def named(paths: Sequence[Path], option: str = "") -> tuple[str, ...]:
     Raises: ConfigError for what is not there, or holds nothing that could be read: nothing found would say that it is
     good.
     """
-    from observer.config.model import SHIPPED
     from observer.config.policies.load import policy_files
+    from observer.config.settings.model import SHIPPED
 
     for path in paths:
         if str(path) != SHIPPED and not path.exists():
@@ -154,7 +158,7 @@ def run_checks(settings: Settings, at: float) -> CheckResult:
     from observer.config.lint.check import Finding, Severity
     from observer.config.lint.registry import lint
     from observer.config.lint.render import UNREADABLE
-    from observer.config.lint.rules_files import subject_of
+    from observer.config.lint.rule_files import subject_of
 
     subject, faults = subject_of(settings, at)
     if faults:
@@ -168,8 +172,8 @@ async def run_live_checks(settings: Settings, at: float) -> CheckResult:
     """The same, and what the metric server of the settings says about the queries."""
     from observer.app import series_catalogue
     from observer.config.lint.check import in_order
-    from observer.config.lint.live.roll import lint_live
-    from observer.config.lint.rules_files import subject_of
+    from observer.config.lint.live.registry import lint_live
+    from observer.config.lint.rule_files import subject_of
 
     found = run_checks(settings, at)
     if found.code == EXIT_BAD_INPUT:
@@ -195,7 +199,7 @@ def printed(settings: Settings, found: CheckResult, output: Output) -> str:
     """The whole standard output; text and JSON hold what the settings allow, too, when all could be read."""
     from observer.config.lint.render import github, rows, text
     from observer.config.lint.sarif import sarif
-    from observer.config.model import SHIPPED
+    from observer.config.settings.model import SHIPPED
 
     readable = found.code != EXIT_BAD_INPUT
     match output:
@@ -241,10 +245,10 @@ async def explain(settings: Settings, config: Path | None, query: EffectiveQuery
 
 
 def _places(config: Path | None) -> dict[str, Place]:
-    from observer.config.faults import Fault
+    from observer.config.documents.faults import Fault
+    from observer.config.documents.files import read_text
     from observer.config.policies.document import Place
-    from observer.config.reading import read_text
-    from observer.config.settings import places
+    from observer.config.settings.read import places
 
     text = read_text(config) if config is not None else ""
     if isinstance(text, Fault):
@@ -269,7 +273,7 @@ def _offline(query: EffectiveQuery) -> Subject:
 
 async def _live(settings: Settings, query: EffectiveQuery) -> Subject:
     from observer.app import look_at_cluster
-    from observer.config.policies.book import subjects
+    from observer.config.policies.effective import subjects
 
     ref = _ref(query)
     found = {one.ref: one for one in subjects(await look_at_cluster(settings))}
@@ -290,13 +294,13 @@ def _pairs(given: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _refuse(policies: PolicySet, effective: Effective) -> None:
-    from observer.config.faults import Fault
-    from observer.config.policies.rules import senseless
+def _refuse(policies: PolicySet, effective: EffectiveValues) -> None:
+    from observer.config.documents.faults import Fault
+    from observer.config.policies.rules import contradictions
 
     faults = [tie.other.place.fault(f"spec.{tie.path}", str(tie)) for tie in effective.ties]
     settings = policies.settings
-    for path, message, hint in senseless(effective, settings.engine, max(settings.prometheus.cuts_ms)):
+    for path, message, hint in contradictions(effective, settings.engine, max(settings.prometheus.cuts_ms)):
         value = effective.values[path]
         if value.policy:
             faults.append(value.place.fault(f"spec.{path}", message, hint))
@@ -326,7 +330,7 @@ class EffectiveBody(Struct, frozen=True):
     holds: tuple[EffectiveValue, ...]
 
 
-def _effective_body(subject: Subject, effective: Effective) -> EffectiveBody:
+def _effective_body(subject: Subject, effective: EffectiveValues) -> EffectiveBody:
     from observer.config.policies.inherit import inside
 
     included = inside(subject.ref, effective.values["percent"].value)

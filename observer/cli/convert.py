@@ -14,8 +14,8 @@ from observer.cli.output import EXIT_BAD_INPUT, fail
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from observer.config.faults import Fault
-    from observer.config.yaml_marks import Document
+    from observer.config.documents.faults import Fault
+    from observer.config.documents.marks import Document
     from observer.exchange.conversion import Converted
     from observer.exchange.formats import Format
 
@@ -58,9 +58,9 @@ def convert_files(paths: Sequence[Path], form: Format | None) -> Result:
         ConfigError: with everything that cannot be carried, or whose conversion is no good OpenSLO v1; nothing is
             handed out then.
     """
-    from observer.config.faults import Fault, refuse
-    from observer.config.reading import read_text, yaml_files
-    from observer.config.yaml_marks import read_marked_all
+    from observer.config.documents.faults import Fault, refuse
+    from observer.config.documents.files import read_text, yaml_files
+    from observer.config.documents.marks import read_marked_all
 
     found, faults = Result(), []
     for path in yaml_files(paths):

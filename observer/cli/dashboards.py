@@ -155,8 +155,8 @@ async def publish_all(dashboards: Sequence[Dashboard], target: Target) -> tuple[
     """Into a running Grafana; returns what ``--json`` and the terminal show. Raises as ``publish_dashboards`` does."""
     from observer.app.grafana import publish_dashboards
     from observer.cli.api_client import check_address
-    from observer.config.auth import HttpAuth
-    from observer.config.model import GrafanaSettings
+    from observer.config.settings.auth import HttpAuth
+    from observer.config.settings.model import GrafanaSettings
     from observer.dashboards.render import rendered
 
     check_address("--publish", target.url)

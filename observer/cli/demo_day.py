@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from observer.cli.output import EXIT_FINDINGS
-from observer.config.model import (
+from observer.config.settings.model import (
     EvidenceSettings,
     KubernetesSettings,
     LeaseSettings,
@@ -25,15 +25,15 @@ from observer.config.model import (
     RecordingSettings,
     Settings,
 )
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import RecordingError
 from observer.domain.outcome import Result
 
 if TYPE_CHECKING:
     from observer.runtime.tick import Loop
-    from observer.simulator.faults import Fault
-    from observer.simulator.world import World
+    from observer.simulator.mesh.faults import Fault
+    from observer.simulator.scenarios.world import World
 
 HOUR: Final = 3600.0
 NAMESPACE: Final = "shop"
@@ -57,14 +57,14 @@ STEP: Final = 0.25
 
 FIXED: Final = "fixed"
 BY_ITSELF: Final = "ended_by_itself"
-_HARM: Final = frozenset({Rung.DRAIN, Rung.EVICT})
+_HARM: Final = frozenset({ActionKind.DRAIN, ActionKind.EVICT})
 
 Make = Callable[["World", float], "Fault"]
-Ask = Callable[["Fault"], "Demand"]
+Ask = Callable[["Fault"], "ExpectedOutcome"]
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class ExpectedOutcome:
     """
     ``named`` is the culprit in words (``pod shop/cart-1``); nobody but that pod may be touched, and nobody at all when
     it is no pod.
@@ -76,7 +76,7 @@ class Demand:
     endings: tuple[str, ...] = ()
 
 
-class Listener:
+class DecisionCollector:
     """A sink that keeps what is decided from one scene to the next."""
 
     name = "day"
@@ -96,13 +96,11 @@ class Listener:
         return heard
 
 
-def missed(demand: Demand, heard: Iterable[Decision]) -> list[str]:
+def missed(demand: ExpectedOutcome, heard: Iterable[Decision]) -> list[str]:
     """What was wrong with the decisions of one scene, in sentences; empty = all that its fault demands came."""
     heard = list(heard)
-    faults = [
-        f"{one.pod} was touched ({one.rung.value})" for one in heard
-        if one.rung is not None and one.rung in _HARM and _applied(one) and f"pod {one.pod}" != demand.named
-    ]  # fmt: skip
+    touched = [one for one in heard if one.action_kind in _HARM and _applied(one) and f"pod {one.pod}" != demand.named]
+    faults = [f"{one.pod} was touched ({one.action_kind})" for one in touched]
     ends = {one.subject: one.reason for one in heard if one.kind == "closed"}
     # A suspicion of somebody else that fades is no harm: the first errors on a node may as well be the node's.
     others = {subject: how for subject, how in ends.items() if subject != demand.named and how != BY_ITSELF}
@@ -113,7 +111,7 @@ def missed(demand: Demand, heard: Iterable[Decision]) -> list[str]:
     ending = ends.get(demand.named, "no end")
     if ending not in demand.endings:
         faults.append(f"{demand.named}: {ending} instead of {' or '.join(demand.endings)}")
-    evicted = any(one.rung is Rung.EVICT and _applied(one) for one in heard)
+    evicted = any(one.action_kind is ActionKind.EVICT and _applied(one) for one in heard)
     proven = any(one.kind == "verified" and one.reason == FIXED and one.subject == demand.named for one in heard)
     if ending == FIXED and not (evicted and proven):
         faults.append(f"{demand.named}: called fixed, but {'not verified' if evicted else 'never replaced'}")
@@ -128,16 +126,16 @@ def _applied(one: Decision) -> bool:
 def the_pod(*endings: str) -> Ask:
     """The pod that the fault hits is named and nobody else is touched."""
 
-    def ask(fault: Fault) -> Demand:
+    def ask(fault: Fault) -> ExpectedOutcome:
         (pod,) = fault.where.pods
-        return Demand(f"pod {NAMESPACE}/{pod}", endings or (FIXED,))
+        return ExpectedOutcome(f"pod {NAMESPACE}/{pod}", endings or (FIXED,))
 
     return ask
 
 
 def nobody(named: str, *endings: str) -> Ask:
     """No pod is to blame: ``named`` is, and nobody is touched."""
-    return lambda _: Demand(named, endings)
+    return lambda _: ExpectedOutcome(named, endings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +152,7 @@ class Scene:
 
 def scenes() -> tuple[Scene, ...]:
     """The day: gray pods of every kind, and faults for which no pod is to blame."""
-    from observer.simulator import faults
+    from observer.simulator.mesh import faults
 
     def errors(service: str, rate: float, lasts: float = faults.FOR_EVER) -> Make:
         return lambda world, at: faults.pod_errors(world.pods_of(service)[0], rate, since=at, until=at + lasts)
@@ -199,8 +197,8 @@ async def run_day(file: Path, seed: int) -> int:
     Raises: RecordingError when the file exists or cannot be written.
     """
     from observer.simulator.clock import SimClock
-    from observer.simulator.topology import shop
-    from observer.simulator.world import World
+    from observer.simulator.mesh.topology import shop
+    from observer.simulator.scenarios.world import World
     from observer.telemetry.logging import configure_logging
 
     await asyncio.to_thread(_writable, file)
@@ -218,17 +216,17 @@ async def _recorded(world: World, settings: Settings) -> int:
     from observer.app import build, connected
     from observer.runtime.supervise import supervise
 
-    stop, began, listener, wrong = asyncio.Event(), world.clock.now(), Listener(), 0
+    stop, began, collector, wrong = asyncio.Event(), world.clock.now(), DecisionCollector(), 0
     async with connected(settings) as api, asyncio.TaskGroup() as group:
         await api.open()
-        plan = await build(settings, api, clock=world.clock, extra_sinks=[listener])
+        plan = await build(settings, api, clock=world.clock, extra_sinks=[collector])
         daemon = group.create_task(supervise(plan, stop))
         loop = plan.loop
         await _until(lambda: loop.memory.ticks > 0, world)
         for scene in scenes():
             demand = await _play(world, loop, began, scene)
-            await plan.teller.flush(SECONDS_TO_HEAR)
-            faults = missed(demand, listener.taken())
+            await plan.dispatcher.flush(SECONDS_TO_HEAR)
+            faults = missed(demand, collector.taken())
             wrong += bool(faults)
             for fault in faults:
                 _say(scene.at, f"  NOT AS IT MUST BE: {fault}")
@@ -237,7 +235,7 @@ async def _recorded(world: World, settings: Settings) -> int:
     return wrong
 
 
-async def _play(world: World, loop: Loop, began: float, scene: Scene) -> Demand:
+async def _play(world: World, loop: Loop, began: float, scene: Scene) -> ExpectedOutcome:
     """One scene to its end; returns what it demands."""
     world.skip(max(0.0, began + scene.at - BEFORE - world.clock.now()), COARSE)
     at = began + scene.at
@@ -278,8 +276,8 @@ async def _until(true: Callable[[], bool], world: World) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
-    from observer.config.settings import default
-    from observer.simulator.kube_config import write_kubeconfig
+    from observer.config.settings.read import default
+    from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 
     prometheus, kubernetes = await world.serve()
     base = default()

@@ -13,7 +13,7 @@ from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
 
 if TYPE_CHECKING:
-    from observer.domain.blame import Attribution, Blame, Target
+    from observer.domain.attribution import AffectedService, Attribution, RankedCause
     from observer.exchange.incident_files import Files
 
 SYMPTOMS: Final = ("errors", "latency")
@@ -40,15 +40,15 @@ def diagnose(
     show(body, text, json=json)
 
 
-def target_of(service: str, namespace: str, symptom: str) -> Target | None:
+def target_of(service: str, namespace: str, symptom: str) -> AffectedService | None:
     """``--target`` with its namespace and symptom; ``ConfigError`` for an unknown symptom or one of nobody."""
-    from observer.domain.blame import Measure, Target
+    from observer.domain.attribution import AffectedService, Measure
 
     if symptom not in SYMPTOMS:
         raise ConfigError(f"--symptom {symptom}: expected one of {', '.join(SYMPTOMS)}")
     measure = Measure.ERROR_RATE if symptom == "errors" else Measure.LATENCY
     if service:
-        return Target(ServiceRef(namespace, service), measure)
+        return AffectedService(ServiceRef(namespace, service), measure)
     if namespace or measure is not Measure.ERROR_RATE:
         raise ConfigError("--namespace and --symptom say more of a --target: name it, or leave them out")
     return None
@@ -56,10 +56,10 @@ def target_of(service: str, namespace: str, symptom: str) -> Target | None:
 
 def run_diagnosis(files: Files, limit: int) -> tuple[dict[str, object], str]:
     """Returns what ``--json`` and the terminal show."""
-    from observer.engine.blame.verdict import blame
+    from observer.engine.attribution.attribute import attribution
     from observer.exchange.incident_files import read_incident
 
-    found = blame(read_incident(files))
+    found = attribution(read_incident(files))
     body: dict[str, object] = {
         "at": found.at,
         "onset": found.onset,
@@ -71,7 +71,7 @@ def run_diagnosis(files: Files, limit: int) -> tuple[dict[str, object], str]:
     return body, _text(found, limit)
 
 
-def _row(one: Attribution) -> dict[str, object]:
+def _row(one: RankedCause) -> dict[str, object]:
     cause = one.cause
     return {
         "kind": cause.kind.value,
@@ -81,7 +81,9 @@ def _row(one: Attribution) -> dict[str, object]:
         "callee": _said(cause.callee),
         "probability": round(one.probability, 6),
         "inherited": round(one.inherited, 4),
-        "evidence": [{"word": line.word, "nats": round(line.nats, 2), "text": line.text} for line in one.lines],
+        "evidence": [
+            {"word": line.word, "evidence_score": round(line.score, 2), "text": line.text} for line in one.lines
+        ],
     }
 
 
@@ -92,10 +94,10 @@ def _said(service: ServiceRef | None) -> str:
     return str(service) if service.namespace else service.name
 
 
-def _text(found: Blame, limit: int) -> str:
+def _text(found: Attribution, limit: int) -> str:
     lines = [] if found.culprits else ["nobody can be named: UNKNOWN is the most probable"]
     for one in found.ranked[:limit]:
         lines.append(f"{one.probability:7.1%}  {one.cause}")
-        lines += [f"{'':9}{line.nats:+5.1f} nats  {line.word}: {line.text}" for line in one.lines]
+        lines += [f"{'':9}{line.score:+5.1f} nats  {line.word}: {line.text}" for line in one.lines]
     lines += [f"not known: {gap}" for gap in found.gaps]
     return "\n".join(lines)

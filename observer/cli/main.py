@@ -44,7 +44,7 @@ __all__ = [
     "run", "schema", "silence", "status", "test", "top", "undo", "version", "why",
 ]  # fmt: skip
 
-app.registered_commands.sort(key=lambda command: command.name or getattr(command.callback, "__name__", ""))
+app.registered_commands.sort(key=lambda command: str(command.name or getattr(command.callback, "__name__", "")))
 
 
 def main() -> None:

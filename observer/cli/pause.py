@@ -11,7 +11,7 @@ from observer.cli.application import Config, Json, app, awaited, settings_from, 
 from observer.cli.output import harmless, show
 
 if TYPE_CHECKING:
-    from observer.config.model import Settings
+    from observer.config.settings.model import Settings
 
 
 @app.command()

@@ -15,7 +15,7 @@ from observer.cli.application import Config, app, settings_from
 from observer.domain.errors import RecordingError
 
 if TYPE_CHECKING:
-    from observer.config.model import Settings
+    from observer.config.settings.model import Settings
 
 
 LONGER: Final = "give it longer with --seconds; `observer doctor` says what a tick lacks"
@@ -76,7 +76,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _only_watching(settings: Settings, folder: Path, scratch: Path) -> Settings:
     """The same eyes without a hand: no policy may take it out of shadow, and nothing of the real daemon is touched."""
-    from observer.config.model import LeaseSettings, RecordingSettings, WebhookSettings
+    from observer.config.settings.model import LeaseSettings, RecordingSettings, WebhookSettings
     from observer.domain.action import Mode
 
     return replace(

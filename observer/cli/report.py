@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -20,8 +19,8 @@ from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
-    from observer.config.model import Settings
     from observer.config.openslo.wanted import ObjectiveSet
+    from observer.config.settings.model import Settings
     from observer.domain.summary import HealthSummary
 
 
@@ -148,23 +147,16 @@ def _longest(known: ObjectiveSet) -> float:
 
 async def _daemon(client: ApiClient) -> Sequence[str]:
     """What the running daemon says of itself; that it does not answer is worth a note, not an error."""
-    live: Mapping[str, Any] | None = None
-    why = "no address is set"
+    from observer.web.models.answers import Status
+
     try:
-        live = await client.ask("/api/status")
+        status = await client.get("/api/v1/status", Status)
     except ApiError as exc:
-        why = str(exc)
-    if live is None:
-        return [f"the daemon did not answer, so nobody knows here whether it watches now: {why}"]
-    found: list[str] = []
-    with suppress(KeyError, TypeError):
-        if live["paused"]:
-            found.append(f"Observer is paused now: {live['paused_reason'] or 'no reason given'}")
-        if live["halted"]:
-            found.append(f"Observer has halted after a broken invariant: {live['halted']}")
-        found += [
-            f"{one['source']} is not asked now, its circuit is open: {one['reason']}"
-            for one in live["circuits"]
-            if one["state"] == "open"
-        ]
-    return found
+        return [f"the daemon did not answer, so whether it watches now is not known: {exc}"]
+    notes = []
+    if status.paused:
+        notes.append(f"all actions are paused now: {status.paused_reason or 'no reason given'}")
+    if status.halted:
+        notes.append(f"halted after a broken invariant; no actions: {status.halted}")
+    open_circuits = [circuit for circuit in status.circuits if circuit.state == "open"]
+    return [*notes, *(f"{it.source} is not asked now, its circuit is open: {it.reason}" for it in open_circuits)]

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from observer.app import Outgoing
 from observer.cli.moments import instant, span
 from observer.cli.output import PLAIN, Paint, Tone, harmless
-from observer.domain.summary import Blindness, BudgetUse, Deed, Harm, HealthSummary, Restraint
-from observer.engine.explain import percent
+from observer.domain.summary import Blindness, BlockedAction, BudgetUse, HealthSummary, Impact, Intervention
+from observer.engine.messages.decisions import percent
 
 INDENT: Final = "  "
 ARROW: Final = "-> "
@@ -23,82 +23,81 @@ MOST_ROWS: Final = 15
 _EXPLAINED: Final = frozenset({"pod", "revision", "node", "zone", "workload"})
 
 
-def title(found: HealthSummary) -> str:
+def title(summary: HealthSummary) -> str:
     """What it is and of which time."""
-    return f"Observer health summary of {span(found.until - found.since)}"
+    return f"Observer health summary of {span(summary.until - summary.since)}"
 
 
-def modes(found: HealthSummary) -> str:
+def modes(summary: HealthSummary) -> str:
     """In which mode things were decided."""
-    return ", ".join(found.modes) or "no decision"
+    return ", ".join(summary.modes) or "no decision"
 
 
-def headline(found: HealthSummary) -> str:
+def headline(summary: HealthSummary) -> str:
     """The whole in one sentence, the most urgent first."""
     parts = []
-    if found.wishes:
-        parts.append(f"{counted(len(found.wishes), 'thing')} {'waits' if len(found.wishes) == 1 else 'wait'} for you")
-    parts.append(_incidents(found.harms))
-    parts += _outcomes(found.deeds)
-    if found.troubles:
-        parts.append(f"{counted(len(found.troubles), 'service')} in trouble with nobody to remove")
-    if lost := sum(one.seconds for one in found.blindness):
-        parts.append(f"blind for {span(lost)}")
-    if not found.decisions and not found.harms:
+    if summary.action_required:
+        parts.append(f"action required: {len(summary.action_required)}")
+    parts.append(_incidents(summary.impacts))
+    parts += _outcomes(summary.interventions)
+    if summary.troubles:
+        parts.append(f"{counted(len(summary.troubles), 'service')} in trouble without a pod to replace")
+    if lost := sum(outage.seconds for outage in summary.blindness):
+        parts.append(f"data incomplete for {span(lost)}")
+    if not summary.decisions and not summary.impacts:
         parts = ["nothing was recorded: no proof that all was well"]
-    if overdrawn := sum(one.overdrawn for one in found.budgets):
+    if overdrawn := sum(budget.overdrawn for budget in summary.budgets):
         parts.append(f"{counted(overdrawn, 'budget')} overdrawn")
     text = "; ".join(parts)
     return text[0].upper() + text[1:] + "."
 
 
-def harm(one: Harm, until: float) -> str:
+def impact_text(impact: Impact, until: float) -> str:
     """How badly, for how long, and how it ended."""
-    lasted = span((one.closed or until) - one.opened)
-    what = {"errors": "failed", "latency": "was slow for", "unreached": "was not reached for"}.get(one.symptom, "hurt")
-    rates = (
-        f"{what} {percent(one.bad_rate)} of {one.requests:.0f} requests, its siblings {percent(one.sibling_bad_rate)}"
-    )
-    ended = one.outcome.replace("_", " ")
-    return f"{rates}; {'open for' if one.closed is None else 'over after'} {lasted}: {ended}"
+    lasted = span((impact.closed or until) - impact.opened)
+    what = {"latency": "was slow for", "unreached": "was not reached for"}.get(impact.symptom, "failed")
+    share, others = percent(impact.bad_rate), percent(impact.peer_bad_rate)
+    rates = f"{what} {share} of {impact.requests:.0f} requests, other replicas {others}"
+    ended = impact.outcome.replace("_", " ")
+    return f"{rates}; {'open for' if impact.closed is None else 'over after'} {lasted}: {ended}"
 
 
-def budget(one: BudgetUse) -> str:
+def budget_text(budget: BudgetUse) -> str:
     """What went and what is left."""
-    events = f"{one.bad:.0f} of {one.total:.0f} events bad"
-    if one.spent is None or one.remaining is None or one.target is None:
+    events = f"{budget.bad:.0f} of {budget.total:.0f} events bad"
+    if budget.spent is None or budget.remaining is None or budget.target is None:
         return f"{events}; target not known"
-    left = f"overdrawn by {percent(-one.remaining)}" if one.overdrawn else f"{percent(one.remaining)} left"
-    return f"spent {percent(one.spent)} of its budget, {left} ({events}, target {100 * one.target:g} %)"
+    left = f"overdrawn by {percent(-budget.remaining)}" if budget.overdrawn else f"{percent(budget.remaining)} left"
+    return f"spent {percent(budget.spent)} of its budget, {left} ({events}, target {100 * budget.target:g} %)"
 
 
-def quiet_budgets(found: Sequence[BudgetUse]) -> tuple[list[BudgetUse], int]:
+def quiet_budgets(budgets: Sequence[BudgetUse]) -> tuple[list[BudgetUse], int]:
     """Those that lost something or are overdrawn, and how many others there are."""
-    loud = [one for one in found if one.bad > 0 or (one.remaining is not None and one.remaining <= 0)]
-    return loud, len(found) - len(loud)
+    loud = [budget for budget in budgets if budget.bad > 0 or (budget.remaining is not None and budget.remaining <= 0)]
+    return loud, len(budgets) - len(loud)
 
 
-def deed(one: Deed) -> str:
+def intervention_text(intervention: Intervention) -> str:
     """What was done and whether it helped."""
-    steps = ", ".join(one.steps)
-    if one.would:
-        return f"would have been {steps}; {one.result}"
-    helped = {True: "it helped", False: "it did not help", None: "whether it helped is not known"}[one.helped]
-    if one.helped is None and one.result in {"acquitted", "ended by itself"}:
-        helped = "nobody was removed"
-    return f"{steps}; {helped} ({one.result})"
+    steps = ", ".join(intervention.steps)
+    if intervention.would:
+        return f"would have been {steps}; {intervention.result}"
+    helped = {True: "it helped", False: "it did not help", None: "whether it helped is not known"}[intervention.helped]
+    if intervention.helped is None and intervention.result in {"cleared", "ended by itself"}:
+        helped = "no pod was replaced"
+    return f"{steps}; {helped} ({intervention.result})"
 
 
-def restraint(one: Restraint) -> str:
-    """How often a brake held, and an example."""
-    still = ", and holds still" if one.standing else ""
-    return f"in {counted(one.incidents, 'incident')}{still}; for example {one.subject}: {one.detail}"
+def block_text(block: BlockedAction) -> str:
+    """How often a guard blocked, and an example."""
+    still = ", still blocked" if block.standing else ""
+    return f"in {counted(block.incidents, 'incident')}{still}; for example {block.subject}: {block.detail}"
 
 
-def blindness(one: Blindness) -> str:
-    """How long it saw nothing."""
-    times = "once" if one.times == 1 else f"{one.times} times"
-    return f"{span(one.seconds)}, {times}{', and now' if one.lasting else ''}"
+def outage_text(outage: Blindness) -> str:
+    """How long its data was incomplete."""
+    times = "once" if outage.times == 1 else f"{outage.times} times"
+    return f"{span(outage.seconds)}, {times}{', and now' if outage.lasting else ''}"
 
 
 def counted(number: int, word: str) -> str:
@@ -114,117 +113,121 @@ def command_for(kind: str, subject: str) -> str:
     return f"observer why {word}/{name}" if name and word in _EXPLAINED else ""
 
 
-def _incidents(harms: Sequence[Harm]) -> str:
-    still = sum(1 for one in harms if one.closed is None)
-    if not harms:
+def _incidents(impacts: Sequence[Impact]) -> str:
+    still = sum(1 for impact in impacts if impact.closed is None)
+    if not impacts:
         return "no incident"
-    return f"{counted(len(harms), 'incident')}, {still} still open" if still else counted(len(harms), "incident")
+    return f"{counted(len(impacts), 'incident')}, {still} still open" if still else counted(len(impacts), "incident")
 
 
-def _outcomes(deeds: Sequence[Deed]) -> list[str]:
-    done = [one for one in deeds if not one.would]
-    tried = [one for one in deeds if one.would]
+def _outcomes(interventions: Sequence[Intervention]) -> list[str]:
+    done = [intervention for intervention in interventions if not intervention.would]
+    tried = [intervention for intervention in interventions if intervention.would]
     parts = []
-    for helped, words in ((True, "helped"), (False, "did not help"), (None, "without a removal or a verdict")):
-        if number := sum(1 for one in done if one.helped is helped):
+    for helped, words in ((True, "helped"), (False, "did not help"), (None, "without a replacement or a verdict")):
+        if number := sum(1 for intervention in done if intervention.helped is helped):
             parts.append(f"{number} {words}")
-    found = [f"{counted(len(done), 'intervention')}: {', '.join(parts)}"] if done else []
-    return [*found, *([f"{counted(len(tried), 'intervention')} only told, nothing written"] if tried else [])]
+    outcomes = [f"{counted(len(done), 'intervention')}: {', '.join(parts)}"] if done else []
+    return [
+        *outcomes,
+        *([f"{counted(len(tried), 'intervention')} in shadow or dry run, nothing written"] if tried else []),
+    ]
 
 
-def text(found: HealthSummary, paint: Paint = PLAIN) -> str:
+def text(summary: HealthSummary, paint: Paint = PLAIN) -> str:
     """The whole, one fact a line; sections without a fact say so or are left out."""
     lines = [
-        paint(title(found), Tone.BOLD),
-        f"{instant(found.since)} to {instant(found.until)} UTC; {modes(found)}",
-        paint(headline(found), Tone.WARN if found.wishes else Tone.BOLD),
+        paint(title(summary), Tone.BOLD),
+        f"{instant(summary.since)} to {instant(summary.until)} UTC; {modes(summary)}",
+        paint(headline(summary), Tone.WARN if summary.action_required else Tone.BOLD),
     ]
-    for head, rows in sections(found, paint):
+    for head, rows in sections(summary, paint):
         lines += ["", paint(head, Tone.BOLD), *(INDENT + row for row in rows)]
     return "\n".join(lines)
 
 
-def sections(found: HealthSummary, paint: Paint) -> Iterable[tuple[str, list[str]]]:
+def sections(summary: HealthSummary, paint: Paint) -> Iterable[tuple[str, list[str]]]:
     """Heads with their lines."""
-    yield "Wants of you", _request_rows(found, paint) or ["nothing"]
-    yield "Was hurt", _impact_rows(found, paint) or ["nobody that Observer saw"]
-    if found.budgets:
-        yield "Budgets", _budget_rows(found, paint)
-    yield "Did", _intervention_rows(found, paint) or ["nothing"]
-    if found.restraints:
-        yield (
-            "Held back",
-            [
-                f"{paint(one.reason.replace('_', ' '), Tone.WARN)}: {harmless(restraint(one))}"
-                for one in found.restraints
-            ],
-        )
-    blind = [f"{paint(harmless(one.cause), Tone.WARN)}: {blindness(one)}" for one in found.blindness]
-    saw = "no blindness was recorded" if found.decisions else "not known: nothing was recorded"
-    yield "Could not see", blind or [saw]
-    if found.notes:
-        yield "Not known", [harmless(note) for note in found.notes]
+    yield "Action required", _request_rows(summary, paint) or ["none"]
+    yield "User impact", _impact_rows(summary, paint) or ["none observed"]
+    if summary.budgets:
+        yield "Budgets", _budget_rows(summary, paint)
+    yield "Interventions", _intervention_rows(summary, paint) or ["none"]
+    if summary.blocked:
+        yield "Actions blocked, by guard", _blocked_rows(summary, paint)
+    outages = [f"{paint(harmless(outage.cause), Tone.WARN)}: {outage_text(outage)}" for outage in summary.blindness]
+    none = "never" if summary.decisions else "not known: nothing was recorded"
+    yield "Data incomplete", outages or [none]
+    if summary.notes:
+        yield "Not known", [harmless(note) for note in summary.notes]
 
 
 def with_commands(rows: list[str]) -> list[tuple[str, str]]:
     """Rows with the command that the next row names, empty where none does."""
-    found: list[tuple[str, str]] = []
+    paired: list[tuple[str, str]] = []
     for row in rows:
-        if row.strip().startswith(ARROW) and found:
-            found[-1] = (found[-1][0], row.strip().removeprefix(ARROW))
+        if row.strip().startswith(ARROW) and paired:
+            paired[-1] = (paired[-1][0], row.strip().removeprefix(ARROW))
         else:
-            found.append((row, ""))
-    return found
+            paired.append((row, ""))
+    return paired
 
 
-def _request_rows(found: HealthSummary, paint: Paint) -> list[str]:
+def _request_rows(summary: HealthSummary, paint: Paint) -> list[str]:
     lines = []
-    for one in found.wishes:
-        lines.append(f"{paint(one.kind, Tone.BAD)}  {harmless(one.text)}  (since {instant(one.at)} UTC)")
-        if command := command_for(one.kind, one.subject):
+    for request in summary.action_required:
+        lines.append(f"{paint(request.kind, Tone.BAD)}  {harmless(request.text)}  (since {instant(request.at)} UTC)")
+        if command := command_for(request.kind, request.subject):
             lines.append(f"  {ARROW}{harmless(command)}")
     return lines
 
 
-def _impact_rows(found: HealthSummary, paint: Paint) -> list[str]:
-    lines = [
-        f"{paint(harmless(one.subject), Tone.BAD if one.closed is None else Tone.BOLD)} {harm(one, found.until)}"
-        for one in found.harms
-    ]
-    return lines + [f"{paint(harmless(one.subject), Tone.WARN)}: {harmless(one.text)}" for one in found.troubles]
+def _blocked_rows(summary: HealthSummary, paint: Paint) -> list[str]:
+    words = ((block.reason.replace("_", " "), block) for block in summary.blocked)
+    return [f"{paint(reason, Tone.WARN)}: {harmless(block_text(block))}" for reason, block in words]
 
 
-def _budget_rows(found: HealthSummary, paint: Paint) -> list[str]:
-    loud, others = quiet_budgets(found.budgets)
+def _impact_rows(summary: HealthSummary, paint: Paint) -> list[str]:
     lines = []
-    for one in loud:
-        tone = Tone.BAD if one.remaining is not None and one.remaining <= 0 else Tone.BOLD
-        lines.append(f"{paint(harmless(one.name), tone)} {budget(one)}")
+    for impact in summary.impacts:
+        tone = Tone.BAD if impact.closed is None else Tone.BOLD
+        lines.append(f"{paint(harmless(impact.subject), tone)} {impact_text(impact, summary.until)}")
+    for trouble in summary.troubles:
+        lines.append(f"{paint(harmless(trouble.subject), Tone.WARN)}: {harmless(trouble.text)}")
+    return lines
+
+
+def _budget_rows(summary: HealthSummary, paint: Paint) -> list[str]:
+    loud, others = quiet_budgets(summary.budgets)
+    lines = []
+    for budget in loud:
+        tone = Tone.BAD if budget.remaining is not None and budget.remaining <= 0 else Tone.BOLD
+        lines.append(f"{paint(harmless(budget.name), tone)} {budget_text(budget)}")
     rest = f"{counted(others, 'objective')} lost nothing"
     return [*lines, *([rest] if others else [])]
 
 
-def _intervention_rows(found: HealthSummary, paint: Paint) -> list[str]:
+def _intervention_rows(summary: HealthSummary, paint: Paint) -> list[str]:
     tones = {True: Tone.GOOD, False: Tone.BAD, None: Tone.BOLD}
     return [
-        f"{instant(one.at)}  {paint(harmless(one.subject), tones[one.helped])} {harmless(deed(one))}"
-        for one in found.deeds
+        f"{instant(intervention.at)}  {paint(harmless(intervention.subject), tones[intervention.helped])} {harmless(intervention_text(intervention))}"
+        for intervention in summary.interventions
     ]
 
 
-def html(found: HealthSummary) -> str:
+def html(summary: HealthSummary) -> str:
     """The document; every word of others is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     return environment.get_template("report.html.j2").render(
-        title=title(found),
-        since=instant(found.since),
-        until=instant(found.until),
-        modes=modes(found),
-        headline=headline(found),
-        asks=bool(found.wishes),
-        sections=[(head, with_commands(rows)) for head, rows in sections(found, PLAIN)],
+        title=title(summary),
+        since=instant(summary.since),
+        until=instant(summary.until),
+        modes=modes(summary),
+        headline=headline(summary),
+        required=bool(summary.action_required),
+        sections=[(head, with_commands(rows)) for head, rows in sections(summary, PLAIN)],
     )
 
 
@@ -249,16 +252,16 @@ class SlackMessage(TypedDict):
     blocks: list[SlackBlock]
 
 
-def slack(found: HealthSummary) -> SlackMessage:
+def slack(summary: HealthSummary) -> SlackMessage:
     """The body for ``chat.postMessage`` or an incoming webhook; ``text`` is what a notification shows."""
-    head = f"{instant(found.since)} to {instant(found.until)} UTC; {modes(found)}"
+    head = f"{instant(summary.since)} to {instant(summary.until)} UTC; {modes(summary)}"
     blocks: list[SlackBlock] = [
-        {"type": "header", "text": {"type": "plain_text", "text": title(found)}},
-        _slack_section(f"*{escaped(headline(found))}*\n{escaped(head)}"),
+        {"type": "header", "text": {"type": "plain_text", "text": title(summary)}},
+        _slack_section(f"*{escaped(headline(summary))}*\n{escaped(head)}"),
     ]
-    for name, rows in sections(found, PLAIN):
+    for name, rows in sections(summary, PLAIN):
         blocks += [{"type": "divider"}, _slack_section(_slack_list(name, rows))]
-    return {"text": escaped(f"{title(found)}: {headline(found)}"), "blocks": blocks}
+    return {"text": escaped(f"{title(summary)}: {headline(summary)}"), "blocks": blocks}
 
 
 def escaped(text: str) -> str:
@@ -284,17 +287,18 @@ def _slack_list(name: str, rows: list[str]) -> str:
     return "\n".join(lines)
 
 
-def outgoing(found: HealthSummary) -> Outgoing:
+def outgoing(summary: HealthSummary) -> Outgoing:
     """The summary for a receiver of notifications; it is a warning while something waits for a person."""
-    rows = [row.strip() for head, lines in sections(found, PLAIN) for row in (f"{head}:", *lines)]
+    rows = [row.strip() for head, lines in sections(summary, PLAIN) for row in (f"{head}:", *lines)]
     return Outgoing(
-        title=title(found),
-        severity="warning" if found.wishes else "info",
-        blocks=slack(found),
-        body=body(found),
-        lines=[headline(found), *rows],
+        title=title(summary),
+        severity="warning" if summary.action_required else "info",
+        blocks=slack(summary),
+        body=body(summary),
+        lines=[headline(summary), *rows],
     )
 
 
-def body(found: HealthSummary) -> dict[str, object]:
-    return {"headline": headline(found), **msgspec.to_builtins(found)}
+def body(summary: HealthSummary) -> dict[str, object]:
+    """For machines: the summary and its headline."""
+    return {"headline": headline(summary), **msgspec.to_builtins(summary)}

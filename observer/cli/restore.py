@@ -12,7 +12,7 @@ from observer.cli.output import EXIT_BAD_INPUT, EXIT_UNREACHABLE, fail, show
 from observer.domain.outcome import Outcome, Result
 
 if TYPE_CHECKING:
-    from observer.config.model import Settings
+    from observer.config.settings.model import Settings
 
 Restored = Sequence[tuple[str, Outcome]]
 """Pods as NAMESPACE/NAME with what came of it."""

@@ -25,12 +25,12 @@ class SchemaOf(StrEnum):
 
 
 _MAKERS: Final = {
-    SchemaOf.SETTINGS: ("observer.config.settings", "schema"),
+    SchemaOf.SETTINGS: ("observer.config.settings.read", "schema"),
     SchemaOf.POLICY: ("observer.config.policies.keys", "schema"),
     SchemaOf.OPENSLO: ("observer.config.openslo.schema", "schema"),
-    SchemaOf.TEST: ("observer.config.testing.keys", "schema"),
+    SchemaOf.TEST: ("observer.policytest.keys", "schema"),
     SchemaOf.OPENAPI: ("observer.web.openapi", "description"),
-    SchemaOf.EVENTS: ("observer.config.event_schema", "schema"),
+    SchemaOf.EVENTS: ("observer.exchange.event_schema", "schema"),
 }
 """The function that makes each one; its module is loaded when it is asked for."""
 

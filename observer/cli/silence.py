@@ -18,7 +18,7 @@ from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.ids import PodRef
 
 if TYPE_CHECKING:
-    from observer.config.model import Settings
+    from observer.config.settings.model import Settings
 
 
 _REACH: Final = "nothing was silenced; name an Alertmanager that answers: `alertmanager.urls`, or --alertmanager here"
@@ -114,7 +114,7 @@ def pod_of(text: str) -> PodRef:
 
 def seconds_of(text: str) -> float:
     """How long, within what may be. Raises: ConfigError."""
-    from observer.engine.silence import LONGEST_SECONDS
+    from observer.engine.remediation.silences import LONGEST_SECONDS
 
     seconds = length(text, "--for")
     if not 0.0 < seconds <= LONGEST_SECONDS:

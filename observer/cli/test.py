@@ -16,12 +16,12 @@ from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
 
 if TYPE_CHECKING:
-    from observer.config.model import Settings
-    from observer.config.testing.judging import Failure
-    from observer.config.testing.read import TestFile
-    from observer.config.testing.run import Course
-    from observer.config.testing.scenario import Scenario
+    from observer.config.settings.model import Settings
     from observer.domain.slo import Objective
+    from observer.policytest.judging import Failure
+    from observer.policytest.read import TestFile
+    from observer.policytest.run import ScenarioRun
+    from observer.policytest.scenario import Scenario
 
 
 _STEP: Final = "name test files that can be read; `observer test --init OBJECTIVE` writes the first ones"
@@ -64,7 +64,7 @@ class Done:
 
     file: str
     scenario: Scenario
-    course: Course
+    course: ScenarioRun
     failures: Sequence[Failure]
 
     @property
@@ -93,8 +93,8 @@ def run_tests(paths: Sequence[Path], name: str = "") -> Results:
 
     What cannot be read is told for all files at once, and then nothing of that file runs.
     """
-    from observer.config.reading import yaml_files
-    from observer.config.testing.rulebook import read_file
+    from observer.config.documents.files import yaml_files
+    from observer.policytest.rulebook import read_file
 
     done: list[Done] = []
     faults: list[str] = []
@@ -120,10 +120,10 @@ def run_tests(paths: Sequence[Path], name: str = "") -> Results:
 
 
 def _one(test: TestFile, scenario: Scenario) -> Done:
-    from observer.config.faults import refuse
-    from observer.config.testing.judging import failures, unknown_objectives
-    from observer.config.testing.rulebook import rules_for
-    from observer.config.testing.run import run
+    from observer.config.documents.faults import refuse
+    from observer.policytest.judging import failures, unknown_objectives
+    from observer.policytest.rulebook import rules_for
+    from observer.policytest.run import run
 
     course = run(scenario, rules_for(test, scenario.start, scenario.mode))
     if unknown := unknown_objectives(scenario, course):
@@ -151,10 +151,10 @@ def body(results: Results) -> dict[str, object]:
                         "at": at,
                         "verdict": decision.verdict.value,
                         "kind": decision.kind,
-                        "rung": decision.rung.value if decision.rung is not None else None,
+                        "action": decision.action_kind.value if decision.action_kind is not None else None,
                         "subject": decision.subject,
                         "reason": decision.reason,
-                        "holds": [hold.reason for hold in decision.holds],
+                        "blocked_by": [block.reason for block in decision.blocked_by],
                         "text": decision.text,
                     }
                     for at, decision in one.course.decisions
@@ -171,8 +171,8 @@ def body(results: Results) -> dict[str, object]:
 
 def text(results: Results, *, verbose: bool = False) -> str:
     """What the terminal shows; ``verbose``: the decisions of the tests that passed, too."""
-    from observer.config.durations import format_duration
-    from observer.config.testing.judging import told
+    from observer.config.documents.durations import format_duration
+    from observer.policytest.judging import told
 
     lines: list[str] = []
     for one in results.done:
@@ -198,12 +198,12 @@ def write_starters(settings: Settings, wanted: str, folder: Path) -> tuple[dict[
     A file that is there already is left alone. Raises ``ConfigError``.
     """
     from observer.app import now
-    from observer.config.model import SHIPPED
     from observer.config.openslo.documents import load_documents
     from observer.config.openslo.templates import expand
     from observer.config.openslo.wanted import objective_set
     from observer.config.policies.load import policy_files
-    from observer.config.testing.starter import Starter
+    from observer.config.settings.model import SHIPPED
+    from observer.policytest.starter import Starter
 
     path = Path(wanted)
     rules: Sequence[str] = [wanted] if path.exists() else settings.policies

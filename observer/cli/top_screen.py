@@ -49,17 +49,17 @@ class Top(App[None]):
     """
     Asks ``fetch`` every ``every`` seconds and shows the answer; ``decisions`` gives the decisions about a row.
 
-    While nothing new comes, the last picture stays and says so.
+    While nothing new comes, the last view stays and says so.
     """
 
     TITLE = "observer top"
     CSS = """
-    #status, #asks, #lost { padding: 0 1; height: auto; }
+    #status, #required, #lost { padding: 0 1; height: auto; }
     #lost { color: $error; display: none; }
     .head { padding: 0 1; text-style: bold; margin-top: 1; }
     #incidents { height: auto; max-height: 30%; }
     #workloads { height: 1fr; }
-    #did { height: auto; max-height: 9; padding: 0 1; }
+    #interventions { height: auto; max-height: 9; padding: 0 1; }
     #filter { display: none; dock: bottom; }
     Details { align: center middle; }
     #details { width: 90%; height: 80%; border: round $accent; background: $surface; padding: 0 1; }
@@ -83,14 +83,14 @@ class Top(App[None]):
     def compose(self) -> ComposeResult:
         yield Static(id="status")
         yield Static(id="lost")
-        yield Static("Wants of you", classes="head")
-        yield Static(id="asks")
+        yield Static("Action required", classes="head")
+        yield Static(id="required")
         yield Static("Open incidents", classes="head", id="incidents-head")
         yield DataTable(id="incidents", cursor_type="row")
         yield Static("Workloads", classes="head", id="workloads-head")
         yield DataTable(id="workloads", cursor_type="row")
-        yield Static("Did lately", classes="head")
-        yield Static(id="did")
+        yield Static("Latest interventions", classes="head")
+        yield Static(id="interventions")
         yield Input(placeholder="namespace/name holds \u2026 (enter; escape shows all)", id="filter")
         yield Footer()
 
@@ -125,7 +125,7 @@ class Top(App[None]):
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         table = dict(self._tables())[event.data_table.id or ""]
-        row = next((one for one in table.rows if one.key == event.row_key.value), None)
+        row = next((row for row in table.rows if row.key == event.row_key.value), None)
         if row is not None:
             self._explain(row)
 
@@ -161,12 +161,14 @@ class Top(App[None]):
         if home is None or not home.query("#status"):
             return  # it is being taken down
         words = [*view.status, ("stopped; space goes on", Tone.WARN)] if self.stopped else view.status
-        home.query_one("#status", Static).update(Text("  ").join(_styled(one) for one in words))
+        home.query_one("#status", Static).update(Text("  ").join(_styled(part) for part in words))
         lost = home.query_one("#lost", Static)
         lost.display = bool(view.lost)
         lost.update(Text(view.lost))
-        home.query_one("#asks", Static).update(Text("\n").join(map(_styled, view.asks)) if view.asks else "nothing")
-        home.query_one("#did", Static).update(Text("\n".join(view.did) or "nothing"))
+        home.query_one("#required", Static).update(
+            Text("\n").join(map(_styled, view.action_required)) if view.action_required else "none"
+        )
+        home.query_one("#interventions", Static).update(Text("\n".join(view.interventions) or "none"))
         for name, table in self._tables():
             head = {"incidents": "Open incidents", "workloads": "Workloads"}[name]
             text = f" holding {self.only.text!r}" if name == "workloads" and self.only.text else ""
@@ -176,16 +178,16 @@ class Top(App[None]):
 
 def _fill(widget: DataTable[Text], table: Table) -> None:
     """New rows; the cursor stays on the same thing while it is there."""
-    kept = widget.coordinate_to_cell_key(widget.cursor_coordinate).row_key.value if widget.row_count else None
+    selected = widget.coordinate_to_cell_key(widget.cursor_coordinate).row_key.value if widget.row_count else None
     place = widget.cursor_row
     widget.clear()
     for row in table.rows:
         widget.add_row(*map(_styled, row.cells), key=row.key)
     keys = [row.key for row in table.rows]
     if keys:
-        widget.move_cursor(row=keys.index(kept) if kept in keys else min(place, len(keys) - 1))
+        widget.move_cursor(row=keys.index(selected) if selected in keys else min(place, len(keys) - 1))
 
 
 def _styled(words: Styled) -> Text:
-    said, tone = words
-    return Text(said, style=STYLES[tone] if tone is not None else "")
+    text, tone = words
+    return Text(text, style=STYLES[tone] if tone is not None else "")

@@ -2,41 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from observer.cli.api_client import NAME_IT, ApiClient
+from observer.cli.api_client import ApiClient
 from observer.cli.failures import ApiError
 from observer.cli.moments import clock, span
 from observer.cli.output import Paint, Tone, columns, harmless
-from observer.cli.top_wire import Overview
-from observer.engine.explain import percent
+from observer.engine.messages.decisions import percent
+from observer.web.models.answers import DecisionList, Overview
+from observer.web.models.rows import DecisionRow, IncidentRow, State, WorkloadRow
 
 MOST_ROWS: Final = 200
 STATES: Final = {
-    "failing": Tone.BAD,
-    "held": Tone.BAD,
-    "acting": Tone.WARN,
-    "suspected": Tone.WARN,
-    "degraded": Tone.WARN,
-    "overdrawn": Tone.WARN,
-    "unknown": Tone.WARN,
-    "idle": Tone.FAINT,
-    "healthy": Tone.GOOD,
+    State.FAILING: Tone.BAD,
+    State.BLOCKED: Tone.BAD,
+    State.ACTING: Tone.WARN,
+    State.SUSPECTED: Tone.WARN,
+    State.DEGRADED: Tone.WARN,
+    State.OVERDRAWN: Tone.WARN,
+    State.UNKNOWN: Tone.WARN,
+    State.IDLE: Tone.FAINT,
+    State.HEALTHY: Tone.GOOD,
 }
 """Worst first."""
 CLEAR: Final = "\x1b[H\x1b[2J"
-
 Styled = tuple[str, Tone | None]
 """Text with what its colour means."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table; ``key`` is stable from picture to picture, ``query`` asks for the decisions about it."""
+    """One line of a table; ``key`` is stable from tick to tick, ``query`` asks for the decisions about it."""
 
     key: str
     cells: tuple[Styled, ...]
@@ -58,10 +56,10 @@ class TopView:
 
     at: float
     status: tuple[Styled, ...]
-    asks: tuple[Styled, ...]
+    action_required: tuple[Styled, ...]
     incidents: Table
     workloads: Table
-    did: tuple[str, ...]
+    interventions: tuple[str, ...]
     lost: str = ""
 
 
@@ -74,110 +72,105 @@ class WorkloadFilter:
 
     def query(self) -> dict[str, str]:
         """The parameters of the overview."""
-        asked = {"limit": str(MOST_ROWS), "namespace": self.namespace, "q": self.text}
-        return {key: value for key, value in asked.items() if value}
+        parameters = {"limit": str(MOST_ROWS), "namespace": self.namespace, "q": self.text}
+        return {key: value for key, value in parameters.items() if value}
 
 
-async def fetch(client: ApiClient, question: WorkloadFilter, now: float) -> TopView:
+Fetch = Callable[[], Awaitable[TopView]]
+
+
+async def fetch(client: ApiClient, only: WorkloadFilter, now: float) -> TopView:
     """Ask the daemon. Raises: ApiError."""
-    body = await client.ask("/api/v1/overview", question.query())
-    try:
-        return view_of(msgspec.convert(body, Overview), now)
-    except msgspec.ValidationError as exc:
-        raise ApiError(
-            f"{client.url} is an Observer of another version: {exc}", "use the command of its version"
-        ) from exc
+    return view_of(await client.get("/api/v1/overview", Overview, only.query()), now)
 
 
 async def decisions_about(client: ApiClient, query: dict[str, str]) -> list[str]:
     """The newest decisions about something, newest first, as lines. Raises: ApiError."""
-    body = await client.ask("/api/v1/decisions", {"limit": "100", **query})
-    found: Any = body.get("decisions") if isinstance(body, dict) else None
-    if not isinstance(found, list):
-        raise ApiError(f"{client.url} answers, but not as Observer does", NAME_IT)
-    return [line for one in found for line in _decision(one)] or ["no decision about it yet"]
+    page = await client.get("/api/v1/decisions", DecisionList, {"limit": "100", **query})
+    return [line for decision in page.decisions for line in _decision_lines(decision)] or ["no decision about it yet"]
 
 
-def view_of(seen: Overview, now: float) -> TopView:
-    """The board of one overview; ``now`` is the present instant, Unix seconds."""
-    shown = len(seen.workloads)
-    more = f"{shown} of {seen.matching}, most urgent first" if seen.matching > shown else ""
-    some = len(seen.incidents)
-    others = f"{some} of {seen.incidents_open}" if seen.incidents_open > some else ""
+def view_of(overview: Overview, now: float) -> TopView:
+    """What an overview looks like; ``now`` is the present instant, Unix seconds."""
+    rows, matching = len(overview.workloads), overview.matching
+    some, all_open = len(overview.incidents), overview.incidents_open
     return TopView(
-        at=seen.at,
-        status=_status(seen, now),
-        asks=tuple((f"{one.kind}  {harmless(one.text)}{_since(one.since)}", Tone.BAD) for one in seen.asks),
+        at=overview.at,
+        status=_status(overview, now),
+        action_required=tuple(
+            (f"{item.kind}  {harmless(item.text)}{_since(item.since)}", Tone.BAD) for item in overview.action_required
+        ),
         incidents=Table(
-            ("INCIDENT", "AGE", "PHASE", "BAD (SIBLINGS)", "NATS", "HELD BY", "SUBJECT"),
-            tuple(_incident(one, now) for one in seen.incidents),
-            others,
+            ("INCIDENT", "AGE", "PHASE", "BAD (OTHERS)", "EVIDENCE", "BLOCKED BY", "SUBJECT"),
+            tuple(_incident(row, now) for row in overview.incidents),
+            f"{some} of {all_open}" if all_open > some else "",
         ),
         workloads=Table(
             ("STATE", "WORKLOAD", "READY", "REQ/S", "ERRORS", "BUDGET", "BURN", "MODE", "WHAT"),
-            tuple(_workload(one) for one in seen.workloads),
-            more,
+            tuple(_workload(row) for row in overview.workloads),
+            f"{rows} of {matching}, most urgent first" if matching > rows else "",
         ),
-        did=tuple(f"{clock(one.at)}  {one.verdict:<5} {one.kind:<14} {harmless(one.text)}" for one in seen.did),
+        interventions=tuple(_decision_line(decision) for decision in overview.interventions),
     )
 
 
-def _status(seen: Overview, now: float) -> tuple[Styled, ...]:
-    control, age = seen.control, max(now - seen.at, 0.0)
-    late = age > max(6 * seen.tick_seconds, 30.0)
-    found: list[Styled] = [
-        (control.mode, Tone.BOLD),
+def _status(overview: Overview, now: float) -> tuple[Styled, ...]:
+    control, age = overview.control, max(now - overview.at, 0.0)
+    late = age > max(6 * overview.tick_seconds, 30.0)
+    words: list[Styled] = [
+        (control.mode.value, Tone.BOLD),
         (f"leader, term {control.term}" if control.leader else "standby: observing only", None),
-        (f"tick {seen.tick}, {span(age)} ago", Tone.BAD if late else None),
+        (f"tick {overview.tick}, {span(age)} ago", Tone.BAD if late else None),
     ]
     if control.paused:
-        found.append((f"PAUSED: {harmless(control.reason)}".rstrip(": "), Tone.BAD))
+        words.append((f"PAUSED: {harmless(control.reason)}".rstrip(": "), Tone.BAD))
     if control.halted:
-        found.append((f"HALTED: {harmless(control.halted)}", Tone.BAD))
-    if not seen.sighted:
-        found.append(("BLIND: touches nothing", Tone.BAD))
-    known = [(state, seen.states[state]) for state in STATES if seen.states.get(state)]
-    found += [(f"{count} {state}", STATES[state]) for state, count in known]
-    return tuple(found)
+        words.append((f"HALTED: {harmless(control.halted)}", Tone.BAD))
+    if not overview.complete:
+        words.append(("DATA INCOMPLETE: no actions", Tone.BAD))
+    counts = [(state, overview.states[state]) for state in STATES if overview.states.get(state)]
+    words += [(f"{count} {state.value}", STATES[state]) for state, count in counts]
+    return tuple(words)
 
 
-def _incident(one: Any, now: float) -> Row:
-    held = ", ".join(each.reason.replace("_", " ") for each in one.held)
-    rates = f"{percent(one.bad_rate)} ({percent(one.sibling_bad_rate)})"
-    cells: Sequence[Styled] = (
-        (one.id, None),
-        (span(now - one.opened), None),
-        (one.phase, Tone.WARN),
-        (rates, Tone.BAD),
-        (f"{one.nats:.1f}", None),
-        (harmless(held), Tone.WARN),
-        (harmless(one.subject), Tone.BOLD),
+def _incident(row: IncidentRow, now: float) -> Row:
+    blocked = ", ".join(block.reason.replace("_", " ") for block in row.blocked)
+    cells = (
+        (row.id, None),
+        (span(now - row.opened), None),
+        (row.phase.value, Tone.WARN),
+        (f"{percent(row.bad_rate)} ({percent(row.peer_bad_rate)})", Tone.BAD),
+        (f"{row.evidence_score:.1f}", None),
+        (harmless(blocked), Tone.WARN),
+        (harmless(row.subject), Tone.BOLD),
     )
-    return Row(one.id, tuple(cells), {"incident": one.id})
+    return Row(row.id, cells, {"incident": row.id})
 
 
-def _workload(one: Any) -> Row:
-    name = f"{one.namespace}/{one.name}"
-    wanted = one.pods if one.desired is None else one.desired
-    spent = one.budget_left is not None and one.budget_left <= 0.0
-    cells: Sequence[Styled] = (
-        (one.state, STATES.get(one.state)),
-        (harmless(name), Tone.BOLD),
-        (f"{one.ready}/{wanted}", Tone.WARN if one.ready < wanted else None),
-        (_figure(one.requests, "{:.1f}"), None),
-        (percent(one.error_rate) if one.error_rate is not None else "-", Tone.BAD if one.error_rate else None),
-        (_share(one.budget_left), Tone.BAD if spent else None),
-        (_figure(one.burn, "{:.1f}x"), Tone.WARN if one.burn is not None and one.burn > 1.0 else None),
-        (one.mode if one.enabled else f"{one.mode}, not enabled", None),
-        (harmless(one.headline), None),
+def _workload(row: WorkloadRow) -> Row:
+    wanted = row.pods if row.desired is None else row.desired
+    spent = row.budget_left is not None and row.budget_left <= 0.0
+    cells = (
+        (row.state.value, STATES[row.state]),
+        (harmless(f"{row.namespace}/{row.name}"), Tone.BOLD),
+        (f"{row.ready}/{wanted}", Tone.WARN if row.ready < wanted else None),
+        (_figure(row.requests, "{:.1f}"), None),
+        (percent(row.error_rate) if row.error_rate is not None else "-", Tone.BAD if row.error_rate else None),
+        (_share(row.budget_left), Tone.BAD if spent else None),
+        (_figure(row.burn, "{:.1f}x"), Tone.WARN if row.burn is not None and row.burn > 1.0 else None),
+        (row.mode.value if row.enabled else f"{row.mode.value}, not enabled", None),
+        (harmless(row.headline), None),
     )
-    return Row(f"{one.namespace}/{one.kind}/{one.name}", tuple(cells), {"namespace": one.namespace, "q": one.name})
+    return Row(f"{row.namespace}/{row.kind}/{row.name}", cells, {"namespace": row.namespace, "q": row.name})
 
 
-def _decision(one: dict[str, Any]) -> list[str]:
-    lines = [f"{clock(one['at'])}  {one['verdict']:<5} {one['kind']:<14} {harmless(one['text'])}"]
-    lines += [f"{'':10}{hold['guard']}: {harmless(hold['detail'])}" for hold in one.get("holds", ())]
-    return lines
+def _decision_line(decision: DecisionRow) -> str:
+    return f"{clock(decision.at)}  {decision.verdict.value:<7} {decision.kind:<14} {harmless(decision.text)}"
+
+
+def _decision_lines(decision: DecisionRow) -> list[str]:
+    blocks = [f"{'':10}{block.guard}: {harmless(block.detail)}" for block in decision.blocked_by]
+    return [_decision_line(decision), *blocks]
 
 
 def _figure(value: float | None, form: str) -> str:
@@ -194,28 +187,24 @@ def _since(at: float | None) -> str:
     return f"  (since {clock(at)} UTC)" if at else ""
 
 
-Fetch = Callable[[], Awaitable[TopView]]
-
-
 def text(view: TopView, paint: Paint) -> str:
     """Everything that is shown, the most urgent first."""
-    lines = ["  ".join(_painted(one, paint) for one in view.status)]
+    lines = ["  ".join(_painted(words, paint) for words in view.status)]
     if view.lost:
         lines.append(paint(view.lost, Tone.BAD))
-    lines += ["", paint("WANTS OF YOU", Tone.BOLD), *(_painted(one, paint) for one in view.asks)]
-    if not view.asks:
-        lines.append("nothing")
+    required = [_painted(words, paint) for words in view.action_required]
+    lines += ["", paint("ACTION REQUIRED", Tone.BOLD), *(required or ("none",))]
     for name, table in (("OPEN INCIDENTS", view.incidents), ("WORKLOADS", view.workloads)):
         head = f"{name}  {table.note}".rstrip()
         lines += ["", paint(head, Tone.BOLD), _table(table, paint) if table.rows else "none"]
-    lines += ["", paint("DID LATELY", Tone.BOLD), *(view.did or ("nothing",))]
+    lines += ["", paint("LATEST INTERVENTIONS", Tone.BOLD), *(view.interventions or ("none",))]
     return "\n".join(lines)
 
 
 async def refreshed(
     fetch: Fetch, write: Callable[[str], None], sleep: Callable[[float], Awaitable[None]], paint: Paint, every: float
 ) -> None:
-    """Write picture after picture until cancelled; one that did not come leaves the last with a word about it."""
+    """Write view after view until cancelled; one that did not come leaves the last with a word about it."""
     view = await fetch()
     while True:
         write(CLEAR + text(view, paint) + "\n")
@@ -224,7 +213,7 @@ async def refreshed(
 
 
 async def again(fetch: Fetch, view: TopView) -> TopView:
-    """The next picture, or the last one and why there is no newer. The first failure's instant stays."""
+    """The next view, or the last one and why there is no newer. The first failure's instant stays."""
     try:
         return await fetch()
     except ApiError as exc:
@@ -236,5 +225,5 @@ def _table(table: Table, paint: Paint) -> str:
 
 
 def _painted(words: Styled, paint: Paint) -> str:
-    said, tone = words
-    return paint(said, tone) if tone is not None else said
+    text, tone = words
+    return paint(text, tone) if tone is not None else text

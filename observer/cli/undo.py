@@ -14,7 +14,7 @@ from observer.domain.names import DRAIN_LABEL
 from observer.domain.outcome import Result
 
 if TYPE_CHECKING:
-    from observer.config.model import Settings
+    from observer.config.settings.model import Settings
 
 DRAINED: Final = f"`observer incidents --open` and `kubectl get pods -A -l {DRAIN_LABEL}` name what is drained"
 

@@ -8,48 +8,48 @@ from typing import Protocol
 
 import structlog
 
-from observer.config.policies.book import doubts, modes
+from observer.config.policies.effective import doubts, modes
 from observer.config.reload import Rules
 from observer.domain.action import Mode
 from observer.domain.circuit import Circuit
 from observer.domain.decision import Decision
 from observer.domain.incident import Incident
-from observer.domain.policy import UNRULED, PolicyBook
+from observer.domain.policy import NO_POLICIES, EffectivePolicies
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.engine.memory import Memory
 from observer.ports.sources import Clock
 from observer.runtime.reload import ReloadState
-from observer.runtime.seen import Seen
+from observer.runtime.seen import TickResult
 
 log = structlog.get_logger(__name__)
 
 
-class Counted(Protocol):
+class LoopMetrics(Protocol):
     """The self metrics that the loop feeds (``telemetry.metrics.SelfMetrics``)."""
 
     def tick(self, duration: float, *, complete: bool) -> None: ...
     def gap(self, source: str, reason: str) -> None: ...
     def decision(self, kind: str, verdict: str) -> None: ...
-    def action(self, rung: str, result: str) -> None: ...
+    def action(self, action_kind: str, result: str) -> None: ...
     def verification(self, verdict: str) -> None: ...
     def reload(self, *, ok: bool) -> None: ...
     def policies(self, workloads: Mapping[str, int]) -> None: ...
     def circuit(self, source: str, state: str) -> None: ...
-    def standing(self, *, suspects: int, holds: int, drained: int, leader: bool, paused: bool) -> None: ...
+    def standing(self, *, suspects: int, blocked: int, drained: int, leader: bool, paused: bool) -> None: ...
     def looked(self, at: float, *, readable: bool) -> None: ...
     def overran(self) -> None: ...
     def unrecorded(self) -> None: ...
 
 
-class Watcher:
+class LoopStatus:
     """Keeps the newest facts about the loop and counts them; ``circuits`` tells those of the sources that have one."""
 
     def __init__(
         self,
         settings: EngineSettings,
         clock: Clock,
-        metrics: Counted,
+        metrics: LoopMetrics,
         *,
         circuits: Callable[[], Mapping[str, Circuit]] = dict,
         rules: Rules | None = None,
@@ -63,11 +63,11 @@ class Watcher:
         self._complete = False
         self._incidents: tuple[Incident, ...] = ()
         self._ticks = self._complete_ticks = 0
-        self._reload, self._book = ReloadState(), PolicyBook()
+        self._reload, self._book = ReloadState(), EffectivePolicies()
         self._doubts: dict[str, str] = {}
         self._changed: list[Callable[[], None]] = []
         self.recent: deque[Decision] = deque(maxlen=500)
-        self.seen: Seen | None = None
+        self.result: TickResult | None = None
         """The last tick; None before the first one has ended."""
 
     def subscribe(self, changed: Callable[[], None]) -> None:
@@ -75,10 +75,15 @@ class Watcher:
         self._changed.append(changed)
 
     def ticked(
-        self, memory: Memory, snapshot: Snapshot, duration: float, halted: str, book: PolicyBook = UNRULED
+        self,
+        memory: Memory,
+        snapshot: Snapshot,
+        duration: float,
+        halted: str,
+        policies: EffectivePolicies = NO_POLICIES,
     ) -> None:
         """Called after every tick."""
-        self._ruled(book)
+        self._ruled(policies)
         self._ticks += 1
         self._complete = memory.complete
         self._complete_ticks += int(memory.complete)
@@ -89,10 +94,10 @@ class Watcher:
         self._control = (control.paused, control.reason, control.leader, control.term)
         self._incidents = tuple(i for i in memory.incidents.values() if not i.closed)
         drained = sum(1 for i in self._incidents if i.drain_expires)
-        holds = sum(len(i.held) for i in self._incidents)
+        blocked = sum(len(i.blocked) for i in self._incidents)
         self._metrics.standing(
             suspects=len(self._incidents),
-            holds=holds,
+            blocked=blocked,
             drained=drained,
             leader=control.leader,
             paused=control.paused,
@@ -109,7 +114,7 @@ class Watcher:
             gaps=[f"{gap.source}:{gap.reason}" for gap in snapshot.gaps],
             incidents=len(self._incidents),
         )
-        self._show(memory, snapshot, duration, book)
+        self._show(memory, snapshot, duration, policies)
 
     def reloaded(self, settings: EngineSettings, state: ReloadState, rules: Rules | None = None) -> None:
         """
@@ -131,8 +136,8 @@ class Watcher:
         """Called for every decision."""
         self.recent.append(decision)
         self._metrics.decision(decision.kind, decision.verdict.value)
-        if decision.outcome is not None and decision.rung is not None:
-            self._metrics.action(decision.rung.value, decision.outcome.result.value)
+        if decision.outcome is not None and decision.action_kind is not None:
+            self._metrics.action(decision.action_kind.value, decision.outcome.result.value)
         if decision.kind == "verified":
             self._metrics.verification(decision.reason)
         log.info(
@@ -156,47 +161,29 @@ class Watcher:
         limit = max(6 * self._settings.tick, 30.0)
         return age <= limit, f"last tick {age:.0f} s ago"
 
-    def status(self) -> dict[str, object]:
-        """JSON-like picture for ``observer status`` and ``/api/status``."""
-        paused, reason, leader, term = self._control
-        return {
-            "mode": self._settings.mode.value,
-            "config": self._settings.identity,
-            "ticks": self._ticks,
-            "complete_ticks": self._complete_ticks,
-            "complete": self._complete,
-            "last_tick": self._last,
-            "paused": paused,
-            "paused_reason": reason,
-            "leader": leader,
-            "term": term,
-            "halted": self._halted,
-            "policies": {
-                "identity": self._book.identity,
-                "workloads": modes(self._book),
-                "disagreeing": self._doubts,
-            },
-            "reload": {
-                "ok": self._reload.ok,
-                "at": self._reload.at,
-                "detail": self._reload.detail,
-                "needs_restart": list(self._reload.needs_restart),
-            },
-            "gaps": [{"source": g.source, "reason": g.reason, "detail": g.detail} for g in self._gaps],
-            "circuits": [circuit_row(source, circuit) for source, circuit in self._circuits().items()],
-            "overdrawn": overdrawn_rows(self.seen.snapshot) if self.seen is not None else [],
-            "incidents": [incident_row(incident) for incident in self._incidents],
-        }
+    @property
+    def settings(self) -> EngineSettings:
+        """Those in force now."""
+        return self._settings
 
-    def _show(self, memory: Memory, snapshot: Snapshot, took: float, book: PolicyBook) -> None:
-        self.seen = Seen(
+    @property
+    def reload(self) -> ReloadState:
+        """The last try to take edited files into force."""
+        return self._reload
+
+    def circuits(self) -> Mapping[str, Circuit]:
+        """Those of the sources that have one."""
+        return self._circuits()
+
+    def _show(self, memory: Memory, snapshot: Snapshot, took: float, policies: EffectivePolicies) -> None:
+        self.result = TickResult(
             number=self._ticks,
             complete=self._complete_ticks,
             took=took,
             memory=memory,
             snapshot=snapshot,
             settings=self._settings,
-            book=book,
+            policies=policies,
             recent=tuple(self.recent),
             rules=self._rules,
             reload=self._reload,
@@ -206,14 +193,14 @@ class Watcher:
         for changed in self._changed:
             changed()
 
-    def _ruled(self, book: PolicyBook) -> None:
-        if book is self._book:
+    def _ruled(self, policies: EffectivePolicies) -> None:
+        if policies is self._book:
             return
-        found = doubts(book)
+        found = doubts(policies)
         for workload in sorted(found.keys() - self._doubts.keys()):
-            log.warning("policies_disagree", workload=workload, detail=found[workload])
-        self._book, self._doubts = book, found
-        self._metrics.policies(dict.fromkeys((mode.value for mode in Mode), 0) | modes(book))
+            log.warning("policies_conflicted", workload=workload, detail=found[workload])
+        self._book, self._doubts = policies, found
+        self._metrics.policies(dict.fromkeys((mode.value for mode in Mode), 0) | modes(policies))
 
     def _tell_gaps(self, gaps: tuple[Gap, ...]) -> None:
         for gap in gaps:
@@ -225,47 +212,3 @@ class Watcher:
         for source, reason in before - now:
             log.info("source_recovered", source=source, reason=reason)
         self._gaps = gaps
-
-
-def circuit_row(source: str, circuit: Circuit) -> dict[str, object]:
-    """One source's circuit for people and machines."""
-    return {
-        "source": source,
-        "state": circuit.state.value,
-        "since": circuit.since,
-        "reason": circuit.reason,
-        "detail": circuit.detail,
-        "failures": circuit.failures,
-        "last_success": circuit.last_success,
-        "retry_at": circuit.retry_at,
-    }
-
-
-def overdrawn_rows(snapshot: Snapshot) -> list[dict[str, object]]:
-    """The objectives whose budget is overdrawn, for people and machines, the worst first."""
-    found = [(str(service), one) for service, each in snapshot.objectives.items() for one in each if one.overdrawn]
-    return [
-        {
-            "service": service,
-            "objective": one.objective.display or one.objective.slo,
-            "budget_left": round(one.budget.remaining, 4),
-        }
-        for service, one in sorted(found, key=lambda each: (each[1].budget.remaining, each[0]))
-    ]
-
-
-def incident_row(incident: Incident) -> dict[str, object]:
-    """One incident for people and machines."""
-    return {
-        "id": incident.id,
-        "subject": str(incident.culprit),
-        "symptom": incident.symptom.value,
-        "phase": incident.phase.value,
-        "opened": incident.opened,
-        "nats": round(incident.nats, 2),
-        "bad_rate": round(incident.p1, 4),
-        "sibling_bad_rate": round(incident.p0, 4),
-        "held": sorted(incident.held),
-        "closing": incident.closing,
-        "evidence": incident.evidence_at,
-    }

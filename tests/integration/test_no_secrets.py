@@ -16,16 +16,16 @@ import pytest
 from observer.app import examine_sources
 from observer.cli.doctor import rows
 from observer.cli.doctor import text as doctor_text
-from observer.config.auth import HttpAuth
-from observer.config.model import Settings
-from observer.config.outlets import NotifyKind, NotifySettings
-from observer.config.sections import KEYS
+from observer.config.settings.auth import HttpAuth
+from observer.config.settings.model import Settings
+from observer.config.settings.notifications import NotifyKind, NotifySettings
+from observer.config.settings.sections import KEYS
 from observer.domain.action import Mode
 from observer.simulator.clock import SimClock
-from observer.simulator.faults import pod_errors
-from observer.simulator.world import World
+from observer.simulator.mesh.faults import pod_errors
+from observer.simulator.scenarios.world import World
 from tests.support.fake_grafana import FakeGrafana
-from tests.support.watched import running, settings_for, status
+from tests.support.running_daemon import running, settings_for, status
 
 pytestmark = pytest.mark.integration
 
@@ -93,7 +93,8 @@ async def api_answers(settings: Settings, wrong: str) -> dict[str, str]:
     base = f"http://{settings.listen}"
     async with aiohttp.ClientSession() as session:
         found = {
-            path: await got(session, base + path) for path in ("/metrics", "/api/status", "/api/decisions", "/readyz")
+            path: await got(session, base + path)
+            for path in ("/metrics", "/api/v1/status", "/api/v1/decisions", "/readyz")
         }
         for name, headers in {
             "bearer": {"Authorization": f"Bearer {wrong}"},
@@ -147,7 +148,7 @@ async def test_no_secret_is_told_or_kept(tmp_path: Path) -> None:
         told["log"] = log.getvalue().decode()
     told |= {str(path): path.read_bytes().decode("latin-1") for path in home.rglob("*") if path.is_file()}
 
-    assert "suspected" in told["/api/decisions"] and "Suspected" in told["events"]
+    assert "suspected" in told["/api/v1/decisions"] and "Suspected" in told["events"]
     assert "grafana" in told["doctor"] and "[redacted]" in told["log"] and "[redacted]" in told["doctor"]
     assert {"journal.db", "audit.jsonl"} <= {Path(name).name for name in told}
     assert told["webhook nothing"].startswith("401") and told["webhook bearer"].startswith("401")

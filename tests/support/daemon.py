@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from observer.app import build, connected
-from observer.config.model import (
+from observer.config.settings.model import (
     SHIPPED,
     EvidenceSettings,
     KubernetesSettings,
@@ -23,13 +23,13 @@ from observer.config.model import (
     Settings,
     WebhookSettings,
 )
-from observer.config.settings import default
+from observer.config.settings.read import default
 from observer.domain.action import Mode
 from observer.runtime.supervise import supervise
 from observer.simulator.clock import SimClock
-from observer.simulator.faults import pod_errors
-from observer.simulator.kube_config import write_kubeconfig
-from observer.simulator.world import World
+from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
+from observer.simulator.mesh.faults import pod_errors
+from observer.simulator.scenarios.world import World
 from tests.support.ports import free_port
 
 PATIENCE = 120.0
@@ -95,7 +95,7 @@ async def daemon(folder: Path) -> AsyncIterator[Daemon]:
             group.create_task(supervise(await build(settings, api, say=said.append), stop))
             one = Daemon(world, settings, said[0].rpartition(" ")[2], session)
             try:
-                await one.until("/api/status", lambda it: bool(it["complete"]))
+                await one.until("/api/v1/status", lambda it: bool(it["complete"]))
                 yield one
             finally:
                 stop.set()

@@ -9,14 +9,15 @@ import pytest
 
 from observer.cli.api_client import ApiClient
 from observer.cli.failures import DaemonUnreachable
-from observer.cli.incidents import IncidentFilter, listed, standing
+from observer.cli.incidents import IncidentFilter, IncidentsBody, listed, standing
 from observer.cli.output import Paint, bare
 from observer.cli.status import current
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.errors import JournalUnavailable
 from observer.domain.ids import ServiceRef
 from observer.domain.suspect import Culprit, CulpritKind
 from observer.journal.store import SqlJournal
+from observer.web.views.rows import incident_row
 from tests.support.journals import HOUR, MORNING, fill, incident
 
 
@@ -27,9 +28,9 @@ async def settings(tmp_path: Path) -> Settings:
 
 async def test_the_newest_comes_first(settings: Settings) -> None:
     body, text = await listed(settings, IncidentFilter(MORNING))
-    assert [one["id"] for one in body["incidents"]] == ["inc-held", "inc-spared", "inc-worse", "inc-fixed"]
+    assert [row.id for row in body.incidents] == ["inc-held", "inc-spared", "inc-worse", "inc-fixed"]
     lines = text.splitlines()
-    assert lines[0].split()[0] == "INCIDENT" and "bank/pay-2" in lines[1] and "suspected, held" in lines[1]
+    assert lines[0].split()[0] == "INCIDENT" and "bank/pay-2" in lines[1] and "suspected, blocked" in lines[1]
     assert lines[-1] == "why: observer why pod/bank/pay-2"
 
 
@@ -44,22 +45,20 @@ async def test_the_newest_comes_first(settings: Settings) -> None:
 )
 async def test_filters(settings: Settings, wanted: IncidentFilter, ids: list[str]) -> None:
     body, text = await listed(settings, wanted)
-    assert [one["id"] for one in body["incidents"]] == ids
+    assert [row.id for row in body.incidents] == ids
     assert ids or text == "no incident in namespace nowhere"
 
 
 async def test_what_the_limit_leaves_out_is_counted(settings: Settings) -> None:
     body, text = await listed(settings, IncidentFilter(MORNING, limit=1))
-    assert body["more"] == 3 and "and 3 older" in text
+    assert body.more == 3 and "and 3 older" in text
 
 
 async def test_a_closed_one_says_how_it_went(settings: Settings) -> None:
     body, _ = await listed(settings, IncidentFilter(MORNING))
-    good = body["incidents"][-1]
-    assert (good["open"], good["closing"], good["drain_verdict"], good["verification"]) == (
-        False, "fixed", "dropped", "fixed",
-    )  # fmt: skip
-    assert good["closed"] - good["opened"] == 240
+    good = body.incidents[-1]
+    assert (good.outcome, good.drain_verdict, good.verification) == ("fixed", "dropped", "fixed")
+    assert good.closed is not None and good.closed - good.opened == 240
 
 
 async def test_an_empty_journal_is_an_answer(tmp_path: Path) -> None:
@@ -67,9 +66,7 @@ async def test_an_empty_journal_is_an_answer(tmp_path: Path) -> None:
     await (await SqlJournal.open(settings.journal)).close()
     assert (await listed(settings, IncidentFilter(MORNING, open_only=True)))[1] == "no open incident"
     body, text = await listed(settings, IncidentFilter(MORNING, since=MORNING))
-    assert (
-        body == {"since": MORNING, "more": 0, "incidents": []} and text == "no incident since 2026-11-18 11:06:40 UTC"
-    )
+    assert body == IncidentsBody(MORNING, 0, ()) and text == "no incident since 2026-11-18 11:06:40 UTC"
 
 
 async def test_no_journal_is_no_answer(tmp_path: Path) -> None:
@@ -89,7 +86,7 @@ async def test_a_culprit_without_a_namespace_is_found_by_its_service(tmp_path: P
     await journal.save(replace(incident("n", "cart-1", MORNING), culprit=node, service=ServiceRef("shop", "cart")))
     await journal.close()
     body, text = await listed(settings, IncidentFilter(MORNING, namespace="shop"))
-    assert body["incidents"][0]["namespace"] == "shop" and text.endswith("observer why node/node-7")
+    assert body.incidents[0].namespace == "shop" and text.endswith("observer why node/node-7")
 
 
 async def test_colours_change_no_word_and_foreign_names_cannot_steer_the_terminal(settings: Settings) -> None:
@@ -104,4 +101,4 @@ async def test_colours_change_no_word_and_foreign_names_cannot_steer_the_termina
 
 
 def test_a_word_for_where_it_stands() -> None:
-    assert standing(incident("i", "cart-1", MORNING)) == "suspected"
+    assert standing(incident_row(incident("i", "cart-1", MORNING))) == "suspected"

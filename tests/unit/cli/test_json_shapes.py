@@ -12,9 +12,9 @@ import pytest
 from observer.cli.doctor import rows
 from observer.domain.finding import Finding
 from observer.sinks.audit import open_audit
-from tests.support.doors import threaded
+from tests.support.command_line import said
 from tests.support.journals import a_night, write_night
-from tests.support.spoken import said
+from tests.support.scripted_api import threaded
 
 TEXT, NUMBER, BOOL, WHOLE = {"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "integer"}
 MAYBE_TEXT, MAYBE_NUMBER = {"type": ["string", "null"]}, {"type": ["number", "null"]}
@@ -39,57 +39,55 @@ def maybe(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 INCIDENT = {
-    "id": TEXT, "subject": TEXT, "symptom": TEXT, "phase": TEXT, "opened": NUMBER, "nats": NUMBER, "bad_rate": NUMBER,
-    "sibling_bad_rate": NUMBER, "held": many(TEXT), "closing": TEXT, "evidence": TEXT,
-}  # fmt: skip
-LISTED = {
-    **INCIDENT, "namespace": TEXT, "service": MAYBE_TEXT, "workload": MAYBE_TEXT, "open": BOOL, "closed": MAYBE_NUMBER,
-    "drain_verdict": MAYBE_TEXT, "verification": MAYBE_TEXT,
+    "id": TEXT, "subject": TEXT, "namespace": TEXT, "workload": TEXT, "service": TEXT, "symptom": TEXT, "phase": TEXT,
+    "tier": TEXT, "opened": NUMBER, "closed": MAYBE_NUMBER, "bad_rate": NUMBER, "peer_bad_rate": NUMBER,
+    "evidence_score": NUMBER, "blocked": many(of(reason=TEXT, since=NUMBER)), "drain_verdict": MAYBE_TEXT,
+    "verification": MAYBE_TEXT, "evidence_at": TEXT, "outcome": TEXT, "headline": TEXT,
 }  # fmt: skip
 POD = of(namespace=TEXT, name=TEXT, uid=TEXT)
 DECISION = of(
-    id=TEXT, at=NUMBER, kind=TEXT, verdict=TEXT, subject=TEXT, reason=TEXT, text=TEXT, incident=TEXT, rung=MAYBE_TEXT,
-    mode=TEXT, pod=maybe(POD), service=maybe(of(namespace=TEXT, name=TEXT)),
+    id=TEXT, at=NUMBER, kind=TEXT, verdict=TEXT, subject=TEXT, reason=TEXT, text=TEXT, incident=TEXT,
+    action_kind=MAYBE_TEXT, mode=TEXT, pod=maybe(POD), service=maybe(of(namespace=TEXT, name=TEXT)),
     workload=maybe(of(namespace=TEXT, kind=TEXT, name=TEXT)), action=maybe({"type": "object"}),
     outcome=maybe(of(action_id=TEXT, result=TEXT, reason=TEXT, detail=TEXT, retry_after=NUMBER)),
-    holds=many(of(guard=TEXT, reason=TEXT, detail=TEXT, refused=BOOL)), figures={"type": "object"}, config=TEXT,
+    blocked_by=many(of(guard=TEXT, reason=TEXT, detail=TEXT, refused=BOOL)), figures={"type": "object"}, config=TEXT,
     severity=TEXT,
 )  # fmt: skip
 REPORT = of(
     headline=TEXT, since=NUMBER, until=NUMBER, modes=many(TEXT), decisions=WHOLE, notes=many(TEXT),
-    wishes=many(of(kind=TEXT, subject=TEXT, at=NUMBER, text=TEXT)),
-    harms=many(of(
+    action_required=many(of(kind=TEXT, subject=TEXT, at=NUMBER, text=TEXT)),
+    impacts=many(of(
         incident=TEXT, subject=TEXT, service=TEXT, symptom=TEXT, opened=NUMBER, closed=MAYBE_NUMBER, bad_rate=NUMBER,
-        sibling_bad_rate=NUMBER, bad=NUMBER, requests=NUMBER, outcome=TEXT,
+        peer_bad_rate=NUMBER, bad=NUMBER, requests=NUMBER, outcome=TEXT,
     )),
     troubles=many(of(subject=TEXT, reason=TEXT, at=NUMBER, text=TEXT)),
     budgets=many(of(
         objective=TEXT, name=TEXT, target=MAYBE_NUMBER, bad=NUMBER, total=NUMBER, spent=MAYBE_NUMBER,
         remaining=MAYBE_NUMBER,
     )),
-    deeds=many(of(
+    interventions=many(of(
         incident=TEXT, subject=TEXT, at=NUMBER, steps=many(TEXT), would=BOOL, helped={"type": ["boolean", "null"]},
         result=TEXT,
     )),
-    restraints=many(of(reason=TEXT, incidents=WHOLE, subject=TEXT, detail=TEXT, standing=BOOL)),
+    blocked=many(of(reason=TEXT, incidents=WHOLE, subject=TEXT, detail=TEXT, standing=BOOL)),
     blindness=many(of(cause=TEXT, seconds=NUMBER, times=WHOLE, lasting=BOOL)),
 )  # fmt: skip
 LIVE = of(
     source={"const": "daemon"}, mode=TEXT, config=TEXT, ticks=WHOLE, complete_ticks=WHOLE, complete=BOOL,
     last_tick=NUMBER, paused=BOOL, paused_reason=TEXT, leader=BOOL, term=WHOLE, halted=TEXT,
-    policies=of(identity=TEXT, workloads={"type": "object"}, disagreeing={"type": "object"}),
+    policies=of(identity=TEXT, workloads={"type": "object"}, conflicting={"type": "object"}),
     reload=of(ok=BOOL, at=NUMBER, detail=TEXT, needs_restart=many(TEXT)), gaps=many({"type": "object"}),
-    circuits=many({"type": "object"}), incidents=many(of(**INCIDENT)),
+    circuits=many({"type": "object"}), overdrawn=many({"type": "object"}), incidents=many(of(**INCIDENT)),
 )  # fmt: skip
 SHAPES: dict[tuple[str, ...], dict[str, Any]] = {
     ("version",): of(version=TEXT),
     ("status",): of(source={"const": "journal"}, incidents=many(of(**INCIDENT))),
-    ("incidents",): of(since=MAYBE_NUMBER, more=WHOLE, incidents=many(of(**LISTED))),
+    ("incidents",): of(since=MAYBE_NUMBER, more=WHOLE, incidents=many(of(**INCIDENT))),
     ("incidents", "--since", "2026-01-01T00:00Z", "--open"): of(
-        since=MAYBE_NUMBER, more=WHOLE, incidents=many(of(**LISTED))
+        since=MAYBE_NUMBER, more=WHOLE, incidents=many(of(**INCIDENT))
     ),
     ("why", "pod/shop/cart-1"): of(
-        subject=TEXT, decisions=many(DECISION), evidence={"type": "object"}, blame={"type": "object"}
+        subject=TEXT, decisions=many(DECISION), evidence={"type": "object"}, attribution={"type": "object"}
     ),
     ("report", "--since", "2026-01-01T00:00Z"): REPORT,
     ("audit", "verify"): of(

@@ -9,7 +9,7 @@ import pytest
 
 from observer import __version__
 from observer.cli.main import app
-from tests.support.spoken import said
+from tests.support.command_line import said
 
 
 def test_each_command_stands_in_a_file_of_its_name() -> None:

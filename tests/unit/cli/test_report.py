@@ -5,25 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from observer.cli import report as module
 from observer.cli.api_client import ApiClient
 from observer.cli.report import gather
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.slo import LedgerCount
 from observer.journal.store import SqlJournal
 from tests.support.journals import HOUR, MORNING, fill
+from tests.support.scripted_api import daemon
 
 DEAD = ApiClient("http://127.0.0.1:1")
 SINCE = MORNING - 86_400.0
-LIVE = {
-    "paused": True,
-    "paused_reason": "storm",
-    "halted": "",
-    "circuits": [{"source": "jaeger", "state": "open", "reason": "timeout"}, {"source": "kiali", "state": "closed"}],
-}
+CIRCUITS = [
+    {"source": name, "state": state, "since": MORNING, "reason": reason, "detail": "", "failures": 3,
+     "last_success": 0.0, "retry_at": 0.0}
+    for name, state, reason in (("jaeger", "open", "timeout"), ("kiali", "closed", ""))
+]  # fmt: skip
 
 
 async def test_the_journal_and_the_shipped_objectives_make_the_summary(tmp_path: Path) -> None:
@@ -36,7 +34,7 @@ async def test_the_journal_and_the_shipped_objectives_make_the_summary(tmp_path:
     known = {one.objective: one for one in found.budgets}
     assert known["shop/mesh-availability.cart"].target is not None and known["shop/mesh-availability.cart"].bad == 10
     assert known["shop/forgotten"].target is None
-    assert len(found.deeds) == 3 and len(found.harms) == 4
+    assert len(found.interventions) == 3 and len(found.impacts) == 4
     assert "1 objectives were counted that no document" in found.notes[0] and "did not answer" in found.notes[1]
 
 
@@ -51,7 +49,7 @@ async def test_policies_that_cannot_be_read_cost_the_targets_and_not_the_report(
     (tmp_path / "bad.yaml").write_text("kind: HealthPolicy\n  broken\n")
     settings = Settings(journal=await fill(tmp_path), policies=(str(tmp_path / "bad.yaml"),))
     found = await gather(settings, SINCE, MORNING, DEAD)
-    assert len(found.harms) == 4 and "cannot be read" in found.notes[0] and "bad.yaml" in found.notes[0]
+    assert len(found.impacts) == 4 and "cannot be read" in found.notes[0] and "bad.yaml" in found.notes[0]
 
 
 async def test_too_many_decisions_are_cut_and_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,15 +59,15 @@ async def test_too_many_decisions_are_cut_and_that_is_told(tmp_path: Path, monke
 
 
 async def test_what_the_daemon_says_of_itself(tmp_path: Path) -> None:
-    async def status(_: web.Request) -> web.Response:
-        return web.json_response(LIVE)
-
-    app = web.Application()
-    app.router.add_get("/api/status", status)
-    async with TestServer(app) as server:
-        settings = Settings(journal=await fill(tmp_path))
-        found = await gather(settings, SINCE, MORNING, ApiClient(f"http://127.0.0.1:{server.port}"))
+    circuits = [
+        CircuitStatus("jaeger", "open", MORNING, "timeout", "", 3, 0.0, MORNING),
+        CircuitStatus("kiali", "closed", MORNING, "", "", 0, 0.0, 0.0),
+    ]
+    async with daemon(
+        current={"paused": True, "paused_reason": "storm", "circuits": msgspec.to_builtins(circuits)}
+    ) as there:
+        found = await gather(Settings(journal=await fill(tmp_path)), SINCE, MORNING, ApiClient(there.url))
     assert found.notes == (
-        "Observer is paused now: storm",
+        "all actions are paused now: storm",
         "jaeger is not asked now, its circuit is open: timeout",
     )

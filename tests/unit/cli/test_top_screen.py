@@ -14,7 +14,7 @@ from observer.cli.api_client import ApiClient
 from observer.cli.failures import DaemonUnreachable
 from observer.cli.top_screen import Details, Top
 from observer.cli.top_view import TopView, WorkloadFilter, fetch
-from tests.support.doors import AT, daemon
+from tests.support.scripted_api import AT, daemon
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def settle(pilot: Any) -> None:
 async def test_it_shows_the_board_and_quits(first: TopView) -> None:
     app = top(first, Source(first))
     async with app.run_test(size=(160, 48)) as pilot:
-        assert "enforce" in words(app, "status") and "pay-2 would be acted on" in words(app, "asks")
+        assert "enforce" in words(app, "status") and "pay-2: action blocked" in words(app, "required")
         assert cells(app, "incidents")[0][0] == "i1" and [row[1] for row in cells(app, "workloads")] == [
             "bank/pay", "shop/cart",
         ]  # fmt: skip
@@ -161,9 +161,9 @@ async def test_space_stops_the_clock_and_not_the_hand(first: TopView) -> None:
 
 
 async def test_foreign_names_are_no_markup(first: TopView) -> None:
-    app = top(replace(first, asks=(("look  [red]pay[/red] [bold", None),)), Source(first))
+    app = top(replace(first, action_required=(("look  [red]pay[/red] [bold", None),)), Source(first))
     async with app.run_test(size=(160, 48)):
-        assert "[red]pay[/red] [bold" in words(app, "asks")
+        assert "[red]pay[/red] [bold" in words(app, "required")
 
 
 @pytest.mark.parametrize("size", [(60, 20), (220, 60)])

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from observer.config.model import KialiLogin
-from observer.config.sections import DERIVED, KEYS, file_model
-from observer.config.settings import default, identity, load, parse, schema
-from observer.domain.action import Mode, Rung
+from observer.config.settings.model import KialiLogin
+from observer.config.settings.read import default, identity, load, parse, schema
+from observer.config.settings.sections import DERIVED, KEYS, file_model
+from observer.domain.action import ActionKind, Mode
 from observer.domain.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -58,7 +58,7 @@ def test_values_arrive_where_they_belong() -> None:
         mode: enforce
         tick: 1s
         own_namespace: watch
-        ladder: {rungs: [annotate, drain], drain_seconds: 2m}
+        escalation: {actions: [annotate, drain], drain_seconds: 2m}
         guards: {namespace_actions: 3, refused_namespaces: [kube-system]}
         prometheus: {cuts_ms: [10, 100], max_bytes: 1MiB, labels: {pod: kubernetes_pod_name}}
         lease: {enabled: false}
@@ -69,8 +69,8 @@ def test_values_arrive_where_they_belong() -> None:
 
     assert settings.engine.mode is Mode.ENFORCE
     assert settings.engine.tick == 1.0
-    assert settings.engine.ladder.rungs == (Rung.ANNOTATE, Rung.DRAIN)
-    assert settings.engine.ladder.drain_seconds == 120.0
+    assert settings.engine.escalation.actions == (ActionKind.ANNOTATE, ActionKind.DRAIN)
+    assert settings.engine.escalation.drain_seconds == 120.0
     assert settings.engine.guards.namespace_actions == 3
     assert settings.engine.guards.refused_namespaces == ("kube-system",)
     assert settings.people.kubernetes and settings.people.session == 14_400.0
@@ -96,9 +96,9 @@ def test_values_arrive_where_they_belong() -> None:
         ("guards: {namespace_window: 0s}", "must be from 1s to 7d, got 0s"),
         ("tick: 0s", "must be from 200ms to 5m, got 0s"),
         ("tick: true", "must be a duration"),
-        ("ladder: {rungs: []}", "must name at least one rung"),
-        ("ladder: {rungs: evict}", "must be a list"),
-        ("detection: {acting_tilt: 1024, tilts: [2, 4]}", "must not be above the largest tilt, 4"),
+        ("escalation: {actions: []}", "must name at least one action"),
+        ("escalation: {actions: evict}", "must be a list"),
+        ("detection: {acting_effect_size: 1024, effect_sizes: [2, 4]}", "must not be above the largest effect size, 4"),
         ("detection: {caller_cap: 7}", "must not be above bin_cap, 6"),
         ("detection: {false_evict_per_month: 100}", "allowed false acts must not grow with harm"),
         ("prometheus: {cuts_ms: [5, 5]}", "must be a non-empty list that rises strictly"),
@@ -215,7 +215,7 @@ def test_schema_describes_the_file() -> None:
         "title": "Mode",
         "type": "string",
     }
-    assert body["$defs"]["LadderSettings"]["properties"]["drain_seconds"]["default"] == "5m"
+    assert body["$defs"]["EscalationSettings"]["properties"]["drain_seconds"]["default"] == "5m"
     assert body["$defs"]["GuardSettings"]["properties"]["cluster_share"]["maximum"] == 1
     assert "own_namespace" not in body["$defs"]["GuardSettings"]["properties"]
 
