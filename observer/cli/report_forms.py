@@ -192,9 +192,8 @@ def _impact_rows(summary: HealthSummary, paint: Paint) -> list[str]:
     for impact in summary.impacts:
         tone = Tone.BAD if impact.closed is None else Tone.BOLD
         lines.append(f"{paint(harmless(impact.subject), tone)} {impact_text(impact, summary.until)}")
-    for trouble in summary.troubles:
-        lines.append(f"{paint(harmless(trouble.subject), Tone.WARN)}: {harmless(trouble.text)}")
-    return lines
+    troubles = summary.troubles
+    return [*lines, *(f"{paint(harmless(it.subject), Tone.WARN)}: {harmless(it.text)}" for it in troubles)]
 
 
 def _budget_rows(summary: HealthSummary, paint: Paint) -> list[str]:
@@ -209,10 +208,11 @@ def _budget_rows(summary: HealthSummary, paint: Paint) -> list[str]:
 
 def _intervention_rows(summary: HealthSummary, paint: Paint) -> list[str]:
     tones = {True: Tone.GOOD, False: Tone.BAD, None: Tone.BOLD}
-    return [
-        f"{instant(intervention.at)}  {paint(harmless(intervention.subject), tones[intervention.helped])} {harmless(intervention_text(intervention))}"
-        for intervention in summary.interventions
-    ]
+    lines = []
+    for intervention in summary.interventions:
+        subject = paint(harmless(intervention.subject), tones[intervention.helped])
+        lines.append(f"{instant(intervention.at)}  {subject} {harmless(intervention_text(intervention))}")
+    return lines
 
 
 def html(summary: HealthSummary) -> str:

@@ -176,10 +176,7 @@ def _tokens(text: str, maps: Maps, aliases: Mapping[str, str]) -> str:
             width = skipped
         elif token.type == tokenize.NAME:
             width = _name(tokens, place, maps, aliases, edits)
-        elif token.type == tokenize.STRING and [t.string for t in tokens[max(place - 2, 0) : place]] == [
-            "parametrize",
-            "(",
-        ]:
+        elif token.type == tokenize.STRING and _names_parameters(tokens, place):
             edits.append((token.start, token.end, _names_in(token.string, maps)))
         elif token.type == tokenize.STRING:
             edits.append((token.start, token.end, _string(token.string, maps, aliases)))
@@ -187,6 +184,16 @@ def _tokens(text: str, maps: Maps, aliases: Mapping[str, str]) -> str:
             edits.append((token.start, token.end, _prose(token.string, maps)))
         place += width
     return _edited(text, edits)
+
+
+def _names_parameters(tokens: list[tokenize.TokenInfo], place: int) -> bool:
+    """Whether a string is among the names of ``parametrize``: one string, or a tuple of them."""
+    before = [token.string for token in tokens[max(place - 30, 0) : place] if token.string.strip()]
+    while before and before[-1] not in ("(", "["):
+        if before[-1] != "," and not before[-1].startswith(('"', "'")):
+            return False
+        before.pop()
+    return before[-2:] == ["parametrize", "("] or before[-3:] == ["parametrize", "(", "("]
 
 
 def _name(

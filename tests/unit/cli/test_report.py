@@ -59,13 +59,7 @@ async def test_too_many_decisions_are_cut_and_that_is_told(tmp_path: Path, monke
 
 
 async def test_what_the_daemon_says_of_itself(tmp_path: Path) -> None:
-    circuits = [
-        CircuitStatus("jaeger", "open", MORNING, "timeout", "", 3, 0.0, MORNING),
-        CircuitStatus("kiali", "closed", MORNING, "", "", 0, 0.0, 0.0),
-    ]
-    async with daemon(
-        current={"paused": True, "paused_reason": "storm", "circuits": msgspec.to_builtins(circuits)}
-    ) as there:
+    async with daemon(current={"paused": True, "paused_reason": "storm", "circuits": CIRCUITS}) as there:
         found = await gather(Settings(journal=await fill(tmp_path)), SINCE, MORNING, ApiClient(there.url))
     assert found.notes == (
         "all actions are paused now: storm",

@@ -119,7 +119,7 @@ def test_escaped_is_plain_where_nothing_is_special() -> None:
     ],
 )
 def test_budgets_in_words(one: BudgetUse, text: str) -> None:
-    assert text in words.budget(one)
+    assert text in words.budget_text(one)
 
 
 def test_an_overdrawn_budget_stands_in_the_headline_of_every_form() -> None:
