@@ -100,7 +100,7 @@ def tone_of(row: IncidentRow) -> Tone:
 
 
 def _text(body: IncidentsBody, wanted: IncidentFilter, paint: Paint) -> str:
-    from observer.engine.messages.decisions import percent
+    from observer.engine.messages.wording import percent
 
     if not body.incidents:
         what = "no open incident" if wanted.open_only else "no incident"

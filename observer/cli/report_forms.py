@@ -13,7 +13,7 @@ from observer.app import Outgoing
 from observer.cli.moments import instant, span
 from observer.cli.output import PLAIN, Paint, Tone, harmless
 from observer.domain.summary import Blindness, BlockedAction, BudgetUse, HealthSummary, Impact, Intervention
-from observer.engine.messages.decisions import percent
+from observer.engine.messages.wording import percent
 
 INDENT: Final = "  "
 ARROW: Final = "-> "

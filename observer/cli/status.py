@@ -103,7 +103,7 @@ def live_text(status: Status, paint: Paint = PLAIN) -> str:
 
 def _overdrawn_lines(rows: Sequence[OverdrawnObjective], paint: Paint) -> list[str]:
     """Services whose budget is overdrawn, the worst first; ``observer top`` has them all."""
-    from observer.engine.messages.decisions import percent
+    from observer.engine.messages.wording import percent
 
     word = paint("OVERDRAWN", Tone.WARN)
     lines = [
@@ -127,7 +127,7 @@ def circuit_text(circuit: CircuitStatus) -> str:
 
 
 def _incidents_text(rows: Sequence[IncidentRow], paint: Paint = PLAIN) -> str:
-    from observer.engine.messages.decisions import percent
+    from observer.engine.messages.wording import percent
 
     if not rows:
         return paint("no open incident", Tone.GOOD)

@@ -10,7 +10,7 @@ from observer.cli.api_client import ApiClient
 from observer.cli.failures import ApiError
 from observer.cli.moments import clock, span
 from observer.cli.output import Paint, Tone, columns, harmless
-from observer.engine.messages.decisions import percent
+from observer.engine.messages.wording import percent
 from observer.web.models.answers import DecisionList, Overview
 from observer.web.models.rows import DecisionRow, IncidentRow, State, WorkloadRow
 

@@ -9,9 +9,9 @@ from observer.domain.action import Mode
 from observer.domain.cluster import Pod
 from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Incident, Phase
+from observer.engine.context import REQUIRED_SOURCES
 from observer.engine.detect.lately import RecentTraffic, against_peers
 from observer.engine.remediation.approvals import NEEDED
-from observer.engine.remediation.conclude import REQUIRED_SOURCES
 from observer.web.models import answers
 from observer.web.models.parameters import OverviewQuery
 from observer.web.models.rows import ActionRequired, DecisionRow, WorkloadRow

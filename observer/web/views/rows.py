@@ -8,7 +8,7 @@ from observer.domain.decision import Decision
 from observer.domain.incident import Incident, Phase
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.suspect import Symptom
-from observer.engine.messages.decisions import percent
+from observer.engine.messages.wording import percent
 from observer.web.models.rows import (
     BlockedView,
     DecisionRow,

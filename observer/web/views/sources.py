@@ -12,7 +12,7 @@ from observer.domain.circuit import Circuit, CircuitState
 from observer.domain.cluster import ResourceKind
 from observer.domain.slo import DataState
 from observer.domain.snapshot import Gap, Snapshot
-from observer.engine.remediation.conclude import REQUIRED_SOURCES
+from observer.engine.context import REQUIRED_SOURCES
 from observer.runtime.state import LoopStatus
 from observer.web.models import answers
 from observer.web.models.answers import SourceState, SourceView

@@ -143,8 +143,8 @@ async def test_decisions_are_paged_to_the_end_without_a_gap(client: TestClient[A
         ("kind=verified&namespace=shop", {"verified"}),
         ("namespace=stock", set()),
         ("namespace=sho_", set()),
-        ("q=took+the+place", {"replaced"}),
-        ("q=took_the%25", set()),
+        ("q=was+Ready", {"replaced"}),
+        ("q=was_Ready%25", set()),
         ("subject=pod+shop/cart-00-0", {"suspected", "drain"}),
     ],
 )

@@ -70,7 +70,7 @@ async def test_the_overview_says_what_it_wants_first(client: Client) -> None:
     page = await text(client, "/")
     assert "Action required: 1" in page and "Review and approve" in page
     assert page.index(">Action required<") < page.index("What is wrong") < page.index("What Observer did")
-    assert "catalog-00-0: fixed, 40 s after it was suspected." in page
+    assert "catalog-00-0: fixed, 40 s after it was first suspected." in page
     assert "No workload fits." in await text(client, "/?q=nobody&namespace=&state=")
 
 
