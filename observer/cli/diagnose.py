@@ -7,7 +7,7 @@ from typing import Any, Final
 from observer.domain.blame import Attribution, Blame, Measure, Target
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
-from observer.engine.blame.verdict import blame
+from observer.engine.blame.verdict import attribute
 from observer.exchange.incident_files import Files, read_incident
 
 SYMPTOMS: Final = {"errors": Measure.ERROR_RATE, "latency": Measure.LATENCY}
@@ -26,7 +26,7 @@ def target_of(service: str, namespace: str, symptom: str) -> Target | None:
 
 def diagnose(files: Files, limit: int) -> tuple[dict[str, Any], str]:
     """Returns what ``--json`` and the terminal show."""
-    found = blame(read_incident(files))
+    found = attribute(read_incident(files))
     body = {
         "at": found.at,
         "onset": found.onset,

@@ -9,8 +9,8 @@ from observer.domain.policy import UNRULED, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.engine.conclude import conclude
-from observer.engine.detect.held import Held
 from observer.engine.detect.judge import judge
+from observer.engine.detect.state import Held
 from observer.engine.detect.tiers import tier_nats
 from observer.engine.memory import DRAIN_PHASES, Memory
 from observer.engine.ruled import weigh

@@ -11,8 +11,7 @@ from observer.domain.incident import Incident
 from observer.domain.outcome import DrainVerdict
 from observer.domain.suspect import CulpritKind, Suspect, Tier
 from observer.engine.blame.members import cause_of
-from observer.engine.blame.permit import victim_of
-from observer.engine.blame.record import shortened, with_drain
+from observer.engine.blame.removal import shortened, victim_of, with_drain
 from observer.engine.guards.accused import said
 from observer.engine.sight import Sight
 from observer.engine.suspicion import COUNTING
@@ -93,7 +92,7 @@ def advice(found: Attribution, incident: Incident) -> tuple[str, str] | None:
 
 def _asked(turn: Turn, sight: Sight, incident: Incident, suspect: Suspect) -> None:
     cause = cause_of(suspect.culprit)
-    found = shortened(sight.inquiry.blame(suspect), (cause,))
+    found = shortened(sight.inquiry.attribute(suspect), (cause,))
     changed = turn.put(replace(incident, blame=found))
     first = found.ranked[0]
     if suspect.culprit.kind is not CulpritKind.POD and first.cause == cause and first.probability >= _SURE:

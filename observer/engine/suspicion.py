@@ -9,7 +9,7 @@ from observer.domain.action import Rung
 from observer.domain.incident import Incident, Phase
 from observer.domain.suspect import FULL_NATS, Culprit, CulpritKind, Suspect, Symptom, Tier
 from observer.engine import backoff, explain
-from observer.engine.detect.suspects import UNCONFIRMED
+from observer.engine.detect.candidates import UNCONFIRMED
 from observer.engine.experiment import bad_of
 from observer.engine.memory import Backdrop
 from observer.engine.sight import Sight

@@ -14,9 +14,8 @@ from observer.domain.decision import Allow
 from observer.domain.graph import CallGraph
 from observer.domain.policy import AppliedPolicy
 from observer.domain.suspect import Suspect, Tier
-from observer.engine.blame.permit import permits_kill, victim_of
 from observer.engine.blame.question import Inquiry
-from observer.engine.blame.record import shortened, with_drain
+from observer.engine.blame.removal import permits_kill, shortened, victim_of, with_drain
 from observer.engine.guards import accused
 from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import Situation
@@ -49,7 +48,7 @@ def asked(draw: st.DrawFn) -> tuple[Suspect, Blame]:
     graph = CallGraph(NOW + 1.0, 60.0, draw(edges()))
     picture = snapshot(VIEW, edges=graph)
     judged = judgement(suspects=[mine, *others], services=health(PODS))
-    return mine, Inquiry(picture, judged, VIEW).blame(mine)
+    return mine, Inquiry(picture, judged, VIEW).attribute(mine)
 
 
 def situation(found: Blame, rung: Rung) -> Situation:
@@ -117,5 +116,5 @@ def test_every_answer_names_the_suspect_and_unknown(drawn: tuple[Suspect, Blame]
 def test_without_graph_and_traces_the_sibling_test_alone_is_enough(nats: float) -> None:
     mine = suspect(PODS[0], Tier.EVICT, found=replace(evidence(nats=nats)))
     judged = judgement(suspects=[mine], services=health(PODS))
-    found = Inquiry(snapshot(VIEW), judged, VIEW).blame(mine)
+    found = Inquiry(snapshot(VIEW), judged, VIEW).attribute(mine)
     assert isinstance(accused.blame(situation(found, Rung.EVICT)), Allow)

@@ -15,10 +15,10 @@ from observer.domain.blame import Attribution, BlameInputs, CauseKind, Measure, 
 from observer.domain.graph import CallGraph, Edge
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span
-from observer.engine.blame.ballots import Ballot
-from observer.engine.blame.permit import permits_kill
+from observer.engine.blame.evidence import Ballot
 from observer.engine.blame.posterior import posterior
-from observer.engine.blame.verdict import blame
+from observer.engine.blame.removal import permits_kill
+from observer.engine.blame.verdict import attribute
 from tests.support.builders import NOW, SHOP, judgement, pod, suspect
 from tests.support.incidents import METRICS, call, graph, named, ref, series, traced
 
@@ -72,7 +72,7 @@ def incidents(draw: st.DrawFn) -> BlameInputs:
 @FEW
 @given(inputs=incidents())
 def test_probabilities_sum_to_one_and_unknown_is_always_there(inputs: BlameInputs) -> None:
-    found = blame(inputs)
+    found = attribute(inputs)
 
     assert math.isclose(math.fsum(one.probability for one in found.ranked), 1.0, abs_tol=1e-9)
     assert sum(one.cause.kind is CauseKind.UNKNOWN for one in found.ranked) == 1
@@ -95,7 +95,7 @@ def test_the_order_of_what_is_known_does_not_matter(inputs: BlameInputs, random:
         readings=tuple(readings),
     )
 
-    told, again = named(blame(inputs)), named(blame(other))
+    told, again = named(attribute(inputs)), named(attribute(other))
     assert told.keys() == again.keys()
     assert all(math.isclose(told[cause], again[cause], abs_tol=1e-9) for cause in told)
 
@@ -106,8 +106,8 @@ def test_names_have_no_meaning(inputs: BlameInputs) -> None:
     """Renamed so that their order stays: the same answer under other names."""
     other = _renamed(inputs)
 
-    told = {cause.replace(f"{SHOP}/", f"{SHOP}/x-"): sure for cause, sure in named(blame(inputs)).items()}
-    again = named(blame(other))
+    told = {cause.replace(f"{SHOP}/", f"{SHOP}/x-"): sure for cause, sure in named(attribute(inputs)).items()}
+    again = named(attribute(other))
     assert told.keys() == again.keys()
     assert all(math.isclose(told[cause], again[cause], abs_tol=1e-9) for cause in told)
 
@@ -176,7 +176,7 @@ def test_a_victim_whose_dependency_explains_everything_is_never_killed(
         one = pod(f"{name}-1")
         doubt = suspect(one)
         strong = replace(doubt, evidence=replace(doubt.evidence, nats=nats, bad=doubt.evidence.requests * level))
-        found = blame(
+        found = attribute(
             BlameInputs(at=NOW, graph=graph(*calls), usual_graph=graph(*usual), judgement=judgement(suspects=[strong]))
         )
         assert not permits_kill(found, one.ref).allowed
@@ -191,6 +191,6 @@ def test_any_series_gives_a_finite_answer(values: list[float], usual: list[float
     reading = Reading(
         ref("a"), Measure.LATENCY, np.array(usual), NOW + np.arange(len(values), dtype=np.float64), np.array(values)
     )
-    found = blame(BlameInputs(at=NOW, target=Target(ref("a"), Measure.LATENCY), readings=(reading,)))
+    found = attribute(BlameInputs(at=NOW, target=Target(ref("a"), Measure.LATENCY), readings=(reading,)))
 
     assert all(math.isfinite(one.nats) for one in found.ranked)

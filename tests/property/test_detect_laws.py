@@ -15,11 +15,11 @@ from observer.domain.counts import SeriesHistory
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Tier
 from observer.engine.detect.bins import BinState, due_bins, fill, widths
-from observer.engine.detect.clumps import clump_bound
+from observer.engine.detect.comparison_groups import Roster, roster_of
 from observer.engine.detect.counters import Increments
 from observer.engine.detect.hypergeometric import ln_choose
+from observer.engine.detect.overdispersion import clump_bound
 from observer.engine.detect.recheck import errors_again, latency_again
-from observer.engine.detect.roster import Roster, roster_of
 from observer.engine.detect.sibling import likelihood
 from tests.support.builders import CUTS, NOW, catalog, cluster
 from tests.support.judging import Did, Feed, acting

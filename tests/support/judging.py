@@ -16,9 +16,8 @@ from observer.domain.settings import EngineSettings
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect, Tier
-from observer.engine.detect.held import Held
 from observer.engine.detect.judge import judge
-from observer.engine.detect.state import DetectorState
+from observer.engine.detect.state import DetectorState, Held
 from tests.support.builders import CUTS, NOW, cluster
 
 Did = tuple[float, ...]

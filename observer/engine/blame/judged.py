@@ -10,9 +10,8 @@ from typing import Final
 from observer.domain.blame import BlameInputs, Measure
 from observer.domain.ids import ServiceRef
 from observer.domain.suspect import Judgement, ServiceHealth, Suppression, Suspect, Symptom
-from observer.engine.blame.ballots import Ballot
-from observer.engine.blame.contrast import MOST
-from observer.engine.blame.flow import Pair, flow
+from observer.engine.blame.calls import Pair, flow
+from observer.engine.blame.evidence import MOST, Ballot
 
 _OWN_FAULT: Final = frozenset({"workload_failing", "correlated_failure"})
 _SYMPTOMS: Final = {

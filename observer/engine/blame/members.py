@@ -10,9 +10,7 @@ from typing import Final
 from observer.domain.blame import BlameInputs, Cause, CauseKind, EvidenceLine, Seat, workload_cause
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Suspect
-from observer.engine.blame.ballots import Ballot, MemberVote
-from observer.engine.blame.binomial import more
-from observer.engine.blame.contrast import MOST
+from observer.engine.blame.evidence import MOST, Ballot, MemberVote, more
 from observer.engine.blame.trees import Place
 
 _KINDS: Final = {

@@ -15,9 +15,9 @@ from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, Suspect, Symptom
 from observer.domain.traces import Span, TraceSet
-from observer.engine.blame.changes import changes_of, seats_of
-from observer.engine.blame.ledger import union
-from observer.engine.blame.verdict import blame
+from observer.engine.blame.calls import union
+from observer.engine.blame.posterior import changes_of, seats_of
+from observer.engine.blame.verdict import attribute
 from observer.engine.membership import belongs
 
 _MEASURE: Final = {
@@ -51,7 +51,7 @@ class Inquiry:
         seen = (self._snapshot.edges, self._snapshot.graph, self._snapshot.traces)
         return max((one.at for one in seen if one is not None), default=0.0)
 
-    def blame(self, suspect: Suspect) -> Blame:
+    def attribute(self, suspect: Suspect) -> Blame:
         """Who is to blame for what this suspect is suspected of."""
         key = (suspect.culprit, suspect.evidence.symptom)
         if key not in self._answers:
@@ -73,7 +73,7 @@ class Inquiry:
         target = (
             Target(suspect.culprit.service, _MEASURE[suspect.evidence.symptom]) if suspect.culprit.service else None
         )
-        return blame(
+        return attribute(
             BlameInputs(
                 at=self._snapshot.at,
                 since=onset,

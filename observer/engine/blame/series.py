@@ -1,18 +1,23 @@
-"""Series of services: what rose, how much of the target's trouble each can account for, and who merely passes it on."""
+"""
+Series of services: what rose, how much of the target's trouble each can account for, and who merely passes it on.
+
+Resources: a pod that suddenly works much harder. Weak on its own, since load and retries do that too.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from observer.domain.blame import BlameInputs, Measure, Reading, Target
 from observer.domain.ids import ServiceRef
-from observer.engine.blame.ballots import Ballot
-from observer.engine.blame.contrast import Contrast, contrast, mean_over
-from observer.engine.blame.flow import Pair, flow
-from observer.engine.blame.ledger import Line, placed
+from observer.engine.blame.calls import Line, Pair, flow, placed
+from observer.engine.blame.evidence import Ballot, Contrast, contrast, mean_over
 
 _HALF_SURE = 3.0
 """Nats at which a rise counts half when it is to explain another."""
@@ -182,3 +187,33 @@ def _texts(troubled: Mapping[ServiceRef, _Risen]) -> dict[ServiceRef, str]:
             rise = f"errors {change.usual:.2%} -> {change.usual + change.excess:.2%}"
         texts[service] = f"{rise}, {change.nats:.1f} nats, {one.impact:.1%} of what the target serves"
     return texts
+
+
+_MOST: Final = 5.0
+"""Nats that resources may add: they say who is busy, not who is at fault."""
+
+
+def saturation_ballot(inputs: BlameInputs) -> Ballot | None:
+    """Who is busier than usual, by how certain that is and by how much; None when nobody is."""
+    rises: dict[ServiceRef, float] = defaultdict(float)
+    strongest: dict[ServiceRef, tuple[float, str, Contrast]] = {}
+    for reading in inputs.readings:
+        if reading.measure is not Measure.SATURATION:
+            continue
+        change = contrast(reading)
+        if change is None or change.nats <= 0.0:
+            continue
+        weight = change.nats * math.log1p(change.excess / max(change.usual, 1e-9))
+        rises[reading.service] = max(rises[reading.service], weight)
+        known = strongest.get(reading.service)
+        if known is None or (change.nats, reading.what) > (known[0], known[1]):
+            strongest[reading.service] = (change.nats, reading.what, change)
+    whole = sum(rises.values())
+    if whole <= 0.0:
+        return None
+    nats = min(max(one[0] for one in strongest.values()), _MOST)
+    texts = {
+        service: f"{what} {change.usual:.3g} -> {change.usual + change.excess:.3g}"
+        for service, (_, what, change) in strongest.items()
+    }
+    return Ballot("saturation", nats, {service: weight / whole for service, weight in rises.items()}, texts=texts)

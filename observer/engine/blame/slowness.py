@@ -16,9 +16,8 @@ from observer.domain.blame import BlameInputs, Cause, CauseKind, Measure
 from observer.domain.counts import FloatArray
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import SpanSide
-from observer.engine.blame.ballots import Ballot
-from observer.engine.blame.contrast import Contrast, rise
-from observer.engine.blame.flow import Pair
+from observer.engine.blame.calls import Pair
+from observer.engine.blame.evidence import Ballot, Contrast, rise
 from observer.engine.blame.trees import Twig, root_seconds
 
 _BLOCKS: Final = 24

@@ -10,14 +10,10 @@ from observer.domain.blame import Blame, BlameInputs, Cause, Seat
 from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import TraceSet
-from observer.engine.blame.ballots import Ballot, MemberVote
-from observer.engine.blame.callers import lone_callers, with_callers
-from observer.engine.blame.changes import change_lines
-from observer.engine.blame.contrast import MOST
-from observer.engine.blame.failures import Failures, failures, failures_ballot
-from observer.engine.blame.flow import Pair
+from observer.engine.blame.calls import Pair, ledger, ledger_ballot, lone_callers, with_callers
+from observer.engine.blame.evidence import MOST, Ballot, MemberVote
+from observer.engine.blame.failures import Failures, failures, failures_ballot, shapes_ballot
 from observer.engine.blame.judged import judged_ballots, unsuspected
-from observer.engine.blame.ledger import ledger, ledger_ballot
 from observer.engine.blame.members import (
     Tally,
     count_votes,
@@ -27,10 +23,8 @@ from observer.engine.blame.members import (
     strongest,
     suspect_votes,
 )
-from observer.engine.blame.posterior import posterior
-from observer.engine.blame.saturation import saturation_ballot
-from observer.engine.blame.series import series_ballots
-from observer.engine.blame.shapes import shapes_ballot
+from observer.engine.blame.posterior import change_lines, posterior
+from observer.engine.blame.series import saturation_ballot, series_ballots
 from observer.engine.blame.slowness import Kind, Pace, kind, paces, slowness_ballot
 from observer.engine.blame.trees import Place, Twig, trees
 
@@ -54,7 +48,7 @@ class _Seen:
     pace: Mapping[Kind, Pace] = field(default_factory=dict)
 
 
-def blame(inputs: BlameInputs) -> Blame:
+def attribute(inputs: BlameInputs) -> Blame:
     """
     Weigh everything. Whatever is missing is left out of the sum and named in ``gaps``; the answer then doubts more.
 

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 
 from observer.domain.counts import BoolArray, FloatArray, IntArray
+from observer.engine.detect.comparison_groups import Roster
 from observer.engine.detect.counters import QUIET, Increments, taken
-from observer.engine.detect.roster import Roster
 
 RING: Final = 8
 """Bins kept open at once."""

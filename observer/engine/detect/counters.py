@@ -17,7 +17,7 @@ import numpy as np
 
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.comparison_groups import Roster
 
 UNKNOWN, COUNTED, ZERO = 0, 1, 2
 """What is known of a pod's counters: nothing; the values in ``last``; that there were none yet, so all count."""

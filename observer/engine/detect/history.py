@@ -15,7 +15,7 @@ import numpy as np
 from observer.domain.counts import BoolArray, FloatArray, ServiceBaseline
 from observer.domain.ids import ServiceRef
 from observer.domain.settings import DetectionSettings
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.comparison_groups import Roster
 
 _MOST = 1e26
 _UNKNOWN_RATE = 0.05

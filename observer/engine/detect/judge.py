@@ -6,29 +6,24 @@ Pure: the instant comes with the snapshot, the memory with the state.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from observer.domain.cluster import ClusterView
-from observer.domain.counts import BoolArray, CounterFrame, FloatArray
+from observer.domain.counts import CounterFrame, FloatArray
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
-from observer.domain.suspect import CallerTally, Judgement, Tier
-from observer.engine.detect import callers, history, sibling
-from observer.engine.detect.bins import Bin, due_bins, fill, widths
-from observer.engine.detect.counters import CLASSES, Increments, increments
-from observer.engine.detect.groups import explained
-from observer.engine.detect.health import Services, Tallies
-from observer.engine.detect.held import Held
-from observer.engine.detect.latency import FADE, LEAST_BIN, slower, warm_pods
-from observer.engine.detect.roster import Roster, roster_of
-from observer.engine.detect.state import DetectorState, Track
-from observer.engine.detect.tiers import tier_nats
+from observer.domain.suspect import CallerTally, Judgement
+from observer.engine.detect import callers, history
+from observer.engine.detect.comparison_groups import Roster, roster_of
+from observer.engine.detect.counters import Increments, increments
+from observer.engine.detect.last_minute import Services, Tallies
+from observer.engine.detect.state import DetectorState, Held
 from observer.engine.detect.verdict import verdict
+from observer.engine.detect.weigh import weighed
 
 _BLIND_TICKS: Final = 10
 """A pause of more ticks than this makes every next scrape a baseline."""
@@ -37,8 +32,6 @@ _SETTLED: Final = 30.0
 _DISAGREED: Final = 60.0
 """Seconds for which servers that contradicted each other are not believed."""
 _FRESH_SHARE: Final = 0.9
-_TRICKLE: Final = 0.05
-"""A drained pod with less than this part of an equal share is out of the comparison."""
 
 
 def judge(
@@ -61,7 +54,7 @@ def judge(
     if 0.0 <= frame.at - state.disagreed[0] < _DISAGREED:
         # Every other answer looks well: what one of them said is not forgotten with the next.
         gaps.append(Gap("prometheus", "replicas_disagree", state.disagreed[1]))
-    state = _weighed(state, new, settings, held)
+    state = weighed(state, new, settings, held)
     state, tallies, seen = _observed(state, snapshot, cluster, new)
     fresh = _fresh_share(state.roster, new, frame.at)
     if fresh < _FRESH_SHARE:
@@ -131,94 +124,6 @@ def _timed(state: DetectorState, frame: CounterFrame, settings: EngineSettings) 
         fresh = replace(DetectorState(), last_complete=0.0).shaped(frame, settings)
         return fresh, []
     return (state.blinded(), []) if pause > _BLIND_TICKS * settings.tick else (state, [])
-
-
-def _weighed(state: DetectorState, new: Increments, settings: EngineSettings, held: Held) -> DetectorState:
-    """Bins that became ready, one after the other."""
-    roster = state.roster
-    if not roster.refs:
-        return state
-    drained = np.zeros(len(roster.refs), dtype=np.bool_)
-    drained[[roster.position[pod] for pod in held.drained if pod in roster.position]] = True
-    state = _errors(state, new, drained, settings)
-    state = _latency(state, new, drained, settings)
-    fade = settings.detection.fade_seconds
-    return replace(
-        state,
-        errors=_faded(roster, state.errors, drained, state.at, fade),
-        latency=_faded(roster, state.latency, drained, state.at, fade),
-    )
-
-
-def _errors(state: DetectorState, new: Increments, drained: BoolArray, settings: EngineSettings) -> DetectorState:
-    """The errors' bins: the sibling test and, for pairs, the history test."""
-    roster, detection, interval = state.roster, settings.detection, state.counters.interval
-    track, past = state.errors, state.past
-    open_ = fill(widths(track.bins, roster, interval, settings.tick, 0.0, state.at), roster, new, slice(0, 2))
-    for after, ready in due_bins(open_, roster, state.at, detection.reported_share):
-        bad, total = ready.counts[:, 1:2], ready.counts.sum(axis=1, keepdims=True)
-        out = _trickling(roster, total, drained)
-        bad, total = np.where(out, 0.0, bad), np.where(out, 0.0, total)
-        track = _weigh(replace(track, bins=after), roster, ready, bad, total, out, settings)
-        clumped = track.clumped(roster, detection.dispersion_cap)[: len(roster.refs), 0]
-        past = history.update(past, roster, bad[:, 0], total[:, 0], state.null, clumped, detection)
-        open_ = after
-    return replace(state, errors=replace(track, bins=open_), past=past)
-
-
-def _latency(state: DetectorState, new: Increments, drained: BoolArray, settings: EngineSettings) -> DetectorState:
-    """The latency bins: the sibling test at each cut."""
-    roster, detection, interval = state.roster, settings.detection, state.counters.interval
-    track, shares = state.latency, state.shares
-    if not state.cuts:
-        return state
-    wide = widths(track.bins, roster, interval, settings.tick, LEAST_BIN, state.at)
-    open_ = fill(wide, roster, new, slice(CLASSES, None))
-    warm = warm_pods(roster, state.counters, state.at, detection)
-    for after, ready in due_bins(open_, roster, state.at, detection.reported_share):
-        slow, timed = slower(ready.counts, warm)
-        tested = list(state.tested)
-        bad, total = slow[:, tested], timed[:, tested]
-        out = _trickling(roster, total, drained)
-        bad, total = np.where(out, 0.0, bad), np.where(out, 0.0, total)
-        track = _weigh(replace(track, bins=after), roster, ready, bad, total, out, settings)
-        fading = np.where(ready.due, FADE, 1.0)[roster.service_of][:, None]
-        shares = shares * fading + ready.counts
-        open_ = after
-    return replace(state, latency=replace(track, bins=open_), shares=shares)
-
-
-def _weigh(
-    track: Track, roster: Roster, ready: Bin, bad: FloatArray, total: FloatArray, out: BoolArray,
-    settings: EngineSettings,
-) -> Track:  # fmt: skip
-    start, end = np.where(ready.due, ready.start, np.nan), np.where(ready.due, ready.end, np.nan)
-    bin_ = sibling.sample(roster, bad, total, start, end, out)
-    evidence = sibling.update(track.evidence, track.dispersion, roster, bin_, settings.detection)
-    suspected = track.evidence.level()[: len(roster.refs)] >= math.exp(tier_nats(settings)[Tier.ANNOTATE])
-    learned = track.dispersion.added(roster, bad, total, suspected, ready.due[roster.service_of])
-    return replace(track, evidence=evidence, dispersion=learned)
-
-
-def _trickling(roster: Roster, total: FloatArray, drained: BoolArray) -> BoolArray:
-    """
-    Shape of ``total``: drained pods that have hardly any requests left.
-
-    What trickles in is not what siblings get, and what siblings get meanwhile says nothing about the pod's usual share.
-    """
-    if not drained.any():
-        return np.zeros(total.shape, dtype=np.bool_)
-    equal = np.add.reduceat(total, roster.first[:-1], axis=0) / np.diff(roster.first)[:, None]
-    result: BoolArray = drained[:, None] & (total < _TRICKLE * equal[roster.service_of])
-    return result
-
-
-def _faded(roster: Roster, track: Track, drained: BoolArray, at: float, fade: float) -> Track:
-    """Without suspicions that ended by themselves; drained pods cannot speak for themselves."""
-    ended = sibling.ended(track.evidence, at, fade)
-    ended[: len(drained)] &= ~drained[:, None]
-    ended |= explained(roster, track.evidence.own_bad, ended[: len(drained)])
-    return replace(track, evidence=track.evidence.cleared(ended))
 
 
 def _observed(

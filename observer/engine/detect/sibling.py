@@ -15,11 +15,10 @@ import numpy as np
 
 from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.settings import DetectionSettings
-from observer.engine.detect.clumps import clump_bound
+from observer.engine.detect.comparison_groups import Roster
 from observer.engine.detect.counters import taken
-from observer.engine.detect.dispersion import WINDOW, Dispersion
 from observer.engine.detect.hypergeometric import ln_mgf
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.overdispersion import WINDOW, Dispersion, clump_bound
 
 _FEW: Final = 200.0
 _MANY_BAD: Final = 0.05

@@ -16,7 +16,7 @@ from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.callers import Calls, Edge
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.comparison_groups import Roster
 
 _PART = 0.5
 """A service inherits its errors when calls to failing services explain so large a part of them."""

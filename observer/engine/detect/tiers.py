@@ -10,10 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
+from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.settings import EngineSettings
-from observer.domain.suspect import Tier
+from observer.domain.suspect import Symptom, Tier
+from observer.engine.detect.state import DetectorState, Track
 
 DAY: Final = 86_400.0
 MONTH: Final = 30.0 * DAY
@@ -46,3 +51,51 @@ def allowed_per_month(settings: EngineSettings) -> Mapping[Tier, float]:
 def tier_of(nats: float, needs: Mapping[Tier, float]) -> Tier:
     """The highest tier that ``nats`` reaches."""
     return max(tier for tier, need in needs.items() if nats >= need or tier is Tier.NONE)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strength:
+    """
+    Evidence by row in nats, shape (R,) each: all tilts and acting tilts, for errors and for latency; ``cut``: the
+    cut that speaks loudest.
+    """
+
+    errors: FloatArray
+    errors_acting: FloatArray
+    latency: FloatArray
+    latency_acting: FloatArray
+    cut: IntArray
+
+    def of(self, symptom: Symptom) -> tuple[FloatArray, FloatArray]:
+        if symptom is Symptom.LATENCY:
+            return self.latency, self.latency_acting
+        return self.errors, self.errors_acting
+
+    def doubted(self, need: float) -> BoolArray:
+        """Shape (R,): rows with at least ``need`` nats of either symptom."""
+        return (self.errors >= need) | (self.latency >= need)
+
+
+def strength(state: DetectorState, settings: EngineSettings) -> Strength:
+    """Sum the processes up; the acting figures count only from ``min_bins`` bins."""
+    tilts, detection = np.array(state.tilts), settings.detection
+
+    def both(track: Track) -> tuple[FloatArray, FloatArray]:
+        acting = track.evidence.nats(tilts, detection.acting_tilt)
+        enough = track.evidence.bins >= detection.min_bins
+        return track.evidence.nats(tilts), np.where(enough, acting, -np.inf)
+
+    (errors, errors_acting), (slow, slow_acting) = both(state.errors), both(state.latency)
+    cut = np.argmax(slow, axis=1) if slow.shape[1] else np.zeros(len(slow), np.int64)
+    return Strength(errors[:, 0], errors_acting[:, 0], mixed(slow), mixed(slow_acting), cut)
+
+
+def mixed(nats: FloatArray) -> FloatArray:
+    """Shape (R,): ln of the mean over the cuts of evidence given in nats, shape (R, cuts)."""
+    if not nats.shape[1]:
+        return np.full(len(nats), -np.inf)
+    best = nats.max(axis=1)
+    safe = np.where(np.isfinite(best), best, 0.0)
+    with np.errstate(divide="ignore"):
+        result: FloatArray = safe + np.log(np.exp(nats - safe[:, None]).mean(axis=1))
+    return result

@@ -1,4 +1,11 @@
 """
+Did calls begin to get lost as a sidecar fell silent, or are they lost here all the time?
+
+Lost calls are counted in three stretches: usually (ten minutes, well before), earlier (a minute, nearer to the silence)
+and since the silence began. The usual rate is not known exactly: what was usual makes a gamma posterior of it
+(Jeffreys' prior), which is integrated out below. With few calls before, no number of lost ones is much of a surprise;
+an unknown past is no evidence.
+
 Pods whose sidecar went silent while callers lose requests that they did not lose before.
 
 A frozen proxy answers neither scrapes nor calls. Its callers see resets and timeouts, but not whose they are: without
@@ -9,17 +16,130 @@ where calls get lost all the time is no such pod: it is told only when the losse
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from observer.domain.counts import BoolArray
+from observer.domain.graph import CallGraph, Reach
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
+from observer.engine.detect.comparison_groups import Roster
 from observer.engine.detect.counters import Increments
-from observer.engine.detect.losses import Losses, log_odds
-from observer.engine.detect.roster import Roster
+
+_LEAST_TILT: Final = 4.0
+_DRIFT: Final = (1.0, 1.5, 2.0)
+"""Up to twice as many as usual are a bad hour; a pod that answers nobody loses many times as many, at least four."""
+_TWO_ACCIDENTS: Final = 1.0 / 20.0
+"""Weight of "something else began to lose calls minutes before, and then the scrape broke" beside the broken scrape."""
+_JEFFREYS: Final = 0.5
+_MEMORY: Final = 30.0
+"""Seconds in which older calls fade to a third."""
+_NOTHING: Final = Reach(0.0, 0.0)
+FEWEST_TICKS: Final = 3
+"""Where calls get lost all the time they may come in bursts: one or two bursts are no change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """
+    Calls towards the service of one silent pod.
+
+    Attributes:
+        usual, earlier: before the silence; None = not known (yet).
+        since: counted since the silence was noticed; ticks: in how many ticks some of them got lost.
+        lately: the same, fading.
+    """
+
+    usual: Reach | None = None
+    earlier: Reach | None = None
+    since: Reach = field(default=_NOTHING)
+    ticks: int = 0
+    lately: Reach = field(default=_NOTHING)
+
+    def known(self, graphs: tuple[CallGraph | None, CallGraph | None], service: ServiceRef, silent: float) -> Losses:
+        """With what ``(usual, earlier)`` graphs tell that ended before the silence; what is known already stays."""
+        usual, earlier = (
+            graph.reached.get(service) if graph is not None and graph.at <= silent else None for graph in graphs
+        )
+        return replace(self, usual=self.usual or usual, earlier=self.earlier or earlier)
+
+    def plus(self, new: Reach, seconds: float) -> Losses:
+        """With the calls of one more tick of so many seconds."""
+        part = math.exp(-seconds / _MEMORY)
+        return replace(
+            self,
+            since=Reach(self.since.calls + new.calls, self.since.lost + new.lost),
+            lately=Reach(self.lately.calls * part + new.calls, self.lately.lost * part + new.lost),
+            ticks=self.ticks + (new.lost > 0.0),
+        )
+
+    @property
+    def bursts(self) -> bool:
+        """All that was lost since may be one or two of the bursts in which calls get lost here anyway."""
+        before = (self.usual or _NOTHING).lost + (self.earlier or _NOTHING).lost
+        return before > 0.0 and self.ticks < FEWEST_TICKS
+
+
+def followed(
+    kept: Mapping[PodRef, Losses],
+    silent: Mapping[PodRef, float],
+    services: Mapping[PodRef, ServiceRef],
+    snapshot: Snapshot,
+    new: Mapping[ServiceRef, Reach],
+    seconds: float,
+) -> dict[PodRef, Losses]:
+    """
+    The losses of each pod of ``services`` after one more tick.
+
+    ``silent``: since when each pod is silent; ``new``: the calls of this tick, of so many ``seconds``. A silence that
+    began before we looked has no stretch before it: it stays unknown.
+    """
+    graphs = (snapshot.usual_edges, snapshot.earlier_edges)
+    return {
+        pod: kept.get(pod, Losses()).known(graphs, service, silent[pod]).plus(new.get(service, _NOTHING), seconds)
+        for pod, service in services.items()
+    }
+
+
+def log_odds(losses: Losses, tilts: Iterable[float]) -> float:
+    """
+    ln of (the losses began with the silence : they did not).
+
+    Against it stand "lost about as usual" (the best of its rates) and, as two accidents, "lost more since some minutes
+    before the silence". How much more is lost is not known: a mean over ``tilts``, for the silent pod those of at least
+    four. Against each usual rate this is an e-process in what is counted since, so that it may be looked at every tick.
+    0 while the minutes before the silence are unknown: the losses may have begun there.
+    """
+    every = tuple(tilts)
+    chosen = [tilt for tilt in every if tilt >= _LEAST_TILT]
+    if not chosen or losses.earlier is None or losses.since.calls <= 0.0:
+        return 0.0
+    began = _mean([_marginal(losses, 1.0, tilt) for tilt in chosen])
+    before = _mean([_marginal(losses, tilt, tilt) for tilt in every])
+    usual = max(_marginal(losses, 1.0, drift) for drift in _DRIFT)
+    return began - _sum([usual, before + math.log(_TWO_ACCIDENTS)])
+
+
+def _marginal(losses: Losses, earlier_tilt: float, since_tilt: float) -> float:
+    """ln of the likelihood, up to a constant, with the usual rate integrated out; tilts multiply the rate."""
+    usual, earlier, since = losses.usual or _NOTHING, losses.earlier or _NOTHING, losses.since
+    events = _JEFFREYS + usual.lost + earlier.lost + since.lost
+    exposed = usual.calls + earlier_tilt * earlier.calls + since_tilt * since.calls
+    return earlier.lost * math.log(earlier_tilt) + since.lost * math.log(since_tilt) - events * math.log(exposed)
+
+
+def _sum(logs: list[float]) -> float:
+    most = max(logs)
+    return most + math.log(math.fsum(math.exp(one - most) for one in logs))
+
+
+def _mean(logs: list[float]) -> float:
+    return _sum(logs) - math.log(len(logs))
+
 
 LOST: Final = 1.5
 _PART: Final = 0.0005

@@ -16,15 +16,13 @@ from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, Suppression, Suspect, Symptom, Tier
 from observer.engine.detect import history
+from observer.engine.detect.candidates import Bench, restrained
+from observer.engine.detect.comparison_groups import pods_of
 from observer.engine.detect.counters import Increments
-from observer.engine.detect.groups import pods_of
-from observer.engine.detect.held import Held
-from observer.engine.detect.losses import Losses, followed
-from observer.engine.detect.state import DetectorState
+from observer.engine.detect.state import DetectorState, Held
 from observer.engine.detect.suppress import Picture, correlated, suppressions, victims
-from observer.engine.detect.suspects import Bench, restrained, strength
-from observer.engine.detect.tiers import PRE_ANNOTATE, tier_nats
-from observer.engine.detect.unreached import lonely, silent_pods, unreached
+from observer.engine.detect.tiers import PRE_ANNOTATE, strength, tier_nats
+from observer.engine.detect.unreached import Losses, followed, lonely, silent_pods, unreached
 
 _QUIET_MEMORY: Final = 600.0
 """Seconds in which what was usual fades to a third."""

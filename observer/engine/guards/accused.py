@@ -7,7 +7,7 @@ from typing import Final
 from observer.domain.action import Rung
 from observer.domain.blame import Attribution, Blame, CauseKind
 from observer.domain.decision import Allow, Hold
-from observer.engine.blame.permit import is_finite, permits_kill, victim_of
+from observer.engine.blame.removal import is_finite, permits_kill, victim_of
 from observer.engine.guards.situation import Situation
 
 _MILD: Final = frozenset({Rung.ANNOTATE, Rung.DRAIN, Rung.RESTORE})

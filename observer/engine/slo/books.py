@@ -15,8 +15,7 @@ from observer.domain.slo import DataState, LedgerCount, Objective, ObjectiveStat
 from observer.engine.slo.buckets import CountStore
 from observer.engine.slo.composite import composites
 from observer.engine.slo.evaluate import Plan, evaluate
-from observer.engine.slo.increments import Counters, Growth, good_and_total
-from observer.engine.slo.slices import Slicer
+from observer.engine.slo.increments import Counters, Growth, Slicer, good_and_total
 from observer.engine.slo.states import Facts, disagreement
 
 MOVING: Final = 300.0

@@ -17,7 +17,7 @@ from observer.domain.decision import Decision
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.incident import Incident
 from observer.domain.slo import ObjectiveStatus
-from observer.engine.detect.lately import Lately, by_service, by_workload
+from observer.engine.detect.last_minute import Lately, by_service, by_workload
 from observer.engine.memory import IN_HAND
 from observer.engine.waiting import waiting
 from observer.runtime.seen import Seen
@@ -115,7 +115,8 @@ class _Facts:
         for one in found:
             incidents[one.workload if one.workload is not None else one.service].append(one)
         detector = seen.memory.detector
-        services, workloads = by_service(detector), by_workload(detector)
+        services = by_service(detector.roster, detector.minute, detector.at)
+        workloads = by_workload(detector.roster, detector.minute, detector.at)
         return cls(seen, found, standing(seen), services, workloads, incidents)
 
     def rows(self, view: ClusterView) -> Iterable[WorkloadRow]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from observer.domain.counts import FloatArray, SeriesHistory
 from observer.domain.incident import Incident
 from observer.domain.suspect import Symptom
-from observer.engine.detect.lately import Lately, against_siblings
+from observer.engine.detect.last_minute import Lately, against_siblings
 from observer.runtime.seen import Seen
 
 MOST_INCIDENTS: Final = 200
@@ -48,14 +48,15 @@ class Trail:
     def note(self, seen: Seen, incidents: Iterable[Incident]) -> None:
         """Take one tick in."""
         judged = [one.culprit.pod for one in incidents if one.culprit.pod is not None]
-        lately = against_siblings(seen.memory.detector, judged) if seen.memory.complete else {}
+        detector = seen.memory.detector
+        lately = against_siblings(detector.roster, detector.minute, detector.at, judged) if seen.memory.complete else {}
         for one in incidents:
             points = self._points.setdefault(one.id, [])
             if one.id not in self._begun and (past := _before(one, seen, points)):
                 self._begun.add(one.id)
                 points[:0] = past
             pod = one.culprit.pod
-            mates = max(len(seen.memory.detector.roster.refs) and _mates(one, seen), 1)
+            mates = max(len(detector.roster.refs) and _mates(one, seen), 1)
             points.append(_point(one, seen.at, lately.get(pod) if pod is not None else None, mates))
             if len(points) > MOST_POINTS:
                 half = len(points) // 2

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from observer.domain.cluster import Pod
 from observer.domain.incident import Incident
-from observer.engine.detect.lately import Lately, against_siblings
+from observer.engine.detect.last_minute import Lately, against_siblings
 from observer.web.views.models import DecisionRow, IncidentRow, ObjectiveView, WorkloadRow
 from observer.web.views.picture import Picture
 from observer.web.views.rows import decision_row, incident_row, objective_view
@@ -62,7 +62,8 @@ def workload_view(picture: Picture, namespace: str, name: str) -> WorkloadView |
     about = {f"service {service}" for service in services} | {f"workload {namespace}/{name}"}
     decisions = [one for one in picture.seen.recent if one.workload == ref or one.subject in about]
     shown = sorted(pods, key=lambda pod: pod.ref)[:MOST_PODS]
-    lately = against_siblings(memory.detector, (pod.ref for pod in shown)) if picture.sighted else {}
+    detector, refs = memory.detector, [pod.ref for pod in shown]
+    lately = against_siblings(detector.roster, detector.minute, detector.at, refs) if picture.sighted else {}
     return WorkloadView(
         at=picture.at,
         workload=row,

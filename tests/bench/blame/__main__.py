@@ -19,8 +19,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from observer.domain.blame import Blame
-from observer.engine.blame.permit import permits_kill
-from observer.engine.blame.verdict import blame
+from observer.engine.blame.removal import permits_kill
+from observer.engine.blame.verdict import attribute
 from observer.simulator.families import FAMILIES
 from tests.bench.blame import lab, nezha, petshop, tally, wide
 from tests.bench.blame.scores import Score, row, score
@@ -50,11 +50,11 @@ def petshop_scores(corpus: Path) -> list[Score]:
     hits: dict[tuple[str, str], list[Ranked]] = defaultdict(list)
     truths: dict[tuple[str, str], list[str]] = defaultdict(list)
     for issue in petshop.issues(corpus):
-        hits[(issue.scenario, issue.metric)].append(services(blame(issue.inputs), forced=False))
+        hits[(issue.scenario, issue.metric)].append(services(attribute(issue.inputs), forced=False))
         truths[(issue.scenario, issue.metric)].append(issue.truth)
     quiet: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for issue in petshop.quiet(corpus):
-        quiet[(issue.scenario, issue.metric)].append(not blame(issue.inputs).culprits)
+        quiet[(issue.scenario, issue.metric)].append(not attribute(issue.inputs).culprits)
     found: list[Score] = []
     for key in sorted(hits):
         first, third, none = petshop.PUBLISHED[key]
@@ -89,7 +89,7 @@ def nezha_scores(corpus: Path) -> list[Score]:
     day = nezha.load(corpus)
     told, answered, held = [], [], []
     for fault in day.faults:
-        found = blame(nezha.question(day, fault))
+        found = attribute(nezha.question(day, fault))
         told.append((fault.service, services(found, forced=True)))
         answered.append((fault.service, services(found, forced=False)))
         if fault.kind not in nezha.CODE:
@@ -111,7 +111,7 @@ def lab_scores() -> list[Score]:
     right: dict[str, list[bool]] = defaultdict(list)
     wrong: list[bool] = []
     for case in lab.cases():
-        found = blame(case.inputs)
+        found = attribute(case.inputs)
         right[case.variant].append(str(found.ranked[0].cause) == case.truth)
         if not right[case.variant][-1]:
             print(f"  lab {case.name} {case.variant} at {case.after:g} s: {found.ranked[0].cause}, truth {case.truth}")
@@ -173,7 +173,7 @@ def size() -> dict[str, float]:
     """A graph of 500 services and 1 000 traces of either time."""
     inputs, truth = wide.incident(services=500, traces=1000)
     begun = time.process_time()
-    found = blame(inputs)
+    found = attribute(inputs)
     seconds = time.process_time() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     spans = len(inputs.traces.spans) if inputs.traces is not None else 0

@@ -23,9 +23,9 @@ from observer.domain.ids import ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Judgement, Tier
-from observer.engine.blame.changes import changes_of, seats_of
-from observer.engine.blame.contrast import contrast
-from observer.engine.blame.verdict import blame
+from observer.engine.blame.evidence import contrast
+from observer.engine.blame.posterior import changes_of, seats_of
+from observer.engine.blame.verdict import attribute
 from observer.engine.decide import decide, in_hand, settle
 from observer.engine.detect.judge import judge
 from observer.engine.detect.tiers import tier_nats
@@ -190,7 +190,7 @@ class _Play:
     def _asked(self, snapshot: Snapshot, before: Memory) -> Blame:
         """Nobody reached for a pod: what an alert would ask."""
         _, judgement = judge(before.detector, snapshot, self.settings, in_hand(before))
-        return blame(question(self.stage, snapshot, judgement, self.log))
+        return attribute(question(self.stage, snapshot, judgement, self.log))
 
     def _follow(self, decision: Decision, at: float) -> None:
         action = decision.action

@@ -19,7 +19,7 @@ from observer.domain.incident import Phase
 from observer.domain.policy import AppliedPolicy, StandingHold, TimeWindow
 from observer.domain.settings import GuardSettings, LadderSettings
 from observer.domain.suspect import Suppression, Symptom, Tier
-from observer.engine.blame.verdict import blame
+from observer.engine.blame.verdict import attribute
 from observer.engine.guards import GUARDS, accused, ask, budgets, capacity, changes, control, record, refusals, rules
 from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.situation import Guard, Situation
@@ -89,7 +89,7 @@ def situation(case: Case | None = None) -> Situation:
         settings=settings,
         policy=replace(AppliedPolicy.of(settings), **(case.policy or {})),
         fleet=Fleet(judged),
-        blame=blame(BlameInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
+        blame=attribute(BlameInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
     )
     return replace(made, **(case.situation or {}))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from observer.domain.blame import Measure
-from observer.engine.blame.contrast import MOST, contrast, mean_over
+from observer.engine.blame.evidence import MOST, contrast, mean_over
 from tests.support.builders import NOW
 from tests.support.incidents import series
 

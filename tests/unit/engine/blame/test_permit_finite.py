@@ -9,7 +9,7 @@ import pytest
 
 from observer.domain.blame import UNKNOWN, Attribution, Blame, Cause, CauseKind, EvidenceLine
 from observer.domain.ids import PodRef, ServiceRef
-from observer.engine.blame.permit import permits_kill
+from observer.engine.blame.removal import permits_kill
 
 POD = PodRef("shop", "cart-1", "u1")
 LINE = EvidenceLine("siblings", 12.0, "22 nats against its siblings")

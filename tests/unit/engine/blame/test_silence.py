@@ -8,8 +8,8 @@ import pytest
 
 from observer.domain.blame import Blame, BlameInputs
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Tier
-from observer.engine.blame.permit import permits_kill
-from observer.engine.blame.verdict import blame
+from observer.engine.blame.removal import permits_kill
+from observer.engine.blame.verdict import attribute
 from tests.support.builders import NOW, SHOP, catalog, health, judgement, suspect
 from tests.support.incidents import calm, edge, first, graph
 
@@ -31,7 +31,7 @@ def asked(*suppressions: Suppression, own: float = 3.0, pay: float = 0.0, **chan
         edge("pay", "store"),
     )
     told = judgement(suppressions=suppressions, services=health(PODS), suspects=changes.pop("suspects", ()))
-    return blame(BlameInputs(at=NOW, graph=edges, usual_graph=calm(*CALLS), judgement=told, **changes))
+    return attribute(BlameInputs(at=NOW, graph=edges, usual_graph=calm(*CALLS), judgement=told, **changes))
 
 
 def test_few_lost_calls_and_a_silent_sibling_name_it() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from observer.domain.counts import ServiceBaseline
 from observer.domain.suspect import CulpritKind, Symptom, Tier
-from observer.engine.detect.held import Held
+from observer.engine.detect.state import Held
 from tests.support.builders import NOW, catalog, pod, service_ref
 from tests.support.judging import Feed, acting, everybody, suspect_of
 

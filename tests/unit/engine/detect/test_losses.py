@@ -13,8 +13,8 @@ from observer.domain.graph import Reach
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Judgement, Suppression
 from observer.engine.detect.callers import CallerState, advance
-from observer.engine.detect.losses import FEWEST_TICKS, Losses, log_odds
 from observer.engine.detect.state import DetectorState
+from observer.engine.detect.unreached import FEWEST_TICKS, Losses, log_odds
 from tests.support.builders import CUTS, NOW, catalog, cluster, service_ref
 from tests.support.judging import Feed, acting, everybody
 

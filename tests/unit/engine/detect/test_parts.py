@@ -15,11 +15,12 @@ from observer.domain.settings import ImpactSettings
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
 from observer.engine.detect import history
 from observer.engine.detect.callers import CallerState, Calls, advance
-from observer.engine.detect.groups import contest, pods_of
+from observer.engine.detect.candidates import median, slowdown
+from observer.engine.detect.comparison_groups import Roster, carried, contest, pods_of, roster_of
 from observer.engine.detect.hypergeometric import ln_factorial, ln_mgf
-from observer.engine.detect.latency import judged_cuts, median, mixed, slowdown
-from observer.engine.detect.roster import Roster, carried, roster_of
+from observer.engine.detect.state import judged_cuts
 from observer.engine.detect.suppress import Picture, inherited
+from observer.engine.detect.tiers import mixed
 from observer.engine.impact import impact
 from tests.support.builders import CUTS, NOW, catalog, cluster, evidence, pod, service_ref
 from tests.support.judging import Feed

@@ -10,9 +10,8 @@ import pytest
 from observer.domain.action import Action, Rung
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Judgement, Tier
-from observer.engine.detect.held import Held
 from observer.engine.detect.judge import judge
-from observer.engine.detect.state import DetectorState
+from observer.engine.detect.state import DetectorState, Held
 from tests.bench.world import REGIMES, Fault, World
 from tests.support.builders import catalog
 from tests.support.judging import Feed, acting, everybody

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from observer.engine.slo.bounds import lower_bound, tail
+from observer.engine.slo.evaluate import lower_bound, tail
 
 
 def test_the_tail_is_the_exact_binomial_one() -> None:

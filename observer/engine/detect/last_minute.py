@@ -1,18 +1,18 @@
-"""The last minute of every pod, and what the guards and experiments read of it."""
+"""The last minute of every pod: what guards and experiments read of it, and its figures for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from observer.domain.counts import BoolArray, FloatArray, IntArray
-from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.suspect import PodTally, ServiceHealth
+from observer.engine.detect.comparison_groups import Roster
 from observer.engine.detect.counters import taken
-from observer.engine.detect.roster import Roster
 
 MINUTE: Final = 60.0
 _SLOTS: Final = 12
@@ -119,3 +119,68 @@ class Services(Mapping[ServiceRef, ServiceHealth]):
 
     def __len__(self) -> int:
         return len(self._roster.services)
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """Events counted over the last ``seconds``; for people, nothing is judged by it."""
+
+    requests: float
+    errors: float
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds if self.seconds > 0.0 else 0.0
+
+    @property
+    def error_rate(self) -> float:
+        """Share of the requests that were errors, 0..1; 0 without a request."""
+        return self.errors / self.requests if self.requests > 0.0 else 0.0
+
+
+def by_service(roster: Roster, minute: Minute, at: float) -> Mapping[ServiceRef, Lately]:
+    """The last minute up to ``at`` (Unix seconds) of every service that has a pod with a sidecar."""
+    requests, errors = minute.totals()
+    if not len(requests) or len(requests) != len(roster.refs):
+        return {}
+    sums = np.add.reduceat(np.stack([requests, errors], axis=1), roster.first[:-1]).tolist()
+    seconds = minute.seconds(at)
+    return {
+        service: Lately(asked, failed, seconds) for service, (asked, failed) in zip(roster.services, sums, strict=True)
+    }
+
+
+def by_workload(roster: Roster, minute: Minute, at: float) -> Mapping[WorkloadRef, Lately]:
+    """The same of every workload that has a pod with a sidecar."""
+    requests, errors = minute.totals()
+    if not len(requests) or len(requests) != len(roster.refs):
+        return {}
+    rows: dict[WorkloadRef, int] = {}
+    row_of = np.array([rows.setdefault(pod.workload, len(rows)) if pod.workload else -1 for pod in roster.pods])
+    owned = row_of >= 0
+    asked = np.bincount(row_of[owned], requests[owned], len(rows)).tolist()
+    failed = np.bincount(row_of[owned], errors[owned], len(rows)).tolist()
+    seconds = minute.seconds(at)
+    return {workload: Lately(asked[row], failed[row], seconds) for workload, row in rows.items()}
+
+
+def against_siblings(
+    roster: Roster, minute: Minute, at: float, pods: Iterable[PodRef]
+) -> Mapping[PodRef, tuple[Lately, Lately]]:
+    """Each pod's own last minute and that of its siblings together; pods that are not judged are left out."""
+    requests, errors = minute.totals()
+    if len(requests) != len(roster.refs):
+        return {}
+    seconds = minute.seconds(at)
+    compared = {}
+    for pod in pods:
+        if (row := roster.position.get(pod)) is None:
+            continue
+        siblings = roster.siblings(int(roster.service_of[row]))
+        chosen = slice(siblings.start, siblings.stop)
+        own = Lately(float(requests[row]), float(errors[row]), seconds)
+        asked, failed = float(requests[chosen].sum()), float(errors[chosen].sum())
+        compared[pod] = (own, Lately(asked - own.requests, failed - own.errors, seconds))
+    return compared

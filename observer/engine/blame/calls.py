@@ -1,24 +1,115 @@
 """
+Who accounts for whose trouble: responsibility flows from the service that hurts down the calls, and stays where the
+callees account for nothing more. This is what makes a victim a victim.
+
 The ledger of calls: for each caller and callee what either of them counted.
 
 Errors that both saw came from the callee or from below it; errors that only the caller saw never reached it.
+
+Is it who asks, or who answers? A service that fails one caller's requests, and nobody else's, is asked something that
+it cannot answer: its pods are no worse than they were.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from observer.domain.blame import BlameInputs, Cause, CauseKind, Measure
 from observer.domain.classify import flags_of
 from observer.domain.graph import CallGraph, Edge, EdgeSource
 from observer.domain.ids import ServiceRef
-from observer.engine.blame.ballots import Ballot
-from observer.engine.blame.binomial import more
-from observer.engine.blame.contrast import MOST
-from observer.engine.blame.flow import Pair, Stay, flow
+from observer.engine.blame.evidence import MOST, Ballot, more
+
+Pair = tuple[ServiceRef, ServiceRef]
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Shares of the responsibility that stay: with services, and on the way between two. ``inherited``: 0..1."""
+
+    services: Mapping[ServiceRef, float]
+    edges: Mapping[Pair, float]
+    inherited: Mapping[ServiceRef, float]
+
+
+def flow(
+    start: Mapping[ServiceRef, float],
+    own: Mapping[ServiceRef, float],
+    passed: Mapping[Pair, float],
+    lost: Mapping[Pair, float] | None = None,
+) -> Stay:
+    """
+    Let responsibility run.
+
+    Args:
+        start: where it begins, summing to 1 or less.
+        own: trouble of each service that nothing below accounts for. passed: trouble that each call hands up from its
+            callee. lost: trouble that arises on the way. All in one unit, zero or more.
+
+    Calls that lead back to a service already on the way are left out, so a cycle ends where it was entered.
+    """
+    lost = lost or {}
+    callees: dict[ServiceRef, list[ServiceRef]] = {}
+    for caller, callee in sorted(set(passed) | set(lost)):
+        if caller != callee:
+            callees.setdefault(caller, []).append(callee)
+    arrived = dict.fromkeys(callees, 0.0) | dict(start)
+    services: dict[ServiceRef, float] = {}
+    edges: dict[Pair, float] = {}
+    inherited: dict[ServiceRef, float] = {}
+    order, kept = _downwards(sorted(start), callees)
+    for service in order:
+        amount = arrived.get(service, 0.0)
+        ways = [callee for callee in callees.get(service, ()) if (service, callee) in kept]
+        mine = own.get(service, 0.0)
+        got = sum(passed.get((service, one), 0.0) + lost.get((service, one), 0.0) for one in callees.get(service, ()))
+        if mine + got > 0.0:
+            # What came back round a circle was not its own either, though responsibility does not run there.
+            inherited[service] = got / (mine + got)
+        below = sum(passed.get((service, one), 0.0) + lost.get((service, one), 0.0) for one in ways)
+        total = mine + below
+        if total <= 0.0 or amount <= 0.0:
+            continue
+        services[service] = services.get(service, 0.0) + amount * mine / total
+        for one in ways:
+            pair = (service, one)
+            arrived[one] = arrived.get(one, 0.0) + amount * passed.get(pair, 0.0) / total
+            if lost.get(pair, 0.0) > 0.0:
+                edges[pair] = edges.get(pair, 0.0) + amount * lost[pair] / total
+    return Stay({one: share for one, share in services.items() if share > 0.0}, edges, inherited)
+
+
+def _downwards(
+    start: list[ServiceRef], callees: Mapping[ServiceRef, list[ServiceRef]]
+) -> tuple[list[ServiceRef], set[Pair]]:
+    """Services below ``start``, callers before callees, and the calls that do not lead back."""
+    done: list[ServiceRef] = []
+    state: dict[ServiceRef, int] = {}
+    kept: set[Pair] = set()
+    for first in start:
+        if first in state:
+            continue
+        state[first] = 1
+        stack = [(first, iter(callees.get(first, ())))]
+        while stack:
+            service, ways = stack[-1]
+            following = next(ways, None)
+            if following is None:
+                state[service] = 2
+                done.append(service)
+                stack.pop()
+            elif state.get(following) == 1:
+                continue
+            else:
+                kept.add((service, following))
+                if following not in state:
+                    state[following] = 1
+                    stack.append((following, iter(callees.get(following, ()))))
+    return done[::-1], kept
+
 
 _TRUST: Final = {EdgeSource.METRICS: 0, EdgeSource.KIALI: 1, EdgeSource.TRACES: 2}
 _USUALLY: Final = (0.5, 500.0)
@@ -226,3 +317,48 @@ def _texts(lines: Mapping[Pair, Line], own: Mapping[ServiceRef, float]) -> dict[
             f"{errors:.0f} errors in {requests:.0f} requests, {amount:.0f} not accounted for by its callees"
         )
     return texts
+
+
+_ALONE: Final = 0.25
+"""Others are served well when they fail at less than this part of the one caller's rate."""
+_CERTAIN: Final = 6.0
+"""Nats by which the one caller's requests must fail more than the others'."""
+_PART: Final = 0.9
+"""Of a service's own errors so much is then the caller's: a fault in what only it asks for looks the same."""
+
+
+def lone_callers(lines: Mapping[Pair, Line]) -> dict[ServiceRef, ServiceRef]:
+    """Each service that answers a single one of its callers with errors beyond the usual, and that caller."""
+    callees: dict[ServiceRef, list[tuple[ServiceRef, Line]]] = {}
+    for (caller, callee), line in lines.items():
+        callees.setdefault(callee, []).append((caller, line))
+    found: dict[ServiceRef, ServiceRef] = {}
+    for callee, called in callees.items():
+        caller, mine = max(called, key=lambda one: (_rate(one[1]), one[0]))
+        others = [line for one, line in called if one != caller]
+        bad, total = sum(line.more_answered for line in others), sum(line.requests for line in others)
+        # Whoever is outside is many.
+        if not total or caller in OUTSIDE or bad / total >= _ALONE * _rate(mine):
+            continue
+        if more(mine.more_answered, mine.requests, bad, total) >= _CERTAIN:
+            found[callee] = caller
+    return found
+
+
+def _rate(line: Line) -> float:
+    return line.more_answered / line.requests if line.requests > 0.0 else 0.0
+
+
+def with_callers(ballot: Ballot, lone: Mapping[ServiceRef, ServiceRef]) -> Ballot:
+    """The same ballot; most of the share of a service that fails one caller only is that caller's."""
+    services, others, texts = dict(ballot.services), dict(ballot.others), dict(ballot.texts)
+    for callee, caller in sorted(lone.items()):
+        share = services.get(callee, 0.0)
+        if share <= 0.0:
+            continue
+        cause = Cause(CauseKind.CALLER, caller.namespace, caller.name, caller, None, callee)
+        services[callee] = share * (1.0 - _PART)
+        others[cause] = others.get(cause, 0.0) + share * _PART
+        told = f"only {caller} is answered with errors"
+        texts[callee] = f"{texts[callee]}; {told}" if callee in texts else told
+    return replace(ballot, services=services, others=others, texts=texts)

@@ -1,13 +1,21 @@
-"""May this pod be killed, as far as the blame goes? Everything else is for the guards."""
+"""
+May this pod be killed, as far as the blame goes? Everything else is for the guards.
+
+A blame as it is kept beside its incident: shortened, and with what a drain showed since.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
-from observer.domain.blame import Attribution, Blame, CauseKind
+from observer.domain.blame import Attribution, Blame, Cause, CauseKind, EvidenceLine
+from observer.domain.cluster import ClusterView, Pod
 from observer.domain.ids import PodRef
+from observer.engine.blame.evidence import MOST
+from observer.engine.blame.posterior import revision_of
 
 MEMBER_ODDS: Final = 20.0
 """The pod against each of the other pods that could be meant, together."""
@@ -83,3 +91,63 @@ def victim_of(blame: Blame, mine: Attribution) -> Attribution | None:
 
 def _odds(mine: float, others: float) -> str:
     return f"{mine / others:.1f}:1" if others > 0.0 else "beyond counting"
+
+
+_KEPT: Final = 6
+"""Causes that are kept, UNKNOWN and the suspect not counted."""
+
+
+def shortened(blame: Blame, always: Container[Cause] = ()) -> Blame:
+    """The likeliest causes and those in ``always``; what the others had goes to UNKNOWN, which then doubts more."""
+    named = [one for one in blame.ranked if one.cause.kind is not CauseKind.UNKNOWN]
+    kept = [one for rank, one in enumerate(named) if rank < _KEPT or one.cause in always]
+    rest = 1.0 - math.fsum(one.probability for one in kept)
+    return replace(blame, ranked=_ranked(_short(one, rest) for one in blame.ranked if _stays(one, kept)))
+
+
+def with_drain(blame: Blame, pod: Pod, cluster: ClusterView, log_odds: float) -> Blame:
+    """
+    The blame after the drain of ``pod``, whose odds for a drop were ``log_odds`` nats.
+
+    A drop speaks for the pod and for every group it is in (on a bad node it would be seen as well), against all else.
+    """
+    node = cluster.nodes.get(pod.node)
+    nats = max(min(log_odds, MOST), -MOST)
+    line = EvidenceLine("drain", nats, "its callers' bad requests dropped while it was drained")
+
+    def removed(cause: Cause) -> bool:
+        match cause.kind:
+            case CauseKind.POD:
+                return cause.pod == pod.ref
+            case CauseKind.REVISION:
+                return cause.service == pod.service and cause.name == revision_of(pod)
+            case CauseKind.NODE:
+                return cause.name == pod.node
+            case CauseKind.ZONE:
+                return node is not None and cause.name == node.zone
+            case _:
+                return False
+
+    seen = [
+        replace(one, nats=one.nats + nats, lines=(line, *one.lines)) if removed(one.cause) else one
+        for one in blame.ranked
+    ]
+    top = max(one.nats for one in seen)
+    whole = math.fsum(math.exp(one.nats - top) for one in seen)
+    return replace(blame, ranked=_ranked(replace(one, probability=math.exp(one.nats - top) / whole) for one in seen))
+
+
+def _stays(one: Attribution, kept: list[Attribution]) -> bool:
+    return one.cause.kind is CauseKind.UNKNOWN or one in kept
+
+
+def _short(one: Attribution, rest: float) -> Attribution:
+    if one.cause.kind is not CauseKind.UNKNOWN or not one.probability < rest < 1.0:
+        return one
+    nats = one.nats + math.log(rest / one.probability) if one.probability > 0.0 else one.nats
+    return replace(one, probability=rest, nats=nats)
+
+
+def _ranked(found: Iterable[Attribution]) -> tuple[Attribution, ...]:
+    """Most probable first; what is as probable stays in the order that it had, milder first."""
+    return tuple(sorted(found, key=lambda one: -one.probability))

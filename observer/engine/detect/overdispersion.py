@@ -7,6 +7,13 @@ they would by chance; that factor is the *overdispersion*, and evidence is divid
 so it is learned from windows of some bins, and ``E`` counts the bad requests of as many. ``r`` is learned from the
 siblings without whoever is being judged, so that a sick pod does not excuse itself; where a service had too little to
 learn from, the fleet's average stands in.
+
+How often chance alone piles bad requests up when they come in clumps.
+
+Divided by the overdispersion, evidence has the right spread, but not the right tail: three of three bad requests of a
+bin on one pod are no rarity when each draws the next after it. If the shares follow a Polya urn (each bad request on a
+pod makes the next one there likelier, which is what the correlation says), the number on one pod is beta-binomial, and
+``exp(theta * k) / E[exp(theta * K)]`` has mean one under it. Evidence is not believed beyond that.
 """
 
 from __future__ import annotations
@@ -17,8 +24,9 @@ from typing import Final
 import numpy as np
 
 from observer.domain.counts import BoolArray, FloatArray, IntArray
+from observer.engine.detect.comparison_groups import Roster
 from observer.engine.detect.counters import taken
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.hypergeometric import ln_factorial
 
 UNSEEN: Final = 0.5
 """The correlation before anything was seen: every other bad request is taken for an echo of one before it."""
@@ -204,3 +212,53 @@ def _pearson(bad: FloatArray, total: FloatArray, square: FloatArray) -> tuple[Fl
     # The law given the total has total - 1 in its variance; with few requests that matters.
     correction = np.maximum(total_safe - 1.0, 0.0) / total_safe
     return statistic * correction, np.where(usable, bad, 0.0)
+
+
+_MANY: Final = 128.0
+"""Bad requests in one bin from which the tail is no longer what matters."""
+_LEAST: Final = 1e-6
+_ROWS: Final = 512
+"""Rows that are worked out at once: a fleet in trouble must not cost hundreds of megabytes."""
+
+
+def clump_bound(
+    bad: FloatArray, all_bad: FloatArray, share: FloatArray, clumped: FloatArray, *, tilts: FloatArray
+) -> FloatArray:
+    """
+    Shape (I, T): the most nats that ``bad`` of ``all_bad`` on a row with this ``share`` of the requests may tell.
+
+    ``clumped`` is the overdispersion that the tilts are tempered by, shape (I,); infinite where there is no clump to
+    speak of: at one bad request, at no more than its share on the row, or without overdispersion.
+    """
+    result = np.full((len(bad), len(tilts)), np.inf)
+    chosen = np.flatnonzero((bad > share * all_bad) & (all_bad >= 2.0) & (all_bad <= _MANY) & (clumped > 1.0 + _LEAST))
+    for start in range(0, len(chosen), _ROWS):
+        rows = chosen[start : start + _ROWS]
+        count, factor = all_bad[rows], clumped[rows]
+        correlation = np.clip((factor - 1.0) / (count - 1.0), _LEAST, 1.0 - _LEAST)
+        theta = np.log(tilts)[None, :] / factor[:, None]
+        result[rows] = bad[rows][:, None] * theta - _ln_mgf(count, share[rows], correlation, theta)
+    return result
+
+
+def _ln_mgf(count: FloatArray, share: FloatArray, correlation: FloatArray, theta: FloatArray) -> FloatArray:
+    """ln E[exp(theta K)] of beta-binomial K, shape (I, T): ``count`` draws with mean ``share`` each."""
+    weight = 1.0 / correlation - 1.0
+    a, b = share * weight, (1.0 - share) * weight
+    none = _ln_rising(b, count) - _ln_rising(weight, count)
+    k = np.arange(int(count.max()), dtype=np.float64)[None, :]
+    left = count[:, None] - k
+    there = left > 0.0
+    ratio = np.where(there, left * (a[:, None] + k) / ((k + 1.0) * np.maximum(b[:, None] + left - 1.0, 1e-300)), 1.0)
+    ln_terms = np.cumsum(np.log(ratio), axis=1)
+    terms = np.where(there[:, None, :], ln_terms[:, None, :] + theta[:, :, None] * (k + 1.0)[None], -np.inf)
+    peak = np.maximum(terms.max(axis=2), 0.0)
+    total = np.exp(-peak) + np.exp(terms - peak[:, :, None]).sum(axis=2)
+    result: FloatArray = none[:, None] + peak + np.log(total)
+    return result
+
+
+def _ln_rising(x: FloatArray, n: FloatArray) -> FloatArray:
+    """ln of ``x (x + 1) ... (x + n - 1)``."""
+    result: FloatArray = ln_factorial(x + n - 1.0) - ln_factorial(x) + np.log(np.maximum(x, 1e-300))
+    return result

@@ -1,4 +1,8 @@
 """
+What one kind of evidence has to say: so many nats, shared out among causes.
+
+Two counts of bad among all: how much more likely are two rates than one?
+
 Before and during, robustly: did a series leave what it used to do, by how much, and since when?
 
 Medians and a tail-aware scale, because one spike is no incident and an onset estimated a minute late must not matter.
@@ -7,13 +11,76 @@ A stretch counts by as much as it beats the strongest stretch of its kind in the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from observer.domain.blame import Measure, Reading
+from observer.domain.blame import Cause, EvidenceLine, Measure, Reading
 from observer.domain.counts import FloatArray
+from observer.domain.ids import ServiceRef
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """
+    Attributes:
+        word: the kind of evidence, as in ``EvidenceLine``.
+        nats: how certain it is that anything is wrong at all, as far as this kind can see.
+        services, others: the part of the trouble, 0..1, that stays with each service, and with edges and strangers.
+            What is missing from 1 is explained by nobody and speaks for UNKNOWN.
+        texts: what a person should read about each service.
+        inherited: the part of each service's own trouble, 0..1, that its callees account for.
+        onset: when the trouble began, Unix seconds; None when this kind cannot tell.
+    """
+
+    word: str
+    nats: float
+    services: Mapping[ServiceRef, float]
+    others: Mapping[Cause, float] = field(default_factory=dict)
+    texts: Mapping[ServiceRef, str] = field(default_factory=dict)
+    inherited: Mapping[ServiceRef, float] = field(default_factory=dict)
+    onset: float | None = None
+
+    @property
+    def unexplained(self) -> float:
+        """The part that nobody accounts for, 0..1."""
+        return max(1.0 - sum(self.services.values()) - sum(self.others.values()), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberVote:
+    """
+    Within one service: evidence for one member over all pods being alike, in nats (negative: against).
+
+    ``cause`` is a pod, revision, node or zone.
+    """
+
+    service: ServiceRef
+    cause: Cause
+    line: EvidenceLine
+
+
+def more(bad: float, total: float, other_bad: float, other_total: float) -> float:
+    """
+    Nats for a higher rate in the first count than in the second; 0 when it is not higher.
+
+    Profile likelihood of two rates against one, less half a nat per doubling of what was looked at (the price of the
+    second rate). Half an event is added to the second count, so that "never seen" is not "impossible".
+    """
+    other_bad, other_total = other_bad + 0.5, other_total + 1.0
+    if total <= 0.0 or bad <= 0.0 or bad / total <= other_bad / other_total:
+        return 0.0
+    gain = _fit(bad, total) + _fit(other_bad, other_total) - _fit(bad + other_bad, total + other_total)
+    return max(gain - 0.5 * math.log1p(total), 0.0)
+
+
+def _fit(bad: float, total: float) -> float:
+    good = max(total - bad, 0.0)
+    return (bad * math.log(bad / total) if bad > 0.0 else 0.0) + (good * math.log(good / total) if good > 0.0 else 0.0)
+
 
 MOST: Final = 12.0
 """Nats that one series can add: what is beyond is certain enough, and no single series is."""

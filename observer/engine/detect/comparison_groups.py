@@ -3,19 +3,24 @@ Who is compared with whom: pods in the order of their services, and the groups t
 
 Everything after this works on arrays in this order. Rows are the pods, then the groups inside one service (revision,
 node, zone), then nodes and zones pooled over services.
+
+Pod or place? A group wins over its pods by evidence; where the two cannot be told apart, that is said.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind
 
 NO_INTS: IntArray = np.zeros(0, np.int64)
@@ -238,3 +243,117 @@ def _deployment(pod: Pod) -> str:
 
 def _replica_set(pod: Pod) -> str:
     return pod.owner_name
+
+
+_MOSTLY: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """
+    Who explains the evidence best, for one symptom.
+
+    Attributes:
+        winners: rows to be named, pods and groups.
+        beaten: group row to the pods that it explains; explained: those pods.
+        near: pod row to a group that explains nearly as much.
+    """
+
+    winners: tuple[int, ...]
+    beaten: dict[int, tuple[int, ...]]
+    near: dict[int, int]
+
+
+def contest(roster: Roster, suspected: list[int], weigh: Callable[[int], float], margin: float) -> Contest:
+    """
+    Nested comparison of the suspected rows, smallest group first: a larger one must beat what stands by ``margin``.
+
+    ``weigh`` tells a row's evidence in nats without caps: with them, all rows of a strong fault look alike.
+    """
+    pods = len(roster.refs)
+    nats = {row: weigh(row) for row in suspected}
+    nobody = -math.inf
+    standing: dict[int, int] = {row: row for row in suspected if row < pods}
+    near: dict[int, int] = {}
+    groups = sorted((row for row in suspected if row >= pods), key=lambda row: (len(pods_of(roster, row)), row))
+    named: dict[int, tuple[int, ...]] = {}
+    for group in groups:
+        members = pods_of(roster, group).tolist()
+        rivals = {standing.get(member, member) for member in members}
+        best = max(rivals, key=lambda row: (nats.get(row, nobody), -row))
+        if nats[group] >= nats.get(best, nobody) + margin:
+            for rival in rivals:
+                named.pop(rival, None)
+            named[group] = tuple(members)
+            standing.update(dict.fromkeys(members, group))
+        elif best < pods and nats[group] > nats[best] - margin:
+            near[best] = group
+    winners = [row for row in suspected if row in named or (row < pods and standing[row] == row)]
+    return Contest(tuple(winners), named, near)
+
+
+def pods_of(roster: Roster, row: int) -> IntArray:
+    """Positions of the pods that a row stands for."""
+    pods, groups = len(roster.refs), len(roster.groups)
+    if row < pods:
+        return np.array([row], dtype=np.int64)
+    if row < pods + groups:
+        return roster.group_members(row - pods)
+    pool = row - pods - groups
+    parts = roster.parts[roster.pool_first[pool] : roster.pool_first[pool + 1]]
+    return np.concatenate([pods_of(roster, int(part)) for part in parts])
+
+
+def explained(roster: Roster, bad: FloatArray, over: BoolArray) -> BoolArray:
+    """
+    Shape (R, X): groups most of whose bad requests were those of pods that are no more to be blamed.
+
+    ``bad``: shape (R, X), since the run began; ``over``: shape (N, X), pods that are gone or whose fault ended. Such a
+    pod cannot stand against the group any more: what it did would become the group's.
+    """
+    rows = np.zeros(bad.shape, dtype=np.bool_)
+    pods = len(roster.refs)
+    lost = np.where(over, bad[:pods], 0.0)
+    for row in (np.flatnonzero(bad[pods:].any(axis=1)) + pods).tolist() if lost.any() else ():
+        part = lost[pods_of(roster, row)].sum(axis=0)
+        rows[row] = (part > 0.0) & (part >= _MOSTLY * bad[row])
+    return rows
+
+
+def tie(
+    roster: Roster,
+    position: int,
+    suspected: frozenset[int],
+    cluster: ClusterView,
+    at: float,
+    settings: DetectionSettings,
+) -> tuple[str, Culprit] | None:
+    """
+    The place that cannot be told from the pod: it is the only judged sibling there, and something speaks against it.
+
+    ``suspected`` are positions of pods at the annotate tier. Returns a fixed reason word with the place.
+    """
+    pod = roster.pods[position]
+    siblings = [roster.pods[i] for i in roster.siblings(int(roster.service_of[position])) if i != position]
+    if pod.node and all(other.node != pod.node for other in siblings):
+        for other in sorted(suspected):
+            neighbour = roster.pods[other]
+            if neighbour.node == pod.node and neighbour.service != pod.service:
+                return "tie_node", Culprit(CulpritKind.NODE, "", pod.node)
+    lone = bool(siblings) and all(_revision(other) != _revision(pod) for other in siblings)
+    if lone and at - _revision_since(pod, cluster) < settings.young_revision:
+        return "tie_revision", Culprit(CulpritKind.REVISION, pod.ref.namespace, _revision_name(pod), pod.service)
+    return None
+
+
+def _revision(pod: Pod) -> tuple[object, ...]:
+    return (pod.workload, pod.owner_uid)
+
+
+def _revision_name(pod: Pod) -> str:
+    return pod.workload.name if pod.workload is not None else pod.owner_name or pod.revision
+
+
+def _revision_since(pod: Pod, cluster: ClusterView) -> float:
+    workload = cluster.workloads.get(pod.workload) if pod.workload is not None else None
+    return workload.progressing_since if workload is not None else pod.created

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,11 +17,10 @@ from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Evidence, Suppression, Suspect, Symptom, Tier
 from observer.engine.detect import history, recheck
-from observer.engine.detect.groups import Contest, contest, pods_of, tie
-from observer.engine.detect.latency import mixed, slowdown
+from observer.engine.detect.comparison_groups import Contest, contest, pods_of, tie
 from observer.engine.detect.sibling import likelihood
-from observer.engine.detect.state import DetectorState, Track
-from observer.engine.detect.tiers import tier_of
+from observer.engine.detect.state import DetectorState
+from observer.engine.detect.tiers import Strength, tier_of
 from observer.engine.impact import impact
 
 _NO_CEILING = (Tier.EVICT, "")
@@ -29,43 +28,6 @@ _CHOSEN = 1.0
 """Nats that a stretch gains by beginning where it suits it; beside it stands the choice among so many services."""
 UNCONFIRMED = frozenset({"no_recheck", "no_history"})
 """Ceilings that stand for an answer that is missing."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Strength:
-    """
-    Evidence by row in nats, shape (R,) each: all tilts and acting tilts, for errors and for latency; ``cut``: the
-    cut that speaks loudest.
-    """
-
-    errors: FloatArray
-    errors_acting: FloatArray
-    latency: FloatArray
-    latency_acting: FloatArray
-    cut: np.ndarray
-
-    def of(self, symptom: Symptom) -> tuple[FloatArray, FloatArray]:
-        if symptom is Symptom.LATENCY:
-            return self.latency, self.latency_acting
-        return self.errors, self.errors_acting
-
-    def doubted(self, need: float) -> np.ndarray:
-        """Shape (R,): rows with at least ``need`` nats of either symptom."""
-        return (self.errors >= need) | (self.latency >= need)
-
-
-def strength(state: DetectorState, settings: EngineSettings) -> Strength:
-    """Sum the processes up; the acting figures count only from ``min_bins`` bins."""
-    tilts, detection = np.array(state.tilts), settings.detection
-
-    def both(track: Track) -> tuple[FloatArray, FloatArray]:
-        acting = track.evidence.nats(tilts, detection.acting_tilt)
-        enough = track.evidence.bins >= detection.min_bins
-        return track.evidence.nats(tilts), np.where(enough, acting, -np.inf)
-
-    (errors, errors_acting), (slow, slow_acting) = both(state.errors), both(state.latency)
-    cut = np.argmax(slow, axis=1) if slow.shape[1] else np.zeros(len(slow), np.int64)
-    return Strength(errors[:, 0], errors_acting[:, 0], mixed(slow), mixed(slow_acting), cut)
 
 
 class Bench:
@@ -294,3 +256,26 @@ def _rank(suspect: Suspect) -> tuple[object, ...]:
 
 def _plain(nats: float) -> float:
     return float(nats) if np.isfinite(nats) else 0.0
+
+
+def median(buckets: FloatArray, cuts: tuple[float, ...]) -> float:
+    """
+    Median in milliseconds by linear interpolation inside its bucket; the last cut where it lies beyond it, NaN
+    without requests. ``buckets``: shape (cuts + 1,), cumulative requests.
+    """
+    half = 0.5 * float(buckets[-1])
+    if half <= 0.0:
+        return float("nan")
+    place = int(np.argmax(buckets >= half))
+    if place >= len(cuts):
+        return cuts[-1]
+    low, below = (cuts[place - 1], float(buckets[place - 1])) if place else (0.0, 0.0)
+    return low + (cuts[place] - low) * (half - below) / (float(buckets[place]) - below)
+
+
+def slowdown(own: FloatArray, others: FloatArray, cuts: tuple[float, ...]) -> tuple[float, float]:
+    """Median of the culprit over that of its siblings, and the difference in milliseconds; ``(1, 0)`` if unknown."""
+    mine, theirs = median(own, cuts), median(others, cuts)
+    if not mine > 0.0 or not theirs > 0.0:
+        return 1.0, 0.0
+    return mine / theirs, mine - theirs
