@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from observer.config.reload import Rules
     from observer.domain.ids import WorkloadRef
     from observer.kube.client import KubeApi
-    from observer.ports.clock import Clock
-    from observer.ports.sinks import Sink
+    from observer.ports.actuators import Sink
+    from observer.ports.sources import Clock
     from observer.runtime.record import FlightRecorder
     from observer.runtime.reload import Reloader
     from observer.runtime.state import Watcher

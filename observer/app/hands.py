@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
     from observer.ports.actuators import KillSwitch
-    from observer.ports.clock import Clock
+    from observer.ports.sources import Clock
     from observer.ports.stores import ApprovalBook, Journal, Lease
     from observer.runtime.evidence import EvidenceKeeper
     from observer.runtime.execute import Executor

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from observer.domain.finding import Finding
     from observer.domain.ids import PodRef
     from observer.http_client.outbox import Outbox, Target
-    from observer.ports.clock import Clock
-    from observer.ports.sinks import Sink
+    from observer.ports.actuators import Sink
+    from observer.ports.sources import Clock
     from observer.sinks.alertmanager import Alertmanagers, AlertmanagerSink, Silenced
     from observer.sinks.notify import NotifySink
     from observer.sinks.notify.senders import Sender

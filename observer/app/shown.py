@@ -9,7 +9,7 @@ from observer.config.model import Settings
 
 if TYPE_CHECKING:
     from observer.journal.store import SqlJournal
-    from observer.ports.clock import Clock
+    from observer.ports.sources import Clock
     from observer.runtime.state import Watcher
     from observer.telemetry.metrics import SelfMetrics
     from observer.web.board import Board

@@ -14,9 +14,15 @@ from observer.config.model import Settings
 if TYPE_CHECKING:
     from observer.domain.finding import Finding
     from observer.domain.slo import Objective
-    from observer.ports.catalogue import SeriesCatalogue
-    from observer.ports.clock import Clock
-    from observer.ports.sources import GraphSource, HistorySource, MetricSource, ObjectiveSource, TraceSource
+    from observer.ports.sources import (
+        Clock,
+        GraphSource,
+        HistorySource,
+        MetricSource,
+        ObjectiveSource,
+        SeriesCatalogue,
+        TraceSource,
+    )
     from observer.ports.stores import CountLedger
     from observer.runtime.approvals import ApprovalKeeper
     from observer.runtime.collect import Collector

@@ -80,7 +80,7 @@ def _differing(running: Settings, wanted: Settings) -> list[str]:
 
 
 class FileWatch:
-    """Implements ``ports.files.EditedFiles``: looks at times and sizes, and reads again only what they say moved."""
+    """Implements ``ports.sources.EditedFiles``: looks at times and sizes, and reads again only what they say moved."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

@@ -11,7 +11,7 @@ from observer.domain.alert import Alert
 from observer.domain.decision import Decision
 from observer.domain.errors import JournalUnavailable
 from observer.engine.alerts import ANSWERS
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.ports.stores import AlertInbox
 
 log = structlog.get_logger(__name__)

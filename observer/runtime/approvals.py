@@ -9,7 +9,7 @@ import structlog
 
 from observer.domain.approval import Approval, Plan
 from observer.domain.errors import JournalUnavailable
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.ports.stores import ApprovalBook
 
 log = structlog.get_logger(__name__)

@@ -7,8 +7,7 @@ from typing import Final
 from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
-from observer.ports.clock import Clock
-from observer.ports.sources import CallSource
+from observer.ports.sources import CallSource, Clock
 from observer.runtime.kept import PACE, Kept
 
 WINDOW: Final = 60.0

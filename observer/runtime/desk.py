@@ -21,7 +21,7 @@ from observer.domain.outcome import Outcome, Result
 from observer.domain.person import Person
 from observer.engine.waiting import undoable
 from observer.ports.actuators import Actuator, KillSwitch, SwitchReading
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.ports.stores import Lease
 from observer.runtime.approvals import ApprovalKeeper
 from observer.runtime.throw import release, stop

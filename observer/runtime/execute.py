@@ -21,8 +21,7 @@ from observer.domain.errors import (
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome, Result
 from observer.ports.actuators import Actuator, KillSwitch
-from observer.ports.clock import Clock
-from observer.ports.sources import Cluster
+from observer.ports.sources import Clock, Cluster
 from observer.ports.stores import ApprovalBook, Journal, Lease
 from observer.runtime.evidence import EvidenceKeeper
 

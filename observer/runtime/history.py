@@ -11,8 +11,7 @@ from observer.domain.counts import ServiceBaseline
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
-from observer.ports.clock import Clock
-from observer.ports.sources import Cluster, HistorySource
+from observer.ports.sources import Clock, Cluster, HistorySource
 
 log = structlog.get_logger(__name__)
 

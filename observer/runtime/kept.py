@@ -10,7 +10,7 @@ import structlog
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.snapshot import Gap
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 
 log = structlog.get_logger(__name__)
 

@@ -24,7 +24,7 @@ import structlog
 
 from observer.config.model import LeaseSettings
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.ports.stores import LeaseRecord, LeaseStore
 
 log = structlog.get_logger(__name__)

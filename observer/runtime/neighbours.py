@@ -15,8 +15,7 @@ from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
-from observer.ports.clock import Clock
-from observer.ports.sources import Cluster, GraphSource, TraceSource
+from observer.ports.sources import Clock, Cluster, GraphSource, TraceSource
 from observer.runtime.calls import CallKeeper
 from observer.runtime.kept import PACE, Kept
 

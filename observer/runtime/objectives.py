@@ -17,8 +17,7 @@ from observer.domain.slo import BudgetStatus, DataState, Objective, ObjectiveSta
 from observer.domain.snapshot import Gap
 from observer.engine.slo.books import Books
 from observer.engine.surroundings import Scene, newest_scrape, owners_of, surroundings
-from observer.ports.clock import Clock
-from observer.ports.sources import Cluster, ObjectiveSource
+from observer.ports.sources import Clock, Cluster, ObjectiveSource
 from observer.ports.stores import CountLedger
 
 log = structlog.get_logger(__name__)

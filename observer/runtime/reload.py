@@ -13,8 +13,7 @@ import structlog
 from observer.config.reload import Rules, merged
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
-from observer.ports.clock import Clock
-from observer.ports.files import EditedFiles
+from observer.ports.sources import Clock, EditedFiles
 
 log = structlog.get_logger(__name__)
 

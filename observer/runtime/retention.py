@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from observer.domain.errors import JournalUnavailable
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.ports.stores import Journal
 
 log = structlog.get_logger(__name__)

@@ -18,7 +18,7 @@ from observer.domain.policy import UNRULED, PolicyBook
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.engine.memory import Memory
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.runtime.reload import ReloadState
 from observer.runtime.seen import Seen
 

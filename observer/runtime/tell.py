@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from observer.domain.decision import Decision
-from observer.ports.sinks import Sink
+from observer.ports.actuators import Sink
 
 log = structlog.get_logger(__name__)
 

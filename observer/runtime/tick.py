@@ -22,8 +22,7 @@ from observer.engine.decide import decide, settle
 from observer.engine.ladder import floor_check, recover
 from observer.engine.memory import Memory, undisturbed
 from observer.engine.waiting import waiting
-from observer.ports.clock import Clock
-from observer.ports.sources import Cluster
+from observer.ports.sources import Clock, Cluster
 from observer.ports.stores import Journal
 from observer.recording.events import (
     Began,

@@ -26,7 +26,7 @@ _FORMAT = JSONFormat()
 
 class CloudEventSink:
     """
-    Implements ``ports.sinks.Sink``.
+    Implements ``ports.actuators.Sink``.
 
     Args:
         source: of the events, a URI reference. kinds: of decisions that are told; empty = all.

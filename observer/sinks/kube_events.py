@@ -93,7 +93,7 @@ class _Series:
 
 class KubeEventSink:
     """
-    Implements ``ports.sinks.Sink``.
+    Implements ``ports.actuators.Sink``.
 
     Args:
         instance: this Observer's name, for ``reportingInstance``.

@@ -45,7 +45,7 @@ class _ChosenIds(RandomIdGenerator):
 
 class IncidentTracer:
     """
-    Implements ``ports.sinks.Sink``. Decisions without an incident are no part of any trace.
+    Implements ``ports.actuators.Sink``. Decisions without an incident are no part of any trace.
 
     ``ticks`` makes the traces of ticks. At most ``most_open`` incidents are followed at once; the oldest is ended when
     one more begins. ``now`` tells when a decision is told, Unix seconds; by default its own instant counts.

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.errors import ConfigError, JournalUnavailable, SourceProtocolError, SourceUnavailable
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.ports.stores import AlertInbox
 from observer.web.authenticate import SIGNATURE, Asked, Authenticator, Signed, authenticated
 

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 
 SIGNATURE: Final = "X-Observer-Signature"
 """``sha256=`` and the hex HMAC-SHA256 of ``TIMESTAMP.BODY``."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.runtime.seen import Seen
 from observer.web.views.picture import Picture, picture_of
 from observer.web.views.trail import Trail

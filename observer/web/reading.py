@@ -9,8 +9,8 @@ from dataclasses import replace
 from observer.config.reload import Rules
 from observer.domain.errors import JournalUnavailable
 from observer.domain.incident import Incident
-from observer.ports.archive import Archive, DecisionSearch
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
+from observer.ports.stores import Archive, DecisionSearch
 from observer.web.board import Board
 from observer.web.views.asked import (
     DecisionsQuery,

@@ -13,7 +13,7 @@ from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Phase
 from observer.journal.schema import migrate
 from observer.journal.store import SqlJournal
-from observer.ports.archive import DecisionSearch, Mark
+from observer.ports.stores import DecisionSearch, Mark
 from tests.support.builders import incident_of
 from tests.support.postgres import fresh_database, running_postgres
 

@@ -22,7 +22,7 @@ from observer.domain.ids import PodRef
 from observer.domain.outcome import Result
 from observer.engine.silence import Matcher
 from observer.kube.times import unix
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sinks.alertmanager.api import Alertmanagers, WireAlert, silence_pod
 from observer.sinks.alertmanager.pages import ALONE, ALONE_SECONDS, Page, page_key, paged, spelled
 
@@ -58,7 +58,7 @@ class _Silence:
 
 class AlertmanagerSink:
     """
-    Implements ``ports.sinks.Sink``; ``run`` has to run beside the loop.
+    Implements ``ports.actuators.Sink``; ``run`` has to run beside the loop.
 
     Args:
         links: addresses of a decision by name. leading: only then anything is sent.

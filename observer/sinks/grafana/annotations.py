@@ -57,7 +57,7 @@ class _Note:
 
 class GrafanaAnnotations:
     """
-    Implements ``ports.sinks.Sink``. Annotations belong to no dashboard: all of ours show them by their tag.
+    Implements ``ports.actuators.Sink``. Annotations belong to no dashboard: all of ours show them by their tag.
 
     A write that failed is made up for by the next one of the same act.
     """

@@ -15,7 +15,7 @@ from observer.config.outlets import GroupBy
 from observer.domain.decision import Decision
 from observer.domain.errors import SourceUnavailable
 from observer.domain.telling import SEVERITIES, at_least, namespace_of
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sinks.notify.senders import Sender
 
 log = structlog.get_logger(__name__)
@@ -79,7 +79,7 @@ class _Group:
 
 class NotifySink:
     """
-    Implements ``ports.sinks.Sink``. ``tell`` only sorts; ``run`` sends and has to run beside the loop.
+    Implements ``ports.actuators.Sink``. ``tell`` only sorts; ``run`` sends and has to run beside the loop.
 
     Args:
         record: a decision as JSON-like values. dropped: called with this sink's name for each decision that is lost.

@@ -10,7 +10,7 @@ from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.finding import Finding
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import TraceSet
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.jaeger.source import JaegerSource, known_as
 
 _SAMPLED = 5

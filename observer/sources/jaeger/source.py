@@ -15,7 +15,7 @@ from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
 from observer.http_client.asker import Asker, refused
 from observer.http_client.breaker import Breaker
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.jaeger.dialects import Dialect, choose, told
 from observer.sources.jaeger.meaning import cluster_of, span_of
 

@@ -10,7 +10,7 @@ from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.finding import Finding
 from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.domain.ids import ServiceRef
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.kiali.source import KialiSource
 
 _MATCHED = 0.9

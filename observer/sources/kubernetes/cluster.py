@@ -17,7 +17,7 @@ from observer.domain.ids import PodRef
 from observer.kube import paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import KubeError, NotFound, as_source_error
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.kubernetes import wire
 from observer.sources.kubernetes.reflector import Reflector
 from observer.sources.kubernetes.view import Assembly

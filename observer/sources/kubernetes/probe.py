@@ -14,7 +14,7 @@ from observer.domain.finding import Finding
 from observer.domain.ids import ServiceRef
 from observer.kube.client import KubeApi
 from observer.kube.errors import KubeError
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.kubernetes.cluster import KubernetesCluster
 
 SYNC_SECONDS = 20.0

@@ -35,7 +35,7 @@ from observer.kube.errors import (
     Unavailable,
     typed,
 )
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.kubernetes.wire import Bookmark, ListOf, Meta, WatchLine
 
 log = structlog.get_logger(__name__)

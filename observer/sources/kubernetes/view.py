@@ -9,7 +9,7 @@ from typing import Any
 
 from observer.domain.cluster import Autoscaler, ClusterView, DisruptionBudget, Kind, MeshControl, Node, Pod, Workload
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.kubernetes import parse
 from observer.sources.kubernetes.index import PodIndex
 from observer.sources.kubernetes.selectors import Selector

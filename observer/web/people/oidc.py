@@ -23,7 +23,7 @@ from observer.config.model import OidcSettings
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity
 from observer.http_client.asker import Answer, Asker, refused
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.web.authenticate import SecretFile
 
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]

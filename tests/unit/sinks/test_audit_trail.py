@@ -20,7 +20,7 @@ from observer.domain.decision import Decision, Hold, Verdict
 from observer.domain.errors import AuditBroken, ConfigError
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Outcome, Result
-from observer.ports.sinks import Sink
+from observer.ports.actuators import Sink
 from observer.sinks import audit
 from observer.sinks.audit import GENESIS, open_audit, verify
 

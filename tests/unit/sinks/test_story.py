@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from observer.domain.decision import Decision, Verdict
-from observer.ports.sinks import Sink
+from observer.ports.actuators import Sink
 from observer.sinks.story import StorySink, offset, story_line
 
 SUSPECTED = Decision(

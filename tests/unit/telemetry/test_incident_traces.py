@@ -11,7 +11,7 @@ from opentelemetry.trace import StatusCode
 from observer.domain.action import Rung
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef
-from observer.ports.sinks import Sink
+from observer.ports.actuators import Sink
 from observer.telemetry.trace_ids import trace_id_of
 from observer.telemetry.tracing import IncidentTracer
 

@@ -10,7 +10,7 @@ from observer.config.lint.expressions import Matcher, Selected
 from observer.config.lint.hit import Hit
 from observer.config.lint.subject import Question
 from observer.config.openslo.templates import VARIABLE
-from observer.ports.catalogue import QueryCost, SeriesCatalogue
+from observer.ports.sources import QueryCost, SeriesCatalogue
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from observer.config.lint.live import (
 from observer.config.lint.live.asking import Answers, LiveCheck, any_service
 from observer.config.lint.registry import ignores
 from observer.config.lint.subject import Subject
-from observer.ports.catalogue import SeriesCatalogue
+from observer.ports.sources import SeriesCatalogue
 
 LIVE: Final[tuple[LiveCheck, ...]] = (
     metric_missing.CHECK,

@@ -12,7 +12,7 @@ from observer.config.lint.live.asking import LiveCheck
 from observer.config.lint.live.roll import LIVE, lint_live
 from observer.config.lint.subject import Subject
 from observer.config.openslo.documents import parse_documents
-from observer.ports.catalogue import QueryCost
+from observer.ports.sources import QueryCost
 from tests.support.catalogue import MemoryCatalogue, mesh
 
 ROOT = Path(__file__).parents[4]
