@@ -73,9 +73,12 @@ def _order(span: Span) -> tuple[float, str, str, str, str, str, str, float, bool
 
 def _tree(spans: list[Span]) -> list[Twig]:
     sides: dict[str, dict[SpanSide, Twig]] = {}
+    twigs: list[Twig] = []
     for span in spans:
-        sides.setdefault(span.span, {}).setdefault(span.side, Twig(span, place(span), span.seconds, None, []))
-    twigs = [sides[span.span][span.side] for span in spans if sides[span.span][span.side].span is span]
+        ends = sides.setdefault(span.span, {})
+        if span.side not in ends:
+            ends[span.side] = Twig(span, place(span), span.seconds, None, [])
+            twigs.append(ends[span.side])
     for twig, parent in _parents(twigs, sides):
         parent.children.append(twig)
     for twig in twigs:

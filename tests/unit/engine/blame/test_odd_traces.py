@@ -71,6 +71,14 @@ def test_a_long_chain_of_odd_calls_is_looked_at_once() -> None:
     assert first(found) == "workload shop/cart"
 
 
+def test_a_span_that_is_given_twice_is_one_span() -> None:
+    """The very same object as well: an answer that is joined to itself is no second request."""
+    once = span("a", "", 0.0, 1.0)
+    (twigs,) = trees(TraceSet(NOW, 60.0, (once, once, replace(once))))
+
+    assert [twig.span for twig in twigs] == [once]
+
+
 def test_both_ends_of_a_call_may_share_one_id() -> None:
     spans = [
         span("a", "", 0.0, 1.0, "front", side=SpanSide.SERVER),
