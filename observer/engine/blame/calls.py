@@ -65,21 +65,23 @@ def flow(
         amount = arrived.get(service, 0.0)
         ways = [callee for callee in callees.get(service, ()) if (service, callee) in kept]
         mine = own.get(service, 0.0)
-        got = sum(passed.get((service, one), 0.0) + lost.get((service, one), 0.0) for one in callees.get(service, ()))
+        got = sum(
+            passed.get((service, callee), 0.0) + lost.get((service, callee), 0.0) for callee in callees.get(service, ())
+        )
         if mine + got > 0.0:
             # What came back round a circle was not its own either, though responsibility does not run there.
             inherited[service] = got / (mine + got)
-        below = sum(passed.get((service, one), 0.0) + lost.get((service, one), 0.0) for one in ways)
+        below = sum(passed.get((service, callee), 0.0) + lost.get((service, callee), 0.0) for callee in ways)
         total = mine + below
         if total <= 0.0 or amount <= 0.0:
             continue
         services[service] = services.get(service, 0.0) + amount * mine / total
-        for one in ways:
-            pair = (service, one)
-            arrived[one] = arrived.get(one, 0.0) + amount * passed.get(pair, 0.0) / total
+        for below_service in ways:
+            pair = (service, below_service)
+            arrived[below_service] = arrived.get(below_service, 0.0) + amount * passed.get(pair, 0.0) / total
             if lost.get(pair, 0.0) > 0.0:
                 edges[pair] = edges.get(pair, 0.0) + amount * lost[pair] / total
-    return Stay({one: share for one, share in services.items() if share > 0.0}, edges, inherited)
+    return Stay({service: share for service, share in services.items() if share > 0.0}, edges, inherited)
 
 
 def _downwards(
@@ -153,8 +155,8 @@ class Line:
         return min(more(self.answered + self.lost, self.requests, answered + lost, total), MOST)
 
     def _beyond(self, errors: float, place: int, unknown: float) -> float:
-        known = self.usual is not None and self.usual[2] > 0.0
-        rate = self.usual[place] / self.usual[2] if self.usual is not None and known else unknown
+        has_past = self.usual is not None and self.usual[2] > 0.0
+        rate = self.usual[place] / self.usual[2] if self.usual is not None and has_past else unknown
         return max(errors - rate * self.requests, 0.0)
 
 
@@ -163,11 +165,11 @@ def union(graphs: Iterable[CallGraph | None]) -> CallGraph | None:
     One graph of several: each pair of services is counted by the most trusted source that knows it (metrics, then
     Kiali, then traces), never twice; the rest adds edges, not events.
     """
-    known = [graph for graph in graphs if graph is not None]
-    if not known:
+    given = [graph for graph in graphs if graph is not None]
+    if not given:
         return None
     rows: dict[Pair, list[tuple[int, int, Edge]]] = {}
-    for place, graph in enumerate(known):
+    for place, graph in enumerate(given):
         for edge in graph.edges:
             trust = min((_TRUST[source] for source in edge.sources), default=len(_TRUST))
             rows.setdefault((edge.caller, edge.callee), []).append((trust, place, edge))
@@ -175,7 +177,7 @@ def union(graphs: Iterable[CallGraph | None]) -> CallGraph | None:
     for pair in sorted(rows):
         best = min((trust, place) for trust, place, _ in rows[pair])
         edges += [edge for trust, place, edge in rows[pair] if (trust, place) == best]
-    return CallGraph(max(one.at for one in known), max(one.seconds for one in known), tuple(edges))
+    return CallGraph(max(graph.at for graph in given), max(graph.seconds for graph in given), tuple(edges))
 
 
 def ledger(graph: CallGraph, usual: CallGraph | None) -> dict[Pair, Line]:
@@ -184,11 +186,11 @@ def ledger(graph: CallGraph, usual: CallGraph | None) -> dict[Pair, Line]:
     for pair, answered, lost, requests in _parted(usual):
         old = before.get(pair, (0.0, 0.0, 0.0))
         before[pair] = (old[0] + answered, old[1] + lost, old[2] + requests)
-    found: dict[Pair, Line] = {}
+    ledger_lines: dict[Pair, Line] = {}
     for pair, answered, lost, requests in _parted(graph):
-        line = found.get(pair, Line(0.0, 0.0, 0.0, before.get(pair)))
-        found[pair] = Line(line.requests + requests, line.answered + answered, line.lost + lost, line.usual)
-    return found
+        line = ledger_lines.get(pair, Line(0.0, 0.0, 0.0, before.get(pair)))
+        ledger_lines[pair] = Line(line.requests + requests, line.answered + answered, line.lost + lost, line.usual)
+    return ledger_lines
 
 
 def _parted(graph: CallGraph | None) -> Iterator[tuple[Pair, float, float, float]]:
@@ -243,10 +245,10 @@ def _handed(pair: Pair, passed: Mapping[Pair, float], lost: Mapping[Pair, float]
 
 def _suffered(lines: Mapping[Pair, Line]) -> dict[ServiceRef, float]:
     """What each service answered wrongly to its callers."""
-    found: dict[ServiceRef, float] = {}
+    amounts: dict[ServiceRef, float] = {}
     for (_, callee), line in lines.items():
-        found[callee] = found.get(callee, 0.0) + line.more_answered
-    return found
+        amounts[callee] = amounts.get(callee, 0.0) + line.more_answered
+    return amounts
 
 
 def _tops(
@@ -265,7 +267,7 @@ def _tops(
         amounts.setdefault(pair[0], 0.0)
         if pair[0] not in OUTSIDE:
             amounts[pair[0]] = max(amounts[pair[0]], _handed(pair, passed, lost))
-    amounts = {one: amount * sure[one] / (sure[one] + _HALF_SURE) for one, amount in amounts.items()}
+    amounts = {service: amount * sure[service] / (sure[service] + _HALF_SURE) for service, amount in amounts.items()}
     handed = {callee for (caller, callee), amount in passed.items() if amount > 0.0 and caller != callee}
     tops = {service: amount for service, amount in amounts.items() if amount > 0.0 and service not in handed}
     tops = tops or {service: amount for service, amount in amounts.items() if amount > 0.0}
@@ -277,11 +279,11 @@ def placed(
     stay: Stay, lines: Mapping[Pair, Line], inputs: BlameInputs
 ) -> tuple[dict[ServiceRef, float], dict[Cause, float]]:
     """Calls that got lost are the edge's when others reach the callee; else it is as likely the callee's."""
-    services = {one: share for one, share in stay.services.items() if one not in inputs.external}
+    services = {service: share for service, share in stay.services.items() if service not in inputs.external}
     others = {
-        Cause(CauseKind.EXTERNAL, one.namespace, one.name, one): share
-        for one, share in stay.services.items()
-        if one in inputs.external
+        Cause(CauseKind.EXTERNAL, service.namespace, service.name, service): share
+        for service, share in stay.services.items()
+        if service in inputs.external
     }
     for (caller, callee), share in sorted(stay.edges.items()):
         edge = Cause(CauseKind.EDGE, callee.namespace, f"{caller.name}->{callee.name}", caller, None, callee)
@@ -297,7 +299,7 @@ def placed(
 
 def _edge_part(caller: ServiceRef, callee: ServiceRef, lines: Mapping[Pair, Line]) -> float:
     mine = lines[(caller, callee)]
-    others = [line for (one, other), line in lines.items() if other == callee and one != caller]
+    others = [line for (other_caller, other), line in lines.items() if other == callee and other_caller != caller]
     calls = sum(line.requests for line in others)
     if calls <= 0.0:
         return 0.5
@@ -312,7 +314,7 @@ def _texts(lines: Mapping[Pair, Line], own: Mapping[ServiceRef, float]) -> dict[
         into.setdefault(callee, []).append(line)
     for service, amount in own.items():
         mine = into[service]
-        errors, requests = sum(one.answered for one in mine), sum(one.requests for one in mine)
+        errors, requests = sum(line.answered for line in mine), sum(line.requests for line in mine)
         texts[service] = (
             f"{errors:.0f} errors in {requests:.0f} requests, {amount:.0f} not accounted for by its callees"
         )
@@ -332,17 +334,17 @@ def lone_callers(lines: Mapping[Pair, Line]) -> dict[ServiceRef, ServiceRef]:
     callees: dict[ServiceRef, list[tuple[ServiceRef, Line]]] = {}
     for (caller, callee), line in lines.items():
         callees.setdefault(callee, []).append((caller, line))
-    found: dict[ServiceRef, ServiceRef] = {}
+    lone: dict[ServiceRef, ServiceRef] = {}
     for callee, called in callees.items():
-        caller, mine = max(called, key=lambda one: (_rate(one[1]), one[0]))
-        others = [line for one, line in called if one != caller]
+        caller, mine = max(called, key=lambda item: (_rate(item[1]), item[0]))
+        others = [line for other, line in called if other != caller]
         bad, total = sum(line.more_answered for line in others), sum(line.requests for line in others)
         # Whoever is outside is many.
         if not total or caller in OUTSIDE or bad / total >= _ALONE * _rate(mine):
             continue
         if more(mine.more_answered, mine.requests, bad, total) >= _CERTAIN:
-            found[callee] = caller
-    return found
+            lone[callee] = caller
+    return lone
 
 
 def _rate(line: Line) -> float:
@@ -359,6 +361,6 @@ def with_callers(ballot: Ballot, lone: Mapping[ServiceRef, ServiceRef]) -> Ballo
         cause = Cause(CauseKind.CALLER, caller.namespace, caller.name, caller, None, callee)
         services[callee] = share * (1.0 - _PART)
         others[cause] = others.get(cause, 0.0) + share * _PART
-        told = f"only {caller} is answered with errors"
-        texts[callee] = f"{texts[callee]}; {told}" if callee in texts else told
+        text = f"only {caller} is answered with errors"
+        texts[callee] = f"{texts[callee]}; {text}" if callee in texts else text
     return replace(ballot, services=services, others=others, texts=texts)

@@ -131,12 +131,12 @@ def contrast(reading: Reading, before: float | None = None) -> Contrast | None:
     if np.count_nonzero(~np.isnan(usual)) < _LEAST or not np.any(~np.isnan(now)):
         return None
     level = max(float(np.nanmedian(usual)), _early(reading, now, before))
-    found = rise(usual, now, _FLOOR[reading.measure], level)
+    raised = rise(usual, now, _FLOOR[reading.measure], level)
     usually = _unscaled(level, reading.measure)
-    if found.nats <= 0.0:
+    if raised.nats <= 0.0:
         return Contrast(0.0, 0.0, usually)
-    excess = max(_unscaled(level + found.excess, reading.measure) - usually, 0.0)
-    return Contrast(found.nats, excess, usually, found.first, found.last, float(reading.times[found.first]))
+    excess = max(_unscaled(level + raised.excess, reading.measure) - usually, 0.0)
+    return Contrast(raised.nats, excess, usually, raised.first, raised.last, float(reading.times[raised.first]))
 
 
 def rise(usual: FloatArray, now: FloatArray, floor: float, level: float | None = None) -> Contrast:
@@ -159,16 +159,16 @@ def rise(usual: FloatArray, now: FloatArray, floor: float, level: float | None =
 def mean_over(values: FloatArray, first: int, last: int) -> float:
     """Mean of the known values of a stretch, 0 when none is known."""
     part = values[first : last + 1]
-    known = part[~np.isnan(part)]
-    return float(known.mean()) if len(known) else 0.0
+    samples = part[~np.isnan(part)]
+    return float(samples.mean()) if len(samples) else 0.0
 
 
 def _early(reading: Reading, now: FloatArray, before: float | None) -> float:
     """The level at the beginning of the time in question, where that is known to precede the incident."""
-    known = ~np.isnan(now)
-    early = known & (reading.times <= before) if before is not None else np.zeros(len(now), dtype=np.bool_)
-    if not early.any() and not reading.adjacent and known.any() and len(now) > 1:
-        early[np.flatnonzero(known)[0]] = True
+    sampled = ~np.isnan(now)
+    early = sampled & (reading.times <= before) if before is not None else np.zeros(len(now), dtype=np.bool_)
+    if not early.any() and not reading.adjacent and sampled.any() and len(now) > 1:
+        early[np.flatnonzero(sampled)[0]] = True
     return float(np.median(now[early])) if early.any() else -np.inf
 
 
@@ -184,10 +184,10 @@ def _unscaled(value: float, measure: Measure) -> float:
 
 def _law(values: FloatArray, floor: float) -> tuple[float, float]:
     """Median, and a scale that is no smaller than what the upper tail shows."""
-    known = values[~np.isnan(values)]
-    middle = float(np.median(known))
-    spread = 1.4826 * float(np.median(np.abs(known - middle)))
-    tail = (float(np.quantile(known, 0.975)) - middle) / 1.96
+    samples = values[~np.isnan(values)]
+    middle = float(np.median(samples))
+    spread = 1.4826 * float(np.median(np.abs(samples - middle)))
+    tail = (float(np.quantile(samples, 0.975)) - middle) / 1.96
     return middle, max(spread, tail, floor)
 
 

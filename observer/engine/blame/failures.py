@@ -52,39 +52,39 @@ class Failures:
 
 def failures(forest: list[list[Twig]]) -> Failures:
     """Count how errors begin and spread."""
-    found = Failures()
+    counted = Failures()
     answers = _who_answers(forest)
     for twigs in forest:
-        found.traces += 1
-        found.roots += any(twig.span.error for twig in twigs)
+        counted.traces += 1
+        counted.roots += any(twig.span.error for twig in twigs)
         parents = {id(child): twig for twig in twigs for child in twig.children}
         for twig in twigs:
             above = parents.get(id(twig))
             if above is None or above.place != twig.place:
-                found.calls[twig.place] += 1
+                counted.calls[twig.place] += 1
                 if twig.span.error:
-                    found.inherited[twig.place.service][0] += _failed_below(twig)
-                    found.inherited[twig.place.service][1] += 1
+                    counted.inherited[twig.place.service][0] += _failed_below(twig)
+                    counted.inherited[twig.place.service][1] += 1
             if twig.span.error:
-                _begin(found, twig, above, answers)
-    return found
+                _begin(counted, twig, above, answers)
+    return counted
 
 
 def _begin(
-    found: Failures, twig: Twig, above: Twig | None, answers: Mapping[tuple[ServiceRef, str], ServiceRef]
+    counted: Failures, twig: Twig, above: Twig | None, answers: Mapping[tuple[ServiceRef, str], ServiceRef]
 ) -> None:
     service = twig.place.service
     if twig.answered is not None:
         pair = (service, twig.answered.place.service)
-        found.below[pair][0] += 1
-        found.below[pair][1] += above is not None and above.span.error
+        counted.below[pair][0] += 1
+        counted.below[pair][1] += above is not None and above.span.error
         if not twig.answered.span.error:
-            found.unanswered[pair] += 1
+            counted.unanswered[pair] += 1
     elif twig.span.side is SpanSide.CLIENT:
         called = answers.get((service, twig.span.operation))
-        found.unanswered[(service, called if called is not None else twig.span.peer or twig.span.operation)] += 1
+        counted.unanswered[(service, called if called is not None else twig.span.peer or twig.span.operation)] += 1
     elif not any(child.span.error for child in twig.children):
-        found.begun[twig.place] += 1
+        counted.begun[twig.place] += 1
 
 
 def _failed_below(twig: Twig) -> bool:
@@ -93,12 +93,12 @@ def _failed_below(twig: Twig) -> bool:
 
 def _who_answers(forest: list[list[Twig]]) -> dict[tuple[ServiceRef, str], ServiceRef]:
     """Who usually answers an operation that a service calls."""
-    seen: dict[tuple[ServiceRef, str], Counter[ServiceRef]] = defaultdict(Counter)
+    answered: dict[tuple[ServiceRef, str], Counter[ServiceRef]] = defaultdict(Counter)
     for twigs in forest:
         for twig in twigs:
             if twig.answered is not None:
-                seen[(twig.place.service, twig.span.operation)][twig.answered.place.service] += 1
-    return {key: min(counts, key=lambda one: (-counts[one], one)) for key, counts in seen.items()}
+                answered[(twig.place.service, twig.span.operation)][twig.answered.place.service] += 1
+    return {key: min(counts, key=lambda callee: (-counts[callee], callee)) for key, counts in answered.items()}
 
 
 def failures_ballot(inputs: BlameInputs, now: Failures, usual: Failures | None, most: float = MOST) -> Ballot | None:
@@ -124,14 +124,16 @@ def failures_ballot(inputs: BlameInputs, now: Failures, usual: Failures | None, 
         return None
     before_roots, before_all = (usual.roots, usual.traces) if usual is not None else (0.5, 500.0)
     nats = min(more(now.roots, now.traces, before_roots, before_all), MOST if usual is not None else _UNSURE, most)
-    texts = {one: f"{count:.0f} of {whole:.0f} failures in traces begin there" for one, count in services.items()}
+    texts = {
+        service: f"{count:.0f} of {whole:.0f} failures in traces begin there" for service, count in services.items()
+    }
     return Ballot(
         "failures",
         nats,
-        {one: count / whole for one, count in services.items()},
-        {one: count / whole for one, count in others.items()},
+        {service: count / whole for service, count in services.items()},
+        {cause: count / whole for cause, count in others.items()},
         texts,
-        {one: below / failed for one, (below, failed) in now.inherited.items() if failed},
+        {service: below / failed for service, (below, failed) in now.inherited.items() if failed},
     )
 
 
@@ -163,11 +165,11 @@ def shapes_ballot(now: list[list[Twig]], usual: list[list[Twig]]) -> Ballot | No
     during, during_all = _count(now)
     price = math.log(max(len(during), 1))
     new: dict[Shape, float] = {}
-    for shape, seen in during.items():
+    for shape, times in during.items():
         operation = shape[0]
-        known, whole = before.get(shape, 0), before_all.get(operation, 0)
-        if whole >= _LEAST and known <= _USUAL * whole:
-            nats = more(seen, during_all[operation], known, whole) - price
+        usually, whole = before.get(shape, 0), before_all.get(operation, 0)
+        if whole >= _LEAST and usually <= _USUAL * whole:
+            nats = more(times, during_all[operation], usually, whole) - price
             if nats > 0.0:
                 new[shape] = nats
     origins: Counter[ServiceRef] = Counter()
@@ -200,8 +202,8 @@ def _shape(twig: Twig) -> Shape:
 def _count(forest: list[list[Twig]]) -> tuple[Counter[Shape], Counter[Operation]]:
     shapes: Counter[Shape] = Counter(_shape(twig) for twigs in forest for twig in twigs if not _call(twig))
     operations: Counter[Operation] = Counter()
-    for (operation, _), seen in shapes.items():
-        operations[operation] += seen
+    for (operation, _), times in shapes.items():
+        operations[operation] += times
     return shapes, operations
 
 
@@ -213,12 +215,12 @@ def _origins(twigs: list[Twig], new: dict[Shape, float]) -> list[ServiceRef]:
     deepest = set(odd)
     below: dict[int, set[ServiceRef]] = {}
     for twig in reversed(downwards(twigs)):
-        known: set[ServiceRef] = set()
+        new_below: set[ServiceRef] = set()
         for child in twig.children:
-            known |= below.pop(id(child))
+            new_below |= below.pop(id(child))
             if id(child) in odd:
-                known.add(child.place.service)
-        below[id(twig)] = set(sorted(known)[:2])  # one other service is all it takes
-        if known - {twig.place.service}:
+                new_below.add(child.place.service)
+        below[id(twig)] = set(sorted(new_below)[:2])  # one other service is all it takes
+        if new_below - {twig.place.service}:
             deepest.discard(id(twig))
     return [twig.place.service for twig in twigs if id(twig) in deepest]

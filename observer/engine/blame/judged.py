@@ -28,10 +28,12 @@ def unsuspected(judgement: Judgement | None, services: Iterable[ServiceRef]) -> 
     """
     if judgement is None or not judgement.complete:
         return frozenset()
-    alike = {one.service for one in judgement.suppressions if one.reason in _OWN_FAULT}
-    named = {one.culprit.service for one in judgement.suspects}
-    named |= {member.service for one in judgement.suspects for member in one.also}
-    return frozenset(one for one in services if one in alike or (one in judgement.services and one not in named))
+    alike = {suppression.service for suppression in judgement.suppressions if suppression.reason in _OWN_FAULT}
+    named = {suspect.culprit.service for suspect in judgement.suspects}
+    named |= {member.service for suspect in judgement.suspects for member in suspect.also}
+    return frozenset(
+        service for service in services if service in alike or (service in judgement.services and service not in named)
+    )
 
 
 def judged_ballots(inputs: BlameInputs, calls: frozenset[Pair], counted: frozenset[ServiceRef]) -> list[Ballot]:
@@ -59,9 +61,9 @@ def _ballot(
         service = suspect.culprit.service
         if suspect.evidence.symptom in symptoms and service is not None and service not in counted:
             troubles.suspected(suspect, service)
-    for one in judgement.suppressions if measure is Measure.ERROR_RATE else ():
-        if one.service not in counted:
-            troubles.suppressed(one, judgement.services.get(one.service))
+    for suppression in judgement.suppressions if measure is Measure.ERROR_RATE else ():
+        if suppression.service not in counted:
+            troubles.suppressed(suppression, judgement.services.get(suppression.service))
     own, passed = troubles.own, troubles.passed
     own.update({callee: 1.0 for _, callee in passed if not own[callee]})
     _inherit(own, passed, calls)
@@ -92,15 +94,15 @@ class _Troubles:
         self.own[service] = max(self.own[service], _excess(suspect))
         self.texts.setdefault(service, f"{suspect.evidence.bad:.0f} bad of {suspect.evidence.requests:.0f} requests")
 
-    def suppressed(self, one: Suppression, health: ServiceHealth | None) -> None:
+    def suppressed(self, suppression: Suppression, health: ServiceHealth | None) -> None:
         errors = max(health.errors if health is not None else 1.0, 1.0)
-        blamed = one.blamed.service if one.blamed is not None else None
-        if one.reason == "inherited" and blamed is not None and blamed != one.service:
-            self.passed[(one.service, blamed)] = errors
-            self.own[one.service] = 0.0
-        elif one.reason in _OWN_FAULT:
-            self.own[one.service] = max(self.own[one.service], errors)
-            self.texts.setdefault(one.service, one.detail)
+        blamed = suppression.blamed.service if suppression.blamed is not None else None
+        if suppression.reason == "inherited" and blamed is not None and blamed != suppression.service:
+            self.passed[(suppression.service, blamed)] = errors
+            self.own[suppression.service] = 0.0
+        elif suppression.reason in _OWN_FAULT:
+            self.own[suppression.service] = max(self.own[suppression.service], errors)
+            self.texts.setdefault(suppression.service, suppression.detail)
         else:
             return
         self.nats = MOST
@@ -132,7 +134,7 @@ def _tops(own: dict[ServiceRef, float], passed: dict[Pair, float]) -> dict[Servi
         service: own.get(service, 0.0) + sum(amount for (caller, _), amount in passed.items() if caller == service)
         for service in sorted(set(own) | {caller for caller, _ in passed})
     }
-    tops = {one: amount for one, amount in amounts.items() if amount > 0.0 and one not in called}
-    tops = tops or {one: amount for one, amount in amounts.items() if amount > 0.0}
+    tops = {service: amount for service, amount in amounts.items() if amount > 0.0 and service not in called}
+    tops = tops or {service: amount for service, amount in amounts.items() if amount > 0.0}
     whole = sum(tops.values())
-    return {one: amount / whole for one, amount in tops.items()} if whole > 0.0 else {}
+    return {service: amount / whole for service, amount in tops.items()} if whole > 0.0 else {}

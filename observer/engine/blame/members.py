@@ -36,29 +36,29 @@ Tally = tuple[float, float]
 
 def suspect_votes(suspects: Iterable[Suspect], sizes: Mapping[ServiceRef, int]) -> list[MemberVote]:
     """What the sibling tests say; where they call it a tie, the rival gets the same vote."""
-    found = []
+    votes = []
     for suspect in suspects:
         service = suspect.culprit.service
         if suspect.culprit.kind not in _KINDS:
             continue
         if service is None:
-            found += _pooled_votes(suspect)
+            votes += _pooled_votes(suspect)
             continue
         price = math.log(max(sizes.get(service, 1), 1))
         nats = min(suspect.evidence.nats - price, MOST)
         text = f"{suspect.evidence.nats:.1f} nats against its siblings ({suspect.evidence.symptom.value})"
-        found.append(MemberVote(service, cause_of(suspect.culprit), EvidenceLine("siblings", nats, text)))
+        votes.append(MemberVote(service, cause_of(suspect.culprit), EvidenceLine("siblings", nats, text)))
         if suspect.ceiling_reason.startswith("tie_") and suspect.also and suspect.also[0].kind in _KINDS:
             rival = cause_of(suspect.also[0])
             rarer = _RIVAL[rival.kind] if suspect.ceiling_reason == "tie_group" else 0.0
             line = EvidenceLine("siblings", nats + rarer, f"cannot be told from {suspect.culprit}")
-            found.append(MemberVote(service, rival, line))
-    return found
+            votes.append(MemberVote(service, rival, line))
+    return votes
 
 
 def _pooled_votes(suspect: Suspect) -> list[MemberVote]:
     """A node or zone, judged over services: it accounts for each service whose pods it explains, and is sure once."""
-    services = sorted({one.service for one in suspect.also if one.service is not None})
+    services = sorted({culprit.service for culprit in suspect.also if culprit.service is not None})
     nats = min(suspect.evidence.nats, MOST)
     return [
         MemberVote(
@@ -77,9 +77,11 @@ def _pooled_votes(suspect: Suspect) -> list[MemberVote]:
 def silent_votes(suppressions: Iterable[Suppression]) -> list[MemberVote]:
     """The one sibling whose sidecar fell silent as calls got lost: the likeliest, and no more than that."""
     return [
-        MemberVote(one.service, cause_of(one.blamed), EvidenceLine("siblings", _SILENT, one.detail))
-        for one in suppressions
-        if one.reason == "unreached" and one.blamed is not None
+        MemberVote(
+            suppression.service, cause_of(suppression.blamed), EvidenceLine("siblings", _SILENT, suppression.detail)
+        )
+        for suppression in suppressions
+        if suppression.reason == "unreached" and suppression.blamed is not None
     ]
 
 
@@ -91,7 +93,11 @@ def silence_ballot(suppressions: Iterable[Suppression]) -> Ballot | None:
     It speaks for the silent pod and its service as a whole, never for a sibling: that one answers, and must not become
     likelier, nor its kill permitted, because another pod is silent.
     """
-    silent = {cause_of(one.blamed): one.service for one in suppressions if one.reason == "unreached" and one.blamed}
+    silent = {
+        cause_of(suppression.blamed): suppression.service
+        for suppression in suppressions
+        if suppression.reason == "unreached" and suppression.blamed
+    }
     if not silent:
         return None
     share = 1.0 / len(silent)
@@ -113,45 +119,45 @@ def count_votes(counts: Mapping[Place, Tally], seats: Mapping[tuple[str, str], S
     for spot, tally in counts.items():
         if spot.pod:
             services[spot.service][spot.pod] = tally
-    found = []
+    votes = []
     for service in sorted(services):
         pods = services[service]
         for cause, members in _groups(service, pods, seats).items():
             if len(members) == len(pods):
                 continue
-            bad, total = _sum(pods[one] for one in members)
-            rest_bad, rest = _sum(tally for one, tally in pods.items() if one not in members)
+            bad, total = _sum(pods[name] for name in members)
+            rest_bad, rest = _sum(tally for name, tally in pods.items() if name not in members)
             nats = more(bad, total, rest_bad, rest)
             if nats <= 0.0:
                 continue
             nats = min(nats - math.log(len(pods)), _PICKED) + _RARE[cause.kind]
             text = f"{bad:.0f} of {total:.0f} bad there, {rest_bad:.0f} of {rest:.0f} at its siblings"
-            found.append(MemberVote(service, cause, EvidenceLine(word, nats, text)))
-    return found
+            votes.append(MemberVote(service, cause, EvidenceLine(word, nats, text)))
+    return votes
 
 
 def _groups(
     service: ServiceRef, pods: Mapping[str, Tally], seats: Mapping[tuple[str, str], Seat]
 ) -> dict[Cause, set[str]]:
-    found: dict[Cause, set[str]] = defaultdict(set)
+    groups: dict[Cause, set[str]] = defaultdict(set)
     for name in sorted(pods):
         seat = seats.get((service.namespace, name))
         ref = seat.ref if seat is not None else PodRef(service.namespace, name, "")
-        found[Cause(CauseKind.POD, service.namespace, name, service, ref)].add(name)
+        groups[Cause(CauseKind.POD, service.namespace, name, service, ref)].add(name)
         if seat is None:
             continue
         if seat.revision:
-            found[Cause(CauseKind.REVISION, service.namespace, seat.revision, service)].add(name)
+            groups[Cause(CauseKind.REVISION, service.namespace, seat.revision, service)].add(name)
         if seat.node:
-            found[Cause(CauseKind.NODE, "", seat.node)].add(name)
+            groups[Cause(CauseKind.NODE, "", seat.node)].add(name)
         if seat.zone:
-            found[Cause(CauseKind.ZONE, "", seat.zone)].add(name)
-    return found
+            groups[Cause(CauseKind.ZONE, "", seat.zone)].add(name)
+    return groups
 
 
 def _sum(tallies: Iterable[Tally]) -> Tally:
-    known = list(tallies)
-    return math.fsum(bad for bad, _ in known), math.fsum(total for _, total in known)
+    counts = list(tallies)
+    return math.fsum(bad for bad, _ in counts), math.fsum(total for _, total in counts)
 
 
 def strongest(votes: Iterable[MemberVote]) -> list[MemberVote]:
@@ -159,18 +165,18 @@ def strongest(votes: Iterable[MemberVote]) -> list[MemberVote]:
     best: dict[tuple[ServiceRef, Cause], MemberVote] = {}
     for vote in votes:
         key = (vote.service, vote.cause)
-        known = best.get(key)
-        if known is None or (vote.line.nats, vote.line.word) > (known.line.nats, known.line.word):
+        rival = best.get(key)
+        if rival is None or (vote.line.nats, vote.line.word) > (rival.line.nats, rival.line.word):
             best[key] = vote
     return list(best.values())
 
 
 def sizes_of(inputs: BlameInputs) -> dict[ServiceRef, int]:
     """How many pods each service has, as far as seats and the judgement tell."""
-    found: dict[ServiceRef, int] = defaultdict(int)
+    sizes: dict[ServiceRef, int] = defaultdict(int)
     for seat in inputs.seats.values():
-        found[seat.service] += 1
+        sizes[seat.service] += 1
     if inputs.judgement is not None:
         for service, health in inputs.judgement.services.items():
-            found[service] = max(found[service], len(health.rates))
-    return dict(found)
+            sizes[service] = max(sizes[service], len(health.rates))
+    return dict(sizes)

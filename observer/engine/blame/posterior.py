@@ -54,8 +54,8 @@ def posterior(
     votes = sorted(members, key=lambda vote: (str(vote.cause), vote.line.word, vote.line.nats, vote.line.text))
     for vote in votes:
         of_service.setdefault(vote.service, [])
-    for service, found in of_service.items():
-        lines.setdefault(workload_cause(service), []).extend(found)
+    for service, service_lines in of_service.items():
+        lines.setdefault(workload_cause(service), []).extend(service_lines)
     shared: set[tuple[Cause, ServiceRef]] = set()
     for vote in votes:
         # A node accounts for the trouble of every service that names it.
@@ -63,7 +63,7 @@ def posterior(
             lines.setdefault(vote.cause, []).extend(of_service[vote.service])
             shared.add((vote.cause, vote.service))
         lines[vote.cause].append(vote.line)
-    for cause, line in sorted(changes, key=lambda one: (str(one[0]), one[1].text)):
+    for cause, line in sorted(changes, key=lambda item: (str(item[0]), item[1].text)):
         if cause.kind is CauseKind.REVISION and cause not in lines and cause.service in of_service:
             # All pods are of the new revision: it is the service's own trouble by another name.
             lines[cause] = list(of_service[cause.service])
@@ -90,7 +90,7 @@ def _count(
 def _normalised(
     lines: Mapping[Cause, list[EvidenceLine]], inherited: Mapping[ServiceRef, float]
 ) -> tuple[Attribution, ...]:
-    nats = {cause: math.fsum(line.nats for line in found) for cause, found in lines.items()}
+    nats = {cause: math.fsum(line.nats for line in reasons) for cause, reasons in lines.items()}
     top = max(nats.values())
     weights = {cause: math.exp(value - top) for cause, value in nats.items()}
     whole = math.fsum(weights.values())
@@ -100,11 +100,20 @@ def _normalised(
             weights[cause] / whole,
             nats[cause],
             inherited.get(cause.service, 0.0) if cause.service is not None and cause.callee is None else 0.0,
-            tuple(sorted(found, key=lambda line: (-abs(line.nats), line.word, line.text))[:_MOST_LINES]),
+            tuple(sorted(reasons, key=lambda line: (-abs(line.nats), line.word, line.text))[:_MOST_LINES]),
         )
-        for cause, found in lines.items()
+        for cause, reasons in lines.items()
     ]
-    return tuple(sorted(ranked, key=lambda one: (-one.probability, _CAUTION[one.cause.kind], str(one.cause))))
+    return tuple(
+        sorted(
+            ranked,
+            key=lambda ranked_cause: (
+                -ranked_cause.probability,
+                _CAUTION[ranked_cause.cause.kind],
+                str(ranked_cause.cause),
+            ),
+        )
+    )
 
 
 _CAUTION: Final = {
@@ -136,41 +145,41 @@ _SLACK: Final = 60.0
 
 def change_lines(changes: Iterable[Change], onset: float) -> list[tuple[Cause, EvidenceLine]]:
     """The prior of each change, given when the incident began."""
-    found = []
+    result = []
     for change in changes:
         age = onset - change.at
         ago = f"{change.kind.value.replace('_', ' ')} {abs(age):.0f} s {'before' if age >= 0.0 else 'after'} the onset"
         text = f"{ago}: {change.detail}" if change.detail else ago
         if change.kind is ChangeKind.RESTART and age < -_SLACK:
-            found.append((change.cause, EvidenceLine("change", _AFTER, text)))
+            result.append((change.cause, EvidenceLine("change", _AFTER, text)))
         elif change.kind is ChangeKind.NODE_CONDITION or -_SLACK <= age <= _YOUNG:
             # A condition that stands counts whenever it was noticed.
-            found.append((change.cause, EvidenceLine("change", _NATS[change.kind], text)))
-    return found
+            result.append((change.cause, EvidenceLine("change", _NATS[change.kind], text)))
+    return result
 
 
 def changes_of(view: ClusterView) -> tuple[Change, ...]:
     """Rollouts and restarts that the picture of the cluster shows, and nodes that are unwell or being drained."""
-    found: list[Change] = []
-    for node in sorted(view.nodes.values(), key=lambda one: one.name):
+    changes: list[Change] = []
+    for node in sorted(view.nodes.values(), key=lambda node: node.name):
         if not node.ready or node.draining:
             detail = "not ready" if not node.ready else "cordoned or draining"
-            found.append(Change(ChangeKind.NODE_CONDITION, view.at, Cause(CauseKind.NODE, "", node.name), detail))
+            changes.append(Change(ChangeKind.NODE_CONDITION, view.at, Cause(CauseKind.NODE, "", node.name), detail))
     revisions: dict[Cause, float] = {}
     for ref in sorted(view.pods):
         pod = view.pods[ref]
         cause = Cause(CauseKind.POD, ref.namespace, ref.name, pod.service, ref)
         if pod.restarts and pod.started is not None:
-            found.append(Change(ChangeKind.RESTART, pod.started, cause, f"{pod.restarts} restarts"))
+            changes.append(Change(ChangeKind.RESTART, pod.started, cause, f"{pod.restarts} restarts"))
         workload = view.workloads.get(pod.workload) if pod.workload is not None else None
         if workload is not None:
             revision = Cause(CauseKind.REVISION, ref.namespace, revision_of(pod), pod.service)
             revisions[revision] = workload.progressing_since
-    found += [
+    changes += [
         Change(ChangeKind.ROLLOUT, since, cause)
-        for cause, since in sorted(revisions.items(), key=lambda one: str(one[0]))
+        for cause, since in sorted(revisions.items(), key=lambda item: str(item[0]))
     ]
-    return tuple(found)
+    return tuple(changes)
 
 
 def revision_of(pod: Pod) -> str:
@@ -180,9 +189,9 @@ def revision_of(pod: Pod) -> str:
 
 def seats_of(view: ClusterView) -> dict[tuple[str, str], Seat]:
     """Where each pod of the picture sits."""
-    found = {}
+    result = {}
     for ref, pod in view.pods.items():
         node = view.nodes.get(pod.node)
         zone = node.zone if node is not None else ""
-        found[ref.key] = Seat(ref, pod.service, revision_of(pod), pod.node, zone, pod.created)
-    return found
+        result[ref.key] = Seat(ref, pod.service, revision_of(pod), pod.node, zone, pod.created)
+    return result

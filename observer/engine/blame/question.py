@@ -48,8 +48,8 @@ class Inquiry:
     @property
     def newest(self) -> float:
         """When the newest graph or trace was asked for, Unix seconds; 0 = there is none."""
-        seen = (self._snapshot.edges, self._snapshot.graph, self._snapshot.traces)
-        return max((one.at for one in seen if one is not None), default=0.0)
+        sources = (self._snapshot.edges, self._snapshot.graph, self._snapshot.traces)
+        return max((source.at for source in sources if source is not None), default=0.0)
 
     def attribute(self, suspect: Suspect) -> Blame:
         """Who is to blame for what this suspect is suspected of."""
@@ -99,12 +99,12 @@ class Inquiry:
                     self._callees[edge.caller].add(edge.callee)
             for caller, callee in _told(self._judgement):
                 self._callees[caller].add(callee)
-        found, ahead = set(services), list(services)
+        reached, ahead = set(services), list(services)
         while ahead:
-            new = self._callees.get(ahead.pop(), set()) - found
-            found |= new
+            new = self._callees.get(ahead.pop(), set()) - reached
+            reached |= new
             ahead += new
-        return frozenset(found)
+        return frozenset(reached)
 
     def _graphs(
         self, services: frozenset[ServiceRef], below: frozenset[ServiceRef], onset: float
@@ -115,10 +115,10 @@ class Inquiry:
         A graph of before the onset tells who calls whom, and nothing of whose errors these are. What nobody is seen to
         call (a gateway, a consumer of queues) has errors that no caller counted: only its own pods tell of them.
         """
-        known = [one for one in (self._snapshot.edges, self._snapshot.graph) if one is not None]
-        now = self._among([one for one in known if one.at > onset], below)
+        graphs = [graph for graph in (self._snapshot.edges, self._snapshot.graph) if graph is not None]
+        now = self._among([graph for graph in graphs if graph.at > onset], below)
         usual = self._snapshot.usual_edges
-        before = self._among([usual] if usual is not None else [one for one in known if one.at <= onset], below)
+        before = self._among([usual] if usual is not None else [graph for graph in graphs if graph.at <= onset], below)
         called = {edge.callee for edge in now.edges if edge.requests > 0.0} if now is not None else set()
         if not services <= called:
             return None, before or now
@@ -128,10 +128,10 @@ class Inquiry:
         """The calls into ``below`` as these graphs know them together; None when there are none."""
         key = tuple(map(id, graphs))
         if key not in self._joined:
-            joined, found = union(graphs), defaultdict[ServiceRef, list[Edge]](list)
+            joined, by_callee = union(graphs), defaultdict[ServiceRef, list[Edge]](list)
             for edge in joined.edges if joined is not None else ():
-                found[edge.callee].append(edge)
-            self._joined[key] = joined, found
+                by_callee[edge.callee].append(edge)
+            self._joined[key] = joined, by_callee
         whole, into = self._joined[key]
         edges = tuple(edge for service in sorted(below) for edge in into.get(service, ()))
         return replace(whole, edges=edges) if whole is not None and edges else None
@@ -161,22 +161,26 @@ class Inquiry:
         """What the detectors say of those who matter, without this suspect's siblings."""
         if self._suspects is None:
             self._suspects = defaultdict(list)
-            for one in self._judgement.suspects:
-                self._suspects[one.culprit.service].append(one)
+            for suspicion in self._judgement.suspects:
+                self._suspects[suspicion.culprit.service].append(suspicion)
         own = suspect.culprit.service
         spared = below if own is None else {own}
         chosen = self._by_service(suspect, below)
         for service in sorted(below):
-            found = self._suspects.get(service, ())
-            chosen += [one for one in found if service not in spared or self._rivals(suspect, one)]
-        pooled = [one for one in self._suspects.get(None, ()) if self._rivals(suspect, one)]
-        chosen += [part for one in pooled for part in self._by_service(one, below)]
+            suspicions = self._suspects.get(service, ())
+            chosen += [
+                suspicion for suspicion in suspicions if service not in spared or self._rivals(suspect, suspicion)
+            ]
+        pooled = [suspicion for suspicion in self._suspects.get(None, ()) if self._rivals(suspect, suspicion)]
+        chosen += [part for suspicion in pooled for part in self._by_service(suspicion, below)]
         judgement = self._judgement
         return replace(
             judgement,
             suspects=tuple(chosen),
-            suppressions=tuple(one for one in judgement.suppressions if one.service in below),
-            services={one: health for one in sorted(below) if (health := judgement.services.get(one)) is not None},
+            suppressions=tuple(suppression for suppression in judgement.suppressions if suppression.service in below),
+            services={
+                service: health for service in sorted(below) if (health := judgement.services.get(service)) is not None
+            },
         )
 
     def _rivals(self, suspect: Suspect, other: Suspect) -> bool:
@@ -197,12 +201,12 @@ class Inquiry:
         """
         if suspect.culprit.service is not None:
             return [suspect]
-        found: list[Suspect] = []
-        for service in (one for one in _ranked_services(suspect) if one in below):
+        parts: list[Suspect] = []
+        for service in (service for service in _ranked_services(suspect) if service in below):
             price = math.log(max(len(self._cluster.by_service.get(service, ())), 1))
-            told = replace(suspect.evidence, nats=price) if found else suspect.evidence
-            found.append(replace(suspect, evidence=told, culprit=replace(suspect.culprit, service=service)))
-        return found
+            evidence = replace(suspect.evidence, nats=price) if parts else suspect.evidence
+            parts.append(replace(suspect, evidence=evidence, culprit=replace(suspect.culprit, service=service)))
+        return parts
 
     def _external(self, now: CallGraph | None) -> frozenset[ServiceRef]:
         """Callees without a pod in this cluster: nobody observes them from inside."""
@@ -219,14 +223,18 @@ def _services(suspect: Suspect) -> frozenset[ServiceRef]:
 
 def _ranked_services(suspect: Suspect) -> tuple[ServiceRef, ...]:
     """Services of a group's members, in the order of the members."""
-    return tuple(dict.fromkeys(one.service for one in suspect.also if one.service is not None))
+    return tuple(dict.fromkeys(culprit.service for culprit in suspect.also if culprit.service is not None))
 
 
 def _told(judgement: Judgement) -> Iterable[tuple[ServiceRef, ServiceRef]]:
     """Calls that the detectors know of: who inherits from whom."""
-    for one in judgement.suppressions:
-        if one.reason == "inherited" and one.blamed is not None and one.blamed.service is not None:
-            yield one.service, one.blamed.service
+    for suppression in judgement.suppressions:
+        if (
+            suppression.reason == "inherited"
+            and suppression.blamed is not None
+            and suppression.blamed.service is not None
+        ):
+            yield suppression.service, suppression.blamed.service
     for suspect in judgement.suspects:
         first = suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
         if suspect.culprit.service is not None and first is not None:

@@ -46,14 +46,16 @@ def permits_kill(blame: Blame, pod: PodRef) -> Permission:
     Reasons: ``not_named`` (no evidence names this incarnation), ``not_finite``, ``other_members``, ``shared_cause``,
     ``spans_only``, ``victim``.
     """
-    mine = next((one for one in blame.ranked if one.cause.pod == pod and one.cause.kind is CauseKind.POD), None)
+    mine = next(
+        (ranked for ranked in blame.ranked if ranked.cause.pod == pod and ranked.cause.kind is CauseKind.POD), None
+    )
     if mine is None or not pod.uid:
         return Permission(False, ("not_named: no evidence names this pod with its uid",))
     if not is_finite(blame):
         return Permission(False, ("not_finite: the blame holds something that is no number",))
-    rivals = [one for one in blame.ranked if one is not mine]
-    members = sum(one.probability for one in rivals if one.cause.kind is CauseKind.POD)
-    shared = sum(one.probability for one in rivals if one.cause.kind is not CauseKind.POD)
+    rivals = [rival for rival in blame.ranked if rival is not mine]
+    members = sum(rival.probability for rival in rivals if rival.cause.kind is CauseKind.POD)
+    shared = sum(rival.probability for rival in rivals if rival.cause.kind is not CauseKind.POD)
     reasons = []
     if mine.probability < MEMBER_ODDS * members:
         reasons.append(f"other_members: odds {_odds(mine.probability, members)} against other pods, need 20:1")
@@ -70,8 +72,8 @@ def is_finite(blame: Blame) -> bool:
     """Every figure is a number: comparisons with what is none are silent, and silence must not permit anything."""
     return all(
         math.isfinite(figure)
-        for one in blame.ranked
-        for figure in (one.probability, one.inherited, one.nats, *(line.nats for line in one.lines))
+        for ranked in blame.ranked
+        for figure in (ranked.probability, ranked.inherited, ranked.nats, *(line.nats for line in ranked.lines))
     )
 
 
@@ -83,10 +85,10 @@ def victim_of(blame: Blame, mine: Attribution) -> Attribution | None:
     """
     if mine.inherited <= _VICTIM:
         return None
-    below = [one for one in blame.ranked if one.cause.accused not in (None, mine.cause.service)]
+    below = [ranked for ranked in blame.ranked if ranked.cause.accused not in (None, mine.cause.service)]
     if mine.inherited > _WHOLLY:
-        return next((one for one in below if one.nats > _SOME), None)
-    return next((one for one in below if one.probability > blame.unknown), None)
+        return next((ranked for ranked in below if ranked.nats > _SOME), None)
+    return next((ranked for ranked in below if ranked.probability > blame.unknown), None)
 
 
 def _odds(mine: float, others: float) -> str:
@@ -99,10 +101,10 @@ _KEPT: Final = 6
 
 def shortened(blame: Blame, always: Container[Cause] = ()) -> Blame:
     """The likeliest causes and those in ``always``; what the others had goes to UNKNOWN, which then doubts more."""
-    named = [one for one in blame.ranked if one.cause.kind is not CauseKind.UNKNOWN]
-    kept = [one for rank, one in enumerate(named) if rank < _KEPT or one.cause in always]
-    rest = 1.0 - math.fsum(one.probability for one in kept)
-    return replace(blame, ranked=_ranked(_short(one, rest) for one in blame.ranked if _stays(one, kept)))
+    named = [ranked for ranked in blame.ranked if ranked.cause.kind is not CauseKind.UNKNOWN]
+    kept = [ranked for rank, ranked in enumerate(named) if rank < _KEPT or ranked.cause in always]
+    rest = 1.0 - math.fsum(ranked.probability for ranked in kept)
+    return replace(blame, ranked=_ranked(_short(ranked, rest) for ranked in blame.ranked if _stays(ranked, kept)))
 
 
 def with_drain(blame: Blame, pod: Pod, cluster: ClusterView, log_odds: float) -> Blame:
@@ -128,26 +130,28 @@ def with_drain(blame: Blame, pod: Pod, cluster: ClusterView, log_odds: float) ->
             case _:
                 return False
 
-    seen = [
-        replace(one, nats=one.nats + nats, lines=(line, *one.lines)) if removed(one.cause) else one
-        for one in blame.ranked
+    updated = [
+        replace(ranked, nats=ranked.nats + nats, lines=(line, *ranked.lines)) if removed(ranked.cause) else ranked
+        for ranked in blame.ranked
     ]
-    top = max(one.nats for one in seen)
-    whole = math.fsum(math.exp(one.nats - top) for one in seen)
-    return replace(blame, ranked=_ranked(replace(one, probability=math.exp(one.nats - top) / whole) for one in seen))
+    top = max(ranked.nats for ranked in updated)
+    whole = math.fsum(math.exp(ranked.nats - top) for ranked in updated)
+    return replace(
+        blame, ranked=_ranked(replace(ranked, probability=math.exp(ranked.nats - top) / whole) for ranked in updated)
+    )
 
 
-def _stays(one: Attribution, kept: list[Attribution]) -> bool:
-    return one.cause.kind is CauseKind.UNKNOWN or one in kept
+def _stays(ranked: Attribution, kept: list[Attribution]) -> bool:
+    return ranked.cause.kind is CauseKind.UNKNOWN or ranked in kept
 
 
-def _short(one: Attribution, rest: float) -> Attribution:
-    if one.cause.kind is not CauseKind.UNKNOWN or not one.probability < rest < 1.0:
-        return one
-    nats = one.nats + math.log(rest / one.probability) if one.probability > 0.0 else one.nats
-    return replace(one, probability=rest, nats=nats)
+def _short(ranked: Attribution, rest: float) -> Attribution:
+    if ranked.cause.kind is not CauseKind.UNKNOWN or not ranked.probability < rest < 1.0:
+        return ranked
+    nats = ranked.nats + math.log(rest / ranked.probability) if ranked.probability > 0.0 else ranked.nats
+    return replace(ranked, probability=rest, nats=nats)
 
 
-def _ranked(found: Iterable[Attribution]) -> tuple[Attribution, ...]:
+def _ranked(causes: Iterable[Attribution]) -> tuple[Attribution, ...]:
     """Most probable first; what is as probable stays in the order that it had, milder first."""
-    return tuple(sorted(found, key=lambda one: -one.probability))
+    return tuple(sorted(causes, key=lambda ranked: -ranked.probability))

@@ -56,27 +56,27 @@ def series_ballots(inputs: BlameInputs, calls: Iterable[Pair], lines: Mapping[Pa
     ``lines``: the ledger of calls. Whoever loses calls waits for them: that is the way's doing, not its own work.
     """
     pairs = sorted(set(calls))
-    found = []
+    ballots = []
     for measure in (Measure.ERROR_RATE, Measure.LATENCY):
         if inputs.target is not None and inputs.target.measure is not measure:
             continue
         ballot = _ballot(inputs, measure, pairs, lines if measure is Measure.LATENCY else {})
         if ballot is not None:
-            found.append(ballot)
-    return found
+            ballots.append(ballot)
+    return ballots
 
 
 def _ballot(inputs: BlameInputs, measure: Measure, pairs: list[Pair], lines: Mapping[Pair, Line]) -> Ballot | None:
     risen = _risen(inputs, measure)
     target = inputs.target.service if inputs.target is not None else None
-    troubled = {service: one for service, one in risen.items() if one.contrast.nats > 0.0}
+    troubled = {service: rise_of for service, rise_of in risen.items() if rise_of.contrast.nats > 0.0}
     strangers = inputs.external
     passed = {
         (caller, callee): troubled[callee].passes * (_STRANGER if callee in strangers else 1.0)
         for caller, callee in pairs
         if callee in troubled and (caller in troubled or caller == target)
     }
-    own = {service: max(one.passes - _below(service, passed), 0.0) for service, one in troubled.items()}
+    own = {service: max(rise_of.passes - _below(service, passed), 0.0) for service, rise_of in troubled.items()}
     waited = _waited(own, lines)
     for (caller, _), amount in waited.items():
         own[caller] = max(own[caller] - amount, 0.0)
@@ -86,17 +86,17 @@ def _ballot(inputs: BlameInputs, measure: Measure, pairs: list[Pair], lines: Map
         return None
     guilty = set(stay.services) | {caller for caller, _ in stay.edges}
     nats = max(troubled[service].weight for service in guilty)
-    known, others = placed(stay, lines, inputs)
+    services, others = placed(stay, lines, inputs)
     onset = min(
         (
-            one.contrast.onset
-            for service, one in troubled.items()
-            if one.contrast.onset is not None and service in known
+            rise_of.contrast.onset
+            for service, rise_of in troubled.items()
+            if rise_of.contrast.onset is not None and service in services
         ),
         default=None,
     )
     word = "latency" if measure is Measure.LATENCY else "errors"
-    return Ballot(word, nats, known, others, _texts(troubled), stay.inherited, onset)
+    return Ballot(word, nats, services, others, _texts(troubled), stay.inherited, onset)
 
 
 def _waited(own: Mapping[ServiceRef, float], lines: Mapping[Pair, Line]) -> dict[Pair, float]:
@@ -115,29 +115,33 @@ def _waited(own: Mapping[ServiceRef, float], lines: Mapping[Pair, Line]) -> dict
 
 def _risen(inputs: BlameInputs, measure: Measure) -> dict[ServiceRef, _Risen]:
     """The strongest rise of each service, with its impact on the target."""
-    loads = {one.service: one for one in inputs.readings if one.measure is Measure.REQUESTS and not one.pod}
-    mine = [one for one in inputs.readings if one.measure is measure and not one.pod]
+    loads = {
+        reading.service: reading
+        for reading in inputs.readings
+        if reading.measure is Measure.REQUESTS and not reading.pod
+    }
+    mine = [reading for reading in inputs.readings if reading.measure is measure and not reading.pod]
     before = _onset(mine, inputs.target)
-    found: dict[ServiceRef, _Risen] = {}
+    strongest: dict[ServiceRef, _Risen] = {}
     usual = _usual_time(mine, inputs.target) if measure is Measure.LATENCY else 1.0
     for reading in mine:
         change = contrast(reading, before)
         if change is None:
             continue
         impact = change.excess * _share(loads, reading.service, inputs.target, change) / max(usual, 1e-9)
-        one = _Risen(reading, change, impact)
-        other = found.get(reading.service)
-        if other is None or (one.contrast.nats, reading.what) > (other.contrast.nats, other.reading.what):
-            found[reading.service] = one
-    return found
+        candidate = _Risen(reading, change, impact)
+        other = strongest.get(reading.service)
+        if other is None or (candidate.contrast.nats, reading.what) > (other.contrast.nats, other.reading.what):
+            strongest[reading.service] = candidate
+    return strongest
 
 
 def _onset(readings: list[Reading], target: Target | None) -> float | None:
     """Just before the target's own rise began; None when it shows none."""
     rises = [
         change.onset
-        for one in readings
-        if target is not None and one.service == target.service and (change := contrast(one)) is not None
+        for reading in readings
+        if target is not None and reading.service == target.service and (change := contrast(reading)) is not None
         if change.onset is not None
     ]
     return float(np.nextafter(min(rises), -np.inf)) if rises else None
@@ -145,9 +149,9 @@ def _onset(readings: list[Reading], target: Target | None) -> float | None:
 
 def _usual_time(readings: list[Reading], target: Target | None) -> float:
     times = [
-        float(np.nanmedian(one.reference))
-        for one in readings
-        if (target is None or one.service == target.service) and np.any(~np.isnan(one.reference))
+        float(np.nanmedian(reading.reference))
+        for reading in readings
+        if (target is None or reading.service == target.service) and np.any(~np.isnan(reading.reference))
     ]
     return max(times, default=1.0)
 
@@ -170,22 +174,22 @@ def _below(service: ServiceRef, passed: Mapping[Pair, float]) -> float:
 def _tops(troubled: Mapping[ServiceRef, _Risen], passed: Mapping[Pair, float]) -> dict[ServiceRef, float]:
     """Without a target: troubled services that no troubled caller has, by impact."""
     called = {callee for caller, callee in passed if caller != callee}
-    tops = {one: troubled[one].passes for one in sorted(troubled) if one not in called} or {
-        one: troubled[one].passes for one in sorted(troubled)
+    tops = {service: troubled[service].passes for service in sorted(troubled) if service not in called} or {
+        service: troubled[service].passes for service in sorted(troubled)
     }
     whole = sum(tops.values())
-    return {one: amount / whole for one, amount in tops.items()} if whole > 0.0 else {}
+    return {service: amount / whole for service, amount in tops.items()} if whole > 0.0 else {}
 
 
 def _texts(troubled: Mapping[ServiceRef, _Risen]) -> dict[ServiceRef, str]:
     texts = {}
-    for service, one in troubled.items():
-        change, measure = one.contrast, one.reading.measure
+    for service, risen in troubled.items():
+        change, measure = risen.contrast, risen.reading.measure
         if measure is Measure.LATENCY:
             rise = f"{change.usual * 1000:.3g} ms -> {(change.usual + change.excess) * 1000:.3g} ms"
         else:
             rise = f"errors {change.usual:.2%} -> {change.usual + change.excess:.2%}"
-        texts[service] = f"{rise}, {change.nats:.1f} nats, {one.impact:.1%} of what the target serves"
+        texts[service] = f"{rise}, {change.nats:.1f} nats, {risen.impact:.1%} of what the target serves"
     return texts
 
 
@@ -205,13 +209,13 @@ def saturation_ballot(inputs: BlameInputs) -> Ballot | None:
             continue
         weight = change.nats * math.log1p(change.excess / max(change.usual, 1e-9))
         rises[reading.service] = max(rises[reading.service], weight)
-        known = strongest.get(reading.service)
-        if known is None or (change.nats, reading.what) > (known[0], known[1]):
+        rival = strongest.get(reading.service)
+        if rival is None or (change.nats, reading.what) > (rival[0], rival[1]):
             strongest[reading.service] = (change.nats, reading.what, change)
     whole = sum(rises.values())
     if whole <= 0.0:
         return None
-    nats = min(max(one[0] for one in strongest.values()), _MOST)
+    nats = min(max(busiest[0] for busiest in strongest.values()), _MOST)
     texts = {
         service: f"{what} {change.usual:.3g} -> {change.usual + change.excess:.3g}"
         for service, (_, what, change) in strongest.items()

@@ -50,17 +50,17 @@ def trees(traces: TraceSet) -> list[list[Twig]]:
     for span in traces.spans:
         if span.service:
             by_trace.setdefault(span.trace, []).append(span)
-    found = [_tree(sorted(spans, key=_order)) for spans in by_trace.values()]
-    return sorted(found, key=lambda twigs: (twigs[0].span.start, twigs[0].span.trace))
+    forest = [_tree(sorted(spans, key=_order)) for spans in by_trace.values()]
+    return sorted(forest, key=lambda twigs: (twigs[0].span.start, twigs[0].span.trace))
 
 
 def downwards(twigs: list[Twig]) -> list[Twig]:
     """The spans of one trace, each before its children."""
     called = {id(child) for twig in twigs for child in twig.children}
-    found = [twig for twig in twigs if id(twig) not in called]
-    for twig in found:
-        found.extend(twig.children)
-    return found
+    ordered = [twig for twig in twigs if id(twig) not in called]
+    for twig in ordered:
+        ordered.extend(twig.children)
+    return ordered
 
 
 def _order(span: Span) -> tuple[float, str, str, str, str, str, str, float, bool]:
@@ -114,9 +114,9 @@ def _parent(twig: Twig, sides: Mapping[str, Mapping[SpanSide, Twig]]) -> Twig | 
     span = twig.span
     if span.side is SpanSide.SERVER and (caller := sides[span.span].get(SpanSide.CLIENT)) is not None:
         return caller
-    known = sides.get(span.parent, {})
-    found = next((known[side] for side in (SpanSide.SERVER, SpanSide.INTERNAL, SpanSide.CLIENT) if side in known), None)
-    return None if found is twig or span.parent == span.span else found
+    ends = sides.get(span.parent, {})
+    parent = next((ends[side] for side in (SpanSide.SERVER, SpanSide.INTERNAL, SpanSide.CLIENT) if side in ends), None)
+    return None if parent is twig or span.parent == span.span else parent
 
 
 def _answer(twig: Twig) -> Twig | None:
@@ -153,5 +153,5 @@ def _own(twig: Twig) -> float:
 
 def root_seconds(twigs: list[Twig]) -> float:
     """Length of the trace's longest span that nobody in the trace called."""
-    known = {twig.span.span for twig in twigs}
-    return max((twig.span.seconds for twig in twigs if twig.span.parent not in known), default=0.0)
+    ids = {twig.span.span for twig in twigs}
+    return max((twig.span.seconds for twig in twigs if twig.span.parent not in ids), default=0.0)

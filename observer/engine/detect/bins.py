@@ -104,8 +104,8 @@ def widths(state: BinState, roster: Roster, interval: FloatArray, tick: float, l
         opened, fresh = opened.copy(), np.where(gone, -1, fresh)
         opened[gone[roster.service_of]] = 0
     # The first width is a guess until two scrapes were seen, so it may be corrected at once.
-    known = np.maximum.reduceat(~np.isnan(interval), roster.first[:-1])
-    changed = np.where(change & known, at, state.changed)
+    measured_once = np.maximum.reduceat(~np.isnan(interval), roster.first[:-1])
+    changed = np.where(change & measured_once, at, state.changed)
     return BinState(opened, state.covered, np.where(change, wanted, state.width), changed, fresh, state.late)
 
 
@@ -116,12 +116,12 @@ def fill(state: BinState, roster: Roster, new: Increments, columns: slice) -> Bi
     state = replace(state, covered=covered)
     # Until two scrapes of a service were seen its bins have no width: what is told before that is a baseline.
     sized = state.width[roster.service_of] > 0.0
-    told = np.flatnonzero(new.told & sized & (new.until > new.since))
-    if not len(told):
+    reporting = np.flatnonzero(new.told & sized & (new.until > new.since))
+    if not len(reporting):
         return state
-    service = roster.service_of[told]
-    width, until = state.width[service], new.until[told]
-    since = np.maximum(new.since[told], until - _SPAN * width)
+    service = roster.service_of[reporting]
+    width, until = state.width[service], new.until[reporting]
+    since = np.maximum(new.since[reporting], until - _SPAN * width)
     first_bin, last_bin = np.floor(since / width), np.floor(until / width)
     nexts = _nexts(state.next, service, first_bin, last_bin, len(roster.services))
     opened = state.open
@@ -130,11 +130,11 @@ def fill(state: BinState, roster: Roster, new: Increments, columns: slice) -> Bi
     if moved_on.any():
         opened[moved_on[roster.service_of]] = 0
     late = 0.0
-    for number, part in _spread(new.counts[told, columns], since, until, width):
+    for number, part in _spread(new.counts[reporting, columns], since, until, width):
         timely = number >= nexts[service]
         late += float(part[~timely].sum())
         # Each pod appears once, so plain indexed addition loses nothing.
-        opened[told[timely], number[timely] % RING] += part[timely]
+        opened[reporting[timely], number[timely] % RING] += part[timely]
     return replace(state, open=opened, next=nexts, late=state.late + late)
 
 

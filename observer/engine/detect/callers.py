@@ -104,11 +104,11 @@ def _faded(state: CallerState, at: float) -> CallerState:
     return CallerState(
         frame=state.frame,
         edges={edge: calls.faded(part) for edge, calls in state.edges.items() if calls.requests * part > _TRACE},
-        own={one: count * part for one, count in state.own.items() if count * part > _TRACE},
+        own={service: count * part for service, count in state.own.items() if count * part > _TRACE},
         pod_edges={
             edge: calls.faded(part) for edge, calls in state.pod_edges.items() if calls.requests * part > _TRACE
         },
-        pod_own={one: count * part for one, count in state.pod_own.items() if count * part > _TRACE},
+        pod_own={pod: count * part for pod, count in state.pod_own.items() if count * part > _TRACE},
         at=at,
     )
 
@@ -116,7 +116,7 @@ def _faded(state: CallerState, at: float) -> CallerState:
 def _grown(
     last: CallerFrame, frame: CallerFrame, cluster: ClusterView
 ) -> tuple[dict[tuple[str, str, ServiceRef], CallerCounts], dict[tuple[PodRef, ServiceRef], Calls]]:
-    known = {(namespace, pod) for namespace, pod, _ in last.rows}
+    known_callers = {(namespace, pod) for namespace, pod, _ in last.rows}
     grown: dict[tuple[str, str, ServiceRef], CallerCounts] = {}
     calls: dict[tuple[PodRef, ServiceRef], Calls] = {}
     for key, now in frame.rows.items():
@@ -128,7 +128,7 @@ def _grown(
         pod = cluster.pods.get(ref) if ref is not None else None
         if before is None:
             # A caller's first call ever, or its first to this service, counts from zero; a return does not.
-            if not ((namespace, name) in known or (pod is not None and pod.created > last.at)):
+            if not ((namespace, name) in known_callers or (pod is not None and pod.created > last.at)):
                 continue
             before = CallerCounts(0.0, 0.0, 0.0, 0.0, tuple(0.0 for _ in now.buckets))
         change = _difference(now, before)
@@ -152,9 +152,9 @@ def _difference(now: CallerCounts, before: CallerCounts) -> CallerCounts | None:
     if len(earlier) != len(now.buckets):
         return None
     slow = tuple(a - b for a, b in zip(now.buckets, earlier, strict=True))
-    if any(not math.isfinite(one) or one < 0.0 for one in plain):
+    if any(not math.isfinite(growth) or growth < 0.0 for growth in plain):
         return None
-    if any(not math.isfinite(one) or one < 0.0 for one in slow):
+    if any(not math.isfinite(growth) or growth < 0.0 for growth in slow):
         slow = ()
     return CallerCounts(*plain, buckets=slow)
 

@@ -52,7 +52,7 @@ class Bench:
 
     def suspects(self) -> list[Suspect]:
         """Everybody who reached the annotate tier, strongest first."""
-        found: dict[object, Suspect] = {}
+        strongest: dict[object, Suspect] = {}
         for symptom in (Symptom.ERRORS, Symptom.LATENCY):
             nats, _ = self._force.of(symptom)
             rows = np.flatnonzero(nats >= self._needs[Tier.ANNOTATE]).tolist()
@@ -60,10 +60,10 @@ class Bench:
             outcome = contest(self._state.roster, rows, weigh, self._settings.detection.group_margin)
             for row in outcome.winners:
                 suspect = self._suspect(row, symptom, outcome)
-                rival = found.get(suspect.culprit)
+                rival = strongest.get(suspect.culprit)
                 if rival is None or _rank(suspect) < _rank(rival):
-                    found[suspect.culprit] = suspect
-        return sorted(found.values(), key=_rank)
+                    strongest[suspect.culprit] = suspect
+        return sorted(strongest.values(), key=_rank)
 
     def _suspect(self, row: int, symptom: Symptom, outcome: Contest) -> Suspect:
         roster = self._state.roster
@@ -111,11 +111,11 @@ class Bench:
 
     def _again(self, row: int, symptom: Symptom) -> float | None:
         """What the second look says of a pod; None without one that covers its siblings."""
-        found = self._looked_again(int(self._state.roster.service_of[row]), symptom)
-        if found is None:
+        second_look = self._looked_again(int(self._state.roster.service_of[row]), symptom)
+        if second_look is None:
             return None
         member = (self._state.roster.refs[row].key,)
-        return found.acting_nats(member, self._factors(row, symptom, found), self._settings.detection)
+        return second_look.acting_nats(member, self._factors(row, symptom, second_look), self._settings.detection)
 
     def _looked_again(self, service: int, symptom: Symptom) -> recheck.Again | None:
         """The second look at one service, put into bins once for all its suspects."""
@@ -137,26 +137,26 @@ class Bench:
         least = 0.5 * self._settings.impact.latency_excess_ms
         return recheck.latency_again(histories, warm, float(state.latency.bins.width[service]), least)
 
-    def _factors(self, row: int, symptom: Symptom, found: recheck.Again) -> list[float]:
+    def _factors(self, row: int, symptom: Symptom, second_look: recheck.Again) -> list[float]:
         """The overdispersion of each stream: that of the tested cut below, as more requests are slower than it."""
         clumped = self._clumped[symptom][row]
         if symptom is Symptom.ERRORS:
             return [float(clumped[0])]
         tested = [self._state.cuts[i] for i in self._state.tested]
-        return [float(clumped[max(bisect_right(tested, cut) - 1, 0)]) for cut in found.cuts]
+        return [float(clumped[max(bisect_right(tested, cut) - 1, 0)]) for cut in second_look.cuts]
 
     def _evidence(self, row: int, symptom: Symptom) -> Evidence:
         state, force = self._state, self._force
         slow = symptom is Symptom.LATENCY
         stream = int(force.cut[row]) if slow else 0
         every, acting = force.of(symptom)
-        it = (state.latency if slow else state.errors).evidence
-        requests, bad = float(it.own_total[row, stream]), float(it.own_bad[row, stream])
-        everyone, all_bad = float(it.all_total[row, stream]), float(it.all_bad[row, stream])
+        gathered = (state.latency if slow else state.errors).evidence
+        requests, bad = float(gathered.own_total[row, stream]), float(gathered.own_bad[row, stream])
+        everyone, all_bad = float(gathered.all_total[row, stream]), float(gathered.all_bad[row, stream])
         past = None
         if symptom is Symptom.ERRORS and row < len(state.past):
-            found = float(history.nats(state.past[row : row + 1])[0])
-            past = found if np.isfinite(found) else None
+            past_score = float(history.nats(state.past[row : row + 1])[0])
+            past = past_score if np.isfinite(past_score) else None
         clumped = self._clumped[symptom]
         ratio, excess = self._slowdown(row) if slow else (1.0, 0.0)
         single = row < len(state.roster.refs)
@@ -171,9 +171,9 @@ class Bench:
             sibling_requests=max(everyone - requests, 0.0),
             sibling_bad=max(all_bad - bad, 0.0),
             share=requests / everyone if everyone > 0.0 else 0.0,
-            bins=int(it.bins[row, stream]),
-            onset=float(it.onset[row, stream]),
-            newest=float(it.newest[row, stream]),
+            bins=int(gathered.bins[row, stream]),
+            onset=float(gathered.onset[row, stream]),
+            newest=float(gathered.newest[row, stream]),
             dispersion=float(clumped[row, stream]) if row < len(clumped) else 1.0,
             cut=state.cuts[state.tested[stream]] if slow else None,
             latency_ratio=ratio,
@@ -201,18 +201,20 @@ class Bench:
         return max(self._over_run(symptom, row, stream) for stream in streams)
 
     def _over_run(self, symptom: Symptom, row: int, stream: int) -> float:
-        it = (self._state.latency if symptom is Symptom.LATENCY else self._state.errors).evidence
+        gathered = (self._state.latency if symptom is Symptom.LATENCY else self._state.errors).evidence
         roster, clumped = self._state.roster, self._clumped[symptom]
         pool = row - len(clumped)
         parts = np.array([row]) if pool < 0 else roster.parts[roster.pool_first[pool] : roster.pool_first[pool + 1]]
-        bad, total = it.own_bad[parts, stream], it.own_total[parts, stream]
-        all_bad, all_total = it.all_bad[parts, stream], it.all_total[parts, stream]
-        told = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
-        if not told.any():
+        bad, total = gathered.own_bad[parts, stream], gathered.own_total[parts, stream]
+        all_bad, all_total = gathered.all_bad[parts, stream], gathered.all_total[parts, stream]
+        telling = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
+        if not telling.any():
             return 0.0
-        found = likelihood(bad[told], total[told], all_bad[told], all_total[told], tilts=np.array(self._state.tilts))
-        whole = float((found / clumped[parts[told], stream][:, None]).sum(axis=0).max())
-        return whole - (_CHOSEN + math.log(len(parts))) * (int(np.count_nonzero(told)) - 1)
+        ratios = likelihood(
+            bad[telling], total[telling], all_bad[telling], all_total[telling], tilts=np.array(self._state.tilts)
+        )
+        whole = float((ratios / clumped[parts[telling], stream][:, None]).sum(axis=0).max())
+        return whole - (_CHOSEN + math.log(len(parts))) * (int(np.count_nonzero(telling)) - 1)
 
     def _slowdown(self, row: int) -> tuple[float, float]:
         state, roster = self._state, self._state.roster
@@ -231,7 +233,7 @@ def restrained(
     at: float,
 ) -> tuple[Suspect, ...]:
     """Suspects who are told only: their service is suppressed, they pass on what they got, or they were cleared."""
-    barred = {one.service: one.reason for one in reversed(suppressed)}
+    barred = {suppression.service: suppression.reason for suppression in reversed(suppressed)}
     result = []
     for suspect in suspects:
         pod, service = suspect.culprit.pod, suspect.culprit.service
@@ -246,7 +248,7 @@ def restrained(
             result.append(replace(suspect, ceiling=Tier.ANNOTATE, ceiling_reason=reason, also=also))
         else:
             result.append(suspect)
-    return tuple(sorted(result, key=lambda one: (one.ceiling_reason == "acquitted", _rank(one))))
+    return tuple(sorted(result, key=lambda suspect: (suspect.ceiling_reason == "acquitted", _rank(suspect))))
 
 
 def _rank(suspect: Suspect) -> tuple[object, ...]:

@@ -119,16 +119,16 @@ def _siblings(cluster: ClusterView) -> tuple[list[ServiceRef], list[Pod], IntArr
     services: list[ServiceRef] = []
     pods: list[Pod] = []
     first = [0]
-    for service in sorted(cluster.by_service, key=lambda one: (one.namespace, one.name)):
-        found = [
+    for service in sorted(cluster.by_service, key=lambda ref: (ref.namespace, ref.name)):
+        judged = [
             pod
             for ref in cluster.by_service[service]
             if (pod := cluster.pods.get(ref)) is not None and pod.sidecar and not pod.deleting
         ]
-        if found:
-            found.sort(key=lambda pod: (pod.ref.name, pod.ref.uid))
+        if judged:
+            judged.sort(key=lambda pod: (pod.ref.name, pod.ref.uid))
             services.append(service)
-            pods.extend(found)
+            pods.extend(judged)
             first.append(len(pods))
     return services, pods, np.array(first, dtype=np.int64)
 
@@ -137,14 +137,14 @@ def carried(new: Roster, old: Roster) -> IntArray:
     """Shape (rows of ``new``,): the row of ``old`` that holds the same pod or group, -1 = it is new."""
     pods = np.fromiter((old.position.get(ref, -1) for ref in new.refs), np.int64, len(new.refs))
     base, count = len(old.refs), len(old.refs) + len(old.groups)
-    known = {culprit: base + i for i, culprit in enumerate(old.groups)}
-    known |= {culprit: count + i for i, culprit in enumerate(old.pools)}
-    rest = [known.get(culprit, -1) for culprit in (*new.groups, *new.pools)]
+    old_rows = {culprit: base + i for i, culprit in enumerate(old.groups)}
+    old_rows |= {culprit: count + i for i, culprit in enumerate(old.pools)}
+    rest = [old_rows.get(culprit, -1) for culprit in (*new.groups, *new.pools)]
     return np.concatenate([pods, np.array(rest, dtype=np.int64)])
 
 
-def _same_place(one: Pod, other: Pod) -> bool:
-    return one is other or (one.node, one.revision, one.owner_uid, one.workload) == (
+def _same_place(pod: Pod, other: Pod) -> bool:
+    return pod is other or (pod.node, pod.revision, pod.owner_uid, pod.workload) == (
         other.node,
         other.revision,
         other.owner_uid,
@@ -180,11 +180,11 @@ def _rows(refs: list[PodRef] | tuple[PodRef, ...], rows: Mapping[tuple[str, str]
 
 
 def _flat(lists: list[list[int]]) -> IntArray:
-    return np.array([item for one in lists for item in one], dtype=np.int64)
+    return np.array([item for part in lists for item in part], dtype=np.int64)
 
 
 def _firsts(lists: list[list[int]]) -> IntArray:
-    return np.cumsum([0, *(len(one) for one in lists)], dtype=np.int64)
+    return np.cumsum([0, *(len(part) for part in lists)], dtype=np.int64)
 
 
 class _Groups:
@@ -205,7 +205,7 @@ class _Groups:
     def _split(self, index: int, service: ServiceRef, siblings: range) -> None:
         if len(siblings) < 2:
             return
-        seen: set[tuple[int, ...]] = set()
+        listed: set[tuple[int, ...]] = set()
         for kind, name_of in (
             (CulpritKind.REVISION, _deployment),
             (CulpritKind.REVISION, lambda pod: pod.revision),
@@ -222,9 +222,9 @@ class _Groups:
                     continue
                 row = positions[0]
                 if len(positions) > 1:
-                    if kind is CulpritKind.REVISION and tuple(positions) in seen:
+                    if kind is CulpritKind.REVISION and tuple(positions) in listed:
                         continue
-                    seen.add(tuple(positions))
+                    listed.add(tuple(positions))
                     row = len(self._pods) + len(self.culprits)
                     self.culprits.append(Culprit(kind, service.namespace, name, service))
                     self.members.append(positions)

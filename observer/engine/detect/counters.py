@@ -80,8 +80,8 @@ class CounterState:
         gone = {key: kept for key, kept in self.gone.items() if kept[1] > at - _REMEMBERED}
         for position in np.setdiff1d(np.arange(len(old.refs)), take).tolist():
             gone[old.refs[position].key] = (float(np.nansum(self.last[position, :CLASSES])), at)
-        known = taken(self.known, take, UNKNOWN)
-        known[born] = ZERO
+        known_kind = taken(self.known, take, UNKNOWN)
+        known_kind[born] = ZERO
         scraped = taken(self.scraped, take, np.nan)
         scraped[born] = roster.created[born]
         floor = taken(self.floor, take, -1.0)
@@ -90,7 +90,7 @@ class CounterState:
         return CounterState(
             last=taken(self.last, take, np.nan),
             scraped=scraped,
-            known=known,
+            known=known_kind,
             targets=taken(self.targets, take, -1),
             marks=taken(self.marks, take, -1),
             starts=taken(self.starts, take, np.nan),
@@ -161,44 +161,44 @@ def increments(
     predecessors = (state.known[:, 0] == ZERO) & (state.floor > 0.0) & (total >= state.floor)
     barred = changed | skipping | predecessors
     counts = np.zeros_like(now)
-    known = state.known.copy()
-    told, doubts, fallen = np.zeros(len(now), dtype=np.bool_), 0, 0
+    knowledge = state.known.copy()
+    reported, doubts, fallen = np.zeros(len(now), dtype=np.bool_), 0, 0
     for part, columns in enumerate((slice(0, CLASSES), slice(CLASSES, now.shape[1]))):
-        counts[:, columns], part_told, known[:, part], doubt, fell = _advance(
-            state.last[:, columns], now[:, columns], known[:, part], moved, restarted, barred
+        counts[:, columns], part_told, knowledge[:, part], doubt, fell = _advance(
+            state.last[:, columns], now[:, columns], knowledge[:, part], moved, restarted, barred
         )
         if part == 0:
-            told, doubts, fallen = part_told, int(doubt.sum()), int(fell.sum())
+            reported, doubts, fallen = part_told, int(doubt.sum()), int(fell.sum())
     # What was shown was another pod's: to come down from it is no fall.
-    known[predecessors] = UNKNOWN
+    knowledge[predecessors] = UNKNOWN
     # A target that is down or gone is absent: whatever it says when it comes back is a baseline.
-    known[~usable & ~np.isnan(state.scraped) & (known != ZERO).any(axis=1)] = UNKNOWN
+    knowledge[~usable & ~np.isnan(state.scraped) & (knowledge != ZERO).any(axis=1)] = UNKNOWN
     began = np.where(restarted & moved, np.fmax(state.scraped, starts[:, 1]), state.scraped)
-    since = np.where(told, np.minimum(began, scraped), frame.at)
+    since = np.where(reported, np.minimum(began, scraped), frame.at)
     interval = _interval(state, scraped, moved)
     after_state = CounterState(
         last=np.where(moved[:, None], now, state.last),
         scraped=np.where(moved, scraped, state.scraped),
-        known=known,
+        known=knowledge,
         targets=np.where(moved, targets, state.targets),
         marks=np.where(moved, marks, state.marks),
         starts=np.where(moved[:, None] | np.isnan(state.starts), starts, state.starts),
         skip=np.where(skipping, skip - 1, skip),
         written=written,
         interval=interval,
-        floor=np.where(known[:, 0] == ZERO, state.floor, -1.0),
+        floor=np.where(knowledge[:, 0] == ZERO, state.floor, -1.0),
         gone=state.gone,
     )
     up = usable & (frame.at - scraped <= np.maximum(QUIET_SECONDS, QUIET * np.nan_to_num(interval)))
     part_back = float(back.sum()) / max(1, int(usable.sum()))
-    until = np.where(told, scraped, frame.at)
+    until = np.where(reported, scraped, frame.at)
     return after_state, Increments(
-        counts, since, until, after_state.scraped, up, told, doubts, part_back, fallen, int(usable.sum())
+        counts, since, until, after_state.scraped, up, reported, doubts, part_back, fallen, int(usable.sum())
     )
 
 
 def _advance(
-    last: FloatArray, now: FloatArray, known: IntArray, moved: BoolArray, restarted: BoolArray, barred: BoolArray
+    last: FloatArray, now: FloatArray, knowledge: IntArray, moved: BoolArray, restarted: BoolArray, barred: BoolArray
 ) -> tuple[FloatArray, BoolArray, IntArray, BoolArray, BoolArray]:
     """
     One kind of series: its increments, who told some, what is known afterwards, where we are in doubt, and where the
@@ -206,20 +206,22 @@ def _advance(
     """
     absent = np.isnan(now).all(axis=1)
     broken = ~absent & ~(np.isfinite(now) & (now >= 0.0)).all(axis=1)
-    base = np.where((known == ZERO)[:, None], 0.0, last)
+    base = np.where((knowledge == ZERO)[:, None], 0.0, last)
     fell = (now < base).any(axis=1) & ~absent
     reset = fell & restarted
     grown = np.where(reset[:, None], now, now - base)
-    good = moved & ~absent & ~broken & ~barred & (known != UNKNOWN) & ~(fell & ~reset)
+    good = moved & ~absent & ~broken & ~barred & (knowledge != UNKNOWN) & ~(fell & ~reset)
     counts = np.where(good[:, None], grown, 0.0)
     # A target that answers and has no such series yet counts from zero when it gets one; one that lost it does not.
-    after = np.where(moved & ~absent & ~broken, COUNTED, known)
-    after = np.where(moved & absent & ((known == ZERO) | (known == UNKNOWN)), np.where(barred, UNKNOWN, ZERO), after)
+    after = np.where(moved & ~absent & ~broken, COUNTED, knowledge)
+    after = np.where(
+        moved & absent & ((knowledge == ZERO) | (knowledge == UNKNOWN)), np.where(barred, UNKNOWN, ZERO), after
+    )
     # Counters that fell for no reason may rise again as they fell: neither way is growth.
-    lost = moved & fell & ~reset & ~barred & (known == COUNTED)
-    after = np.where((moved & absent & (known == COUNTED)) | (moved & broken) | lost, UNKNOWN, after)
-    doubt = moved & ~absent & (known != UNKNOWN) & ~good
-    silent_told = moved & absent & (known == ZERO) & ~barred
+    lost = moved & fell & ~reset & ~barred & (knowledge == COUNTED)
+    after = np.where((moved & absent & (knowledge == COUNTED)) | (moved & broken) | lost, UNKNOWN, after)
+    doubt = moved & ~absent & (knowledge != UNKNOWN) & ~good
+    silent_told = moved & absent & (knowledge == ZERO) & ~barred
     return counts, good | silent_told, after, doubt, lost
 
 
@@ -256,8 +258,8 @@ def _marks(roster: Roster, frame: CounterFrame) -> IntArray:
     row = roster.frame_row
     if not len(frame.marks):
         return np.full(len(row), -1, np.int64)
-    found: IntArray = np.where((row >= 0) & (frame.marks[row] > 0), frame.marks[row], -1)
-    return found
+    marks: IntArray = np.where((row >= 0) & (frame.marks[row] > 0), frame.marks[row], -1)
+    return marks
 
 
 def _label_skips(

@@ -33,9 +33,9 @@ def null_rates(
     if not baselines:
         return rates
     for i, service in enumerate(services):
-        known = baselines.get(service)
-        if known is not None and known.requests > 0.0:
-            rates[i] = max(known.q99_error_rate, known.errors / known.requests, floor)
+        baseline = baselines.get(service)
+        if baseline is not None and baseline.requests > 0.0:
+            rates[i] = max(baseline.q99_error_rate, baseline.errors / baseline.requests, floor)
     result: FloatArray = np.minimum(rates, 0.5)
     return result
 
@@ -88,8 +88,8 @@ def nats(mixture: FloatArray) -> FloatArray:
 
 def references(null: FloatArray, past_total: FloatArray, past_bad: FloatArray, floor: float) -> FloatArray:
     """Shape (S,): the rate above which a service fails: its history, else what we saw of it, else a plain guess."""
-    seen = np.maximum(_MARGIN * (past_bad + 1.0) / np.maximum(past_total, 1.0), floor)
-    own = np.where(past_total >= _ENOUGH, seen, _UNKNOWN_RATE)
+    observed = np.maximum(_MARGIN * (past_bad + 1.0) / np.maximum(past_total, 1.0), floor)
+    own = np.where(past_total >= _ENOUGH, observed, _UNKNOWN_RATE)
     return np.where(np.isnan(null), own, null)
 
 

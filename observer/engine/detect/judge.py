@@ -55,31 +55,31 @@ def judge(
         # Every other answer looks well: what one of them said is not forgotten with the next.
         gaps.append(Gap("prometheus", "replicas_disagree", state.disagreed[1]))
     state = weighed(state, new, settings, held)
-    state, tallies, seen = _observed(state, snapshot, cluster, new)
+    state, tallies, caller_tallies = _observed(state, snapshot, cluster, new)
     fresh = _fresh_share(state.roster, new, frame.at)
     if fresh < _FRESH_SHARE:
         gaps.append(Gap("prometheus", "stale", f"{fresh:.0%} of the sidecars were scraped lately"))
     complete = not gaps
-    found = verdict(state, snapshot, cluster, settings, held, new)
+    findings = verdict(state, snapshot, cluster, settings, held, new)
     state = replace(
         state,
         last_complete=frame.at if complete else state.last_complete,
-        usual=found.usual,
-        since={(one.service, one.reason): one.since for one in found.suppressed},
-        silent=found.silent,
-        losses=found.losses,
-        watched=found.watched,
+        usual=findings.usual,
+        since={(suppression.service, suppression.reason): suppression.since for suppression in findings.suppressed},
+        silent=findings.silent,
+        losses=findings.losses,
+        watched=findings.watched,
     )
     return state, Judgement(
         at=snapshot.at,
         complete=complete,
-        suspects=found.suspects,
-        suppressions=found.suppressed,
-        services=Services(state.roster, state.minute, found.doubted, state.at),
+        suspects=findings.suspects,
+        suppressions=findings.suppressed,
+        services=Services(state.roster, state.minute, findings.doubted, state.at),
         tallies=tallies,
-        callers=seen,
-        watch=frozenset(found.watched),
-        recheck=found.recheck,
+        callers=caller_tallies,
+        watch=frozenset(findings.watched),
+        recheck=findings.recheck,
         cuts=state.cuts,
         gaps=tuple(gaps),
     )
@@ -139,8 +139,12 @@ def _observed(
         position = roster.position.get(pod)
         return float(errors[position]) if position is not None else 0.0
 
-    calls, seen = callers.advance(state.callers, snapshot.callers, cluster, own, state.at)
-    return replace(state, minute=minute, left=left, callers=calls), Tallies(roster, new.counts, new.told), seen
+    calls, caller_tallies = callers.advance(state.callers, snapshot.callers, cluster, own, state.at)
+    return (
+        replace(state, minute=minute, left=left, callers=calls),
+        Tallies(roster, new.counts, new.told),
+        caller_tallies,
+    )
 
 
 def _by_service(roster: Roster, values: FloatArray) -> FloatArray:

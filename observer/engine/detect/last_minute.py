@@ -41,7 +41,7 @@ class Minute:
 
     def leaving(self, at: float) -> tuple[FloatArray, FloatArray]:
         """Requests and errors of the slots that ``added`` will clear at ``at``, shape (N,) each."""
-        places = [one % _SLOTS for one in self._fresh(at)]
+        places = [slot % _SLOTS for slot in self._fresh(at)]
         sums = self.slots[:, places].sum(axis=1)
         return sums[:, 0], sums[:, 1]
 
@@ -55,7 +55,7 @@ class Minute:
         """With this tick's counts, shape (N,) each."""
         now = int(at // _SLOT)
         slots = self.slots.copy()
-        slots[:, [one % _SLOTS for one in self._fresh(at)]] = 0.0
+        slots[:, [slot % _SLOTS for slot in self._fresh(at)]] = 0.0
         slots[:, now % _SLOTS, 0] += requests
         slots[:, now % _SLOTS, 1] += errors
         return Minute(slots, now, self.since if self.slot >= 0 else at)
@@ -73,8 +73,8 @@ class Minute:
 class Tallies(Mapping[PodRef, PodTally]):
     """This tick's counts by pod; each entry is made when it is asked for, as few ever are."""
 
-    def __init__(self, roster: Roster, counts: FloatArray, told: BoolArray) -> None:
-        self._roster, self._counts, self._told = roster, counts, told
+    def __init__(self, roster: Roster, counts: FloatArray, reported: BoolArray) -> None:
+        self._roster, self._counts, self._told = roster, counts, reported
 
     def __getitem__(self, pod: PodRef) -> PodTally:
         position = self._roster.position[pod]

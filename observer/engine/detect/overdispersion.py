@@ -90,8 +90,8 @@ class Dispersion:
 
         More bad requests than ``_REACH`` times the usual are not what was learned from: the factor grows no further.
         """
-        known = np.minimum(bad, _REACH * (self.squares + 1.0) / (self.count + 1.0))
-        beyond = np.maximum(known - 1.0, 0.0)
+        believed = np.minimum(bad, _REACH * (self.squares + 1.0) / (self.count + 1.0))
+        beyond = np.maximum(believed - 1.0, 0.0)
         doubt = np.minimum(beyond, _REACH - 1.0) * self.unseen(roster)
         result: FloatArray = np.clip(1.0 + beyond * self.correlation(roster) + doubt, 1.0, cap)
         return result
@@ -104,8 +104,8 @@ class Dispersion:
         """
         if not roster.refs:
             return np.zeros_like(self.weight)
-        seen = np.minimum.reduceat(self.weight[: len(roster.refs)], roster.first[:-1], axis=0).sum(axis=0)
-        left = UNSEEN * CALM ** float(self.windows.max()) * FIRST / (seen + FIRST)
+        shown = np.minimum.reduceat(self.weight[: len(roster.refs)], roster.first[:-1], axis=0).sum(axis=0)
+        left = UNSEEN * CALM ** float(self.windows.max()) * FIRST / (shown + FIRST)
         result: FloatArray = PRIOR / (self.weight + PRIOR) * left
         return result
 
@@ -154,7 +154,7 @@ class Dispersion:
         )
 
 
-def _learned(known: Dispersion, roster: Roster, spared: list[FloatArray], whole: list[FloatArray]) -> Dispersion:
+def _learned(before: Dispersion, roster: Roster, spared: list[FloatArray], whole: list[FloatArray]) -> Dispersion:
     """With one closed window: bad and total requests by pod, without and with the suspected ones."""
     freedom, statistic, evidence = _pods(roster, spared[0], spared[1])
     if roster.groups:
@@ -167,14 +167,14 @@ def _learned(known: Dispersion, roster: Roster, spared: list[FloatArray], whole:
     scale = np.divide(weight, beyond, out=np.zeros_like(weight), where=usable)
     ratio = np.where(usable, statistic / np.maximum(freedom, 1.0), 1.0)
     noise = 2.0 * beyond / np.maximum(evidence, 1.0) / np.maximum(freedom, 1.0)
-    fade = np.minimum(1.0, _MEMORY / np.maximum(known.weight + weight, 1e-9))
+    fade = np.minimum(1.0, _MEMORY / np.maximum(before.weight + weight, 1e-9))
     return replace(
-        known,
-        excess=fade * (known.excess + scale * (ratio - 1.0)),
-        weight=fade * (known.weight + weight),
-        variance=fade**2 * (known.variance + np.where(usable, scale**2 * noise * np.maximum(ratio, 1.0), 0.0)),
-        squares=fade * (known.squares + np.where(free, evidence**2, 0.0)),
-        count=fade * (known.count + np.where(free, evidence, 0.0)),
+        before,
+        excess=fade * (before.excess + scale * (ratio - 1.0)),
+        weight=fade * (before.weight + weight),
+        variance=fade**2 * (before.variance + np.where(usable, scale**2 * noise * np.maximum(ratio, 1.0), 0.0)),
+        squares=fade * (before.squares + np.where(free, evidence**2, 0.0)),
+        count=fade * (before.count + np.where(free, evidence, 0.0)),
     )
 
 
@@ -198,8 +198,11 @@ def _groups(roster: Roster, bad: FloatArray, total: FloatArray) -> tuple[FloatAr
         inside.append(own)
         outside.append(np.add.reduceat(column, first, axis=0)[roster.group_service] - own)
     freedom = np.maximum(inside[2] - 1.0, 0.0) + np.maximum(outside[2] - 1.0, 0.0)
-    (one, few), (other, more) = _pearson(inside[0], inside[1], inside[3]), _pearson(outside[0], outside[1], outside[3])
-    return freedom, one + other, few + more
+    (own_statistic, few), (other, more) = (
+        _pearson(inside[0], inside[1], inside[3]),
+        _pearson(outside[0], outside[1], outside[3]),
+    )
+    return freedom, own_statistic + other, few + more
 
 
 def _pearson(bad: FloatArray, total: FloatArray, square: FloatArray) -> tuple[FloatArray, FloatArray]:

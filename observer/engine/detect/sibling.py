@@ -62,12 +62,12 @@ class Evidence:
 
     @classmethod
     def empty(cls, rows: int, streams: int, tilts: int) -> Evidence:
-        plain = {one.name: np.zeros((rows, streams)) for one in fields(cls) if one.name != "mixture"}
+        plain = {column.name: np.zeros((rows, streams)) for column in fields(cls) if column.name != "mixture"}
         return cls(mixture=np.zeros((rows, streams, tilts)), **plain)
 
     def carried(self, take: IntArray) -> Evidence:
         """In the order of a new roster."""
-        return Evidence(**{one.name: taken(getattr(self, one.name), take, 0.0) for one in fields(self)})
+        return Evidence(**{column.name: taken(getattr(self, column.name), take, 0.0) for column in fields(self)})
 
     def nats(self, tilts: FloatArray, least: float = 0.0) -> FloatArray:
         """Shape (R, X): ln of the mean over tilts of at least ``least``; -inf where there is nothing."""
@@ -86,10 +86,10 @@ class Evidence:
         if not rows.any():
             return self
         out = {}
-        for one in fields(self):
-            values = getattr(self, one.name).copy()
-            values[rows] = values[rows] if one.name == "recent" else 0.0
-            out[one.name] = values
+        for column in fields(self):
+            values = getattr(self, column.name).copy()
+            values[rows] = values[rows] if column.name == "recent" else 0.0
+            out[column.name] = values
         return Evidence(**out)
 
 

@@ -169,8 +169,8 @@ class DetectorState:
 
 
 def _services(new: Roster, old: Roster) -> IntArray:
-    known = {service: i for i, service in enumerate(old.services)}
-    return np.array([known.get(service, -1) for service in new.services], dtype=np.int64)
+    old_rows = {service: i for i, service in enumerate(old.services)}
+    return np.array([old_rows.get(service, -1) for service in new.services], dtype=np.int64)
 
 
 def judged_cuts(cuts: tuple[float, ...], hurts: float) -> tuple[int, ...]:

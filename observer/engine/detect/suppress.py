@@ -63,9 +63,9 @@ def inherited(picture: Picture) -> dict[ServiceRef, Culprit]:
         if called in troubled and caller != called and calls.errors >= _FEW:
             sources.setdefault(caller, []).append((calls.errors, called))
     direct: dict[ServiceRef, ServiceRef] = {}
-    for caller, found in sources.items():
-        if caller in picture.failing and sum(count for count, _ in found) >= _PART * picture.own.get(caller, 0.0):
-            direct[caller] = max(found)[1]
+    for caller, answers in sources.items():
+        if caller in picture.failing and sum(count for count, _ in answers) >= _PART * picture.own.get(caller, 0.0):
+            direct[caller] = max(answers)[1]
     return {
         caller: _blamed(_deepest(caller, direct), picture) for caller in sorted(direct) if not _loops(caller, direct)
     }
@@ -78,7 +78,7 @@ def victims(picture: Picture, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
     It happens where calls stick to one pod or place. Calls that reached nobody stay the caller's own fault.
     """
     troubled = picture.failing | picture.sick.keys()
-    found: dict[PodRef, Culprit] = {}
+    passing_on: dict[PodRef, Culprit] = {}
     for culprit in pods:
         pod, service = culprit.pod, culprit.service
         if pod is None or picture.pod_own.get(pod, 0.0) < _FEW:
@@ -89,8 +89,8 @@ def victims(picture: Picture, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
             if caller == pod and called in troubled and called != service
         ]
         if sum(count for count, _ in answers) >= _PART * picture.pod_own[pod]:
-            found[pod] = _blamed(max(answers)[1], picture)
-    return found
+            passing_on[pod] = _blamed(max(answers)[1], picture)
+    return passing_on
 
 
 def _deepest(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> ServiceRef:
@@ -100,12 +100,12 @@ def _deepest(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> Se
 
 
 def _loops(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> bool:
-    seen = {service}
+    visited = {service}
     while service in direct:
         service = direct[service]
-        if service in seen:
+        if service in visited:
             return True
-        seen.add(service)
+        visited.add(service)
     return False
 
 
@@ -123,7 +123,7 @@ def suppressions(
     picture: Picture, crowded: Mapping[ServiceRef, str], at: float, since: Mapping[tuple[ServiceRef, str], float]
 ) -> tuple[Suppression, ...]:
     """One for each service and reason, sorted by service; the strongest explanation only."""
-    found: list[Suppression] = []
+    result: list[Suppression] = []
     blamed: Culprit | None
     victims = inherited(picture)
     for service in sorted(picture.failing | crowded.keys()):
@@ -139,5 +139,5 @@ def suppressions(
             waited = at - since.get((service, reason), at) >= _PATIENCE
             if blamed not in victims.values() and not waited:
                 blamed = None
-        found.append(Suppression(service, reason, detail, blamed, since.get((service, reason), at)))
-    return tuple(found)
+        result.append(Suppression(service, reason, detail, blamed, since.get((service, reason), at)))
+    return tuple(result)

@@ -134,7 +134,7 @@ def _marginal(losses: Losses, earlier_tilt: float, since_tilt: float) -> float:
 
 def _sum(logs: list[float]) -> float:
     most = max(logs)
-    return most + math.log(math.fsum(math.exp(one - most) for one in logs))
+    return most + math.log(math.fsum(math.exp(log - most) for log in logs))
 
 
 def _mean(logs: list[float]) -> float:
@@ -155,14 +155,14 @@ _ODDS: Final = 20.0
 
 
 def silent_pods(
-    roster: Roster, new: Increments, known: BoolArray, before: Mapping[PodRef, float], at: float
+    roster: Roster, new: Increments, scraped_once: BoolArray, before: Mapping[PodRef, float], at: float
 ) -> dict[PodRef, float]:
     """
     Ready pods that were scraped once and are not now, with the last scrape, or when it was noticed if that is unknown.
 
     ``known``: shape (N,), was scraped at some time.
     """
-    chosen = np.flatnonzero(~new.up & known & roster.ready).tolist()
+    chosen = np.flatnonzero(~new.up & scraped_once & roster.ready).tolist()
     last = {roster.refs[i]: float(new.scraped[i]) for i in chosen}
     return {pod: before.get(pod, at if math.isnan(when) else when) for pod, when in last.items()}
 
@@ -192,27 +192,27 @@ def unreached(
 
     ``standing``: what was told in the last tick, by service and reason.
     """
-    found = []
+    result = []
     for service, pod in lone.items():
-        seen, since = losses[pod], silent[pod]
+        losses_of_pod, since = losses[pod], silent[pod]
         kept = _KEEPS if (service, "unreached") in standing else 1.0
-        if seen.lately.lost < kept * max(LOST, _PART * seen.lately.calls):
+        if losses_of_pod.lately.lost < kept * max(LOST, _PART * losses_of_pod.lately.calls):
             continue
-        if seen.bursts or log_odds(seen, tilts) <= math.log(_ODDS):
+        if losses_of_pod.bursts or log_odds(losses_of_pod, tilts) <= math.log(_ODDS):
             continue
-        lost = f"{seen.lately.lost:.0f} requests{_usually(seen)}"
+        lost = f"{losses_of_pod.lately.lost:.0f} requests{_usually(losses_of_pod)}"
         detail = (
             f"the sidecar of {pod} has been silent for {at - since:.0f} s and callers lost {lost}: "
             "nobody can tell for sure that they were meant for it"
         )
         blamed = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
-        found.append(Suppression(service, "unreached", detail, blamed, since))
-    return tuple(found)
+        result.append(Suppression(service, "unreached", detail, blamed, since))
+    return tuple(result)
 
 
-def _usually(seen: Losses) -> str:
+def _usually(losses: Losses) -> str:
     """How much is lost usually; a past without a lost call says nothing more."""
-    before = seen.usual or seen.earlier
-    if before is None or before.lost <= 0.0 or seen.since.calls <= 0.0:
+    before = losses.usual or losses.earlier
+    if before is None or before.lost <= 0.0 or losses.since.calls <= 0.0:
         return ""
-    return f" ({seen.since.lost / seen.since.calls:.2%} of all, {before.lost / before.calls:.2%} before)"
+    return f" ({losses.since.lost / losses.since.calls:.2%} of all, {before.lost / before.calls:.2%} before)"

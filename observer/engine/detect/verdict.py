@@ -85,7 +85,9 @@ def verdict(
         *suppressions(picture, crowded, at, state.since),
         *unreached(lone, losses, silent, state.since, state.tilts, at),
     )
-    passing_on = victims(picture, [one.culprit for one in suspects if one.evidence.symptom is Symptom.ERRORS])
+    passing_on = victims(
+        picture, [suspect.culprit for suspect in suspects if suspect.evidence.symptom is Symptom.ERRORS]
+    )
     asked = _asked(state, hinted, whole.rising, held) | lone.keys()
     return Verdict(
         suspects=restrained(suspects, suppressed, passing_on, held.acquitted, at),
@@ -93,7 +95,8 @@ def verdict(
         doubted=doubted,
         silent=silent,
         losses=losses,
-        watched={one: until for one, until in state.watched.items() if until > at} | dict.fromkeys(asked, at + _WATCH),
+        watched={service: until for service, until in state.watched.items() if until > at}
+        | dict.fromkeys(asked, at + _WATCH),
         recheck=_rechecked(state, np.maximum(force.errors, force.latency)),
         usual=_usual(state, whole.rising, hinted),
     )

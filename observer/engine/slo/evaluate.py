@@ -59,18 +59,22 @@ class Plan:
 
     def __post_init__(self) -> None:
         own = self.objectives
-        self.allowed = np.array([one.allowed for one in own])
-        self.shortest = np.array([min((t.short for t in one.tiers), default=DEFAULT_SHORTEST) for one in own])
-        self.longest = np.array([max((t.long for t in one.tiers), default=3600.0) for one in own])
+        self.allowed = np.array([objective.allowed for objective in own])
+        self.shortest = np.array(
+            [min((t.short for t in objective.tiers), default=DEFAULT_SHORTEST) for objective in own]
+        )
+        self.longest = np.array([max((t.long for t in objective.tiers), default=3600.0) for objective in own])
         rows: dict[float, set[int]] = defaultdict(set)
-        for row, one in enumerate(own):
-            for tier in one.tiers:
+        for row, objective in enumerate(own):
+            for tier in objective.tiers:
                 rows[tier.long].add(row)
                 rows[tier.short].add(row)
-        self.windows = {seconds: np.array(sorted(found), dtype=np.int64) for seconds, found in sorted(rows.items())}
+        self.windows = {seconds: np.array(sorted(row_set), dtype=np.int64) for seconds, row_set in sorted(rows.items())}
         self._by_tier = []
-        for number in range(max((len(one.tiers) for one in own), default=0)):
-            have = [(row, one.tiers[number]) for row, one in enumerate(own) if len(one.tiers) > number]
+        for number in range(max((len(objective.tiers) for objective in own), default=0)):
+            have = [
+                (row, objective.tiers[number]) for row, objective in enumerate(own) if len(objective.tiers) > number
+            ]
             tiers = [tier for _, tier in have]
             self._by_tier.append(
                 (
@@ -81,17 +85,19 @@ class Plan:
                     np.array([tier.short for tier in tiers]),
                 )
             )
-        sliced = [one.method is not BudgetingMethod.OCCURRENCES for one in own]
+        sliced = [objective.method is not BudgetingMethod.OCCURRENCES for objective in own]
         # A slice is a judgement over many events already: one is enough.
-        self._min_bad = np.array([1.0 if s else one.low_traffic.min_bad for s, one in zip(sliced, own, strict=True)])
+        self._min_bad = np.array(
+            [1.0 if s else objective.low_traffic.min_bad for s, objective in zip(sliced, own, strict=True)]
+        )
         self._doubt = np.array(
-            [1.0 if s else 1.0 - one.low_traffic.confidence for s, one in zip(sliced, own, strict=True)]
+            [1.0 if s else 1.0 - objective.low_traffic.confidence for s, objective in zip(sliced, own, strict=True)]
         )
 
     def tiers(self, at: float, store: CountStore) -> list[list[TierStatus]]:
         """For each objective its tiers' statuses, in their order."""
         sums = {seconds: store.window(at, seconds) for seconds in self.windows}
-        found: list[list[TierStatus]] = [[] for _ in self.objectives]
+        statuses: list[list[TierStatus]] = [[] for _ in self.objectives]
         for number, (rows, limit, longs, shorts) in enumerate(self._by_tier):
             bad, total = _chosen(sums, rows, longs)
             short_bad, short_total = _chosen(sums, rows, shorts)
@@ -105,17 +111,17 @@ class Plan:
                 tier = self.objectives[row].tiers[number]
                 held = self._held(row, bad[i], total[i], bool(enough[i]), bool(sure[i])) if over[i] else ""
                 allowed = float(self.allowed[row])
-                found[row].append(
+                statuses[row].append(
                     TierStatus(
                         tier, float(rate[i]) / allowed, float(short_rate[i]) / allowed,
                         float(bad[i]), float(total[i]), bool(over[i]), held,
                     )
                 )  # fmt: skip
-        return found
+        return statuses
 
     def budgets(self, at: float, store: CountStore) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Shapes (N,): start of each budget's window or period, good and total events in it."""
-        since = np.array([start_of(one, at) for one in self.objectives])
+        since = np.array([start_of(objective, at) for objective in self.objectives])
         good, total = np.zeros(since.shape), np.zeros(since.shape)
         for start in np.unique(since).tolist():
             mine = since == start
@@ -146,7 +152,7 @@ def evaluate(plan: Plan, store: CountStore, facts: Sequence[Facts], at: float) -
     """
     tiers = plan.tiers(at, store)
     since, good, total = plan.budgets(at, store)
-    found = []
+    statuses = []
     for row, objective in enumerate(plan.objectives):
         state, detail = state_of(facts[row], at, float(plan.shortest[row]))
         budget = budget_of(objective, at, float(since[row]), float(good[row]), float(total[row]), tiers[row])
@@ -155,14 +161,14 @@ def evaluate(plan: Plan, store: CountStore, facts: Sequence[Facts], at: float) -
         status = ObjectiveStatus(
             objective, at, state, detail, budget, tuple(tiers[row]), rate=budget.total / lasted if budget.total else 0.0
         )
-        found.append(spoken(status))
-    return tuple(found)
+        statuses.append(spoken(status))
+    return tuple(statuses)
 
 
 def spoken(status: ObjectiveStatus) -> ObjectiveStatus:
     """The same with what people are told."""
-    told, text = _message(status)
-    return replace(status, told=told, text=text)
+    severity, text = _message(status)
+    return replace(status, told=severity, text=text)
 
 
 def budget_of(
@@ -171,7 +177,7 @@ def budget_of(
     """The budget from its events; no event, nothing spent."""
     bad = total - good
     spent = bad / (objective.allowed * total) if total > 0 else 0.0
-    burn = max(tiers, key=lambda one: one.tier.long).long if tiers else 0.0
+    burn = max(tiers, key=lambda status: status.tier.long).long if tiers else 0.0
     left = None
     if burn > 0 and spent < 1.0:
         length = (
@@ -188,9 +194,12 @@ def _message(status: ObjectiveStatus) -> tuple[str, str]:
     name = objective.display or objective.slo
     left = f"{100 * budget.remaining:.1f} % of the budget left"
     if not status.state.known:
-        told = "page" if objective.no_data is NoData.PAGE else "ticket" if objective.no_data is NoData.BAD else ""
-        return told, f"{name}: {status.state.value}: {status.detail}"
-    firing = sorted((one for one in status.tiers if one.firing), key=lambda one: (_rank(one.tier), -one.tier.factor))
+        severity = "page" if objective.no_data is NoData.PAGE else "ticket" if objective.no_data is NoData.BAD else ""
+        return severity, f"{name}: {status.state.value}: {status.detail}"
+    firing = sorted(
+        (burning for burning in status.tiers if burning.firing),
+        key=lambda burning: (_rank(burning.tier), -burning.tier.factor),
+    )
     if firing:
         first = firing[0]
         return first.tier.severity, (
@@ -198,7 +207,7 @@ def _message(status: ObjectiveStatus) -> tuple[str, str]:
             f"over {span(first.tier.short)} (limit {first.tier.factor:g}): {first.bad:.0f} of {first.total:.0f} events "
             f"bad; {left}"
         )
-    held = next((one for one in status.tiers if one.held), None)
+    held = next((burning for burning in status.tiers if burning.held), None)
     if held is not None:
         return "", f"{name}: nobody is told: {held.held}; {left}"
     state = "" if status.state is DataState.OK else f"{status.state.value}: {status.detail}; "

@@ -98,19 +98,19 @@ class Counters:
         first, before = not self._at, self._at
         sheet = _Sheet(np.zeros((self.rows, 3)), np.zeros((self.rows, 3)))
         if now.at > before:
-            alive = {one.pod for one in self._values if one.pod[1]}
+            alive = {series.pod for series in self._values if series.pod[1]}
             values = dict(zip(now.series, now.values.tolist(), strict=True))
-            for one, value in values.items():
-                sheet.seen[one.row, one.column] += 1
-                old = self._values.get(one)
+            for series, value in values.items():
+                sheet.seen[series.row, series.column] += 1
+                old = self._values.get(series)
                 if old is None:
-                    if not first and self._is_birth(one, before, started, alive):
-                        sheet.events[one.row, one.column] += value
+                    if not first and self._is_birth(series, before, started, alive):
+                        sheet.events[series.row, series.column] += value
                         sheet.born += value
                 elif value >= old:
-                    self._grown(sheet, one, value - old, value, now.at)
+                    self._grown(sheet, series, value - old, value, now.at)
                 else:
-                    self._fell(sheet, one, value, old, now.at, started.get(one.pod))
+                    self._fell(sheet, series, value, old, now.at, started.get(series.pod))
             self._remember(now.at, values)
         return Growth(
             sheet.events,
@@ -122,46 +122,50 @@ class Counters:
         )
 
     def _is_birth(
-        self, one: Series, before: float, started: Mapping[tuple[str, str], float], alive: set[tuple[str, str]]
+        self, series: Series, before: float, started: Mapping[tuple[str, str], float], alive: set[tuple[str, str]]
     ) -> bool:
-        if not self.births or one in self._gone or not one.pod[1]:
+        if not self.births or series in self._gone or not series.pod[1]:
             return False
-        start = started.get(one.pod)
-        return (start is not None and start > before - START_SLACK) or one.pod in alive
+        start = started.get(series.pod)
+        return (start is not None and start > before - START_SLACK) or series.pod in alive
 
-    def _grown(self, sheet: _Sheet, one: Series, more: float, value: float, at: float) -> None:
-        fell = self._fallen.get(one)
+    def _grown(self, sheet: _Sheet, series: Series, more: float, value: float, at: float) -> None:
+        fell = self._fallen.get(series)
         if fell is not None and value >= fell[1]:
-            sheet.flickering.add(one.row)
-            self._fallen[one] = (fell[0], fell[1], 0.0)
+            sheet.flickering.add(series.row)
+            self._fallen[series] = (fell[0], fell[1], 0.0)
             return
-        sheet.events[one.row, one.column] += more
+        sheet.events[series.row, series.column] += more
         if fell is not None and at - fell[0] > FLICKER:
-            sheet.events[one.row, one.column] += fell[2]
-            del self._fallen[one]
+            sheet.events[series.row, series.column] += fell[2]
+            del self._fallen[series]
 
-    def _fell(self, sheet: _Sheet, one: Series, value: float, old: float, at: float, start: float | None) -> None:
+    def _fell(self, sheet: _Sheet, series: Series, value: float, old: float, at: float, start: float | None) -> None:
         """A pod that Kubernetes knows must have restarted; otherwise only time tells a reset from a second server."""
         if start is not None and start > self._at - START_SLACK:
-            sheet.events[one.row, one.column] += value
+            sheet.events[series.row, series.column] += value
         elif start is not None:
-            sheet.uncertain.add(one.row)
-            self._fallen[one] = (at, old, 0.0)
+            sheet.uncertain.add(series.row)
+            self._fallen[series] = (at, old, 0.0)
         elif self.births:
-            before = self._fallen.get(one)
+            before = self._fallen.get(series)
             if before is not None and before[2] == 0.0:
-                sheet.flickering.add(one.row)
-            self._fallen[one] = (at, old, 0.0 if before is not None else value)
+                sheet.flickering.add(series.row)
+            self._fallen[series] = (at, old, 0.0 if before is not None else value)
         else:
-            sheet.events[one.row, one.column] += value
+            sheet.events[series.row, series.column] += value
 
     def _remember(self, at: float, values: dict[Series, float]) -> None:
-        for one in self._values:
-            if one not in values:
-                self._gone[one] = at
-        self._gone = {one: when for one, when in self._gone.items() if at - when < ABSENT_FOR and one not in values}
+        for series in self._values:
+            if series not in values:
+                self._gone[series] = at
+        self._gone = {
+            series: when for series, when in self._gone.items() if at - when < ABSENT_FOR and series not in values
+        }
         self._fallen = {
-            one: fell for one, fell in self._fallen.items() if one in values and (fell[2] or at - fell[0] <= FLICKER)
+            series: fell
+            for series, fell in self._fallen.items()
+            if series in values and (fell[2] or at - fell[0] <= FLICKER)
         }
         self._values, self._at = values, at
 
@@ -198,7 +202,9 @@ class Slicer:
 
     def __post_init__(self) -> None:
         size = len(self.objectives)
-        self.sliced = np.array([one.method is not BudgetingMethod.OCCURRENCES for one in self.objectives], np.bool_)
+        self.sliced = np.array(
+            [objective.method is not BudgetingMethod.OCCURRENCES for objective in self.objectives], np.bool_
+        )
         self._good, self._total, self._end = np.zeros(size), np.zeros(size), np.zeros(size)
 
     def add(

@@ -54,9 +54,9 @@ def objective_impact(evidence: Evidence, statuses: Sequence[ObjectiveStatus]) ->
     without objectives either.
     """
     answers = [
-        projected_burn(evidence, one.objective, one.state, rate=one.rate)
-        for one in statuses
-        if speaks_of(one.objective, evidence)
+        projected_burn(evidence, status.objective, status.state, rate=status.rate)
+        for status in statuses
+        if speaks_of(status.objective, evidence)
     ]
     if not answers or evidence.symptom is Symptom.UNREACHED:
         return None
@@ -77,4 +77,4 @@ def speaks_of(objective: Objective, evidence: Evidence) -> bool:
     if objective.preset is not None:
         return objective.preset in _ERRORS
     queries = (objective.sli.good, objective.sli.bad, objective.sli.total)
-    return objective.sli.counter and not any(one is not None and "_bucket" in one.expr for one in queries)
+    return objective.sli.counter and not any(query is not None and "_bucket" in query.expr for query in queries)
