@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -27,20 +27,6 @@ _NEEDED: Final = {
     Parts.BAD_OF_TOTAL: ((TOTAL, "total"),),
     Parts.GOOD_OF_TOTAL: ((TOTAL, "total"), (GOOD, "good")),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What others know about an objective's data; see ``Facts`` for each word."""
-
-    answered: bool = True
-    scraped: float | None = None
-    desired: int | None = None
-    ready: int | None = None
-    watched: int | None = None
-    scoped: bool = False
-    rollout: bool = False
-    disagreement: str = ""
 
 
 _VIEW_LEVELS: Final = ((60.0, 16),)
@@ -113,8 +99,12 @@ class Books:
             counted = looked[rows]
             self.store.add(at, rows[counted], kept[counted], whole[counted])
 
-    def statuses(self, at: float, around: Sequence[Surroundings]) -> tuple[ObjectiveStatus, ...]:
-        """How all objectives stand at ``at`` (Unix seconds), composites after the plain ones."""
+    def statuses(self, at: float, around: Sequence[Facts]) -> tuple[ObjectiveStatus, ...]:
+        """
+        How all objectives stand at ``at`` (Unix seconds), composites after the plain ones.
+
+        ``around``: what others know about each objective's data; what is counted here is added to it.
+        """
         facts = [self._facts(row, surroundings, at) for row, surroundings in enumerate(around)]
         statuses = evaluate(self.plan, self.store, facts, at)
         self._states = [status.state for status in statuses]
@@ -186,24 +176,18 @@ class Books:
         self._uncertain[[row for row in sorted(growth.uncertain) if row < size]] = at
         self._flickering[[row for row in sorted(growth.flickering) if row < size]] = at
 
-    def _facts(self, row: int, around: Surroundings, at: float) -> Facts:
+    def _facts(self, row: int, around: Facts, at: float) -> Facts:
         disagreement = around.disagreement
         if at - self._flickering[row] <= MOVING:
             disagreement = "counters go back and forth: several metric servers answer in turn"
         since = float(self.store.since[row])
-        return Facts(
-            answered=around.answered,
+        return replace(
+            around,
             series=int(self._series[row].sum()),
             parts_missing=self._missing(row, self._series[row]),
             ever=bool(self._ever[row]),
             since=since if np.isfinite(since) else None,
             moved=bool(at - self._moved[row] <= MOVING),
-            scraped=around.scraped,
-            desired=around.desired,
-            ready=around.ready,
-            watched=around.watched,
-            scoped=around.scoped,
-            rollout=around.rollout,
             disagreement=disagreement,
             uncertain=bool(at - self._uncertain[row] <= MOVING),
         )
