@@ -13,11 +13,11 @@ it cannot answer: its pods are no worse than they were.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from observer.domain.blame import BlameInputs, Cause, CauseKind, Measure
+from observer.domain.blame import BlameInputs, Cause, CauseKind, Measure, edge_cause
 from observer.domain.classify import flags_of
 from observer.domain.graph import CallGraph, Edge, EdgeSource
 from observer.domain.ids import ServiceRef
@@ -269,31 +269,40 @@ def _tops(
             amounts[pair[0]] = max(amounts[pair[0]], _handed(pair, passed, lost))
     amounts = {service: amount * sure[service] / (sure[service] + _HALF_SURE) for service, amount in amounts.items()}
     handed = {callee for (caller, callee), amount in passed.items() if amount > 0.0 and caller != callee}
-    tops = {service: amount for service, amount in amounts.items() if amount > 0.0 and service not in handed}
-    tops = tops or {service: amount for service, amount in amounts.items() if amount > 0.0}
-    whole = sum(tops.values())
-    return {service: amount / whole for service, amount in sorted(tops.items())} if whole > 0.0 else {}
+    return tops({service: amounts[service] for service in sorted(amounts)}, handed)
+
+
+def tops(amounts: Mapping[ServiceRef, float], called: Container[ServiceRef]) -> dict[ServiceRef, float]:
+    """
+    Where responsibility begins without a target: shares of the troubled services that no other one calls (of all, where
+    each is called), summing to 1; empty without trouble.
+    """
+    troubled = {service: amount for service, amount in amounts.items() if amount > 0.0}
+    uncalled = {service: amount for service, amount in troubled.items() if service not in called} or troubled
+    whole = sum(uncalled.values())
+    return {service: amount / whole for service, amount in uncalled.items()}
 
 
 def placed(
     stay: Stay, lines: Mapping[Pair, Line], inputs: BlameInputs
 ) -> tuple[dict[ServiceRef, float], dict[Cause, float]]:
     """Calls that got lost are the edge's when others reach the callee; else it is as likely the callee's."""
-    services = {service: share for service, share in stay.services.items() if service not in inputs.external}
-    others = {
-        Cause(CauseKind.EXTERNAL, service.namespace, service.name, service): share
-        for service, share in stay.services.items()
-        if service in inputs.external
-    }
+    services: dict[ServiceRef, float] = {}
+    others: dict[Cause, float] = {}
+
+    def add(service: ServiceRef, share: float) -> None:
+        if service not in inputs.external:
+            services[service] = services.get(service, 0.0) + share
+            return
+        outside = Cause(CauseKind.EXTERNAL, service.namespace, service.name, service)
+        others[outside] = others.get(outside, 0.0) + share
+
+    for service, share in stay.services.items():
+        add(service, share)
     for (caller, callee), share in sorted(stay.edges.items()):
-        edge = Cause(CauseKind.EDGE, callee.namespace, f"{caller.name}->{callee.name}", caller, None, callee)
-        to_edge = _edge_part(caller, callee, lines)
+        edge, to_edge = edge_cause(caller, callee), _edge_part(caller, callee, lines)
         others[edge] = others.get(edge, 0.0) + share * to_edge
-        if callee in inputs.external:
-            stranger = Cause(CauseKind.EXTERNAL, callee.namespace, callee.name, callee)
-            others[stranger] = others.get(stranger, 0.0) + share * (1.0 - to_edge)
-        else:
-            services[callee] = services.get(callee, 0.0) + share * (1.0 - to_edge)
+        add(callee, share * (1.0 - to_edge))
     return services, others
 
 

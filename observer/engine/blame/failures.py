@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from observer.domain.blame import BlameInputs, Cause, CauseKind, Measure
+from observer.domain.blame import BlameInputs, Cause, CauseKind, Measure, edge_cause
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import SpanSide
 from observer.engine.blame.calls import Pair
@@ -145,7 +145,7 @@ def _lost(
     if isinstance(called, str):
         others[Cause(CauseKind.EXTERNAL, "", called)] += count
         return
-    others[Cause(CauseKind.EDGE, called.namespace, f"{caller.name}->{called.name}", caller, None, called)] += count / 2
+    others[edge_cause(caller, called)] += count / 2
     services[called] += count / 2
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from observer.domain.blame import BlameInputs, Measure
 from observer.domain.ids import ServiceRef
 from observer.domain.suspect import Judgement, ServiceHealth, Suppression, Suspect, Symptom
-from observer.engine.blame.calls import Pair, flow
+from observer.engine.blame.calls import Pair, flow, tops
 from observer.engine.blame.evidence import MOST, Ballot
 
 _OWN_FAULT: Final = frozenset({"workload_failing", "correlated_failure"})
@@ -67,7 +67,11 @@ def _ballot(
     own, passed = troubles.own, troubles.passed
     own.update({callee: 1.0 for _, callee in passed if not own[callee]})
     _inherit(own, passed, calls)
-    stay = flow(_tops(own, passed), own, passed)
+    amounts = {
+        service: own.get(service, 0.0) + sum(amount for (caller, _), amount in passed.items() if caller == service)
+        for service in sorted(set(own) | {caller for caller, _ in passed})
+    }
+    stay = flow(tops(amounts, {callee for caller, callee in passed if caller != callee}), own, passed)
     if not stay.services:
         return None
     onset = min(troubles.onsets, default=None)
@@ -126,15 +130,3 @@ def _inherit(own: dict[ServiceRef, float], passed: dict[Pair, float], calls: fro
         if caller != callee and before.get(caller, 0.0) > 0.0 and amount > 0.0 and (caller, callee) not in passed:
             passed[(caller, callee)] = min(amount, before[caller])
             own[caller] = max(own[caller] - amount, 0.0)
-
-
-def _tops(own: dict[ServiceRef, float], passed: dict[Pair, float]) -> dict[ServiceRef, float]:
-    called = {callee for caller, callee in passed if caller != callee}
-    amounts = {
-        service: own.get(service, 0.0) + sum(amount for (caller, _), amount in passed.items() if caller == service)
-        for service in sorted(set(own) | {caller for caller, _ in passed})
-    }
-    tops = {service: amount for service, amount in amounts.items() if amount > 0.0 and service not in called}
-    tops = tops or {service: amount for service, amount in amounts.items() if amount > 0.0}
-    whole = sum(tops.values())
-    return {service: amount / whole for service, amount in tops.items()} if whole > 0.0 else {}

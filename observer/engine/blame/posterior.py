@@ -28,6 +28,10 @@ from observer.engine.blame.evidence import Ballot, MemberVote
 DOUBT: Final = 3.0
 """Nats that UNKNOWN starts with: about 20:1 against a cause for which nothing speaks."""
 _MOST_LINES: Final = 8
+_CAUTION: Final = [
+    *map(CauseKind, ("unknown", "external", "edge", "caller", "workload", "zone", "node", "revision", "pod"))
+]
+"""Of causes that are as probable the one comes first that is acted on least."""
 
 
 def posterior(
@@ -107,26 +111,9 @@ def _normalised(
     return tuple(
         sorted(
             ranked,
-            key=lambda ranked_cause: (
-                -ranked_cause.probability,
-                _CAUTION[ranked_cause.cause.kind],
-                str(ranked_cause.cause),
-            ),
+            key=lambda entry: (-entry.probability, _CAUTION.index(entry.cause.kind), str(entry.cause)),
         )
     )
-
-
-_CAUTION: Final = {
-    CauseKind.UNKNOWN: 0,
-    CauseKind.EXTERNAL: 1,
-    CauseKind.EDGE: 2,
-    CauseKind.CALLER: 3,
-    CauseKind.WORKLOAD: 4,
-    CauseKind.ZONE: 5,
-    CauseKind.NODE: 6,
-    CauseKind.REVISION: 7,
-    CauseKind.POD: 8,
-}
 
 
 _NATS: Final = {

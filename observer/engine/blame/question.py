@@ -59,7 +59,7 @@ class Inquiry:
         return self._answers[key]
 
     def _ask(self, suspect: Suspect) -> Blame:
-        services, onset = _services(suspect), suspect.evidence.onset
+        services, onset = frozenset(_services(suspect)), suspect.evidence.onset
         below = self._below(services)
         pods = {
             ref: pod
@@ -202,7 +202,7 @@ class Inquiry:
         if suspect.culprit.service is not None:
             return [suspect]
         parts: list[Suspect] = []
-        for service in (service for service in _ranked_services(suspect) if service in below):
+        for service in (service for service in _services(suspect) if service in below):
             price = math.log(max(len(self._cluster.by_service.get(service, ())), 1))
             evidence = replace(suspect.evidence, nats=price) if parts else suspect.evidence
             parts.append(replace(suspect, evidence=evidence, culprit=replace(suspect.culprit, service=service)))
@@ -214,15 +214,10 @@ class Inquiry:
         return frozenset(edge.callee for edge in edges if not self._cluster.by_service.get(edge.callee))
 
 
-def _services(suspect: Suspect) -> frozenset[ServiceRef]:
-    """The suspect's service; for a node or zone those of its members."""
+def _services(suspect: Suspect) -> tuple[ServiceRef, ...]:
+    """The suspect's service; for a node or zone those of its members, in their order."""
     if suspect.culprit.service is not None:
-        return frozenset({suspect.culprit.service})
-    return frozenset(_ranked_services(suspect))
-
-
-def _ranked_services(suspect: Suspect) -> tuple[ServiceRef, ...]:
-    """Services of a group's members, in the order of the members."""
+        return (suspect.culprit.service,)
     return tuple(dict.fromkeys(culprit.service for culprit in suspect.also if culprit.service is not None))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from observer.domain.blame import BlameInputs, Measure, Reading, Target
 from observer.domain.ids import ServiceRef
-from observer.engine.blame.calls import Line, Pair, flow, placed
+from observer.engine.blame.calls import Line, Pair, flow, placed, tops
 from observer.engine.blame.evidence import Ballot, Contrast, contrast, mean_over
 
 _HALF_SURE = 3.0
@@ -80,7 +80,9 @@ def _ballot(inputs: BlameInputs, measure: Measure, pairs: list[Pair], lines: Map
     waited = _waited(own, lines)
     for (caller, _), amount in waited.items():
         own[caller] = max(own[caller] - amount, 0.0)
-    start = {target: 1.0} if target is not None else _tops(troubled, passed)
+    amounts = {service: troubled[service].passes for service in sorted(troubled)}
+    called = {callee for caller, callee in passed if caller != callee}
+    start = {target: 1.0} if target is not None else tops(amounts, called)
     stay = flow(start, own, passed, waited)
     if not stay.services and not stay.edges:
         return None
@@ -169,16 +171,6 @@ def _share(loads: Mapping[ServiceRef, Reading], service: ServiceRef, target: Tar
 
 def _below(service: ServiceRef, passed: Mapping[Pair, float]) -> float:
     return sum(amount for (caller, _), amount in passed.items() if caller == service)
-
-
-def _tops(troubled: Mapping[ServiceRef, _Risen], passed: Mapping[Pair, float]) -> dict[ServiceRef, float]:
-    """Without a target: troubled services that no troubled caller has, by impact."""
-    called = {callee for caller, callee in passed if caller != callee}
-    tops = {service: troubled[service].passes for service in sorted(troubled) if service not in called} or {
-        service: troubled[service].passes for service in sorted(troubled)
-    }
-    whole = sum(tops.values())
-    return {service: amount / whole for service, amount in tops.items()} if whole > 0.0 else {}
 
 
 def _texts(troubled: Mapping[ServiceRef, _Risen]) -> dict[ServiceRef, str]:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from observer.domain.blame import BlameInputs, Cause, CauseKind, Measure
+from observer.domain.blame import BlameInputs, Cause, Measure, edge_cause
 from observer.domain.counts import FloatArray
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import SpanSide
@@ -149,8 +149,7 @@ def _blame_ends(
     whole = sum(ends.values()) + alone
     for end, weight in ends.items():
         services[end] += share * weight / whole
-    edge = Cause(CauseKind.EDGE, callee.namespace, f"{caller.name}->{callee.name}", caller, None, callee)
-    others[edge] += share * alone / whole
+    others[edge_cause(caller, callee)] += share * alone / whole
 
 
 def _shared(end: ServiceRef, pair: Pair, late: Mapping[Way, float]) -> float:

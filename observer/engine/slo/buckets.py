@@ -20,11 +20,6 @@ LEVELS: Final = ((60.0, 400), (300.0, 1200), (3600.0, 2240), (86_400.0, 372))
 FINEST: Final = LEVELS[0][0]
 
 
-def bucket_end(at: float, width: float = FINEST) -> float:
-    """The last instant of the bucket that ``at`` falls into; a bucket holds ``(end - width, end]``."""
-    return math.ceil(at / width) * width
-
-
 class CountStore:
     """
     Counts of ``size`` objectives. Rows are objectives.

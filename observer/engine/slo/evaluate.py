@@ -282,18 +282,6 @@ def tail(bad: FloatArray, total: FloatArray, rate: FloatArray) -> FloatArray:
     return result
 
 
-def lower_bound(bad: float, total: float, confidence: float) -> float:
-    """The lower Clopper-Pearson bound of the bad rate, 0..1; 0 without a bad event."""
-    if bad <= 0 or total <= 0:
-        return 0.0
-    low, high = 0.0, min(bad / total, 1.0)
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        chance = tail(np.array([bad]), np.array([total]), np.array([middle]))[0]
-        low, high = (middle, high) if chance <= 1.0 - confidence else (low, middle)
-    return low
-
-
 def _regularised(x: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
     """``I_x(a, b)``; the continued fraction converges fast on the side of the mean that it is asked on."""
     result = np.where(x >= 1.0, 1.0, 0.0)
