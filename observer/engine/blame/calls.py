@@ -123,7 +123,7 @@ OUTSIDE: Final = frozenset({ServiceRef("", "unknown"), ServiceRef("unknown", "un
 _ANSWERED: Final = frozenset({"URX"})
 """Flags of calls that were answered: the caller merely asked no more after the last answer."""
 _HALF_SURE: Final = 3.0
-"""Nats at which trouble counts half when several services with no callers in trouble share the blame."""
+"""Score at which trouble counts half when several services with no callers in trouble share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Line:
 
     @property
     def certainty(self) -> float:
-        """Nats for more errors than usual, 0..``MOST``."""
+        """Score for more errors than usual, 0..``MOST``."""
         answered, lost, total = self.usual or (_USUALLY[0], 0.0, _USUALLY[1])
         return min(more(self.answered + self.lost, self.requests, answered + lost, total), MOST)
 
@@ -333,7 +333,7 @@ def _texts(lines: Mapping[Pair, Line], own: Mapping[ServiceRef, float]) -> dict[
 _ALONE: Final = 0.25
 """Others are served well when they fail at less than this part of the one caller's rate."""
 _CERTAIN: Final = 6.0
-"""Nats by which the one caller's requests must fail more than the others'."""
+"""Score by which the one caller's requests must fail more than the others'."""
 _PART: Final = 0.9
 """Of a service's own errors so much is then the caller's: a fault in what only it asks for looks the same."""
 
@@ -361,7 +361,7 @@ def _rate(line: Line) -> float:
 
 
 def with_callers(ballot: Ballot, lone: Mapping[ServiceRef, ServiceRef]) -> Ballot:
-    """The same ballot; most of the share of a service that fails one caller only is that caller's."""
+    """The same evidence; most of the share of a service that fails one caller only is that caller's."""
     services, others, texts = dict(ballot.services), dict(ballot.others), dict(ballot.texts)
     for callee, caller in sorted(lone.items()):
         share = services.get(callee, 0.0)

@@ -1,5 +1,5 @@
 """
-What one kind of evidence has to say: so many nats, shared out among causes.
+What one kind of evidence has to say: one score, shared out among causes.
 
 Two counts of bad among all: how much more likely are two rates than one?
 
@@ -28,7 +28,7 @@ class Ballot:
     """
     Attributes:
         word: the kind of evidence, as in ``EvidenceLine``.
-        nats: how certain it is that anything is wrong at all, as far as this kind can see.
+        score: how certain it is that anything is wrong at all, as far as this kind can see.
         services, others: the part of the trouble, 0..1, that stays with each service, and with edges and strangers.
             What is missing from 1 is explained by nobody and speaks for UNKNOWN.
         texts: what a person should read about each service.
@@ -53,7 +53,7 @@ class Ballot:
 @dataclass(frozen=True, slots=True)
 class MemberVote:
     """
-    Within one service: evidence for one member over all pods being alike, in nats (negative: against).
+    Within one service: evidence for one member over all pods being alike, as a score (negative: against).
 
     ``cause`` is a pod, revision, node or zone.
     """
@@ -65,10 +65,10 @@ class MemberVote:
 
 def more(bad: float, total: float, other_bad: float, other_total: float) -> float:
     """
-    Nats for a higher rate in the first count than in the second; 0 when it is not higher.
+    Score for a higher rate in the first count than in the second; 0 when it is not higher.
 
-    Profile likelihood of two rates against one, less half a nat per doubling of what was looked at (the price of the
-    second rate). Half an event is added to the second count, so that "never seen" is not "impossible".
+    Profile likelihood of two rates against one, less a score of a half per doubling of what was looked at (the
+    price of the second rate). Half an event is added to the second count, so that "never seen" is not "impossible".
     """
     other_bad, other_total = other_bad + 0.5, other_total + 1.0
     if total <= 0.0 or bad <= 0.0 or bad / total <= other_bad / other_total:
@@ -83,7 +83,7 @@ def _fit(bad: float, total: float) -> float:
 
 
 MOST: Final = 12.0
-"""Nats that one series can add: what is beyond is certain enough, and no single series is."""
+"""Score that one series can add: what is beyond is certain enough, and no single series is."""
 _LEAST: Final = 8
 """Reference points below which nothing is known about the usual."""
 _STEEP: Final = 3.5
@@ -106,7 +106,7 @@ _FLOOR: Final = {
 class Contrast:
     """
     Attributes:
-        nats: evidence for a rise, 0..``MOST``.
+        score: evidence for a rise, 0..``MOST``.
         excess: median of the disturbed stretch less what was usual, in the reading's unit; 0 without a rise.
         usual: the usual level in that unit.
         first, last: the disturbed stretch, indices into ``times``.
@@ -192,7 +192,7 @@ def _law(values: FloatArray, floor: float) -> tuple[float, float]:
 
 
 def _gains(deviations: FloatArray) -> FloatArray:
-    """Nats that each point adds to a stretch of raised values; NaN adds nothing."""
+    """Score that each point adds to a stretch of raised values; NaN adds nothing."""
     plain = np.clip(3.0 * deviations - 4.5, _DROP, 3.0 * _STEEP - 4.5)
     far = _TAIL * np.log(np.maximum(deviations, _STEEP) / _STEEP)
     return np.where(np.isnan(deviations), 0.0, plain + far)

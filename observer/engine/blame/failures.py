@@ -21,7 +21,7 @@ from observer.engine.blame.evidence import MOST, Ballot, more
 from observer.engine.blame.trees import Place, Twig, downwards
 
 _UNSURE: Final = 6.0
-"""Nats at most while nobody knows how the traces were picked."""
+"""Score at most while nobody knows how the traces were picked."""
 _ENOUGH: Final = 20
 """Failed calls from which it is known how often they fail their caller too."""
 

@@ -1,4 +1,4 @@
-"""What the detectors found, as a ballot: which services have trouble of their own, and who merely passes it on."""
+"""What the detectors found, as evidence: which services have trouble of their own, and who merely passes it on."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def unsuspected(judgement: Judgement | None, services: Iterable[ServiceRef]) -> 
 
 def judged_ballots(inputs: BlameInputs, calls: frozenset[Pair], counted: frozenset[ServiceRef]) -> list[Ballot]:
     """
-    One ballot for each symptom that somebody is suspected of.
+    Evidence for each symptom that somebody is suspected of.
 
     ``calls``: who is known to call whom. Without them a service is a victim only where the detectors said so.
     ``counted``: services whose errors the ledger knows by caller; it tells their own errors from inherited ones better.

@@ -20,22 +20,22 @@ _KINDS: Final = {
     CulpritKind.ZONE: CauseKind.ZONE,
 }
 _RARE: Final = {CauseKind.POD: 0.0, CauseKind.REVISION: 0.0, CauseKind.NODE: -1.0, CauseKind.ZONE: -2.0}
-"""Nats before any evidence: sick nodes and zones are rarer than sick pods."""
+"""Score before any evidence: sick nodes and zones are rarer than sick pods."""
 _RIVAL: Final = {CauseKind.POD: 0.0, CauseKind.REVISION: 0.0, CauseKind.NODE: -1.0, CauseKind.ZONE: -1.0}
-"""The same for a group that explains nearly as much as a pod: so little that the pod's odds do not reach a kill."""
+"""The same for a group that explains nearly as much as a pod: so little that the pod's odds do not reach a removal."""
 _SILENT: Final = 1.5
-"""Nats for the only silent sibling of a service that loses calls: it leads, and never by the 5:1 that a kill needs."""
+"""Score for the only silent peer of a service that loses calls: it leads, and never by the 5:1 that a removal needs."""
 _SILENCE: Final = 8.0
-"""Nats that a Ready pod falls silent by chance just as calls to its service get lost: about 3 000:1 against it."""
+"""Score that a Ready pod falls silent by chance just as calls to its service get lost: about 3 000:1 against it."""
 _PICKED: Final = 6.0
-"""Nats that counts of spans may add at most: traces are picked, so their numbers flatter."""
+"""Score that counts of spans may add at most: traces are picked, so their numbers flatter."""
 
 Tally = tuple[float, float]
 """Bad, and all."""
 
 
 def suspect_votes(suspects: Iterable[Suspect], sizes: Mapping[ServiceRef, int]) -> list[MemberVote]:
-    """What the sibling tests say; where they call it a tie, the rival gets the same vote."""
+    """What the peer tests say; where they call it a tie, the rival gets the same score."""
     votes = []
     for suspect in suspects:
         service = suspect.culprit.service
@@ -75,7 +75,7 @@ def _pooled_votes(suspect: Suspect) -> list[MemberVote]:
 
 
 def silent_votes(suppressions: Iterable[Suppression]) -> list[MemberVote]:
-    """The one sibling whose sidecar fell silent as calls got lost: the likeliest, and no more than that."""
+    """The one peer whose sidecar fell silent as calls got lost: the likeliest, and no more than that."""
     return [
         MemberVote(
             suppression.service, cause_of(suppression.blamed), EvidenceLine("siblings", _SILENT, suppression.detail)
@@ -87,11 +87,11 @@ def silent_votes(suppressions: Iterable[Suppression]) -> list[MemberVote]:
 
 def silence_ballot(suppressions: Iterable[Suppression]) -> Ballot | None:
     """
-    Silent siblings of services that lose calls. Retries hide such errors, and the waiting shows as the callers'
+    Silent peers of services that lose calls. Retries hide such errors, and the waiting shows as the callers'
     slowness only: what cannot be reached has to speak for itself.
 
-    It speaks for the silent pod and its service as a whole, never for a sibling: that one answers, and must not become
-    likelier, nor its kill permitted, because another pod is silent.
+    It speaks for the silent pod and its service as a whole, never for a peer: that one answers, and must not become
+    likelier, nor its removal permitted, because another pod is silent.
     """
     silent = {
         cause_of(suppression.blamed): suppression.service
@@ -172,7 +172,7 @@ def strongest(votes: Iterable[MemberVote]) -> list[MemberVote]:
 
 
 def sizes_of(inputs: BlameInputs) -> dict[ServiceRef, int]:
-    """How many pods each service has, as far as seats and the judgement tell."""
+    """How many pods each service has, as far as placements and the judgement tell."""
     sizes: dict[ServiceRef, int] = defaultdict(int)
     for seat in inputs.seats.values():
         sizes[seat.service] += 1

@@ -1,5 +1,5 @@
 """
-Ballots, members and changes -> probabilities. The sum of nats of each cause, normalised; nothing else.
+Evidence, members and changes -> probabilities. The sum of the scores of each cause, normalised; nothing else.
 
 What was changed shortly before is likelier to be at fault; what was restarted after it began is less so.
 """
@@ -26,7 +26,7 @@ from observer.domain.ids import ServiceRef
 from observer.engine.blame.evidence import Ballot, MemberVote
 
 DOUBT: Final = 3.0
-"""Nats that UNKNOWN starts with: about 20:1 against a cause for which nothing speaks."""
+"""Score that UNKNOWN starts with: about 20:1 against a cause for which nothing speaks."""
 _MOST_LINES: Final = 8
 _CAUTION: Final = [
     *map(CauseKind, ("unknown", "external", "edge", "caller", "workload", "zone", "node", "revision", "pod"))
@@ -41,7 +41,7 @@ def posterior(
     blind: float = 0.0,
 ) -> tuple[Attribution, ...]:
     """
-    Rank every cause that anything speaks for, and UNKNOWN, which gains ``blind`` nats for what was not seen.
+    Rank every cause that anything speaks for, and UNKNOWN, which gains ``blind`` for what was not seen.
 
     A member (pod, revision, node) shares its service's evidence and adds what sets it apart from the service as a
     whole. Ties are broken against the more drastic act: UNKNOWN first, pods last.

@@ -31,10 +31,10 @@ _SLACK: Final = 5.0
 
 class Inquiry:
     """
-    Asks for the blame of suspects; lives as long as the tick that it reads.
+    Attributes what suspects are suspected of; lives as long as the tick that it reads.
 
     Each suspect is asked about alone: that another pod of the same service is sick too explains nothing of this one,
-    so siblings under suspicion are no rivals here. Pods, revisions, nodes, callees and the ways to them are.
+    so peers under suspicion are no rivals here. Pods, revisions, nodes, callees and the ways to them are.
     """
 
     def __init__(self, snapshot: Snapshot, judgement: Judgement, cluster: ClusterView) -> None:
@@ -52,7 +52,7 @@ class Inquiry:
         return max((source.at for source in sources if source is not None), default=0.0)
 
     def attribute(self, suspect: Suspect) -> Blame:
-        """Who is to blame for what this suspect is suspected of."""
+        """The causes of what this suspect is suspected of."""
         key = (suspect.culprit, suspect.evidence.symptom)
         if key not in self._answers:
             self._answers[key] = self._ask(suspect)
@@ -158,7 +158,7 @@ class Inquiry:
         return replace(whole, spans=tuple(now)), replace(whole, spans=tuple(before)) if before else None
 
     def _judged(self, suspect: Suspect, below: frozenset[ServiceRef]) -> Judgement:
-        """What the detectors say of those who matter, without this suspect's siblings."""
+        """What the detectors say of those who matter, without this suspect's peers."""
         if self._suspects is None:
             self._suspects = defaultdict(list)
             for suspicion in self._judgement.suspects:

@@ -1,7 +1,7 @@
 """
-May this pod be killed, as far as the blame goes? Everything else is for the guards.
+May this pod be removed, as far as its attribution goes? Everything else is for the guards.
 
-A blame as it is kept beside its incident: shortened, and with what a drain showed since.
+An attribution as it is kept beside its incident: shortened, and with what a drain showed since.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ MEMBER_ODDS: Final = 20.0
 SHARED_ODDS: Final = 5.0
 """The pod against everything that its removal does not cure, and against not knowing."""
 COUNTED: Final = frozenset({"siblings", "drain"})
-"""Words of evidence that sets a pod apart by counters. Spans alone kill nobody: whoever may send spans writes them."""
+"""Words of evidence that sets a pod apart by counters. Spans alone permit no removal: whoever may send spans writes
+them."""
 _VICTIM: Final = 0.5
 """Above this part of inherited trouble a pod is a victim of whoever below is likelier at fault than nobody."""
 _WHOLLY: Final = 0.9
 """Above this part it is one whatever the odds: next to nothing is left that it could have done itself."""
 _SOME: Final = 0.5
-"""Nats from which on the trouble below is more than chance: two stray errors account for nothing."""
+"""Score from which on the trouble below is more than chance: two stray errors account for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Permission:
 
 def permits_kill(blame: Blame, pod: PodRef) -> Permission:
     """
-    The blame's word on removing ``pod`` for good.
+    What the attribution says to removing ``pod`` for good.
 
     Reasons: ``not_named`` (no evidence names this incarnation), ``not_finite``, ``other_members``, ``shared_cause``,
     ``spans_only``, ``victim``.
@@ -109,7 +110,7 @@ def shortened(blame: Blame, always: Container[Cause] = ()) -> Blame:
 
 def with_drain(blame: Blame, pod: Pod, cluster: ClusterView, log_odds: float) -> Blame:
     """
-    The blame after the drain of ``pod``, whose odds for a drop were ``log_odds`` nats.
+    The attribution after the drain of ``pod``, whose log-odds for a drop were ``log_odds``.
 
     A drop speaks for the pod and for every group it is in (on a bad node it would be seen as well), against all else.
     """

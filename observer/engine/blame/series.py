@@ -20,7 +20,7 @@ from observer.engine.blame.calls import Line, Pair, flow, placed, tops
 from observer.engine.blame.evidence import Ballot, Contrast, contrast, mean_over
 
 _HALF_SURE = 3.0
-"""Nats at which a rise counts half when it is to explain another."""
+"""Score at which a rise counts half when it is to explain another."""
 _MATTERS = {Measure.LATENCY: 0.05, Measure.ERROR_RATE: 0.01}
 """A rise that can account for less than this part of the target's time or requests counts accordingly less."""
 _LOST = 3.0
@@ -39,7 +39,7 @@ class _Risen:
 
     @property
     def weight(self) -> float:
-        """Nats, less for what hardly matters to the target."""
+        """Score, less for what hardly matters to the target."""
         return self.contrast.nats * min(self.impact / _MATTERS[self.reading.measure], 1.0)
 
     @property
@@ -51,7 +51,7 @@ class _Risen:
 
 def series_ballots(inputs: BlameInputs, calls: Iterable[Pair], lines: Mapping[Pair, Line]) -> list[Ballot]:
     """
-    One ballot for each of latency and errors, where the target's own measure is known or no target was named.
+    Evidence for each of latency and errors, where the target's own measure is known or no target was named.
 
     ``lines``: the ledger of calls. Whoever loses calls waits for them: that is the way's doing, not its own work.
     """
@@ -186,7 +186,7 @@ def _texts(troubled: Mapping[ServiceRef, _Risen]) -> dict[ServiceRef, str]:
 
 
 _MOST: Final = 5.0
-"""Nats that resources may add: they say who is busy, not who is at fault."""
+"""Score that resources may add: they say who is busy, not who is at fault."""
 
 
 def saturation_ballot(inputs: BlameInputs) -> Ballot | None:

@@ -1,4 +1,4 @@
-"""The entry: everything that is known of an incident -> the posterior over who is to blame."""
+"""The entry: everything that is known of an incident -> the posterior over its causes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SAME_THING = {"failures": "errors", "time": "latency"}
 _FAILING = frozenset({"errors", "lost_calls"})
 """Kinds of evidence that a service shows which cannot answer what one caller asks for."""
 _ONE_MISSING = 0.25
-"""Nats for a graph without traces or the other way round: either knows most of the calls."""
+"""Score for a graph without traces or the other way round: either knows most of the calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def attribute(inputs: BlameInputs) -> Blame:
 
 def _blind(inputs: BlameInputs, calls: frozenset[Pair]) -> float:
     """
-    Nats for what was not seen. Without any calls no victim can be told from its culprit; a graph without traces, or
+    Score for what was not seen. Without any calls no victim can be told from its culprit; a graph without traces, or
     traces without a graph, tell most of it; a judgement of a part may have missed the worse part.
     """
     graph = inputs.graph is not None and bool(inputs.graph.edges)
@@ -186,7 +186,7 @@ def _slow(traced: _Seen) -> dict[Place, Tally]:
 
 
 def _merged(ballots: list[Ballot]) -> list[Ballot]:
-    """One ballot for each thing seen: several views of the same requests are averaged by their nats."""
+    """Evidence for each thing seen: several views of the same requests are averaged by their scores."""
     groups: dict[str, list[Ballot]] = defaultdict(list)
     for ballot in ballots:
         groups[_SAME_THING.get(ballot.word, ballot.word)].append(ballot)

@@ -2,8 +2,8 @@
 Increments -> common bins.
 
 Targets are scraped at different moments. What was counted between two scrapes is spread over bins that are the same
-for all siblings, in whole requests and without losing any, so that what hits all of them at once falls into one bin
-and cancels. A bin is judged when enough siblings have reported it; what comes later is dropped and counted.
+for all peers, in whole requests and without losing any, so that what hits all of them at once falls into one bin
+and cancels. A bin is judged when enough peers have reported it; what comes later is dropped and counted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class BinState:
         return cls(np.zeros((0, RING, columns)), np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64), 0.0)
 
     def carried(self, take: IntArray, services: IntArray) -> BinState:
-        """In the order of a new roster."""
+        """In a new order of pods."""
         return BinState(
             taken(self.open, take, 0),
             taken(self.covered, take, -np.inf),
@@ -71,7 +71,8 @@ class BinState:
 @dataclass(frozen=True, slots=True, eq=False)
 class Bin:
     """
-    One judged bin of each service in ``due``; arrays in roster order, zero for other services and for late pods.
+    One judged bin of each service in ``due``; arrays in the order of the comparison groups, zero for other services
+    and for late pods.
 
     Attributes:
         counts: shape (N, C). due: shape (S,). reported: shape (N,), pods whose counts hold the whole bin.
@@ -168,7 +169,7 @@ def due_bins(state: BinState, roster: Roster, at: float, share: float) -> Iterat
     """
     Bins that are ready, at most one of each service at a time, oldest first, each with the state after it.
 
-    Ready: ``share`` of the siblings that report at all have reported it. A sibling that said nothing for some bins is
+    Ready: ``share`` of the peers that report at all have reported it. A peer that said nothing for some bins is
     not waited for.
     """
     services = len(roster.services)

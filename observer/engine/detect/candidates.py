@@ -25,7 +25,7 @@ from observer.engine.impact import impact
 
 _NO_CEILING = (Tier.EVICT, "")
 _CHOSEN = 1.0
-"""Nats that a stretch gains by beginning where it suits it; beside it stands the choice among so many services."""
+"""Score that a stretch gains by beginning where it suits it; beside it stands the choice among so many services."""
 UNCONFIRMED = frozenset({"no_recheck", "no_history"})
 """Ceilings that stand for an answer that is missing."""
 
@@ -93,7 +93,7 @@ class Bench:
         return Suspect(culprit, evidence, tier, ceiling, why, hurts, text, also)
 
     def _acts(self, row: int, evidence: Evidence) -> tuple[float, str]:
-        """Nats that may be acted on, and why they may not."""
+        """Score that may be acted on, and why they may not."""
         acts = evidence.acting_nats
         roster = self._state.roster
         if row >= len(roster.refs):
@@ -110,7 +110,7 @@ class Bench:
         return min(acts, evidence.again_nats), ""
 
     def _again(self, row: int, symptom: Symptom) -> float | None:
-        """What the second look says of a pod; None without one that covers its siblings."""
+        """What the second look says of a pod; None without one that covers its peers."""
         second_look = self._looked_again(int(self._state.roster.service_of[row]), symptom)
         if second_look is None:
             return None
@@ -190,7 +190,7 @@ class Bench:
 
     def _uncapped(self, symptom: Symptom, row: int) -> float:
         """
-        Nats of the best tilt (and cut) over the run as a whole; a pooled row adds up what its services say.
+        Score of the best effect size (and cut) over the run as a whole; a pooled row adds up what its services say.
 
         Each service's run began where its own data chose: the stray errors of several would otherwise outweigh the one
         sick pod among them.
@@ -276,7 +276,7 @@ def median(buckets: FloatArray, cuts: tuple[float, ...]) -> float:
 
 
 def slowdown(own: FloatArray, others: FloatArray, cuts: tuple[float, ...]) -> tuple[float, float]:
-    """Median of the culprit over that of its siblings, and the difference in milliseconds; ``(1, 0)`` if unknown."""
+    """Median of the culprit over that of its peers, and the difference in milliseconds; ``(1, 0)`` if unknown."""
     mine, theirs = median(own, cuts), median(others, cuts)
     if not mine > 0.0 or not theirs > 0.0:
         return 1.0, 0.0

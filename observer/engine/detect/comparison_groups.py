@@ -82,7 +82,7 @@ class Roster:
 
 
 def roster_of(cluster: ClusterView, frame: CounterFrame, last: Roster) -> Roster:
-    """The roster of this tick; the last one itself while neither pods nor frame rows changed."""
+    """The comparison groups of this tick; the last one itself while neither pods nor frame rows changed."""
     if last.pods_seen is cluster.pods and last.names_seen is frame.pods:
         return last
     rows = {key: row for row, key in enumerate(frame.pods)}
@@ -268,7 +268,7 @@ def contest(roster: Roster, suspected: list[int], weigh: Callable[[int], float],
     """
     Nested comparison of the suspected rows, smallest group first: a larger one must beat what stands by ``margin``.
 
-    ``weigh`` tells a row's evidence in nats without caps: with them, all rows of a strong fault look alike.
+    ``weigh`` tells a row's evidence score without caps: with them, all rows of a strong fault look alike.
     """
     pods = len(roster.refs)
     nats = {row: weigh(row) for row in suspected}
@@ -306,7 +306,7 @@ def pods_of(roster: Roster, row: int) -> IntArray:
 
 def explained(roster: Roster, bad: FloatArray, over: BoolArray) -> BoolArray:
     """
-    Shape (R, X): groups most of whose bad requests were those of pods that are no more to be blamed.
+    Shape (R, X): groups most of whose bad requests were those of pods that are suspected no more.
 
     ``bad``: shape (R, X), since the run began; ``over``: shape (N, X), pods that are gone or whose fault ended. Such a
     pod cannot stand against the group any more: what it did would become the group's.
@@ -329,7 +329,7 @@ def tie(
     settings: DetectionSettings,
 ) -> tuple[str, Culprit] | None:
     """
-    The place that cannot be told from the pod: it is the only judged sibling there, and something speaks against it.
+    The place that cannot be told from the pod: it is the only judged peer there, and something speaks against it.
 
     ``suspected`` are positions of pods at the annotate tier. Returns a fixed reason word with the place.
     """

@@ -39,7 +39,8 @@ CLASSES: Final = 3
 @dataclass(frozen=True, slots=True, eq=False)
 class CounterState:
     """
-    What the last scrape of each pod told; arrays in roster order, C = 3 classes + cuts + 1 buckets.
+    What the last scrape of each pod told; arrays in the order of the comparison groups, C = 3 classes + cuts + 1
+    buckets.
 
     Attributes:
         last: shape (N, C), cumulative; NaN = no such series.
@@ -75,7 +76,7 @@ class CounterState:
         )  # fmt: skip
 
     def carried(self, take: IntArray, roster: Roster, old: Roster, at: float, last_complete: float) -> CounterState:
-        """In the order of a new roster; ``take`` names each pod's old row or -1. New pods begin unknown or at zero."""
+        """In a new order of pods; ``take`` names each pod's old row or -1. New pods begin unknown or at zero."""
         born = (take < 0) & (roster.created > last_complete - _SLACK) & (last_complete > 0.0)
         gone = {key: kept for key, kept in self.gone.items() if kept[1] > at - _REMEMBERED}
         for position in np.setdiff1d(np.arange(len(old.refs)), take).tolist():
@@ -109,7 +110,7 @@ class CounterState:
 @dataclass(frozen=True, slots=True, eq=False)
 class Increments:
     """
-    What was counted between two scrapes of each pod, in roster order.
+    What was counted between two scrapes of each pod, in the order of the comparison groups.
 
     Attributes:
         counts: shape (N, C), like ``CounterState.last``; 0 where nothing counts.
@@ -145,7 +146,7 @@ class Increments:
 def increments(
     state: CounterState, roster: Roster, frame: CounterFrame, label_writes: Mapping[PodRef, float]
 ) -> tuple[CounterState, Increments]:
-    """Compare the frame with what was known. ``state`` must be in the order of ``roster``."""
+    """Compare the frame with what was known. ``state`` must be in the order of ``comparison``."""
     now, scraped, targets = _rows(roster, frame)
     starts = roster.starts
     usable = scraped > 0.0
@@ -234,7 +235,7 @@ def _interval(state: CounterState, scraped: FloatArray, moved: BoolArray) -> Flo
 
 
 def _rows(roster: Roster, frame: CounterFrame) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Requests and buckets side by side, scrape times and numbers of targets, in roster order."""
+    """Requests and buckets side by side, scrape times and numbers of targets, in the order of the comparison groups."""
     row = roster.frame_row
     there = row >= 0
     columns = frame.requests.shape[1] + frame.buckets.shape[1]

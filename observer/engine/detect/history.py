@@ -1,8 +1,8 @@
 """
 The history test: is a pod worse than its service ever was?
 
-Two siblings cannot outvote each other: one error is worth ln 2 in the sibling test there. So a pair is also compared
-with the service's own past, by the same kind of process over tilts of the error rate against the worst usual rate. A
+Two replicas cannot outvote each other: one error is worth ln 2 in the peer test there. So a pair is also compared with
+the service's own past, by the same kind of process over effect sizes of the error rate against the worst usual rate. A
 service that fails as a whole is found by the same measure; a lone pod is never acted on.
 """
 
@@ -41,7 +41,7 @@ def null_rates(
 
 
 def pairs(roster: Roster) -> BoolArray:
-    """Shape (N,): pods that have exactly one sibling."""
+    """Shape (N,): pods that have exactly one peer."""
     size = np.diff(roster.first)
     result: BoolArray = (size == 2)[roster.service_of]
     return result
@@ -61,7 +61,7 @@ def update(
 
     ``clumped`` is the overdispersion.
 
-    Only pods with one sibling and a known past are followed; bins without a bad request of the service count for the
+    Only pods with one peer and a known past are followed; bins without a bad request of the service count for the
     defence only.
     """
     rate = null[roster.service_of]
@@ -80,7 +80,7 @@ def update(
 
 
 def nats(mixture: FloatArray) -> FloatArray:
-    """Shape (N,): ln of the mean over tilts; -inf where nothing was gathered."""
+    """Shape (N,): ln of the mean over effect sizes; -inf where nothing was gathered."""
     with np.errstate(divide="ignore"):
         result: FloatArray = np.log(mixture.mean(axis=1))
     return result
@@ -95,7 +95,8 @@ def references(null: FloatArray, past_total: FloatArray, past_bad: FloatArray, f
 
 def failing(bad: FloatArray, total: FloatArray, reference: FloatArray, need: FloatArray) -> BoolArray:
     """
-    Services (or what is left of them) whose error rate over the last minute is above the reference by ``need`` nats.
+    Services (or what is left of them) whose error rate over the last minute is above the reference by a score of
+    ``need``.
 
     It only ever spares pods, so a plain likelihood ratio is enough.
     """

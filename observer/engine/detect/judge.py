@@ -170,7 +170,7 @@ _WATCH: Final = 60.0
 _MOST_AGAIN: Final = 2000
 """So many pods at most are asked about again in one tick."""
 _RISING: Final = 4.0
-"""Nats of a service's error rate above what is usual from which its callers are asked."""
+"""Score of a service's error rate above what is usual from which its callers are asked."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -215,7 +215,7 @@ def _findings(
     )
     silent = silent_pods(roster, new, (state.counters.targets > 0) & roster.ready, state.silent, at)
     lone = lonely(roster, silent, new.up)
-    # Another sibling that falls silent for a moment is no reason to forget what was before.
+    # Another peer that falls silent for a moment is no reason to forget what was before.
     alone = {pod: service for service, pod in lone.items()}
     alone |= {pod: roster.pods[roster.position[pod]].service for pod in state.losses if pod in silent}
     losses = followed(state.losses, silent, alone, snapshot, state.callers.new, max(at - state.last_at, 0.0))

@@ -169,7 +169,7 @@ def by_workload(roster: Roster, minute: Minute, at: float) -> Mapping[WorkloadRe
 def against_siblings(
     roster: Roster, minute: Minute, at: float, pods: Iterable[PodRef]
 ) -> Mapping[PodRef, tuple[Lately, Lately]]:
-    """Each pod's own last minute and that of its siblings together; pods that are not judged are left out."""
+    """Each pod's own last minute and that of its peers together; pods that are not judged are left out."""
     requests, errors = minute.totals()
     if len(requests) != len(roster.refs):
         return {}

@@ -1,14 +1,14 @@
 """
-How much more unevenly bad requests fall on siblings than chance would have it, learned while judging.
+How much more unevenly bad requests fall on peers than chance would have it, learned while judging.
 
-Retries, batches and routes make bad requests come in clumps: if one of a bin's falls on a pod, the next is more likely
-to fall there too. With this correlation ``r`` the shares of ``E`` bad requests vary ``1 + (E - 1) r`` times as much as
-they would by chance; that factor is the *overdispersion*, and evidence is divided by it. A clump may reach over bins,
-so it is learned from windows of some bins, and ``E`` counts the bad requests of as many. ``r`` is learned from the
-siblings without whoever is being judged, so that a sick pod does not excuse itself; where a service had too little to
-learn from, the fleet's average stands in.
+Retries, batches and routes make bad requests come in clusters: if one of a bin's falls on a pod, the next is more
+likely to fall there too. With this correlation ``r`` the shares of ``E`` bad requests vary ``1 + (E - 1) r`` times as
+much as they would by chance; that factor is the *overdispersion*, and evidence is divided by it. A cluster may reach
+over bins, so it is learned from windows of some bins, and ``E`` counts the bad requests of as many. ``r`` is learned
+from the peers without whoever is being judged, so that a sick pod does not excuse itself; where a service had too
+little to learn from, the fleet's average stands in.
 
-How often chance alone piles bad requests up when they come in clumps.
+How often chance alone piles bad requests up when they come in clusters.
 
 Divided by the overdispersion, evidence has the right spread, but not the right tail: three of three bad requests of a
 bin on one pod are no rarity when each draws the next after it. If the shares follow a Polya urn (each bad request on a
@@ -33,7 +33,7 @@ UNSEEN: Final = 0.5
 FIRST: Final = 0.3
 """Weight of that, in bad requests of the whole fleet beyond the first of their window."""
 CALM: Final = 0.5
-"""What is left of that after each window, also one without any bad request: usual clumps come up soon."""
+"""What is left of that after each window, also one without any bad request: usual clusters come up soon."""
 PRIOR: Final = 20.0
 """Weight of the fleet's average, in bad requests beyond the first of their bin."""
 WINDOW: Final = 4
@@ -43,7 +43,7 @@ _MEMORY: Final = 600.0
 _REACH: Final = 3.0
 """How far beyond the usual number of bad requests the factor is believed to grow."""
 _MOST: Final = 9.0
-"""A window weighs at most as much as so many: a single storm teaches little about the clumps of quiet times."""
+"""A window weighs at most as much as so many: a single storm teaches little about the clusters of quiet times."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +76,7 @@ class Dispersion:
         return cls(nothing, nothing, nothing, nothing, nothing, nothing, nothing, none, none)
 
     def carried(self, take: IntArray, pods: int) -> Dispersion:
-        """In the order of a new roster, of which the first ``pods`` rows are pods."""
+        """In a new order of pods, of which the first ``pods`` rows are pods."""
         sums = [taken(column, take, 0.0) for column in self._sums()]
         window = [taken(column, take[:pods], 0.0) for column in (self.bad, self.total, self.bins, self.windows)]
         return Dispersion(*sums, *window)
@@ -179,7 +179,7 @@ def _learned(before: Dispersion, roster: Roster, spared: list[FloatArray], whole
 
 
 def _pods(roster: Roster, bad: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """For each pod: degrees of freedom, Pearson's statistic and bad requests of its siblings without it."""
+    """For each pod: degrees of freedom, Pearson's statistic and bad requests of its peers without it."""
     first, service = roster.first[:-1], roster.service_of
     present = (total > 0.0).astype(np.float64)
     square = np.divide(bad * bad, total, out=np.zeros_like(bad), where=total > 0.0)
@@ -228,10 +228,10 @@ def clump_bound(
     bad: FloatArray, all_bad: FloatArray, share: FloatArray, clumped: FloatArray, *, tilts: FloatArray
 ) -> FloatArray:
     """
-    Shape (I, T): the most nats that ``bad`` of ``all_bad`` on a row with this ``share`` of the requests may tell.
+    Shape (I, T): the highest score that ``bad`` of ``all_bad`` on a row with this ``share`` of the requests may tell.
 
-    ``clumped`` is the overdispersion that the tilts are tempered by, shape (I,); infinite where there is no clump to
-    speak of: at one bad request, at no more than its share on the row, or without overdispersion.
+    ``clumped`` is the overdispersion that the effect sizes are tempered by, shape (I,); infinite where there is no
+    cluster to speak of: at one bad request, at no more than its share on the row, or without overdispersion.
     """
     result = np.full((len(bad), len(tilts)), np.inf)
     chosen = np.flatnonzero((bad > share * all_bad) & (all_bad >= 2.0) & (all_bad <= _MANY) & (clumped > 1.0 + _LEAST))

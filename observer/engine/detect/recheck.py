@@ -2,7 +2,7 @@
 The evidence once more, from the last minutes asked again by caller, with flags and every latency bucket.
 
 One caller's storm must not convict a pod: where several workloads call it, each may add only so much a bin. A second
-look that is missing or does not cover the siblings confirms nothing; it never raises what was gathered before.
+look that is missing or does not cover the peers confirms nothing; it never raises what was gathered before.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Again:
 
     Attributes:
         own: by pod, shape (X, callers, bins, 2): requests and bad ones of each stream (errors, or a latency cut).
-        everyone: the same of all siblings. cuts: for latency the cut of each stream, milliseconds.
+        everyone: the same of all peers. cuts: for latency the cut of each stream, milliseconds.
     """
 
     own: Mapping[Key, FloatArray]
@@ -39,7 +39,8 @@ class Again:
         self, members: Iterable[Key], dispersion: Sequence[float], settings: DetectionSettings
     ) -> float | None:
         """
-        Nats against ``members`` (one pod, or the pods of a group) over the acting tilts, mixed over the streams.
+        Score against ``members`` (one pod, or the pods of a group) over the acting effect sizes, mixed over the
+        streams.
 
         ``dispersion`` has one entry a stream. None when the answer does not cover the members.
         """
@@ -70,11 +71,11 @@ def latency_again(
     histories: Sequence[SeriesHistory], warm: Mapping[Key, float], width: float, least: float
 ) -> Again | None:
     """
-    Requests slower than each bucket's bound of at least ``least`` milliseconds; ``warm`` tells the siblings and the
+    Requests slower than each bucket's bound of at least ``least`` milliseconds; ``warm`` tells the peers and the
     instant (Unix seconds) from which each is compared.
 
-    Bounds that all or none of the siblings' requests are slower than say nothing and are left out: which they are is
-    the same for all siblings. None when somebody's buckets are missing or none is left.
+    Bounds that all or none of the peers' requests are slower than say nothing and are left out: which they are is
+    the same for all peers. None when somebody's buckets are missing or none is left.
     """
     chosen = [history for history in histories if history.pod in warm]
     if not chosen or any(not history.bounds for history in chosen):
@@ -147,7 +148,7 @@ def _binned(
 def _level(
     own: FloatArray, everyone: FloatArray, tilts: FloatArray, dispersion: float, settings: DetectionSettings
 ) -> float:
-    """The mean over the tilts of one stream's processes; ``own``, ``everyone``: shape (callers, bins, 2)."""
+    """The mean over the effect sizes of one stream's processes; ``own``, ``everyone``: shape (callers, bins, 2)."""
     total, bad, all_total, all_bad = own[:, :, 0], own[:, :, 1], everyone[:, :, 0], everyone[:, :, 1]
     telling = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
     caller, place = np.nonzero(telling)

@@ -28,7 +28,7 @@ class Held:
             no traffic: silence is not health.
         label_writes: pods whose labels we changed, and when (Unix seconds). A scrape configuration that maps pod
             labels makes new series of it: where the source cannot tell, two scrapes after a write are a baseline.
-        acquitted: pods that an experiment cleared, and until when.
+        cleared: pods that an experiment cleared, and until when.
         services: services with an open incident: always watched.
     """
 
@@ -51,7 +51,7 @@ class Track:
         return cls(BinState.empty(columns), Evidence.empty(0, streams, tilts), Dispersion.empty(0, streams))
 
     def carried(self, take: IntArray, services: IntArray, new: Roster, old: Roster) -> Track:
-        """In the order of a new roster."""
+        """In a new order of pods."""
         pods, groups, _ = new.size
         judged = take[: pods + groups]
         judged = np.where(judged < len(old.refs) + len(old.groups), judged, -1)
@@ -74,7 +74,7 @@ class Track:
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectorState:
     """
-    Frozen; every tick makes the next one. Arrays are in the order of ``roster``.
+    Frozen; every tick makes the next one. Arrays are in the order of ``comparison``.
 
     Attributes:
         cuts: latency cut points of the frames, milliseconds; tested: which of them the latency test looks at.
@@ -120,7 +120,7 @@ class DetectorState:
         return cls()
 
     def shaped(self, frame: CounterFrame, settings: EngineSettings) -> DetectorState:
-        """Itself, or a new beginning when cut points or tilts are others than before."""
+        """Itself, or a new beginning when cut points or effect sizes are others than before."""
         tilts = settings.detection.tilts
         tested = judged_cuts(frame.cuts, settings.impact.latency_excess_ms)
         if self.at and (self.cuts, self.tested, self.tilts) == (frame.cuts, tested, tilts):
@@ -139,7 +139,7 @@ class DetectorState:
         )
 
     def seated(self, roster: Roster, at: float) -> DetectorState:
-        """In the order of a new roster."""
+        """In a new order of pods."""
         old = self.roster
         if roster is old:
             return self

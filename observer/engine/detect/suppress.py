@@ -1,7 +1,7 @@
 """
 When nobody may be removed: the fault is not the pod's.
 
-Many siblings are sick at once; the whole service is; or its errors come from a service that it calls.
+Many peers are sick at once; the whole service is; or its errors come from a service that it calls.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from observer.engine.detect.comparison_groups import Roster
 _PART = 0.5
 """A service inherits its errors when calls to failing services explain so large a part of them."""
 _PATIENCE = 30.0
-"""Seconds after which a failing service that inherits from nobody is blamed itself."""
+"""Seconds after which a failing service that inherits from no other is named itself."""
 _FEW = 3.0
 """Fewer errors than this explain nothing."""
 
@@ -46,7 +46,7 @@ class Picture:
 
 
 def correlated(roster: Roster, bad: BoolArray, settings: DetectionSettings) -> dict[ServiceRef, str]:
-    """Services where more than ``bad_share`` of the siblings, and at least two, are suspected; with the figures."""
+    """Services where more than ``bad_share`` of the peers, and at least two, are suspected; with the figures."""
     if not len(bad):
         return {}
     count = np.add.reduceat(bad.astype(np.int64), roster.first[:-1])
@@ -56,7 +56,10 @@ def correlated(roster: Roster, bad: BoolArray, settings: DetectionSettings) -> d
 
 
 def inherited(picture: Picture) -> dict[ServiceRef, Culprit]:
-    """Services whose errors come from another, with the deepest one to blame (its sick pod where it has one)."""
+    """
+    Services whose errors come from another, with the deepest one that they come from (its sick pod where it has
+    one).
+    """
     troubled = picture.failing | picture.sick.keys()
     sources: dict[ServiceRef, list[tuple[float, ServiceRef]]] = {}
     for (caller, called), calls in picture.edges.items():
@@ -73,7 +76,7 @@ def inherited(picture: Picture) -> dict[ServiceRef, Culprit]:
 
 def victims(picture: Picture, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
     """
-    Single pods most of whose errors are answers of a failing service, with whom to blame.
+    Single pods most of whose errors are answers of a failing service, with whom they come from.
 
     It happens where calls stick to one pod or place. Calls that reached nobody stay the caller's own fault.
     """

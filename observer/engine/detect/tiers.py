@@ -24,11 +24,11 @@ DAY: Final = 86_400.0
 MONTH: Final = 30.0 * DAY
 
 PRE_ANNOTATE: Final = 5.0
-"""Nats from which more is asked about a service, so that the answers are there when the first tier is reached."""
+"""Score from which more is asked about a service, so that the answers are there when the first tier is reached."""
 
 
 def tier_nats(settings: EngineSettings) -> Mapping[Tier, float]:
-    """Nats of acting evidence that each tier needs; NONE needs none. Never decreasing from tier to tier."""
+    """Score of acting evidence that each tier needs; NONE needs none. Never decreasing from tier to tier."""
     bins = settings.detection.tests * MONTH / settings.tick
     needs, floor = {Tier.NONE: 0.0}, 0.0
     for tier, allowed in allowed_per_month(settings).items():
@@ -49,15 +49,15 @@ def allowed_per_month(settings: EngineSettings) -> Mapping[Tier, float]:
 
 
 def tier_of(nats: float, needs: Mapping[Tier, float]) -> Tier:
-    """The highest tier that ``nats`` reaches."""
+    """The highest tier that ``score`` reaches."""
     return max(tier for tier, need in needs.items() if nats >= need or tier is Tier.NONE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strength:
     """
-    Evidence by row in nats, shape (R,) each: all tilts and acting tilts, for errors and for latency; ``cut``: the
-    cut that speaks loudest.
+    Evidence score by row, shape (R,) each: all effect sizes and acting effect sizes, for errors and for latency;
+    ``cut``: the cut that speaks loudest.
     """
 
     errors: FloatArray
@@ -72,7 +72,7 @@ class Strength:
         return self.errors, self.errors_acting
 
     def doubted(self, need: float) -> BoolArray:
-        """Shape (R,): rows with at least ``need`` nats of either symptom."""
+        """Shape (R,): rows with a score of at least ``need`` for either symptom."""
         return (self.errors >= need) | (self.latency >= need)
 
 
@@ -91,7 +91,7 @@ def strength(state: DetectorState, settings: EngineSettings) -> Strength:
 
 
 def mixed(nats: FloatArray) -> FloatArray:
-    """Shape (R,): ln of the mean over the cuts of evidence given in nats, shape (R, cuts)."""
+    """Shape (R,): ln of the mean over the cuts of evidence scores, shape (R, cuts)."""
     if not nats.shape[1]:
         return np.full(len(nats), -np.inf)
     best = nats.max(axis=1)

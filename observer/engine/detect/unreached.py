@@ -125,7 +125,7 @@ def log_odds(losses: Losses, tilts: Iterable[float]) -> float:
 
 
 def _marginal(losses: Losses, earlier_tilt: float, since_tilt: float) -> float:
-    """ln of the likelihood, up to a constant, with the usual rate integrated out; tilts multiply the rate."""
+    """ln of the likelihood, up to a constant, with the usual rate integrated out; effect sizes multiply the rate."""
     usual, earlier, since = losses.usual or _NOTHING, losses.earlier or _NOTHING, losses.since
     events = _JEFFREYS + usual.lost + earlier.lost + since.lost
     exposed = usual.calls + earlier_tilt * earlier.calls + since_tilt * since.calls
@@ -168,7 +168,7 @@ def silent_pods(
 
 
 def lonely(roster: Roster, silent: Mapping[PodRef, float], up: BoolArray) -> dict[ServiceRef, PodRef]:
-    """Services where exactly one sibling is silent while others answer."""
+    """Services where exactly one peer is silent while others answer."""
     by_service: dict[int, list[PodRef]] = {}
     for pod in silent:
         by_service.setdefault(int(roster.service_of[roster.position[pod]]), []).append(pod)
@@ -188,7 +188,7 @@ def unreached(
     at: float,
 ) -> tuple[Suppression, ...]:
     """
-    Services with a silent sibling towards which calls get lost lately, and did not before the silence.
+    Services with a silent peer towards which calls get lost lately, and did not before the silence.
 
     ``standing``: what was told in the last tick, by service and reason.
     """

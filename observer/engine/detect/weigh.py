@@ -50,7 +50,7 @@ def weighed(state: DetectorState, new: Increments, settings: EngineSettings, hel
 
 
 def _errors(state: DetectorState, new: Increments, drained: BoolArray, settings: EngineSettings) -> DetectorState:
-    """The errors' bins: the sibling test and, for pairs, the history test."""
+    """The errors' bins: the peer test and, for pairs, the history test."""
     roster, detection, interval = state.roster, settings.detection, state.counters.interval
     track, past = state.errors, state.past
     open_ = fill(widths(track.bins, roster, interval, settings.tick, 0.0, state.at), roster, new, slice(0, 2))
@@ -66,7 +66,7 @@ def _errors(state: DetectorState, new: Increments, drained: BoolArray, settings:
 
 
 def _latency(state: DetectorState, new: Increments, drained: BoolArray, settings: EngineSettings) -> DetectorState:
-    """The latency bins: the sibling test at each cut."""
+    """The latency bins: the peer test at each cut."""
     roster, detection, interval = state.roster, settings.detection, state.counters.interval
     track, shares = state.latency, state.shares
     if not state.cuts:
@@ -103,7 +103,7 @@ def _trickling(roster: Roster, total: FloatArray, drained: BoolArray) -> BoolArr
     """
     Shape of ``total``: drained pods that have hardly any requests left.
 
-    What trickles in is not what siblings get, and what siblings get meanwhile says nothing about the pod's usual share.
+    Residual traffic is not what peers get, and what peers get meanwhile says nothing about the pod's usual share.
     """
     if not drained.any():
         return np.zeros(total.shape, dtype=np.bool_)

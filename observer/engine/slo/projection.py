@@ -1,7 +1,7 @@
 """
 The impact gate with an objective: does the suspect's own excess, gone on for the whole budget window, overdraw it?
 
-The suspect has ``share`` of the service's requests and fails ``p1`` of them where its siblings fail ``p0``. Of the
+The suspect has ``share`` of the service's requests and fails ``p1`` of them where its peers fail ``p0``. Of the
 service's events its excess is ``share * (p1 - p0)``; over any window that is ``share * (p1 - p0) / allowed`` budgets.
 """
 
