@@ -41,7 +41,8 @@ class Evidence:
     Attributes:
         mixture: shape (R, X, T), one process an effect size.
         run: shape (R, X), a CUSUM of one effect size that is zero while nothing speaks against the row; the sums below
-            are taken since it last was: ``own_total``, ``own_bad`` of the row, ``all_total``, ``all_bad`` of its service.
+            are taken since it last was: ``own_total``, ``own_bad`` of the row, ``all_total``, ``all_bad`` of
+            its service.
         bins: bins of the run in which the row had bad requests. onset: start of the run's first bin, Unix seconds.
         newest: end of the last bin with evidence; traffic: end of the last bin with requests.
         over: score that the fault has ended. recent: bad requests of the service, fading within a window of bins.
