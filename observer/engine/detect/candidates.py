@@ -20,7 +20,7 @@ from observer.engine.detect import history, recheck
 from observer.engine.detect.comparison_groups import Contest, contest, pods_of, tie
 from observer.engine.detect.sibling import likelihood
 from observer.engine.detect.state import DetectorState
-from observer.engine.detect.tiers import Strength, tier_of
+from observer.engine.detect.tiers import Strength, tier_nats, tier_of
 from observer.engine.impact import impact
 
 _NO_CEILING = (Tier.EVICT, "")
@@ -34,14 +34,12 @@ class Bench:
     """Judges the rows of one tick."""
 
     def __init__(
-        self, state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings,
-        needs: Mapping[Tier, float], force: Strength,
-    ) -> None:  # fmt: skip
+        self, state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, force: Strength
+    ) -> None:
         self._state, self._snapshot, self._cluster = state, snapshot, cluster
-        self._settings, self._needs, self._force = settings, needs, force
-        need = needs[Tier.ANNOTATE]
-        pods = len(state.roster.refs)
-        self._suspected = frozenset(np.flatnonzero(force.doubted(need)[:pods]).tolist())
+        self._settings, self._needs, self._force = settings, tier_nats(settings), force
+        suspected = force.doubted(self._needs[Tier.ANNOTATE])[: len(state.roster.refs)]
+        self._suspected = frozenset(np.flatnonzero(suspected).tolist())
         cap = settings.detection.dispersion_cap
         self._clumped = {
             Symptom.ERRORS: state.errors.clumped(state.roster, cap),

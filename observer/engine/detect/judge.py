@@ -9,8 +9,7 @@ From the evidence of a tick to its judgement: suspects, suppressions, and what t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -20,7 +19,7 @@ from observer.domain.counts import BoolArray, CounterFrame, FloatArray
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
-from observer.domain.suspect import CallerTally, Culprit, Judgement, Suppression, Suspect, Symptom, Tier
+from observer.domain.suspect import CallerTally, Culprit, Judgement, Suspect, Symptom, Tier
 from observer.engine.detect import callers, history
 from observer.engine.detect.candidates import Bench, restrained
 from observer.engine.detect.comparison_groups import Roster, pods_of, roster_of
@@ -29,7 +28,7 @@ from observer.engine.detect.last_minute import Services, Tallies
 from observer.engine.detect.state import DetectorState, Held
 from observer.engine.detect.suppress import Picture, correlated, suppressions, victims
 from observer.engine.detect.tiers import PRE_ANNOTATE, strength, tier_nats
-from observer.engine.detect.unreached import Losses, followed, lonely, silent_pods, unreached
+from observer.engine.detect.unreached import followed, lonely, silent_pods, unreached
 from observer.engine.detect.weigh import weighed
 
 _BLIND_TICKS: Final = 10
@@ -66,30 +65,10 @@ def judge(
     fresh = _fresh_share(state.roster, new, frame.at)
     if fresh < _FRESH_SHARE:
         gaps.append(Gap("prometheus", "stale", f"{fresh:.0%} of the sidecars were scraped lately"))
-    complete = not gaps
-    findings = _findings(state, snapshot, cluster, settings, held, new)
-    state = replace(
-        state,
-        last_complete=frame.at if complete else state.last_complete,
-        usual=findings.usual,
-        since={(suppression.service, suppression.reason): suppression.since for suppression in findings.suppressed},
-        silent=findings.silent,
-        losses=findings.losses,
-        watched=findings.watched,
-    )
-    return state, Judgement(
-        at=snapshot.at,
-        complete=complete,
-        suspects=findings.suspects,
-        suppressions=findings.suppressed,
-        services=Services(state.roster, state.minute, findings.doubted, state.at),
-        tallies=tallies,
-        callers=caller_tallies,
-        watch=frozenset(findings.watched),
-        recheck=findings.recheck,
-        cuts=state.cuts,
-        gaps=tuple(gaps),
-    )
+    if not gaps:
+        state = replace(state, last_complete=frame.at)
+    state, judgement = _concluded(state, snapshot, cluster, settings, held, new)
+    return state, replace(judgement, complete=not gaps, gaps=tuple(gaps), tallies=tallies, callers=caller_tallies)
 
 
 def _counted(
@@ -173,72 +152,56 @@ _RISING: Final = 4.0
 """Score of a service's error rate above what is usual from which its callers are asked."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Findings:
-    """
-    Attributes:
-        doubted: shape (N,), pods at the annotate tier: not healthy.
-        silent: Ready pods whose sidecar is silent, since when. losses: calls that got lost around the silence of those
-            that are the only one of their service. watched: services to watch, until when.
-        usual: shape (S, 2), what is usual, with this tick's quiet services.
-    """
-
-    suspects: tuple[Suspect, ...]
-    suppressed: tuple[Suppression, ...]
-    doubted: BoolArray
-    silent: Mapping[PodRef, float]
-    losses: Mapping[PodRef, Losses]
-    watched: Mapping[ServiceRef, float]
-    recheck: frozenset[ServiceRef]
-    usual: FloatArray
-
-
-def _findings(
+def _concluded(
     state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, held: Held,
     new: Increments,
-) -> _Findings:  # fmt: skip
+) -> tuple[DetectorState, Judgement]:  # fmt: skip
     """Judge the evidence as it stands; ``state`` holds this tick's counts already, ``new`` are its increments."""
-    roster, needs, at = state.roster, tier_nats(settings), state.at
+    roster, at = state.roster, state.at
     force = strength(state, settings)
-    pods = len(roster.refs)
     hinted = force.doubted(PRE_ANNOTATE)
-    doubted = force.doubted(needs[Tier.ANNOTATE])[:pods]
-    suspects = Bench(state, snapshot, cluster, settings, needs, force).suspects()
+    suspects = Bench(state, snapshot, cluster, settings, force).suspects()
     whole = _Whole(state, settings, _spared(state, force.errors >= PRE_ANNOTATE, settings))
     picture = Picture(
-        failing=frozenset(roster.services[i] for i in np.flatnonzero(whole.failing).tolist()),
-        sick=_sick(suspects),
-        edges=state.callers.edges,
-        own=state.callers.own,
-        pod_edges=state.callers.pod_edges,
-        pod_own=state.callers.pod_own,
+        frozenset(roster.services[i] for i in np.flatnonzero(whole.failing).tolist()), _sick(suspects), state.callers
     )
-    silent = silent_pods(roster, new, (state.counters.targets > 0) & roster.ready, state.silent, at)
+    state, lone = _silences(state, snapshot, new)
+    # Not healthy: at the annotate tier.
+    doubted = force.doubted(tier_nats(settings)[Tier.ANNOTATE])[: len(roster.refs)]
+    crowded = correlated(roster, _named_bad(suspects, doubted, state), settings.detection)
+    suppressed = (
+        *suppressions(picture, crowded, at, state.since),
+        *unreached(lone, state.losses, state.silent, state.since, state.tilts, at),
+    )
+    failing = [suspect.culprit for suspect in suspects if suspect.evidence.symptom is Symptom.ERRORS]
+    asked = _asked(state, hinted, whole.rising, held) | lone.keys()
+    watched = {service: until for service, until in state.watched.items() if until > at}
+    watched |= dict.fromkeys(asked, at + _WATCH)
+    since = {(suppression.service, suppression.reason): suppression.since for suppression in suppressed}
+    usual = _usual(state, whole.rising, hinted)
+    return replace(state, usual=usual, since=since, watched=watched), replace(
+        _blind(state, snapshot, held),
+        suspects=restrained(suspects, suppressed, victims(picture, failing), held.acquitted, at),
+        suppressions=suppressed,
+        services=Services(roster, state.minute, doubted, at),
+        watch=frozenset(watched),
+        recheck=_rechecked(state, np.maximum(force.errors, force.latency)),
+    )
+
+
+def _silences(
+    state: DetectorState, snapshot: Snapshot, new: Increments
+) -> tuple[DetectorState, dict[ServiceRef, PodRef]]:
+    """Which sidecars are silent and what got lost since, and the services where it is a single one."""
+    roster = state.roster
+    silent = silent_pods(roster, new, (state.counters.targets > 0) & roster.ready, state.silent, state.at)
     lone = lonely(roster, silent, new.up)
     # Another peer that falls silent for a moment is no reason to forget what was before.
     alone = {pod: service for service, pod in lone.items()}
     alone |= {pod: roster.pods[roster.position[pod]].service for pod in state.losses if pod in silent}
-    losses = followed(state.losses, silent, alone, snapshot, state.callers.new, max(at - state.last_at, 0.0))
-    crowded = correlated(roster, _named_bad(suspects, doubted, state), settings.detection)
-    suppressed = (
-        *suppressions(picture, crowded, at, state.since),
-        *unreached(lone, losses, silent, state.since, state.tilts, at),
-    )
-    passing_on = victims(
-        picture, [suspect.culprit for suspect in suspects if suspect.evidence.symptom is Symptom.ERRORS]
-    )
-    asked = _asked(state, hinted, whole.rising, held) | lone.keys()
-    return _Findings(
-        suspects=restrained(suspects, suppressed, passing_on, held.acquitted, at),
-        suppressed=suppressed,
-        doubted=doubted,
-        silent=silent,
-        losses=losses,
-        watched={service: until for service, until in state.watched.items() if until > at}
-        | dict.fromkeys(asked, at + _WATCH),
-        recheck=_rechecked(state, np.maximum(force.errors, force.latency)),
-        usual=_usual(state, whole.rising, hinted),
-    )
+    seconds = max(state.at - state.last_at, 0.0)
+    losses = followed(state.losses, silent, alone, snapshot, state.callers.new, seconds)
+    return replace(state, silent=silent, losses=losses), lone
 
 
 class _Whole:

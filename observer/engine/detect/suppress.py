@@ -15,7 +15,7 @@ from observer.domain.counts import BoolArray
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
-from observer.engine.detect.callers import Calls, Edge
+from observer.engine.detect.callers import CallerState
 from observer.engine.detect.comparison_groups import Roster
 
 _PART = 0.5
@@ -34,15 +34,12 @@ class Picture:
     Attributes:
         failing: services that fail even without the pods and groups under suspicion.
         sick: the strongest suspect of each service that has one.
-        edges, own, pod_edges, pod_own: as in ``CallerState``.
+        calls: what callers saw and what failed at themselves.
     """
 
     failing: frozenset[ServiceRef]
     sick: Mapping[ServiceRef, Culprit]
-    edges: Mapping[Edge, Calls]
-    own: Mapping[ServiceRef, float]
-    pod_edges: Mapping[tuple[PodRef, ServiceRef], Calls]
-    pod_own: Mapping[PodRef, float]
+    calls: CallerState
 
 
 def correlated(roster: Roster, bad: BoolArray, settings: DetectionSettings) -> dict[ServiceRef, str]:
@@ -62,12 +59,14 @@ def inherited(picture: Picture) -> dict[ServiceRef, Culprit]:
     """
     troubled = picture.failing | picture.sick.keys()
     sources: dict[ServiceRef, list[tuple[float, ServiceRef]]] = {}
-    for (caller, called), calls in picture.edges.items():
+    for (caller, called), calls in picture.calls.edges.items():
         if called in troubled and caller != called and calls.errors >= _FEW:
             sources.setdefault(caller, []).append((calls.errors, called))
     direct: dict[ServiceRef, ServiceRef] = {}
     for caller, answers in sources.items():
-        if caller in picture.failing and sum(count for count, _ in answers) >= _PART * picture.own.get(caller, 0.0):
+        if caller in picture.failing and sum(count for count, _ in answers) >= _PART * picture.calls.own.get(
+            caller, 0.0
+        ):
             direct[caller] = max(answers)[1]
     return {
         caller: _blamed(_deepest(caller, direct), picture) for caller in sorted(direct) if not _loops(caller, direct)
@@ -84,14 +83,14 @@ def victims(picture: Picture, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
     passing_on: dict[PodRef, Culprit] = {}
     for culprit in pods:
         pod, service = culprit.pod, culprit.service
-        if pod is None or picture.pod_own.get(pod, 0.0) < _FEW:
+        if pod is None or picture.calls.pod_own.get(pod, 0.0) < _FEW:
             continue
         answers = [
             (calls.answered, called)
-            for (caller, called), calls in picture.pod_edges.items()
+            for (caller, called), calls in picture.calls.pod_edges.items()
             if caller == pod and called in troubled and called != service
         ]
-        if sum(count for count, _ in answers) >= _PART * picture.pod_own[pod]:
+        if sum(count for count, _ in answers) >= _PART * picture.calls.pod_own[pod]:
             passing_on[pod] = _blamed(max(answers)[1], picture)
     return passing_on
 
