@@ -52,7 +52,7 @@ def test_names_and_order_do_not_matter(history: list[dict[str, Did]], order: lis
         other.tick({renamed[name]: what for name, what in did.items()})
 
     def evidence(feed: Feed, name: str) -> Floats:
-        position = next(i for i, ref in enumerate(feed.state.roster.refs) if ref.name == name)
+        position = next(i for i, ref in enumerate(feed.state.comparison.refs) if ref.name == name)
         mixture: Floats = feed.state.errors.evidence.mixture[position]
         return mixture
 

@@ -17,7 +17,7 @@ from observer.domain.slo import ObjectiveStatus
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect, Tier
 from observer.engine.detect.judge import judge
-from observer.engine.detect.state import DetectorState, Held
+from observer.engine.detect.state import DetectorState, OpenActions
 from tests.support.builders import CUTS, NOW, cluster
 
 Did = tuple[float, ...]
@@ -37,7 +37,7 @@ class Feed:
     pods: list[Pod]
     settings: EngineSettings = field(default_factory=EngineSettings)
     recheck: bool = True
-    held: Held = field(default_factory=Held)
+    held: OpenActions = field(default_factory=OpenActions)
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
     objectives: Mapping[ServiceRef, tuple[ObjectiveStatus, ...]] = field(default_factory=dict)
     state: DetectorState = field(default_factory=DetectorState.empty)

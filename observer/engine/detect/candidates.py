@@ -18,10 +18,10 @@ from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Evidence, Suppression, Suspect, Symptom, Tier
 from observer.engine.detect import history, recheck
 from observer.engine.detect.comparison_groups import Contest, contest, pods_of, tie
-from observer.engine.detect.sibling import likelihood
+from observer.engine.detect.peer_test import likelihood
 from observer.engine.detect.state import DetectorState
-from observer.engine.detect.tiers import Strength, tier_nats, tier_of
-from observer.engine.impact import impact
+from observer.engine.detect.tiers import Strength, tier_of, tier_scores
+from observer.engine.slo.impact import impact
 
 _NO_CEILING = (Tier.EVICT, "")
 _CHOSEN = 1.0
@@ -30,32 +30,32 @@ UNCONFIRMED = frozenset({"no_recheck", "no_history"})
 """Ceilings that stand for an answer that is missing."""
 
 
-class Bench:
+class Candidates:
     """Judges the rows of one tick."""
 
     def __init__(
         self, state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, force: Strength
     ) -> None:
         self._state, self._snapshot, self._cluster = state, snapshot, cluster
-        self._settings, self._needs, self._force = settings, tier_nats(settings), force
-        suspected = force.doubted(self._needs[Tier.ANNOTATE])[: len(state.roster.refs)]
+        self._settings, self._needs, self._force = settings, tier_scores(settings), force
+        suspected = force.doubted(self._needs[Tier.ANNOTATE])[: len(state.comparison.refs)]
         self._suspected = frozenset(np.flatnonzero(suspected).tolist())
-        cap = settings.detection.dispersion_cap
-        self._clumped = {
-            Symptom.ERRORS: state.errors.clumped(state.roster, cap),
-            Symptom.LATENCY: state.latency.clumped(state.roster, cap),
+        cap = settings.detection.overdispersion_cap
+        self._overdispersion = {
+            Symptom.ERRORS: state.errors.overdispersion(state.comparison, cap),
+            Symptom.LATENCY: state.latency.overdispersion(state.comparison, cap),
         }
         self._busy = state.minute.totals()[0] > 0.0
-        self._second: dict[tuple[int, Symptom], recheck.Again | None] = {}
+        self._second: dict[tuple[int, Symptom], recheck.Recheck | None] = {}
 
     def suspects(self) -> list[Suspect]:
         """Everybody who reached the annotate tier, strongest first."""
         strongest: dict[object, Suspect] = {}
         for symptom in (Symptom.ERRORS, Symptom.LATENCY):
-            nats, _ = self._force.of(symptom)
-            rows = np.flatnonzero(nats >= self._needs[Tier.ANNOTATE]).tolist()
+            score, _ = self._force.of(symptom)
+            rows = np.flatnonzero(score >= self._needs[Tier.ANNOTATE]).tolist()
             weigh = partial(self._uncapped, symptom)
-            outcome = contest(self._state.roster, rows, weigh, self._settings.detection.group_margin)
+            outcome = contest(self._state.comparison, rows, weigh, self._settings.detection.group_margin)
             for row in outcome.winners:
                 suspect = self._suspect(row, symptom, outcome)
                 rival = strongest.get(suspect.culprit)
@@ -64,10 +64,10 @@ class Bench:
         return sorted(strongest.values(), key=_rank)
 
     def _suspect(self, row: int, symptom: Symptom, outcome: Contest) -> Suspect:
-        roster = self._state.roster
+        comparison = self._state.comparison
         evidence = self._evidence(row, symptom)
-        culprit = roster.culprit(row)
-        also = tuple(roster.culprit(member) for member in outcome.beaten.get(row, ())[:20])
+        culprit = comparison.culprit(row)
+        also = tuple(comparison.culprit(member) for member in outcome.beaten.get(row, ())[:20])
         acts, reason = self._acts(row, evidence)
         # What nobody could confirm today is told, whatever was gathered.
         tier = tier_of(acts, self._needs) if reason not in UNCONFIRMED else Tier.ANNOTATE
@@ -76,12 +76,12 @@ class Bench:
         if culprit.kind is CulpritKind.POD:
             tier = min(tier, Tier.EVICT)
             place = tie(
-                roster, row, self._suspected - {row}, self._cluster, self._snapshot.at, self._settings.detection
+                comparison, row, self._suspected - {row}, self._cluster, self._snapshot.at, self._settings.detection
             )
             if place is not None:
                 ceiling, why, also = Tier.DRAIN, place[0], (place[1], *also)
             elif row in outcome.near:
-                ceiling, why, also = Tier.DRAIN, "tie_group", (roster.culprit(outcome.near[row]), *also)
+                ceiling, why, also = Tier.DRAIN, "tie_group", (comparison.culprit(outcome.near[row]), *also)
         else:
             ceiling, why = Tier.ANNOTATE, f"{culprit.kind.value}_named"
         if reason:
@@ -92,56 +92,56 @@ class Bench:
 
     def _acts(self, row: int, evidence: Evidence) -> tuple[float, str]:
         """Score that may be acted on, and why they may not."""
-        acts = evidence.acting_nats
-        roster = self._state.roster
-        if row >= len(roster.refs):
+        acts = evidence.acting_score
+        comparison = self._state.comparison
+        if row >= len(comparison.refs):
             return acts, ""
-        service = int(roster.service_of[row])
-        if len(roster.siblings(service)) == 1:
+        service = int(comparison.service_of[row])
+        if len(comparison.peers(service)) == 1:
             return 0.0, "no_siblings"
-        if len(roster.siblings(service)) == 2 and evidence.symptom is Symptom.ERRORS:
-            if evidence.history_nats is None:
+        if len(comparison.peers(service)) == 2 and evidence.symptom is Symptom.ERRORS:
+            if evidence.history_score is None:
                 return acts, "no_history"
-            acts = min(acts, evidence.history_nats)
-        if evidence.again_nats is None:
+            acts = min(acts, evidence.history_score)
+        if evidence.recheck_score is None:
             return acts, "no_recheck"
-        return min(acts, evidence.again_nats), ""
+        return min(acts, evidence.recheck_score), ""
 
     def _again(self, row: int, symptom: Symptom) -> float | None:
         """What the second look says of a pod; None without one that covers its peers."""
-        second_look = self._looked_again(int(self._state.roster.service_of[row]), symptom)
+        second_look = self._looked_again(int(self._state.comparison.service_of[row]), symptom)
         if second_look is None:
             return None
-        member = (self._state.roster.refs[row].key,)
-        return second_look.acting_nats(member, self._factors(row, symptom, second_look), self._settings.detection)
+        member = (self._state.comparison.refs[row].key,)
+        return second_look.acting_score(member, self._factors(row, symptom, second_look), self._settings.detection)
 
-    def _looked_again(self, service: int, symptom: Symptom) -> recheck.Again | None:
+    def _looked_again(self, service: int, symptom: Symptom) -> recheck.Recheck | None:
         """The second look at one service, put into bins once for all its suspects."""
         if (service, symptom) not in self._second:
             self._second[(service, symptom)] = self._look_again(service, symptom)
         return self._second[(service, symptom)]
 
-    def _look_again(self, service: int, symptom: Symptom) -> recheck.Again | None:
-        state, roster = self._state, self._state.roster
-        histories = self._snapshot.rechecks.get(roster.services[service])
-        siblings = roster.siblings(service)
-        busy = frozenset(roster.refs[i].key for i in siblings if self._busy[i])
+    def _look_again(self, service: int, symptom: Symptom) -> recheck.Recheck | None:
+        state, comparison = self._state, self._state.comparison
+        histories = self._snapshot.rechecks.get(comparison.services[service])
+        peers = comparison.peers(service)
+        busy = frozenset(comparison.refs[i].key for i in peers if self._busy[i])
         if not histories or not recheck.covers(histories, busy, self._settings.detection.reported_share):
             return None
         if symptom is Symptom.ERRORS:
-            everyone = frozenset(roster.refs[i].key for i in siblings)
-            return recheck.errors_again(histories, everyone, float(state.errors.bins.width[service]))
-        warm = {roster.refs[i].key: roster.created[i] + self._settings.detection.warm_up_seconds for i in siblings}
+            everyone = frozenset(comparison.refs[i].key for i in peers)
+            return recheck.recheck_errors(histories, everyone, float(state.errors.bins.width[service]))
+        warm = {comparison.refs[i].key: comparison.created[i] + self._settings.detection.warm_up_seconds for i in peers}
         least = 0.5 * self._settings.impact.latency_excess_ms
-        return recheck.latency_again(histories, warm, float(state.latency.bins.width[service]), least)
+        return recheck.recheck_latency(histories, warm, float(state.latency.bins.width[service]), least)
 
-    def _factors(self, row: int, symptom: Symptom, second_look: recheck.Again) -> list[float]:
+    def _factors(self, row: int, symptom: Symptom, second_look: recheck.Recheck) -> list[float]:
         """The overdispersion of each stream: that of the tested cut below, as more requests are slower than it."""
-        clumped = self._clumped[symptom][row]
+        overdispersion = self._overdispersion[symptom][row]
         if symptom is Symptom.ERRORS:
-            return [float(clumped[0])]
+            return [float(overdispersion[0])]
         tested = [self._state.cuts[i] for i in self._state.tested]
-        return [float(clumped[max(bisect_right(tested, cut) - 1, 0)]) for cut in second_look.cuts]
+        return [float(overdispersion[max(bisect_right(tested, cut) - 1, 0)]) for cut in second_look.cuts]
 
     def _evidence(self, row: int, symptom: Symptom) -> Evidence:
         state, force = self._state, self._force
@@ -153,38 +153,38 @@ class Bench:
         everyone, all_bad = float(gathered.all_total[row, stream]), float(gathered.all_bad[row, stream])
         past = None
         if symptom is Symptom.ERRORS and row < len(state.past):
-            past_score = float(history.nats(state.past[row : row + 1])[0])
+            past_score = float(history.score(state.past[row : row + 1])[0])
             past = past_score if np.isfinite(past_score) else None
-        clumped = self._clumped[symptom]
+        overdispersion = self._overdispersion[symptom]
         ratio, excess = self._slowdown(row) if slow else (1.0, 0.0)
-        single = row < len(state.roster.refs)
+        single = row < len(state.comparison.refs)
         callers, flags = self._told_by(row) if single else ({}, {})
         return Evidence(
             symptom=symptom,
-            nats=_plain(every[row]),
-            acting_nats=_plain(acting[row]),
-            history_nats=past,
+            score=_plain(every[row]),
+            acting_score=_plain(acting[row]),
+            history_score=past,
             requests=requests,
             bad=bad,
-            sibling_requests=max(everyone - requests, 0.0),
-            sibling_bad=max(all_bad - bad, 0.0),
+            peer_requests=max(everyone - requests, 0.0),
+            peer_bad=max(all_bad - bad, 0.0),
             share=requests / everyone if everyone > 0.0 else 0.0,
             bins=int(gathered.bins[row, stream]),
             onset=float(gathered.onset[row, stream]),
             newest=float(gathered.newest[row, stream]),
-            dispersion=float(clumped[row, stream]) if row < len(clumped) else 1.0,
+            dispersion=float(overdispersion[row, stream]) if row < len(overdispersion) else 1.0,
             cut=state.cuts[state.tested[stream]] if slow else None,
             latency_ratio=ratio,
             latency_excess_ms=excess,
-            again_nats=self._again(row, symptom) if single else None,
+            recheck_score=self._again(row, symptom) if single else None,
             callers=callers,
             flags=flags,
         )
 
     def _told_by(self, row: int) -> tuple[dict[str, float], dict[str, float]]:
-        roster = self._state.roster
-        histories = self._snapshot.rechecks.get(roster.services[int(roster.service_of[row])], ())
-        return recheck.told_by(histories, roster.refs[row].key)
+        comparison = self._state.comparison
+        histories = self._snapshot.rechecks.get(comparison.services[int(comparison.service_of[row])], ())
+        return recheck.told_by(histories, comparison.refs[row].key)
 
     def _uncapped(self, symptom: Symptom, row: int) -> float:
         """
@@ -200,25 +200,33 @@ class Bench:
 
     def _over_run(self, symptom: Symptom, row: int, stream: int) -> float:
         gathered = (self._state.latency if symptom is Symptom.LATENCY else self._state.errors).evidence
-        roster, clumped = self._state.roster, self._clumped[symptom]
-        pool = row - len(clumped)
-        parts = np.array([row]) if pool < 0 else roster.parts[roster.pool_first[pool] : roster.pool_first[pool + 1]]
+        comparison, overdispersion = self._state.comparison, self._overdispersion[symptom]
+        pool = row - len(overdispersion)
+        parts = (
+            np.array([row])
+            if pool < 0
+            else comparison.parts[comparison.pool_first[pool] : comparison.pool_first[pool + 1]]
+        )
         bad, total = gathered.own_bad[parts, stream], gathered.own_total[parts, stream]
         all_bad, all_total = gathered.all_bad[parts, stream], gathered.all_total[parts, stream]
         telling = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
         if not telling.any():
             return 0.0
         ratios = likelihood(
-            bad[telling], total[telling], all_bad[telling], all_total[telling], tilts=np.array(self._state.tilts)
+            bad[telling],
+            total[telling],
+            all_bad[telling],
+            all_total[telling],
+            effect_sizes=np.array(self._state.effect_sizes),
         )
-        whole = float((ratios / clumped[parts[telling], stream][:, None]).sum(axis=0).max())
+        whole = float((ratios / overdispersion[parts[telling], stream][:, None]).sum(axis=0).max())
         return whole - (_CHOSEN + math.log(len(parts))) * (int(np.count_nonzero(telling)) - 1)
 
     def _slowdown(self, row: int) -> tuple[float, float]:
-        state, roster = self._state, self._state.roster
-        members = pods_of(roster, row)
-        services = np.unique(roster.service_of[members])
-        everyone = sum(state.shares[roster.first[s] : roster.first[s + 1]].sum(axis=0) for s in services)
+        state, comparison = self._state, self._state.comparison
+        members = pods_of(comparison, row)
+        services = np.unique(comparison.service_of[members])
+        everyone = sum(state.shares[comparison.first[s] : comparison.first[s + 1]].sum(axis=0) for s in services)
         own = state.shares[members].sum(axis=0)
         return slowdown(own, everyone - own, state.cuts)
 
@@ -227,7 +235,7 @@ def restrained(
     suspects: list[Suspect],
     suppressed: tuple[Suppression, ...],
     victims: Mapping[PodRef, Culprit],
-    acquitted: Mapping[PodRef, float],
+    cleared: Mapping[PodRef, float],
     at: float,
 ) -> tuple[Suspect, ...]:
     """Suspects who are told only: their service is suppressed, they pass on what they got, or they were cleared."""
@@ -240,22 +248,28 @@ def restrained(
             reason = barred[service]
         elif pod is not None and pod in victims:
             reason, also = "inherited", (victims[pod], *also)
-        elif pod is not None and acquitted.get(pod, 0.0) > at:
-            reason = "acquitted"
+        elif pod is not None and cleared.get(pod, 0.0) > at:
+            reason = "cleared"
         if reason:
             result.append(replace(suspect, ceiling=Tier.ANNOTATE, ceiling_reason=reason, also=also))
         else:
             result.append(suspect)
-    return tuple(sorted(result, key=lambda suspect: (suspect.ceiling_reason == "acquitted", _rank(suspect))))
+    return tuple(sorted(result, key=lambda suspect: (suspect.ceiling_reason == "cleared", _rank(suspect))))
 
 
 def _rank(suspect: Suspect) -> tuple[object, ...]:
     evidence = suspect.evidence
-    return (-int(suspect.tier), -evidence.acting_nats, -evidence.nats, suspect.culprit.kind.value, str(suspect.culprit))
+    return (
+        -int(suspect.tier),
+        -evidence.acting_score,
+        -evidence.score,
+        suspect.culprit.kind.value,
+        str(suspect.culprit),
+    )
 
 
-def _plain(nats: float) -> float:
-    return float(nats) if np.isfinite(nats) else 0.0
+def _plain(score: float) -> float:
+    return float(score) if np.isfinite(score) else 0.0
 
 
 def median(buckets: FloatArray, cuts: tuple[float, ...]) -> float:

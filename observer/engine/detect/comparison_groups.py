@@ -27,7 +27,7 @@ NO_INTS: IntArray = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Roster:
+class ComparisonGroups:
     """
     Attributes:
         refs: pods in the order of their services; only pods with a sidecar that are not being deleted.
@@ -65,7 +65,7 @@ class Roster:
         """Numbers of pods, of groups and of pooled rows."""
         return len(self.refs), len(self.groups), len(self.pools)
 
-    def siblings(self, service: int) -> range:
+    def peers(self, service: int) -> range:
         """Positions of a service's pods."""
         return range(int(self.first[service]), int(self.first[service + 1]))
 
@@ -81,17 +81,17 @@ class Roster:
         return self.groups[row] if row < len(self.groups) else self.pools[row - len(self.groups)]
 
 
-def roster_of(cluster: ClusterView, frame: CounterFrame, last: Roster) -> Roster:
+def comparison_of(cluster: ClusterView, frame: CounterFrame, last: ComparisonGroups) -> ComparisonGroups:
     """The comparison groups of this tick; the last one itself while neither pods nor frame rows changed."""
     if last.pods_seen is cluster.pods and last.names_seen is frame.pods:
         return last
     rows = {key: row for row, key in enumerate(frame.pods)}
-    services, pods, starts = _siblings(cluster)
+    services, pods, starts = _peers(cluster)
     refs = [pod.ref for pod in pods]
     if tuple(refs) == last.refs and all(_same_place(a, b) for a, b in zip(pods, last.pods, strict=True)):
         return _refreshed(last, pods, rows, cluster, frame)
     groups = _Groups(pods, services, starts, cluster)
-    return Roster(
+    return ComparisonGroups(
         refs=tuple(refs),
         pods=tuple(pods),
         services=tuple(services),
@@ -114,7 +114,7 @@ def roster_of(cluster: ClusterView, frame: CounterFrame, last: Roster) -> Roster
     )
 
 
-def _siblings(cluster: ClusterView) -> tuple[list[ServiceRef], list[Pod], IntArray]:
+def _peers(cluster: ClusterView) -> tuple[list[ServiceRef], list[Pod], IntArray]:
     """Services with their judged pods one after the other, and where each begins."""
     services: list[ServiceRef] = []
     pods: list[Pod] = []
@@ -133,7 +133,7 @@ def _siblings(cluster: ClusterView) -> tuple[list[ServiceRef], list[Pod], IntArr
     return services, pods, np.array(first, dtype=np.int64)
 
 
-def carried(new: Roster, old: Roster) -> IntArray:
+def carried(new: ComparisonGroups, old: ComparisonGroups) -> IntArray:
     """Shape (rows of ``new``,): the row of ``old`` that holds the same pod or group, -1 = it is new."""
     pods = np.fromiter((old.position.get(ref, -1) for ref in new.refs), np.int64, len(new.refs))
     base, count = len(old.refs), len(old.refs) + len(old.groups)
@@ -153,8 +153,12 @@ def _same_place(pod: Pod, other: Pod) -> bool:
 
 
 def _refreshed(
-    last: Roster, pods: list[Pod], rows: Mapping[tuple[str, str], int], cluster: ClusterView, frame: CounterFrame
-) -> Roster:
+    last: ComparisonGroups,
+    pods: list[Pod],
+    rows: Mapping[tuple[str, str], int],
+    cluster: ClusterView,
+    frame: CounterFrame,
+) -> ComparisonGroups:
     return replace(
         last,
         pods=tuple(pods),
@@ -202,8 +206,8 @@ class _Groups:
         self.pools = [Culprit(kind, "", name) for kind, name in pooled]
         self.parts = list(pooled.values())
 
-    def _split(self, index: int, service: ServiceRef, siblings: range) -> None:
-        if len(siblings) < 2:
+    def _split(self, index: int, service: ServiceRef, peers: range) -> None:
+        if len(peers) < 2:
             return
         listed: set[tuple[int, ...]] = set()
         for kind, name_of in (
@@ -214,11 +218,11 @@ class _Groups:
             (CulpritKind.ZONE, self._zone),
         ):
             parts: dict[str, list[int]] = defaultdict(list)
-            for position in siblings:
+            for position in peers:
                 if name := name_of(self._pods[position]):
                     parts[name].append(position)
             for name, positions in sorted(parts.items()):
-                if len(positions) == len(siblings):
+                if len(positions) == len(peers):
                     continue
                 row = positions[0]
                 if len(positions) > 1:
@@ -264,47 +268,49 @@ class Contest:
     near: dict[int, int]
 
 
-def contest(roster: Roster, suspected: list[int], weigh: Callable[[int], float], margin: float) -> Contest:
+def contest(
+    comparison: ComparisonGroups, suspected: list[int], weigh: Callable[[int], float], margin: float
+) -> Contest:
     """
     Nested comparison of the suspected rows, smallest group first: a larger one must beat what stands by ``margin``.
 
     ``weigh`` tells a row's evidence score without caps: with them, all rows of a strong fault look alike.
     """
-    pods = len(roster.refs)
-    nats = {row: weigh(row) for row in suspected}
+    pods = len(comparison.refs)
+    score = {row: weigh(row) for row in suspected}
     nobody = -math.inf
     standing: dict[int, int] = {row: row for row in suspected if row < pods}
     near: dict[int, int] = {}
-    groups = sorted((row for row in suspected if row >= pods), key=lambda row: (len(pods_of(roster, row)), row))
+    groups = sorted((row for row in suspected if row >= pods), key=lambda row: (len(pods_of(comparison, row)), row))
     named: dict[int, tuple[int, ...]] = {}
     for group in groups:
-        members = pods_of(roster, group).tolist()
+        members = pods_of(comparison, group).tolist()
         rivals = {standing.get(member, member) for member in members}
-        best = max(rivals, key=lambda row: (nats.get(row, nobody), -row))
-        if nats[group] >= nats.get(best, nobody) + margin:
+        best = max(rivals, key=lambda row: (score.get(row, nobody), -row))
+        if score[group] >= score.get(best, nobody) + margin:
             for rival in rivals:
                 named.pop(rival, None)
             named[group] = tuple(members)
             standing.update(dict.fromkeys(members, group))
-        elif best < pods and nats[group] > nats[best] - margin:
+        elif best < pods and score[group] > score[best] - margin:
             near[best] = group
     winners = [row for row in suspected if row in named or (row < pods and standing[row] == row)]
     return Contest(tuple(winners), named, near)
 
 
-def pods_of(roster: Roster, row: int) -> IntArray:
+def pods_of(comparison: ComparisonGroups, row: int) -> IntArray:
     """Positions of the pods that a row stands for."""
-    pods, groups = len(roster.refs), len(roster.groups)
+    pods, groups = len(comparison.refs), len(comparison.groups)
     if row < pods:
         return np.array([row], dtype=np.int64)
     if row < pods + groups:
-        return roster.group_members(row - pods)
+        return comparison.group_members(row - pods)
     pool = row - pods - groups
-    parts = roster.parts[roster.pool_first[pool] : roster.pool_first[pool + 1]]
-    return np.concatenate([pods_of(roster, int(part)) for part in parts])
+    parts = comparison.parts[comparison.pool_first[pool] : comparison.pool_first[pool + 1]]
+    return np.concatenate([pods_of(comparison, int(part)) for part in parts])
 
 
-def explained(roster: Roster, bad: FloatArray, over: BoolArray) -> BoolArray:
+def explained(comparison: ComparisonGroups, bad: FloatArray, over: BoolArray) -> BoolArray:
     """
     Shape (R, X): groups most of whose bad requests were those of pods that are suspected no more.
 
@@ -312,16 +318,16 @@ def explained(roster: Roster, bad: FloatArray, over: BoolArray) -> BoolArray:
     pod cannot stand against the group any more: what it did would become the group's.
     """
     rows = np.zeros(bad.shape, dtype=np.bool_)
-    pods = len(roster.refs)
+    pods = len(comparison.refs)
     lost = np.where(over, bad[:pods], 0.0)
     for row in (np.flatnonzero(bad[pods:].any(axis=1)) + pods).tolist() if lost.any() else ():
-        part = lost[pods_of(roster, row)].sum(axis=0)
+        part = lost[pods_of(comparison, row)].sum(axis=0)
         rows[row] = (part > 0.0) & (part >= _MOSTLY * bad[row])
     return rows
 
 
 def tie(
-    roster: Roster,
+    comparison: ComparisonGroups,
     position: int,
     suspected: frozenset[int],
     cluster: ClusterView,
@@ -333,14 +339,14 @@ def tie(
 
     ``suspected`` are positions of pods at the annotate tier. Returns a fixed reason word with the place.
     """
-    pod = roster.pods[position]
-    siblings = [roster.pods[i] for i in roster.siblings(int(roster.service_of[position])) if i != position]
-    if pod.node and all(other.node != pod.node for other in siblings):
+    pod = comparison.pods[position]
+    peers = [comparison.pods[i] for i in comparison.peers(int(comparison.service_of[position])) if i != position]
+    if pod.node and all(other.node != pod.node for other in peers):
         for other in sorted(suspected):
-            neighbour = roster.pods[other]
+            neighbour = comparison.pods[other]
             if neighbour.node == pod.node and neighbour.service != pod.service:
                 return "tie_node", Culprit(CulpritKind.NODE, "", pod.node)
-    lone = bool(siblings) and all(_revision(other) != _revision(pod) for other in siblings)
+    lone = bool(peers) and all(_revision(other) != _revision(pod) for other in peers)
     if lone and at - _revision_since(pod, cluster) < settings.young_revision:
         return "tie_revision", Culprit(CulpritKind.REVISION, pod.ref.namespace, _revision_name(pod), pod.service)
     return None

@@ -21,13 +21,13 @@ from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import CallerTally, Culprit, Judgement, Suspect, Symptom, Tier
 from observer.engine.detect import callers, history
-from observer.engine.detect.candidates import Bench, restrained
-from observer.engine.detect.comparison_groups import Roster, pods_of, roster_of
+from observer.engine.detect.candidates import Candidates, restrained
+from observer.engine.detect.comparison_groups import ComparisonGroups, comparison_of, pods_of
 from observer.engine.detect.counters import Increments, increments
 from observer.engine.detect.last_minute import Services, Tallies
-from observer.engine.detect.state import DetectorState, Held
-from observer.engine.detect.suppress import Picture, correlated, suppressions, victims
-from observer.engine.detect.tiers import PRE_ANNOTATE, strength, tier_nats
+from observer.engine.detect.state import DetectorState, OpenActions
+from observer.engine.detect.suppress import FailingServices, correlated, suppressions, victims
+from observer.engine.detect.tiers import PRE_ANNOTATE, strength, tier_scores
 from observer.engine.detect.unreached import followed, lonely, silent_pods, unreached
 from observer.engine.detect.weigh import weighed
 
@@ -41,7 +41,7 @@ _FRESH_SHARE: Final = 0.9
 
 
 def judge(
-    state: DetectorState, snapshot: Snapshot, settings: EngineSettings, held: Held | None = None
+    state: DetectorState, snapshot: Snapshot, settings: EngineSettings, held: OpenActions | None = None
 ) -> tuple[DetectorState, Judgement]:
     """
     Weigh one tick.
@@ -49,7 +49,7 @@ def judge(
     Returns the next state and the judgement. Without counters or without a picture of the cluster nothing is weighed,
     nothing is forgotten and the judgement is not complete.
     """
-    held = held if held is not None else Held()
+    held = held if held is not None else OpenActions()
     frame, cluster = snapshot.counters, snapshot.cluster
     if frame is None or cluster is None:
         return state, _blind(state, snapshot, held)
@@ -62,7 +62,7 @@ def judge(
         gaps.append(Gap("prometheus", "replicas_disagree", state.disagreed[1]))
     state = weighed(state, new, settings, held)
     state, tallies, caller_tallies = _observed(state, snapshot, cluster, new)
-    fresh = _fresh_share(state.roster, new, frame.at)
+    fresh = _fresh_share(state.comparison, new, frame.at)
     if fresh < _FRESH_SHARE:
         gaps.append(Gap("prometheus", "stale", f"{fresh:.0%} of the sidecars were scraped lately"))
     if not gaps:
@@ -73,23 +73,23 @@ def judge(
 
 def _counted(
     state: DetectorState, snapshot: Snapshot, frame: CounterFrame, cluster: ClusterView, settings: EngineSettings,
-    held: Held,
+    held: OpenActions,
 ) -> tuple[DetectorState, Increments]:  # fmt: skip
     """The state in today's order, with what the frame adds to what was known."""
-    state = state.seated(roster_of(cluster, frame, state.roster), frame.at)
-    counted, new = increments(state.counters, state.roster, frame, held.label_writes)
-    null = history.null_rates(state.roster.services, snapshot.baselines, 0.5 * settings.impact.error_rate)
+    state = state.seated(comparison_of(cluster, frame, state.comparison), frame.at)
+    counted, new = increments(state.counters, state.comparison, frame, held.label_writes)
+    null = history.null_rates(state.comparison.services, snapshot.baselines, 0.5 * settings.impact.error_rate)
     return replace(state, counters=counted, at=frame.at, last_at=state.at, null=null), new
 
 
-def _blind(state: DetectorState, snapshot: Snapshot, held: Held) -> Judgement:
-    nobody = np.zeros(len(state.roster.refs), dtype=np.bool_)
+def _blind(state: DetectorState, snapshot: Snapshot, held: OpenActions) -> Judgement:
+    nobody = np.zeros(len(state.comparison.refs), dtype=np.bool_)
     return Judgement(
         at=snapshot.at,
         complete=False,
         suspects=(),
         suppressions=(),
-        services=Services(state.roster, state.minute, nobody, snapshot.at),
+        services=Services(state.comparison, state.minute, nobody, snapshot.at),
         tallies={},
         callers={},
         watch=frozenset(state.watched) | held.services,
@@ -116,29 +116,29 @@ def _observed(
     state: DetectorState, snapshot: Snapshot, cluster: ClusterView, new: Increments
 ) -> tuple[DetectorState, Tallies, dict[ServiceRef, CallerTally]]:
     """The last minute and what callers saw."""
-    roster = state.roster
+    comparison = state.comparison
     requests, errors = new.counts[:, 0] + new.counts[:, 1], new.counts[:, 1]
-    left = np.stack([_by_service(roster, values) for values in state.minute.leaving(state.at)], axis=1)
+    left = np.stack([_by_service(comparison, values) for values in state.minute.leaving(state.at)], axis=1)
     minute = state.minute.added(requests, errors, state.at)
 
     def own(pod: PodRef) -> float:
-        position = roster.position.get(pod)
+        position = comparison.position.get(pod)
         return float(errors[position]) if position is not None else 0.0
 
     calls, caller_tallies = callers.advance(state.callers, snapshot.callers, cluster, own, state.at)
     return (
         replace(state, minute=minute, left=left, callers=calls),
-        Tallies(roster, new.counts, new.told),
+        Tallies(comparison, new.counts, new.told),
         caller_tallies,
     )
 
 
-def _by_service(roster: Roster, values: FloatArray) -> FloatArray:
-    return np.bincount(roster.service_of, values, len(roster.services)).astype(np.float64)
+def _by_service(comparison: ComparisonGroups, values: FloatArray) -> FloatArray:
+    return np.bincount(comparison.service_of, values, len(comparison.services)).astype(np.float64)
 
 
-def _fresh_share(roster: Roster, new: Increments, at: float) -> float:
-    expected = roster.ready & (roster.created < at - _SETTLED)
+def _fresh_share(comparison: ComparisonGroups, new: Increments, at: float) -> float:
+    expected = comparison.ready & (comparison.created < at - _SETTLED)
     return float(new.up[expected].mean()) if expected.any() else 1.0
 
 
@@ -153,25 +153,27 @@ _RISING: Final = 4.0
 
 
 def _concluded(
-    state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, held: Held,
+    state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, held: OpenActions,
     new: Increments,
 ) -> tuple[DetectorState, Judgement]:  # fmt: skip
     """Judge the evidence as it stands; ``state`` holds this tick's counts already, ``new`` are its increments."""
-    roster, at = state.roster, state.at
+    comparison, at = state.comparison, state.at
     force = strength(state, settings)
     hinted = force.doubted(PRE_ANNOTATE)
-    suspects = Bench(state, snapshot, cluster, settings, force).suspects()
+    suspects = Candidates(state, snapshot, cluster, settings, force).suspects()
     whole = _Whole(state, settings, _spared(state, force.errors >= PRE_ANNOTATE, settings))
-    picture = Picture(
-        frozenset(roster.services[i] for i in np.flatnonzero(whole.failing).tolist()), _sick(suspects), state.callers
+    picture = FailingServices(
+        frozenset(comparison.services[i] for i in np.flatnonzero(whole.failing).tolist()),
+        _sick(suspects),
+        state.callers,
     )
     state, lone = _silences(state, snapshot, new)
     # Not healthy: at the annotate tier.
-    doubted = force.doubted(tier_nats(settings)[Tier.ANNOTATE])[: len(roster.refs)]
-    crowded = correlated(roster, _named_bad(suspects, doubted, state), settings.detection)
+    doubted = force.doubted(tier_scores(settings)[Tier.ANNOTATE])[: len(comparison.refs)]
+    crowded = correlated(comparison, _named_bad(suspects, doubted, state), settings.detection)
     suppressed = (
         *suppressions(picture, crowded, at, state.since),
-        *unreached(lone, state.losses, state.silent, state.since, state.tilts, at),
+        *unreached(lone, state.losses, state.silent, state.since, state.effect_sizes, at),
     )
     failing = [suspect.culprit for suspect in suspects if suspect.evidence.symptom is Symptom.ERRORS]
     asked = _asked(state, hinted, whole.rising, held) | lone.keys()
@@ -181,9 +183,9 @@ def _concluded(
     usual = _usual(state, whole.rising, hinted)
     return replace(state, usual=usual, since=since, watched=watched), replace(
         _blind(state, snapshot, held),
-        suspects=restrained(suspects, suppressed, victims(picture, failing), held.acquitted, at),
+        suspects=restrained(suspects, suppressed, victims(picture, failing), held.cleared, at),
         suppressions=suppressed,
-        services=Services(roster, state.minute, doubted, at),
+        services=Services(comparison, state.minute, doubted, at),
         watch=frozenset(watched),
         recheck=_rechecked(state, np.maximum(force.errors, force.latency)),
     )
@@ -193,12 +195,12 @@ def _silences(
     state: DetectorState, snapshot: Snapshot, new: Increments
 ) -> tuple[DetectorState, dict[ServiceRef, PodRef]]:
     """Which sidecars are silent and what got lost since, and the services where it is a single one."""
-    roster = state.roster
-    silent = silent_pods(roster, new, (state.counters.targets > 0) & roster.ready, state.silent, state.at)
-    lone = lonely(roster, silent, new.up)
+    comparison = state.comparison
+    silent = silent_pods(comparison, new, (state.counters.targets > 0) & comparison.ready, state.silent, state.at)
+    lone = lonely(comparison, silent, new.up)
     # Another peer that falls silent for a moment is no reason to forget what was before.
     alone = {pod: service for service, pod in lone.items()}
-    alone |= {pod: roster.pods[roster.position[pod]].service for pod in state.losses if pod in silent}
+    alone |= {pod: comparison.pods[comparison.position[pod]].service for pod in state.losses if pod in silent}
     seconds = max(state.at - state.last_at, 0.0)
     losses = followed(state.losses, silent, alone, snapshot, state.callers.new, seconds)
     return replace(state, silent=silent, losses=losses), lone
@@ -208,18 +210,18 @@ class _Whole:
     """Services as a whole over the last minute: which fail without their suspects, which rise at all."""
 
     def __init__(self, state: DetectorState, settings: EngineSettings, spared: BoolArray) -> None:
-        roster = state.roster
+        comparison = state.comparison
         total, bad = state.minute.totals()
         reference = history.references(state.null, state.usual[:, 0], state.usual[:, 1], settings.impact.error_rate)
-        count = len(roster.services)
+        count = len(comparison.services)
 
         def by_service(values: FloatArray) -> FloatArray:
-            return np.bincount(roster.service_of, values, count).astype(np.float64)
+            return np.bincount(comparison.service_of, values, count).astype(np.float64)
 
-        need = np.full(count, tier_nats(settings)[Tier.ANNOTATE])
+        need = np.full(count, tier_scores(settings)[Tier.ANNOTATE])
         # What is suppressed stays so until it is clearly better: half the evidence keeps it.
         standing = {service for service, reason in state.since if reason != "unreached"}
-        need[[i for i, service in enumerate(roster.services) if service in standing]] *= 0.5
+        need[[i for i, service in enumerate(comparison.services) if service in standing]] *= 0.5
         rest_total, rest_bad = by_service(np.where(spared, 0.0, total)), by_service(np.where(spared, 0.0, bad))
         self.failing = history.failing(rest_bad, rest_total, reference, need)
         self.rising = self.failing | history.failing(
@@ -229,10 +231,10 @@ class _Whole:
 
 def _with_groups(state: DetectorState, hinted: BoolArray) -> BoolArray:
     """Shape (N,): pods that are hinted at, alone or within a group."""
-    pods = len(state.roster.refs)
+    pods = len(state.comparison.refs)
     spared = hinted[:pods].copy()
     for row in np.flatnonzero(hinted[pods:]).tolist():
-        spared[pods_of(state.roster, row + pods)] = True
+        spared[pods_of(state.comparison, row + pods)] = True
     return spared
 
 
@@ -242,14 +244,14 @@ def _spared(state: DetectorState, hinted: BoolArray, settings: EngineSettings) -
 
     Where many single pods are hinted at, leaving them all out would hide that the service fails.
     """
-    roster = state.roster
-    single = hinted[: len(roster.refs)]
-    if not roster.services:
+    comparison = state.comparison
+    single = hinted[: len(comparison.refs)]
+    if not comparison.services:
         return single
-    count = np.add.reduceat(single.astype(np.int64), roster.first[:-1])
-    crowd = (count >= 2) & (count > settings.detection.bad_share * np.diff(roster.first))
+    count = np.add.reduceat(single.astype(np.int64), comparison.first[:-1])
+    crowd = (count >= 2) & (count > settings.detection.bad_share * np.diff(comparison.first))
     groups = hinted.copy()
-    groups[: len(roster.refs)] &= ~crowd[roster.service_of]
+    groups[: len(comparison.refs)] &= ~crowd[comparison.service_of]
     return _with_groups(state, groups)
 
 
@@ -267,36 +269,38 @@ def _named_bad(suspects: list[Suspect], doubted: BoolArray, state: DetectorState
     for suspect in suspects:
         if suspect.culprit.pod is None:
             for member in suspect.also:
-                if member.pod is not None and member.pod in state.roster.position:
-                    bad[state.roster.position[member.pod]] = False
+                if member.pod is not None and member.pod in state.comparison.position:
+                    bad[state.comparison.position[member.pod]] = False
     return bad
 
 
-def _asked(state: DetectorState, hinted: BoolArray, rising: BoolArray, held: Held) -> set[ServiceRef]:
-    roster = state.roster
+def _asked(state: DetectorState, hinted: BoolArray, rising: BoolArray, held: OpenActions) -> set[ServiceRef]:
+    comparison = state.comparison
     pods = np.flatnonzero(_with_groups(state, hinted))
-    asked = {roster.services[i] for i in np.unique(roster.service_of[pods]).tolist()}
-    asked |= {roster.services[i] for i in np.flatnonzero(rising).tolist()} | held.services
-    return asked | {roster.pods[roster.position[pod]].service for pod in held.drained if pod in roster.position}
+    asked = {comparison.services[i] for i in np.unique(comparison.service_of[pods]).tolist()}
+    asked |= {comparison.services[i] for i in np.flatnonzero(rising).tolist()} | held.services
+    return asked | {
+        comparison.pods[comparison.position[pod]].service for pod in held.drained if pod in comparison.position
+    }
 
 
-def _rechecked(state: DetectorState, nats: FloatArray) -> frozenset[ServiceRef]:
+def _rechecked(state: DetectorState, score: FloatArray) -> frozenset[ServiceRef]:
     """
     Services of pods that are hinted at, the strongest hint first, as long as they hold ``_MOST_AGAIN`` pods or one.
 
     The answer holds every bucket of every pod and caller: what cannot be asked now is told only, until its turn comes.
     """
-    roster, chosen, pods = state.roster, set[int](), 0
-    hinted = np.flatnonzero(nats[: len(roster.refs)] >= PRE_ANNOTATE)
-    for position in hinted[np.argsort(-nats[hinted], kind="stable")].tolist():
-        service = int(roster.service_of[position])
+    comparison, chosen, pods = state.comparison, set[int](), 0
+    hinted = np.flatnonzero(score[: len(comparison.refs)] >= PRE_ANNOTATE)
+    for position in hinted[np.argsort(-score[hinted], kind="stable")].tolist():
+        service = int(comparison.service_of[position])
         if service in chosen:
             continue
-        pods += len(roster.siblings(service))
+        pods += len(comparison.peers(service))
         if chosen and pods > _MOST_AGAIN:
             break
         chosen.add(service)
-    return frozenset(roster.services[i] for i in chosen)
+    return frozenset(comparison.services[i] for i in chosen)
 
 
 def _usual(state: DetectorState, rising: BoolArray, hinted: BoolArray) -> FloatArray:
@@ -305,9 +309,9 @@ def _usual(state: DetectorState, rising: BoolArray, hinted: BoolArray) -> FloatA
 
     Only what is a minute old counts, so that a fault is seen before it looks usual.
     """
-    roster = state.roster
+    comparison = state.comparison
     pods = np.flatnonzero(_with_groups(state, hinted))
     quiet = ~rising
-    quiet[np.unique(roster.service_of[pods])] = False
+    quiet[np.unique(comparison.service_of[pods])] = False
     part = math.exp(-(state.at - state.last_at) / _QUIET_MEMORY) if state.last_at else 1.0
     return np.where(quiet[:, None], state.usual * part + state.left, state.usual)

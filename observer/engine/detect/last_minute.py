@@ -11,7 +11,7 @@ import numpy as np
 from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.suspect import PodTally, ServiceHealth
-from observer.engine.detect.comparison_groups import Roster
+from observer.engine.detect.comparison_groups import ComparisonGroups
 from observer.engine.detect.counters import taken
 
 MINUTE: Final = 60.0
@@ -73,8 +73,8 @@ class Minute:
 class Tallies(Mapping[PodRef, PodTally]):
     """This tick's counts by pod; each entry is made when it is asked for, as few ever are."""
 
-    def __init__(self, roster: Roster, counts: FloatArray, reported: BoolArray) -> None:
-        self._roster, self._counts, self._told = roster, counts, reported
+    def __init__(self, comparison: ComparisonGroups, counts: FloatArray, reported: BoolArray) -> None:
+        self._roster, self._counts, self._told = comparison, counts, reported
 
     def __getitem__(self, pod: PodRef) -> PodTally:
         position = self._roster.position[pod]
@@ -94,18 +94,18 @@ class Tallies(Mapping[PodRef, PodTally]):
 class Services(Mapping[ServiceRef, ServiceHealth]):
     """The last minute of every service; each entry is made when it is asked for."""
 
-    def __init__(self, roster: Roster, minute: Minute, doubted: BoolArray, at: float) -> None:
-        self._roster, self._doubted = roster, doubted
+    def __init__(self, comparison: ComparisonGroups, minute: Minute, doubted: BoolArray, at: float) -> None:
+        self._roster, self._doubted = comparison, doubted
         self._requests, self._errors = minute.totals()
         self._seconds = minute.seconds(at)
-        self._index = {service: i for i, service in enumerate(roster.services)}
+        self._index = {service: i for i, service in enumerate(comparison.services)}
 
     def __getitem__(self, service: ServiceRef) -> ServiceHealth:
-        roster, siblings = self._roster, self._roster.siblings(self._index[service])
-        chosen = slice(siblings.start, siblings.stop)
+        comparison, peers = self._roster, self._roster.peers(self._index[service])
+        chosen = slice(peers.start, peers.stop)
         requests = self._requests[chosen]
-        well = roster.ready[chosen] & (requests > 0.0) & ~self._doubted[chosen]
-        refs = roster.refs[chosen]
+        well = comparison.ready[chosen] & (requests > 0.0) & ~self._doubted[chosen]
+        refs = comparison.refs[chosen]
         return ServiceHealth(
             service=service,
             requests=float(requests.sum()),
@@ -122,7 +122,7 @@ class Services(Mapping[ServiceRef, ServiceHealth]):
 
 
 @dataclass(frozen=True, slots=True)
-class Lately:
+class RecentTraffic:
     """Events counted over the last ``seconds``; for people, nothing is judged by it."""
 
     requests: float
@@ -140,47 +140,48 @@ class Lately:
         return self.errors / self.requests if self.requests > 0.0 else 0.0
 
 
-def by_service(roster: Roster, minute: Minute, at: float) -> Mapping[ServiceRef, Lately]:
+def by_service(comparison: ComparisonGroups, minute: Minute, at: float) -> Mapping[ServiceRef, RecentTraffic]:
     """The last minute up to ``at`` (Unix seconds) of every service that has a pod with a sidecar."""
     requests, errors = minute.totals()
-    if not len(requests) or len(requests) != len(roster.refs):
+    if not len(requests) or len(requests) != len(comparison.refs):
         return {}
-    sums = np.add.reduceat(np.stack([requests, errors], axis=1), roster.first[:-1]).tolist()
+    sums = np.add.reduceat(np.stack([requests, errors], axis=1), comparison.first[:-1]).tolist()
     seconds = minute.seconds(at)
     return {
-        service: Lately(asked, failed, seconds) for service, (asked, failed) in zip(roster.services, sums, strict=True)
+        service: RecentTraffic(asked, failed, seconds)
+        for service, (asked, failed) in zip(comparison.services, sums, strict=True)
     }
 
 
-def by_workload(roster: Roster, minute: Minute, at: float) -> Mapping[WorkloadRef, Lately]:
+def by_workload(comparison: ComparisonGroups, minute: Minute, at: float) -> Mapping[WorkloadRef, RecentTraffic]:
     """The same of every workload that has a pod with a sidecar."""
     requests, errors = minute.totals()
-    if not len(requests) or len(requests) != len(roster.refs):
+    if not len(requests) or len(requests) != len(comparison.refs):
         return {}
     rows: dict[WorkloadRef, int] = {}
-    row_of = np.array([rows.setdefault(pod.workload, len(rows)) if pod.workload else -1 for pod in roster.pods])
+    row_of = np.array([rows.setdefault(pod.workload, len(rows)) if pod.workload else -1 for pod in comparison.pods])
     owned = row_of >= 0
     asked = np.bincount(row_of[owned], requests[owned], len(rows)).tolist()
     failed = np.bincount(row_of[owned], errors[owned], len(rows)).tolist()
     seconds = minute.seconds(at)
-    return {workload: Lately(asked[row], failed[row], seconds) for workload, row in rows.items()}
+    return {workload: RecentTraffic(asked[row], failed[row], seconds) for workload, row in rows.items()}
 
 
-def against_siblings(
-    roster: Roster, minute: Minute, at: float, pods: Iterable[PodRef]
-) -> Mapping[PodRef, tuple[Lately, Lately]]:
+def against_peers(
+    comparison: ComparisonGroups, minute: Minute, at: float, pods: Iterable[PodRef]
+) -> Mapping[PodRef, tuple[RecentTraffic, RecentTraffic]]:
     """Each pod's own last minute and that of its peers together; pods that are not judged are left out."""
     requests, errors = minute.totals()
-    if len(requests) != len(roster.refs):
+    if len(requests) != len(comparison.refs):
         return {}
     seconds = minute.seconds(at)
     compared = {}
     for pod in pods:
-        if (row := roster.position.get(pod)) is None:
+        if (row := comparison.position.get(pod)) is None:
             continue
-        siblings = roster.siblings(int(roster.service_of[row]))
-        chosen = slice(siblings.start, siblings.stop)
-        own = Lately(float(requests[row]), float(errors[row]), seconds)
+        peers = comparison.peers(int(comparison.service_of[row]))
+        chosen = slice(peers.start, peers.stop)
+        own = RecentTraffic(float(requests[row]), float(errors[row]), seconds)
         asked, failed = float(requests[chosen].sum()), float(errors[chosen].sum())
-        compared[pod] = (own, Lately(asked - own.requests, failed - own.errors, seconds))
+        compared[pod] = (own, RecentTraffic(asked - own.requests, failed - own.errors, seconds))
     return compared

@@ -27,7 +27,7 @@ PRE_ANNOTATE: Final = 5.0
 """Score from which more is asked about a service, so that the answers are there when the first tier is reached."""
 
 
-def tier_nats(settings: EngineSettings) -> Mapping[Tier, float]:
+def tier_scores(settings: EngineSettings) -> Mapping[Tier, float]:
     """Score of acting evidence that each tier needs; NONE needs none. Never decreasing from tier to tier."""
     bins = settings.detection.tests * MONTH / settings.tick
     needs, floor = {Tier.NONE: 0.0}, 0.0
@@ -48,9 +48,9 @@ def allowed_per_month(settings: EngineSettings) -> Mapping[Tier, float]:
     }
 
 
-def tier_of(nats: float, needs: Mapping[Tier, float]) -> Tier:
+def tier_of(score: float, needs: Mapping[Tier, float]) -> Tier:
     """The highest tier that ``score`` reaches."""
-    return max(tier for tier, need in needs.items() if nats >= need or tier is Tier.NONE)
+    return max(tier for tier, need in needs.items() if score >= need or tier is Tier.NONE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,24 +78,24 @@ class Strength:
 
 def strength(state: DetectorState, settings: EngineSettings) -> Strength:
     """Sum the processes up; the acting figures count only from ``min_bins`` bins."""
-    tilts, detection = np.array(state.tilts), settings.detection
+    effect_sizes, detection = np.array(state.effect_sizes), settings.detection
 
     def both(track: Track) -> tuple[FloatArray, FloatArray]:
-        acting = track.evidence.nats(tilts, detection.acting_tilt)
+        acting = track.evidence.score(effect_sizes, detection.acting_effect_size)
         enough = track.evidence.bins >= detection.min_bins
-        return track.evidence.nats(tilts), np.where(enough, acting, -np.inf)
+        return track.evidence.score(effect_sizes), np.where(enough, acting, -np.inf)
 
     (errors, errors_acting), (slow, slow_acting) = both(state.errors), both(state.latency)
     cut = np.argmax(slow, axis=1) if slow.shape[1] else np.zeros(len(slow), np.int64)
     return Strength(errors[:, 0], errors_acting[:, 0], mixed(slow), mixed(slow_acting), cut)
 
 
-def mixed(nats: FloatArray) -> FloatArray:
+def mixed(score: FloatArray) -> FloatArray:
     """Shape (R,): ln of the mean over the cuts of evidence scores, shape (R, cuts)."""
-    if not nats.shape[1]:
-        return np.full(len(nats), -np.inf)
-    best = nats.max(axis=1)
+    if not score.shape[1]:
+        return np.full(len(score), -np.inf)
+    best = score.max(axis=1)
     safe = np.where(np.isfinite(best), best, 0.0)
     with np.errstate(divide="ignore"):
-        result: FloatArray = safe + np.log(np.exp(nats - safe[:, None]).mean(axis=1))
+        result: FloatArray = safe + np.log(np.exp(score - safe[:, None]).mean(axis=1))
     return result

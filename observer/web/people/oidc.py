@@ -18,11 +18,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from observer.config.auth import HttpAuth
-from observer.config.model import OidcSettings
+from observer.config.settings.auth import HttpAuth
+from observer.config.settings.model import OidcSettings
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity
-from observer.http_client.asker import Answer, Asker, refused
+from observer.http_client.asker import Answer, HttpClient, refused
 from observer.ports.sources import Clock
 from observer.web.authenticate import SecretFile
 
@@ -233,7 +233,7 @@ class Provider:
     async def _ask(
         self, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        asker = Asker(
+        asker = HttpClient(
             "people.oidc",
             url=url,
             auth=HttpAuth(ca_file=self._settings.ca_file),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observer.engine.detect.bins import BinState, due_bins, fill, widths
-from observer.engine.detect.comparison_groups import Roster, roster_of
+from observer.engine.detect.comparison_groups import ComparisonGroups, comparison_of
 from observer.engine.detect.counters import Increments
 from tests.support.builders import CUTS, NOW, catalog, cluster
 from tests.support.judging import Feed, everybody
@@ -33,7 +33,7 @@ def test_a_frozen_target_holds_its_siblings_up_for_a_while_only() -> None:
         feed.look(replace(frame, scraped=np.where(stale, frozen, frame.scraped)))
 
     # The other three go on being judged without the silent one.
-    position = next(i for i, ref in enumerate(feed.state.roster.refs) if ref.name == "catalog-2")
+    position = next(i for i, ref in enumerate(feed.state.comparison.refs) if ref.name == "catalog-2")
     assert feed.state.errors.evidence.bins[position, 0] >= 3
     assert feed.state.errors.bins.next[0] * 5.0 > frozen + 30.0
 
@@ -65,7 +65,7 @@ def test_spreading_over_bins_loses_no_request_whatever_the_offsets(
     pods = catalog(3)
     feed = Feed(pods)
     feed.did(dict.fromkeys((pod.ref.name for pod in pods), (1.0, 0.0)))
-    roster = roster_of(cluster(pods), feed.frame(), Roster())
+    comparison = comparison_of(cluster(pods), feed.frame(), ComparisonGroups())
     state = BinState(np.zeros((3, 8, 2)), np.full(3, -np.inf), np.zeros(1), np.full(1, -np.inf), np.full(1, -1), 0.0)
     each = np.array([(ok, bad, 0) for ok, bad in grown], dtype=np.float64)
     judged, last = np.zeros((3, 2)), NOW + np.array(offsets)
@@ -73,8 +73,8 @@ def test_spreading_over_bins_loses_no_request_whatever_the_offsets(
         until, at = NOW + 5.0 * i + np.array(offsets), NOW + 5.0 * (i + 1)
         told = np.ones(3, dtype=np.bool_)
         new = Increments(np.hstack([each, np.zeros((3, len(CUTS) + 1))]), last, until, until, told, told, 0, 0.0)
-        state = fill(widths(state, roster, np.full(3, 5.0), 5.0, 0.0, at), roster, new, slice(0, 2))
-        for after, ready in due_bins(state, roster, at, 0.9):
+        state = fill(widths(state, comparison, np.full(3, 5.0), 5.0, 0.0, at), comparison, new, slice(0, 2))
+        for after, ready in due_bins(state, comparison, at, 0.9):
             judged, state = judged + ready.counts, after
         last = until
 

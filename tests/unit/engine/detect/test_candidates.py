@@ -10,7 +10,7 @@ import pytest
 from observer.domain.counts import ServiceBaseline
 from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine.detect.candidates import median, slowdown
-from observer.engine.detect.state import Held
+from observer.engine.detect.state import OpenActions
 from tests.support.builders import CUTS, NOW, catalog, pod, service_ref
 from tests.support.judging import GOOD, SICK, Feed, acting, everybody, fed, suspect_of
 
@@ -151,7 +151,7 @@ def test_a_pair_needs_its_history_too() -> None:
     assert acting(unknown.judgement) == set()
     assert suspect_of(unknown.judgement, "catalog-2").ceiling_reason == "no_history"
     assert acting(known.judgement, Tier.EVICT) == {"catalog-2"}
-    assert suspect_of(known.judgement, "catalog-2").evidence.history_nats is not None
+    assert suspect_of(known.judgement, "catalog-2").evidence.history_score is not None
     assert acting(usual.judgement) == set()
 
 
@@ -189,11 +189,11 @@ def test_a_certain_but_harmless_pod_does_not_pass_the_gate() -> None:
 
 def test_an_acquitted_pod_is_told_only_and_comes_last() -> None:
     pods = catalog(8)
-    feed = Feed(pods, held=Held(acquitted={pods[1].ref: NOW + 1e4}))
+    feed = Feed(pods, held=OpenActions(cleared={pods[1].ref: NOW + 1e4}))
     fed(feed, 5, everybody(pods, GOOD))
     fed(feed, 8, everybody(pods, GOOD, catalog_2=(20.0, 30.0), catalog_5=SICK))
     assert feed.judgement is not None
 
     assert [one.culprit.name for one in feed.judgement.suspects][-1] == "catalog-2"
-    assert suspect_of(feed.judgement, "catalog-2").ceiling_reason == "acquitted"
+    assert suspect_of(feed.judgement, "catalog-2").ceiling_reason == "cleared"
     assert acting(feed.judgement) == {"catalog-5"}

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from observer.domain.suspect import CulpritKind
-from observer.engine.detect.comparison_groups import Roster, carried, contest, pods_of, roster_of
+from observer.engine.detect.comparison_groups import ComparisonGroups, carried, comparison_of, contest, pods_of
 from tests.support.builders import catalog, cluster, pod
 from tests.support.judging import Feed
 
 
-def _roster(*nodes: str) -> Roster:
+def _roster(*nodes: str) -> ComparisonGroups:
     pods = [pod(f"catalog-{i}", node=node) for i, node in enumerate(nodes)]
     feed = Feed(pods)
     feed.did(dict.fromkeys((one.ref.name for one in pods), (1.0, 0.0)))
-    return roster_of(cluster(pods), feed.frame(), Roster())
+    return comparison_of(cluster(pods), feed.frame(), ComparisonGroups())
 
 
 def test_a_group_must_beat_its_best_pod_by_the_margin() -> None:
-    roster = _roster("a", "a", "b", "b")
-    group = len(roster.refs)
-    assert roster.culprit(group).kind is CulpritKind.NODE
-    assert pods_of(roster, group).tolist() == [0, 1]
+    comparison = _roster("a", "a", "b", "b")
+    group = len(comparison.refs)
+    assert comparison.culprit(group).kind is CulpritKind.NODE
+    assert pods_of(comparison, group).tolist() == [0, 1]
 
-    clear = contest(roster, [0, group], {0: 10.0, group: 14.0}.__getitem__, 3.0)
-    near = contest(roster, [0, group], {0: 12.0, group: 14.0}.__getitem__, 3.0)
-    far = contest(roster, [0, group], {0: 20.0, group: 14.0}.__getitem__, 3.0)
+    clear = contest(comparison, [0, group], {0: 10.0, group: 14.0}.__getitem__, 3.0)
+    near = contest(comparison, [0, group], {0: 12.0, group: 14.0}.__getitem__, 3.0)
+    far = contest(comparison, [0, group], {0: 20.0, group: 14.0}.__getitem__, 3.0)
 
     assert clear.winners == (group,) and clear.beaten == {group: (0, 1)}
     assert near.winners == (0,) and near.near == {0: group}
@@ -40,10 +40,10 @@ def test_a_roster_is_kept_while_nothing_moved_and_carries_rows_when_it_did() -> 
     feed = Feed(pods)
     feed.did(dict.fromkeys((one.ref.name for one in pods), (1.0, 0.0)))
     view, frame = cluster(pods), feed.frame()
-    first = roster_of(view, frame, Roster())
-    assert roster_of(view, frame, first) is first
+    first = comparison_of(view, frame, ComparisonGroups())
+    assert comparison_of(view, frame, first) is first
 
-    fewer = roster_of(cluster([pods[2], pods[0]]), frame, first)
+    fewer = comparison_of(cluster([pods[2], pods[0]]), frame, first)
     assert [ref.name for ref in fewer.refs] == ["catalog-1", "catalog-3"]
     assert carried(fewer, first).tolist()[:2] == [0, 2]
 
@@ -52,4 +52,7 @@ def test_a_pod_that_is_being_deleted_or_has_no_sidecar_is_no_sibling() -> None:
     pods = [*catalog(2), pod("catalog-8", deleting=True), pod("catalog-9", sidecar=False)]
     feed = Feed(pods)
     feed.did(dict.fromkeys((one.ref.name for one in pods), (1.0, 0.0)))
-    assert [ref.name for ref in roster_of(cluster(pods), feed.frame(), Roster()).refs] == ["catalog-1", "catalog-2"]
+    assert [ref.name for ref in comparison_of(cluster(pods), feed.frame(), ComparisonGroups()).refs] == [
+        "catalog-1",
+        "catalog-2",
+    ]

@@ -23,7 +23,7 @@ def test_a_pod_that_fails_among_healthy_siblings_is_the_only_suspect() -> None:
     assert found.evidence.symptom is Symptom.ERRORS
     assert found.evidence.bad_rate == pytest.approx(0.3)
     assert found.evidence.share == pytest.approx(0.25)
-    assert found.evidence.sibling_bad == 0.0
+    assert found.evidence.peer_bad == 0.0
     assert found.evidence.bins >= 3
     assert NOW < found.evidence.onset <= feed.at
     assert feed.judgement.recheck == {service_ref()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from observer.engine.detect import last_minute
-from observer.engine.detect.comparison_groups import Roster
+from observer.engine.detect.comparison_groups import ComparisonGroups
 from tests.support.builders import NOW, catalog, pod, service_ref
 from tests.support.judging import GOOD, SICK, Feed, everybody, fed
 
@@ -28,9 +28,9 @@ def test_the_last_minute_of_a_service() -> None:
 def test_figures_for_people_are_those_of_the_judges() -> None:
     pods = catalog(3)
     state = fed(Feed(pods), 14, everybody(pods, GOOD, catalog_2=SICK)).state
-    service = last_minute.by_service(state.roster, state.minute, state.at)[service_ref()]
-    workloads = last_minute.by_workload(state.roster, state.minute, state.at)
-    own, peers = last_minute.against_siblings(state.roster, state.minute, state.at, [pods[1].ref])[pods[1].ref]
+    service = last_minute.by_service(state.comparison, state.minute, state.at)[service_ref()]
+    workloads = last_minute.by_workload(state.comparison, state.minute, state.at)
+    own, peers = last_minute.against_peers(state.comparison, state.minute, state.at, [pods[1].ref])[pods[1].ref]
 
     assert service.seconds == 60.0
     assert service.error_rate == pytest.approx(0.1)
@@ -44,6 +44,6 @@ def test_pods_that_are_not_judged_have_no_figures() -> None:
     pods = catalog(2)
     state = fed(Feed(pods), 3, everybody(pods, GOOD)).state
 
-    assert last_minute.against_siblings(state.roster, state.minute, state.at, [pod("other-1").ref]) == {}
-    assert last_minute.by_service(Roster(), last_minute.Minute.empty(), NOW) == {}
-    assert last_minute.by_workload(Roster(), last_minute.Minute.empty(), NOW) == {}
+    assert last_minute.against_peers(state.comparison, state.minute, state.at, [pod("other-1").ref]) == {}
+    assert last_minute.by_service(ComparisonGroups(), last_minute.Minute.empty(), NOW) == {}
+    assert last_minute.by_workload(ComparisonGroups(), last_minute.Minute.empty(), NOW) == {}

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observer.domain.settings import EngineSettings
-from observer.engine.detect.overdispersion import clump_bound
+from observer.engine.detect.overdispersion import overdispersion_bound
 from tests.support.builders import catalog
 from tests.support.judging import SICK, Feed, everybody, fed
 
-TILTS = np.array(EngineSettings().detection.tilts)
+TILTS = np.array(EngineSettings().detection.effect_sizes)
 
 
 @settings(max_examples=300, deadline=None)
@@ -26,7 +26,7 @@ def test_clumps_are_worth_at_most_one_bet(share: float, bad: int, factor: float)
     correlation = min(max((factor - 1.0) / (bad - 1.0), 1e-6), 1.0 - 1e-6)
     a, b = share * (1.0 / correlation - 1.0), (1.0 - share) * (1.0 / correlation - 1.0)
     chance = np.exp([_ln_beta_binomial(int(k), bad, a, b) for k in draws])
-    most = clump_bound(draws, bad * ones, share * ones, factor * ones, tilts=TILTS)
+    most = overdispersion_bound(draws, bad * ones, share * ones, factor * ones, effect_sizes=TILTS)
     told = np.isfinite(most)
 
     assert chance.sum() == pytest.approx(1.0, abs=1e-6)
@@ -49,8 +49,8 @@ def test_clusters_are_learned_and_temper_evidence_up_to_the_cap() -> None:
         for feed, size in ((alike, 1), (clustered, 12)):
             hits = random.poisson(6 / size, 4) * size
             feed.tick({pod.ref.name: (50.0, float(bad)) for pod, bad in zip(pods, hits, strict=True)})
-    cap = EngineSettings().detection.dispersion_cap
-    plain, much = (feed.state.errors.clumped(feed.state.roster, cap)[:4] for feed in (alike, clustered))
+    cap = EngineSettings().detection.overdispersion_cap
+    plain, much = (feed.state.errors.clumped(feed.state.comparison, cap)[:4] for feed in (alike, clustered))
 
     assert (plain >= 1.0).all() and (much <= cap).all()
     assert much.mean() > 3.0 * plain.mean()
@@ -60,6 +60,6 @@ def test_a_pod_under_suspicion_does_not_excuse_itself() -> None:
     pods = catalog(6)
     feed = fed(fed(Feed(pods), 10, everybody(pods, (49.0, 1.0))), 40, everybody(pods, (49.0, 1.0), catalog_2=SICK))
     state = feed.state
-    row = next(i for i, ref in enumerate(state.roster.refs) if ref.name == "catalog-2")
+    row = next(i for i, ref in enumerate(state.comparison.refs) if ref.name == "catalog-2")
 
-    assert state.errors.clumped(state.roster, 20.0)[row, 0] < 1.5
+    assert state.errors.clumped(state.comparison, 20.0)[row, 0] < 1.5

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from observer.domain.settings import EngineSettings
 from observer.engine.detect.hypergeometric import ln_choose
-from observer.engine.detect.sibling import likelihood
+from observer.engine.detect.peer_test import likelihood
 from tests.support.builders import catalog
 from tests.support.judging import Feed
 
-TILTS = np.array(EngineSettings().detection.tilts)
+TILTS = np.array(EngineSettings().detection.effect_sizes)
 FEW = settings(max_examples=25, deadline=None)
 counts = st.integers(0, 40)
 
@@ -28,9 +28,9 @@ def test_evidence_is_worth_at_most_one_bet(own: int, rest: int, bad: int) -> Non
     chance = np.exp(
         ln_choose(own * ones, k) + ln_choose(rest * ones, bad - k) - ln_choose((own + rest) * ones, bad * ones)
     )
-    nats = likelihood(k, own * ones, bad * ones, (own + rest) * ones, tilts=TILTS)
+    score = likelihood(k, own * ones, bad * ones, (own + rest) * ones, effect_sizes=TILTS)
 
-    means = (chance[:, None] * np.exp(np.minimum(nats, 6.0))).sum(axis=0)
+    means = (chance[:, None] * np.exp(np.minimum(score, 6.0))).sum(axis=0)
 
     assert chance.sum() == pytest.approx(1.0, abs=1e-6)
     assert (means <= 1.006).all()

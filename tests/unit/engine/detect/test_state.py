@@ -28,8 +28,8 @@ def test_what_was_gathered_follows_its_pod_into_a_new_order() -> None:
     feed.pods = [feed.pods[3], feed.pods[1]]
     feed.look(replace(feed.frame(), scraped=np.full(4, feed.at)))
 
-    row = next(i for i, ref in enumerate(feed.state.roster.refs) if ref.name == "catalog-2")
-    assert len(feed.state.roster.refs) == 2
+    row = next(i for i, ref in enumerate(feed.state.comparison.refs) if ref.name == "catalog-2")
+    assert len(feed.state.comparison.refs) == 2
     assert before.any()
     np.testing.assert_allclose(feed.state.errors.evidence.mixture[row], before)
 
@@ -42,7 +42,7 @@ def test_other_cut_points_are_a_new_beginning() -> None:
     fresh = feed.state.shaped(fewer, feed.settings)
 
     assert feed.state.shaped(frame, feed.settings) is feed.state
-    assert fresh.cuts == CUTS[:3] and not fresh.roster.refs
+    assert fresh.cuts == CUTS[:3] and not fresh.comparison.refs
     assert fresh.last_complete == feed.state.last_complete > 0.0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import Culprit, CulpritKind
 from observer.engine.detect.callers import CallerState, Calls
-from observer.engine.detect.suppress import Picture, inherited
+from observer.engine.detect.suppress import FailingServices, inherited
 from tests.support.builders import catalog, service_ref
 from tests.support.judging import GOOD, SICK, Feed, acting, everybody, fed, suspect_of
 
@@ -16,11 +16,11 @@ STORE, CATALOG, FRONT = service_ref("store"), service_ref("catalog"), service_re
 
 def _picture(
     failing: set[ServiceRef], edges: Mapping[tuple[ServiceRef, ServiceRef], float], sick: object = None
-) -> Picture:
+) -> FailingServices:
     own: dict[ServiceRef, float] = dict.fromkeys(failing, 100.0)
     calls = {edge: Calls(1000.0, errors) for edge, errors in edges.items()}
     known = {STORE: sick} if isinstance(sick, Culprit) else {}
-    return Picture(frozenset(failing), known, CallerState(edges=calls, own=own))
+    return FailingServices(frozenset(failing), known, CallerState(edges=calls, own=own))
 
 
 def test_the_deepest_failing_service_is_blamed() -> None:

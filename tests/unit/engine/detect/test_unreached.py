@@ -16,7 +16,7 @@ from observer.engine.detect.unreached import FEWEST_TICKS, Losses, log_odds
 from tests.support.builders import catalog
 from tests.support.judging import Feed, acting, everybody
 
-TILTS = DetectionSettings().tilts
+TILTS = DetectionSettings().effect_sizes
 BOUND = math.log(20.0)
 GOOD = (50.0, 0.0)
 TICK = 5.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.settings import EngineSettings
 from observer.engine.detect.judge import judge
-from observer.engine.detect.state import DetectorState, Held
+from observer.engine.detect.state import DetectorState, OpenActions
 from tests.bench.world import REGIMES, Fault, World
 from tests.support.builders import NOW, catalog, pod, service_ref
 from tests.support.judging import GOOD, SICK, Feed, everybody, fed, suspect_of
@@ -18,11 +18,11 @@ def test_a_drained_pod_keeps_its_usual_share() -> None:
     culprit = world.refs[0]
     state, found, settings = DetectorState.empty(), None, EngineSettings()
     for snapshot in world.stream(600):
-        held = Held(drained=frozenset({culprit} if 120 <= world.seconds < 420 else ()))
+        held = OpenActions(drained=frozenset({culprit} if 120 <= world.seconds < 420 else ()))
         state, found = judge(state, snapshot, settings, held)
         world.asked = found.recheck
         if world.seconds in (120, 420):
-            world.obey(Action(Rung.DRAIN if world.seconds == 120 else Rung.RESTORE, "i", culprit))
+            world.obey(Action(ActionKind.DRAIN if world.seconds == 120 else ActionKind.RESTORE, "i", culprit))
 
     assert found is not None
     assert [one.culprit.pod for one in found.suspects] == [culprit]
@@ -54,10 +54,10 @@ def test_evidence_of_a_drained_pod_is_frozen_and_silence_is_no_health() -> None:
     feed = fed(fed(Feed(pods), 5, everybody(pods, GOOD)), 6, everybody(pods, GOOD, catalog_2=SICK))
     assert feed.judgement is not None
     before = suspect_of(feed.judgement, "catalog-2")
-    feed.held = Held(drained=frozenset({pods[1].ref}), label_writes={pods[1].ref: feed.at})
+    feed.held = OpenActions(drained=frozenset({pods[1].ref}), label_writes={pods[1].ref: feed.at})
 
     fed(feed, 40, everybody(pods, GOOD, catalog_2=(0.0, 0.0)))
 
     after = suspect_of(feed.judgement, "catalog-2")
-    assert after.evidence.nats == pytest.approx(before.evidence.nats)
+    assert after.evidence.score == pytest.approx(before.evidence.score)
     assert service_ref() in feed.judgement.watch

@@ -7,7 +7,7 @@ import pytest
 from observer.domain.settings import ImpactSettings
 from observer.domain.slo import DataState
 from observer.domain.suspect import Symptom
-from observer.engine.impact import impact
+from observer.engine.slo.impact import impact
 from tests.support.builders import catalog, evidence, service_ref
 from tests.support.judging import Feed
 from tests.support.slo import objective, status
@@ -42,9 +42,9 @@ def test_the_objective_decides(target: float, state: DataState, hurts: bool, wor
 
 def test_impact_needs_share_and_ratio() -> None:
     settings = ImpactSettings()
-    assert impact(evidence(bad_rate=0.3, sibling_bad_rate=0.01), settings)[0]
-    assert not impact(evidence(bad_rate=0.009, sibling_bad_rate=0.0), settings)[0]
-    assert not impact(evidence(bad_rate=0.3, sibling_bad_rate=0.1), settings)[0]
+    assert impact(evidence(bad_rate=0.3, peer_bad_rate=0.01), settings)[0]
+    assert not impact(evidence(bad_rate=0.009, peer_bad_rate=0.0), settings)[0]
+    assert not impact(evidence(bad_rate=0.3, peer_bad_rate=0.1), settings)[0]
     slow = evidence(symptom=Symptom.LATENCY, latency_ratio=3.0, latency_excess_ms=150.0)
     assert impact(slow, settings)[0]
     assert not impact(evidence(symptom=Symptom.LATENCY, latency_ratio=3.0, latency_excess_ms=50.0), settings)[0]
