@@ -104,7 +104,8 @@ class OperatorActions:
                 return one
         word = Approval(shown, incident, plan.pod, plan.action_kind, person.name, person.by, self._clock.now())
         await self._approvals.give(word)
-        text = f"{person.name} approved: {plan.action_kind.value} of {plan.pod.name}, within 15 min and if it is still due."
+        act = f"{plan.action_kind.value} of {plan.pod.name}"
+        text = f"{person.name} approved: {act}, within 15 min and if it is still due."
         await self._told("approved", known, person, text, plan.action_kind, shown)
         return word
 

@@ -236,8 +236,8 @@ def overdispersion_bound(
     """
     Shape (I, T): the highest score that ``bad`` of ``all_bad`` on a row with this ``share`` of the requests may tell.
 
-    ``overdispersion`` is the overdispersion that the effect sizes are tempered by, shape (I,); infinite where there is no
-    cluster to speak of: at one bad request, at no more than its share on the row, or without overdispersion.
+    ``overdispersion`` is the overdispersion that the effect sizes are tempered by, shape (I,); infinite where there
+    is no cluster to speak of: at one bad request, at no more than its share on the row, or without overdispersion.
     """
     result = np.full((len(bad), len(effect_sizes)), np.inf)
     chosen = np.flatnonzero(

@@ -3,4 +3,4 @@
 from observer.sinks.notify.senders import AppriseSender, SlackSender, WebhookSender
 from observer.sinks.notify.sink import Grouping, NotifySink, Subscription
 
-__all__ = ["AppriseSender", "Grouping", "Subscription", "NotifySink", "SlackSender", "WebhookSender"]
+__all__ = ["AppriseSender", "Grouping", "NotifySink", "SlackSender", "Subscription", "WebhookSender"]

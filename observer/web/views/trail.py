@@ -58,7 +58,7 @@ class EvidenceHistory:
                 self._begun.add(one.id)
                 points[:0] = past
             pod = one.culprit.pod
-            workload_peers = max(len(detector.comparison.refs) and _workload_peers(one, seen), 1)
+            workload_peers = max(len(seen.memory.detector.comparison.refs) and _workload_peers(one, seen), 1)
             points.append(_point(one, seen.at, lately.get(pod) if pod is not None else None, workload_peers))
             if len(points) > MOST_POINTS:
                 half = len(points) // 2

@@ -50,7 +50,7 @@ def test_clusters_are_learned_and_temper_evidence_up_to_the_cap() -> None:
             hits = random.poisson(6 / size, 4) * size
             feed.tick({pod.ref.name: (50.0, float(bad)) for pod, bad in zip(pods, hits, strict=True)})
     cap = EngineSettings().detection.overdispersion_cap
-    plain, much = (feed.state.errors.clumped(feed.state.comparison, cap)[:4] for feed in (alike, clustered))
+    plain, much = (feed.state.errors.overdispersion(feed.state.comparison, cap)[:4] for feed in (alike, clustered))
 
     assert (plain >= 1.0).all() and (much <= cap).all()
     assert much.mean() > 3.0 * plain.mean()
@@ -62,4 +62,4 @@ def test_a_pod_under_suspicion_does_not_excuse_itself() -> None:
     state = feed.state
     row = next(i for i, ref in enumerate(state.comparison.refs) if ref.name == "catalog-2")
 
-    assert state.errors.clumped(state.comparison, 20.0)[row, 0] < 1.5
+    assert state.errors.overdispersion(state.comparison, 20.0)[row, 0] < 1.5
