@@ -16,9 +16,9 @@ from observer.domain.policy import EffectivePolicy
 from observer.domain.suspect import Suspect, Tier
 from observer.engine.attribution.attributor import Attributor
 from observer.engine.attribution.removal import permits_removal, shortened, victim_of, with_drain
+from observer.engine.context import Fleet
 from observer.engine.guards import accused
 from observer.engine.guards.context import GuardContext
-from observer.engine.guards.fleet import Fleet
 from observer.engine.memory import Memory
 from tests.property.test_attribution_laws import FEW, NAMES, edges
 from tests.support.builders import (

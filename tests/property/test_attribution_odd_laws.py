@@ -18,7 +18,7 @@ from observer.engine.attribution.attribute import attribute
 from observer.engine.attribution.removal import permits_removal
 from observer.engine.attribution.trees import downwards, trees
 from tests.support.builders import NOW, SHOP, judgement, pod, suspect
-from tests.support.incidents import METRICS, graph, ref, placement
+from tests.support.incidents import METRICS, graph, placement, ref
 
 NAMES = ("a", "b", "c")
 IDS = ("1", "2", "3", "4", "5")
