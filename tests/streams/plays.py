@@ -22,9 +22,8 @@ from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
-from observer.engine.decide import decide, settle
+from observer.engine.decide import apply_outcome, decide, floor_check, recover
 from observer.engine.memory import DRAIN_PHASES, Memory
-from observer.engine.remediation.restore import floor_check, recover
 from observer.recording.files import Recording
 from observer.recording.replay import replay
 from observer.simulator.mesh.faults import pod_errors
@@ -82,7 +81,7 @@ class Player:
                 outcome = obey(decision.action)
                 if decision.action.action_kind is ActionKind.EVICT:
                     self.evicted = self.evicted or at
-                self.memory, _ = settle(self.memory, decision, outcome, at, self.settings)
+                self.memory, _ = apply_outcome(self.memory, decision, outcome, at, self.settings)
 
 
 def episode(family: str, seed: int, services: int) -> None:

@@ -18,9 +18,8 @@ from enum import Enum
 from observer.domain.action import Action
 from observer.domain.decision import Decision
 from observer.domain.outcome import Outcome
-from observer.engine.decide import decide, settle
+from observer.engine.decide import apply_outcome, decide, floor_check, recover
 from observer.engine.memory import Memory
-from observer.engine.remediation.restore import floor_check, recover
 
 Value = str | float | bool | None | list["Value"] | dict[str, "Value"]
 Row = list[Value]
@@ -30,7 +29,7 @@ QUESTIONS: Mapping[str, Callable[..., Answer]] = {
     "decide": decide,
     "floor": floor_check,
     "recover": recover,
-    "settle": settle,
+    "settle": apply_outcome,
 }
 _SIGNED = re.compile(r"[+-]\d+\.\d+(?=:)")
 _INSTANTS = 1e8
@@ -47,29 +46,12 @@ class Stream:
     calls: dict[str, int] = field(default_factory=dict)
     _numbers: dict[str, str] = field(default_factory=dict)
     _phases: dict[str, str] = field(default_factory=dict)
-    _depth: int = 0
 
     def end(self) -> list[Row]:
         """All rows, with the number of questions of each kind as the last."""
         return [*self.rows, ["calls", {name: float(count) for name, count in sorted(self.calls.items())}]]
 
-    def asking(self, name: str, question: Callable[..., Answer]) -> Callable[..., Answer]:
-        """The question, listened to; what one asks of another on its way is not."""
-
-        @functools.wraps(question)
-        def asked(*args: object, **more: object) -> Answer:
-            self._depth += 1
-            try:
-                memory, decisions = question(*args, **more)
-            finally:
-                self._depth -= 1
-            if not self._depth:
-                self._heard(name, [*args, *more.values()], memory, decisions)
-            return memory, decisions
-
-        return asked
-
-    def _heard(self, name: str, asked: list[object], memory: Memory, decisions: tuple[Decision, ...]) -> None:
+    def heard(self, name: str, asked: list[object], memory: Memory, decisions: tuple[Decision, ...]) -> None:
         self.calls[name] = self.calls.get(name, 0) + 1
         self.rows += [["outcome", *_outcome(one)] for one in asked if isinstance(one, Outcome)]
         self.rows += [[name, *self._decision(one)] for one in decisions]
@@ -117,22 +99,49 @@ class Stream:
         ]
 
 
+class _Tap:
+    """What stands in for a question. A module that was loaded meanwhile keeps it: then it only passes on."""
+
+    stream: Stream | None = None
+    depth = 0
+
+    def over(self, name: str, question: Callable[..., Answer]) -> Callable[..., Answer]:
+        """The question, listened to; what one asks of another on its way is not."""
+
+        @functools.wraps(question)
+        def asked(*args: object, **more: object) -> Answer:
+            self.depth += 1
+            try:
+                memory, decisions = question(*args, **more)
+            finally:
+                self.depth -= 1
+            if self.stream is not None and not self.depth:
+                self.stream.heard(name, [*args, *more.values()], memory, decisions)
+            return memory, decisions
+
+        return asked
+
+
+_TAP = _Tap()
+_LISTENED = {id(question): _TAP.over(name, question) for name, question in QUESTIONS.items()}
+
+
 @contextmanager
 def listening() -> Iterator[Stream]:
     """Every module of the tree asks through the stream until the end."""
-    stream = Stream()
     changed = []
-    wrapped = {id(question): stream.asking(name, question) for name, question in QUESTIONS.items()}
     for module in [module for name, module in sys.modules.items() if name.split(".")[0] in ("observer", "tests")]:
         if module.__name__ == __name__:
             continue
         for name, value in list(vars(module).items()):
-            if id(value) in wrapped:
+            if id(value) in _LISTENED:
                 changed.append((module, name, value))
-                setattr(module, name, wrapped[id(value)])
+                setattr(module, name, _LISTENED[id(value)])
+    _TAP.stream = Stream()
     try:
-        yield stream
+        yield _TAP.stream
     finally:
+        _TAP.stream = None
         for module, name, value in changed:
             setattr(module, name, value)
 
