@@ -25,6 +25,7 @@ from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.policy import EffectivePolicies, EffectivePolicy
 from observer.domain.settings import EngineSettings
 from observer.domain.slo import Objective
+from observer.recording import former
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -50,9 +51,13 @@ _PLAIN = (str, int, float, bool, bytes, type(None))
 class Codec:
     """One side of a recording: the writer only packs, the reader only unpacks."""
 
-    def __init__(self, recorded: Mapping[str, Sequence[str]] | None = None) -> None:
-        """``recorded``: field names by type as the file has them (``catalogue``); without it those of today."""
-        self._recorded = recorded or {}
+    def __init__(self, recorded: Mapping[str, Sequence[str]] | None = None, *, renamed: bool = False) -> None:
+        """
+        ``recorded``: field names by type as the file has them (``catalogue``); without it those of today.
+        ``renamed``: names and words are those of ``former``.
+        """
+        self._recorded = former.types_of_today(recorded or {}) if renamed else recorded or {}
+        self._renamed = renamed
         self._packers: dict[object, Pack] = {}
         self._unpackers: dict[object, Pack] = {}
         self._hints: dict[type, dict[str, object]] = {}
@@ -128,7 +133,8 @@ class Codec:
         if _is_array(hint):
             return lambda data: self._unpack_array(data, place)
         if isinstance(hint, type) and issubclass(hint, Enum):
-            return hint
+            renamed = self._renamed and hint.__name__ in former.ENUMS
+            return (lambda data: hint(former.reworded(data))) if renamed else hint
         if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             return self._shared_unpacker(hint) if hint in SHARED else self._dataclass_unpacker(hint)
         return self._container_unpacker(hint)
@@ -152,6 +158,7 @@ class Codec:
         if unknown := sorted(set(names) - set(hints)):
             raise RecordingError(f"{kind.__name__} was recorded with {', '.join(unknown)}, which this version lacks")
         unpackers = [self._unpacker(hints[name], (kind, name)) for name in names]
+        worded = former.WORDED.get(kind.__name__, frozenset()) if self._renamed else frozenset()
         hidden = {field.name for field in dataclasses.fields(kind) if not field.init}
         make: Callable[..., object] = kind
 
@@ -160,6 +167,7 @@ class Codec:
             if len(fields) != len(unpackers):
                 raise ValueError(f"{len(fields)} fields where {kind.__name__} has {len(unpackers)}")
             values = {name: unpacker(field) for name, unpacker, field in zip(names, unpackers, fields, strict=True)}
+            values |= {name: former.reworded(values[name]) for name in worded & set(values)}
             made = make(**{name: value for name, value in values.items() if name not in hidden})
             for name in hidden:
                 object.__setattr__(made, name, values[name])
