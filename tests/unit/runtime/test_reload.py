@@ -12,7 +12,7 @@ import pytest
 
 from observer.config.policies.effective import EffectivePolicyCache
 from observer.config.reload import FileWatch, Rules, merged, read_rules
-from observer.config.settings.read.read import default, parse
+from observer.config.settings.read import default, parse
 from observer.domain.action import ActionKind, Mode
 from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import Decision, Verdict
