@@ -11,7 +11,7 @@ from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS
 from observer.config.durations import format_duration
 from observer.config.faults import refuse
 from observer.config.reading import yaml_files
-from observer.config.testing.judging import Failure, failures, told, unknown_objectives
+from observer.config.testing.judging import Failure, failures, line_of, unknown_objectives
 from observer.config.testing.read import TestFile
 from observer.config.testing.rulebook import read_file, rules_for
 from observer.config.testing.run import Course, run
@@ -115,7 +115,7 @@ def body(results: Results) -> dict[str, Any]:
                     for at, decision in one.course.decisions
                 ],
                 "objectives": [
-                    {"id": status.objective.id, "state": status.state.value, "told": status.told}
+                    {"id": status.objective.id, "state": status.state.value, "alert": status.told}
                     for status in (one.course.looks[-1][1] if one.course.looks else ())
                 ],
             }
@@ -133,7 +133,7 @@ def text(results: Results, *, verbose: bool = False) -> str:
             lines.append(f"          line {failure.expectation.place.line}: expected {failure.expected}")
             lines += [f"            came {line}" for line in failure.came]
         if verbose:
-            lines += [f"          {format_duration(at):>7}  {told(what)}" for at, what in one.course.decisions]
+            lines += [f"          {format_duration(at):>7}  {line_of(what)}" for at, what in one.course.decisions]
     lines += [f"observer: {fault}" for fault in results.faults]
     failed = sum(not one.ok for one in results.done)
     count = len(results.faults)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 from observer.config.auth import HttpAuth
+from observer.config.declarations import Disagreement, Rule
 from observer.config.durations import format_duration
 from observer.config.exposure import is_loopback
 from observer.config.model import (
@@ -24,14 +25,6 @@ from observer.config.model import (
 )
 from observer.config.outlets import CloudEventSettings, NotifyKind, NotifySettings
 from observer.domain.settings import DetectionSettings, GuardSettings, LadderSettings
-
-
-class Disagreement(NamedTuple):
-    """``field`` of the section is where a person should look."""
-
-    field: str
-    message: str
-    hint: str = ""
 
 
 def _detection(it: DetectionSettings) -> Iterator[Disagreement]:
@@ -72,13 +65,17 @@ def _guards(it: GuardSettings) -> Iterator[Disagreement]:
         yield Disagreement("cluster_actions", f"must be at least namespace_actions, {it.namespace_actions}")
 
 
+def _together(it: object, *keys: str) -> Iterator[Disagreement]:
+    """Two keys of which neither works alone."""
+    given = [key for key in keys if getattr(it, key)]
+    missing = [key for key in keys if key not in given]
+    if given and missing:
+        yield Disagreement(given[0], f"needs {missing[0]} beside it")
+
+
 def _auth(it: HttpAuth) -> Iterator[Disagreement]:
-    if bool(it.cert_file) != bool(it.key_file):
-        missing = "key_file" if it.cert_file else "cert_file"
-        yield Disagreement("cert_file" if it.cert_file else "key_file", f"needs {missing} beside it")
-    if bool(it.username) != bool(it.password_file):
-        missing = "password_file" if it.username else "username"
-        yield Disagreement("username" if it.username else "password_file", f"needs {missing} beside it")
+    yield from _together(it, "cert_file", "key_file")
+    yield from _together(it, "username", "password_file")
     if it.username and it.bearer_file:
         yield Disagreement("bearer_file", "cannot be used together with username")
     if it.ca_file and it.insecure_skip_verify:
@@ -91,7 +88,9 @@ def _prometheus(it: PrometheusSettings) -> Iterator[Disagreement]:
     yield from _certificates(it)
 
 
-def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings | GrafanaSettings) -> Iterator[Disagreement]:
+def _certificates(
+    it: PrometheusSettings | JaegerSettings | KialiSettings | GrafanaSettings | CloudEventSettings | NotifySettings,
+) -> Iterator[Disagreement]:
     if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
         yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
 
@@ -105,9 +104,7 @@ def _kiali(it: KialiSettings) -> Iterator[Disagreement]:
 
 
 def _webhook(it: WebhookSettings) -> Iterator[Disagreement]:
-    if bool(it.username) != bool(it.password_file):
-        missing = "password_file" if it.username else "username"
-        yield Disagreement("username" if it.username else "password_file", f"needs {missing} beside it")
+    yield from _together(it, "username", "password_file")
     ways = (it.bearer_file, it.username, it.hmac_file, it.certificates, it.service_accounts)
     if it.enabled and not any(ways):
         yield Disagreement(
@@ -143,9 +140,7 @@ def _people(it: PeopleSettings) -> Iterator[Disagreement]:
 
 
 def _tls(it: TlsSettings) -> Iterator[Disagreement]:
-    if bool(it.cert_file) != bool(it.key_file):
-        missing = "key_file" if it.cert_file else "cert_file"
-        yield Disagreement("cert_file" if it.cert_file else "key_file", f"needs {missing} beside it")
+    yield from _together(it, "cert_file", "key_file")
     if it.client_ca_file and not it.cert_file:
         yield Disagreement("client_ca_file", "needs cert_file and key_file beside it")
 
@@ -165,10 +160,6 @@ def _lease(it: LeaseSettings) -> Iterator[Disagreement]:
         )
 
 
-def _cloudevents(it: CloudEventSettings) -> Iterator[Disagreement]:
-    yield from _one_address(it)
-
-
 def _notify(it: NotifySettings) -> Iterator[Disagreement]:
     yield from _one_address(it)
     if not it.url and not it.url_file:
@@ -180,11 +171,10 @@ def _notify(it: NotifySettings) -> Iterator[Disagreement]:
 def _one_address(it: CloudEventSettings | NotifySettings) -> Iterator[Disagreement]:
     if it.url and it.url_file:
         yield Disagreement("url_file", "cannot be used together with url")
-    if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
-        yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
+    yield from _certificates(it)
 
 
-RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
+RULES: Final[Mapping[type, Rule]] = {
     DetectionSettings: _detection,
     LadderSettings: _ladder,
     GuardSettings: _guards,
@@ -198,7 +188,7 @@ RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     PeopleSettings: _people,
     GrafanaSettings: _certificates,
     TlsSettings: _tls,
-    CloudEventSettings: _cloudevents,
+    CloudEventSettings: _one_address,
     NotifySettings: _notify,
 }
 """By the dataclass they judge; asked only when each of its values is good by itself."""

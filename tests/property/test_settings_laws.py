@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observer.config.model import Settings
-from observer.config.sections import KEYS
 from observer.config.settings import default, parse
+from observer.config.shipped import text
+from observer.config.yaml_marks import read_marked
 from observer.domain.errors import ConfigError
 
-KNOWN = sorted({key for keys in KEYS.values() for key in keys})
+KNOWN = sorted({str(key) for path in read_marked(text(), "observer.yaml").keys for key in path})
 SCALARS = (
     st.none()
     | st.booleans()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final, Self
 
 from observer.config.links import Links
-from observer.config.outlets import LinkSettings
 from observer.config.reload import Rules, rules_of
 from observer.config.settings import default
 from observer.domain.action import Action, Mode, Rung
@@ -72,12 +71,12 @@ CALLS: Final = (
     ("sessions", "accounts"),
 )  # fmt: skip
 LINKS: Final = Links(
-    LinkSettings(
-        page="https://observer.example.test/incidents/{incident}",
-        jaeger="https://jaeger.example.test/search?service={service}.{namespace}",
-        kiali="https://kiali.example.test/kiali/console/namespaces/{namespace}/workloads/{workload}",
-        grafana="https://grafana.example.test/d/workload?var-workload={workload}&from={from_ms}&to={to_ms}",
-    ),
+    {
+        "page": "https://observer.example.test/incidents/{incident}",
+        "jaeger": "https://jaeger.example.test/search?service={service}.{namespace}",
+        "kiali": "https://kiali.example.test/kiali/console/namespaces/{namespace}/workloads/{workload}",
+        "grafana": "https://grafana.example.test/d/workload?var-workload={workload}&from={from_ms}&to={to_ms}",
+    },
     "",
 )
 FAULT_FROM: Final = 120

@@ -22,8 +22,8 @@ from observer.config.openslo.models import (
     SloSpec,
     TargetSpec,
 )
-from observer.config.openslo.validation import validated
 from observer.config.reading import read_text, yaml_files
+from observer.config.refusals import validated
 from observer.config.yaml_marks import Document, Path, read_marked_all
 from observer.domain import names
 
@@ -208,7 +208,7 @@ def _part(
     value = {} if data[key] is None and empty else data[key]
     if not isinstance(value, dict):
         return None, [document.fault((key,), "must be a mapping")]
-    return validated(model, value, document, (key,))
+    return validated(model, value, document, (key,), nothing="write one, or remove the key")
 
 
 def _annotated(one: Placed[Any]) -> Iterator[Fault]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from observer.config.openslo.models import API_VERSION, SPECS, Metadata
+from observer.domain import names
 
 
 def schema() -> dict[str, Any]:
@@ -17,6 +18,7 @@ def schema() -> dict[str, Any]:
     metadata = references[Metadata, "validation"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:{names.OBSERVER}:schema:openslo:1",
         "title": "OpenSLO v1",
         "description": "Objectives as Observer reads them. Its own annotations begin with observer.dev/.",
         "oneOf": [
@@ -28,8 +30,8 @@ def schema() -> dict[str, Any]:
                 "properties": {
                     "apiVersion": {"const": API_VERSION},
                     "kind": {"const": kind},
-                    "metadata": metadata,
-                    "spec": references[model, "validation"],
+                    "metadata": {**metadata, "description": "Name of the document, and what stands beside it."},
+                    "spec": {**references[model, "validation"], "description": f"The {kind} itself."},
                 },
             }
             for kind, model in SPECS.items()

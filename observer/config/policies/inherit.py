@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
+from observer.config.declarations import changed
 from observer.config.model import Settings
 from observer.config.policies.document import Place, Policy, Subject, Value
-from observer.config.policies.keys import FLEET, paths
+from observer.config.policies.keys import inherited, parts, paths, section_of
 from observer.config.policies.windows import placed
 from observer.domain.action import Mode
 from observer.domain.ids import WorkloadRef
 from observer.domain.policy import AppliedPolicy, StandingHold, TimeWindow
-from observer.domain.settings import EngineSettings, GuardSettings, ImpactSettings, LadderSettings
+from observer.domain.settings import EngineSettings
 
+T = TypeVar("T")
 BUILT_IN = Place("built in")
 DOUBT = "observer"
 """Source of a hold that no person placed: the policies of the workload disagree."""
@@ -58,15 +60,15 @@ def base_values(settings: Settings, places: Mapping[str, Place] | None = None) -
 
     ``places`` say where the settings file has a key (``ladder.drain_seconds``); what it leaves out is built in.
     """
-    engine, known = settings.engine, places or {}
-    found: dict[str, Any] = {
-        "mode": engine.mode, "percent": 100.0, "objectives": (), "detectors.errors": True, "detectors.latency": True,
-        "approvals": (), "windows": (), "alerts": (),
-    }  # fmt: skip
-    for prefix, section in (("detectors.impact", engine.impact), ("ladder", engine.ladder), ("guards", engine.guards)):
-        for item in fields(section):
-            if section is not engine.guards or item.name not in FLEET:
-                found[f"{prefix}.{item.name}"] = getattr(section, item.name)
+    known, found = places or {}, dict[str, object]()
+    policy = AppliedPolicy.of(settings.engine)
+    for path, item in parts():
+        value = getattr(policy, item.name)
+        inner = section_of(item)
+        if inner is not None:
+            found |= {f"{path}.{key.name}": getattr(value, key.name) for key in inherited(inner)}
+        else:
+            found[path] = tuple(sorted(value)) if isinstance(value, frozenset) else value
     return {path: Value(found[path], known.get(path.removeprefix("detectors."), BUILT_IN)) for path in paths()}
 
 
@@ -105,37 +107,35 @@ def applied(
     The engine's form. ``faults`` (ties, values that disagree) put the workload into shadow and hold it: a policy that
     can be read in two ways is unknown, and unknown never acts.
     """
-    found = {path: value.value for path, value in effective.values.items()}
     doubts = tuple(str(tie) for tie in effective.ties) + faults
     holds = tuple(value.value for value in effective.holds)
     holds += tuple(StandingHold(f"policies disagree: {doubt}", math.inf, DOUBT) for doubt in doubts)
-    mode = found["mode"] if inside_percent and not doubts else Mode.SHADOW
-    windows: tuple[TimeWindow, ...] = found["windows"]
-    return AppliedPolicy(
+    base = AppliedPolicy.of(engine)
+    policy = changed(base, {item.name: _value(effective, path, getattr(base, item.name)) for path, item in parts()})
+    mode = policy.mode if inside_percent and not doubts else Mode.SHADOW
+    return replace(
+        policy,
         identity=identity(effective, engine, mode, holds),
         names=effective.policies,
         mode=mode,
-        errors=found["detectors.errors"],
-        latency=found["detectors.latency"],
-        objectives=found["objectives"],
-        impact=ImpactSettings(**_section(found, "detectors.impact")),
-        ladder=ladder_of(effective),
-        guards=guards_of(effective, engine),
-        approvals=frozenset(found["approvals"]),
-        windows=tuple(placed(window, at) for window in windows),
+        windows=tuple(placed(window, at) for window in policy.windows),
         holds=holds,
-        alerts=frozenset(found["alerts"]),
     )
 
 
-def ladder_of(effective: Effective) -> LadderSettings:
-    return LadderSettings(**_section({path: value.value for path, value in effective.values.items()}, "ladder"))
+def _value(effective: Effective, path: str, base: object) -> object:
+    """What ``AppliedPolicy`` holds at ``path``; ``base`` is what the settings say."""
+    if path in effective.values:
+        value = effective.values[path].value
+        return frozenset(value) if isinstance(base, frozenset) else value
+    return section(effective, path, base)
 
 
-def guards_of(effective: Effective, engine: EngineSettings) -> GuardSettings:
-    """The workload's brakes; those of the whole cluster are the settings'."""
-    fleet = {name: getattr(engine.guards, name) for name in FLEET}
-    return GuardSettings(**_section({path: value.value for path, value in effective.values.items()}, "guards"), **fleet)
+def section(effective: Effective, prefix: str, base: T) -> T:
+    """A section for the workload; what is for the whole cluster stays as ``base``, the settings, says."""
+    start = f"{prefix}."
+    values = effective.values.items()
+    return changed(base, {path[len(start) :]: value.value for path, value in values if path.startswith(start)})
 
 
 def identity(effective: Effective, engine: EngineSettings, mode: Mode, holds: tuple[StandingHold, ...]) -> str:
@@ -145,12 +145,7 @@ def identity(effective: Effective, engine: EngineSettings, mode: Mode, holds: tu
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _section(found: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    start = f"{prefix}."
-    return {path[len(start) :]: value for path, value in found.items() if path.startswith(start)}
-
-
-def _spelled(value: Any) -> str:
+def _spelled(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_spelled(item) for item in value) + "]"
     if isinstance(value, TimeWindow):

@@ -11,7 +11,7 @@ from observer.config.durations import format_duration
 from observer.config.faults import Fault
 from observer.config.model import Settings
 from observer.config.policies.document import Level, Policy, Value
-from observer.config.policies.inherit import Effective, guards_of, ladder_of, layered
+from observer.config.policies.inherit import Effective, layered, section
 from observer.domain.action import Mode, Rung
 from observer.domain.settings import EngineSettings, LadderSettings
 
@@ -89,7 +89,7 @@ def _told(policy: Policy, effective: Effective, path: str, message: str, hint: s
 
 def senseless(effective: Effective, engine: EngineSettings, largest_cut: float) -> Iterator[tuple[str, str, str]]:
     """``(path, message, hint)`` of values that cannot work together; ``largest_cut`` in milliseconds."""
-    ladder, guards = ladder_of(effective), guards_of(effective, engine)
+    ladder, guards = section(effective, "ladder", engine.ladder), section(effective, "guards", engine.guards)
     for found in RULES[LadderSettings](ladder):
         yield f"ladder.{found.field}", found.message, found.hint
     if guards.backoff_max < guards.backoff_seconds:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
+from observer.config.declarations import written as as_written
+from observer.config.policies.keys import settings
 from observer.config.policies.windows import WEEKDAYS
-from observer.config.sections import KEYS, spelled
 from observer.domain.policy import StandingHold, TimeWindow
-from observer.domain.settings import GuardSettings, ImpactSettings, LadderSettings
-
-_KINDS: dict[str, type] = {"detectors.impact": ImpactSettings, "ladder": LadderSettings, "guards": GuardSettings}
+from observer.domain.settings import Setting
 
 
-def written(path: str, value: Any) -> Any:
+def written(path: str, value: object) -> object:
     """The value of ``path`` (``guards.serving_share``) as it would stand in a document: text, number, switch, list."""
     if isinstance(value, StandingHold):
         return value.reason + ("" if value.until == float("inf") else f" (until {_utc(value.until)})")
@@ -23,12 +20,11 @@ def written(path: str, value: Any) -> Any:
         return f"{days} {_clock(value.begin)}-{_clock(value.end)} {value.zone}"
     if isinstance(value, tuple):
         return [written(path, item) for item in value]
-    prefix, _, name = path.rpartition(".")
-    kinds: Mapping[str, Any] = KEYS[_KINDS[prefix]] if prefix in _KINDS else {}
-    return spelled(kinds.get(name), value)
+    known = settings().get(path)
+    return as_written(value, known.setting if known is not None else Setting())
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """What ``written`` gave, in one line."""
     if isinstance(value, bool):
         return str(value).lower()

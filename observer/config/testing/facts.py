@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from observer.config.testing.scenario import Facts, NodeFacts, PodFacts, WorkloadFacts, WorkloadKey
+from observer.config.declarations import Section, changed
+from observer.config.testing.scenario import FactKeys, Facts, NodeFacts, PodFacts, WorkloadFacts, WorkloadKey
 
 Known = TypeVar("Known", PodFacts, WorkloadFacts, NodeFacts)
 
@@ -19,22 +20,22 @@ def split(name: str) -> WorkloadKey:
     return space, rest
 
 
-def laid_over(facts: Facts, given: Any) -> Facts:
+def laid_over(facts: Facts, given: FactKeys) -> Facts:
     """``facts`` after what ``given`` (a validated mapping) changes of them; what happens only once is over."""
     workloads = {key: over(one) for key, one in facts.workloads.items()}
-    for name, more in (given.workloads or {}).items():
+    for name, more in given.workloads.items():
         key = split(name)
         workloads[key] = _changed(workloads.get(key, WorkloadFacts()), more)
     nodes = dict(facts.nodes)
-    for name, more in (given.nodes or {}).items():
+    for name, more in given.nodes.items():
         nodes[name] = _changed(nodes.get(name, NodeFacts()), more)
-    spaces = {name: {**facts.namespaces.get(name, {}), **labels} for name, labels in (given.namespaces or {}).items()}
+    spaces = {name: {**facts.namespaces.get(name, {}), **labels} for name, labels in given.namespaces.items()}
     return replace(
         facts,
         workloads=workloads,
         nodes=nodes,
         namespaces={**facts.namespaces, **spaces},
-        **{name: getattr(given, name) for name in ("paused", "leader", "mesh") if getattr(given, name) is not None},
+        **{name: getattr(given, name) for name in ("paused", "leader", "mesh") if name in given.model_fields_set},
     )
 
 
@@ -44,8 +45,8 @@ def over(facts: WorkloadFacts) -> WorkloadFacts:
     return replace(facts, touched=False, scaled_down=False, pods=pods)
 
 
-def _changed(known: Known, given: Any) -> Known:
-    values: dict[str, Any] = {}
+def _changed(known: Known, given: Section) -> Known:
+    values: dict[str, object] = {}
     for item in fields(known):
         if item.name not in given.model_fields_set:
             continue
@@ -55,4 +56,4 @@ def _changed(known: Known, given: Any) -> Known:
         elif isinstance(before, Mapping):
             value = {**before, **value}
         values[item.name] = tuple(value) if isinstance(value, list) else value
-    return replace(known, **values)
+    return changed(known, values)

@@ -86,7 +86,7 @@ def _of_objective(one: Expectation, course: Course) -> Failure | None:
     firing = tuple(tier.tier.name for tier in status.tiers if tier.firing)
     right = (
         (one.state is None or status.state is one.state)
-        and (one.told is None or status.told == one.told)
+        and (one.alert is None or status.told == one.alert)
         and (one.firing is None or set(firing) == set(one.firing))
     )
     return None if right else Failure(one, expected(one), (f"{_at(when)}  {_status(status, firing)}",))
@@ -97,7 +97,7 @@ def _matches(one: Expectation, decision: Decision) -> bool:
     return (
         (not one.verdict or decision.verdict == one.verdict)
         and (not one.kind or decision.kind == one.kind)
-        and (one.rung is None or decision.rung is one.rung)
+        and (one.action is None or decision.rung is one.action)
         and (not one.reason or one.reason in reasons)
         and (not one.severity or decision.severity == one.severity)
         and (not one.pod or _name(decision) == one.pod)
@@ -119,7 +119,7 @@ def expected(one: Expectation) -> str:
     if one.objective:
         words = [
             f"state {one.state.value}" if one.state is not None else "",
-            f"told {one.told or 'none'}" if one.told is not None else "",
+            f"alert {one.alert or 'none'}" if one.alert is not None else "",
             f"firing [{', '.join(one.firing)}]" if one.firing is not None else "",
         ]
         return f"{when}: {one.objective} {', '.join(word for word in words if word)}"
@@ -129,7 +129,7 @@ def expected(one: Expectation) -> str:
         "" if one.count is None else f"{one.count} times",
         one.verdict,
         one.kind and f"kind {one.kind}",
-        one.rung.value if one.rung is not None else "",
+        one.action.value if one.action is not None else "",
         one.pod and f"pod {one.pod}",
         one.reason and f"reason {one.reason}",
         one.severity and f"severity {one.severity}",
@@ -137,7 +137,7 @@ def expected(one: Expectation) -> str:
     return f"{when}: {' '.join(word for word in words if word)}"
 
 
-def told(decision: Decision) -> str:
+def line_of(decision: Decision) -> str:
     """A decision in one line."""
     rung = f" {decision.rung.value}" if decision.rung is not None and decision.kind != decision.rung.value else ""
     reasons = list(dict.fromkeys([decision.reason, *(hold.reason for hold in decision.holds)]))
@@ -149,12 +149,12 @@ def _status(status: ObjectiveStatus, firing: Sequence[str]) -> str:
     held = [f"{tier.tier.name}: {tier.held}" for tier in status.tiers if tier.over and tier.held]
     burns = ", ".join(f"{tier.tier.name} {tier.long:.3g}/{tier.short:.3g}" for tier in status.tiers)
     more = f"; held: {'; '.join(held)}" if held else ""
-    state = f"state {status.state.value}{why}, told {status.told or 'none'}, firing [{', '.join(firing)}]"
+    state = f"state {status.state.value}{why}, alert {status.told or 'none'}, firing [{', '.join(firing)}]"
     return f"{state}, burn {burns}{more}"
 
 
 def _listed(items: Iterable[tuple[float, Decision]]) -> list[str]:
-    lines = [f"{_at(at)}  {told(decision)}" for at, decision in items]
+    lines = [f"{_at(at)}  {line_of(decision)}" for at, decision in items]
     more = len(lines) - _SHOWN
     return lines if more <= 0 else [*lines[:_SHOWN], f"and {more} more"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from observer.config.policies.book import BookKeeper, PolicySet, doubts, modes
 from observer.config.policies.document import Subject
-from observer.config.policies.keys import FLEET, paths, schema
+from observer.config.policies.keys import paths, schema
 from observer.config.policies.load import compile_set, load, policy_files, read_sources
 from observer.config.policies.read import Source
 from observer.config.policies.windows import placed
@@ -19,7 +19,7 @@ from observer.domain.action import Mode, Rung
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
 from observer.domain.policy import PolicyBook, TimeWindow
-from observer.domain.settings import GuardSettings
+from observer.domain.settings import GuardSettings, declared
 from tests.support.builders import NOW, catalog, cluster, workload
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "policies"
@@ -160,9 +160,10 @@ def test_objectives_may_stand_in_the_same_file() -> None:
 
 def test_every_guard_is_either_a_policys_or_the_clusters() -> None:
     in_policies = {path.removeprefix("guards.") for path in paths() if path.startswith("guards.")}
+    of_the_cluster = {item.name for item in declared(GuardSettings) if item.setting.cluster_wide}
 
-    assert in_policies | FLEET == {item.name for item in fields(GuardSettings)}
-    assert not in_policies & FLEET
+    assert in_policies | of_the_cluster == {item.name for item in fields(GuardSettings)} - {"own_namespace"}
+    assert not in_policies & of_the_cluster
 
 
 def test_the_schema_names_every_path() -> None:

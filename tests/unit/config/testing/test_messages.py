@@ -70,4 +70,4 @@ def test_the_schema_knows_every_key() -> None:
     body = schema()
 
     assert set(body["properties"]) == {"apiVersion", "kind", "rules", "settings", "tests"}
-    assert set(body["$defs"]["Expectation"]["properties"]) >= {"at", "before", "verdict", "objective", "told"}
+    assert set(body["$defs"]["ExpectationKeys"]["properties"]) >= {"at", "before", "verdict", "objective", "alert"}

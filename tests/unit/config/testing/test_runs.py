@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from observer.config.testing import reached
-from observer.config.testing.judging import failures, told, unknown_objectives
+from observer.config.testing.judging import failures, line_of, unknown_objectives
 from observer.config.testing.read import TestFile, read_tests
 from observer.config.testing.rulebook import rules_for
 from observer.config.testing.run import Course, run
@@ -217,13 +217,13 @@ def test_the_same_test_takes_the_same_course(tmp_path: Path) -> None:
 
 def test_what_was_expected_and_what_came(tmp_path: Path) -> None:
     expect = """    expect:
-      - {at: 8m, verdict: act, rung: drain, pod: cart-1}
+      - {at: 8m, verdict: act, action: drain, pod: cart-1}
       - {after: 7m, before: 8m, verdict: hold}
       - {before: 6m, verdict: act}
       - {before: 8m, count: 0, verdict: act}
       - {at: 6m, verdict: none}
       - {at: 8m, verdict: none, pod: cart-1}
-      - {at: 8m, objective: shop/mesh-availability.cart, state: idle, told: page, firing: [1h]}
+      - {at: 8m, objective: shop/mesh-availability.cart, state: idle, alert: page, firing: [1h]}
 """
     test = read(f"    series: [{OK % 120}, {BAD % 35}]\n{expect}")
     found = course(test, tmp_path)
@@ -234,17 +234,17 @@ def test_what_was_expected_and_what_came(tmp_path: Path) -> None:
         "between 0s and 6m: act",
         "between 0s and 8m: 0 times act",
         "at 8m: nothing stands about cart-1",
-        "at 8m: shop/mesh-availability.cart state idle, told page, firing [1h]",
+        "at 8m: shop/mesh-availability.cart state idle, alert page, firing [1h]",
     ]
     assert wrong[1].came == ("no decision at all",)
     assert any("act drain" in line and "pod shop/cart-1" in line for line in wrong[2].came)
-    assert "state ok, told ticket, firing [ticket-3d], burn page-1h" in wrong[4].came[0]
-    assert told(found.decisions[0][1]) == "tell suspected annotate  pod shop/cart-1  errors"
+    assert "state ok, alert ticket, firing [ticket-3d], burn page-1h" in wrong[4].came[0]
+    assert line_of(found.decisions[0][1]) == "tell suspected annotate  pod shop/cart-1  errors"
 
 
 def test_an_objective_that_nobody_looks_at_is_a_fault(tmp_path: Path) -> None:
     test = read(
-        f"    series: [{OK % 20}]\n    expect: [{{at: 1m, objective: shop/mesh-availabilty.cart, told: none}}]\n"
+        f"    series: [{OK % 20}]\n    expect: [{{at: 1m, objective: shop/mesh-availabilty.cart, alert: none}}]\n"
     )
 
     faults = unknown_objectives(test.scenarios[0], course(test, tmp_path))
