@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -26,6 +26,30 @@ _JOURNALS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 def wrong(message: str, hint: str = "") -> PydanticCustomError:
     """A refusal in the house's words; ``hint`` travels beside it."""
     return PydanticCustomError("observer", "{text}", {"text": message, "hint": hint})
+
+
+RETIRED: Final[Mapping[str, str]] = {
+    "ladder": "escalation",
+    "rungs": "actions",
+    "rung": "action",
+    "tilts": "effect_sizes",
+    "acting_tilt": "acting_effect_size",
+    "acquit_seconds": "cleared_seconds",
+    "hold_max": "blocked_max",
+    "told": "alert",
+    "hold": "blocked",
+    "held": "blocked",
+    "sighted": "recovered",
+}
+"""Keys and words of 0.1.0 and what they are called now: a file that was written then is refused with the new word."""
+
+
+def meant(written: str, allowed: Collection[str]) -> str:
+    """The hint for a word that is none of ``allowed``; empty when nothing is near."""
+    if RETIRED.get(written) in allowed:
+        return f"it is called {RETIRED[written]} now"
+    near = difflib.get_close_matches(written, allowed, n=1)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +117,7 @@ class Words:
         by_word = {str(member): member for member in self.allowed}
         if isinstance(value, str) and value in by_word:
             return by_word[value]
-        near = difflib.get_close_matches(str(value), by_word, n=1)
-        hint = f"did you mean {near[0]}?" if near else ""
-        raise wrong(f"must be one of {', '.join(by_word)}, got {_shown(value)}", hint)
+        raise wrong(f"must be one of {', '.join(by_word)}, got {_shown(value)}", meant(str(value), by_word))
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.read)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from observer.config.declarations import Part, Reads
 from observer.config.faults import Fault, dotted
+from observer.config.kinds import meant
 from observer.config.yaml_marks import Document, Path
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -114,8 +114,7 @@ def _reworded(kind: str, context: Mapping[str, float], value: object) -> tuple[s
         return f"must have {words} {items}, has {context['actual_length']}", ""
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", str(context["expected"]))
-        near = difflib.get_close_matches(str(value), allowed, n=1)
-        hint = f"did you mean {near[0]}?" if near and len(allowed) > 1 else ""
+        hint = meant(str(value), allowed) if len(allowed) > 1 else ""
         return f"must be {'one of ' if allowed[1:] else ''}{', '.join(allowed)}, got {json.dumps(value)[:60]}", hint
     if kind == "string_too_long":
         return f"must be at most {context['max_length']} characters", ""
@@ -129,8 +128,8 @@ def _meant(path: Path, model: type[BaseModel], *, inner: bool) -> str:
         if here is not None and isinstance(part, str):  # items of a list count as their kind
             field = _keys(here).get(part)
             here = _model_in(field.annotation) if field is not None else None
-    if near := difflib.get_close_matches(str(path[-1]), _keys(here) if here else (), n=1):
-        return f"did you mean {near[0]}?"
+    if hint := meant(str(path[-1]), _keys(here) if here else ()):
+        return hint
     homes = [] if inner else _homes(model, str(path[-1]), "")
     return f"it belongs under {' or '.join(homes)}" if homes else ""
 

@@ -21,11 +21,19 @@ from observer.config.testing.scenario import Change, Expectation, FactKeys, Fact
 from observer.config.yaml_marks import Document, Path, read_marked_all
 from observer.domain.counts import FloatArray
 from observer.domain.decision import Verdict
+from observer.engine.slo.presets import ISTIO
 
 REQUESTS: Final = "istio_requests_total"
 BUCKETS: Final = "istio_request_duration_milliseconds_bucket"
 UP: Final = "up"
 OF_PODS: Final = frozenset({REQUESTS, BUCKETS, UP})
+LABELS: Final = frozenset(
+    {"namespace", "pod", "le", "destination_canonical_service", "destination_workload_namespace"}
+    | {"source_canonical_service", ISTIO.reporter, ISTIO.service, ISTIO.namespace, ISTIO.source, ISTIO.source_namespace}
+    | {ISTIO.code, ISTIO.flags, ISTIO.grpc, ISTIO.protocol}
+)
+"""What the daemon asks of the mesh's metrics, and what rules may select; another label would change nothing."""
+TARGET_LABELS: Final = frozenset({"namespace", "pod", "job", "instance"})
 START: Final = 1_796_119_200.0
 """2026-12-01 10:00 UTC, a Tuesday, where a test does not say when it begins."""
 _OF_DECISIONS: Final = ("count", "verdict", "kind", "action", "reason", "severity", "pod")
@@ -219,6 +227,12 @@ class _Reading:
             return
         if metric == BUCKETS and "le" not in labels:
             self._add(path, "a bucket needs its label le", 'le="250"')
+            return
+        known = TARGET_LABELS if metric == UP else LABELS
+        if metric in OF_PODS and (strange := sorted(labels.keys() - known)):
+            near = difflib.get_close_matches(strange[0], known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            self._add(path, f"{metric} has no label {strange[0]}", hint)
             return
         pod = labels.get("pod", "")
         if metric in OF_PODS and not (pod or pods) and labels.get("reporter") != "source":
