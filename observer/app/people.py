@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from observer.app.hands import Hands
-from observer.config.exposure import EXPOSED_HINT, exposed, host_of, is_loopback
+from observer.config.consistency import EXPOSED_HINT, exposed, host_of, is_loopback
 from observer.config.model import Settings
 from observer.domain.errors import ConfigError
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from observer.config.exposure import host_of, is_loopback
+from observer.config.consistency import host_of, is_loopback
 from observer.config.kinds import check_listen
 from observer.domain.errors import ConfigError, RecordingError
 

@@ -16,8 +16,8 @@ from observer.config.lint.check import Finding, Severity, in_order
 from observer.config.lint.live.roll import lint_live
 from observer.config.lint.registry import lint
 from observer.config.lint.render import UNREADABLE, github, rows, text
-from observer.config.lint.rules_files import subject_of
 from observer.config.lint.sarif import sarif
+from observer.config.lint.subject import subject_of
 from observer.config.model import SHIPPED, Settings
 from observer.config.policies.load import load, policy_files
 from observer.domain.errors import ConfigError

@@ -12,12 +12,11 @@ from observer.config.faults import Fault
 from observer.config.model import Settings
 from observer.config.policies.book import PolicySet, subjects
 from observer.config.policies.document import Place, Subject, Value
-from observer.config.policies.inherit import Effective, inside
+from observer.config.policies.inherit import Effective, inside, shown, written
 from observer.config.policies.load import load
 from observer.config.policies.rules import senseless
-from observer.config.policies.spelling import shown, written
-from observer.config.reading import read_text
 from observer.config.settings import places
+from observer.config.yaml_marks import read_text
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
 from observer.domain.names import NAMESPACE_ENABLED

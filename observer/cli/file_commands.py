@@ -147,7 +147,7 @@ def schema(
 
         show(policy_schema(), "", json=True)
     elif kind is SchemaOf.OPENSLO:
-        from observer.config.openslo.schema import schema as openslo_schema
+        from observer.config.openslo.documents import schema as openslo_schema
 
         show(openslo_schema(), "", json=True)
     elif kind is SchemaOf.OPENAPI:

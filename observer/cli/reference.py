@@ -17,7 +17,7 @@ import typer
 
 from observer.cli.main import app
 from observer.config import settings
-from observer.config.openslo.schema import schema as openslo_schema
+from observer.config.openslo.documents import schema as openslo_schema
 from observer.config.policies.keys import schema as policy_schema
 from observer.config.shipped import text as shipped_text
 from observer.config.testing.keys import schema as test_schema

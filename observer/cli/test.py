@@ -10,12 +10,12 @@ from typing import Any, Final
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS
 from observer.config.durations import format_duration
 from observer.config.faults import refuse
-from observer.config.reading import yaml_files
 from observer.config.testing.judging import Failure, failures, line_of, unknown_objectives
 from observer.config.testing.read import TestFile
 from observer.config.testing.rulebook import read_file, rules_for
 from observer.config.testing.run import Course, run
 from observer.config.testing.scenario import Scenario
+from observer.config.yaml_marks import yaml_files
 from observer.domain.errors import ConfigError
 
 _STEP: Final = "name test files that can be read; `observer test --init OBJECTIVE` writes the first ones"

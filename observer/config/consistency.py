@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Final
@@ -10,7 +11,6 @@ from urllib.parse import urlsplit
 from observer.config.auth import HttpAuth
 from observer.config.declarations import Disagreement, Rule
 from observer.config.durations import format_duration
-from observer.config.exposure import is_loopback
 from observer.config.model import (
     GrafanaSettings,
     JaegerSettings,
@@ -20,6 +20,7 @@ from observer.config.model import (
     OidcSettings,
     PeopleSettings,
     PrometheusSettings,
+    Settings,
     TlsSettings,
     WebhookSettings,
 )
@@ -192,3 +193,29 @@ RULES: Final[Mapping[type, Rule]] = {
     NotifySettings: _notify,
 }
 """By the dataclass they judge; asked only when each of its values is good by itself."""
+
+
+def host_of(listen: str) -> str:
+    """The host of ``host:port``, without brackets; an empty one means 127.0.0.1."""
+    return listen.rpartition(":")[0].strip("[]") or "127.0.0.1"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listener on this host is reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def exposed(settings: Settings) -> str:
+    """Why the listener must not be opened like this; empty when it may."""
+    people = settings.people
+    if is_loopback(host_of(settings.listen)) or people.kubernetes or people.oidc.issuer:
+        return ""
+    return f"{settings.listen} is reached from other machines, but nobody has to sign in"
+
+
+EXPOSED_HINT = "people.kubernetes: true or people.oidc.issuer, or listen on 127.0.0.1"

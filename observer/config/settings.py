@@ -10,14 +10,12 @@ from typing import Any, Final
 
 from pydantic import create_model
 
-from observer.config.consistency import RULES
+from observer.config.consistency import EXPOSED_HINT, RULES, exposed
 from observer.config.declarations import Models, Section, built, changed, described
-from observer.config.exposure import EXPOSED_HINT, exposed
 from observer.config.faults import Fault, refuse
 from observer.config.model import Settings
-from observer.config.reading import read_text
 from observer.config.refusals import validated
-from observer.config.yaml_marks import read_marked
+from observer.config.yaml_marks import read_marked, read_text
 from observer.domain.errors import ConfigError
 from observer.domain.settings import EngineSettings, declared
 

@@ -11,8 +11,7 @@ from observer.cli.door import Door
 from observer.cli.failures import DoorError
 from observer.cli.moments import instant
 from observer.config.model import Settings
-from observer.config.openslo.recalled import recalled
-from observer.config.openslo.wanted import ObjectiveSet
+from observer.config.openslo.wanted import ObjectiveSet, recalled
 from observer.config.reload import rules_of
 from observer.domain.errors import ConfigError
 from observer.domain.slo import RollingWindow

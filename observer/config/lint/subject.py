@@ -8,13 +8,25 @@ from typing import Any, Protocol
 
 from observer.config.faults import Fault
 from observer.config.lint.expressions import Expression, Selected, read
-from observer.config.lint.hit import Hit
+from observer.config.model import Settings
 from observer.config.openslo.assemble import Assembled, Made, assemble
-from observer.config.openslo.documents import Documents, Placed, inline_parts
+from observer.config.openslo.documents import Documents, Placed, inline_parts, read_documents
 from observer.config.openslo.indicators import metrics_of
 from observer.config.openslo.models import SliSpec
+from observer.config.policies.inherit import base_values
+from observer.config.policies.load import judged as against
+from observer.config.policies.load import policy_files, read_sources
+from observer.config.policies.read import read_all
 from observer.config.yaml_marks import Path
 from observer.domain.slo import BurnTier
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One place that a check does not like; ``owner`` may carry ``observer.dev/lint-ignore``."""
+
+    fault: Fault
+    owner: Placed[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +151,13 @@ def _questions(documents: Documents) -> Iterator[Question]:
                     path = (*at, "metricSource", "spec", "query")
                     source = metric.metric_source.metric_source_ref or ""
                     yield Question(one, path, role, counter, expr, source, read(expr))
+
+
+def subject_of(settings: Settings, at: float) -> tuple[Subject, Sequence[Fault]]:
+    """Everything that ``policies`` of the settings names; ``at`` is now, Unix seconds. Raises: ConfigError."""
+    files = policy_files(settings.policies)
+    documents, unread = read_documents([file.path for file in files])
+    policies, faults = read_all(read_sources(files))
+    faults += against(policies, settings, base_values(settings), {slo.name for slo in documents.slos})
+    refused = frozenset(settings.engine.guards.refused_namespaces)
+    return Subject(documents, at, policies=policies, refused=refused), [*unread, *faults]

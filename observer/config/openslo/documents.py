@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Final, Generic, TypeVar
 
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
 from observer.config.faults import Fault, refuse
 from observer.config.openslo.annotations import judged
 from observer.config.openslo.models import (
@@ -22,9 +25,8 @@ from observer.config.openslo.models import (
     SloSpec,
     TargetSpec,
 )
-from observer.config.reading import read_text, yaml_files
 from observer.config.refusals import validated
-from observer.config.yaml_marks import Document, Path, read_marked_all
+from observer.config.yaml_marks import Document, Path, read_marked_all, read_text, yaml_files
 from observer.domain import names
 
 Spec = TypeVar("Spec", bound=Part)
@@ -240,3 +242,32 @@ def _inline(spec: Part) -> Iterator[tuple[str, Part, Path]]:
             yield "AlertCondition", condition, ("conditions", index)
         for index, target in enumerate(spec.notification_targets):
             yield "AlertNotificationTarget", target, ("notificationTargets", index)
+
+
+def schema() -> dict[str, Any]:
+    """Draft 2020-12. What keys say about each other (one of good and bad) stands in ``docs/openslo.md`` only."""
+    models: list[type[BaseModel]] = [Metadata, *SPECS.values()]
+    references, shared = models_json_schema([(model, "validation") for model in models])
+    metadata = references[Metadata, "validation"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:{names.OBSERVER}:schema:openslo:1",
+        "title": "OpenSLO v1",
+        "description": "Objectives as Observer reads them. Its own annotations begin with observer.dev/.",
+        "oneOf": [
+            {
+                "type": "object",
+                "title": kind,
+                "additionalProperties": False,
+                "required": ["apiVersion", "kind", "metadata", "spec"],
+                "properties": {
+                    "apiVersion": {"const": API_VERSION},
+                    "kind": {"const": kind},
+                    "metadata": {**metadata, "description": "Name of the document, and what stands beside it."},
+                    "spec": {**references[model, "validation"], "description": f"The {kind} itself."},
+                },
+            }
+            for kind, model in SPECS.items()
+        ],
+        **shared,
+    }

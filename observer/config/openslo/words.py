@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from observer.config.kinds import wrong
-from observer.config.openslo.shorthand import SHORTHAND_PATTERN, split
 
+SHORTHAND_PATTERN: Final = r"^[1-9][0-9]*[mhdwMQY]$"
 _NAME: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _LABEL_KEY: Final = r"^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$"
 _ANNOTATION_KEY: Final = re.compile(
@@ -94,3 +94,37 @@ Annotations = Annotated[dict[str, str], AfterValidator(_no_annotation_fault)]
 FreeMap = Annotated[dict[str, Any], AfterValidator(_some)]
 Details = Annotated[Any, BeforeValidator(_given)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+_SHORTHAND = re.compile(SHORTHAND_PATTERN, re.ASCII)
+_DAY = 86_400.0
+_SECONDS: Final = {
+    "m": 60.0,
+    "h": 3600.0,
+    "d": _DAY,
+    "w": 7 * _DAY,
+    "M": 30 * _DAY,
+    "Q": 90 * _DAY,
+    "Y": 365 * _DAY,
+}
+
+
+def split(text: str) -> tuple[int, str]:
+    """Count and unit of ``28d``. Raises: ValueError for anything that is no shorthand."""
+    if not _SHORTHAND.match(text):
+        raise ValueError(text)
+    return int(text[:-1]), text[-1]
+
+
+def seconds(text: str) -> float:
+    """Length of ``28d`` in seconds; a month is 30 days, a quarter 90, a year 365. Raises: ValueError."""
+    count, unit = split(text)
+    return count * _SECONDS[unit]
+
+
+def spelled(length: float) -> str:
+    """The largest of ``w d h m`` that divides ``length`` seconds evenly. Raises: ValueError between whole minutes."""
+    for unit in ("w", "d", "h", "m"):
+        if length > 0 and length % _SECONDS[unit] == 0:
+            return f"{int(length / _SECONDS[unit])}{unit}"
+    raise ValueError(length)

@@ -6,17 +6,19 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from observer.config.declarations import changed
+from observer.config.declarations import written as as_written
 from observer.config.model import Settings
 from observer.config.policies.document import Place, Policy, Subject, Value
-from observer.config.policies.keys import inherited, parts, paths, section_of
-from observer.config.policies.windows import placed
+from observer.config.policies.keys import inherited, parts, paths, section_of, settings
+from observer.config.policies.windows import WEEKDAYS, placed
 from observer.domain.action import Mode
 from observer.domain.ids import WorkloadRef
 from observer.domain.policy import AppliedPolicy, StandingHold, TimeWindow
-from observer.domain.settings import EngineSettings
+from observer.domain.settings import EngineSettings, Setting
 
 T = TypeVar("T")
 BUILT_IN = Place("built in")
@@ -151,3 +153,33 @@ def _spelled(value: object) -> str:
     if isinstance(value, TimeWindow):
         return f"{sorted(value.days)} {value.begin}-{value.end} {value.zone}"
     return str(getattr(value, "value", value))
+
+
+def written(path: str, value: object) -> object:
+    """The value of ``path`` (``guards.serving_share``) as it would stand in a document: text, number, switch, list."""
+    if isinstance(value, StandingHold):
+        return value.reason + ("" if value.until == float("inf") else f" (until {_utc(value.until)})")
+    if isinstance(value, TimeWindow):
+        days = ",".join(WEEKDAYS[day] for day in sorted(value.days))
+        return f"{days} {_clock(value.begin)}-{_clock(value.end)} {value.zone}"
+    if isinstance(value, tuple):
+        return [written(path, item) for item in value]
+    known = settings().get(path)
+    return as_written(value, known.setting if known is not None else Setting())
+
+
+def shown(value: object) -> str:
+    """What ``written`` gave, in one line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(map(shown, value)) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -13,7 +13,7 @@ from observer.config.policies.book import PolicySet
 from observer.config.policies.document import Place, Policy, Value
 from observer.config.policies.inherit import base_values
 from observer.config.policies.read import Source, read_all
-from observer.config.reading import read_text, yaml_files
+from observer.config.yaml_marks import read_text, yaml_files
 
 TESTS = "tests"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from observer.config.testing.looks import counted, queries_of
-from observer.config.testing.selectors import Selector, selectors
+from observer.config.testing.notation import Selector, selectors
 from observer.domain.errors import ConfigError
 from observer.domain.events import BAD, TOTAL
 from observer.domain.slo import Comparison, Objective, Preset, ThresholdSli

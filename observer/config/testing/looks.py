@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 
 from observer.config.testing.frames import calls_of
+from observer.config.testing.notation import Selector, selectors
 from observer.config.testing.read import REQUESTS
-from observer.config.testing.selectors import Selector, selectors
 from observer.config.testing.traffic import CALLER, Traffic
 from observer.config.testing.world import World
 from observer.domain.events import BAD, GOOD, TOTAL, Parts, Readings, Series

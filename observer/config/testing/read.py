@@ -14,10 +14,19 @@ from observer.config.policies.document import Place
 from observer.config.policies.keys import API_VERSION, TEST_KIND
 from observer.config.policies.windows import instant
 from observer.config.refusals import validated
-from observer.config.testing.facts import laid_over, split
 from observer.config.testing.keys import NONE, DocumentKeys, ExpectationKeys, TestKeys
 from observer.config.testing.notation import STALE, samples, series_name
-from observer.config.testing.scenario import Change, Expectation, FactKeys, Facts, Line, Scenario, WorkloadKey
+from observer.config.testing.scenario import (
+    Change,
+    Expectation,
+    FactKeys,
+    Facts,
+    Line,
+    Scenario,
+    WorkloadKey,
+    laid_over,
+    split,
+)
 from observer.config.yaml_marks import Document, Path, read_marked_all
 from observer.domain.counts import FloatArray
 from observer.domain.decision import Verdict

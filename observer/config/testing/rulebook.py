@@ -11,10 +11,10 @@ from observer.config.model import SHIPPED, Settings
 from observer.config.openslo.documents import read_documents
 from observer.config.openslo.wanted import objective_set
 from observer.config.policies.load import PolicyFile, compile_set, policy_files, read_sources
-from observer.config.reading import read_text
 from observer.config.reload import Rules, merged
 from observer.config.settings import default, load
 from observer.config.testing.read import TestFile, read_tests
+from observer.config.yaml_marks import read_text
 from observer.domain.action import Mode
 from observer.domain.errors import ConfigError
 

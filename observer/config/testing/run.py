@@ -8,9 +8,8 @@ from typing import Final
 from observer.config.openslo.templates import expand
 from observer.config.policies.book import BookKeeper
 from observer.config.reload import Rules
-from observer.config.testing.frames import caller_frame, counter_frame, rechecks
+from observer.config.testing.frames import Reached, caller_frame, counter_frame, rechecks
 from observer.config.testing.looks import Looks
-from observer.config.testing.reached import Reached
 from observer.config.testing.scenario import Scenario, WorkloadFacts, WorkloadKey
 from observer.config.testing.traffic import Traffic
 from observer.config.testing.world import World

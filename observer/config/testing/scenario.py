@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Final
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Final, TypeVar
 
 from pydantic import Field
 
 from observer.config import kinds
-from observer.config.declarations import Models, Part, Reads, Section, Switch
+from observer.config.declarations import Models, Part, Reads, Section, Switch, changed
 from observer.config.policies.document import Place
 from observer.config.policies.keys import WORKLOAD_KINDS
 from observer.domain.action import Mode, Rung
@@ -214,3 +214,53 @@ class Scenario:
     def decides(self) -> bool:
         """Decisions are expected; without them only the objectives are looked at."""
         return any(not one.objective for one in self.expect)
+
+
+Known = TypeVar("Known", PodFacts, WorkloadFacts, NodeFacts)
+
+
+def split(name: str) -> WorkloadKey:
+    """Namespace and name of ``NAMESPACE/NAME``. Raises: ValueError."""
+    space, slash, rest = name.partition("/")
+    if not (space and slash and rest) or "/" in rest:
+        raise ValueError(name)
+    return space, rest
+
+
+def laid_over(facts: Facts, given: FactKeys) -> Facts:
+    """``facts`` after what ``given`` (a validated mapping) changes of them; what happens only once is over."""
+    workloads = {key: over(one) for key, one in facts.workloads.items()}
+    for name, more in given.workloads.items():
+        key = split(name)
+        workloads[key] = _changed(workloads.get(key, WorkloadFacts()), more)
+    nodes = dict(facts.nodes)
+    for name, more in given.nodes.items():
+        nodes[name] = _changed(nodes.get(name, NodeFacts()), more)
+    spaces = {name: {**facts.namespaces.get(name, {}), **labels} for name, labels in given.namespaces.items()}
+    return replace(
+        facts,
+        workloads=workloads,
+        nodes=nodes,
+        namespaces={**facts.namespaces, **spaces},
+        **{name: getattr(given, name) for name in ("paused", "leader", "mesh") if name in given.model_fields_set},
+    )
+
+
+def over(facts: WorkloadFacts) -> WorkloadFacts:
+    """The same after the instant: nobody edits it any more, no container restarts."""
+    pods = {name: replace(one, restarted=False) for name, one in facts.pods.items()}
+    return replace(facts, touched=False, scaled_down=False, pods=pods)
+
+
+def _changed(known: Known, given: Section) -> Known:
+    values: dict[str, object] = {}
+    for item in fields(known):
+        if item.name not in given.model_fields_set:
+            continue
+        value, before = getattr(given, item.name), getattr(known, item.name)
+        if item.name == "pods":
+            value = {**before, **{name: _changed(before.get(name, PodFacts()), one) for name, one in value.items()}}
+        elif isinstance(before, Mapping):
+            value = {**before, **value}
+        values[item.name] = tuple(value) if isinstance(value, list) else value
+    return changed(known, values)

@@ -6,8 +6,16 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from observer.config.testing.facts import laid_over, over
-from observer.config.testing.scenario import Facts, NodeFacts, PodFacts, Scenario, WorkloadFacts, WorkloadKey
+from observer.config.testing.scenario import (
+    Facts,
+    NodeFacts,
+    PodFacts,
+    Scenario,
+    WorkloadFacts,
+    WorkloadKey,
+    laid_over,
+    over,
+)
 from observer.domain import names
 from observer.domain.action import Action, Rung
 from observer.domain.cluster import (

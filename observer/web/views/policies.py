@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from observer.config.lint.check import Finding
 from observer.config.lint.registry import lint
-from observer.config.lint.rules_files import subject_of
+from observer.config.lint.subject import subject_of
 from observer.config.policies.book import doubts, subjects
 from observer.config.policies.document import Value
-from observer.config.policies.spelling import shown, written
+from observer.config.policies.inherit import shown, written
 from observer.config.reload import Rules
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict

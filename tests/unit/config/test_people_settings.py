@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from observer.config.exposure import exposed, host_of, is_loopback
+from observer.config.consistency import exposed, host_of, is_loopback
 from observer.config.model import OidcSettings, PeopleSettings
 from observer.config.settings import default, parse
 from observer.domain.errors import ConfigError

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from observer.config.lint.check import Check, Severity
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import PolicyLike, Subject, policy_hit
+from observer.config.lint.subject import Hit, PolicyLike, Subject, policy_hit
 
 
 def shadowed(policy: PolicyLike, policies: Sequence[PolicyLike]) -> Mapping[str, PolicyLike]:

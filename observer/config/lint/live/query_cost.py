@@ -7,9 +7,8 @@ from typing import Final
 
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Selected
-from observer.config.lint.hit import Hit
 from observer.config.lint.live.asking import Answers, LiveCheck
-from observer.config.lint.subject import Question
+from observer.config.lint.subject import Hit, Question
 
 _SERIES: Final = 5000
 """So many series of one SLI; a tick asks all of them again."""

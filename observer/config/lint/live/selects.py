@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from observer.config.faults import counted
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Selected
-from observer.config.lint.hit import Hit
 from observer.config.lint.live.asking import Answers, LiveCheck
-from observer.config.lint.subject import Question
-from observer.config.plural import counted
+from observer.config.lint.subject import Hit, Question
 
 
 async def _run(question: Question, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:

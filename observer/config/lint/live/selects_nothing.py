@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Selected
-from observer.config.lint.hit import Hit
 from observer.config.lint.live.asking import Answers, LiveCheck
-from observer.config.lint.subject import Question
+from observer.config.lint.subject import Hit, Question
 
 
 async def _run(question: Question, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from observer.config.openslo.documents import schema
 from observer.config.openslo.models import SPECS
-from observer.config.openslo.schema import schema
 
 
 def objects(value: Any) -> list[dict[str, Any]]:

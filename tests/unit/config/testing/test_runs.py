@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from observer.config.testing import reached
+from observer.config.testing import frames
 from observer.config.testing.judging import failures, line_of, unknown_objectives
 from observer.config.testing.read import TestFile, read_tests
 from observer.config.testing.rulebook import rules_for
@@ -189,7 +189,7 @@ def test_a_silent_target_is_unreached_when_calls_begin_to_get_lost_with_it(
 
 
 def test_what_is_usual_is_asked_as_the_daemon_asks() -> None:
-    assert (reached.LAG, reached.WINDOW, reached.USUAL) == (calls.LAG, calls.WINDOW, calls.USUAL)
+    assert (frames.LAG, frames.WINDOW, frames.USUAL) == (calls.LAG, calls.WINDOW, calls.USUAL)
 
 
 def test_more_replicas_are_born_and_fewer_go() -> None:
