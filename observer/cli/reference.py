@@ -59,7 +59,8 @@ def shipped() -> Mapping[str, str]:
 
 def rules_schema() -> dict[str, Any]:
     """One schema for files of policies, objectives and their tests, which may stand beside each other."""
-    kinds, shared = [], {}
+    kinds: list[dict[str, Any]] = []
+    shared: dict[str, Any] = {}
     for name, schema in (("policy", policy_schema()), ("test", test_schema()), ("openslo", openslo_schema())):
         body = json.loads(json.dumps(schema).replace('"#/$defs/', f'"#/$defs/{name}.'))
         shared |= {f"{name}.{key}": value for key, value in body.pop("$defs").items()}

@@ -12,7 +12,7 @@ from observer.config.model import Settings
 from observer.config.openslo.documents import read_documents
 from observer.config.openslo.wanted import ObjectiveSet, objective_set
 from observer.config.policies.book import PolicySet
-from observer.config.policies.load import compile_set, policy_files, read_sources
+from observer.config.policies.load import PolicyFile, compile_set, policy_files, read_sources
 from observer.config.settings import default, identity, load
 from observer.domain.errors import ConfigError
 from observer.domain.settings import EngineSettings
@@ -47,8 +47,12 @@ def read_rules(path: Path | None, at: float) -> Rules:
 
 def rules_of(settings: Settings, at: float) -> Rules:
     """The policies and objectives that settings name. Raises: ConfigError with every fault of every file."""
+    return rules_from(policy_files(settings.policies), settings, at)
+
+
+def rules_from(files: Sequence[PolicyFile], settings: Settings, at: float) -> Rules:
+    """The policies and objectives of some files over settings. Raises: ConfigError with every fault of every file."""
     settings, _ = merged(settings, settings)  # with the identity of what they say, whoever made them
-    files = policy_files(settings.policies)
     documents, unread = read_documents([file.path for file in files])
     faults = list(unread)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeGuard, TypeVar
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -30,16 +30,17 @@ from observer.config.yaml_marks import Document, Path, read_marked_all, read_tex
 from observer.domain import names
 
 Spec = TypeVar("Spec", bound=Part)
+Spec_co = TypeVar("Spec_co", bound=Part, covariant=True)
 _KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 
 
 @dataclass(frozen=True, slots=True)
-class Placed(Generic[Spec]):
+class Placed(Generic[Spec_co]):
     """One OpenSLO object, a document of its own or inline: ``at`` is its path within ``document``."""
 
     kind: str
     metadata: Metadata
-    spec: Spec
+    spec: Spec_co
     document: Document
     at: Path = ()
 
@@ -61,6 +62,11 @@ class Placed(Generic[Spec]):
         return self.fault(("metadata", "annotations", key), message, hint)
 
 
+def has_spec(placed: Placed[Part], kind: type[Spec]) -> TypeGuard[Placed[Spec]]:
+    """It is an object of this kind."""
+    return isinstance(placed.spec, kind)
+
+
 @dataclass(slots=True)
 class Documents:
     """
@@ -77,7 +83,7 @@ class Documents:
     targets: dict[str, Placed[TargetSpec]] = field(default_factory=dict)
     services: dict[str, Placed[ServiceSpec]] = field(default_factory=dict)
     others: list[Document] = field(default_factory=list)
-    order: list[Placed[Any]] = field(default_factory=list)
+    order: list[Placed[Part]] = field(default_factory=list)
 
     def plain(self) -> list[dict[str, Any]]:
         """The OpenSLO documents as plain mappings, in the order of the files: nothing added, nothing lost."""
@@ -91,13 +97,13 @@ class Documents:
             for one in self.order
         ]
 
-    def add(self, placed: Placed[Any]) -> Placed[Any] | None:
+    def add(self, placed: Placed[Part]) -> Placed[Part] | None:
         """Take one in; answers the one that has its name already, if there is one."""
         self.order.append(placed)
-        if placed.kind == "SLO":
+        if has_spec(placed, SloSpec):
             self.slos.append(placed)
             return None
-        shelf: dict[str, Placed[Any]] = self._shelves()[placed.kind]
+        shelf: dict[str, Placed[Part]] = self._shelves()[placed.kind]
         first = shelf.setdefault(placed.name, placed)
         return first if first is not placed else None
 
@@ -213,13 +219,13 @@ def _part(
     return validated(model, value, document, (key,), nothing="write one, or remove the key")
 
 
-def _annotated(one: Placed[Any]) -> Iterator[Fault]:
+def _annotated(one: Placed[Part]) -> Iterator[Fault]:
     """What is wrong with Observer's annotations of one object."""
     for wrong in judged(one.kind, one.metadata.annotations):
         yield one.annotation_fault(wrong.field, wrong.message, wrong.hint)
 
 
-def inline_parts(placed: Placed[Any]) -> Iterator[Placed[Any]]:
+def inline_parts(placed: Placed[Part]) -> Iterator[Placed[Part]]:
     """The object itself and every object that stands inline in it, at any depth."""
     yield placed
     for kind, part, at in _inline(placed.spec):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from observer.config.kinds import wrong
 
@@ -36,7 +36,7 @@ def _shorthand(value: object) -> str:
     return value
 
 
-def _no_label_fault(labels: Any) -> Any:
+def _no_label_fault(labels: object) -> object:
     if not isinstance(labels, dict):
         raise wrong("must be a mapping of labels")
     for key, value in labels.items():
@@ -61,13 +61,13 @@ def _filled(value: str) -> str:
     return value
 
 
-def _some(value: dict[str, Any]) -> dict[str, Any]:
+def _some(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if not value:
         raise wrong("must not be empty", "for Prometheus: query: ...")
     return value
 
 
-def _given(value: Any) -> Any:
+def _given(value: object) -> object:
     if value is None:
         raise wrong("must not be empty", "for Prometheus: url: http://...")
     return value
@@ -81,7 +81,7 @@ Description = Annotated[str, Field(max_length=_LONGEST_DESCRIPTION)]
 DisplayName = Annotated[str, Field(max_length=63)]
 Text = Annotated[str, AfterValidator(_filled)]
 Labels = Annotated[
-    dict[str, Any],
+    dict[str, str | list[str]],
     BeforeValidator(_no_label_fault),
     WithJsonSchema(
         {
@@ -91,8 +91,8 @@ Labels = Annotated[
     ),
 ]
 Annotations = Annotated[dict[str, str], AfterValidator(_no_annotation_fault)]
-FreeMap = Annotated[dict[str, Any], AfterValidator(_some)]
-Details = Annotated[Any, BeforeValidator(_given)]
+FreeMap = Annotated[dict[str, JsonValue], AfterValidator(_some)]
+Details = Annotated[JsonValue, BeforeValidator(_given)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
