@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import create_model
 
@@ -71,7 +71,7 @@ def default() -> Settings:
     return _identified(Settings())
 
 
-def schema() -> dict[str, Any]:
+def schema() -> dict[str, object]:
     """JSON Schema of the file, for editors."""
     about = "observer.yaml: the settings of the Observer daemon. Every key has a safe default."
     return described(FILE, "settings", "Observer settings", about)

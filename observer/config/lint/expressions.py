@@ -12,7 +12,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import promql_parser
 
@@ -92,7 +92,7 @@ def _double_quoted(match: re.Match[str]) -> str:
     return match["quoted"] or json.dumps(match["raw"], ensure_ascii=False)
 
 
-def _selectors(node: Any, around: tuple[str, ...]) -> Iterator[Selected]:
+def _selectors(node: object, around: tuple[str, ...]) -> Iterator[Selected]:
     match node:
         case promql_parser.VectorSelector():
             yield _selected(node, around, ranged=False)
@@ -110,7 +110,7 @@ def _selectors(node: Any, around: tuple[str, ...]) -> Iterator[Selected]:
             yield from _selectors(node.expr, around)
 
 
-def _selected(node: Any, around: tuple[str, ...], *, ranged: bool) -> Selected:
+def _selected(node: promql_parser.VectorSelector, around: tuple[str, ...], *, ranged: bool) -> Selected:
     if node.matchers.or_matchers:
         raise _OrMatchers
     matchers = [Matcher(one.name, _OPS[str(one.op)], one.value) for one in node.matchers.matchers]
@@ -123,7 +123,7 @@ _OPS: Final = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~
 _SCALARS: Final = frozenset({"scalar", "time", "pi"})
 
 
-def _kind(node: Any) -> str:
+def _kind(node: object) -> str:
     match node:
         case promql_parser.NumberLiteral():
             return "scalar"

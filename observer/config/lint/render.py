@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from observer.config.faults import counted
 from observer.config.lint.check import Finding, Severity
@@ -27,7 +27,7 @@ def text(findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+def rows(findings: Sequence[Finding]) -> list[dict[str, object]]:
     """Stable keys for programs."""
     return [
         {

@@ -85,7 +85,7 @@ class Documents:
     others: list[Document] = field(default_factory=list)
     order: list[Placed[Part]] = field(default_factory=list)
 
-    def plain(self) -> list[dict[str, Any]]:
+    def plain(self) -> list[dict[str, object]]:
         """The OpenSLO documents as plain mappings, in the order of the files: nothing added, nothing lost."""
         return [
             {
@@ -250,7 +250,7 @@ def _inline(spec: Part) -> Iterator[tuple[str, Part, Path]]:
             yield "AlertNotificationTarget", target, ("notificationTargets", index)
 
 
-def schema() -> dict[str, Any]:
+def schema() -> dict[str, object]:
     """Draft 2020-12. What keys say about each other (one of good and bad) stands in ``docs/openslo.md`` only."""
     models: list[type[BaseModel]] = [Metadata, *SPECS.values()]
     references, shared = models_json_schema([(model, "validation") for model in models])

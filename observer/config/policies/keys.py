@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from functools import cache
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Final, get_args
 
 from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
@@ -200,7 +200,7 @@ def _as_written(item: Declared) -> Declared:
     return replace(item, hint=Annotated[tuple[Annotated[WindowKeys, AfterValidator(_window)], ...], item.setting])
 
 
-def schema() -> dict[str, Any]:
+def schema() -> dict[str, object]:
     """JSON Schema (draft 2020-12) of one document, for editors."""
     about = "kind: HealthPolicy. What is left out is inherited: platform, then namespace, then workload."
     return described(document_model(), "healthpolicy", "Observer health policy", about)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -108,7 +108,7 @@ class DocumentKeys(Part):
     tests: list[TestKeys] = Field(description="The tests.")
 
 
-def schema() -> dict[str, Any]:
+def schema() -> dict[str, object]:
     """JSON Schema (draft 2020-12) of one document, for editors."""
     about = "kind: PolicyTest. Series and facts of a cluster, and what Observer must decide about them."
     return described(DocumentKeys, "policytest", "Observer policy test", about)
