@@ -7,16 +7,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from observer.config.model import Settings
-from observer.config.outlets import CloudEventSettings, NotifyKind, NotifySettings
+from observer.config.settings.model import Settings
+from observer.config.settings.notifications import CloudEventSettings, NotifyKind, NotifySettings
 from observer.domain.decision import Decision
 
 if TYPE_CHECKING:
     from observer.domain.finding import Finding
     from observer.domain.ids import PodRef
     from observer.http_client.outbox import Outbox, Target
-    from observer.ports.clock import Clock
-    from observer.ports.sinks import Sink
+    from observer.ports.actuators import Sink
+    from observer.ports.sources import Clock
     from observer.sinks.alertmanager import Alertmanagers, AlertmanagerSink, Silenced
     from observer.sinks.notify import NotifySink
     from observer.sinks.notify.senders import Sender
@@ -28,7 +28,7 @@ Task = tuple[str, Callable[[], Awaitable[None]]]
 
 
 @dataclass(slots=True)
-class Outlets:
+class Notifications:
     """Sinks, and what has to run for them beside the loop."""
 
     sinks: list[Sink] = field(default_factory=list)
@@ -42,34 +42,34 @@ def outlets(
     leading: Callable[[], bool],
     standing: Callable[[], frozenset[str] | None],
     dropped: Callable[[str], None],
-) -> Outlets:
+) -> Notifications:
     """
     Those that the settings name. ``leading`` says whether this replica speaks, ``standing`` which incidents are open,
     None while that is not known.
 
     Raises: ConfigError.
     """
-    from observer.runtime.tell import WhileLeading
+    from observer.runtime.dispatcher import LeaderOnlySink
 
-    made, record = Outlets(), recorder(settings)
+    made, record = Notifications(), recorder(settings)
     found: list[Sink] = []
     if settings.cloudevents.url or settings.cloudevents.url_file:
         found.append(cloudevents(settings, clock, record))
     if settings.alertmanager.urls and (settings.alertmanager.pages or settings.alertmanager.silences):
-        teller = alertmanager(settings, clock, leading, standing)
-        found.append(teller)
-        made.tasks.append((teller.name, teller.run))
+        dispatcher = alertmanager(settings, clock, leading, standing)
+        found.append(dispatcher)
+        made.tasks.append((dispatcher.name, dispatcher.run))
     for one in settings.notify:
         notifier = notify(one, clock, record, dropped)
         found.append(notifier)
         made.tasks.append((notifier.name, notifier.run))
-    made.sinks = [WhileLeading(sink, leading) for sink in found]
+    made.sinks = [LeaderOnlySink(sink, leading) for sink in found]
     return made
 
 
 def recorder(settings: Settings) -> Callable[[Decision], Mapping[str, object]]:
     """Decisions as JSON-like values, with their links and the id of their trace."""
-    from observer.domain.telling import record_of
+    from observer.domain.decision_record import record_of
     from observer.telemetry.trace_ids import spelled, trace_id_of
 
     links = links_of(settings)
@@ -82,7 +82,7 @@ def recorder(settings: Settings) -> Callable[[Decision], Mapping[str, object]]:
 
 
 def links_of(settings: Settings) -> Callable[[Decision], Mapping[str, str]]:
-    from observer.config.links import Links
+    from observer.config.settings.links import Links
     from observer.telemetry.trace_ids import spelled, trace_id_of
 
     links = Links(asdict(settings.links), settings.cluster)
@@ -185,12 +185,12 @@ def notify(
     record: Callable[[Decision], Mapping[str, object]],
     dropped: Callable[[str], None],
 ) -> NotifySink:
-    from observer.sinks.notify import Grouping, Hearing, NotifySink
+    from observer.sinks.notify import Grouping, NotifySink, Subscription
 
     return NotifySink(
         wanted.name,
         sender(wanted, clock),
-        hearing=Hearing(wanted.severity, frozenset(wanted.kinds), frozenset(wanted.namespaces)),
+        hearing=Subscription(wanted.severity, frozenset(wanted.kinds), frozenset(wanted.namespaces)),
         grouping=Grouping(wanted.group_by, wanted.group_wait, wanted.group_interval),
         clock=clock,
         record=record,
@@ -200,7 +200,7 @@ def notify(
 
 def sender(wanted: NotifySettings, clock: Clock) -> Sender:
     """Raises: ConfigError for a template that cannot be read, and for apprise where it is not installed."""
-    from observer.config.messages import PLAIN, SLACK, Message, read_message
+    from observer.config.settings.message_templates import PLAIN, SLACK, Message, read_message
     from observer.domain.errors import ConfigError
     from observer.sinks.notify import AppriseSender, SlackSender, WebhookSender
 

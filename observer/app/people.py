@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from observer.app.hands import Hands
-from observer.config.consistency import EXPOSED_HINT, exposed, host_of, is_loopback
-from observer.config.model import Settings
+from observer.app.cluster_access import ClusterAccess
+from observer.config.settings.consistency import EXPOSED_HINT, exposed, host_of, is_loopback
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from observer.runtime.approvals import ApprovalKeeper
-    from observer.runtime.desk import Desk
+    from observer.runtime.approvals import ApprovalCache
+    from observer.runtime.operator_actions import OperatorActions
     from observer.runtime.tick import Loop
-    from observer.web.people.door import Ways
+    from observer.web.people.door import SignInMethods
     from observer.web.people.oidc import Provider
     from observer.web.server import People
 
@@ -24,9 +24,9 @@ Say = Callable[[str], None]
 """Tells whoever started us something that must not be logged."""
 
 
-def people(hands: Hands, approvals: ApprovalKeeper, loop: Loop, say: Say) -> People:
+def people(hands: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say) -> People:
     """Raises: ConfigError when others could reach the listener and nobody had to say who they are."""
-    from observer.web.people.door import Door
+    from observer.web.people.door import AuthMiddleware
     from observer.web.people.sessions import Sessions
     from observer.web.people.sign_in import SignIn
     from observer.web.people.throttle import Throttle
@@ -38,14 +38,14 @@ def people(hands: Hands, approvals: ApprovalKeeper, loop: Loop, say: Say) -> Peo
     wanted = settings.people
     sessions = Sessions(hands.clock, lasts=wanted.session, idle=wanted.idle)
     secure = bool(settings.tls.cert_file) or wanted.url.startswith("https://")
-    door = Door(ways(hands, say), sessions, Throttle(hands.clock), secure=secure, place=wanted.url)
+    door = AuthMiddleware(ways(hands, say), sessions, Throttle(hands.clock), secure=secure, place=wanted.url)
     return People(door, SignIn(door, provider(hands)), desk(hands, approvals, loop))
 
 
-def ways(hands: Hands, say: Say) -> Ways:
+def ways(hands: ClusterAccess, say: Say) -> SignInMethods:
     """The ways to prove who one is that the settings name."""
     from observer.kube.reviews import KubeAccessReviews, KubeTokenReviews
-    from observer.web.people.door import Ways
+    from observer.web.people.door import SignInMethods
     from observer.web.people.local import LocalToken
     from observer.web.people.roles import Roles
 
@@ -56,7 +56,7 @@ def ways(hands: Hands, say: Say) -> Ways:
         if wanted.local:
             local, token = LocalToken.made()
             say(f"token for this start, for {page(settings)}/sign-in or in a file for --token-file: {token}")
-    return Ways(
+    return SignInMethods(
         identities=KubeTokenReviews(hands.api, hands.clock) if wanted.kubernetes else None,
         roles=Roles(KubeAccessReviews(hands.api), hands.clock),
         local=local,
@@ -71,7 +71,7 @@ def page(settings: Settings) -> str:
     return settings.people.url.rstrip("/") or f"{scheme}://{settings.listen}"
 
 
-def provider(hands: Hands) -> Provider | None:
+def provider(hands: ClusterAccess) -> Provider | None:
     """None without OpenID. Raises: ConfigError without the library that it needs."""
     wanted = hands.settings.people
     if not wanted.oidc.issuer:
@@ -86,18 +86,18 @@ def provider(hands: Hands) -> Provider | None:
     return Provider(wanted.oidc, f"{wanted.url.rstrip('/')}{BACK}", hands.clock)
 
 
-def desk(hands: Hands, approvals: ApprovalKeeper, loop: Loop) -> Desk:
+def desk(hands: ClusterAccess, approvals: ApprovalCache, loop: Loop) -> OperatorActions:
     """What a person may do."""
     from observer.actuators.drain import DrainActuator
-    from observer.runtime.desk import Desk
+    from observer.runtime.operator_actions import OperatorActions
 
-    return Desk(
+    return OperatorActions(
         approvals=approvals,
         restore=DrainActuator(hands.api, by=hands.settings.lease.identity or socket.gethostname()),
         switch=hands.switch,
         lease=hands.lease,
         clock=hands.clock,
         incidents=lambda: loop.memory.incidents,
-        record=loop.told_by_person,
+        record=loop.record_operator_action,
         mode=lambda: hands.settings.engine.mode,
     )

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from observer.config.faults import Fault, refuse
+from observer.config.documents.faults import Fault, refuse
+from observer.config.documents.marks import Document, read_marked_all, read_text, yaml_files
 from observer.config.openslo.documents import parse_documents
-from observer.config.yaml_marks import Document, read_marked_all, read_text, yaml_files
 from observer.domain.errors import ConfigError
 from observer.exchange.conversion import Converted
 from observer.exchange.formats import Format, converted

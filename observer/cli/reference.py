@@ -16,12 +16,12 @@ from typing import Any
 import typer
 
 from observer.cli.main import app
-from observer.config import settings
 from observer.config.openslo.documents import schema as openslo_schema
 from observer.config.policies.keys import schema as policy_schema
-from observer.config.shipped import text as shipped_text
-from observer.config.testing.keys import schema as test_schema
+from observer.config.settings import read
+from observer.config.settings.shipped import text as shipped_text
 from observer.domain import names
+from observer.policytest.keys import schema as test_schema
 
 
 def main(words: list[str]) -> int:
@@ -43,7 +43,7 @@ def pages() -> Mapping[str, str]:
     of_settings = "Every key of `observer.yaml`. The same with all defaults: `deploy/observer.yaml`."
     of_policies = "Every key of a health policy; what is left out is inherited ([policies.md](../policies.md))."
     return {
-        "settings.md": _page("Settings", of_settings, settings.schema()),
+        "settings.md": _page("Settings", of_settings, read.schema()),
         "policies.md": _page("Health policies", of_policies, policy_schema()),
         "commands.md": _commands(),
         "metrics.md": _metrics(),
@@ -52,7 +52,7 @@ def pages() -> Mapping[str, str]:
 
 def shipped() -> Mapping[str, str]:
     """The settings file and the schemas, by their path beneath ``deploy``."""
-    schemas = {"settings": settings.schema(), "rules": rules_schema()}
+    schemas = {"settings": read.schema(), "rules": rules_schema()}
     texts = {f"schemas/{name}.json": json.dumps(body, indent=1) + "\n" for name, body in schemas.items()}
     return {"observer.yaml": shipped_text(), **texts}
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.ids import WorkloadRef
-from observer.domain.settings import EngineSettings, GuardSettings, ImpactSettings, LadderSettings, Setting
+from observer.domain.settings import EngineSettings, EscalationSettings, GuardSettings, ImpactSettings, Setting
 
 APPROVAL_SECONDS: Final = 900.0
 """An approval is for one act on one incarnation in one incident, and for so long."""
@@ -55,7 +55,7 @@ class StandingHold:
 
 
 @dataclass(frozen=True, slots=True)
-class AppliedPolicy:
+class EffectivePolicy:
     """
     What holds for one workload. A field with a ``Setting`` is a key of a health policy, declared here alone.
 
@@ -91,14 +91,14 @@ class AppliedPolicy:
         Setting("When users are affected, without an objective: the thresholds of the settings.",
                 path="detectors.impact"),
     ] = field(default_factory=ImpactSettings)  # fmt: skip
-    ladder: Annotated[
-        LadderSettings, Setting("The escalation, as in the settings.")
-    ] = field(default_factory=LadderSettings)  # fmt: skip
+    escalation: Annotated[
+        EscalationSettings, Setting("The escalation, as in the settings.")
+    ] = field(default_factory=EscalationSettings)  # fmt: skip
     guards: Annotated[
         GuardSettings, Setting("What the guards allow, as in the settings, but for what is the whole cluster's.")
     ] = field(default_factory=GuardSettings)
     approvals: Annotated[
-        frozenset[Annotated[Rung, Setting(among=(Rung.DRAIN, Rung.EVICT))]],
+        frozenset[Annotated[ActionKind, Setting(among=(ActionKind.DRAIN, ActionKind.EVICT))]],
         Setting("Actions that need a person's approval; one approval is for one action, for 15 minutes."),
     ] = frozenset()
     windows: Annotated[
@@ -111,33 +111,33 @@ class AppliedPolicy:
     ] = frozenset()  # fmt: skip
 
     @classmethod
-    def of(cls, settings: EngineSettings) -> AppliedPolicy:
+    def of(cls, settings: EngineSettings) -> EffectivePolicy:
         """What holds where no policy applies: the settings."""
         return cls(
             identity=settings.identity,
             names=(),
             mode=settings.mode,
             impact=settings.impact,
-            ladder=settings.ladder,
+            escalation=settings.escalation,
             guards=settings.guards,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyBook:
+class EffectivePolicies:
     """
     The applied policy of every workload known at one instant. ``identity`` is the hash of all policy and objective
     documents. A workload that is missing has no policy: the settings hold there.
     """
 
     identity: str = ""
-    applied: Mapping[WorkloadRef, AppliedPolicy] = field(default_factory=dict)
+    applied: Mapping[WorkloadRef, EffectivePolicy] = field(default_factory=dict)
 
-    def of(self, workload: WorkloadRef | None, settings: EngineSettings) -> AppliedPolicy:
+    def of(self, workload: WorkloadRef | None, settings: EngineSettings) -> EffectivePolicy:
         """What holds for a workload; the settings where no policy does, and for a pod without a workload."""
         found = self.applied.get(workload) if workload is not None else None
-        return found if found is not None else AppliedPolicy.of(settings)
+        return found if found is not None else EffectivePolicy.of(settings)
 
 
-UNRULED: Final = PolicyBook()
+NO_POLICIES: Final = EffectivePolicies()
 """No policy anywhere: the settings hold."""

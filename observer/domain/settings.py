@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Annotated, Final, get_type_hints
 
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 
 SECONDS: Final = "seconds"
 """Written with units: ``500ms``, ``1m30s``, ``24h``."""
@@ -99,11 +99,11 @@ class DetectionSettings:
     false_node_per_month: Annotated[
         float, Setting("False suspicions of a whole node that are allowed in 30 days over all tests.", gt=0, le=1e3)
     ] = 0.02
-    tilts: Annotated[
+    effect_sizes: Annotated[
         tuple[Annotated[float, Setting(gt=1, le=65_536)], ...],
         Setting("How many times worse than its replica peers a culprit may be: the effect sizes that are tested."),
     ] = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
-    acting_tilt: Annotated[
+    acting_effect_size: Annotated[
         float, Setting("Smallest effect size that a drain or anything above it may rest on.", gt=1, le=1024)
     ] = 4.0
     bin_cap: Annotated[
@@ -124,7 +124,7 @@ class DetectionSettings:
     warm_up_requests: Annotated[
         float, Setting("Requests that a new pod must have served before it is judged.", ge=0, le=1e9, unit="requests")
     ] = 100.0
-    dispersion_cap: Annotated[
+    overdispersion_cap: Annotated[
         float,
         Setting("Most overdispersion that is allowed for: how much burstier than chance errors may be.", ge=1, le=1000),
     ] = 20.0
@@ -166,13 +166,13 @@ class ImpactSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LadderSettings:
+class EscalationSettings:
     """Which actions are allowed and how the drain experiment is timed."""
 
-    rungs: Annotated[
-        tuple[Annotated[Rung, Setting(among=(Rung.ANNOTATE, Rung.DRAIN, Rung.EVICT))], ...],
+    actions: Annotated[
+        tuple[Annotated[ActionKind, Setting(among=(ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.EVICT))], ...],
         Setting("Actions that may be taken on a pod, mildest first; [annotate] only notes."),
-    ] = (Rung.ANNOTATE, Rung.DRAIN, Rung.EVICT)
+    ] = (ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.EVICT)
     effective_share: Annotated[
         float,
         Setting("A drain has taken effect when the pod's requests fell below this share of what it had.", gt=0, le=0.5),
@@ -213,7 +213,7 @@ class LadderSettings:
     default_start: Annotated[
         float, Setting("Usual start of a pod where none was seen.", ge=1, le=_HOUR, unit=SECONDS)
     ] = 60.0
-    acquit_seconds: Annotated[
+    cleared_seconds: Annotated[
         float, Setting("How long a pod that an experiment cleared is left alone.", ge=1, le=_DAY, unit=SECONDS)
     ] = 1800.0
     hold_for_human: Annotated[
@@ -307,7 +307,7 @@ class GuardSettings:
         Setting("What Kubernetes last said is no basis for an action when it is older than this.", ge=1,
                 le=10 * _MINUTE, unit=SECONDS, cluster_wide=True),
     ] = 30.0  # fmt: skip
-    hold_max: Annotated[
+    blocked_max: Annotated[
         float, Setting("A guard that blocks for longer than this pages a person.", ge=1, le=7 * _DAY, unit=SECONDS)
     ] = 900.0
     refused_namespaces: Annotated[
@@ -344,10 +344,10 @@ class EngineSettings:
         ImpactSettings,
         Setting("A pod may be certain to be bad and still harm nobody: then it is reported, not replaced."),
     ] = field(default_factory=ImpactSettings)
-    ladder: Annotated[
-        LadderSettings,
+    escalation: Annotated[
+        EscalationSettings,
         Setting("The escalation, mildest first; the next action follows when the one before was proven right."),
-    ] = field(default_factory=LadderSettings)
+    ] = field(default_factory=EscalationSettings)
     guards: Annotated[
         GuardSettings, Setting("What keeps Observer from doing harm; every cap is finite.")
     ] = field(default_factory=GuardSettings)  # fmt: skip

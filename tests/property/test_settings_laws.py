@@ -8,10 +8,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.config.model import Settings
-from observer.config.settings import default, parse
-from observer.config.shipped import text
-from observer.config.yaml_marks import read_marked
+from observer.config.documents.marks import read_marked
+from observer.config.settings.model import Settings
+from observer.config.settings.read import default, parse
+from observer.config.settings.shipped import text
 from observer.domain.errors import ConfigError
 
 KNOWN = sorted({str(key) for path in read_marked(text(), "observer.yaml").keys for key in path})

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from observer.config.faults import counted
+from observer.config.documents.faults import counted
 from observer.config.lint.check import Finding, Severity
-from observer.config.lint.live.roll import CHECKS
+from observer.config.lint.live.registry import CHECKS
 
 UNREADABLE: Final = "unreadable"
 """Stands where a check's id does, for a file that could not be read; it has no page: the message says all."""

@@ -8,8 +8,8 @@ from typing import Final
 from urllib.parse import quote
 
 from observer.config.lint.check import Check, Finding, Severity
-from observer.config.lint.live.asking import LiveCheck
-from observer.config.lint.live.roll import CHECKS
+from observer.config.lint.live.queries import LiveCheck
+from observer.config.lint.live.registry import CHECKS
 from observer.config.lint.render import UNREADABLE, sentence
 
 _LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}

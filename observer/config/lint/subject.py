@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from observer.config.faults import Fault
+from observer.config.documents.faults import Fault
+from observer.config.documents.marks import Path
 from observer.config.lint.expressions import Expression, Selected, read
-from observer.config.model import Settings
 from observer.config.openslo.assemble import Assembled, Made, assemble
 from observer.config.openslo.documents import Documents, Placed, has_spec, inline_parts, read_documents
 from observer.config.openslo.indicators import metrics_of
@@ -17,7 +17,7 @@ from observer.config.policies.inherit import base_values
 from observer.config.policies.load import judged as against
 from observer.config.policies.load import policy_files, read_sources
 from observer.config.policies.read import read_all
-from observer.config.yaml_marks import Path
+from observer.config.settings.model import Settings
 from observer.domain.slo import BurnTier
 
 
@@ -30,7 +30,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class IndicatorQuery:
     """
     One query of an SLI. ``role`` is ``good``, ``bad``, ``total``, ``raw`` or ``threshold``; ``source`` is the name of
     its DataSource, empty for the daemon's own Prometheus.
@@ -58,15 +58,15 @@ class Subject:
     policies: Sequence[Policy] = ()
     refused: frozenset[str] = frozenset()
     assembled: Assembled = field(init=False)
-    questions: tuple[Question, ...] = field(init=False)
+    queries: tuple[IndicatorQuery, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.assembled = assemble(self.documents, at=self.at)
-        self.questions = tuple(_questions(self.documents))
+        self.queries = tuple(_questions(self.documents))
 
-    def selected(self) -> Iterator[tuple[Question, Selected]]:
+    def selected(self) -> Iterator[tuple[IndicatorQuery, Selected]]:
         """Every selector of every query that can be read."""
-        for question in self.questions:
+        for question in self.queries:
             for one in question.read.selected:
                 yield question, one
 
@@ -89,7 +89,7 @@ def policy_hit(place: Place, path: str, message: str, hint: str = "") -> Hit:
     return Hit(place.fault(path, message, hint))
 
 
-def _questions(documents: Documents) -> Iterator[Question]:
+def _questions(documents: Documents) -> Iterator[IndicatorQuery]:
     for document in documents.order:
         for one in inline_parts(document):
             if not has_spec(one, SliSpec):
@@ -102,7 +102,7 @@ def _questions(documents: Documents) -> Iterator[Question]:
                     counter = ratio is not None and ratio.counter and role != "raw"
                     path = (*at, "metricSource", "spec", "query")
                     source = metric.metric_source.metric_source_ref or ""
-                    yield Question(one, path, role, counter, expr, source, read(expr))
+                    yield IndicatorQuery(one, path, role, counter, expr, source, read(expr))
 
 
 def subject_of(settings: Settings, at: float) -> tuple[Subject, Sequence[Fault]]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from observer.config.declarations import Disagreement
+from observer.config.documents.declarations import Disagreement
 from observer.domain import names
 from observer.domain.slo import BurnTier, NoData, Preset
 

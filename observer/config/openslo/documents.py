@@ -10,7 +10,9 @@ from typing import Any, Final, Generic, TypeGuard, TypeVar
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from observer.config.faults import Fault, refuse
+from observer.config.documents.faults import Fault, refuse
+from observer.config.documents.marks import Document, Path, read_marked_all, read_text, yaml_files
+from observer.config.documents.refusals import validated
 from observer.config.openslo.annotations import judged
 from observer.config.openslo.models import (
     API_VERSION,
@@ -25,8 +27,6 @@ from observer.config.openslo.models import (
     SloSpec,
     TargetSpec,
 )
-from observer.config.refusals import validated
-from observer.config.yaml_marks import Document, Path, read_marked_all, read_text, yaml_files
 from observer.domain import names
 
 Spec = TypeVar("Spec", bound=Part)

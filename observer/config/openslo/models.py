@@ -16,8 +16,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from observer.config.declarations import Disagreement
-from observer.config.kinds import wrong
+from observer.config.documents.declarations import Disagreement
+from observer.config.documents.values import wrong
 from observer.config.openslo.words import (
     Annotations,
     Description,

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
 
-from observer.config.kinds import wrong
+from observer.config.documents.values import wrong
 
 SHORTHAND_PATTERN: Final = r"^[1-9][0-9]*[mhdwMQY]$"
 _NAME: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"

@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from observer.config.declarations import changed
-from observer.config.declarations import written as as_written
-from observer.config.model import Settings
+from observer.config.documents.declarations import changed
+from observer.config.documents.declarations import written as as_written
 from observer.config.policies.document import Place, Policy, Subject, Value
 from observer.config.policies.keys import inherited, parts, paths, section_of, settings
 from observer.config.policies.windows import WEEKDAYS, placed
+from observer.config.settings.model import Settings
 from observer.domain.action import Mode
 from observer.domain.ids import WorkloadRef
-from observer.domain.policy import AppliedPolicy, StandingHold, TimeWindow
+from observer.domain.policy import EffectivePolicy, StandingHold, TimeWindow
 from observer.domain.settings import EngineSettings, Setting
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Tie:
 
 
 @dataclass(frozen=True, slots=True)
-class Effective:
+class EffectiveValues:
     """
     What holds for one workload.
 
@@ -60,10 +60,10 @@ def base_values(settings: Settings, places: Mapping[str, Place] | None = None) -
     """
     What holds without a policy: the settings.
 
-    ``places`` say where the settings file has a key (``ladder.drain_seconds``); what it leaves out is built in.
+    ``places`` say where the settings file has a key (``escalation.drain_seconds``); what it leaves out is built in.
     """
     known, found = places or {}, dict[str, object]()
-    policy = AppliedPolicy.of(settings.engine)
+    policy = EffectivePolicy.of(settings.engine)
     for path, item in parts():
         value = getattr(policy, item.name)
         inner = section_of(item)
@@ -74,12 +74,12 @@ def base_values(settings: Settings, places: Mapping[str, Place] | None = None) -
     return {path: Value(found[path], known.get(path.removeprefix("detectors."), BUILT_IN)) for path in paths()}
 
 
-def resolve(policies: Iterable[Policy], subject: Subject, base: Mapping[str, Value]) -> Effective:
+def resolve(policies: Iterable[Policy], subject: Subject, base: Mapping[str, Value]) -> EffectiveValues:
     """Field by field the most specific policy that reaches ``subject``; the order of ``policies`` does not matter."""
     return layered([policy for policy in policies if policy.selector.matches(subject)], base)
 
 
-def layered(reaching: Iterable[Policy], base: Mapping[str, Value]) -> Effective:
+def layered(reaching: Iterable[Policy], base: Mapping[str, Value]) -> EffectiveValues:
     """The same for policies that are known to reach one workload."""
     ordered = sorted(reaching, key=lambda one: (one.rank, one.name, one.place))
     values, ties = dict(base), list[Tie]()
@@ -91,7 +91,7 @@ def layered(reaching: Iterable[Policy], base: Mapping[str, Value]) -> Effective:
         rivals = [rival for rival in setters[:-1] if rival.rank == setters[-1].rank]
         ties += [Tie(path, rival.values[path], values[path]) for rival in rivals]
     holds = tuple(policy.values["hold"] for policy in ordered if "hold" in policy.values)
-    return Effective(values, tuple(policy.name for policy in ordered), holds, tuple(ties))
+    return EffectiveValues(values, tuple(policy.name for policy in ordered), holds, tuple(ties))
 
 
 def inside(ref: WorkloadRef, percent: float) -> bool:
@@ -103,8 +103,8 @@ def inside(ref: WorkloadRef, percent: float) -> bool:
 
 
 def applied(
-    effective: Effective, engine: EngineSettings, *, inside_percent: bool, at: float, faults: tuple[str, ...] = ()
-) -> AppliedPolicy:
+    effective: EffectiveValues, engine: EngineSettings, *, inside_percent: bool, at: float, faults: tuple[str, ...] = ()
+) -> EffectivePolicy:
     """
     The engine's form. ``faults`` (ties, values that disagree) put the workload into shadow and hold it: a policy that
     can be read in two ways is unknown, and unknown never acts.
@@ -112,7 +112,7 @@ def applied(
     doubts = tuple(str(tie) for tie in effective.ties) + faults
     holds = tuple(value.value for value in effective.holds)
     holds += tuple(StandingHold(f"policies disagree: {doubt}", math.inf, DOUBT) for doubt in doubts)
-    base = AppliedPolicy.of(engine)
+    base = EffectivePolicy.of(engine)
     policy = changed(base, {item.name: _value(effective, path, getattr(base, item.name)) for path, item in parts()})
     mode = policy.mode if inside_percent and not doubts else Mode.SHADOW
     return replace(
@@ -125,22 +125,22 @@ def applied(
     )
 
 
-def _value(effective: Effective, path: str, base: object) -> object:
-    """What ``AppliedPolicy`` holds at ``path``; ``base`` is what the settings say."""
+def _value(effective: EffectiveValues, path: str, base: object) -> object:
+    """What ``EffectivePolicy`` holds at ``path``; ``base`` is what the settings say."""
     if path in effective.values:
         value = effective.values[path].value
         return frozenset(value) if isinstance(base, frozenset) else value
     return section(effective, path, base)
 
 
-def section(effective: Effective, prefix: str, base: T) -> T:
+def section(effective: EffectiveValues, prefix: str, base: T) -> T:
     """A section for the workload; what is for the whole cluster stays as ``base``, the settings, says."""
     start = f"{prefix}."
     values = effective.values.items()
     return changed(base, {path[len(start) :]: value.value for path, value in values if path.startswith(start)})
 
 
-def identity(effective: Effective, engine: EngineSettings, mode: Mode, holds: tuple[StandingHold, ...]) -> str:
+def identity(effective: EffectiveValues, engine: EngineSettings, mode: Mode, holds: tuple[StandingHold, ...]) -> str:
     """Twelve hex digits of everything that changes decisions about the workload; where it stands does not count."""
     values = sorted((path, _spelled(value.value)) for path, value in effective.values.items())
     text = repr((engine.identity, effective.policies, mode.value, values, [(one.reason, one.until) for one in holds]))

@@ -1,7 +1,7 @@
 """
 The keys of a HealthPolicy document and what each may hold.
 
-Every key of ``spec`` but the selector and a hold is a field of ``AppliedPolicy`` and declared there; what a document
+Every key of ``spec`` but the selector and a hold is a field of ``EffectivePolicy`` and declared there; what a document
 leaves out it inherits.
 """
 
@@ -15,10 +15,10 @@ from typing import Annotated, Final, get_args
 
 from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
-from observer.config.declarations import Definitions, Models, Part, Switch, described
-from observer.config.kinds import FILLED, NAME, TEXT, Check, Words, wrong
+from observer.config.documents.declarations import Definitions, Models, Part, Switch, described
+from observer.config.documents.values import FILLED, NAME, TEXT, Check, Words, wrong
 from observer.config.policies.windows import CLOCK, INSTANT, WEEKDAYS, ZONE, window
-from observer.domain.policy import AppliedPolicy, TimeWindow
+from observer.domain.policy import EffectivePolicy, TimeWindow
 from observer.domain.settings import Declared, declared
 
 API_VERSION: Final = "observer.dev/v1alpha1"
@@ -146,7 +146,7 @@ class DocumentKeys(Part):
 
 def parts() -> Iterator[tuple[str, Declared]]:
     """The declared fields of a policy, sections among them, by their dotted path, in the order in which people read."""
-    return ((item.setting.path or item.name, item) for item in declared(AppliedPolicy))
+    return ((item.setting.path or item.name, item) for item in declared(EffectivePolicy))
 
 
 def paths() -> Iterator[str]:

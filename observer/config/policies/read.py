@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from observer.config.declarations import Part
-from observer.config.faults import Fault
+from observer.config.documents.declarations import Part
+from observer.config.documents.faults import Fault
+from observer.config.documents.marks import Document, Path, read_marked_all
+from observer.config.documents.refusals import validated
 from observer.config.policies.document import Level, Place, Policy, Selector, Value
 from observer.config.policies.keys import API_VERSION, KIND, TEST_KIND, SelectorKeys, SpecKeys, document_model, settings
 from observer.config.policies.windows import instant
-from observer.config.refusals import validated
-from observer.config.yaml_marks import Document, Path, read_marked_all
 from observer.domain.policy import StandingHold
 from observer.domain.settings import GuardSettings, declared
 
@@ -145,7 +145,7 @@ def _alone(document: Document, policy: Policy) -> Iterator[Fault]:
         if path in settings() and settings()[path].setting.namespace_wide:
             hint = "set it in a policy that selects no workloads"
             yield document.fault(("spec", *path.split(".")), "is shared by the whole namespace", hint)
-    for path in ("approvals", "ladder.rungs"):
+    for path in ("approvals", "escalation.actions"):
         listed = values[path].value if path in values else ()
         if len(set(listed)) != len(listed):
             yield document.fault(("spec", *path.split(".")), "names a rung twice")

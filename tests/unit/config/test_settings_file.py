@@ -9,9 +9,9 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from observer.config.model import KialiLogin, Settings
-from observer.config.settings import FILE, default, identity, load, parse, places, schema
-from observer.domain.action import Mode, Rung
+from observer.config.settings.model import KialiLogin, Settings
+from observer.config.settings.read import FILE, default, identity, load, parse, places, schema
+from observer.domain.action import ActionKind, Mode
 from observer.domain.errors import ConfigError
 from observer.domain.settings import EngineSettings, GuardSettings, declared
 
@@ -91,8 +91,8 @@ def test_values_arrive_where_they_belong() -> None:
 
     assert settings.engine.mode is Mode.ENFORCE
     assert settings.engine.tick == 1.0
-    assert settings.engine.ladder.rungs == (Rung.ANNOTATE, Rung.DRAIN)
-    assert settings.engine.ladder.drain_seconds == 120.0
+    assert settings.engine.escalation.actions == (ActionKind.ANNOTATE, ActionKind.DRAIN)
+    assert settings.engine.escalation.drain_seconds == 120.0
     assert settings.engine.guards.namespace_actions == 3
     assert settings.engine.guards.refused_namespaces == ("kube-system",)
     assert settings.people.kubernetes and settings.people.session == 14_400.0
@@ -239,7 +239,7 @@ def test_schema_describes_the_file() -> None:
         "title": "Mode",
         "type": "string",
     }
-    assert body["$defs"]["LadderSettings"]["properties"]["drain_seconds"]["default"] == "5m"
+    assert body["$defs"]["EscalationSettings"]["properties"]["drain_seconds"]["default"] == "5m"
     assert body["$defs"]["GuardSettings"]["properties"]["cluster_share"]["maximum"] == 1
     assert "own_namespace" not in body["$defs"]["GuardSettings"]["properties"]
 

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from observer.config.lint.check import Severity
 from observer.config.lint.checks.bucket_le_unknown import bound_in
 from observer.config.lint.expressions import Selected
-from observer.config.lint.live.asking import Answers, LiveCheck
-from observer.config.lint.subject import Hit, Question
+from observer.config.lint.live.queries import Answers, LiveCheck
+from observer.config.lint.subject import Hit, IndicatorQuery
 
 
-async def _run(question: Question, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
+async def _run(question: IndicatorQuery, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
     if not await answers.lacks_bucket(selected):
         return
     wanted = ", ".join(f'le{one.op}"{one.value}"' for one in selected.on("le"))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from observer.config.faults import counted
+from observer.config.documents.faults import counted
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Selected
-from observer.config.lint.live.asking import Answers, LiveCheck
-from observer.config.lint.subject import Hit, Question
+from observer.config.lint.live.queries import Answers, LiveCheck
+from observer.config.lint.subject import Hit, IndicatorQuery
 
 
-async def _run(question: Question, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
+async def _run(question: IndicatorQuery, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
     count = await answers.count(selected.text)
     if count == 0:
         return
