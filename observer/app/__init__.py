@@ -14,13 +14,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from observer.app.cluster_access import cluster as make_cluster
+from observer.app.cluster_access import connected, journal, journal_named, journal_url, kill_switch
 from observer.app.daemon import WARM_SECONDS, build, run_daemon
-from observer.app.hands import cluster as make_cluster
-from observer.app.hands import connected, journal, journal_named, journal_url, kill_switch
 from observer.app.outlets import alerts_about, silence_own_alerts
 from observer.app.reports import Outgoing, send_report
 from observer.app.sources import examine_sources, series_catalogue
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
     from observer.domain.cluster import ClusterView
@@ -100,7 +100,7 @@ def migrate_journal(settings: Settings) -> str:
 
 async def give_back(api: KubeApi, *, now: float, force: bool, only: str | None) -> Sequence[tuple[str, Outcome]]:
     """Give back what Observer drained; see ``actuators.expired``."""
-    from observer.actuators.expired import restore_expired
+    from observer.actuators.restore import restore_expired
 
     return await restore_expired(api, now, force=force, only=only)
 

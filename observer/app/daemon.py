@@ -10,32 +10,32 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from observer.app.alert_webhook import AlertWebhook, mailbox
+from observer.app.cluster_access import ClusterAccess, connected, executor, kill_switch
+from observer.app.cluster_access import hands as make_hands
+from observer.app.cluster_access import journal as open_journal
 from observer.app.grafana import grafana_annotations
-from observer.app.hands import Hands, connected, executor, kill_switch
-from observer.app.hands import hands as make_hands
-from observer.app.hands import journal as open_journal
-from observer.app.mail import Mailbox, mailbox
 from observer.app.outlets import outlets, self_metrics
 from observer.app.outlets import tracer as make_tracer
 from observer.app.people import Say, people
 from observer.app.shown import show
-from observer.app.sources import Eyes, collector, open_eyes
-from observer.config.model import Settings
+from observer.app.sources import Sources, collector, open_eyes
+from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
     from observer.config.reload import Rules
     from observer.domain.ids import WorkloadRef
     from observer.kube.client import KubeApi
-    from observer.ports.clock import Clock
-    from observer.ports.sinks import Sink
-    from observer.runtime.record import FlightRecorder
+    from observer.ports.actuators import Sink
+    from observer.ports.sources import Clock
+    from observer.runtime.flight_recorder import FlightRecorder
     from observer.runtime.reload import Reloader
-    from observer.runtime.state import Watcher
+    from observer.runtime.state import LoopStatus
     from observer.runtime.supervise import Plan
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
     from observer.telemetry.tracing import IncidentTracer
-    from observer.web.reading import Reading
+    from observer.web.reading import Queries
     from observer.web.server import People, Server
     from observer.web.stream import Stream
 
@@ -83,10 +83,10 @@ async def build(
     is told the local token; ``clock`` is the simulator's where it is not the system's.
     """
     from observer.config.reload import rules_of
-    from observer.runtime.approvals import ApprovalKeeper
+    from observer.runtime.approvals import ApprovalCache
     from observer.runtime.clock import SystemClock
-    from observer.runtime.state import Watcher
-    from observer.runtime.tell import Teller
+    from observer.runtime.dispatcher import Dispatcher
+    from observer.runtime.state import LoopStatus
     from observer.runtime.tick import Loop
 
     clock = clock or SystemClock()
@@ -97,12 +97,12 @@ async def build(
     journal = await open_journal(settings)
     hands = make_hands(settings, api, clock, journal)
     eyes = open_eyes(hands, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
-    mail, approvals = mailbox(hands, journal.alerts, metrics), ApprovalKeeper(journal.approvals, clock)
+    mail, approvals = mailbox(hands, journal.alerts, metrics), ApprovalCache(journal.approvals, clock)
     outside = outlets(
         settings, clock, leading=hands.lease.held, standing=lambda: loop.standing(),  # noqa: PLW0108  (made below)
         dropped=metrics.sink_dropped,
     )  # fmt: skip
-    watcher = Watcher(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits, rules=rules)
+    loop_status = LoopStatus(settings.engine, clock, metrics, circuits=eyes.neighbours.circuits, rules=rules)
     recorder, told = flight_recorder(settings), [*sinks(hands, tracer), *outside.sinks, *extra_sinks]
     metrics.sinks(sink.name for sink in told)
     loop = Loop(
@@ -110,26 +110,26 @@ async def build(
         executor=executor(hands, journal.approvals),
         cluster=hands.cluster,
         journal=hands.journal,
-        teller=Teller(told, beside=outside.tasks, dropped=metrics.sink_dropped),
+        dispatcher=Dispatcher(told, beside=outside.tasks, dropped=metrics.sink_dropped),
         clock=clock,
         rules=rules,
-        state=watcher,
+        state=loop_status,
         recorder=recorder,
         mail=mail.keeper if mail is not None else None,
         approvals=approvals,
         ticks=tracer.ticks if tracer is not None else None,
     )
-    board, reading, stream = show(settings, watcher, clock, journal, metrics)
-    server = make_server(settings, watcher, metrics, mail, reading, people(hands, approvals, loop, say), stream)
+    board, reading, stream = show(settings, loop_status, clock, journal, metrics)
+    server = make_server(settings, loop_status, metrics, mail, reading, people(hands, approvals, loop, say), stream)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
     beside = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
     return _plan(hands, eyes, mail, loop, beside, make_reloader(rules, path, loop, clock), ends)
 
 
 def _plan(
-    hands: Hands,
-    eyes: Eyes,
-    mail: Mailbox | None,
+    hands: ClusterAccess,
+    eyes: Sources,
+    mail: AlertWebhook | None,
     loop: Loop,
     beside: Sequence[tuple[str, Callable[[], Awaitable[None]]]],
     reloader: Reloader,
@@ -145,7 +145,7 @@ def _plan(
 
     return Plan(
         loop=loop,
-        teller=loop.teller,
+        dispatcher=loop.dispatcher,
         background=[
             ("kubernetes", hands.cluster.run),
             ("lease", hands.lease.run),
@@ -157,13 +157,13 @@ def _plan(
         ],
         reload=reloader.ask,
         warm=warm,
-        cleanups=[*ends, hands.journal.close, *eyes.cleanups(), loop.teller.close],
+        cleanups=[*ends, hands.journal.close, *eyes.cleanups(), loop.dispatcher.close],
     )
 
 
 def flight_recorder(settings: Settings) -> FlightRecorder | None:
     """None when nothing is recorded."""
-    from observer.runtime.record import FlightRecorder
+    from observer.runtime.flight_recorder import FlightRecorder
 
     wanted = settings.recording
     if not wanted.path:
@@ -173,10 +173,10 @@ def flight_recorder(settings: Settings) -> FlightRecorder | None:
 
 def make_server(
     settings: Settings,
-    watcher: Watcher,
+    loop_status: LoopStatus,
     metrics: SelfMetrics,
-    mail: Mailbox | None,
-    reading: Reading,
+    mail: AlertWebhook | None,
+    reading: Queries,
     persons: People | None = None,
     stream: Stream | None = None,
 ) -> Server:
@@ -185,7 +185,7 @@ def make_server(
 
     tls = settings.tls
     webhook = mail.webhook if mail is not None else None
-    app = make_app(watcher, metrics.render, webhook=webhook, reading=reading, stream=stream, people=persons)
+    app = make_app(loop_status, metrics.render, webhook=webhook, reading=reading, stream=stream, people=persons)
     return Server(app, settings.listen, tls=listener_tls(tls.cert_file, tls.key_file, tls.client_ca_file))
 
 
@@ -200,9 +200,9 @@ def make_reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> 
     return Reloader(rules=rules, files=FileWatch(path), read=read, loop=loop, clock=clock, every=RELOAD_SECONDS)
 
 
-def sinks(hands: Hands, tracer: IncidentTracer | None) -> list[Sink]:
+def sinks(hands: ClusterAccess, tracer: IncidentTracer | None) -> list[Sink]:
     """The audit trail, which is each replica's own, and what only the leader tells: Events, traces, annotations."""
-    from observer.runtime.tell import WhileLeading
+    from observer.runtime.dispatcher import LeaderOnlySink
     from observer.sinks.audit import open_audit
     from observer.sinks.kube_events import KubeEventSink
 
@@ -219,7 +219,7 @@ def sinks(hands: Hands, tracer: IncidentTracer | None) -> list[Sink]:
         outside.append(tracer)
     if (annotations := grafana_annotations(settings)) is not None:
         outside.append(annotations)
-    return [open_audit(Path(settings.audit)), *(WhileLeading(sink, hands.lease.held) for sink in outside)]
+    return [open_audit(Path(settings.audit)), *(LeaderOnlySink(sink, hands.lease.held) for sink in outside)]
 
 
 def closing(metrics: SelfMetrics) -> Callable[[], Awaitable[None]]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from observer.config.model import GrafanaSettings, Settings
+    from observer.config.settings.model import GrafanaSettings, Settings
     from observer.domain.finding import Finding
-    from observer.sinks.grafana import GrafanaAnnotations, GrafanaDoor
+    from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient
 
 
 def grafana_annotations(settings: Settings) -> GrafanaAnnotations | None:
@@ -57,7 +57,7 @@ async def publish_dashboards(
         await door.close()
 
 
-def _door(where: GrafanaSettings) -> GrafanaDoor:
-    from observer.sinks.grafana import GrafanaDoor
+def _door(where: GrafanaSettings) -> GrafanaClient:
+    from observer.sinks.grafana import GrafanaClient
 
-    return GrafanaDoor(url=where.url, auth=where.auth, headers=where.headers, timeout=where.timeout)
+    return GrafanaClient(url=where.url, auth=where.auth, headers=where.headers, timeout=where.timeout)

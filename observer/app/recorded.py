@@ -87,7 +87,9 @@ async def _server(events: Iterable[Event], journal: SqlJournal, listen: str, fil
     board, reading, stream = show(default(), loop_status, clock, journal, metrics)
     await board.refresh()
     hosts = frozenset({"localhost", "127.0.0.1", "::1", host_of(listen)})
-    door = AuthMiddleware(SignInMethods(hosts=hosts), Sessions(clock, lasts=1.0, idle=1.0), Throttle(clock), secure=False)
+    door = AuthMiddleware(
+        SignInMethods(hosts=hosts), Sessions(clock, lasts=1.0, idle=1.0), Throttle(clock), secure=False
+    )
     people = People(door, SignIn(door), None)
     return Server(make_app(loop_status, metrics.render, reading=reading, people=people, stream=stream), listen)
 

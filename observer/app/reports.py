@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from observer.config.model import Settings
-from observer.config.outlets import NotifyKind
+from observer.config.settings.model import Settings
+from observer.config.settings.notifications import NotifyKind
 from observer.domain.errors import ConfigError
 
 
@@ -31,7 +31,7 @@ async def send_report(settings: Settings, receiver: str, report: Outgoing) -> No
     import msgspec
 
     from observer.app.outlets import outbox
-    from observer.config.messages import PLAIN, Message
+    from observer.config.settings.message_templates import PLAIN, Message
     from observer.runtime.clock import SystemClock
     from observer.sinks.notify import AppriseSender
 

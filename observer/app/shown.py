@@ -5,30 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from observer.app.outlets import links_of
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
     from observer.journal.store import SqlJournal
-    from observer.ports.clock import Clock
-    from observer.runtime.state import Watcher
+    from observer.ports.sources import Clock
+    from observer.runtime.state import LoopStatus
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.board import Board
-    from observer.web.reading import Reading
+    from observer.web.board import ViewCache
+    from observer.web.reading import Queries
     from observer.web.stream import Stream
 
 
 def show(
-    settings: Settings, watcher: Watcher, clock: Clock, journal: SqlJournal, metrics: SelfMetrics
-) -> tuple[Board, Reading, Stream]:
+    settings: Settings, loop_status: LoopStatus, clock: Clock, journal: SqlJournal, metrics: SelfMetrics
+) -> tuple[ViewCache, Queries, Stream]:
     """What draws the picture after each tick, what people read of it, and what tells them to read again."""
-    from observer.web.board import Board
+    from observer.web.board import ViewCache
     from observer.web.page.vendor import built
-    from observer.web.reading import Reading
+    from observer.web.reading import Queries
     from observer.web.stream import Stream
 
-    board = Board(watcher, clock)
+    board = ViewCache(loop_status, clock)
     stream = Stream(board, counted=metrics.stream)
-    reading = Reading(
+    reading = Queries(
         board, journal.archive, clock, links_of=links_of(settings), plots=built(), listeners=stream.listeners
     )
     return board, reading, stream

@@ -6,23 +6,29 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from observer.app.hands import Hands, connected
-from observer.app.mail import Mailbox
+from observer.app.alert_webhook import AlertWebhook
+from observer.app.cluster_access import ClusterAccess, connected
 from observer.app.outlets import examine_outlets
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
     from observer.domain.finding import Finding
     from observer.domain.slo import Objective
-    from observer.ports.catalogue import SeriesCatalogue
-    from observer.ports.clock import Clock
-    from observer.ports.sources import GraphSource, HistorySource, MetricSource, ObjectiveSource, TraceSource
+    from observer.ports.sources import (
+        Clock,
+        GraphSource,
+        HistorySource,
+        MetricSource,
+        ObjectiveSource,
+        SeriesCatalogue,
+        TraceSource,
+    )
     from observer.ports.stores import CountLedger
-    from observer.runtime.approvals import ApprovalKeeper
+    from observer.runtime.approvals import ApprovalCache
     from observer.runtime.collect import Collector
-    from observer.runtime.history import HistoryKeeper
-    from observer.runtime.neighbours import Neighbours
-    from observer.runtime.objectives import ObjectiveKeeper
+    from observer.runtime.history import BaselineCache
+    from observer.runtime.neighbours import DependencyCaches
+    from observer.runtime.objectives import ObjectiveCache
     from observer.telemetry.metrics import SelfMetrics
 
 
@@ -33,11 +39,11 @@ def metric_sources(settings: Settings) -> tuple[MetricSource, HistorySource]:
     return PrometheusSource(settings.prometheus), PrometheusHistory(settings.prometheus)
 
 
-def history(hands: Hands, source: HistorySource) -> HistoryKeeper:
-    from observer.runtime.history import HistoryKeeper
+def history(hands: ClusterAccess, source: HistorySource) -> BaselineCache:
+    from observer.runtime.history import BaselineCache
 
     asked = hands.settings.prometheus
-    return HistoryKeeper(
+    return BaselineCache(
         source, hands.cluster, hands.clock, seconds=asked.history_seconds, refresh=asked.history_refresh
     )
 
@@ -49,16 +55,16 @@ def objective_source(settings: Settings) -> ObjectiveSource:
 
 
 def objectives(
-    hands: Hands,
+    hands: ClusterAccess,
     source: ObjectiveSource,
     ledger: CountLedger,
     metrics: SelfMetrics,
     wanted: Callable[[], tuple[Objective, ...]],
-) -> ObjectiveKeeper:
-    from observer.runtime.objectives import ObjectiveKeeper
+) -> ObjectiveCache:
+    from observer.runtime.objectives import ObjectiveCache
 
     refresh = hands.settings.prometheus.objective_refresh
-    return ObjectiveKeeper(source, hands.cluster, hands.clock, ledger, metrics, wanted=wanted, refresh=refresh)
+    return ObjectiveCache(source, hands.cluster, hands.clock, ledger, metrics, wanted=wanted, refresh=refresh)
 
 
 def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
@@ -77,33 +83,33 @@ def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
     return KialiSource(settings.kiali, clock)
 
 
-def neighbours(hands: Hands, traces: TraceSource | None, graphs: GraphSource | None) -> Neighbours:
-    from observer.runtime.calls import CallKeeper
-    from observer.runtime.neighbours import GraphKeeper, Neighbours, TraceKeeper
-    from observer.sources.prometheus.calls import PrometheusCalls
+def neighbours(hands: ClusterAccess, traces: TraceSource | None, graphs: GraphSource | None) -> DependencyCaches:
+    from observer.runtime.calls import CallCache
+    from observer.runtime.neighbours import DependencyCaches, GraphCache, TraceCache
+    from observer.sources.prometheus.call_graph import PrometheusCallGraph
 
     jaeger, kiali = hands.settings.jaeger, hands.settings.kiali
-    return Neighbours(
-        traces=TraceKeeper(traces, hands.clock, window=jaeger.window, refresh=jaeger.refresh, limit=jaeger.traces)
+    return DependencyCaches(
+        traces=TraceCache(traces, hands.clock, window=jaeger.window, refresh=jaeger.refresh, limit=jaeger.traces)
         if traces is not None
         else None,
-        graph=GraphKeeper(graphs, hands.cluster, hands.clock, window=kiali.window, refresh=kiali.refresh)
+        graph=GraphCache(graphs, hands.cluster, hands.clock, window=kiali.window, refresh=kiali.refresh)
         if graphs is not None
         else None,
-        calls=CallKeeper(PrometheusCalls(hands.settings.prometheus), hands.clock),
+        calls=CallCache(PrometheusCallGraph(hands.settings.prometheus), hands.clock),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Eyes:
+class Sources:
     """Everything that looks, with what has to run for it and to be closed after it."""
 
     metrics: MetricSource
     past: HistorySource
-    history: HistoryKeeper
+    history: BaselineCache
     counted: ObjectiveSource
-    objectives: ObjectiveKeeper
-    neighbours: Neighbours
+    objectives: ObjectiveCache
+    neighbours: DependencyCaches
 
     def tasks(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """Names and bodies of what runs beside the loop."""
@@ -115,13 +121,13 @@ class Eyes:
 
 
 def open_eyes(
-    hands: Hands, ledger: CountLedger, metrics: SelfMetrics, *, wanted: Callable[[], tuple[Objective, ...]]
-) -> Eyes:
+    hands: ClusterAccess, ledger: CountLedger, metrics: SelfMetrics, *, wanted: Callable[[], tuple[Objective, ...]]
+) -> Sources:
     """``wanted`` tells the objectives that hold now."""
     settings, clock = hands.settings, hands.clock
     source, past = metric_sources(settings)
     counted = objective_source(settings)
-    return Eyes(
+    return Sources(
         metrics=source,
         past=past,
         history=history(hands, past),
@@ -131,7 +137,9 @@ def open_eyes(
     )
 
 
-def collector(hands: Hands, eyes: Eyes, mail: Mailbox | None, approvals: ApprovalKeeper | None = None) -> Collector:
+def collector(
+    hands: ClusterAccess, eyes: Sources, mail: AlertWebhook | None, approvals: ApprovalCache | None = None
+) -> Collector:
     """Makes the picture of a tick."""
     from observer.runtime.collect import Collector
 

@@ -34,7 +34,11 @@ def report(settings: Settings) -> tuple[dict[str, Any], str]:
     evidence_score = tier_scores(engine)
     allowed = allowed_per_month(engine)
     rows = [
-        {"tier": tier.name.lower(), "evidence_score": round(evidence_score[tier], 2), "false_acts_per_month": allowed[tier]}
+        {
+            "tier": tier.name.lower(),
+            "evidence_score": round(evidence_score[tier], 2),
+            "false_acts_per_month": allowed[tier],
+        }
         for tier in (Tier.ANNOTATE, Tier.DRAIN, Tier.EVICT, Tier.NODE)
     ]
     body = {
@@ -89,7 +93,9 @@ def judge(settings: Settings, at: float) -> CheckResult:
     """What the offline checks say about policies and objectives; ``at`` is now, Unix seconds. Raises: ConfigError."""
     subject, faults = subject_of(settings, at)
     if faults:
-        return CheckResult([Finding(UNREADABLE, Severity.ERROR, fault) for fault in sorted(set(faults))], EXIT_BAD_INPUT)
+        return CheckResult(
+            [Finding(UNREADABLE, Severity.ERROR, fault) for fault in sorted(set(faults))], EXIT_BAD_INPUT
+        )
     return judged(lint(subject))
 
 

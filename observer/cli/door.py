@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import msgspec
 
-from observer.cli.failures import DoorError, NobodyThere
-from observer.config.model import Settings
+from observer.cli.failures import ApiError, DaemonUnreachable
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 from observer.http_client.reason import reason
 
@@ -30,7 +30,7 @@ TRUST: Final = "name the authority that signed the daemon's certificate with --c
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ApiClient:
     """
     Where the daemon is and how it is asked.
 
@@ -48,7 +48,7 @@ class Door:
     async def ask(self, path: str, query: dict[str, str] | None = None) -> Any:
         """The JSON that ``GET path`` answers. Raises: DoorError, NobodyThere."""
         if not self.url:
-            raise NobodyThere("no address of the daemon is known", NAME_IT)
+            raise DaemonUnreachable("no address of the daemon is known", NAME_IT)
         limits = aiohttp.ClientTimeout(total=self.timeout)
         headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
         try:
@@ -58,7 +58,7 @@ class Door:
             ):
                 body = await answer.content.read(MAX_BYTES)
         except aiohttp.ClientConnectorCertificateError as exc:
-            raise DoorError(f"the daemon at {self.url} is not trusted: {exc.certificate_error}", TRUST) from exc
+            raise ApiError(f"the daemon at {self.url} is not trusted: {exc.certificate_error}", TRUST) from exc
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             raise self._nobody(exc) from exc
         return self._read(path, answer, body)
@@ -76,22 +76,22 @@ class Door:
     def _read(self, path: str, answer: aiohttp.ClientResponse, body: bytes) -> Any:
         if answer.status in {401, 403}:
             why = "asks who you are" if answer.status == 401 else "does not let you read this"
-            raise DoorError(f"the daemon at {self.url} {why} (HTTP {answer.status})", SIGN_IN)
+            raise ApiError(f"the daemon at {self.url} {why} (HTTP {answer.status})", SIGN_IN)
         try:
             found = msgspec.json.decode(body)
         except msgspec.DecodeError:
             found = None
         if found is None or not isinstance(found, dict | list):
-            raise DoorError(f"{self.url} answers, but not as Observer does ({path}: HTTP {answer.status})", NAME_IT)
+            raise ApiError(f"{self.url} answers, but not as Observer does ({path}: HTTP {answer.status})", NAME_IT)
         if answer.status != 200:
             step = ASK_IT if answer.status >= 500 else NAME_IT
-            raise DoorError(f"{self.url} answered HTTP {answer.status} to {path}: {_detail(found)}", step)
+            raise ApiError(f"{self.url} answered HTTP {answer.status} to {path}: {_detail(found)}", step)
         return found
 
-    def _nobody(self, exc: Exception) -> NobodyThere:
+    def _nobody(self, exc: Exception) -> DaemonUnreachable:
         why = _reason(exc, self.timeout)
         port = urlsplit(self.url).port or 8090
-        return NobodyThere(
+        return DaemonUnreachable(
             f"the daemon at {self.url} does not answer: {why}", RUN.format(namespace=self.namespace, port=port)
         )
 
@@ -104,9 +104,9 @@ class Door:
             raise ConfigError(f"--ca-file: {self.ca_file} holds no certificate: {exc.strerror or exc}") from exc
 
 
-def door_of(
+def client_of(
     settings: Settings, url: str = "", token_file: str = "", ca_file: str = "", *, timeout: float = 3.0
-) -> Door:
+) -> ApiClient:
     """
     The door that options name, else that of the settings' ``listen``.
 
@@ -123,7 +123,9 @@ def door_of(
             raise ConfigError(f"--token-file: {token_file} is empty: write the token into it")
     if url:
         check_address("--url", url)
-    return Door(url.rstrip("/") or _listening(settings), bool(url), token, ca_file, timeout, settings.own_namespace)
+    return ApiClient(
+        url.rstrip("/") or _listening(settings), bool(url), token, ca_file, timeout, settings.own_namespace
+    )
 
 
 def check_address(option: str, url: str) -> None:

@@ -69,7 +69,11 @@ def merged(running: Settings, wanted: Settings) -> tuple[Settings, tuple[str, ..
     """The running settings with what may be exchanged of ``wanted``, and the keys that differ and need a restart."""
     guards = replace(wanted.engine.guards, own_namespace=running.own_namespace)
     engine = replace(
-        running.engine, mode=wanted.engine.mode, impact=wanted.engine.impact, escalation=wanted.engine.escalation, guards=guards
+        running.engine,
+        mode=wanted.engine.mode,
+        impact=wanted.engine.impact,
+        escalation=wanted.engine.escalation,
+        guards=guards,
     )
     settings = replace(running, engine=engine, policies=wanted.policies)
     settings = replace(settings, engine=replace(engine, identity=identity(settings)))

@@ -87,7 +87,7 @@ def decision_schema() -> dict[str, object]:
             "blocked_by": {"type": "array", "items": _hold()},
             "figures": {"type": "object", "additionalProperties": _SCALAR},
             "links": {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}},
-            "truncated": {"const": True, "description": "Figures and brakes were left out: the event was too large."},
+            "truncated": {"const": True, "description": "Figures and guards were left out: the event was too large."},
         },
     }
 

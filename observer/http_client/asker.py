@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from observer.config.auth import HttpAuth
+from observer.config.settings.auth import HttpAuth
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
 from observer.http_client.reason import reason
@@ -39,7 +39,7 @@ class Answer:
         return self.status == HTTPStatus.OK and "json" in self.content_type
 
 
-class Asker:
+class HttpClient:
     """
     Sends requests below ``url``. The session is opened by the first question and must be closed.
 

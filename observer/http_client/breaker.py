@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from observer.domain.circuit import Circuit, CircuitState
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 
 T = TypeVar("T")
 

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from observer.config.auth import HttpAuth
+from observer.config.settings.auth import HttpAuth
 from observer.domain.errors import SourceUnavailable
 from observer.http_client.credentials import Credentials, SecretFile, address_of, checked_url
 from observer.http_client.reason import reason
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 
 _ANSWER_BYTES = 1 << 20
 _AGAIN: Final = frozenset({408, 425, 429})

@@ -15,21 +15,21 @@ from observer.journal.tables import APPROVALS
 
 
 class SqlApprovals:
-    """Implements ``ports.stores.ApprovalBook`` on the journal's own database."""
+    """Implements ``ports.stores.ApprovalStore`` on the journal's own database."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
 
     async def give(self, approval: Approval) -> None:
-        """See ``ApprovalBook.give``."""
+        """See ``ApprovalStore.give``."""
         statement = self._insert(APPROVALS).values(_row(approval)).on_conflict_do_nothing()
         with guarded("cannot be written"):
             async with self._engine.begin() as connection:
                 await connection.execute(statement)
 
     async def standing(self, now: float) -> Sequence[Approval]:
-        """See ``ApprovalBook.standing``."""
+        """See ``ApprovalStore.standing``."""
         query = (
             sa.select(APPROVALS.c.body)
             .where(APPROVALS.c.until > now, APPROVALS.c.withdrawn.is_(None))
@@ -40,7 +40,7 @@ class SqlApprovals:
                 return [decode(body, Approval) for body in await connection.scalars(query)]
 
     async def withdraw(self, plan: str, who: str, at: float) -> bool:
-        """See ``ApprovalBook.withdraw``."""
+        """See ``ApprovalStore.withdraw``."""
         standing = (APPROVALS.c.plan == plan) & (APPROVALS.c.until > at) & APPROVALS.c.withdrawn.is_(None)
         statement = sa.update(APPROVALS).where(standing).values(withdrawn=at, withdrawn_by=who)
         with guarded("cannot be written"):
@@ -48,7 +48,7 @@ class SqlApprovals:
                 return (await connection.execute(statement)).rowcount > 0
 
     async def prune(self, before: float) -> int:
-        """See ``ApprovalBook.prune``."""
+        """See ``ApprovalStore.prune``."""
         old = sa.select(APPROVALS.c.id).where(APPROVALS.c.until < before).order_by(APPROVALS.c.until).limit(5000)
         with guarded("cannot be written"):
             async with self._engine.begin() as connection:

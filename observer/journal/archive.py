@@ -13,11 +13,11 @@ from observer.domain.incident import Incident, Phase
 from observer.journal.codec import decode
 from observer.journal.connect import guarded
 from observer.journal.tables import DECISIONS, INCIDENTS
-from observer.ports.archive import DecisionSearch, Mark
+from observer.ports.stores import DecisionSearch, Mark
 
 
 class SqlArchive:
-    """Implements ``ports.archive.Archive`` on the journal's own database."""
+    """Implements ``ports.stores.Archive`` on the journal's own database."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

@@ -13,7 +13,7 @@ from observer.domain.errors import SourceProtocolError
 from observer.domain.person import Identity
 from observer.kube.client import KubeApi
 from observer.kube.errors import KubeError, as_source_error
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 
 REMEMBERED: Final = 60.0
 _MOST: Final = 256

@@ -139,9 +139,10 @@ def expected(one: Expectation) -> str:
 
 def line_of(decision: Decision) -> str:
     """A decision in one line."""
-    action = f" {decision.action_kind.value}" if decision.action_kind is not None and decision.kind != decision.action_kind.value else ""
+    action = decision.action_kind.value if decision.action_kind is not None else decision.kind
+    words = decision.kind if action == decision.kind else f"{decision.kind} {action}"
     reasons = list(dict.fromkeys([decision.reason, *(block.reason for block in decision.blocked_by)]))
-    return f"{decision.verdict.value} {decision.kind}{action}  {decision.subject}  {', '.join(reasons)}"
+    return f"{decision.verdict.value} {words}  {decision.subject}  {', '.join(reasons)}"
 
 
 def _status(status: ObjectiveStatus, firing: Sequence[str]) -> str:

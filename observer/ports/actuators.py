@@ -1,4 +1,4 @@
-"""The hand that writes, and the switch that stops it."""
+"""What writes to the cluster, the switch that stops it, and who hears of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from observer.domain.action import Action
+from observer.domain.decision import Decision
 from observer.domain.outcome import Outcome
 
 
@@ -59,3 +60,14 @@ class KillSwitch(Protocol):
         it is not known to be written.
         """
         ...
+
+
+class Sink(Protocol):
+    """A sink may fail or be slow; it never delays a decision (the runtime puts a bounded queue before it)."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def tell(self, decision: Decision) -> None: ...
+
+    async def close(self) -> None: ...

@@ -1,8 +1,9 @@
-"""Where facts come from."""
+"""Where facts come from: the clock, the cluster, metric and trace servers, files that people edit."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from observer.domain.circuit import Circuit
@@ -13,6 +14,16 @@ from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.slo import Objective
 from observer.domain.traces import TraceSet
+
+
+class Clock(Protocol):
+    """``now`` is Unix seconds (UTC), for the instant of a tick; ``monotonic`` never jumps, for measuring spans."""
+
+    def now(self) -> float: ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
 
 
 class MetricSource(Protocol):
@@ -141,4 +152,45 @@ class Cluster(Protocol):
 
     async def pod_logs(self, pod: PodRef, container: str, lines: int, max_bytes: int) -> str:
         """The last lines of one container's log."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCost:
+    """
+    What one evaluation took: samples read and seconds on the server, None where the server does not tell.
+    """
+
+    samples: int | None = None
+    seconds: float | None = None
+
+
+class SeriesCatalogue(Protocol):
+    """
+    Asked as of one instant, so that all answers fit together. Selectors are PromQL vector selectors.
+
+    Raises: SourceUnavailable, SourceProtocolError.
+    """
+
+    async def count(self, selector: str) -> int:
+        """How many series it selects now."""
+
+    async def values(self, selector: str, label: str) -> tuple[str, ...]:
+        """The values of ``label`` among them, sorted; a series without the label counts as ``""``."""
+
+    async def cost(self, expr: str) -> QueryCost:
+        """What an evaluation of ``expr`` takes."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class EditedFiles(Protocol):
+    """Tells whether what people wrote is another text now. Blocking; asked every few seconds, off the event loop."""
+
+    def changed(self, wanted: Sequence[str]) -> bool:
+        """
+        True once after every change of content of the settings file or of anything behind ``wanted`` (files,
+        directories, ``shipped``), a file that came or went included. Never raises for what is not there.
+        """
         ...

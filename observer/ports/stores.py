@@ -1,4 +1,4 @@
-"""Memory that outlives the process, and the right to act."""
+"""Memory that outlives the process, what people read of it, and the right to act."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class AlertInbox(Protocol):
         ...
 
 
-class ApprovalBook(Protocol):
+class ApprovalStore(Protocol):
     """Words that people gave; every method raises ``JournalUnavailable``."""
 
     async def give(self, approval: Approval) -> None:
@@ -145,3 +145,47 @@ class LeaseStore(Protocol):
     async def swap(self, record: LeaseRecord) -> LeaseRecord | None:
         """Create (empty version) or replace; None when somebody else was faster."""
         ...
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Mark:
+    """Where a page ends: instant (Unix seconds) and id of its last row; what follows is older."""
+
+    at: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSearch:
+    """
+    Which decisions; empty fields match all.
+
+    ``subject``, ``incident``, ``kind`` and ``verdict`` match whole; ``namespace`` matches subjects in it; ``text`` is
+    looked for in everything that was recorded. ``since`` is Unix seconds; at most the newest ``depth`` rows are
+    searched for ``text``.
+    """
+
+    subject: str = ""
+    incident: str = ""
+    kind: str = ""
+    verdict: str = ""
+    namespace: str = ""
+    text: str = ""
+    since: float = 0.0
+    before: Mark | None = None
+    limit: int = 100
+    depth: int = 20_000
+
+
+class Archive(Protocol):
+    """Newest first everywhere; every method raises ``JournalUnavailable``."""
+
+    async def decisions(self, search: DecisionSearch) -> Sequence[Decision]: ...
+
+    async def incidents(
+        self, *, closed: bool | None = None, before: Mark | None = None, limit: int = 50
+    ) -> Sequence[Incident]:
+        """By the instant they were opened; ``closed`` None = open and closed ones."""
+        ...
+
+    async def incident(self, key: str) -> Incident | None: ...

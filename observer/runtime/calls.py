@@ -7,9 +7,8 @@ from typing import Final
 from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
-from observer.ports.clock import Clock
-from observer.ports.sources import CallSource
-from observer.runtime.kept import PACE, Kept
+from observer.ports.sources import CallSource, Clock
+from observer.runtime.kept import PACE, SourceCache
 
 WINDOW: Final = 60.0
 """Seconds that "now" is counted over."""
@@ -26,7 +25,7 @@ HELD: Final = 3600.0
 """Seconds for which the usual is held while somebody is: what is asked for later holds the incident itself."""
 
 
-class CallKeeper:
+class CallCache:
     """
     One question a minute while all is well; at once for new suspects, then every ``REFRESH`` seconds, and once a minute
     for a minute that is over.
@@ -34,9 +33,9 @@ class CallKeeper:
 
     def __init__(self, source: CallSource, clock: Clock) -> None:
         self.source = source
-        self._now: Kept[CallGraph] = Kept("edges", clock, REFRESH)
-        self._usual: Kept[CallGraph] = Kept("edges", clock, QUIET, good_for=HELD)
-        self._earlier: Kept[CallGraph] = Kept("edges", clock, QUIET, good_for=EARLIER)
+        self._now: SourceCache[CallGraph] = SourceCache("edges", clock, REFRESH)
+        self._usual: SourceCache[CallGraph] = SourceCache("edges", clock, QUIET, good_for=HELD)
+        self._earlier: SourceCache[CallGraph] = SourceCache("edges", clock, QUIET, good_for=EARLIER)
         self._clock = clock
         self._wanted: frozenset[ServiceRef] = frozenset()
         self._asked: frozenset[ServiceRef] = frozenset()

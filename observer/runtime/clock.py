@@ -7,7 +7,7 @@ import time
 
 
 class SystemClock:
-    """Implements ``ports.clock.Clock``."""
+    """Implements ``ports.sources.Clock``."""
 
     def now(self) -> float:
         return time.time()  # noqa: TID251  this is the one place

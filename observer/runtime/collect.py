@@ -15,17 +15,17 @@ from observer.domain.snapshot import UNREADABLE, Control, Gap, Snapshot
 from observer.ports.actuators import KillSwitch
 from observer.ports.sources import Cluster, MetricSource
 from observer.ports.stores import Lease
-from observer.runtime.alerts import AlertKeeper
-from observer.runtime.approvals import ApprovalKeeper
-from observer.runtime.history import HistoryKeeper
-from observer.runtime.neighbours import Neighbours
-from observer.runtime.objectives import ObjectiveKeeper
+from observer.runtime.alerts import AlertCache
+from observer.runtime.approvals import ApprovalCache
+from observer.runtime.history import BaselineCache
+from observer.runtime.neighbours import DependencyCaches
+from observer.runtime.objectives import ObjectiveCache
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SnapshotRequest:
     """What the last judgement wants to know more about: services by their callers, services asked again."""
 
     watch: frozenset[ServiceRef] = frozenset()
@@ -44,13 +44,13 @@ class Collector:
         *,
         metrics: MetricSource,
         cluster: Cluster,
-        history: HistoryKeeper,
-        neighbours: Neighbours | None = None,
+        history: BaselineCache,
+        neighbours: DependencyCaches | None = None,
         switch: KillSwitch,
         lease: Lease,
-        objectives: ObjectiveKeeper | None = None,
-        mail: AlertKeeper | None = None,
-        approvals: ApprovalKeeper | None = None,
+        objectives: ObjectiveCache | None = None,
+        mail: AlertCache | None = None,
+        approvals: ApprovalCache | None = None,
         deadline: float,
         recheck_seconds: float,
         step: float,
@@ -58,10 +58,10 @@ class Collector:
         self._metrics, self._cluster, self._history = metrics, cluster, history
         self._switch, self._lease = switch, lease
         self._objectives, self._mail, self._approvals = objectives, mail, approvals
-        self._neighbours = neighbours or Neighbours()
+        self._neighbours = neighbours or DependencyCaches()
         self._deadline, self._recheck_seconds, self._step = deadline, recheck_seconds, step
 
-    async def snapshot(self, at: float, question: Question) -> Snapshot:
+    async def snapshot(self, at: float, question: SnapshotRequest) -> Snapshot:
         """The picture as of ``at`` (Unix seconds); ``gaps`` names every source that did not answer fully."""
         gaps: list[Gap] = []
         view = self._cluster.view(at)

@@ -11,13 +11,12 @@ from observer.domain.counts import ServiceBaseline
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
-from observer.ports.clock import Clock
-from observer.ports.sources import Cluster, HistorySource
+from observer.ports.sources import Clock, Cluster, HistorySource
 
 log = structlog.get_logger(__name__)
 
 
-class HistoryKeeper:
+class BaselineCache:
     """Asks for baselines at start, every ``refresh`` seconds, and sooner while there are none."""
 
     def __init__(
@@ -63,5 +62,5 @@ class HistoryKeeper:
 
     def _failed(self, gap: Gap) -> None:
         if self._failure is None:
-            log.warning("history_unavailable", reason=gap.reason, detail=gap.detail)
+            log.warning("baselines_query_failed", reason=gap.reason, detail=gap.detail)
         self._failure = gap

@@ -10,7 +10,7 @@ import structlog
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.snapshot import Gap
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class _Dated(Protocol):
 T = TypeVar("T", bound=_Dated)
 
 
-class Kept(Generic[T]):
+class SourceCache(Generic[T]):
     """The newest answer of one source, the failure since then, and when it was asked."""
 
     def __init__(self, source: str, clock: Clock, refresh: float, good_for: float | None = None) -> None:
@@ -69,5 +69,5 @@ class Kept(Generic[T]):
 
     def _failed(self, gap: Gap) -> None:
         if self.failure is None:
-            log.warning("neighbours_unavailable", source=gap.source, reason=gap.reason, detail=gap.detail)
+            log.warning("source_query_failed", source=gap.source, reason=gap.reason, detail=gap.detail)
         self.failure = gap

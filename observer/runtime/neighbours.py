@@ -15,21 +15,20 @@ from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
-from observer.ports.clock import Clock
-from observer.ports.sources import Cluster, GraphSource, TraceSource
-from observer.runtime.calls import CallKeeper
-from observer.runtime.kept import PACE, Kept
+from observer.ports.sources import Clock, Cluster, GraphSource, TraceSource
+from observer.runtime.calls import CallCache
+from observer.runtime.kept import PACE, SourceCache
 
 LEAST: Final = 5.0
 """Seconds between two questions to the mesh's console, however many new suspects there are."""
 
 
-class TraceKeeper:
+class TraceCache:
     """Asks for traces while somebody is suspected: at once for new suspects, then every ``refresh`` seconds."""
 
     def __init__(self, source: TraceSource, clock: Clock, *, window: float, refresh: float, limit: int) -> None:
         self.source = source
-        self.kept: Kept[TraceSet] = Kept("jaeger", clock, refresh)
+        self.kept: SourceCache[TraceSet] = SourceCache("jaeger", clock, refresh)
         self._clock, self._window, self._limit = clock, window, limit
         self._wanted: frozenset[ServiceRef] = frozenset()
         self._asked: frozenset[ServiceRef] = frozenset()
@@ -55,14 +54,14 @@ class TraceKeeper:
             await self.kept.ask(lambda at: self.source.traces(at, self._window, wanted, self._limit))
 
 
-class GraphKeeper:
+class GraphCache:
     """
     Asks for the call graph of every namespace with a sidecar, once every ``refresh`` seconds and for new suspects.
     """
 
     def __init__(self, source: GraphSource, cluster: Cluster, clock: Clock, *, window: float, refresh: float) -> None:
         self.source = source
-        self.kept: Kept[CallGraph] = Kept("kiali", clock, refresh)
+        self.kept: SourceCache[CallGraph] = SourceCache("kiali", clock, refresh)
         self._cluster, self._clock, self._window = cluster, clock, window
         self._wanted: frozenset[ServiceRef] = frozenset()
         self._asked: frozenset[ServiceRef] = frozenset()
@@ -87,15 +86,15 @@ class GraphKeeper:
             await self.kept.ask(lambda at: self.source.graph(at, self._window, namespaces))
 
 
-class Neighbours:
+class DependencyCaches:
     """What the collector, the page and the doctor want of all of them; a source that is not configured is absent."""
 
     def __init__(
         self,
         *,
-        traces: TraceKeeper | None = None,
-        graph: GraphKeeper | None = None,
-        calls: CallKeeper | None = None,
+        traces: TraceCache | None = None,
+        graph: GraphCache | None = None,
+        calls: CallCache | None = None,
     ) -> None:
         self._traces, self._graph, self._calls = traces, graph, calls
 

@@ -15,10 +15,9 @@ from observer.domain.events import ObjectiveFrame
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.slo import BudgetStatus, DataState, Objective, ObjectiveStatus
 from observer.domain.snapshot import Gap
-from observer.engine.slo.books import Books
-from observer.engine.surroundings import Scene, newest_scrape, owners_of, surroundings
-from observer.ports.clock import Clock
-from observer.ports.sources import Cluster, ObjectiveSource
+from observer.engine.slo.accounting import SloAccounting
+from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
+from observer.ports.sources import Clock, Cluster, ObjectiveSource
 from observer.ports.stores import CountLedger
 
 log = structlog.get_logger(__name__)
@@ -34,14 +33,14 @@ NEWCOMERS_EVERY: Final = 2.0
 PRUNE_EVERY: Final = 3600.0
 
 
-class Measured(Protocol):
+class ObjectiveMetrics(Protocol):
     """The self metrics that the keeper feeds (``telemetry.metrics.SelfMetrics``)."""
 
     def objectives(self, states: Mapping[str, int], budgets: Mapping[str, float]) -> None: ...
     def objective_look(self, duration: float, *, answered: bool, born: float) -> None: ...
 
 
-class ObjectiveKeeper:
+class ObjectiveCache:
     """
     Looks every ``refresh`` seconds at the counters of ``wanted()``; nothing is asked while there is none.
 
@@ -54,7 +53,7 @@ class ObjectiveKeeper:
         cluster: Cluster,
         clock: Clock,
         ledger: CountLedger,
-        metrics: Measured,
+        metrics: ObjectiveMetrics,
         *,
         wanted: Callable[[], tuple[Objective, ...]] = tuple,
         refresh: float = 30.0,
@@ -62,7 +61,7 @@ class ObjectiveKeeper:
         self._source, self._cluster, self._clock = source, cluster, clock
         self._ledger, self._metrics = ledger, metrics
         self._wanted, self._refresh = wanted, refresh
-        self._books: Books | None = None
+        self._books: SloAccounting | None = None
         self._failure: Gap | None = None
         self._started: dict[tuple[str, str], tuple[float, float]] = {}
         self._owners: dict[ServiceRef, frozenset[WorkloadRef]] = {}
@@ -144,7 +143,7 @@ class ObjectiveKeeper:
         self._failure = None
         return frame
 
-    async def _books_of(self, wanted: tuple[Objective, ...], frame: ObjectiveFrame | None, at: float) -> Books:
+    async def _books_of(self, wanted: tuple[Objective, ...], frame: ObjectiveFrame | None, at: float) -> SloAccounting:
         """The books for these objectives: the same, new ones that inherit, or the first ones with the ledger read."""
         old = self._books
         if old is not None and old.plan.objectives == wanted and not (self._unread or (frame and not old.at)):
@@ -152,7 +151,7 @@ class ObjectiveKeeper:
         if old is not None and old.plan.objectives == wanted:
             books = old
         else:
-            books = Books(wanted, self._source.parts(wanted), self._source.views(wanted))
+            books = SloAccounting(wanted, self._source.parts(wanted), self._source.views(wanted))
             kept = books.inherit(old) if old is not None else frozenset()
             self._unread = frozenset(one.id for one in wanted) - kept
             self._books = books
@@ -162,7 +161,7 @@ class ObjectiveKeeper:
             await self._fill(books, wanted, at)
         return books
 
-    async def _read(self, books: Books, at: float) -> bool:
+    async def _read(self, books: SloAccounting, at: float) -> bool:
         """Take the ledger in; while it cannot be read, counting goes on and it is tried again."""
         try:
             counts = await self._ledger.counts(at - LONGEST, at)
@@ -173,7 +172,7 @@ class ObjectiveKeeper:
         await asyncio.to_thread(books.restore, fresh)
         return True
 
-    async def _fill(self, books: Books, wanted: tuple[Objective, ...], at: float) -> None:
+    async def _fill(self, books: SloAccounting, wanted: tuple[Objective, ...], at: float) -> None:
         """What the metric source remembers of the time since the ledger's last bucket, before the first live look."""
         since = books.latest()
         try:
@@ -181,9 +180,9 @@ class ObjectiveKeeper:
                 books.count(frame.readings, self._starts())
                 await asyncio.sleep(0)
         except (SourceUnavailable, SourceProtocolError) as exc:
-            log.warning("objective_past_not_read", reason=exc.reason, detail=str(exc))
+            log.warning("objective_backfill_failed", reason=exc.reason, detail=str(exc))
 
-    def _judge(self, books: Books, at: float, *, answered: bool) -> tuple[ObjectiveStatus, ...]:
+    def _judge(self, books: SloAccounting, at: float, *, answered: bool) -> tuple[ObjectiveStatus, ...]:
         scene = Scene(at, self._cluster.view(at), self._scraped, self._owners)
         newest = newest_scrape(self._scraped)
         differing = books.disagreements(at)
@@ -194,7 +193,7 @@ class ObjectiveKeeper:
             around.append(surroundings(one, scene, failed=failed, disagreement=differs, newest=newest))
         return books.statuses(at, around)
 
-    async def _write(self, books: Books, at: float) -> None:
+    async def _write(self, books: SloAccounting, at: float) -> None:
         closed = books.closed(at)
         try:
             if closed:
@@ -224,7 +223,7 @@ class ObjectiveKeeper:
 
     def _note(self, gap: Gap) -> None:
         if self._failure is None:
-            log.warning("objectives_not_seen", reason=gap.reason, detail=gap.detail)
+            log.warning("objective_query_failed", reason=gap.reason, detail=gap.detail)
         self._failure = gap
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from observer.domain.errors import JournalUnavailable
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.ports.stores import Journal
 
 log = structlog.get_logger(__name__)
@@ -22,6 +22,6 @@ async def keep_journal_small(journal: Journal, clock: Clock) -> None:
         try:
             dropped = await journal.prune(clock.now() - KEPT_SECONDS)
         except JournalUnavailable as exc:
-            log.warning("journal_not_pruned", detail=str(exc))
+            log.warning("journal_prune_failed", detail=str(exc))
         else:
             log.info("journal_pruned", rows=dropped)

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from observer.runtime.tell import Teller
+from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.tick import Loop
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ class Plan:
     """
 
     loop: Loop
-    teller: Teller
+    dispatcher: Dispatcher
     background: Sequence[tuple[str, Callable[[], Awaitable[None]]]]
     reload: Callable[[], None]
     warm: Callable[[], Coroutine[Any, Any, None]]
@@ -43,25 +43,25 @@ async def supervise(plan: Plan, stop: asyncio.Event) -> None:
         await plan.loop.restore()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_lasting(name, start), name=name) for name, start in plan.background]
-            tasks.append(group.create_task(_lasting("sinks", plan.teller.run), name="sinks"))
+            tasks.append(group.create_task(_lasting("sinks", plan.dispatcher.run), name="sinks"))
             ending = group.create_task(stop.wait(), name="stop")
             await _first(group.create_task(plan.warm(), name="warm"), ending)
             if not stop.is_set():
                 tasks.append(group.create_task(_lasting("tick", plan.loop.run), name="tick"))
                 tasks.append(group.create_task(_lasting("floor", plan.loop.watch_floor), name="floor"))
             await ending
-            log.info("stopping")
+            log.info("shutdown_started")
             acting = [task for task in tasks if task.get_name() in {"tick", "floor"}]
             for task in acting:
                 task.cancel()
             await asyncio.wait(acting, timeout=30) if acting else None
-            await plan.teller.flush(5.0)
+            await plan.dispatcher.flush(5.0)
             for task in reversed(tasks):
                 task.cancel()
     finally:
         for cleanup in reversed(plan.cleanups):
             await cleanup()
-    log.info("stopped")
+    log.info("shutdown_completed")
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

@@ -17,7 +17,7 @@ EPSILON = 1e-6
 
 class SimClock:
     """
-    Implements ``ports.clock.Clock``.
+    Implements ``ports.sources.Clock``.
 
     Virtual (``speed`` is None): ``now`` moves only by ``advance``, and sleepers wake in the order of their due times.
     Wall: ``now`` follows the real monotonic clock, ``speed`` simulated seconds a real second. Either can be held at an

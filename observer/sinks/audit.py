@@ -78,7 +78,7 @@ _BEGINNING = _End(0, GENESIS)
 
 class AuditSink:
     """
-    Implements ``ports.sinks.Sink``; made by ``open_audit``. Each record is on the disk before ``tell`` returns.
+    Implements ``ports.actuators.Sink``; made by ``open_audit``. Each record is on the disk before ``tell`` returns.
 
     A write that fails is undone (the file is cut back to its last whole line) and raised as ``OSError``.
     """

@@ -11,10 +11,10 @@ from cloudevents.core.bindings.http import HTTPMessage, to_binary, to_structured
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from observer.config.event_schema import event_type
-from observer.config.outlets import EventMode
+from observer.config.settings.notifications import EventMode
 from observer.domain import names
 from observer.domain.decision import Decision
+from observer.exchange.event_schema import event_type
 from observer.http_client.outbox import Outbox
 from observer.telemetry.trace_ids import traceparent
 
@@ -26,7 +26,7 @@ _FORMAT = JSONFormat()
 
 class CloudEventSink:
     """
-    Implements ``ports.sinks.Sink``.
+    Implements ``ports.actuators.Sink``.
 
     Args:
         source: of the events, a URI reference. kinds: of decisions that are told; empty = all.
@@ -101,7 +101,7 @@ def _bounded(record: Mapping[str, object]) -> dict[str, object]:
     found = dict(record)
     if len(msgspec.json.encode(found)) <= _LARGEST:
         return found
-    found = {name: value for name, value in found.items() if name not in {"figures", "holds", "links"}}
+    found = {name: value for name, value in found.items() if name not in {"figures", "blocked_by", "links"}}
     if isinstance(text := found.get("text"), str):
         found["text"] = text[:_LONGEST_TEXT]
     return found | {"truncated": True}

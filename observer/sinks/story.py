@@ -12,7 +12,7 @@ _FIGURES = 6
 
 class StorySink:
     """
-    Implements ``ports.sinks.Sink``; ``write`` takes one finished line.
+    Implements ``ports.actuators.Sink``; ``write`` takes one finished line.
 
     Times are seconds since ``start`` (Unix seconds; the first decision's instant when None).
     """

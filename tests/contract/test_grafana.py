@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from observer.config.auth import HttpAuth
+from observer.config.settings.auth import HttpAuth
 from observer.domain import names
-from observer.domain.action import Action, Mode, Rung
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError, ObserverError, SourceUnavailable
 from observer.domain.ids import PodRef, WorkloadRef
 from observer.domain.outcome import Outcome, Result
-from observer.sinks.grafana import GrafanaAnnotations, GrafanaDoor, GrafanaRefused, Published, Publisher
+from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient, GrafanaRefused, Published, Publisher
 from observer.sinks.grafana.probe import probe
 from tests.support.fake_grafana import TOKEN, FakeGrafana
 
@@ -34,12 +34,12 @@ AT = 1_767_225_600.0
 @asynccontextmanager
 async def opened(
     grafana: FakeGrafana, folder: Path, *, token: str = TOKEN, path: str = ""
-) -> AsyncIterator[GrafanaDoor]:
+) -> AsyncIterator[GrafanaClient]:
     file = folder / "token"
     file.write_text(token + "\n")
     server = await grafana.started()
     url = f"http://127.0.0.1:{server.port}{path}"
-    door = GrafanaDoor(url=url, auth=HttpAuth(bearer_file=str(file)), headers={}, timeout=5.0)
+    door = GrafanaClient(url=url, auth=HttpAuth(bearer_file=str(file)), headers={}, timeout=5.0)
     try:
         yield door
     finally:
@@ -168,7 +168,7 @@ async def test_nobody_there_and_an_address_that_can_never_work(tmp_path: Path) -
         await door.ask("GET", "/api/health")
     await door.close()
     with pytest.raises(ConfigError, match=r"grafana\.url: .* is not an http or https address"):
-        GrafanaDoor(url="grafana:3000", auth=HttpAuth(), headers={}, timeout=1.0)
+        GrafanaClient(url="grafana:3000", auth=HttpAuth(), headers={}, timeout=1.0)
 
 
 # Annotations
@@ -176,11 +176,12 @@ async def test_nobody_there_and_an_address_that_can_never_work(tmp_path: Path) -
 POD = PodRef("shop", "cart-1", "u1")
 
 
-def act(rung: Rung, at: float, *, attempt: int = 0, incident: str = "i1", **changes: Any) -> Decision:
-    action = Action(rung, incident, POD, attempt=attempt)
+def act(action_kind: ActionKind, at: float, *, attempt: int = 0, incident: str = "i1", **changes: Any) -> Decision:
+    action = Action(action_kind, incident, POD, attempt=attempt)
     made = Decision(
-        f"d{at}", at, rung.value, Verdict.ACT, "pod shop/cart-1", "evidence", f"{rung.value} at {at:.0f}",
-        incident=incident, rung=rung, mode=Mode.ENFORCE, pod=POD, workload=WorkloadRef("shop", "Deployment", "cart"),
+        f"d{at}", at, action_kind.value, Verdict.ACT, "pod shop/cart-1", "evidence", f"{action_kind.value} at {at:.0f}",
+        incident=incident, action_kind=action_kind, mode=Mode.ENFORCE, pod=POD, workload=WorkloadRef("shop",
+        "Deployment", "cart"),
         action=action, outcome=Outcome(action.id, Result.APPLIED, "applied"),
     )  # fmt: skip
     return replace(made, **changes)
@@ -191,10 +192,10 @@ def told(kind: str, at: float, reason: str = "because") -> Decision:
 
 
 STORY = [
-    act(Rung.DRAIN, AT),
+    act(ActionKind.DRAIN, AT),
     told("drain_effective", AT + 5),
     told("drain_verdict", AT + 30, "dropped"),
-    act(Rung.EVICT, AT + 31),
+    act(ActionKind.EVICT, AT + 31),
     told("replaced", AT + 50),
     told("verified", AT + 90, "fixed"),
     told("closed", AT + 91, "fixed"),
@@ -267,10 +268,10 @@ async def test_giving_back_ends_the_drain_and_a_second_drain_is_another(tmp_path
     grafana = FakeGrafana()
     async with opened(grafana, tmp_path) as door:
         sink = GrafanaAnnotations(door)
-        await sink.tell(act(Rung.DRAIN, AT))
-        await sink.tell(act(Rung.RESTORE, AT + 60))
-        await sink.tell(act(Rung.DRAIN, AT + 90, attempt=1))
-        await sink.tell(told("closed", AT + 200, "acquitted"))
+        await sink.tell(act(ActionKind.DRAIN, AT))
+        await sink.tell(act(ActionKind.RESTORE, AT + 60))
+        await sink.tell(act(ActionKind.DRAIN, AT + 90, attempt=1))
+        await sink.tell(told("closed", AT + 200, "cleared"))
     first, second = sorted(grafana.annotations.values(), key=lambda one: one["time"])
     assert first["timeEnd"] == (AT + 60) * 1000 and f"restore at {AT + 60:.0f}" in first["text"]
     assert second["timeEnd"] == (AT + 200) * 1000 and "closed: acquitted" in second["text"]
@@ -280,11 +281,11 @@ async def test_giving_back_ends_the_drain_and_a_second_drain_is_another(tmp_path
 @pytest.mark.parametrize(
     "decision",
     [
-        act(Rung.DRAIN, AT, verdict=Verdict.WOULD, outcome=None),
-        act(Rung.DRAIN, AT, verdict=Verdict.HOLD, outcome=None),
-        act(Rung.DRAIN, AT, mode=Mode.DRY_RUN),
-        act(Rung.DRAIN, AT, outcome=Outcome("a", Result.DEFERRED, "pdb")),
-        act(Rung.RESTORE, AT),
+        act(ActionKind.DRAIN, AT, verdict=Verdict.WOULD, outcome=None),
+        act(ActionKind.DRAIN, AT, verdict=Verdict.BLOCKED, outcome=None),
+        act(ActionKind.DRAIN, AT, mode=Mode.DRY_RUN),
+        act(ActionKind.DRAIN, AT, outcome=Outcome("a", Result.DEFERRED, "pdb")),
+        act(ActionKind.RESTORE, AT),
         told("verified", AT),
         told("suspected", AT),
         replace(told("closed", AT), incident=""),

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from observer.app.outlets import notify, recorder, sender
-from observer.config.messages import EXAMPLE
-from observer.config.outlets import GroupBy, NotifyKind, NotifySettings
-from observer.config.settings import parse
+from observer.config.settings.message_templates import EXAMPLE
+from observer.config.settings.notifications import GroupBy, NotifyKind, NotifySettings
+from observer.config.settings.read import parse
 from observer.domain.errors import ConfigError, SourceUnavailable
-from observer.runtime.tell import Teller
-from observer.sinks.notify import Grouping, Hearing, NotifySink
+from observer.runtime.dispatcher import Dispatcher
+from observer.sinks.notify import Grouping, NotifySink, Subscription
 from observer.sinks.notify.sink import MOST_GROUPS
 from tests.support.fakes import FakeClock
 from tests.support.receivers import acted, receiving, told
@@ -52,7 +52,7 @@ class Reader:
 
 
 @dataclass
-class Desk:
+class OperatorActions:
     """A sink with its reader, its clock and what it lost."""
 
     reader: Reader
@@ -61,13 +61,14 @@ class Desk:
     lost: list[str]
 
 
-def desk(hearing: Hearing | None = None, **grouping: Any) -> Desk:
+def desk(hearing: Subscription | None = None, **grouping: Any) -> OperatorActions:
     reader, clock, lost = Reader(), FakeClock(), list[str]()
     sink = NotifySink(
-        "people", reader, hearing=hearing or Hearing("info"), grouping=Grouping(**grouping), clock=clock, record=RECORD,
+        "people", reader, hearing=hearing or Subscription("info"), grouping=Grouping(**grouping), clock=clock,
+        record=RECORD,
         dropped=lost.append,
     )  # fmt: skip
-    return Desk(reader, clock, sink, lost)
+    return OperatorActions(reader, clock, sink, lost)
 
 
 async def test_what_comes_close_together_is_one_message() -> None:
@@ -143,13 +144,13 @@ async def test_a_long_group_lists_the_newest_and_counts_the_others() -> None:
 @pytest.mark.parametrize(
     ("hearing", "kinds"),
     [
-        (Hearing("warning"), ["suspected", "page"]),
-        (Hearing("page"), ["page"]),
-        (Hearing("info", kinds=frozenset({"drain"})), ["drain"]),
-        (Hearing("info", namespaces=frozenset({"pay"})), ["blind"]),
+        (Subscription("warning"), ["suspected", "page"]),
+        (Subscription("page"), ["page"]),
+        (Subscription("info", kinds=frozenset({"drain"})), ["drain"]),
+        (Subscription("info", namespaces=frozenset({"pay"})), ["blind"]),
     ],
 )
-async def test_who_hears_what(hearing: Hearing, kinds: list[str]) -> None:
+async def test_who_hears_what(hearing: Subscription, kinds: list[str]) -> None:
     at = desk(hearing, by=GroupBy.ALL, wait=0.0)
     nowhere = {"pod": None, "workload": None, "service": None, "incident": ""}
     for one in (told(), told("drain", severity="info"), told("page", severity="page")):
@@ -198,10 +199,10 @@ async def test_a_slow_reader_delays_no_decision_and_no_other_sink() -> None:
     at.reader.gate = asyncio.Event()
     quick.sink.name = "notify_quick"
     beside = [("notify_people", at.sink.run), ("notify_quick", quick.sink.run)]
-    teller = Teller([at.sink, quick.sink], dropped=lost.append, beside=beside)
-    running = asyncio.ensure_future(teller.run())
+    dispatcher = Dispatcher([at.sink, quick.sink], dropped=lost.append, beside=beside)
+    running = asyncio.ensure_future(dispatcher.run())
     for number in range(5):
-        teller.tell(told(id=str(number), incident=str(number)))
+        dispatcher.tell(told(id=str(number), incident=str(number)))
     async with asyncio.timeout(20):
         while len(quick.reader.got) < 5:
             await asyncio.sleep(0.001)
@@ -215,7 +216,7 @@ async def test_a_slow_reader_delays_no_decision_and_no_other_sink() -> None:
 
 
 async def test_a_run_that_breaks_is_counted_and_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("observer.runtime.tell._AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("observer.runtime.dispatcher._AGAIN_SECONDS", 0.0)
     begun, lost = list[int](), list[str]()
 
     async def body() -> None:
@@ -224,7 +225,7 @@ async def test_a_run_that_breaks_is_counted_and_begun_again(monkeypatch: pytest.
             raise KeyError("a mistake of ours")
         await asyncio.Event().wait()
 
-    running = asyncio.ensure_future(Teller([], dropped=lost.append, beside=[("odd", body)]).run())
+    running = asyncio.ensure_future(Dispatcher([], dropped=lost.append, beside=[("odd", body)]).run())
     async with asyncio.timeout(20):
         while len(begun) < 3:
             await asyncio.sleep(0)

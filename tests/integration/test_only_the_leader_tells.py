@@ -13,15 +13,15 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from observer.app import connected
+from observer.app.cluster_access import hands
 from observer.app.daemon import sinks
-from observer.app.hands import hands
 from observer.app.outlets import outlets
-from observer.config.model import KubernetesSettings
-from observer.config.settings import parse
-from observer.domain.action import Rung
+from observer.config.settings.model import KubernetesSettings
+from observer.config.settings.read import parse
+from observer.domain.action import ActionKind
 from observer.domain.decision import Decision
-from observer.runtime.tell import Teller
-from observer.simulator.kube_config import write_kubeconfig
+from observer.runtime.dispatcher import Dispatcher
+from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 from observer.telemetry.tracing import IncidentTracer
 from tests.support.fakes import FakeClock, FakeLease, MemoryJournal
 from tests.support.receivers import AT, Receiver, acted, receiving
@@ -34,7 +34,7 @@ OUTSIDE = {"/events", "/bots", "/grafana/api/annotations", "/am/api/v2/alerts", 
 @dataclass
 class Replica:
     lease: FakeLease
-    teller: Teller
+    dispatcher: Dispatcher
     heard: Receiver
     spans: InMemorySpanExporter
     audit: Path
@@ -74,12 +74,12 @@ async def replica(folder: Path, *, leads: bool) -> AsyncIterator[Replica]:
             settings, clock, leading=lease.held, standing=lambda: frozenset({"i1"}), dropped=lambda _: None
         )
         told = [*sinks(made, IncidentTracer(SimpleSpanProcessor(spans))), *outside.sinks]
-        teller = Teller(told, beside=outside.tasks, dropped=lambda _: None)
-        running = asyncio.ensure_future(teller.run())
-        yield Replica(lease, teller, heard, spans, folder / "audit.jsonl")
+        dispatcher = Dispatcher(told, beside=outside.tasks, dropped=lambda _: None)
+        running = asyncio.ensure_future(dispatcher.run())
+        yield Replica(lease, dispatcher, heard, spans, folder / "audit.jsonl")
         running.cancel()
         await asyncio.wait({running})
-        await teller.close()
+        await dispatcher.close()
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -89,14 +89,14 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def act(number: int) -> Decision:
-    return acted(Rung.DRAIN, id=f"d{number}", text=f"Drained for the time number {number}.", severity="page")
+    return acted(ActionKind.DRAIN, id=f"d{number}", text=f"Drained for the time number {number}.", severity="page")
 
 
 async def both_decide(decision: Decision, *replicas: Replica) -> None:
     for one in replicas:
-        one.teller.tell(decision)
+        one.dispatcher.tell(decision)
     for one in replicas:
-        await one.teller.flush(60)
+        await one.dispatcher.flush(60)
 
 
 async def test_the_outside_hears_the_leader_and_after_a_handover_the_next_one(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given
 
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import JournalUnavailable
 from observer.domain.incident import Incident
@@ -49,7 +49,7 @@ def test_a_number_that_is_none_survives() -> None:
     assert figures["y"] == -math.inf
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"rung": "fly"}', '{"incident": 3}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"action_kind": "fly"}', '{"incident": 3}'])
 def test_a_row_that_is_no_such_value_is_told(text: str) -> None:
     with pytest.raises(JournalUnavailable, match="is no Action"):
         decode(text, Action)
@@ -59,4 +59,4 @@ def test_rungs_stay_rungs_as_keys() -> None:
     text = '{"id":"i","opened":1,"culprit":{"kind":"pod","namespace":"a","name":"b"},"symptom":"errors",'
     text += '"phase":"suspected","phase_since":1,"attempts":{"drain":2}}'
 
-    assert next(iter(decode(text, Incident).attempts)) is Rung.DRAIN
+    assert next(iter(decode(text, Incident).attempts)) is ActionKind.DRAIN

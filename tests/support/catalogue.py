@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from observer.config.lint.expressions import read
-from observer.ports.catalogue import QueryCost
+from observer.ports.sources import QueryCost
 
 Labels = Mapping[str, str]
 
 
 class MemoryCatalogue:
-    """Implements ``ports.catalogue.SeriesCatalogue``; ``asked`` counts the questions."""
+    """Implements ``ports.sources.SeriesCatalogue``; ``asked`` counts the questions."""
 
     def __init__(self, series: Sequence[Labels], cost: QueryCost | None = None) -> None:
         self._series, self._cost = series, cost or QueryCost()

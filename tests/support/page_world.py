@@ -112,7 +112,9 @@ class PageWorld:
         self.policies = _book(self.named, self.rules)
         circuits = {"kiali": Circuit().succeeded(START), "jaeger": Circuit()}
         self.metrics = SelfMetrics()
-        self.loop_status = LoopStatus(self.settings, self.clock, self.metrics, circuits=lambda: circuits, rules=self.rules)
+        self.loop_status = LoopStatus(
+            self.settings, self.clock, self.metrics, circuits=lambda: circuits, rules=self.rules
+        )
         self.board = ViewCache(self.loop_status, self.clock)
         self.reading = Queries(self.board, self.journal.archive, self.clock, links_of=lambda one: LINKS.of(one, ""))
         self._stream = self.world.stream(86_400)

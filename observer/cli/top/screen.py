@@ -13,12 +13,12 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from observer.cli.failures import DoorError
+from observer.cli.failures import ApiError
 from observer.cli.paint import Tone
-from observer.cli.top.board import Board, Question, Row, Table, Words
+from observer.cli.top.board import Row, Table, TopView, Words, WorkloadFilter
 from observer.cli.top.plain import again
 
-Look = Callable[[Question], Awaitable[Board]]
+Look = Callable[[WorkloadFilter], Awaitable[TopView]]
 Tell = Callable[[dict[str, str]], Awaitable[list[str]]]
 STYLES = {Tone.GOOD: "green", Tone.BAD: "bold red", Tone.WARN: "yellow", Tone.FAINT: "dim", Tone.BOLD: "bold"}
 
@@ -55,12 +55,12 @@ class Top(App[None]):
 
     TITLE = "observer top"
     CSS = """
-    #status, #asks, #lost { padding: 0 1; height: auto; }
+    #status, #action_required, #lost { padding: 0 1; height: auto; }
     #lost { color: $error; display: none; }
     .head { padding: 0 1; text-style: bold; margin-top: 1; }
     #incidents { height: auto; max-height: 30%; }
     #workloads { height: 1fr; }
-    #did { height: auto; max-height: 9; padding: 0 1; }
+    #interventions { height: auto; max-height: 9; padding: 0 1; }
     #filter { display: none; dock: bottom; }
     Details { align: center middle; }
     #details { width: 90%; height: 80%; border: round $accent; background: $surface; padding: 0 1; }
@@ -75,7 +75,7 @@ class Top(App[None]):
         Binding("escape", "unfilter", "all", show=False),
     ]
 
-    def __init__(self, board: Board, look: Look, tell: Tell, *, question: Question, every: float) -> None:
+    def __init__(self, board: TopView, look: Look, tell: Tell, *, question: WorkloadFilter, every: float) -> None:
         super().__init__()
         self.board, self.question = board, question
         self._look, self._tell, self._every = look, tell, every
@@ -85,13 +85,13 @@ class Top(App[None]):
         yield Static(id="status")
         yield Static(id="lost")
         yield Static("Wants of you", classes="head")
-        yield Static(id="asks")
+        yield Static(id="action_required")
         yield Static("Open incidents", classes="head", id="incidents-head")
         yield DataTable(id="incidents", cursor_type="row")
         yield Static("Workloads", classes="head", id="workloads-head")
         yield DataTable(id="workloads", cursor_type="row")
         yield Static("Did lately", classes="head")
-        yield Static(id="did")
+        yield Static(id="interventions")
         yield Input(placeholder="namespace/name holds \u2026 (enter; escape shows all)", id="filter")
         yield Footer()
 
@@ -134,7 +134,7 @@ class Top(App[None]):
         self.query_one("#filter", Input).display = False
         self.query_one("#workloads", DataTable).focus()
         if text != self.question.text:
-            self.question = Question(self.question.namespace, text)
+            self.question = WorkloadFilter(self.question.namespace, text)
             self._ask()
 
     def _due(self) -> None:
@@ -150,7 +150,7 @@ class Top(App[None]):
     async def _explain(self, row: Row) -> None:
         try:
             lines = await self._tell(row.query)
-        except DoorError as exc:
+        except ApiError as exc:
             lines = [str(exc), f"-> {exc.step}"]
         await self.push_screen(Details(row.key, lines))
 
@@ -166,8 +166,10 @@ class Top(App[None]):
         lost = home.query_one("#lost", Static)
         lost.display = bool(board.lost)
         lost.update(Text(board.lost))
-        home.query_one("#asks", Static).update(Text("\n").join(map(_styled, board.asks)) if board.asks else "nothing")
-        home.query_one("#did", Static).update(Text("\n".join(board.did) or "nothing"))
+        home.query_one("#action_required", Static).update(
+            Text("\n").join(map(_styled, board.asks)) if board.asks else "nothing"
+        )
+        home.query_one("#interventions", Static).update(Text("\n".join(board.did) or "nothing"))
         for name, table in self._tables():
             head = {"incidents": "Open incidents", "workloads": "Workloads"}[name]
             text = f" holding {self.question.text!r}" if name == "workloads" and self.question.text else ""

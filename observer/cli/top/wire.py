@@ -16,7 +16,7 @@ class Control(Struct, frozen=True):
     halted: str
 
 
-class Ask(Struct, frozen=True):
+class ActionRequired(Struct, frozen=True):
     """Something that Observer wants of a person."""
 
     kind: str
@@ -25,7 +25,7 @@ class Ask(Struct, frozen=True):
     since: float | None
 
 
-class Held(Struct, frozen=True):
+class StandingBlock(Struct, frozen=True):
     """A standing hold."""
 
     reason: str
@@ -39,9 +39,9 @@ class IncidentRow(Struct, frozen=True):
     phase: str
     opened: float
     bad_rate: float
-    sibling_bad_rate: float
-    nats: float
-    held: tuple[Held, ...]
+    peer_bad_rate: float
+    evidence_score: float
+    blocked: tuple[StandingBlock, ...]
 
 
 class DecisionRow(Struct, frozen=True):
@@ -81,7 +81,7 @@ class Overview(Struct, frozen=True):
     sighted: bool
     control: Control
     states: dict[str, int]
-    asks: tuple[Ask, ...]
+    asks: tuple[ActionRequired, ...]
     incidents_open: int
     incidents: tuple[IncidentRow, ...]
     did: tuple[DecisionRow, ...]

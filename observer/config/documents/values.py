@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -34,19 +34,11 @@ def wrong(message: str, hint: str = "") -> PydanticCustomError:
     return PydanticCustomError("observer", "{text}", {"text": message, "hint": hint})
 
 
-RETIRED: Final[Mapping[str, str]] = {
-    "escalation": "escalation",
-    "actions": "actions",
-    "action": "action",
-    "effect_sizes": "effect_sizes",
-    "acting_effect_size": "acting_effect_size",
-    "cleared_seconds": "cleared_seconds",
-    "blocked_max": "blocked_max",
-    "told": "alert",
-    "hold": "blocked",
-    "blocked": "blocked",
-    "sighted": "recovered",
-}
+_RENAMED: Final = (
+    "ladder escalation, rungs actions, rung action, tilts effect_sizes, acting_tilt acting_effect_size, told alert, "
+    "acquit_seconds cleared_seconds, hold_max blocked_max, hold blocked, held blocked, sighted recovered"
+)
+RETIRED: Final = {old: new for old, _, new in (pair.partition(" ") for pair in _RENAMED.split(", "))}
 """Keys and words of 0.1.0 and what they are called now: a file that was written then is refused with the new word."""
 
 

@@ -148,7 +148,7 @@ def _alone(document: Document, policy: Policy) -> Iterator[Fault]:
     for path in ("approvals", "escalation.actions"):
         listed = values[path].value if path in values else ()
         if len(set(listed)) != len(listed):
-            yield document.fault(("spec", *path.split(".")), "names a rung twice")
+            yield document.fault(("spec", *path.split(".")), "names an action twice")
     if not (policy.values or document.faults):
         yield document.fault(("spec",), "sets nothing", "give it a mode, guards, or remove it")
 

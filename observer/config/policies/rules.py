@@ -15,6 +15,8 @@ from observer.config.settings.model import Settings
 from observer.domain.action import ActionKind, Mode
 from observer.domain.settings import EngineSettings, EscalationSettings
 
+Contradiction = tuple[str, str, str]
+"""Path, message and hint."""
 PEAK_RATE = 50_000.0
 """Requests a second that no single pod behind a sidecar serves: more than this can never be seen."""
 
@@ -87,25 +89,30 @@ def _told(policy: Policy, effective: EffectiveValues, path: str, message: str, h
     return at.fault(f"spec.{path}", f"{message} (inherited from {source})", hint)
 
 
-def contradictions(effective: EffectiveValues, engine: EngineSettings, largest_cut: float) -> Iterator[tuple[str, str, str]]:
-    """``(path, message, hint)`` of values that cannot work together; ``largest_cut`` in milliseconds."""
-    escalation, guards = section(effective, "escalation", engine.escalation), section(effective, "guards", engine.guards)
+def contradictions(effective: EffectiveValues, engine: EngineSettings, largest_cut: float) -> Iterator[Contradiction]:
+    """What cannot work together; ``largest_cut`` in milliseconds."""
+    escalation, guards = (
+        section(effective, "escalation", engine.escalation),
+        section(effective, "guards", engine.guards),
+    )
     for found in RULES[EscalationSettings](escalation):
-        yield f"ladder.{found.field}", found.message, found.hint
+        yield f"escalation.{found.field}", found.message, found.hint
     if guards.backoff_max < guards.backoff_seconds:
         text = format_duration(guards.backoff_seconds)
         yield "guards.backoff_max", f"must be at least backoff_seconds, {text}", ""
     if guards.namespace_actions > guards.cluster_actions:
-        limit = f"{guards.cluster_actions} acts of the whole cluster"
+        limit = f"{guards.cluster_actions} actions of the whole cluster"
         yield "guards.namespace_actions", f"is no limit: it is above the {limit}", "guards.cluster_actions"
     if guards.in_flight_per_workload > guards.namespace_actions:
-        limit = f"{guards.namespace_actions} acts of its namespace"
+        limit = f"{guards.namespace_actions} actions of its namespace"
         yield "guards.in_flight_per_workload", f"is no limit: it is above the {limit}", "guards.namespace_actions"
     yield from _never_seen(effective, escalation, largest_cut)
     yield from _never_done(effective, escalation)
 
 
-def _never_seen(effective: EffectiveValues, escalation: EscalationSettings, largest_cut: float) -> Iterator[tuple[str, str, str]]:
+def _never_seen(
+    effective: EffectiveValues, escalation: EscalationSettings, largest_cut: float
+) -> Iterator[Contradiction]:
     for path, wanted, within in (
         ("escalation.verify_requests", escalation.verify_requests, escalation.verify_seconds),
         ("escalation.experiment_requests", escalation.experiment_requests, escalation.drain_seconds),
@@ -119,19 +126,27 @@ def _never_seen(effective: EffectiveValues, escalation: EscalationSettings, larg
             message = f"can never be seen: nothing above {largest_cut:g} ms is told apart"
             yield "detectors.impact.latency_excess_ms", message, "prometheus.cuts_ms of the settings"
     if effective.values["detectors.errors"].value and effective.values["detectors.impact.error_rate"].value >= 1.0:
-        message = "can never be seen: every request would have to fail, and none of the siblings'"
+        message = "can never be seen: every request would have to fail, and none of its replica peers'"
         yield "detectors.impact.error_rate", message, "0.01 is one request in a hundred"
 
 
-def _never_done(effective: EffectiveValues, escalation: EscalationSettings) -> Iterator[tuple[str, str, str]]:
+def _never_done(effective: EffectiveValues, escalation: EscalationSettings) -> Iterator[Contradiction]:
     values = effective.values
     for action_kind in values["approvals"].value:
         if action_kind not in escalation.actions:
-            yield "approvals", f"{action_kind.value} is not among ladder.rungs and is never asked for", "add it there"
+            yield (
+                "approvals",
+                f"{action_kind.value} is not among escalation.actions, so nobody is ever asked",
+                "add it there",
+            )
     acts = values["mode"].value is not Mode.SHADOW
     if acts and not (values["detectors.errors"].value or values["detectors.latency"].value):
         path = "detectors.latency" if values["detectors.latency"].policy else "detectors.errors"
         yield path, "with both detectors off there is nothing to act on", "write mode: shadow"
-    if acts and set(escalation.actions) <= {ActionKind.ANNOTATE} and values["mode"].policy == values["escalation.actions"].policy:
+    if (
+        acts
+        and set(escalation.actions) <= {ActionKind.ANNOTATE}
+        and values["mode"].policy == values["escalation.actions"].policy
+    ):
         message = "annotate alone never acts, whatever the mode"
         yield "escalation.actions", message, "add drain, or write mode: shadow"

@@ -13,7 +13,7 @@ import structlog
 
 from observer.domain.errors import SourceUnavailable
 from observer.domain.ids import PodRef
-from observer.engine.silence import Matcher, may_silence, silence_matchers, silence_seconds
+from observer.engine.remediation.silences import Matcher, may_silence, silence_matchers, silence_seconds
 from observer.http_client.decode import decoded
 from observer.http_client.outbox import Outbox, Reply
 from observer.kube.times import micro_time
@@ -146,7 +146,7 @@ class Alertmanagers:
             try:
                 reply = await outbox.once(method, path=path, headers=headers, body=body)
             except SourceUnavailable as exc:
-                log.info("alertmanager_replica_passed_over", error=str(exc))
+                log.info("alertmanager_replica_skipped", error=str(exc))
                 continue
             if reply.status < 500:
                 return reply

@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
-from observer.config.auth import HttpAuth
+from observer.config.settings.auth import HttpAuth
 from observer.domain.errors import ObserverError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
 from observer.http_client.reason import reason
@@ -54,7 +54,7 @@ class Reply:
         return " ".join(str(self.mapping().get("message", "")).split())[:_TOLD]
 
 
-class GrafanaDoor:
+class GrafanaClient:
     """
     Requests below ``url``. The session is opened by the first one and must be closed.
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from observer.domain import names
 from observer.domain.errors import SourceUnavailable
 from observer.domain.finding import Finding
-from observer.sinks.grafana.door import GrafanaDoor, refusal
+from observer.sinks.grafana.door import GrafanaClient, refusal
 
 _REMEDY = "check grafana.url with its root path, and grafana.auth.bearer_file: annotations are lost, decisions are not"
 
 
-async def probe(door: GrafanaDoor) -> list[Finding]:
+async def probe(door: GrafanaClient) -> list[Finding]:
     """Reachable, and may annotations be read? Never raises for what a server may answer. Nothing is written."""
     try:
         health = await door.ask("GET", "/api/health")

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from observer.domain import names
-from observer.sinks.grafana.door import GrafanaDoor, GrafanaRefused, Reply, refusal
+from observer.sinks.grafana.door import GrafanaClient, GrafanaRefused, Reply, refusal
 
 _GROUP: Final = "dashboard.grafana.app"
 _FOLDERS: Final = "folder.grafana.app"
@@ -49,7 +49,7 @@ class Publisher:
 
     def __init__(
         self,
-        door: GrafanaDoor,
+        door: GrafanaClient,
         *,
         folder: str = "observer",
         title: str = "Observer",

@@ -10,12 +10,12 @@ from typing import Any
 
 import structlog
 
-from observer.config.messages import facts_of
-from observer.config.outlets import GroupBy
+from observer.config.settings.message_templates import facts_of
+from observer.config.settings.notifications import GroupBy
 from observer.domain.decision import Decision
+from observer.domain.decision_record import SEVERITIES, at_least, namespace_of
 from observer.domain.errors import SourceUnavailable
-from observer.domain.telling import SEVERITIES, at_least, namespace_of
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sinks.notify.senders import Sender
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ _CLOSING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class Subscription:
     """Which decisions a receiver hears of: at least as grave as ``severity``; ``kinds``, ``namespaces`` empty = all."""
 
     severity: str = "warning"
@@ -79,7 +79,7 @@ class _Group:
 
 class NotifySink:
     """
-    Implements ``ports.sinks.Sink``. ``tell`` only sorts; ``run`` sends and has to run beside the loop.
+    Implements ``ports.actuators.Sink``. ``tell`` only sorts; ``run`` sends and has to run beside the loop.
 
     Args:
         record: a decision as JSON-like values. dropped: called with this sink's name for each decision that is lost.
@@ -90,7 +90,7 @@ class NotifySink:
         name: str,
         sender: Sender,
         *,
-        hearing: Hearing,
+        hearing: Subscription,
         grouping: Grouping,
         clock: Clock,
         record: Callable[[Decision], Mapping[str, Any]],

@@ -9,9 +9,9 @@ from http import HTTPStatus
 from typing import Final
 
 from observer.domain.errors import SourceProtocolError
-from observer.http_client.asker import Answer, Asker, refused
+from observer.http_client.asker import Answer, HttpClient, refused
 from observer.sources.jaeger import legacy, otlp
-from observer.sources.jaeger.record import Record
+from observer.sources.jaeger.raw_span import RawSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Dialect:
     traces_path: str
     search: Callable[[str, float, float, int], Mapping[str, str]]
     parse_services: Callable[[bytes], frozenset[str]]
-    parse_traces: Callable[[bytes], Iterable[Record]]
+    parse_traces: Callable[[bytes], Iterable[RawSpan]]
     nothing: Callable[[bytes], bool]
 
 
@@ -71,7 +71,7 @@ V1: Final = Dialect(
 )
 
 
-async def choose(asker: Asker) -> tuple[Dialect, frozenset[str]]:
+async def choose(asker: HttpClient) -> tuple[Dialect, frozenset[str]]:
     """
     The API that the server speaks, v3 before v1, and its services.
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from observer.config.model import JaegerSettings
+from observer.config.settings.model import JaegerSettings
 from observer.domain.circuit import Circuit
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
-from observer.http_client.asker import Asker, refused
+from observer.http_client.asker import HttpClient, refused
 from observer.http_client.breaker import Breaker
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.jaeger.dialects import Dialect, choose, told
-from observer.sources.jaeger.meaning import cluster_of, span_of
+from observer.sources.jaeger.semantics import cluster_of, span_of
 
 SERVICES: Final = 20
 """At most so many services are asked about at once."""
@@ -53,7 +53,7 @@ class JaegerSource:
     """
 
     def __init__(self, settings: JaegerSettings, clock: Clock) -> None:
-        self._asker = Asker(
+        self._asker = HttpClient(
             "jaeger",
             url=settings.url,
             auth=settings.auth,
@@ -72,7 +72,7 @@ class JaegerSource:
         return self._breaker.circuit
 
     @property
-    def speaks(self) -> str:
+    def api_version(self) -> str:
         """``v3`` or ``v1``; empty while that is not known."""
         return self._server.dialect.name if self._server is not None else ""
 

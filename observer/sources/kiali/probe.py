@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from observer.config.model import KialiSettings
+from observer.config.settings.model import KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.finding import Finding
 from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.domain.ids import ServiceRef
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.kiali.source import KialiSource
 
 _MATCHED = 0.9

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-from observer.config.model import KialiLogin, KialiSettings
+from observer.config.settings.model import KialiLogin, KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.http_client.asker import Answer, Asker, refused
+from observer.http_client.asker import Answer, HttpClient, refused
 from observer.http_client.credentials import SecretFile
 from observer.http_client.decode import decoded
 
@@ -45,7 +45,7 @@ class Session:
 
     def __init__(self, settings: KialiSettings) -> None:
         # The token is not a matter of every request: a server with cookies refuses it there.
-        self._asker = Asker(
+        self._asker = HttpClient(
             "kiali",
             url=settings.url,
             auth=replace(settings.auth, bearer_file=""),

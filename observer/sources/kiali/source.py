@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from observer.config.model import KialiSettings
+from observer.config.settings.model import KialiSettings
 from observer.domain.circuit import Circuit
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.http_client.breaker import Breaker
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.kiali.graph import parse_graph
 from observer.sources.kiali.health import Health, parse_clusters, parse_namespace
 from observer.sources.kiali.session import Session, checked, parse_version

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Generic
 
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 from observer.sources.kubernetes.reflector import W
 
 Key = tuple[str, str]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from observer.config.model import PrometheusSettings
+from observer.config.settings.model import PrometheusSettings
 from observer.domain.errors import SourceProtocolError
-from observer.ports.catalogue import QueryCost
+from observer.ports.sources import QueryCost
 from observer.sources.prometheus.parse import labels, vector
 from observer.sources.prometheus.transport import Transport
 
@@ -34,7 +34,7 @@ class _Answer(msgspec.Struct):
 
 class PrometheusCatalogue:
     """
-    Implements ``ports.catalogue.SeriesCatalogue`` with instant queries as of ``at``, Unix seconds.
+    Implements ``ports.sources.SeriesCatalogue`` with instant queries as of ``at``, Unix seconds.
 
     Only ``count`` and ``count by`` are used, which every dialect knows; ``stats`` is asked for and not relied upon.
     """

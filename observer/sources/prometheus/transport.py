@@ -7,9 +7,9 @@ from http import HTTPStatus
 
 import msgspec
 
-from observer.config.model import PrometheusSettings
+from observer.config.settings.model import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.http_client.asker import Asker, refused
+from observer.http_client.asker import HttpClient, refused
 from observer.sources.prometheus.credentials import fixed_headers, flavor_parameters
 
 
@@ -43,7 +43,7 @@ class Transport:
     """
 
     def __init__(self, settings: PrometheusSettings) -> None:
-        self._asker = Asker(
+        self._asker = HttpClient(
             "prometheus",
             url=settings.url,
             auth=settings.auth,

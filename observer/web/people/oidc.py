@@ -18,12 +18,12 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from observer.config.auth import HttpAuth
-from observer.config.model import OidcSettings
+from observer.config.settings.auth import HttpAuth
+from observer.config.settings.model import OidcSettings
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity
-from observer.http_client.asker import Answer, Asker, refused
-from observer.ports.clock import Clock
+from observer.http_client.asker import Answer, HttpClient, refused
+from observer.ports.sources import Clock
 from observer.web.authenticate import SecretFile
 
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
@@ -233,7 +233,7 @@ class Provider:
     async def _ask(
         self, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        asker = Asker(
+        asker = HttpClient(
             "people.oidc",
             url=url,
             auth=HttpAuth(ca_file=self._settings.ca_file),

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from typing import Final, Protocol
 
 from observer.domain.person import Identity, Role, with_implied
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 
 REMEMBERED: Final = 60.0
 """Seconds: a role that is taken away is gone at the latest after so long."""

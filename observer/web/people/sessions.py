@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from observer.domain.person import Identity
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 
 MOST: Final = 4096
 """Sessions at once; one more ends the one that was used least lately."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import Final
 
-from observer.ports.clock import Clock
+from observer.ports.sources import Clock
 
 WINDOW: Final = 300.0
 """Seconds that a failure counts."""

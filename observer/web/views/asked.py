@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from observer.domain.decision import Verdict
-from observer.ports.archive import Mark
+from observer.ports.stores import Mark
 from observer.web.views.states import State
 
 PRINTABLE: Final = "^[^\\x00-\\x1f\\x7f]*$"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from observer.domain.decision import Decision
-from observer.ports.archive import DecisionSearch
+from observer.ports.stores import DecisionSearch
 from observer.web.views.asked import DecisionsQuery, cursor_of, mark_of
 from observer.web.views.models import DecisionRow
 from observer.web.views.rows import decision_row

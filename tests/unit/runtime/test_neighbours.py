@@ -16,7 +16,7 @@ from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
 from observer.runtime import kept
-from observer.runtime.neighbours import GraphKeeper, Neighbours, TraceKeeper
+from observer.runtime.neighbours import DependencyCaches, GraphCache, TraceCache
 from tests.support.builders import catalog, cluster
 from tests.support.fakes import FakeClock, FakeCluster
 
@@ -75,10 +75,10 @@ class Watched:
     kiali: FakeGraphs = field(default_factory=FakeGraphs)
 
     def __post_init__(self) -> None:
-        self.traces = TraceKeeper(self.jaeger, self.clock, window=300.0, refresh=15.0, limit=10)
+        self.traces = TraceCache(self.jaeger, self.clock, window=300.0, refresh=15.0, limit=10)
         shown = FakeCluster(cluster(catalog(2)))
-        self.graph = GraphKeeper(self.kiali, shown, self.clock, window=60.0, refresh=60.0)
-        self.both = Neighbours(traces=self.traces, graph=self.graph)
+        self.graph = GraphCache(self.kiali, shown, self.clock, window=60.0, refresh=60.0)
+        self.both = DependencyCaches(traces=self.traces, graph=self.graph)
 
 
 async def test_traces_are_asked_for_only_while_somebody_is_suspected() -> None:
@@ -142,7 +142,7 @@ async def test_the_graph_is_asked_for_at_once_for_new_suspects_but_not_in_a_stor
 
 async def test_no_sidecar_no_question() -> None:
     it = Watched()
-    alone = GraphKeeper(it.kiali, FakeCluster(), it.clock, window=60.0, refresh=60.0)
+    alone = GraphCache(it.kiali, FakeCluster(), it.clock, window=60.0, refresh=60.0)
     await alone.look()
     assert it.kiali.asked == []
 
@@ -206,7 +206,7 @@ async def test_a_clock_that_was_set_back_asks_again() -> None:
 
 
 async def test_what_is_not_configured_is_absent() -> None:
-    none = Neighbours()
+    none = DependencyCaches()
     none.suspected(frozenset({CART}))
     assert (none.traces(0.0), none.graph(0.0), none.gaps(), none.circuits(), none.tasks()) == (None, None, (), {}, [])
     await none.close()
