@@ -85,8 +85,8 @@ async def build(
     from observer.config.reload import rules_of
     from observer.runtime.approvals import ApprovalKeeper
     from observer.runtime.clock import SystemClock
+    from observer.runtime.dispatcher import Dispatcher
     from observer.runtime.state import Watcher
-    from observer.runtime.tell import Teller
     from observer.runtime.tick import Loop
 
     clock = clock or SystemClock()
@@ -110,7 +110,7 @@ async def build(
         executor=executor(hands, journal.approvals),
         cluster=hands.cluster,
         journal=hands.journal,
-        teller=Teller(told, beside=outside.tasks, dropped=metrics.sink_dropped),
+        dispatcher=Dispatcher(told, beside=outside.tasks, dropped=metrics.sink_dropped),
         clock=clock,
         rules=rules,
         state=watcher,
@@ -145,7 +145,7 @@ def _plan(
 
     return Plan(
         loop=loop,
-        teller=loop.teller,
+        dispatcher=loop.dispatcher,
         background=[
             ("kubernetes", hands.cluster.run),
             ("lease", hands.lease.run),
@@ -157,7 +157,7 @@ def _plan(
         ],
         reload=reloader.ask,
         warm=warm,
-        cleanups=[*ends, hands.journal.close, *eyes.cleanups(), loop.teller.close],
+        cleanups=[*ends, hands.journal.close, *eyes.cleanups(), loop.dispatcher.close],
     )
 
 
@@ -202,7 +202,7 @@ def make_reloader(rules: Rules, path: Path | None, loop: Loop, clock: Clock) -> 
 
 def sinks(hands: Hands, tracer: IncidentTracer | None) -> list[Sink]:
     """The audit trail, which is each replica's own, and what only the leader tells: Events, traces, annotations."""
-    from observer.runtime.tell import WhileLeading
+    from observer.runtime.dispatcher import LeaderOnlySink
     from observer.sinks.audit import open_audit
     from observer.sinks.kube_events import KubeEventSink
 
@@ -219,7 +219,7 @@ def sinks(hands: Hands, tracer: IncidentTracer | None) -> list[Sink]:
         outside.append(tracer)
     if (annotations := grafana_annotations(settings)) is not None:
         outside.append(annotations)
-    return [open_audit(Path(settings.audit)), *(WhileLeading(sink, hands.lease.held) for sink in outside)]
+    return [open_audit(Path(settings.audit)), *(LeaderOnlySink(sink, hands.lease.held) for sink in outside)]
 
 
 def closing(metrics: SelfMetrics) -> Callable[[], Awaitable[None]]:

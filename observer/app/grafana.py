@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from observer.config.model import GrafanaSettings, Settings
     from observer.domain.finding import Finding
-    from observer.sinks.grafana import GrafanaAnnotations, GrafanaDoor
+    from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient
 
 
 def grafana_annotations(settings: Settings) -> GrafanaAnnotations | None:
     """None where no Grafana is named. Raises: ConfigError for settings that can never work."""
     from observer.sinks.grafana import GrafanaAnnotations
 
-    return GrafanaAnnotations(_door(settings.grafana)) if settings.grafana.url else None
+    return GrafanaAnnotations(_client(settings.grafana)) if settings.grafana.url else None
 
 
 async def probe_grafana(settings: Settings) -> list[Finding]:
     """What ``observer doctor`` says of it; nothing where no Grafana is named."""
-    from observer.sinks.grafana.probe import probe
+    from observer.sinks.grafana.client import probe
 
     if not settings.grafana.url:
         return []
-    door = _door(settings.grafana)
+    client = _client(settings.grafana)
     try:
-        return await probe(door)
+        return await probe(client)
     finally:
-        await door.close()
+        await client.close()
 
 
 async def publish_dashboards(
     where: GrafanaSettings,
-    dashboards: Sequence[Mapping[str, Any]],
+    dashboards: Sequence[Mapping[str, object]],
     *,
     folder: str,
     namespace: str,
@@ -47,17 +47,19 @@ async def publish_dashboards(
     """
     from observer.sinks.grafana import Publisher
 
-    door = _door(where)
+    client = _client(where)
     try:
-        publisher = Publisher(door, folder=folder, namespace=namespace, overwrite=overwrite)
+        publisher = Publisher(client, folder=folder, namespace=namespace, overwrite=overwrite)
         await publisher.make_folder()
-        done = {str(one["uid"]): (await publisher.publish(one)).value for one in dashboards}
+        done = {str(each["uid"]): (await publisher.publish(each)).value for each in dashboards}
         return (await publisher.api()).version or "the older API", done
     finally:
-        await door.close()
+        await client.close()
 
 
-def _door(where: GrafanaSettings) -> GrafanaDoor:
-    from observer.sinks.grafana import GrafanaDoor
+def _client(where: GrafanaSettings) -> GrafanaClient:
+    from observer.http_client.client import Endpoint
+    from observer.sinks.grafana import GrafanaClient
 
-    return GrafanaDoor(url=where.url, auth=where.auth, headers=where.headers, timeout=where.timeout)
+    endpoint = Endpoint("grafana", url=where.url, auth=where.auth, headers=where.headers, timeout=where.timeout)
+    return GrafanaClient(endpoint)

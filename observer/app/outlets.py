@@ -14,7 +14,8 @@ from observer.domain.decision import Decision
 if TYPE_CHECKING:
     from observer.domain.finding import Finding
     from observer.domain.ids import PodRef
-    from observer.http_client.outbox import Outbox, Target
+    from observer.http_client.client import Endpoint
+    from observer.http_client.delivery import Receiver
     from observer.ports.actuators import Sink
     from observer.ports.sources import Clock
     from observer.sinks.alertmanager import Alertmanagers, AlertmanagerSink, Silenced
@@ -49,21 +50,21 @@ def outlets(
 
     Raises: ConfigError.
     """
-    from observer.runtime.tell import WhileLeading
+    from observer.runtime.dispatcher import LeaderOnlySink
 
     made, record = Outlets(), recorder(settings)
     found: list[Sink] = []
     if settings.cloudevents.url or settings.cloudevents.url_file:
         found.append(cloudevents(settings, clock, record))
     if settings.alertmanager.urls and (settings.alertmanager.pages or settings.alertmanager.silences):
-        teller = alertmanager(settings, clock, leading, standing)
-        found.append(teller)
-        made.tasks.append((teller.name, teller.run))
+        dispatcher = alertmanager(settings, clock, leading, standing)
+        found.append(dispatcher)
+        made.tasks.append((dispatcher.name, dispatcher.run))
     for one in settings.notify:
         notifier = notify(one, clock, record, dropped)
         found.append(notifier)
         made.tasks.append((notifier.name, notifier.run))
-    made.sinks = [WhileLeading(sink, leading) for sink in found]
+    made.sinks = [LeaderOnlySink(sink, leading) for sink in found]
     return made
 
 
@@ -95,7 +96,7 @@ def cloudevents(settings: Settings, clock: Clock, record: Callable[[Decision], M
     wanted = settings.cloudevents
     source = wanted.source or f"/observer/{settings.cluster or 'default'}"
     return CloudEventSink(
-        outbox(wanted, "cloudevents", clock), source=source, mode=wanted.mode, kinds=wanted.kinds, record=record
+        receiver(wanted, "cloudevents", clock), source=source, mode=wanted.mode, kinds=wanted.kinds, record=record
     )
 
 
@@ -128,20 +129,15 @@ def alertmanagers(settings: Settings, clock: Clock) -> Alertmanagers:
     return Alertmanagers(_replicas(settings, clock))
 
 
-def _replicas(settings: Settings, clock: Clock) -> list[Outbox]:
-    from observer.http_client.outbox import Target
+def _replicas(settings: Settings, clock: Clock) -> list[Receiver]:
+    from observer.http_client.client import Endpoint
 
     wanted = settings.alertmanager
-    return [
-        _outbox(
-            Target(
-                "alertmanager", url=url, auth=wanted.auth, headers=wanted.headers, timeout=wanted.timeout,
-                patience=2 * wanted.timeout,
-            ),
-            clock,
-        )
+    endpoints = [
+        Endpoint("alertmanager", url=url, auth=wanted.auth, headers=wanted.headers, timeout=wanted.timeout)
         for url in wanted.urls
-    ]  # fmt: skip
+    ]
+    return [_receiver(endpoint, clock, 2 * wanted.timeout) for endpoint in endpoints]
 
 
 async def silence_own_alerts(settings: Settings, pod: PodRef, seconds: float, *, by: str, comment: str) -> Silenced:
@@ -211,31 +207,33 @@ def sender(wanted: NotifySettings, clock: Clock) -> Sender:
         raise ConfigError(f"{section}.template_file: {exc}") from exc
     match wanted.kind:
         case NotifyKind.SLACK:
-            return SlackSender(outbox(wanted, section, clock), own or Message(SLACK))
+            return SlackSender(receiver(wanted, section, clock), own or Message(SLACK))
         case NotifyKind.APPRISE:
             return AppriseSender(wanted.url_file, own or Message(PLAIN), section=section, timeout=wanted.patience)
         case NotifyKind.WEBHOOK:
-            return WebhookSender(outbox(wanted, section, clock), own)
+            return WebhookSender(receiver(wanted, section, clock), own)
 
 
-def outbox(wanted: CloudEventSettings | NotifySettings, section: str, clock: Clock) -> Outbox:
-    from observer.http_client.outbox import Target
+def receiver(wanted: CloudEventSettings | NotifySettings, section: str, clock: Clock) -> Receiver:
+    from observer.http_client.client import Endpoint
 
-    return _outbox(
-        Target(
-            section, url=wanted.url, url_file=wanted.url_file, auth=wanted.auth, headers=wanted.headers,
-            timeout=wanted.timeout, patience=wanted.patience,
-        ),
-        clock,
-    )  # fmt: skip
+    endpoint = Endpoint(
+        section,
+        url=wanted.url,
+        url_file=wanted.url_file,
+        auth=wanted.auth,
+        headers=wanted.headers,
+        timeout=wanted.timeout,
+    )
+    return _receiver(endpoint, clock, wanted.patience)
 
 
-def _outbox(target: Target, clock: Clock) -> Outbox:
+def _receiver(endpoint: Endpoint, clock: Clock, patience: float) -> Receiver:
     from random import Random
 
-    from observer.http_client.outbox import Outbox
+    from observer.http_client.delivery import Receiver
 
-    return Outbox(target, clock, Random())  # noqa: S311  (only pauses are drawn from it)
+    return Receiver(endpoint, clock, Random(), patience=patience)  # noqa: S311  (only pauses are drawn from it)
 
 
 def collector(settings: Settings) -> Collector | None:
@@ -292,8 +290,8 @@ async def _examine_collector(settings: Settings, clock: Clock) -> list[Finding]:
     """An empty export is a valid one."""
     from observer.domain.errors import ConfigError
     from observer.domain.finding import Finding
-    from observer.http_client.outbox import Target
-    from observer.http_client.reach import reach
+    from observer.http_client.client import Endpoint, Request
+    from observer.http_client.delivery import probe
     from observer.telemetry.otlp import check_installed
 
     found, wanted = collector(settings), settings.otlp
@@ -306,34 +304,35 @@ async def _examine_collector(settings: Settings, clock: Clock) -> list[Finding]:
     except ConfigError as exc:
         told.append(Finding("otlp installed", False, str(exc), "pip install 'observer[otlp]'"))
     for signal in signals:
-        target = Target(
+        endpoint = Endpoint(
             "otlp", url=found.address(signal), auth=wanted.auth, headers=wanted.headers, timeout=wanted.timeout
         )
-        sent = {"Content-Type": "application/x-protobuf"}
-        told.append(await reach(_outbox(target, clock), f"otlp {signal}", "otlp", method="POST", headers=sent))
+        export = Request("POST", headers={"Content-Type": "application/x-protobuf"})
+        told.append(await probe(_receiver(endpoint, clock, 0.0), f"otlp {signal}", "otlp", export))
     return told
 
 
 async def examine_outlets(settings: Settings, clock: Clock) -> Sequence[Finding]:
     """What ``observer doctor`` says about them; nobody is sent a message."""
     from observer.domain.finding import Finding
-    from observer.http_client.reach import reach
+    from observer.http_client.client import Request
+    from observer.http_client.delivery import probe
 
     found: list[Finding] = []
     events = settings.cloudevents
     if events.url or events.url_file:
-        asking = {"WebHook-Request-Origin": "observer"}
-        found.append(await reach(outbox(events, "cloudevents", clock), "cloudevents", "cloudevents", headers=asking))
+        asking = Request("OPTIONS", headers={"WebHook-Request-Origin": "observer"})
+        found.append(await probe(receiver(events, "cloudevents", clock), "cloudevents", "cloudevents", asking))
     for number, replica in enumerate(_replicas(settings, clock)):
         name = "alertmanager" if number == 0 else f"alertmanager {number + 1}"
-        found.append(await reach(replica, name, "alertmanager", method="GET", path="/api/v2/status"))
+        found.append(await probe(replica, name, "alertmanager", Request(path="/api/v2/status")))
     for one in settings.notify:
         section = f"notify.{one.name}"
         if one.kind is NotifyKind.APPRISE:
             await sender(one, clock).close()
             found.append(Finding(f"{section} reachable", None, "apprise only tells when it sends"))
         else:
-            found.append(await reach(outbox(one, section, clock), section, section))
+            found.append(await probe(receiver(one, section, clock), section, section, Request("OPTIONS")))
     if settings.otlp_endpoint:
         found += await _examine_collector(settings, clock)
     return found

@@ -30,7 +30,7 @@ async def send_report(settings: Settings, receiver: str, report: Outgoing) -> No
     """
     import msgspec
 
-    from observer.app.outlets import outbox
+    from observer.app.outlets import receiver as receiver_of
     from observer.config.messages import PLAIN, Message
     from observer.runtime.clock import SystemClock
     from observer.sinks.notify import AppriseSender
@@ -45,7 +45,7 @@ async def send_report(settings: Settings, receiver: str, report: Outgoing) -> No
         await sender.send(_facts(report))
         return
     body = report.blocks if wanted.kind is NotifyKind.SLACK else report.body
-    box = outbox(wanted, section, SystemClock())
+    box = receiver_of(wanted, section, SystemClock())
     try:
         await box.deliver(msgspec.json.encode(body), {"Content-Type": "application/json"})
     finally:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from observer.cli.door import Door
 from observer.cli.failures import DoorError
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_NOT_FOUND
+from observer.domain.errors import SourceUnavailable
 
 Reply = tuple[int, dict[str, Any], str]
 """Exit code, JSON body, text."""
@@ -77,7 +77,7 @@ async def _post(door: Door, path: str, body: dict[str, str]) -> tuple[int, dict[
     try:
         status, text = await door.send(path, body)
         found = msgspec.json.decode(text, type=dict[str, Any])
-    except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+    except SourceUnavailable as exc:
         raise DoorError(f"{door.url} did not answer: it is not known whether it was done", LOOK) from exc
     except msgspec.DecodeError as exc:
         raise DoorError(f"{door.url} answers, but not as Observer does", LOOK) from exc

@@ -160,7 +160,7 @@ async def _recorded(world: World, settings: Settings) -> int:
         await _until(lambda: loop.memory.ticks > 0, world)
         for scene in scenes():
             demand = await _play(world, loop, began, scene)
-            await plan.teller.flush(SECONDS_TO_HEAR)
+            await plan.dispatcher.flush(SECONDS_TO_HEAR)
             faults = missed(demand, listener.taken())
             wrong += bool(faults)
             for fault in faults:

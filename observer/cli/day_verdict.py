@@ -36,7 +36,7 @@ class Listener:
     def __init__(self) -> None:
         self._heard: list[Decision] = []
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         self._heard.append(decision)
 
     async def close(self) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 
 from observer.cli.failures import DoorError, NobodyThere
+from observer.config.auth import HttpAuth
 from observer.config.model import Settings
-from observer.domain.errors import ConfigError
-from observer.http_client.reason import reason
+from observer.domain.errors import ConfigError, SourceUnavailable
+from observer.http_client.client import Endpoint, HttpClient, Request, RequestFailed, Response
 
 MAX_BYTES: Final = 64 << 20
 SEND_SECONDS: Final = 15.0
@@ -49,36 +49,34 @@ class Door:
         """The JSON that ``GET path`` answers. Raises: DoorError, NobodyThere."""
         if not self.url:
             raise NobodyThere("no address of the daemon is known", NAME_IT)
-        limits = aiohttp.ClientTimeout(total=self.timeout)
-        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+        client = self._client(self.timeout)
         try:
-            async with (
-                aiohttp.ClientSession(timeout=limits, headers=headers) as session,
-                session.get(self.url + path, params=query, allow_redirects=False, ssl=self._tls()) as answer,
-            ):
-                body = await answer.content.read(MAX_BYTES)
-        except aiohttp.ClientConnectorCertificateError as exc:
-            raise DoorError(f"the daemon at {self.url} is not trusted: {exc.certificate_error}", TRUST) from exc
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
-            raise self._nobody(exc) from exc
-        return self._read(path, answer, body)
+            answer = await client.get(path, query or {})
+        except RequestFailed as exc:
+            if exc.untrusted:
+                raise DoorError(f"the daemon at {self.url} is not trusted: {exc.untrusted}", TRUST) from exc
+            raise self._nobody(exc.why) from exc
+        except SourceUnavailable as exc:
+            raise self._nobody(str(exc)) from exc
+        finally:
+            await client.close()
+        return self._read(path, answer)
 
     async def send(self, path: str, body: dict[str, str]) -> tuple[int, bytes]:
-        """POST JSON; status and body, whatever they are. Raises: aiohttp's errors: nobody knows whether it was done."""
-        limits = aiohttp.ClientTimeout(total=SEND_SECONDS)
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        async with (
-            aiohttp.ClientSession(timeout=limits, headers=headers) as session,
-            session.post(self.url + path, json=body, allow_redirects=False, ssl=self._tls()) as answer,
-        ):
-            return answer.status, await answer.content.read(MAX_BYTES)
+        """POST JSON; status and body, whatever they are. Raises: SourceUnavailable: it may have been done or not."""
+        client = self._client(SEND_SECONDS)
+        try:
+            answer = await client.send(Request.of_json("POST", path, body))
+        finally:
+            await client.close()
+        return answer.status, answer.body
 
-    def _read(self, path: str, answer: aiohttp.ClientResponse, body: bytes) -> Any:
+    def _read(self, path: str, answer: Response) -> Any:
         if answer.status in {401, 403}:
             why = "asks who you are" if answer.status == 401 else "does not let you read this"
             raise DoorError(f"the daemon at {self.url} {why} (HTTP {answer.status})", SIGN_IN)
         try:
-            found = msgspec.json.decode(body)
+            found = msgspec.json.decode(answer.body)
         except msgspec.DecodeError:
             found = None
         if found is None or not isinstance(found, dict | list):
@@ -88,20 +86,29 @@ class Door:
             raise DoorError(f"{self.url} answered HTTP {answer.status} to {path}: {_detail(found)}", step)
         return found
 
-    def _nobody(self, exc: Exception) -> NobodyThere:
-        why = _reason(exc, self.timeout)
+    def _nobody(self, why: str) -> NobodyThere:
         port = urlsplit(self.url).port or 8090
         return NobodyThere(
             f"the daemon at {self.url} does not answer: {why}", RUN.format(namespace=self.namespace, port=port)
         )
 
-    def _tls(self) -> ssl.SSLContext | bool:
-        if not self.ca_file:
-            return True
-        try:
-            return ssl.create_default_context(cafile=self.ca_file)
-        except OSError as exc:
-            raise ConfigError(f"--ca-file: {self.ca_file} holds no certificate: {exc.strerror or exc}") from exc
+    def _client(self, timeout: float) -> HttpClient:
+        """Raises: ConfigError for an authority that cannot be read."""
+        if self.ca_file:
+            try:
+                ssl.create_default_context(cafile=self.ca_file)
+            except OSError as exc:
+                raise ConfigError(f"--ca-file: {self.ca_file} holds no certificate: {exc.strerror or exc}") from exc
+        return HttpClient(
+            Endpoint(
+                "--url",
+                url=self.url,
+                auth=HttpAuth(ca_file=self.ca_file),
+                headers={"Authorization": f"Bearer {self.token}"} if self.token else {},
+                timeout=timeout,
+                max_bytes=MAX_BYTES,
+            )
+        )
 
 
 def door_of(
@@ -143,13 +150,6 @@ def _listening(settings: Settings) -> str:
         return ""
     host = "127.0.0.1" if host in {"0.0.0.0", "", "[::]"} else host  # noqa: S104  (compared, not bound)
     return f"{'https' if settings.tls.cert_file else 'http'}://{host}:{port}"
-
-
-def _reason(exc: Exception, timeout: float) -> str:
-    """Why nobody answered, in few words."""
-    if isinstance(exc, TimeoutError):
-        return f"no answer within {timeout:g} s"
-    return reason(exc)
 
 
 def _detail(found: Any) -> str:

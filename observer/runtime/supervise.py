@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from observer.runtime.tell import Teller
+from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.tick import Loop
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ class Plan:
     """
 
     loop: Loop
-    teller: Teller
+    dispatcher: Dispatcher
     background: Sequence[tuple[str, Callable[[], Awaitable[None]]]]
     reload: Callable[[], None]
     warm: Callable[[], Coroutine[Any, Any, None]]
@@ -43,7 +43,7 @@ async def supervise(plan: Plan, stop: asyncio.Event) -> None:
         await plan.loop.restore()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_lasting(name, start), name=name) for name, start in plan.background]
-            tasks.append(group.create_task(_lasting("sinks", plan.teller.run), name="sinks"))
+            tasks.append(group.create_task(_lasting("sinks", plan.dispatcher.run), name="sinks"))
             ending = group.create_task(stop.wait(), name="stop")
             await _first(group.create_task(plan.warm(), name="warm"), ending)
             if not stop.is_set():
@@ -55,7 +55,7 @@ async def supervise(plan: Plan, stop: asyncio.Event) -> None:
             for task in acting:
                 task.cancel()
             await asyncio.wait(acting, timeout=30) if acting else None
-            await plan.teller.flush(5.0)
+            await plan.dispatcher.flush(5.0)
             for task in reversed(tasks):
                 task.cancel()
     finally:

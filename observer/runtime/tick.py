@@ -38,10 +38,10 @@ from observer.recording.events import (
 from observer.runtime.alerts import AlertKeeper
 from observer.runtime.approvals import ApprovalKeeper
 from observer.runtime.collect import Collector, Question
+from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.execute import Executor, with_outcome
 from observer.runtime.reload import ReloadState
 from observer.runtime.state import Watcher
-from observer.runtime.tell import Teller
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +74,7 @@ class Loop:
         executor: Executor,
         cluster: Cluster,
         journal: Journal,
-        teller: Teller,
+        dispatcher: Dispatcher,
         clock: Clock,
         rules: Rules,
         state: Watcher,
@@ -84,7 +84,7 @@ class Loop:
         ticks: TickWatch | None = None,
     ) -> None:
         self._collector, self._executor, self._cluster = collector, executor, cluster
-        self._journal, self.teller, self._clock = journal, teller, clock
+        self._journal, self.dispatcher, self._clock = journal, dispatcher, clock
         self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
         self._objectives = rules.objectives
         self._state = state
@@ -271,7 +271,7 @@ class Loop:
 
     async def _record(self, decision: Decision) -> None:
         self._state.decided(decision)
-        self.teller.tell(decision)
+        self.dispatcher.publish(decision)
         try:
             await self._journal.record(decision)
         except JournalUnavailable as exc:

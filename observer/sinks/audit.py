@@ -78,7 +78,7 @@ _BEGINNING = _End(0, GENESIS)
 
 class AuditSink:
     """
-    Implements ``ports.actuators.Sink``; made by ``open_audit``. Each record is on the disk before ``tell`` returns.
+    Implements ``ports.actuators.Sink``; made by ``open_audit``. Each record is on the disk before ``publish`` returns.
 
     A write that fails is undone (the file is cut back to its last whole line) and raised as ``OSError``.
     """
@@ -89,7 +89,7 @@ class AuditSink:
         self._file, self._end, self._torn = file, end, torn
         self._lock = threading.Lock()
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         await asyncio.to_thread(self._append, decision)
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from observer.config.event_schema import event_type
 from observer.config.outlets import EventMode
 from observer.domain import names
 from observer.domain.decision import Decision
-from observer.http_client.outbox import Outbox
+from observer.http_client.delivery import Receiver
 from observer.telemetry.trace_ids import traceparent
 
 _LARGEST = 60_000
@@ -37,25 +37,25 @@ class CloudEventSink:
 
     def __init__(
         self,
-        outbox: Outbox,
+        receiver: Receiver,
         *,
         source: str,
         mode: EventMode,
         kinds: tuple[str, ...],
         record: Callable[[Decision], Mapping[str, object]],
     ) -> None:
-        self._outbox, self._source, self._mode = outbox, source, mode
+        self._receiver, self._source, self._mode = receiver, source, mode
         self._kinds, self._record = frozenset(kinds), record
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         """Raises ``SourceUnavailable`` when it was not accepted, at once after the receiver said 410."""
         if self._kinds and decision.kind not in self._kinds:
             return
         message = spelled(event(decision, self._source, self._record(decision)), self._mode)
-        await self._outbox.deliver(message.body, message.headers)
+        await self._receiver.deliver(message.body, message.headers)
 
     async def close(self) -> None:
-        await self._outbox.close()
+        await self._receiver.close()
 
 
 def event(decision: Decision, source: str, record: Mapping[str, object]) -> CloudEvent:

@@ -110,7 +110,7 @@ class KubeEventSink:
     def name(self) -> str:
         return "kube_events"
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         """Raises ``SourceUnavailable`` when an Event was not accepted; the others are still tried."""
         if decision.kind not in _REASONS:
             return

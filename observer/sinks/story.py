@@ -22,7 +22,7 @@ class StorySink:
     def __init__(self, write: Callable[[str], None], start: float | None = None) -> None:
         self._write, self._start = write, start
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         if self._start is None:
             self._start = decision.at
         self._write(story_line(decision, self._start))

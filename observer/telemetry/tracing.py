@@ -71,7 +71,7 @@ class IncidentTracer:
         self._open: OrderedDict[str, tuple[Span, float]] = OrderedDict()
         self._most_open = most_open
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         """Add the decision to its incident's trace; ``closed`` ends it."""
         if not decision.incident:
             return

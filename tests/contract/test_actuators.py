@@ -396,10 +396,10 @@ async def test_decisions_become_events_on_pod_and_workload(world: KubeWorld) -> 
         pod=pod,
         workload=workload,
     )
-    await sink.tell(decision)
-    await sink.tell(replace(decision, id="d2", at=decision.at + 1))
-    await sink.tell(replace(decision, id="d3", at=decision.at + 2))
-    await sink.tell(replace(decision, id="d4", kind="verified", reason="fixed", text="fixed"))
+    await sink.publish(decision)
+    await sink.publish(replace(decision, id="d2", at=decision.at + 1))
+    await sink.publish(replace(decision, id="d3", at=decision.at + 2))
+    await sink.publish(replace(decision, id="d4", kind="verified", reason="fixed", text="fixed"))
     async with world.watched() as cluster:
         events = [event for event in await cluster.pod_events(pod) if str(event["reason"]).startswith("Observer")]
     assert sorted(str(event["reason"]) for event in events) == ["ObserverDrained", "ObserverVerified"]
@@ -416,8 +416,8 @@ async def test_an_event_of_a_node_is_in_the_default_namespace(world: KubeWorld) 
     sink = KubeEventSink(world.api, instance="observer-0")
     subject = f"node {world.namespace}-no-such-node"
     decision = Decision("n1", time.time(), "suspected", Verdict.TELL, subject, "evidence", "slow", severity="warning")
-    await sink.tell(decision)
-    await sink.tell(decision)
+    await sink.publish(decision)
+    await sink.publish(decision)
     listed = (await world.get(paths.event("default")))["items"]
     (event,) = (one for one in listed if one["regarding"]["name"] == subject.removeprefix("node "))
     assert (event["type"], event["reason"], event["action"]) == ("Warning", "ObserverSuspected", "Observe")

@@ -97,7 +97,7 @@ async def do_everything(kube: SimulatedKube, api: KubeApi) -> None:
     sink = KubeEventSink(api, instance="o")
     for number in range(2):
         told = Decision(f"d{number}", time.time(), "drain", Verdict.ACT, "pod", "r", "t", pod=pod)
-        await sink.tell(told)
+        await sink.publish(told)
     person = Identity("ana", ("team",))
     await KubeTokenReviews(api, SystemClock()).identified("a.b.c")
     await KubeAccessReviews(api).allowed(person, "approve")

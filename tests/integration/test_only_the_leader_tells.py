@@ -20,7 +20,7 @@ from observer.config.model import KubernetesSettings
 from observer.config.settings import parse
 from observer.domain.action import Rung
 from observer.domain.decision import Decision
-from observer.runtime.tell import Teller
+from observer.runtime.dispatcher import Dispatcher
 from observer.simulator.kube_config import write_kubeconfig
 from observer.telemetry.tracing import IncidentTracer
 from tests.support.fakes import FakeClock, FakeLease, MemoryJournal
@@ -34,7 +34,7 @@ OUTSIDE = {"/events", "/bots", "/grafana/api/annotations", "/am/api/v2/alerts", 
 @dataclass
 class Replica:
     lease: FakeLease
-    teller: Teller
+    dispatcher: Dispatcher
     heard: Receiver
     spans: InMemorySpanExporter
     audit: Path
@@ -74,12 +74,12 @@ async def replica(folder: Path, *, leads: bool) -> AsyncIterator[Replica]:
             settings, clock, leading=lease.held, standing=lambda: frozenset({"i1"}), dropped=lambda _: None
         )
         told = [*sinks(made, IncidentTracer(SimpleSpanProcessor(spans))), *outside.sinks]
-        teller = Teller(told, beside=outside.tasks, dropped=lambda _: None)
-        running = asyncio.ensure_future(teller.run())
-        yield Replica(lease, teller, heard, spans, folder / "audit.jsonl")
+        dispatcher = Dispatcher(told, beside=outside.tasks, dropped=lambda _: None)
+        running = asyncio.ensure_future(dispatcher.run())
+        yield Replica(lease, dispatcher, heard, spans, folder / "audit.jsonl")
         running.cancel()
         await asyncio.wait({running})
-        await teller.close()
+        await dispatcher.close()
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -94,9 +94,9 @@ def act(number: int) -> Decision:
 
 async def both_decide(decision: Decision, *replicas: Replica) -> None:
     for one in replicas:
-        one.teller.tell(decision)
+        one.dispatcher.publish(decision)
     for one in replicas:
-        await one.teller.flush(60)
+        await one.dispatcher.flush(60)
 
 
 async def test_the_outside_hears_the_leader_and_after_a_handover_the_next_one(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """
 Keeps Alertmanager true to what Observer wants it to know: pages that stand, silences while a pod is replaced.
 
-``tell`` only notes what is wanted; ``run`` brings it about and tries again until it is so.
+``publish`` only notes what is wanted; ``run`` brings it about and tries again until it is so.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Result
 from observer.engine.silence import Matcher
+from observer.http_client.delivery import DeliveryHealth
 from observer.kube.times import unix
 from observer.ports.sources import Clock
 from observer.sinks.alertmanager.api import Alertmanagers, WireAlert, silence_pod
@@ -82,9 +83,10 @@ class AlertmanagerSink:
         self._pages: dict[str, Page] = {}
         self._silences: dict[str, _Silence] = {}
         self._changed = asyncio.Event()
-        self._led = self._failing = False
+        self._health = DeliveryHealth(self.name, lambda _: None)  # what fails is tried again, so nothing is lost
+        self._led = False
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         """Raises ``SourceUnavailable`` when too much is waiting: this decision is lost."""
         if self._policy.pages:
             self._page(decision)
@@ -97,7 +99,9 @@ class AlertmanagerSink:
             self._changed.clear()
             await self.settle()
             try:
-                async with asyncio.timeout(min(self._policy.refresh, _RETRY_SECONDS if self._failing else math.inf)):
+                async with asyncio.timeout(
+                    min(self._policy.refresh, _RETRY_SECONDS if self._health.failing else math.inf)
+                ):
                     await self._changed.wait()
             except TimeoutError:
                 continue
@@ -116,11 +120,10 @@ class AlertmanagerSink:
                 await step()
             except (SourceUnavailable, SourceProtocolError) as exc:
                 failed = failed or exc
-        if failed is not None and not self._failing:
-            log.warning("sink_failed", sink=self.name, error=str(failed))
-        if failed is None and self._failing:
-            log.info("sink_recovered", sink=self.name)
-        self._failing = failed is not None
+        if failed is not None:
+            self._health.failed(str(failed))
+        else:
+            self._health.succeeded()
 
     async def close(self) -> None:
         """

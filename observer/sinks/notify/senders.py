@@ -12,7 +12,7 @@ import msgspec
 from observer.config.messages import Message
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.http_client.credentials import SecretFile
-from observer.http_client.outbox import Outbox
+from observer.http_client.delivery import Receiver
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -30,15 +30,15 @@ class Sender(Protocol):
 class SlackSender:
     """An incoming webhook of Slack, or of what speaks like it (Mattermost, Rocket.Chat, Google Chat)."""
 
-    def __init__(self, outbox: Outbox, message: Message) -> None:
-        self._outbox, self._message = outbox, message
+    def __init__(self, receiver: Receiver, message: Message) -> None:
+        self._receiver, self._message = receiver, message
 
     async def send(self, facts: Mapping[str, Any]) -> None:
         body = {"text": _rendered(self._message, facts)}
-        await self._outbox.deliver(msgspec.json.encode(body), _JSON)
+        await self._receiver.deliver(msgspec.json.encode(body), _JSON)
 
     async def close(self) -> None:
-        await self._outbox.close()
+        await self._receiver.close()
 
 
 class WebhookSender:
@@ -47,18 +47,18 @@ class WebhookSender:
     ``more`` and ``links``. With one it is what the template says, named JSON when it is.
     """
 
-    def __init__(self, outbox: Outbox, message: Message | None) -> None:
-        self._outbox, self._message = outbox, message
+    def __init__(self, receiver: Receiver, message: Message | None) -> None:
+        self._receiver, self._message = receiver, message
 
     async def send(self, facts: Mapping[str, Any]) -> None:
         if self._message is None:
-            await self._outbox.deliver(msgspec.json.encode({"version": 1, **facts}), _JSON)
+            await self._receiver.deliver(msgspec.json.encode({"version": 1, **facts}), _JSON)
             return
         body = _rendered(self._message, facts).encode()
-        await self._outbox.deliver(body, _JSON if _is_json(body) else {"Content-Type": "text/plain; charset=utf-8"})
+        await self._receiver.deliver(body, _JSON if _is_json(body) else {"Content-Type": "text/plain; charset=utf-8"})
 
     async def close(self) -> None:
-        await self._outbox.close()
+        await self._receiver.close()
 
 
 class AppriseSender:

@@ -22,7 +22,7 @@ from observer.config.auth import HttpAuth
 from observer.config.model import OidcSettings
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity
-from observer.http_client.asker import Answer, Asker, refused
+from observer.http_client.client import Endpoint, HttpClient, Response, refused
 from observer.ports.sources import Clock
 from observer.web.authenticate import SecretFile
 
@@ -232,26 +232,29 @@ class Provider:
 
     async def _ask(
         self, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        asker = Asker(
-            "people.oidc",
-            url=url,
-            auth=HttpAuth(ca_file=self._settings.ca_file),
-            headers=headers or {},
-            timeout=self._settings.timeout,
-            max_bytes=_BYTES,
+    ) -> Response:
+        client = HttpClient(
+            Endpoint(
+                "people.oidc",
+                url=url,
+                auth=HttpAuth(ca_file=self._settings.ca_file),
+                headers=headers or {},
+                timeout=self._settings.timeout,
+                max_bytes=_BYTES,
+                follow=True,
+            )
         )
         try:
             rest = "/" if url.endswith("/") else ""  # the client takes it off
-            return await (asker.post(rest, form) if form is not None else asker.get(rest, {}))
+            return await (client.post(rest, form) if form is not None else client.get(rest, {}))
         except ConfigError as exc:
             raise SourceUnavailable(f"people.oidc: {exc}") from exc
         finally:
-            await asker.close()
+            await client.close()
 
 
-def _read(answer: Answer, kind: type[T], what: str) -> T:
-    if not answer.good:
+def _read(answer: Response, kind: type[T], what: str) -> T:
+    if not answer.has_json:
         raise refused(answer.status, f"people.oidc: {what}: the provider answers {answer.status}")
     try:
         return msgspec.json.decode(answer.body, type=kind)

@@ -21,11 +21,11 @@ from observer.recording.events import Event, Restored
 from observer.recording.files import Recording
 from observer.recording.replay import replay
 from observer.runtime.collect import Collector, Question
+from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.evidence import EvidenceKeeper
 from observer.runtime.execute import Executor
 from observer.runtime.record import FlightRecorder
 from observer.runtime.state import Watcher
-from observer.runtime.tell import Teller
 from observer.runtime.tick import Loop
 from observer.telemetry.metrics import SelfMetrics
 from tests.support.fakes import FakeActuator, FakeClock, FakeCluster, FakeLease, FakeSwitch, MemoryJournal
@@ -82,7 +82,7 @@ class Standby:
         rules: Rules = rules_of(replace(settings, engine=engine, policies=()), LAB.fault_from)
         self.loop = Loop(
             collector=cast("Collector", self.film), executor=executor, cluster=cluster, journal=self.journal,
-            teller=Teller([], dropped=lambda _: None), clock=self.clock, rules=rules,
+            dispatcher=Dispatcher([], dropped=lambda _: None), clock=self.clock, rules=rules,
             state=Watcher(engine, self.clock, self.metrics), recorder=self.recorder,
         )  # fmt: skip
 

@@ -21,12 +21,12 @@ from observer.domain.ids import ServiceRef
 from observer.domain.incident import Phase
 from observer.engine.memory import Memory
 from observer.runtime.collect import Collector
+from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.evidence import EvidenceKeeper
 from observer.runtime.execute import Executor
 from observer.runtime.history import HistoryKeeper
 from observer.runtime.reload import Reloader, ReloadState
 from observer.runtime.state import Watcher
-from observer.runtime.tell import Teller
 from observer.runtime.tick import Loop
 from observer.telemetry.metrics import SelfMetrics
 from tests.support.builders import NOW, catalog, cluster, drained, incident_of, snapshot, workload
@@ -277,7 +277,7 @@ class Daemon:
             executor=executor,
             cluster=seen,
             journal=self.journal,
-            teller=Teller([], dropped=lambda _: None),
+            dispatcher=Dispatcher([], dropped=lambda _: None),
             clock=clock,
             rules=self.rules(),
             state=self.watcher,

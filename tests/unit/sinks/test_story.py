@@ -23,11 +23,11 @@ SUSPECTED = Decision(
 async def test_lines_tell_when_what_and_why() -> None:
     lines: list[str] = []
     sink: Sink = StorySink(lines.append)
-    await sink.tell(SUSPECTED)
+    await sink.publish(SUSPECTED)
     drain = replace(
         SUSPECTED, at=1065.4, kind="drain_effective", verdict=Verdict.ACT, text="traffic has left", figures={}
     )
-    await sink.tell(drain)
+    await sink.publish(drain)
     await sink.close()
 
     assert lines == [

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from observer.domain.decision import Decision, Verdict
-from observer.runtime.tell import Teller, WhileLeading
+from observer.runtime.dispatcher import Dispatcher, LeaderOnlySink
 
 
 def decision(name: str) -> Decision:
@@ -21,7 +21,7 @@ class ListSink:
     fails: int = 0
     closed: bool = False
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         if self.gate is not None:
             await self.gate.wait()
         if self.fails:
@@ -37,40 +37,40 @@ async def test_a_stuck_sink_drops_and_counts_while_the_others_hear_everything() 
     dropped: list[str] = []
     gate = asyncio.Event()
     stuck, good = ListSink("stuck", gate=gate), ListSink("good")
-    teller = Teller([stuck, good], size=2, dropped=dropped.append)
-    task = asyncio.ensure_future(teller.run())
+    dispatcher = Dispatcher([stuck, good], size=2, dropped=dropped.append)
+    task = asyncio.ensure_future(dispatcher.run())
     for number in range(6):
-        teller.tell(decision(str(number)))
+        dispatcher.publish(decision(str(number)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert good.heard == [str(n) for n in range(6)]
     assert dropped and set(dropped) == {"stuck"}
     gate.set()
-    await teller.flush(5)
+    await dispatcher.flush(5)
     assert len(stuck.heard) + len(dropped) == 6
     task.cancel()
-    await teller.close()
+    await dispatcher.close()
     assert stuck.closed and good.closed
 
 
 async def test_a_failing_sink_is_counted_and_goes_on() -> None:
     dropped: list[str] = []
     sink = ListSink("flaky", fails=1)
-    teller = Teller([sink], dropped=dropped.append)
-    task = asyncio.ensure_future(teller.run())
-    teller.tell(decision("a"))
-    teller.tell(decision("b"))
-    await teller.flush(5)
+    dispatcher = Dispatcher([sink], dropped=dropped.append)
+    task = asyncio.ensure_future(dispatcher.run())
+    dispatcher.publish(decision("a"))
+    dispatcher.publish(decision("b"))
+    await dispatcher.flush(5)
     assert sink.heard == ["b"] and dropped == ["flaky"]
     task.cancel()
 
 
 async def test_flush_gives_up_on_a_sink_that_never_ends() -> None:
     sink = ListSink("stuck", gate=asyncio.Event())
-    teller = Teller([sink], dropped=lambda _: None)
-    task = asyncio.ensure_future(teller.run())
-    teller.tell(decision("a"))
-    await teller.flush(0.05)
+    dispatcher = Dispatcher([sink], dropped=lambda _: None)
+    task = asyncio.ensure_future(dispatcher.run())
+    dispatcher.publish(decision("a"))
+    await dispatcher.flush(0.05)
     assert sink.heard == []
     task.cancel()
 
@@ -78,10 +78,10 @@ async def test_flush_gives_up_on_a_sink_that_never_ends() -> None:
 async def test_a_replica_that_does_not_lead_tells_nobody() -> None:
     leads = False
     sink = ListSink("outside")
-    told = WhileLeading(sink, lambda: leads)
-    await told.tell(decision("a"))
+    told = LeaderOnlySink(sink, lambda: leads)
+    await told.publish(decision("a"))
     leads = True
-    await told.tell(decision("b"))
+    await told.publish(decision("b"))
     await told.close()
     assert sink.heard == ["b"] and told.name == "outside" and sink.closed
 
@@ -92,5 +92,5 @@ async def test_one_that_cannot_be_closed_keeps_no_other_open() -> None:
             raise OSError("disk full")
 
     good = ListSink("good")
-    await Teller([Broken("broken"), good], dropped=lambda _: None).close()
+    await Dispatcher([Broken("broken"), good], dropped=lambda _: None).close()
     assert good.closed
