@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from observer.config.model import Settings
 from observer.config.outlets import NotifyKind
@@ -17,8 +16,8 @@ class Outgoing:
 
     title: str
     severity: str
-    blocks: Mapping[str, Any]
-    body: Mapping[str, Any]
+    blocks: Mapping[str, object]
+    body: Mapping[str, object]
     lines: Sequence[str]
 
 
@@ -52,7 +51,7 @@ async def send_report(settings: Settings, receiver: str, report: Outgoing) -> No
         await box.close()
 
 
-def _facts(report: Outgoing) -> dict[str, Any]:
+def _facts(report: Outgoing) -> dict[str, object]:
     """What a template of notifications sees."""
     return {
         "title": report.title,

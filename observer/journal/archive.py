@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -44,13 +43,13 @@ class SqlArchive:
         found = await self._bodies(sa.select(INCIDENTS.c.body).where(INCIDENTS.c.id == key))
         return decode(found[0], Incident) if found else None
 
-    async def _bodies(self, query: sa.Select[Any]) -> Sequence[str]:
+    async def _bodies(self, query: sa.Select[str]) -> Sequence[str]:
         with guarded("cannot be read"):
             async with self._engine.connect() as connection:
                 return (await connection.scalars(query)).all()
 
 
-def _decisions(search: DecisionSearch) -> sa.Select[Any]:
+def _decisions(search: DecisionSearch) -> sa.Select[str]:
     found = DECISIONS.c
     query = sa.select(found.body).where(found.at >= search.since)
     for column, wanted in (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import cast
 
 import structlog
 
@@ -19,6 +18,7 @@ from observer.domain.errors import (
     SourceUnavailable,
 )
 from observer.domain.incident import Incident
+from observer.domain.json_values import mapping
 from observer.domain.outcome import Outcome, Result
 from observer.ports.actuators import Actuator, KillSwitch
 from observer.ports.sources import Clock, Cluster
@@ -181,9 +181,8 @@ def _objection(action: Action, raw: Mapping[str, object] | None) -> Outcome | No
     """What the pod object, read a moment before the write, says against it."""
     if raw is None:
         return Outcome(action.id, Result.SUPERSEDED, "gone", "that incarnation is gone")
-    meta = cast("Mapping[str, object]", raw.get("metadata") or {})
-    labels = cast("Mapping[str, str]", meta.get("labels") or {})
-    annotations = cast("Mapping[str, str]", meta.get("annotations") or {})
+    meta = mapping(raw.get("metadata"))
+    labels, annotations = mapping(meta.get("labels")), mapping(meta.get("annotations"))
     if meta.get("deletionTimestamp"):
         return Outcome(action.id, Result.SUPERSEDED, "terminating", "it is being deleted already")
     if annotations.get(names.OPT_OUT) == "true":

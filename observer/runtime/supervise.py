@@ -6,7 +6,6 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 
@@ -30,7 +29,7 @@ class Plan:
     dispatcher: Dispatcher
     background: Sequence[tuple[str, Callable[[], Awaitable[None]]]]
     reload: Callable[[], None]
-    warm: Callable[[], Coroutine[Any, Any, None]]
+    warm: Callable[[], Coroutine[object, None, None]]
     cleanups: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 

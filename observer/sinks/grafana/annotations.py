@@ -15,6 +15,7 @@ from typing import Final
 from observer.domain import names
 from observer.domain.action import Mode, Rung
 from observer.domain.decision import Decision, Verdict
+from observer.domain.json_values import number
 from observer.domain.outcome import Result
 from observer.sinks.grafana.client import GrafanaClient, refusal
 
@@ -144,10 +145,10 @@ class GrafanaAnnotations:
                 raise refusal(response, "changing an annotation")
         else:
             response = await self._client.request("POST", _PATH, body={**body, "time": _ms(note.began)})
-            number = response.mapping().get("id")
-            if not response.ok or not isinstance(number, int):
+            made_id = response.mapping().get("id")
+            if not response.ok or not isinstance(made_id, int):
                 raise refusal(response, "making an annotation")
-            note.id = number
+            note.id = made_id
         note.written = state
 
     def _keep(self, key: tuple[str, Rung], note: _Note) -> None:
@@ -187,17 +188,13 @@ def _read(row: Mapping[str, object]) -> _Note:
     listed = row.get("tags")
     tags = [str(tag) for tag in listed] if isinstance(listed, list) else []
     act = next((tag.removeprefix("act:") for tag in tags if tag.startswith("act:")), "")
-    began, ended = _number(row.get("time")), _number(row.get("timeEnd"))
+    began, ended = number(row.get("time")), number(row.get("timeEnd"))
     lines = str(row.get("text") or "").split("\n")
-    number = row.get("id")
-    note = _Note(act, began / 1000, tags, [line for line in lines if line], id=number if isinstance(number, int) else 0)
+    key = row.get("id")
+    note = _Note(act, began / 1000, tags, [line for line in lines if line], id=key if isinstance(key, int) else 0)
     note.ended = ended / 1000 if ended > began else 0.0  # Grafana gives every annotation an end, at first its beginning
     note.written = note.state()
     return note
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _ms(at: float) -> int:

@@ -12,6 +12,7 @@ import msgspec
 from observer.domain import names
 from observer.domain.errors import ObserverError, SourceUnavailable
 from observer.domain.finding import Finding
+from observer.domain.json_values import mapping, rows
 from observer.http_client.client import Endpoint, HttpClient, Request
 from observer.http_client.credentials import address_of
 
@@ -90,16 +91,6 @@ class GrafanaClient:
     async def close(self) -> None:
         """Close the connections; a later request opens them again."""
         await self._http.close()
-
-
-def mapping(value: object) -> Mapping[str, object]:
-    """A JSON object as it is, anything else as an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def rows(value: object) -> list[Mapping[str, object]]:
-    """The objects of a JSON list; anything else holds none."""
-    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
 def refusal(response: GrafanaResponse, what: str) -> ObserverError:

@@ -13,13 +13,12 @@ from enum import StrEnum
 from typing import Final
 
 from observer.domain import names
+from observer.domain.json_values import mapping, rows
 from observer.sinks.grafana.client import (
     GrafanaClient,
     GrafanaRefused,
     GrafanaResponse,
-    mapping,
     refusal,
-    rows,
 )
 
 _GROUP: Final = "dashboard.grafana.app"

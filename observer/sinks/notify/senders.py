@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -20,7 +20,7 @@ _JSON = {"Content-Type": "application/json"}
 class Sender(Protocol):
     """Sends one message; ``facts`` are what a template sees (``config.messages``)."""
 
-    async def send(self, facts: Mapping[str, Any]) -> None:
+    async def send(self, facts: Mapping[str, object]) -> None:
         """Raises: SourceUnavailable; the text holds no secret."""
         ...
 
@@ -33,7 +33,7 @@ class SlackSender:
     def __init__(self, receiver: Receiver, message: Message) -> None:
         self._receiver, self._message = receiver, message
 
-    async def send(self, facts: Mapping[str, Any]) -> None:
+    async def send(self, facts: Mapping[str, object]) -> None:
         body = {"text": _rendered(self._message, facts)}
         await self._receiver.deliver(msgspec.json.encode(body), _JSON)
 
@@ -50,7 +50,7 @@ class WebhookSender:
     def __init__(self, receiver: Receiver, message: Message | None) -> None:
         self._receiver, self._message = receiver, message
 
-    async def send(self, facts: Mapping[str, Any]) -> None:
+    async def send(self, facts: Mapping[str, object]) -> None:
         if self._message is None:
             await self._receiver.deliver(msgspec.json.encode({"version": 1, **facts}), _JSON)
             return
@@ -80,7 +80,7 @@ class AppriseSender:
         self._apprise, self._section, self._timeout = apprise, section, timeout
         self._addresses, self._message = SecretFile(addresses, lines=True), message
 
-    async def send(self, facts: Mapping[str, Any]) -> None:
+    async def send(self, facts: Mapping[str, object]) -> None:
         text = _rendered(self._message, facts)
         try:
             async with asyncio.timeout(self._timeout):
@@ -107,7 +107,7 @@ class AppriseSender:
         )
 
 
-def _rendered(message: Message, facts: Mapping[str, Any]) -> str:
+def _rendered(message: Message, facts: Mapping[str, object]) -> str:
     try:
         return message.render(facts)
     except ValueError as exc:

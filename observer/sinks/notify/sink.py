@@ -6,7 +6,6 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from observer.config.messages import facts_of
 from observer.config.outlets import GroupBy
@@ -65,7 +64,7 @@ class Grouping:
 @dataclass(slots=True)
 class _Group:
     due: float
-    records: list[Mapping[str, Any]] = field(default_factory=list)
+    records: list[Mapping[str, object]] = field(default_factory=list)
     more: int = 0
     severity: str = SEVERITIES[0]
 
@@ -90,7 +89,7 @@ class NotifySink:
         hearing: Hearing,
         grouping: Grouping,
         clock: Clock,
-        record: Callable[[Decision], Mapping[str, Any]],
+        record: Callable[[Decision], Mapping[str, object]],
         dropped: Callable[[str], None],
     ) -> None:
         self.name = f"notify_{name}"
