@@ -69,7 +69,7 @@ async def _journal(folder: Path) -> SqlJournal:
 
 
 async def _server(events: Iterable[Event], journal: SqlJournal, listen: str, file: Path) -> Server:
-    from observer.app.shown import show
+    from observer.app.web import show
     from observer.config.settings import default
     from observer.telemetry.metrics import SelfMetrics
     from observer.web.people.door import Door, Ways

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from observer.app.hands import Hands, connected
-from observer.app.mail import Mailbox
-from observer.app.outlets import examine_outlets
+from observer.app.cluster_access import ClusterAccess, connected
+from observer.app.notifications import examine_notifications, probe_grafana
+from observer.app.web import AlertWebhook
 from observer.config.model import Settings
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def metric_sources(settings: Settings) -> tuple[MetricSource, HistorySource]:
     return PrometheusSource(settings.prometheus), PrometheusHistory(settings.prometheus)
 
 
-def history(hands: Hands, source: HistorySource) -> HistoryKeeper:
+def history(access: ClusterAccess, source: HistorySource) -> HistoryKeeper:
     from observer.runtime.history import HistoryKeeper
 
-    asked = hands.settings.prometheus
+    asked = access.settings.prometheus
     return HistoryKeeper(
-        source, hands.cluster, hands.clock, seconds=asked.history_seconds, refresh=asked.history_refresh
+        source, access.cluster, access.clock, seconds=asked.history_seconds, refresh=asked.history_refresh
     )
 
 
@@ -55,7 +55,7 @@ def objective_source(settings: Settings) -> ObjectiveSource:
 
 
 def objectives(
-    hands: Hands,
+    access: ClusterAccess,
     source: ObjectiveSource,
     ledger: CountLedger,
     metrics: SelfMetrics,
@@ -63,8 +63,8 @@ def objectives(
 ) -> ObjectiveKeeper:
     from observer.runtime.objectives import ObjectiveKeeper
 
-    refresh = hands.settings.prometheus.objective_refresh
-    return ObjectiveKeeper(source, hands.cluster, hands.clock, ledger, metrics, wanted=wanted, refresh=refresh)
+    refresh = access.settings.prometheus.objective_refresh
+    return ObjectiveKeeper(source, access.cluster, access.clock, ledger, metrics, wanted=wanted, refresh=refresh)
 
 
 def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
@@ -83,25 +83,25 @@ def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
     return KialiSource(settings.kiali, clock)
 
 
-def neighbours(hands: Hands, traces: TraceSource | None, graphs: GraphSource | None) -> Neighbours:
+def neighbours(access: ClusterAccess, traces: TraceSource | None, graphs: GraphSource | None) -> Neighbours:
     from observer.runtime.calls import CallKeeper
     from observer.runtime.neighbours import GraphKeeper, Neighbours, TraceKeeper
     from observer.sources.prometheus.calls import PrometheusCalls
 
-    jaeger, kiali = hands.settings.jaeger, hands.settings.kiali
+    jaeger, kiali = access.settings.jaeger, access.settings.kiali
     return Neighbours(
-        traces=TraceKeeper(traces, hands.clock, window=jaeger.window, refresh=jaeger.refresh, limit=jaeger.traces)
+        traces=TraceKeeper(traces, access.clock, window=jaeger.window, refresh=jaeger.refresh, limit=jaeger.traces)
         if traces is not None
         else None,
-        graph=GraphKeeper(graphs, hands.cluster, hands.clock, window=kiali.window, refresh=kiali.refresh)
+        graph=GraphKeeper(graphs, access.cluster, access.clock, window=kiali.window, refresh=kiali.refresh)
         if graphs is not None
         else None,
-        calls=CallKeeper(PrometheusCalls(hands.settings.prometheus), hands.clock),
+        calls=CallKeeper(PrometheusCalls(access.settings.prometheus), access.clock),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Eyes:
+class Sources:
     """Everything that looks, with what has to run for it and to be closed after it."""
 
     metrics: MetricSource
@@ -120,47 +120,48 @@ class Eyes:
         return [self.metrics.close, self.past.close, self.counted.close, self.neighbours.close]
 
 
-def open_eyes(
-    hands: Hands, ledger: CountLedger, metrics: SelfMetrics, *, wanted: Callable[[], tuple[Objective, ...]]
-) -> Eyes:
+def open_sources(
+    access: ClusterAccess, ledger: CountLedger, metrics: SelfMetrics, *, wanted: Callable[[], tuple[Objective, ...]]
+) -> Sources:
     """``wanted`` tells the objectives that hold now."""
-    settings, clock = hands.settings, hands.clock
+    settings, clock = access.settings, access.clock
     source, past = metric_sources(settings)
     counted = objective_source(settings)
-    return Eyes(
+    return Sources(
         metrics=source,
         past=past,
-        history=history(hands, past),
+        history=history(access, past),
         counted=counted,
-        objectives=objectives(hands, counted, ledger, metrics, wanted),
-        neighbours=neighbours(hands, trace_source(settings, clock), graph_source(settings, clock)),
+        objectives=objectives(access, counted, ledger, metrics, wanted),
+        neighbours=neighbours(access, trace_source(settings, clock), graph_source(settings, clock)),
     )
 
 
-def collector(hands: Hands, eyes: Eyes, mail: Mailbox | None, approvals: ApprovalKeeper | None = None) -> Collector:
+def collector(
+    access: ClusterAccess, sources: Sources, webhook: AlertWebhook | None, approvals: ApprovalKeeper | None = None
+) -> Collector:
     """Makes the picture of a tick."""
     from observer.runtime.collect import Collector
 
-    asked = hands.settings.prometheus
+    asked = access.settings.prometheus
     return Collector(
-        metrics=eyes.metrics,
-        cluster=hands.cluster,
-        history=eyes.history,
-        neighbours=eyes.neighbours,
-        switch=hands.switch,
-        lease=hands.lease,
-        objectives=eyes.objectives,
-        mail=mail.keeper if mail is not None else None,
+        metrics=sources.metrics,
+        cluster=access.cluster,
+        history=sources.history,
+        neighbours=sources.neighbours,
+        switch=access.switch,
+        lease=access.lease,
+        objectives=sources.objectives,
+        mail=webhook.inbox if webhook is not None else None,
         approvals=approvals,
         deadline=asked.timeout,
         recheck_seconds=asked.recheck_seconds,
-        step=hands.settings.engine.tick,
+        step=access.settings.engine.tick,
     )
 
 
 async def examine_sources(settings: Settings) -> Sequence[Finding]:
     """What ``observer doctor`` prints."""
-    from observer.app.grafana import probe_grafana
     from observer.runtime.clock import SystemClock
     from observer.sources.jaeger.probe import probe as probe_jaeger
     from observer.sources.kiali.probe import probe as probe_kiali
@@ -169,13 +170,13 @@ async def examine_sources(settings: Settings) -> Sequence[Finding]:
 
     clock = SystemClock()
     async with connected(settings) as api:
-        seen = await probe_kubernetes(api, settings.kubernetes, clock=clock)
+        kubernetes = await probe_kubernetes(api, settings.kubernetes, clock=clock)
         return [
-            *seen.findings,
-            *await probe_prometheus(settings, pods=seen.pods, at=clock.now()),
-            *await probe_jaeger(settings.jaeger, services=seen.services, clock=clock),
-            *await probe_kiali(settings.kiali, services=seen.services, clock=clock),
-            *await examine_outlets(settings, clock),
+            *kubernetes.findings,
+            *await probe_prometheus(settings, pods=kubernetes.pods, at=clock.now()),
+            *await probe_jaeger(settings.jaeger, services=kubernetes.services, clock=clock),
+            *await probe_kiali(settings.kiali, services=kubernetes.services, clock=clock),
+            *await examine_notifications(settings, clock),
             *await probe_grafana(settings),
         ]
 

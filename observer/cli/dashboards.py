@@ -75,7 +75,7 @@ def write(folder: Path, made: dict[str, str]) -> tuple[dict[str, Any], str]:
 
 async def publish(dashboards: Sequence[Dashboard], target: Target) -> tuple[dict[str, Any], str]:
     """Into a running Grafana; returns what ``--json`` and the terminal show. Raises as ``publish_dashboards`` does."""
-    from observer.app.grafana import publish_dashboards
+    from observer.app.notifications import publish_dashboards
     from observer.cli.door import check_address
 
     check_address("--publish", target.url)

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from observer.app.outlets import alertmanagers, links_of, silence_own_alerts
+from observer.app.notifications import alertmanagers, links_of, silence_own_alerts
 from observer.config.outlets import AlertmanagerSettings
 from observer.config.settings import parse
 from observer.domain import names

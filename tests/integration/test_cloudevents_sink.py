@@ -10,7 +10,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_binary, from_struct
 from cloudevents.core.formats.json import JSONFormat
 from jsonschema import Draft202012Validator
 
-from observer.app.outlets import recorder
+from observer.app.notifications import recorder
 from observer.config.event_schema import decision_schema, event_type, schema
 from observer.config.outlets import EventMode
 from observer.config.settings import parse

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from observer.app.outlets import notify, recorder, sender
+from observer.app.notifications import notify, recorder, sender
 from observer.config.messages import EXAMPLE
 from observer.config.outlets import GroupBy, NotifyKind, NotifySettings
 from observer.config.settings import parse

@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from observer.app import connected
+from observer.app.cluster_access import cluster_access
 from observer.app.daemon import sinks
-from observer.app.hands import hands
-from observer.app.outlets import outlets
+from observer.app.notifications import notifications
 from observer.config.model import KubernetesSettings
 from observer.config.settings import parse
 from observer.domain.action import Rung
@@ -69,8 +69,8 @@ async def replica(folder: Path, *, leads: bool) -> AsyncIterator[Replica]:
         settings = replace(settings, kubernetes=KubernetesSettings(kubeconfig=str(kubeconfig)))
         api = await stack.enter_async_context(connected(settings))
         lease, spans, clock = FakeLease(leads), InMemorySpanExporter(), FakeClock(AT)
-        made = replace(hands(settings, api, clock, MemoryJournal()), lease=lease)
-        outside = outlets(
+        made = replace(cluster_access(settings, api, clock, MemoryJournal()), lease=lease)
+        outside = notifications(
             settings, clock, leading=lease.held, standing=lambda: frozenset({"i1"}), dropped=lambda _: None
         )
         told = [*sinks(made, IncidentTracer(SimpleSpanProcessor(spans))), *outside.sinks]

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from observer import __version__
-from observer.app.outlets import self_metrics, tracer
+from observer.app.telemetry import self_metrics, tracer
 from observer.config.settings import parse
 from observer.domain import names
 from observer.domain.action import Rung
