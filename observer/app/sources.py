@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from observer.ports.stores import CountLedger
     from observer.runtime.approvals import ApprovalKeeper
     from observer.runtime.collect import Collector
-    from observer.runtime.history import HistoryKeeper
-    from observer.runtime.neighbours import Neighbours
-    from observer.runtime.objectives import ObjectiveKeeper
+    from observer.runtime.objectives import ObjectiveCache
+    from observer.runtime.source_cache import BaselineCache, DependencyCaches
     from observer.telemetry.metrics import SelfMetrics
 
 
@@ -39,11 +38,11 @@ def metric_sources(settings: Settings) -> tuple[MetricSource, HistorySource]:
     return PrometheusSource(settings.prometheus), PrometheusHistory(settings.prometheus)
 
 
-def history(access: ClusterAccess, source: HistorySource) -> HistoryKeeper:
-    from observer.runtime.history import HistoryKeeper
+def history(access: ClusterAccess, source: HistorySource) -> BaselineCache:
+    from observer.runtime.source_cache import BaselineCache
 
     asked = access.settings.prometheus
-    return HistoryKeeper(
+    return BaselineCache(
         source, access.cluster, access.clock, seconds=asked.history_seconds, refresh=asked.history_refresh
     )
 
@@ -60,11 +59,11 @@ def objectives(
     ledger: CountLedger,
     metrics: SelfMetrics,
     wanted: Callable[[], tuple[Objective, ...]],
-) -> ObjectiveKeeper:
-    from observer.runtime.objectives import ObjectiveKeeper
+) -> ObjectiveCache:
+    from observer.runtime.objectives import ObjectiveCache
 
     refresh = access.settings.prometheus.objective_refresh
-    return ObjectiveKeeper(source, access.cluster, access.clock, ledger, metrics, wanted=wanted, refresh=refresh)
+    return ObjectiveCache(source, access.cluster, access.clock, ledger, metrics, wanted=wanted, refresh=refresh)
 
 
 def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
@@ -83,20 +82,19 @@ def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
     return KialiSource(settings.kiali, clock)
 
 
-def neighbours(access: ClusterAccess, traces: TraceSource | None, graphs: GraphSource | None) -> Neighbours:
-    from observer.runtime.calls import CallKeeper
-    from observer.runtime.neighbours import GraphKeeper, Neighbours, TraceKeeper
+def neighbours(access: ClusterAccess, traces: TraceSource | None, graphs: GraphSource | None) -> DependencyCaches:
+    from observer.runtime.source_cache import CallCache, DependencyCaches, GraphCache, TraceCache
     from observer.sources.prometheus.calls import PrometheusCalls
 
     jaeger, kiali = access.settings.jaeger, access.settings.kiali
-    return Neighbours(
-        traces=TraceKeeper(traces, access.clock, window=jaeger.window, refresh=jaeger.refresh, limit=jaeger.traces)
+    return DependencyCaches(
+        traces=TraceCache(traces, access.clock, window=jaeger.window, refresh=jaeger.refresh, limit=jaeger.traces)
         if traces is not None
         else None,
-        graph=GraphKeeper(graphs, access.cluster, access.clock, window=kiali.window, refresh=kiali.refresh)
+        graph=GraphCache(graphs, access.cluster, access.clock, window=kiali.window, refresh=kiali.refresh)
         if graphs is not None
         else None,
-        calls=CallKeeper(PrometheusCalls(access.settings.prometheus), access.clock),
+        calls=CallCache(PrometheusCalls(access.settings.prometheus), access.clock),
     )
 
 
@@ -106,10 +104,10 @@ class Sources:
 
     metrics: MetricSource
     past: HistorySource
-    history: HistoryKeeper
+    history: BaselineCache
     counted: ObjectiveSource
-    objectives: ObjectiveKeeper
-    neighbours: Neighbours
+    objectives: ObjectiveCache
+    neighbours: DependencyCaches
 
     def tasks(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """Names and bodies of what runs beside the loop."""

@@ -17,9 +17,8 @@ from observer.ports.sources import Cluster, MetricSource
 from observer.ports.stores import Lease
 from observer.runtime.alerts import AlertKeeper
 from observer.runtime.approvals import ApprovalKeeper
-from observer.runtime.history import HistoryKeeper
-from observer.runtime.neighbours import Neighbours
-from observer.runtime.objectives import ObjectiveKeeper
+from observer.runtime.objectives import ObjectiveCache
+from observer.runtime.source_cache import BaselineCache, DependencyCaches
 
 T = TypeVar("T")
 
@@ -44,11 +43,11 @@ class Collector:
         *,
         metrics: MetricSource,
         cluster: Cluster,
-        history: HistoryKeeper,
-        neighbours: Neighbours | None = None,
+        history: BaselineCache,
+        neighbours: DependencyCaches | None = None,
         switch: KillSwitch,
         lease: Lease,
-        objectives: ObjectiveKeeper | None = None,
+        objectives: ObjectiveCache | None = None,
         mail: AlertKeeper | None = None,
         approvals: ApprovalKeeper | None = None,
         deadline: float,
@@ -58,7 +57,7 @@ class Collector:
         self._metrics, self._cluster, self._history = metrics, cluster, history
         self._switch, self._lease = switch, lease
         self._objectives, self._mail, self._approvals = objectives, mail, approvals
-        self._neighbours = neighbours or Neighbours()
+        self._neighbours = neighbours or DependencyCaches()
         self._deadline, self._recheck_seconds, self._step = deadline, recheck_seconds, step
 
     async def snapshot(self, at: float, question: Question) -> Snapshot:

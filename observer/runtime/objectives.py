@@ -19,6 +19,7 @@ from observer.engine.slo.books import Books
 from observer.engine.surroundings import Scene, newest_scrape, owners_of, surroundings
 from observer.ports.sources import Clock, Cluster, ObjectiveSource
 from observer.ports.stores import CountLedger
+from observer.runtime.source_cache import SourceFailure
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ class Measured(Protocol):
     def objective_look(self, duration: float, *, answered: bool, born: float) -> None: ...
 
 
-class ObjectiveKeeper:
+class ObjectiveCache:
     """
     Looks every ``refresh`` seconds at the counters of ``wanted()``; nothing is asked while there is none.
 
@@ -62,7 +63,7 @@ class ObjectiveKeeper:
         self._ledger, self._metrics = ledger, metrics
         self._wanted, self._refresh = wanted, refresh
         self._books: Books | None = None
-        self._failure: Gap | None = None
+        self._failure = SourceFailure("objectives", "objective_query_failed")
         self._started: dict[tuple[str, str], tuple[float, float]] = {}
         self._owners: dict[ServiceRef, frozenset[WorkloadRef]] = {}
         self._failed: Mapping[int, str] = {}
@@ -74,7 +75,7 @@ class ObjectiveKeeper:
 
     def gaps(self) -> tuple[Gap, ...]:
         """The last failure, while it lasts."""
-        return (self._failure,) if self._failure is not None else ()
+        return self._failure.gaps()
 
     def by_service(self, at: float) -> Mapping[ServiceRef, tuple[ObjectiveStatus, ...]]:
         """
@@ -112,7 +113,7 @@ class ObjectiveKeeper:
         """One look; a failure leaves the counts and makes the states unknown."""
         wanted = self._wanted()
         if not wanted:
-            self._books, self.statuses, self._failure = None, (), None
+            self._books, self.statuses, self._failure.gap = None, (), None
             return
         at, began = self._clock.now(), self._clock.monotonic()
         self._remember(at)
@@ -131,17 +132,7 @@ class ObjectiveKeeper:
         self._metrics.objectives({state.value: states[state.value] for state in DataState}, budgets)
 
     async def _frame(self, at: float, wanted: Sequence[Objective]) -> ObjectiveFrame | None:
-        try:
-            async with asyncio.timeout(self._refresh):
-                frame = await self._source.look(at, wanted)
-        except TimeoutError:
-            self._note(Gap("objectives", "timeout", f"no answer within {self._refresh:g} s"))
-            return None
-        except (SourceUnavailable, SourceProtocolError) as exc:
-            self._note(Gap("objectives", exc.reason, str(exc)))
-            return None
-        self._failure = None
-        return frame
+        return await self._failure.guard(self._source.look(at, wanted), self._refresh)
 
     async def _books_of(self, wanted: tuple[Objective, ...], frame: ObjectiveFrame | None, at: float) -> Books:
         """The books for these objectives: the same, new ones that inherit, or the first ones with the ledger read."""
@@ -220,11 +211,6 @@ class ObjectiveKeeper:
         if (age := at - status.at) <= LATE * self._refresh:
             return status
         return replace(status, state=DataState.STALE, detail=f"last looked at {age:.0f} s ago", told="")
-
-    def _note(self, gap: Gap) -> None:
-        if self._failure is None:
-            log.warning("objectives_not_seen", reason=gap.reason, detail=gap.detail)
-        self._failure = gap
 
 
 def _unseen(objective: Objective, at: float) -> ObjectiveStatus:

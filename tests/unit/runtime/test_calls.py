@@ -8,8 +8,7 @@ from observer.domain.errors import SourceUnavailable
 from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
-from observer.runtime.calls import EARLIER, HELD, LAG, QUIET, REFRESH, USUAL, WINDOW, CallKeeper
-from observer.runtime.neighbours import Neighbours
+from observer.runtime.source_cache import EARLIER, HELD, LAG, QUIET, REFRESH, USUAL, WINDOW, CallCache, DependencyCaches
 from tests.support.fakes import FakeClock
 
 CART, PAY = ServiceRef("shop", "cart"), ServiceRef("shop", "pay")
@@ -39,8 +38,8 @@ class Kept:
     source: FakeCalls = field(default_factory=FakeCalls)
 
     def __post_init__(self) -> None:
-        self.keeper = CallKeeper(self.source, self.clock)
-        self.both = Neighbours(calls=self.keeper)
+        self.keeper = CallCache(self.source, self.clock)
+        self.both = DependencyCaches(calls=self.keeper)
 
     async def pass_(self, seconds: float) -> None:
         for _ in range(int(seconds)):

@@ -15,8 +15,7 @@ from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
 from observer.runtime.collect import Collector, Question
-from observer.runtime.history import HistoryKeeper
-from observer.runtime.neighbours import Neighbours
+from observer.runtime.source_cache import BaselineCache, DependencyCaches
 from tests.support.builders import catalog, cluster, service_ref
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeMetrics, FakeSwitch
 
@@ -33,10 +32,10 @@ def collector(
     switch: object = None,
     deadline: float = 5.0,
     view: ClusterView | None = None,
-    neighbours: Neighbours | None = None,
+    neighbours: DependencyCaches | None = None,
 ) -> Collector:
     shown = FakeCluster(view)
-    keeper = HistoryKeeper(NoHistory(), shown, FakeClock(), seconds=60, refresh=60)  # type: ignore[arg-type]
+    keeper = BaselineCache(NoHistory(), shown, FakeClock(), seconds=60, refresh=60)  # type: ignore[arg-type]
     return Collector(
         metrics=metrics,  # type: ignore[arg-type]
         cluster=shown,
@@ -103,8 +102,8 @@ async def test_a_second_question_that_fails_is_a_gap_of_its_own_and_the_first_an
     assert snapshot.rechecks == {}
 
 
-class Known(Neighbours):
-    """Neighbours that know what they were given."""
+class Known(DependencyCaches):
+    """DependencyCaches that know what they were given."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -15,8 +15,8 @@ from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
-from observer.runtime import kept
-from observer.runtime.neighbours import GraphKeeper, Neighbours, TraceKeeper
+from observer.runtime import source_cache
+from observer.runtime.source_cache import DependencyCaches, GraphCache, TraceCache
 from tests.support.builders import catalog, cluster
 from tests.support.fakes import FakeClock, FakeCluster
 
@@ -75,10 +75,10 @@ class Watched:
     kiali: FakeGraphs = field(default_factory=FakeGraphs)
 
     def __post_init__(self) -> None:
-        self.traces = TraceKeeper(self.jaeger, self.clock, window=300.0, refresh=15.0, limit=10)
+        self.traces = TraceCache(self.jaeger, self.clock, window=300.0, refresh=15.0, limit=10)
         shown = FakeCluster(cluster(catalog(2)))
-        self.graph = GraphKeeper(self.kiali, shown, self.clock, window=60.0, refresh=60.0)
-        self.both = Neighbours(traces=self.traces, graph=self.graph)
+        self.graph = GraphCache(self.kiali, shown, self.clock, window=60.0, refresh=60.0)
+        self.both = DependencyCaches(traces=self.traces, graph=self.graph)
 
 
 async def test_traces_are_asked_for_only_while_somebody_is_suspected() -> None:
@@ -142,7 +142,7 @@ async def test_the_graph_is_asked_for_at_once_for_new_suspects_but_not_in_a_stor
 
 async def test_no_sidecar_no_question() -> None:
     it = Watched()
-    alone = GraphKeeper(it.kiali, FakeCluster(), it.clock, window=60.0, refresh=60.0)
+    alone = GraphCache(it.kiali, FakeCluster(), it.clock, window=60.0, refresh=60.0)
     await alone.look()
     assert it.kiali.asked == []
 
@@ -190,7 +190,7 @@ async def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.Monke
             await asyncio.Event().wait()
             raise AssertionError
 
-    monkeypatch.setattr(kept, "DEADLINE", 0.01)
+    monkeypatch.setattr(source_cache, "DEADLINE", 0.01)
     it = Watched(jaeger=Hanging())
     it.both.suspected(frozenset({CART}))
     await it.traces.look()
@@ -206,7 +206,7 @@ async def test_a_clock_that_was_set_back_asks_again() -> None:
 
 
 async def test_what_is_not_configured_is_absent() -> None:
-    none = Neighbours()
+    none = DependencyCaches()
     none.suspected(frozenset({CART}))
     assert (none.traces(0.0), none.graph(0.0), none.gaps(), none.circuits(), none.tasks()) == (None, None, (), {}, [])
     await none.close()
@@ -242,7 +242,7 @@ async def test_running_goes_on_until_it_is_cancelled() -> None:
 def test_a_kept_answer_is_shown_only_near_its_time() -> None:
     it = Watched()
     kept = replace(TraceSet(100.0, 60.0, ()))
-    it.traces.kept._answer = kept
+    it.traces.cache._answer = kept
     assert it.both.traces(145.0) is kept
     assert it.both.traces(146.0) is None
     assert it.both.traces(40.0) is None

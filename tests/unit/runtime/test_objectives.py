@@ -13,7 +13,7 @@ from observer.domain.errors import JournalUnavailable, SourceUnavailable
 from observer.domain.events import BAD, TOTAL, ObjectiveFrame, Parts, Readings, Series
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import DataState, LedgerCount, Objective
-from observer.runtime.objectives import ObjectiveKeeper
+from observer.runtime.objectives import ObjectiveCache
 from tests.support.builders import cluster, pod, workload
 from tests.support.fakes import FakeClock
 from tests.support.slo import CART, objective
@@ -108,7 +108,7 @@ class World:
         self.wanted = wanted or (objective(),)
         self.source, self.metrics, self.clock = Source(**source), Metrics(), FakeClock(START)  # type: ignore[arg-type]
         self.ledger = ledger if ledger is not None else Ledger()
-        self.keeper = ObjectiveKeeper(
+        self.keeper = ObjectiveCache(
             self.source,
             Cluster(),  # type: ignore[arg-type]
             self.clock,

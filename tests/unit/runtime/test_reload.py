@@ -24,8 +24,8 @@ from observer.runtime.collect import Collector
 from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.evidence import EvidenceKeeper
 from observer.runtime.execute import Executor
-from observer.runtime.history import HistoryKeeper
 from observer.runtime.reload import Reloader, ReloadState
+from observer.runtime.source_cache import BaselineCache
 from observer.runtime.state import Watcher
 from observer.runtime.tick import Loop
 from observer.telemetry.metrics import SelfMetrics
@@ -267,7 +267,7 @@ class Daemon:
             cluster=seen, journal=self.journal, lease=lease, switch=switch, evidence=keeper, clock=clock, fresh_for=5.0,
         )  # fmt: skip
         metrics = FakeMetrics(SourceUnavailable("nobody asks"))
-        history = HistoryKeeper(NoHistory(), seen, clock, seconds=60.0, refresh=60.0)
+        history = BaselineCache(NoHistory(), seen, clock, seconds=60.0, refresh=60.0)
         collector = Collector(
             metrics=metrics, cluster=seen, history=history, switch=switch, lease=lease,
             deadline=1.0, recheck_seconds=60.0, step=5.0,

@@ -16,7 +16,7 @@ from observer.config.testing.traffic import CALLER, Traffic
 from observer.config.testing.world import World
 from observer.domain.action import Action, Rung
 from observer.domain.ids import ServiceRef
-from observer.runtime import calls
+from observer.runtime import source_cache
 
 CART = ServiceRef("shop", "cart")
 OK = '{series: \'istio_requests_total{pod=~"cart-.+",response_code="200"}\', values: "0+50x%d"}'
@@ -189,7 +189,7 @@ def test_a_silent_target_is_unreached_when_calls_begin_to_get_lost_with_it(
 
 
 def test_what_is_usual_is_asked_as_the_daemon_asks() -> None:
-    assert (reached.LAG, reached.WINDOW, reached.USUAL) == (calls.LAG, calls.WINDOW, calls.USUAL)
+    assert (reached.LAG, reached.WINDOW, reached.USUAL) == (source_cache.LAG, source_cache.WINDOW, source_cache.USUAL)
 
 
 def test_more_replicas_are_born_and_fewer_go() -> None:
