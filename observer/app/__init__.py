@@ -78,7 +78,7 @@ async def look_at_cluster(settings: Settings) -> ClusterView:
 @asynccontextmanager
 async def open_journal(settings: Settings) -> AsyncIterator[SqlJournal]:
     """The journal for reading by a command, closed afterwards. Raises: JournalUnavailable when there is none yet."""
-    from observer.journal.connect import must_exist
+    from observer.journal.database import must_exist
 
     must_exist(journal_url(settings))
     opened = await journal(settings)
@@ -91,7 +91,7 @@ async def open_journal(settings: Settings) -> AsyncIterator[SqlJournal]:
 
 def migrate_journal(settings: Settings) -> str:
     """Bring the journal's schema up to date; returns its revision."""
-    from observer.journal.schema import migrate
+    from observer.journal.database import migrate
 
     with journal_named(settings):
         return migrate(journal_url(settings))

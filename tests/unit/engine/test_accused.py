@@ -20,7 +20,7 @@ from observer.engine.blame.record import shortened, with_drain
 from observer.engine.inquest import advise
 from observer.engine.memory import Memory
 from observer.engine.turn import Turn
-from observer.journal.codec import decode, encode
+from observer.journal.database import decode, encode
 from tests.support.builders import (
     NOW,
     catalog,
