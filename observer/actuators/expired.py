@@ -54,8 +54,8 @@ async def restore_expired(
         label, seen for ``only`` alone); ``lost_race``; ``not_known`` when the answer never came.
     Raises: ``SourceUnavailable`` or ``SourceProtocolError`` when the pods cannot be listed.
     """
-    found = await _candidates(api, all_namespaces, namespaces, only)
-    return [(str(one.ref), await _give_back(api, one, now, force=force, dry_run=dry_run)) for one in found]
+    candidates = await _candidates(api, all_namespaces, namespaces, only)
+    return [(str(pod.ref), await _give_back(api, pod, now, force=force, dry_run=dry_run)) for pod in candidates]
 
 
 async def _give_back(api: KubeApi, target: Target, now: float, *, force: bool, dry_run: bool) -> Outcome:
@@ -87,10 +87,10 @@ async def _candidates(api: KubeApi, all_namespaces: bool, namespaces: Sequence[s
     if only is not None:
         namespace, _, name = only.partition("/")
         try:
-            found = await read_target(api, PodRef(namespace, name, ""))
+            target = await read_target(api, PodRef(namespace, name, ""))
         except KubeError as exc:
             raise as_source_error(f"pod {only}", exc) from exc
-        return [found] if found is not None else []
+        return [target] if target is not None else []
     where = ("",) if all_namespaces else tuple(namespaces)
     return [target for namespace in where for target in await _labelled(api, namespace)]
 
@@ -118,7 +118,7 @@ async def _pages(api: KubeApi, namespace: str, limit: int) -> list[Target]:
             page = _DECODER.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise SourceProtocolError(f"kubernetes: drained pods: {exc}") from exc
-        targets.extend(Target.of(one.metadata) for one in page.items or ())
+        targets.extend(Target.of(item.metadata) for item in page.items or ())
         if not page.metadata.continue_:
             return targets
         query["continue"] = page.metadata.continue_

@@ -148,12 +148,12 @@ def executor(access: ClusterAccess, approvals: ApprovalBook | None = None) -> Ex
 def evidence(access: ClusterAccess) -> EvidenceKeeper:
     from observer.runtime.evidence import EvidenceKeeper
 
-    kept = access.settings.evidence
+    wanted = access.settings.evidence
     return EvidenceKeeper(
         access.cluster,
-        Path(kept.path),
-        logs=kept.logs,
-        lines=kept.log_lines,
-        max_bytes=kept.max_bytes,
-        redact=kept.redact,
+        Path(wanted.path),
+        logs=wanted.logs,
+        lines=wanted.log_lines,
+        max_bytes=wanted.max_bytes,
+        redact=wanted.redact,
     )

@@ -80,10 +80,10 @@ async def _server(events: Iterable[Event], journal: SqlJournal, listen: str, fil
 
     metrics = SelfMetrics()
     watcher = await _watched(events, journal, metrics, file)
-    seen = watcher.seen
-    if seen is None:
+    result = watcher.seen
+    if result is None:
         raise RecordingError(f"{file}: holds no tick")
-    clock = StandingClock(seen.at)
+    clock = StandingClock(result.at)
     board, reading, stream = show(default(), watcher, clock, journal, metrics)
     await board.refresh()
     hosts = frozenset({"localhost", "127.0.0.1", "::1", host_of(listen)})

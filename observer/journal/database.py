@@ -73,13 +73,13 @@ def decode(text: str, kind: type[T]) -> T:
 def parsed(url: str) -> sa.URL:
     """The database's address with the driver we use. Raises ``ConfigError``."""
     try:
-        found = sa.make_url(url)
+        address = sa.make_url(url)
     except sa.exc.ArgumentError as exc:
         raise ConfigError("journal: not a database URL; for example sqlite+aiosqlite:///observer.db") from exc
-    kind = found.get_backend_name()
+    kind = address.get_backend_name()
     if kind not in DRIVERS:
         raise ConfigError(f"journal: {kind} is not supported; use sqlite+aiosqlite or postgresql+asyncpg")
-    return found.set(drivername=DRIVERS[kind])
+    return address.set(drivername=DRIVERS[kind])
 
 
 def must_exist(url: str) -> None:
@@ -88,9 +88,9 @@ def must_exist(url: str) -> None:
 
     Raises: JournalUnavailable naming the file.
     """
-    found = parsed(url)
-    if found.get_backend_name() == "sqlite" and found.database and found.database != ":memory:":
-        path = Path(found.database)
+    address = parsed(url)
+    if address.get_backend_name() == "sqlite" and address.database and address.database != ":memory:":
+        path = Path(address.database)
         if not path.exists():
             raise JournalUnavailable(f"{path} does not exist: Observer has not run with these settings here")
 
@@ -162,14 +162,15 @@ async def ensure(engine: AsyncEngine) -> None:
 
     Raises ``JournalUnavailable`` with what to do.
     """
-    found = await revision(engine)
+    standing = await revision(engine)
     embedded = engine.dialect.name == "sqlite"
-    if found == REVISION:
+    if standing == REVISION:
         return
-    if found is not None and found > REVISION:
-        raise JournalUnavailable(f"the journal's schema {found} is newer than this Observer's ({REVISION}): upgrade it")
+    if standing is not None and standing > REVISION:
+        ours = f"this Observer's ({REVISION})"
+        raise JournalUnavailable(f"the journal's schema {standing} is newer than {ours}: upgrade it")
     if not embedded:
-        state = f"has schema {found}" if found else "is empty"
+        state = f"has schema {standing}" if standing else "is empty"
         raise JournalUnavailable(f"the journal {state}, this Observer needs {REVISION}: run `observer migrate`")
     await _migrate(engine.url)
 
@@ -180,8 +181,8 @@ async def revision(engine: AsyncEngine) -> str | None:
         async with engine.connect() as connection:
             if not await connection.run_sync(lambda sync: sa.inspect(sync).has_table(_VERSION.name)):
                 return None
-            found: str | None = await connection.scalar(sa.select(_VERSION.c.version_num))
-            return found
+            standing: str | None = await connection.scalar(sa.select(_VERSION.c.version_num))
+            return standing
 
 
 async def _migrate(url: sa.URL) -> None:

@@ -105,11 +105,11 @@ class SqlJournal(SqlStore):
 
     async def settle(self, action_id: str, outcome: Outcome, at: float) -> None:
         """Write down what came of an intent; UNKNOWN is noted, but leaves it open: somebody must look it up."""
-        known = outcome.result is not Result.UNKNOWN
-        noted = {"result": outcome.result.value, "reason": outcome.reason, "settled_at": at if known else None}
+        settled = outcome.result is not Result.UNKNOWN
+        noted = {"result": outcome.result.value, "reason": outcome.reason, "settled_at": at if settled else None}
         async with self._writing() as connection:
             await connection.execute(sa.update(INTENTS).where(INTENTS.c.id == action_id).values(noted))
-            if known:
+            if settled:
                 applied = outcome.result is Result.APPLIED
                 statement = sa.update(LEDGER).where(LEDGER.c.action_id == action_id)
                 await connection.execute(statement.values(settled=True, applied=applied))

@@ -34,11 +34,11 @@ class ApprovalKeeper:
 
     def standing(self, at: float) -> Mapping[str, float]:
         """Plan to the instant until which it is approved, of those that count at ``at`` (Unix seconds)."""
-        found: dict[str, float] = {}
-        for one in self._standing:
-            if one.given <= at < one.until:
-                found[one.plan] = max(found.get(one.plan, 0.0), one.until)
-        return found
+        until_of: dict[str, float] = {}
+        for approval in self._standing:
+            if approval.given <= at < approval.until:
+                until_of[approval.plan] = max(until_of.get(approval.plan, 0.0), approval.until)
+        return until_of
 
     def wanted(self, plans: tuple[Plan, ...]) -> None:
         """What waits after this tick."""
@@ -48,11 +48,12 @@ class ApprovalKeeper:
 
     def plan(self, incident: str) -> Plan | None:
         """What waits in this incident; None = nothing does."""
-        return next((one for one in self.plans if one.incident == incident), None)
+        return next((plan for plan in self.plans if plan.incident == incident), None)
 
     def given(self, incident: str, at: float) -> tuple[Approval, ...]:
         """Words that count for this incident at ``at``."""
-        return tuple(one for one in self._standing if one.incident == incident and one.given <= at < one.until)
+        counting = (approval for approval in self._standing if approval.given <= at < approval.until)
+        return tuple(approval for approval in counting if approval.incident == incident)
 
     async def give(self, approval: Approval) -> None:
         """Returns once it is on disk; the next tick sees it. Raises: JournalUnavailable."""
@@ -62,10 +63,10 @@ class ApprovalKeeper:
 
     async def withdraw(self, plan: str, who: str, at: float) -> bool:
         """Returns whether there was something to take back. Raises: JournalUnavailable."""
-        found = await self._book.withdraw(plan, who, at)
-        self._standing = tuple(one for one in self._standing if one.plan != plan)
+        withdrawn = await self._book.withdraw(plan, who, at)
+        self._standing = tuple(approval for approval in self._standing if approval.plan != plan)
         self._changed.set()
-        return found
+        return withdrawn
 
     async def run(self) -> None:
         """Read until cancelled."""

@@ -91,7 +91,7 @@ class Desk:
 
     async def approve(self, incident: str, shown: str, person: Person) -> Approval:
         """A person's word for the plan that waits, if it is the one that was shown."""
-        known = self._incident(incident)
+        open_incident = self._incident(incident)
         if not self._lease.held():
             raise NotNow("not_leader", "this replica does not lead: approve where /api/status says leader")
         plan = self._approvals.plan(incident)
@@ -99,28 +99,28 @@ class Desk:
             raise NotNow("nothing_waits", "nothing waits for a person's word in this incident now")
         if plan.hash != shown:
             raise NotNow("plan_changed", "what would be done is another act than the one shown: look again")
-        for one in self.given(incident):
-            if one.plan == shown and one.who == person.name:
-                return one
+        for approval in self.given(incident):
+            if approval.plan == shown and approval.who == person.name:
+                return approval
         word = Approval(shown, incident, plan.pod, plan.rung, person.name, person.by, self._clock.now())
         await self._approvals.give(word)
         text = f"{person.name} approved: {plan.rung.value} of {plan.pod.name}, within 15 min and if it is still due."
-        await self._told("approved", known, person, text, plan.rung, shown)
+        await self._told("approved", open_incident, person, text, plan.rung, shown)
         return word
 
     async def withdraw(self, incident: str, shown: str, person: Person) -> None:
         """Take back every word for this plan."""
-        known = self._incident(incident)
-        word = next((one for one in self.given(incident) if one.plan == shown), None)
-        if word is None or not await self._approvals.withdraw(shown, person.name, self._clock.now()):
+        open_incident = self._incident(incident)
+        approval = next((approval for approval in self.given(incident) if approval.plan == shown), None)
+        if approval is None or not await self._approvals.withdraw(shown, person.name, self._clock.now()):
             raise NotNow("nothing_approved", "no approval of this plan counts now")
-        text = f"{person.name} took back the approval of {word.rung.value} of {word.pod.name}."
-        await self._told("withdrawn", known, person, text, word.rung, shown)
+        text = f"{person.name} took back the approval of {approval.rung.value} of {approval.pod.name}."
+        await self._told("withdrawn", open_incident, person, text, approval.rung, shown)
 
     async def undo(self, incident: str, shown: str, person: Person) -> Outcome:
         """Give the pod back now; the loop closes the incident when it sees it."""
-        known = self._incident(incident)
-        action, plan = self._undo(known)
+        open_incident = self._incident(incident)
+        action, plan = self._undo(open_incident)
         if action is None or plan is None:
             raise NotNow("nothing_to_undo", "nothing of Observer's is on this pod; an eviction cannot be undone")
         if plan.hash != shown:
@@ -129,7 +129,7 @@ class Desk:
         if outcome.result is not Result.APPLIED:
             raise NotNow(outcome.reason, f"not given back: {outcome.detail or outcome.reason}")
         text = f"{person.name} gave {action.pod.name} back."
-        await self._told("undone", known, person, text, Rung.RESTORE, shown, outcome=outcome)
+        await self._told("undone", open_incident, person, text, Rung.RESTORE, shown, outcome=outcome)
         return outcome
 
     async def switch(self) -> SwitchState:
@@ -148,17 +148,17 @@ class Desk:
 
     async def resume(self, shown: str, person: Person) -> SwitchState:
         """Let Observer write again, if the switch says what the person was told."""
-        found = await self._switch.look()
-        now = SwitchState(found.paused, found.why)
+        reading = await self._switch.look()
+        now = SwitchState(reading.paused, reading.why)
         if now.resume_plan != shown:
             raise NotNow("plan_changed", f"the switch says something else now: {now.reason or 'not paused'}")
         if not now.paused:
             raise NotNow("not_paused", "Observer is not paused")
         try:
-            await release(self._switch, found, who=person.name)
+            await release(self._switch, reading, who=person.name)
         except SwitchChanged as exc:
             raise NotNow("switch_changed", f"{exc}: look again") from exc
-        return await self._thrown("resumed", "", person, found)
+        return await self._thrown("resumed", "", person, reading)
 
     async def _thrown(self, word: str, reason: str, person: Person, before: SwitchReading) -> SwitchState:
         """What stood there before is written down with it: a pause that is replaced is not forgotten."""
@@ -168,10 +168,10 @@ class Desk:
         return await self.switch()
 
     def _incident(self, key: str) -> Incident:
-        known = self._incidents().get(key)
-        if known is None:
+        matching = self._incidents().get(key)
+        if matching is None:
             raise NoSuchIncident(f"no incident {key} is open or was closed in the last day")
-        return known
+        return matching
 
     def _undo(self, incident: Incident) -> tuple[Action | None, Plan | None]:
         action = undoable(incident, term=self._lease.term)

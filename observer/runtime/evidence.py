@@ -72,8 +72,8 @@ def _without_secrets(raw: Mapping[str, object]) -> dict[str, object]:
     """A copy without the values of environment variables, and without the annotation that repeats the manifest."""
     meta, spec = dict(mapping(raw.get("metadata"))), dict(mapping(raw.get("spec")))
     if "annotations" in meta:
-        kept = mapping(meta["annotations"]).items()
-        meta["annotations"] = {name: value for name, value in kept if name != _APPLIED}
+        annotations = mapping(meta["annotations"]).items()
+        meta["annotations"] = {name: value for name, value in annotations if name != _APPLIED}
     for key in ("initContainers", "containers", "ephemeralContainers"):
         if key in spec:
             spec[key] = [_without_values(container) for container in rows(spec[key])]

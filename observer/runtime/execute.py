@@ -65,15 +65,15 @@ class Executor:
         action = decision.action
         if action is None:
             raise ValueError(f"decision {decision.id} carries no action")
-        held = await self._last_look(decision, action)
-        if held is not None:
-            return held, ""
-        kept = ""
+        objection = await self._last_look(decision, action)
+        if objection is not None:
+            return objection, ""
+        folder = ""
         if action.rung is Rung.EVICT and not action.dry_run:
-            kept, held = await self._keep_evidence(decision, action)
-            held = held or await self._last_look(decision, action)
-            if held is not None:
-                return held, kept
+            folder, objection = await self._keep_evidence(decision, action)
+            objection = objection or await self._last_look(decision, action)
+            if objection is not None:
+                return objection, folder
         outcome = await self._write(decision, action, ledger_entry(action, incident, self._clock.now()))
         log.info(
             "action_executed",
@@ -85,7 +85,7 @@ class Executor:
             reason=outcome.reason,
             detail=outcome.detail,
         )
-        return outcome, kept
+        return outcome, folder
 
     async def look_up(self, action: Action) -> Outcome:
         """What came of an intent whose answer was never seen; settles it when that can be known."""
@@ -136,7 +136,7 @@ class Executor:
             standing = await self._approvals.standing(now)
         except JournalUnavailable as exc:
             return f"approvals cannot be read: {exc}"
-        if any(one.plan == plan and one.given <= now < one.until for one in standing):
+        if any(approval.plan == plan and approval.given <= now < approval.until for approval in standing):
             return ""
         return f"approval {plan} is over or was withdrawn"
 
@@ -158,11 +158,11 @@ class Executor:
             if action.rung is not Rung.RESTORE:
                 return Outcome(action.id, Result.DEFERRED, "journal_unavailable", str(exc))
         # A slow disk may have held the intent for long: Lease, age and people's word count as of the write itself.
-        held = None if action.rung is Rung.RESTORE else await self._stopped(action)
-        held = self._outdated(decision, action) or held
-        if held is not None:
-            await self._noted(action, held)
-            return held
+        objection = None if action.rung is Rung.RESTORE else await self._stopped(action)
+        objection = self._outdated(decision, action) or objection
+        if objection is not None:
+            await self._noted(action, objection)
+            return objection
         try:
             outcome = await self._actuators[action.rung].apply(action)
         except ActuatorUnavailable as exc:

@@ -209,10 +209,10 @@ class Watcher:
     def _ruled(self, book: PolicyBook) -> None:
         if book is self._book:
             return
-        found = doubts(book)
-        for workload in sorted(found.keys() - self._doubts.keys()):
-            log.warning("policies_disagree", workload=workload, detail=found[workload])
-        self._book, self._doubts = book, found
+        conflicts = doubts(book)
+        for workload in sorted(conflicts.keys() - self._doubts.keys()):
+            log.warning("policies_disagree", workload=workload, detail=conflicts[workload])
+        self._book, self._doubts = book, conflicts
         self._metrics.policies(dict.fromkeys((mode.value for mode in Mode), 0) | modes(book))
 
     def _tell_gaps(self, gaps: tuple[Gap, ...]) -> None:
@@ -243,14 +243,19 @@ def circuit_row(source: str, circuit: Circuit) -> dict[str, object]:
 
 def overdrawn_rows(snapshot: Snapshot) -> list[dict[str, object]]:
     """The objectives whose budget is overdrawn, for people and machines, the worst first."""
-    found = [(str(service), one) for service, each in snapshot.objectives.items() for one in each if one.overdrawn]
+    overdrawn = [
+        (str(service), status)
+        for service, statuses in snapshot.objectives.items()
+        for status in statuses
+        if status.overdrawn
+    ]
     return [
         {
             "service": service,
-            "objective": one.objective.display or one.objective.slo,
-            "budget_left": round(one.budget.remaining, 4),
+            "objective": status.objective.display or status.objective.slo,
+            "budget_left": round(status.budget.remaining, 4),
         }
-        for service, one in sorted(found, key=lambda each: (each[1].budget.remaining, each[0]))
+        for service, status in sorted(overdrawn, key=lambda pair: (pair[1].budget.remaining, pair[0]))
     ]
 
 

@@ -80,8 +80,8 @@ async def _lasting(name: str, start: Callable[[], Awaitable[None]]) -> None:
     raise RuntimeError(f"{name} ended by itself")
 
 
-async def _first(one: asyncio.Task[None], other: asyncio.Task[bool]) -> None:
-    await asyncio.wait({one, other}, return_when=asyncio.FIRST_COMPLETED)
-    if not one.done():
-        one.cancel()
-        await asyncio.wait({one})
+async def _first(wanted: asyncio.Task[None], ending: asyncio.Task[bool]) -> None:
+    await asyncio.wait({wanted, ending}, return_when=asyncio.FIRST_COMPLETED)
+    if not wanted.done():
+        wanted.cancel()
+        await asyncio.wait({wanted})

@@ -113,7 +113,7 @@ class Loop:
         book = self._policies.book(view, now)
         # The book and the mappings of a view are never changed after they were handed out.
         key = (self._objectives, book, view.by_workload)
-        if any(one is not other for one, other in zip(key, self._wanted[0], strict=True)):
+        if any(part is not before for part, before in zip(key, self._wanted[0], strict=True)):
             self._wanted = key, self._objectives.wanted(book, view)
         return self._wanted[1]
 
@@ -251,9 +251,9 @@ class Loop:
             if decision.verdict is Verdict.ACT and decision.action is not None:
                 await self._save()
                 incident = self.memory.incidents.get(decision.incident)
-                outcome, kept = await self._executor.carry_out(decision, incident)
-                if kept and incident is not None:
-                    self._remember_evidence(decision.incident, kept)
+                outcome, folder = await self._executor.carry_out(decision, incident)
+                if folder and incident is not None:
+                    self._remember_evidence(decision.incident, folder)
                 await self._record(with_outcome(decision, outcome))
                 await self._settle(decision, outcome)
             else:
@@ -266,8 +266,8 @@ class Loop:
         memory, more = settle(self.memory, decision, outcome, now, self._settings, book)
         self._adopt(memory)
         self._note(Settled(Ruling(self._settings, book), now, decision, outcome, more))
-        for one in more:
-            await self._record(one)
+        for following in more:
+            await self._record(following)
 
     async def _record(self, decision: Decision) -> None:
         self._state.decided(decision)
@@ -301,8 +301,8 @@ class Loop:
                 del self._ungraded[key]
 
     def _remember_evidence(self, incident: str, folder: str) -> None:
-        kept = replace(self.memory.incidents[incident], evidence_at=folder)
-        self._adopt(replace(self.memory, incidents={**self.memory.incidents, incident: kept}))
+        changed = replace(self.memory.incidents[incident], evidence_at=folder)
+        self._adopt(replace(self.memory, incidents={**self.memory.incidents, incident: changed}))
         self._note(EvidenceKept(self._clock.now(), incident, folder))
 
     def _note(self, event: Event) -> None:

@@ -74,9 +74,9 @@ def event(decision: Decision, source: str, record: Mapping[str, object]) -> Clou
     return CloudEvent(attributes, _bounded(record))
 
 
-def spelled(one: CloudEvent, mode: EventMode) -> HTTPMessage:
+def spelled(made: CloudEvent, mode: EventMode) -> HTTPMessage:
     """Headers and body."""
-    return to_binary(one, _FORMAT) if mode is EventMode.BINARY else to_structured(one, _FORMAT)
+    return to_binary(made, _FORMAT) if mode is EventMode.BINARY else to_structured(made, _FORMAT)
 
 
 def event_id(decision: Decision) -> str:
@@ -98,10 +98,10 @@ def subject_of(decision: Decision) -> str:
 
 def _bounded(record: Mapping[str, object]) -> dict[str, object]:
     """The record, cut to what every intermediary forwards; what was left out is said."""
-    found = dict(record)
-    if len(msgspec.json.encode(found)) <= _LARGEST:
-        return found
-    found = {name: value for name, value in found.items() if name not in {"figures", "holds", "links"}}
-    if isinstance(text := found.get("text"), str):
-        found["text"] = text[:_LONGEST_TEXT]
-    return found | {"truncated": True}
+    bounded = dict(record)
+    if len(msgspec.json.encode(bounded)) <= _LARGEST:
+        return bounded
+    bounded = {name: value for name, value in bounded.items() if name not in {"figures", "holds", "links"}}
+    if isinstance(text := bounded.get("text"), str):
+        bounded["text"] = text[:_LONGEST_TEXT]
+    return bounded | {"truncated": True}

@@ -48,9 +48,9 @@ def offset(seconds: float) -> str:
     return f"{sign}{minutes}:{rest:02d}".rjust(7)
 
 
-def figures(known: Mapping[str, float | str | bool | None]) -> str:
+def figures(values: Mapping[str, float | str | bool | None]) -> str:
     """The first few figures as ``name value``; absent ones are left out."""
-    parts = [f"{name.replace('_', ' ')} {_figure(value)}" for name, value in known.items() if value is not None]
+    parts = [f"{name.replace('_', ' ')} {_figure(value)}" for name, value in values.items() if value is not None]
     return ", ".join(parts[:_FIGURES])
 
 

@@ -42,8 +42,8 @@ def configure_logging(level: str, stream: BinaryIO | None = None) -> None:
     handler = _LineHandler(out, before, after)
     handler.setLevel(max(number, logging.WARNING))
     root = logging.getLogger()
-    for known in [known for known in root.handlers if isinstance(known, _LineHandler)]:
-        root.removeHandler(known)
+    for earlier in [each for each in root.handlers if isinstance(each, _LineHandler)]:
+        root.removeHandler(earlier)
     root.addHandler(handler)
 
 

@@ -113,8 +113,8 @@ class SelfMetrics:
 
     def described(self) -> list[tuple[str, str]]:
         """Name and meaning of every metric, by name."""
-        made = [one for one in vars(self).values() if isinstance(one, Instrument)]
-        return sorted((str(getattr(one, "name", "")), str(getattr(one, "description", ""))) for one in made)
+        made = [instrument for instrument in vars(self).values() if isinstance(instrument, Instrument)]
+        return sorted((str(getattr(each, "name", "")), str(getattr(each, "description", ""))) for each in made)
 
     def tick(self, duration: float, *, complete: bool) -> None:
         """A tick ended after ``duration`` seconds."""
@@ -141,9 +141,9 @@ class SelfMetrics:
         """One notification of the webhook; ``answer`` is the HTTP status."""
         self._alerts.add(1, {"code": answer})
 
-    def sinks(self, known: Iterable[str]) -> None:
+    def sinks(self, sink_names: Iterable[str]) -> None:
         """The sinks that may lose records from now on."""
-        for sink in known:
+        for sink in sink_names:
             self._dropped.add(0, {"sink": sink})
 
     def sink_dropped(self, sink: str) -> None:

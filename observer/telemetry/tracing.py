@@ -76,9 +76,9 @@ class IncidentTracer:
         if not decision.incident:
             return
         root = self._root(decision)
-        told = max(self._now() if self._now is not None else decision.at, decision.at)
-        self._add(decision, root, told)
-        self._open[decision.incident] = (root, told)
+        published = max(self._now() if self._now is not None else decision.at, decision.at)
+        self._add(decision, root, published)
+        self._open[decision.incident] = (root, published)
         if decision.kind == "closed":
             root.set_attribute("observer.closing", decision.reason)
             self._end(decision.incident)
@@ -91,7 +91,7 @@ class IncidentTracer:
         self.ticks.close()
         await asyncio.to_thread(self._provider.shutdown)
 
-    def _add(self, decision: Decision, root: Span, told: float) -> None:
+    def _add(self, decision: Decision, root: Span, published: float) -> None:
         tick = self.ticks.at(decision.at)
         span = self._tracer.start_span(
             decision.kind,
@@ -102,17 +102,17 @@ class IncidentTracer:
         )
         below = trace.set_span_in_context(span)
         stages = stages_of(decision.kind, acts=decision.action is not None)
-        for stage, begin, end in spans_of(stages, tick, decision.at, told):
+        for stage, begin, end in spans_of(stages, tick, decision.at, published):
             facts = _of_stage(stage, decision)
             step = self._tracer.start_span(stage.value, context=below, start_time=nanos(begin), attributes=facts)
             step.end(nanos(end))
         if decision.severity == "page":
             span.set_status(Status(StatusCode.ERROR, decision.text))
-        span.end(nanos(told))
+        span.end(nanos(published))
 
     def _root(self, decision: Decision) -> Span:
-        if found := self._open.get(decision.incident):
-            return found[0]
+        if open_span := self._open.get(decision.incident):
+            return open_span[0]
         if len(self._open) >= self._most_open:
             self._end(next(iter(self._open)))
         trace_id, span_id = trace_id_of(decision.incident), root_span_of(decision.incident)

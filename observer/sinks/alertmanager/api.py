@@ -80,15 +80,15 @@ class Alertmanagers:
 
     async def alerts(self, *matchers: Matcher) -> Sequence[WireAlert]:
         """The alerts that fire and meet all ``matchers``. Raises: SourceUnavailable, SourceProtocolError."""
-        wanted = "".join(f"&filter={quote(_spelled(one), safe='')}" for one in matchers)
+        wanted = "".join(f"&filter={quote(_spelled(matcher), safe='')}" for matcher in matchers)
         response = await self._first("GET", f"/api/v2/alerts?active=true{wanted}")
         return decoded(_alerts.decode, response.body, "list of alerts")
 
     async def silence(self, matchers: Sequence[Matcher], *, at: float, seconds: float, by: str, comment: str) -> str:
         """A new silence from ``at`` (Unix seconds); returns its id. Raises: SourceUnavailable, SourceProtocolError."""
         wanted = [
-            {"name": one.name, "value": _value(one), "isRegex": _is_regex(one), "isEqual": one.equal}
-            for one in matchers
+            {"name": matcher.name, "value": _value(matcher), "isRegex": _is_regex(matcher), "isEqual": matcher.equal}
+            for matcher in matchers
         ]
         body = {
             "matchers": wanted,
@@ -116,8 +116,8 @@ class Alertmanagers:
     async def silences(self, by: str) -> Sequence[WireSilence]:
         """Those of this author that have not expired. Raises: SourceUnavailable, SourceProtocolError."""
         response = await self._first("GET", "/api/v2/silences")
-        found = decoded(_silences.decode, response.body, "list of silences")
-        return [one for one in found if one.created_by == by and one.status.state != "expired"]
+        listed = decoded(_silences.decode, response.body, "list of silences")
+        return [silence for silence in listed if silence.created_by == by and silence.status.state != "expired"]
 
     async def close(self) -> None:
         for receiver in self._receivers:
@@ -170,8 +170,8 @@ async def pod_alerts(api: Alertmanagers, pod: PodRef, cluster: str) -> tuple[tup
     Raises: SourceUnavailable, SourceProtocolError.
     """
     firing = await api.alerts(Matcher("namespace", pod.namespace), Matcher("pod", pod.name))
-    own = [one.labels for one in firing if may_silence(one.labels, pod, cluster)]
-    left = [one.labels for one in firing if not may_silence(one.labels, pod, cluster)]
+    own = [alert.labels for alert in firing if may_silence(alert.labels, pod, cluster)]
+    left = [alert.labels for alert in firing if not may_silence(alert.labels, pod, cluster)]
     return _names(own), _names(left)
 
 

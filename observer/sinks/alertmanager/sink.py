@@ -152,11 +152,11 @@ class AlertmanagerSink:
             self._changed.set()
 
     def _silence(self, decision: Decision) -> None:
-        known = self._silences.get(decision.incident)
-        if known is not None and decision.kind in _VERDICTS:
-            known.over = True
+        silence = self._silences.get(decision.incident)
+        if silence is not None and decision.kind in _VERDICTS:
+            silence.over = True
             self._changed.set()
-        elif known is None and decision.pod is not None and _replaces(decision) and len(self._silences) < MOST:
+        elif silence is None and decision.pod is not None and _replaces(decision) and len(self._silences) < MOST:
             until = decision.at + self._policy.silence_seconds
             self._silences[decision.incident] = _Silence(decision.pod, until)
             self._changed.set()
@@ -207,19 +207,19 @@ class AlertmanagerSink:
     async def _adopt_silences(self) -> None:
         """Those of incidents that are over end; those of open ones end with the verdict, or by themselves."""
         before, after = _COMMENT.format("\n", self._policy.cluster or "-").split("\n")
-        held = {silence.id for silence in self._silences.values()}
-        found, standing = await self._api.silences(names.SILENCED_BY), self._standing()
-        for one in found if standing is not None else ():
-            ours = one.comment.startswith(before) and one.comment.endswith(after)
-            if not ours or one.id in held:
+        adopted = {silence.id for silence in self._silences.values()}
+        listed, standing = await self._api.silences(names.SILENCED_BY), self._standing()
+        for silence in listed if standing is not None else ():
+            ours = silence.comment.startswith(before) and silence.comment.endswith(after)
+            if not ours or silence.id in adopted:
                 continue
-            incident = one.comment.removeprefix(before).removesuffix(after)
+            incident = silence.comment.removeprefix(before).removesuffix(after)
             if standing is not None and incident in standing:
                 # Whose alerts they are needs not be known any more.
                 until = self._clock.now() + self._policy.silence_seconds
-                self._silences.setdefault(incident, _Silence(PodRef("", "", ""), until, one.id))
+                self._silences.setdefault(incident, _Silence(PodRef("", "", ""), until, silence.id))
             else:
-                await self._api.end(one.id)
+                await self._api.end(silence.id)
 
 
 def _replaces(decision: Decision) -> bool:

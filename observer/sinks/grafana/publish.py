@@ -93,11 +93,11 @@ class Publisher:
             body: dict[str, object] = {"metadata": {"name": self._folder}, "spec": {"title": self._title}}
         else:
             path, body = "/api/folders", {"uid": self._folder, "title": self._title}
-        found = await self._client.request("GET", f"{path}/{self._folder}")
-        if found.ok:
+        there = await self._client.request("GET", f"{path}/{self._folder}")
+        if there.ok:
             return False
-        if found.status != 404:
-            raise refusal(found, f"folder {self._folder}")
+        if there.status != 404:
+            raise refusal(there, f"folder {self._folder}")
         made = await self._client.request("POST", path, body=body)
         if not made.ok and made.status not in (409, 412):  # somebody else made it meanwhile
             raise refusal(made, f"making folder {self._folder}")
@@ -151,8 +151,8 @@ class Publisher:
         response = await self._client.request("POST", "/api/dashboards/db", body=body)
         return _done(response, uid, Published.UPDATED if there is not None else Published.CREATED)
 
-    def _check_ours(self, found: Mapping[str, object], uid: str) -> None:
-        tags = found.get("tags")
+    def _check_ours(self, dashboard: Mapping[str, object], uid: str) -> None:
+        tags = dashboard.get("tags")
         if not (isinstance(tags, list) and names.GRAFANA_TAG in tags) and not self._overwrite:
             raise GrafanaRefused(
                 f"grafana: dashboard {uid} is there and is not Observer's (no tag {names.GRAFANA_TAG}): "
@@ -193,9 +193,9 @@ def _bare(dashboard: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in dashboard.items() if key not in _SERVERS_OWN}
 
 
-def _holds(found: Mapping[str, object], dashboard: Mapping[str, object]) -> bool:
+def _holds(standing: Mapping[str, object], dashboard: Mapping[str, object]) -> bool:
     """``found`` says all that ``dashboard`` does; what a server added by itself does not count."""
-    return all(found.get(key) == value for key, value in _bare(dashboard).items())
+    return all(standing.get(key) == value for key, value in _bare(dashboard).items())
 
 
 def _message() -> str:

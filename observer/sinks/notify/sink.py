@@ -136,7 +136,7 @@ class NotifySink:
         """Send every group whose time has come, the most urgent first."""
         now = self._clock.monotonic()
         due = [key for key, group in self._groups.items() if group.due <= now]
-        for key in sorted(due, key=lambda one: self._groups[one].severity != "page"):
+        for key in sorted(due, key=lambda name: self._groups[name].severity != "page"):
             await self._send(key)
 
     async def close(self) -> None:
