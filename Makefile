@@ -59,7 +59,7 @@ docs: .venv/runtime ## Write docs/reference and dashboards/ from the code
 	$(BIN)/observer dashboards --out dashboards
 
 bench-blame: .venv/dev ## Print who is blamed rightly, how often (ARGS="--corpus DIR --json FILE")
-	$(BIN)/python -m tests.bench.blame $(ARGS)
+	$(BIN)/python -m tests.bench.attribution $(ARGS)
 
 # Tests of plots and accessibility are listed as NOT RUN where there is no npm.
 build/page/axe.js: deploy/build_page.py | .venv/created

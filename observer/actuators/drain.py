@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from observer.domain import names
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.errors import ActuatorUnavailable
 from observer.domain.outcome import Outcome, Result
-from observer.kube import answers
+from observer.kube import outcomes
 from observer.kube.client import KubeApi
 from observer.kube.drain_mark import DrainMark
 from observer.kube.errors import Invalid, KubeError
-from observer.kube.patches import Operation, draining, giving_back, patch_pod
+from observer.kube.patches import Operation, draining, patch_pod, restoring
 from observer.kube.target import Target, read_target
 
 
@@ -34,12 +34,12 @@ class DrainActuator:
 
     async def apply(self, action: Action) -> Outcome:
         try:
-            target = answers.standing(action, await read_target(self._api, action.pod))
+            target = outcomes.standing(action, await read_target(self._api, action.pod))
         except KubeError as exc:
-            return answers.not_read(action, exc)
+            return outcomes.not_read(action, exc)
         if isinstance(target, Outcome):
             return target
-        plan = self._drain(action, target) if action.rung is Rung.DRAIN else self._restore(action, target)
+        plan = self._drain(action, target) if action.action_kind is ActionKind.DRAIN else self._restore(action, target)
         if isinstance(plan, Outcome):
             return plan
         return await self._write(action, target, plan)
@@ -47,18 +47,18 @@ class DrainActuator:
     async def look_up(self, action: Action) -> Outcome:
         """APPLIED when the pod carries what DRAIN writes, or nothing of what RESTORE takes off."""
         try:
-            target = answers.standing(action, await read_target(self._api, action.pod))
+            target = outcomes.standing(action, await read_target(self._api, action.pod))
         except KubeError as exc:
-            raise ActuatorUnavailable(f"look up {action.rung.value} {action.pod}: {exc}") from exc
+            raise ActuatorUnavailable(f"look up {action.action_kind.value} {action.pod}: {exc}") from exc
         if isinstance(target, Outcome):
             return target
         mark = target.mark
         if mark is not None and not target.drained:
             return _taken(action)
         drained = target.drained and mark is not None and mark.incident in {action.incident, ""}
-        if drained is (action.rung is Rung.DRAIN):
+        if drained is (action.action_kind is ActionKind.DRAIN):
             return Outcome(action.id, Result.APPLIED, "applied", "found so when looked up")
-        return answers.not_applied(action, "the pod is still drained" if drained else "the pod is not drained by us")
+        return outcomes.not_applied(action, "the pod is still drained" if drained else "the pod is not drained by us")
 
     def _drain(self, action: Action, target: Target) -> list[Operation] | Outcome:
         mark = target.mark
@@ -79,7 +79,7 @@ class DrainActuator:
             return _taken(action)
         if mark.incident not in {action.incident, ""}:
             return Outcome(action.id, Result.SUPERSEDED, "other_incident", f"drained for incident {mark.incident}")
-        return giving_back(target)
+        return restoring(target)
 
     async def _write(self, action: Action, target: Target, plan: list[Operation]) -> Outcome:
         try:
@@ -87,15 +87,15 @@ class DrainActuator:
         except Invalid as exc:
             return await self._explain(action, target, exc)
         except KubeError as exc:
-            return answers.not_written(action, exc)
+            return outcomes.not_written(action, exc)
         return Outcome(action.id, Result.APPLIED, "applied")
 
     async def _explain(self, action: Action, before: Target, error: Invalid) -> Outcome:
         """422 is a failed ``test`` (the object changed under our hands) or a patch that is refused for good."""
         try:
-            target = answers.standing(action, await read_target(self._api, action.pod))
+            target = outcomes.standing(action, await read_target(self._api, action.pod))
         except KubeError as exc:
-            return answers.not_read(action, exc)
+            return outcomes.not_read(action, exc)
         if isinstance(target, Outcome):
             return target
         if target.resource_version == before.resource_version:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from observer.domain.action import Action
 from observer.domain.errors import ActuatorUnavailable
 from observer.domain.outcome import Outcome, Result
-from observer.kube import answers, paths
+from observer.kube import outcomes, paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import Conflict, KubeError
 from observer.kube.target import Target, read_target
@@ -24,9 +24,9 @@ class EvictActuator:
 
     async def apply(self, action: Action) -> Outcome:
         try:
-            target = answers.standing(action, await read_target(self._api, action.pod))
+            target = outcomes.standing(action, await read_target(self._api, action.pod))
         except KubeError as exc:
-            return answers.not_read(action, exc)
+            return outcomes.not_read(action, exc)
         if isinstance(target, Outcome):
             return target
         try:
@@ -35,26 +35,26 @@ class EvictActuator:
         except Conflict as exc:
             return await self._explain(action, exc)
         except KubeError as exc:
-            return answers.not_written(action, exc)
+            return outcomes.not_written(action, exc)
         return Outcome(action.id, Result.APPLIED, "applied")
 
     async def look_up(self, action: Action) -> Outcome:
         """APPLIED when that incarnation is gone or on its way out, whoever sent it there."""
         try:
-            target = answers.standing(action, await read_target(self._api, action.pod))
+            target = outcomes.standing(action, await read_target(self._api, action.pod))
         except KubeError as exc:
             raise ActuatorUnavailable(f"look up evict {action.pod}: {exc}") from exc
         if isinstance(target, Outcome):
             return Outcome(action.id, Result.APPLIED, "applied", "that incarnation is gone or terminating")
-        return answers.not_applied(action, "the pod is still there")
+        return outcomes.not_applied(action, "the pod is still there")
 
     async def _explain(self, action: Action, error: Conflict) -> Outcome:
         """409: a precondition failed. Whose name it is now tells which."""
         try:
-            target = answers.standing(action, await read_target(self._api, action.pod))
+            target = outcomes.standing(action, await read_target(self._api, action.pod))
         except KubeError as exc:
-            return answers.not_read(action, exc)
-        return target if isinstance(target, Outcome) else answers.not_written(action, error)
+            return outcomes.not_read(action, exc)
+        return target if isinstance(target, Outcome) else outcomes.not_written(action, error)
 
 
 def eviction(target: Target, *, dry_run: bool) -> dict[str, object]:

@@ -19,7 +19,7 @@ from observer.app.cluster_access import connected, journal, journal_named, journ
 from observer.app.daemon import WARM_SECONDS, build, run_daemon
 from observer.app.notifications import Outgoing, alerts_about, send_report, silence_own_alerts
 from observer.app.sources import examine_sources, series_catalogue
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
     from observer.domain.cluster import ClusterView
@@ -99,7 +99,7 @@ def migrate_journal(settings: Settings) -> str:
 
 async def give_back(api: KubeApi, *, now: float, force: bool, only: str | None) -> Sequence[tuple[str, Outcome]]:
     """Give back what Observer drained; see ``actuators.expired``."""
-    from observer.actuators.expired import restore_expired
+    from observer.actuators.restore import restore_expired
 
     return await restore_expired(api, now, force=force, only=only)
 

@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from observer.config.model import Settings
-from observer.domain.action import Rung
+from observer.config.settings.model import Settings
+from observer.domain.action import ActionKind
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from observer.actuators.killswitch import ConfigMapSwitch
+    from observer.actuators.kill_switch import ConfigMapSwitch
     from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
     from observer.ports.actuators import KillSwitch
     from observer.ports.sources import Clock
-    from observer.ports.stores import ApprovalBook, Journal, Lease
-    from observer.runtime.evidence import EvidenceKeeper
+    from observer.ports.stores import ApprovalStore, Journal, Lease
+    from observer.runtime.evidence import EvidenceStore
     from observer.runtime.execute import Executor
     from observer.sources.kubernetes.cluster import KubernetesCluster
 
@@ -53,7 +53,7 @@ async def connected(settings: Settings) -> AsyncIterator[KubeApi]:
 
 def kill_switch(api: KubeApi, settings: Settings) -> ConfigMapSwitch:
     """The ConfigMap that stops every write."""
-    from observer.actuators.killswitch import ConfigMapSwitch
+    from observer.actuators.kill_switch import ConfigMapSwitch
 
     return ConfigMapSwitch(api, namespace=settings.own_namespace)
 
@@ -124,7 +124,7 @@ def lease(settings: Settings, api: KubeApi, clock: Clock) -> Lease:
     return LeaseElector(store, replace(wanted, identity=unique_identity(wanted.identity)), clock)
 
 
-def executor(access: ClusterAccess, approvals: ApprovalBook | None = None) -> Executor:
+def executor(access: ClusterAccess, approvals: ApprovalStore | None = None) -> Executor:
     from observer.actuators.drain import DrainActuator
     from observer.actuators.evict import EvictActuator
     from observer.runtime.execute import Executor
@@ -133,7 +133,7 @@ def executor(access: ClusterAccess, approvals: ApprovalBook | None = None) -> Ex
     drain = DrainActuator(access.api, by=settings.lease.identity or socket.gethostname())
     tick, patience = settings.engine.tick, settings.prometheus.timeout
     return Executor(
-        actuators={Rung.DRAIN: drain, Rung.RESTORE: drain, Rung.EVICT: EvictActuator(access.api)},
+        actuators={ActionKind.DRAIN: drain, ActionKind.RESTORE: drain, ActionKind.EVICT: EvictActuator(access.api)},
         cluster=access.cluster,
         journal=access.journal,
         lease=access.lease,
@@ -145,11 +145,11 @@ def executor(access: ClusterAccess, approvals: ApprovalBook | None = None) -> Ex
     )
 
 
-def evidence(access: ClusterAccess) -> EvidenceKeeper:
-    from observer.runtime.evidence import EvidenceKeeper
+def evidence(access: ClusterAccess) -> EvidenceStore:
+    from observer.runtime.evidence import EvidenceStore
 
     wanted = access.settings.evidence
-    return EvidenceKeeper(
+    return EvidenceStore(
         access.cluster,
         Path(wanted.path),
         logs=wanted.logs,

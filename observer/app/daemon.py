@@ -16,7 +16,7 @@ from observer.app.notifications import grafana_annotations, notifications
 from observer.app.sources import Sources, collector, open_sources
 from observer.app.telemetry import self_metrics, tracer
 from observer.app.web import AlertWebhook, Say, alert_webhook, make_server, people, show
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
     from observer.config.reload import Rules
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from observer.kube.client import KubeApi
     from observer.ports.actuators import Sink
     from observer.ports.sources import Clock
-    from observer.runtime.record import FlightRecorder
+    from observer.runtime.flight_recorder import FlightRecorder
     from observer.runtime.reload import Reloader
     from observer.runtime.supervise import Plan
     from observer.runtime.tick import Loop
@@ -75,10 +75,10 @@ async def build(
     is told the local token; ``clock`` is the simulator's where it is not the system's.
     """
     from observer.config.reload import rules_of
-    from observer.runtime.approvals import ApprovalKeeper
+    from observer.runtime.approvals import ApprovalCache
     from observer.runtime.clock import SystemClock
     from observer.runtime.dispatcher import Dispatcher
-    from observer.runtime.state import Watcher
+    from observer.runtime.state import LoopStatus
     from observer.runtime.tick import Loop
 
     clock = clock or SystemClock()
@@ -89,12 +89,12 @@ async def build(
     journal = await open_journal(settings)
     access = cluster_access(settings, api, clock, journal)
     sources = open_sources(access, journal.counts, metrics, wanted=lambda: loop.wanted())  # noqa: PLW0108  (made below)
-    webhook, approvals = alert_webhook(access, journal.alerts, metrics), ApprovalKeeper(journal.approvals, clock)
+    webhook, approvals = alert_webhook(access, journal.alerts, metrics), ApprovalCache(journal.approvals, clock)
     outside = notifications(
         settings, clock, leading=access.lease.held, standing=lambda: loop.standing(),  # noqa: PLW0108  (made below)
         dropped=metrics.sink_dropped,
     )  # fmt: skip
-    watcher = Watcher(settings.engine, clock, metrics, circuits=sources.neighbours.circuits, rules=rules)
+    loop_status = LoopStatus(settings.engine, clock, metrics, circuits=sources.neighbours.circuits, rules=rules)
     recorder, published = flight_recorder(settings), [*sinks(access, traces), *outside.sinks, *extra_sinks]
     metrics.sinks(sink.name for sink in published)
     loop = Loop(
@@ -105,15 +105,15 @@ async def build(
         dispatcher=Dispatcher(published, beside=outside.tasks, dropped=metrics.sink_dropped),
         clock=clock,
         rules=rules,
-        state=watcher,
+        state=loop_status,
         recorder=recorder,
         mail=webhook.inbox if webhook is not None else None,
         approvals=approvals,
         ticks=traces.ticks if traces is not None else None,
     )
-    board, reading, stream = show(settings, watcher, clock, journal, metrics)
+    board, reading, stream = show(settings, loop_status, clock, journal, metrics)
     persons = people(access, approvals, loop, say)
-    server = make_server(settings, watcher, metrics, webhook, reading, persons, stream)
+    server = make_server(settings, loop_status, metrics, webhook, reading, persons, stream)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
     beside = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
     return _plan(access, sources, webhook, loop, beside, make_reloader(rules, path, loop, clock), ends)
@@ -156,7 +156,7 @@ def _plan(
 
 def flight_recorder(settings: Settings) -> FlightRecorder | None:
     """None when nothing is recorded."""
-    from observer.runtime.record import FlightRecorder
+    from observer.runtime.flight_recorder import FlightRecorder
 
     wanted = settings.recording
     if not wanted.path:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from observer.config.model import Settings
-from observer.config.outlets import CloudEventSettings, NotifyKind, NotifySettings
+from observer.config.settings.model import Settings
+from observer.config.settings.notifications import CloudEventSettings, NotifyKind, NotifySettings
 from observer.domain.decision import Decision
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from observer.config.model import GrafanaSettings
+    from observer.config.settings.model import GrafanaSettings
     from observer.domain.finding import Finding
     from observer.domain.ids import PodRef
     from observer.http_client.client import Endpoint
@@ -70,7 +70,7 @@ def notifications(
 
 def recorder(settings: Settings) -> Callable[[Decision], Mapping[str, object]]:
     """Decisions as JSON-like values, with their links and the id of their trace."""
-    from observer.domain.telling import record_of
+    from observer.domain.decision_record import record_of
     from observer.telemetry.trace_ids import spelled, trace_id_of
 
     links = links_of(settings)
@@ -83,7 +83,7 @@ def recorder(settings: Settings) -> Callable[[Decision], Mapping[str, object]]:
 
 
 def links_of(settings: Settings) -> Callable[[Decision], Mapping[str, str]]:
-    from observer.config.links import Links
+    from observer.config.settings.links import Links
     from observer.telemetry.trace_ids import spelled, trace_id_of
 
     links = Links(settings.links, settings.cluster)
@@ -181,12 +181,12 @@ def notify(
     record: Callable[[Decision], Mapping[str, object]],
     dropped: Callable[[str], None],
 ) -> NotifySink:
-    from observer.sinks.notify import Grouping, Hearing, NotifySink
+    from observer.sinks.notify import Grouping, NotifySink, Subscription
 
     return NotifySink(
         wanted.name,
         sender(wanted, clock),
-        hearing=Hearing(wanted.severity, frozenset(wanted.kinds), frozenset(wanted.namespaces)),
+        hearing=Subscription(wanted.severity, frozenset(wanted.kinds), frozenset(wanted.namespaces)),
         grouping=Grouping(wanted.group_by, wanted.group_wait, wanted.group_interval),
         clock=clock,
         record=record,
@@ -196,7 +196,7 @@ def notify(
 
 def sender(wanted: NotifySettings, clock: Clock) -> Sender:
     """Raises: ConfigError for a template that cannot be read, and for apprise where it is not installed."""
-    from observer.config.messages import PLAIN, SLACK, Message, read_message
+    from observer.config.settings.message_templates import PLAIN, SLACK, Message, read_message
     from observer.sinks.notify import AppriseSender, SlackSender, WebhookSender
 
     section = f"notify.{wanted.name}"
@@ -332,7 +332,7 @@ async def send_report(settings: Settings, name: str, report: Outgoing) -> None:
     """
     import msgspec
 
-    from observer.config.messages import PLAIN, Message
+    from observer.config.settings.message_templates import PLAIN, Message
     from observer.runtime.clock import SystemClock
     from observer.sinks.notify import AppriseSender
 

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from observer.config.exposure import host_of, is_loopback
-from observer.config.kinds import check_listen
+from observer.config.documents.values import check_listen
+from observer.config.settings.exposure import host_of, is_loopback
 from observer.domain.errors import ConfigError, RecordingError
 
 if TYPE_CHECKING:
     from observer.journal.store import SqlJournal
     from observer.recording.events import Event
-    from observer.runtime.state import Watcher
+    from observer.runtime.state import LoopStatus
     from observer.telemetry.metrics import SelfMetrics
     from observer.web.server import Server
 
 
 @dataclass(frozen=True, slots=True)
-class StandingClock:
+class FixedClock:
     """The instant at which the recording ends; what lasts is measured by the running machine."""
 
     at: float
@@ -70,54 +70,56 @@ async def _journal(folder: Path) -> SqlJournal:
 
 async def _server(events: Iterable[Event], journal: SqlJournal, listen: str, file: Path) -> Server:
     from observer.app.web import show
-    from observer.config.settings import default
+    from observer.config.settings.read import default
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.people.door import Door, Ways
+    from observer.web.people.door import AuthMiddleware, SignInMethods
     from observer.web.people.sessions import Sessions
     from observer.web.people.sign_in import SignIn
     from observer.web.people.throttle import Throttle
     from observer.web.server import People, Server, make_app
 
     metrics = SelfMetrics()
-    watcher = await _watched(events, journal, metrics, file)
-    result = watcher.seen
+    loop_status = await _watched(events, journal, metrics, file)
+    result = loop_status.result
     if result is None:
         raise RecordingError(f"{file}: holds no tick")
-    clock = StandingClock(result.at)
-    board, reading, stream = show(default(), watcher, clock, journal, metrics)
+    clock = FixedClock(result.at)
+    board, reading, stream = show(default(), loop_status, clock, journal, metrics)
     await board.refresh()
     hosts = frozenset({"localhost", "127.0.0.1", "::1", host_of(listen)})
-    door = Door(Ways(hosts=hosts), Sessions(clock, lasts=1.0, idle=1.0), Throttle(clock), secure=False)
+    door = AuthMiddleware(
+        SignInMethods(hosts=hosts), Sessions(clock, lasts=1.0, idle=1.0), Throttle(clock), secure=False
+    )
     people = People(door, SignIn(door), None)
-    return Server(make_app(watcher, metrics.render, reading=reading, people=people, stream=stream), listen)
+    return Server(make_app(loop_status, metrics.render, reading=reading, people=people, stream=stream), listen)
 
 
-async def _watched(events: Iterable[Event], journal: SqlJournal, metrics: SelfMetrics, file: Path) -> Watcher:
+async def _watched(events: Iterable[Event], journal: SqlJournal, metrics: SelfMetrics, file: Path) -> LoopStatus:
     """Everything decided again and put where the page looks: the watcher, and a journal of its own."""
     from observer.recording.events import Settled, Ticked
     from observer.recording.replay import followed
     from observer.runtime.execute import with_outcome
-    from observer.runtime.state import Watcher
+    from observer.runtime.state import LoopStatus
 
-    watcher: Watcher | None = None
+    loop_status: LoopStatus | None = None
     saved: dict[str, object] = {}
     for event, memory in followed(events):
         ruling = getattr(event, "ruling", None)
-        if ruling is not None and watcher is None:
-            watcher = Watcher(ruling.settings, StandingClock(0.0), metrics)
+        if ruling is not None and loop_status is None:
+            loop_status = LoopStatus(ruling.settings, FixedClock(0.0), metrics)
         decisions = list(getattr(event, "decisions", ()))
         if isinstance(event, Settled):
             decisions.insert(0, with_outcome(event.decision, event.outcome))
         for decision in decisions:
             await journal.record(decision)
-            if watcher is not None:
-                watcher.decided(decision)
+            if loop_status is not None:
+                loop_status.decided(decision)
         for key, incident in memory.incidents.items():
             if saved.get(key) is not incident:
                 await journal.save(incident)
                 saved[key] = incident
-        if isinstance(event, Ticked) and watcher is not None:
-            watcher.ticked(memory, event.snapshot, 0.0, "", event.ruling.book)
-    if watcher is None:
+        if isinstance(event, Ticked) and loop_status is not None:
+            loop_status.ticked(memory, event.snapshot, 0.0, "", event.ruling.policies)
+    if loop_status is None:
         raise RecordingError(f"{file}: holds no tick")
-    return watcher
+    return loop_status

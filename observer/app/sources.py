@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from observer.app.cluster_access import ClusterAccess, connected
 from observer.app.notifications import examine_notifications, probe_grafana
 from observer.app.web import AlertWebhook
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
     from observer.domain.finding import Finding
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         TraceSource,
     )
     from observer.ports.stores import CountLedger
-    from observer.runtime.approvals import ApprovalKeeper
+    from observer.runtime.approvals import ApprovalCache
     from observer.runtime.collect import Collector
     from observer.runtime.objectives import ObjectiveCache
     from observer.runtime.source_cache import BaselineCache, DependencyCaches
@@ -84,7 +84,7 @@ def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
 
 def neighbours(access: ClusterAccess, traces: TraceSource | None, graphs: GraphSource | None) -> DependencyCaches:
     from observer.runtime.source_cache import CallCache, DependencyCaches, GraphCache, TraceCache
-    from observer.sources.prometheus.calls import PrometheusCalls
+    from observer.sources.prometheus.call_graph import PrometheusCallGraph
 
     jaeger, kiali = access.settings.jaeger, access.settings.kiali
     return DependencyCaches(
@@ -94,7 +94,7 @@ def neighbours(access: ClusterAccess, traces: TraceSource | None, graphs: GraphS
         graph=GraphCache(graphs, access.cluster, access.clock, window=kiali.window, refresh=kiali.refresh)
         if graphs is not None
         else None,
-        calls=CallCache(PrometheusCalls(access.settings.prometheus), access.clock),
+        calls=CallCache(PrometheusCallGraph(access.settings.prometheus), access.clock),
     )
 
 
@@ -136,7 +136,7 @@ def open_sources(
 
 
 def collector(
-    access: ClusterAccess, sources: Sources, webhook: AlertWebhook | None, approvals: ApprovalKeeper | None = None
+    access: ClusterAccess, sources: Sources, webhook: AlertWebhook | None, approvals: ApprovalCache | None = None
 ) -> Collector:
     """Makes the picture of a tick."""
     from observer.runtime.collect import Collector

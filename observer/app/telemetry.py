@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
     from observer.domain.finding import Finding

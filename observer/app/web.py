@@ -10,19 +10,19 @@ from urllib.parse import urlsplit
 
 from observer.app.cluster_access import ClusterAccess
 from observer.app.notifications import links_of
-from observer.config.exposure import EXPOSED_HINT, exposed, host_of, is_loopback
-from observer.config.model import Settings
+from observer.config.settings.exposure import EXPOSED_HINT, exposed, host_of, is_loopback
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from observer.config.model import WebhookSettings
+    from observer.config.settings.model import WebhookSettings
     from observer.journal.store import SqlJournal
     from observer.ports.sources import Clock
     from observer.ports.stores import AlertInbox
-    from observer.runtime.alerts import AlertKeeper
-    from observer.runtime.approvals import ApprovalKeeper
-    from observer.runtime.desk import Desk
-    from observer.runtime.state import Watcher
+    from observer.runtime.alerts import AlertCache
+    from observer.runtime.approvals import ApprovalCache
+    from observer.runtime.operator_actions import OperatorActions
+    from observer.runtime.state import LoopStatus
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
     from observer.web.alerts import Acceptor, ReadAgain, Webhook
@@ -38,7 +38,7 @@ Say = Callable[[str], None]
 """Tells whoever started us something that must not be logged."""
 
 
-def people(access: ClusterAccess, approvals: ApprovalKeeper, loop: Loop, say: Say) -> People:
+def people(access: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say) -> People:
     """Raises: ConfigError when others could reach the listener and nobody had to say who they are."""
     from observer.web.people.door import Door
     from observer.web.people.sessions import Sessions
@@ -100,25 +100,25 @@ def provider(access: ClusterAccess) -> Provider | None:
     return Provider(wanted.oidc, f"{wanted.url.rstrip('/')}{BACK}", access.clock)
 
 
-def desk(access: ClusterAccess, approvals: ApprovalKeeper, loop: Loop) -> Desk:
+def desk(access: ClusterAccess, approvals: ApprovalCache, loop: Loop) -> OperatorActions:
     """What a person may do."""
     from observer.actuators.drain import DrainActuator
-    from observer.runtime.desk import Desk
+    from observer.runtime.operator_actions import OperatorActions
 
-    return Desk(
+    return OperatorActions(
         approvals=approvals,
         restore=DrainActuator(access.api, by=access.settings.lease.identity or socket.gethostname()),
         switch=access.switch,
         lease=access.lease,
         clock=access.clock,
         incidents=lambda: loop.memory.incidents,
-        record=loop.told_by_person,
+        record=loop.record_operator_action,
         mode=lambda: access.settings.engine.mode,
     )
 
 
 def show(
-    settings: Settings, watcher: Watcher, clock: Clock, journal: SqlJournal, metrics: SelfMetrics
+    settings: Settings, loop_status: LoopStatus, clock: Clock, journal: SqlJournal, metrics: SelfMetrics
 ) -> tuple[Board, Reading, Stream]:
     """What draws the picture after each tick, what people read of it, and what tells them to read again."""
     from observer.web.board import Board
@@ -126,7 +126,7 @@ def show(
     from observer.web.reading import Reading
     from observer.web.stream import Stream
 
-    board = Board(watcher, clock)
+    board = Board(loop_status, clock)
     stream = Stream(board, counted=metrics.stream)
     reading = Reading(
         board, journal.archive, clock, links_of=links_of(settings), plots=built(), listeners=stream.listeners
@@ -136,7 +136,7 @@ def show(
 
 def make_server(
     settings: Settings,
-    watcher: Watcher,
+    loop_status: LoopStatus,
     metrics: SelfMetrics,
     webhook: AlertWebhook | None,
     reading: Reading,
@@ -148,7 +148,7 @@ def make_server(
 
     tls = settings.tls
     app = make_app(
-        watcher,
+        loop_status,
         metrics.render,
         webhook=webhook.webhook if webhook is not None else None,
         reading=reading,
@@ -164,7 +164,7 @@ class AlertWebhook:
 
     webhook: Webhook
     acceptor: Acceptor
-    inbox: AlertKeeper
+    inbox: AlertCache
 
     def tasks(self) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
         """Names and bodies of what runs beside the loop."""
@@ -173,13 +173,13 @@ class AlertWebhook:
 
 def alert_webhook(access: ClusterAccess, store: AlertInbox, metrics: SelfMetrics) -> AlertWebhook | None:
     """None when the webhook is off. Raises: ConfigError when nobody could prove who calls."""
-    from observer.runtime.alerts import AlertKeeper
+    from observer.runtime.alerts import AlertCache
     from observer.web.alerts import Acceptor, Webhook
 
     wanted = access.settings.webhook
     if not wanted.enabled:
         return None
-    inbox = AlertKeeper(store, access.clock)
+    inbox = AlertCache(store, access.clock)
     acceptor = Acceptor(store, accepted=inbox.accepted)
     webhook = Webhook(
         acceptor,

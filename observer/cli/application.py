@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 if TYPE_CHECKING:
-    from observer.cli.door import Door
-    from observer.config.model import Settings
+    from observer.cli.door import ApiClient
+    from observer.config.settings.model import Settings
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ CaFile = Annotated[
 
 def settings_from(config: Path | None) -> Settings:
     """The settings of ``--config``, of ``$OBSERVER_CONFIG``, or the defaults. Raises: ConfigError."""
-    from observer.config.settings import default, load
+    from observer.config.settings.read import default, load
     from observer.domain.errors import ConfigError
 
     path = settings_path(config)
@@ -67,8 +67,8 @@ def awaited(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def door_from(settings: Settings, url: str, token_file: str, ca_file: str) -> Door:
+def client_from(settings: Settings, url: str, token_file: str, ca_file: str) -> ApiClient:
     """The way to the daemon's API that the options name. Raises: ConfigError."""
-    from observer.cli.door import door_of
+    from observer.cli.door import client_of
 
-    return door_of(settings, url, token_file, ca_file)
+    return client_of(settings, url, token_file, ca_file)

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from observer.cli.door import Door
-from observer.cli.failures import DoorError
+from observer.cli.door import ApiClient
+from observer.cli.failures import ApiError
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_NOT_FOUND
 from observer.domain.errors import SourceUnavailable
 
@@ -19,7 +19,7 @@ Reply = tuple[int, dict[str, Any], str]
 LOOK = "look again with `observer approve`"
 
 
-async def waiting(door: Door) -> Reply:
+async def waiting(door: ApiClient) -> Reply:
     """Everything that waits."""
     found = await door.ask("/api/v1/approvals")
     plans = found["plans"]
@@ -27,7 +27,7 @@ async def waiting(door: Door) -> Reply:
     return 0, found, text
 
 
-async def approve(door: Door, incident: str, shown: str, *, sure: Callable[[str], bool]) -> Reply:
+async def approve(door: ApiClient, incident: str, shown: str, *, sure: Callable[[str], bool]) -> Reply:
     """
     Give a word for what waits in ``incident``. ``shown`` is the plan's hash if the person has seen it elsewhere, else
     the plan is put before ``sure``.
@@ -45,7 +45,7 @@ async def approve(door: Door, incident: str, shown: str, *, sure: Callable[[str]
     return _refused(status, body)
 
 
-async def withdraw(door: Door, incident: str) -> Reply:
+async def withdraw(door: ApiClient, incident: str) -> Reply:
     """Take back every word that counts now in ``incident``."""
     found = await door.ask(f"/api/v1/incidents/{incident}/plans")
     hashes = sorted({one["plan"] for one in found["approvals"]})
@@ -68,19 +68,19 @@ def asks_person(shown: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
-async def _waiting_in(door: Door, incident: str) -> dict[str, Any] | None:
+async def _waiting_in(door: ApiClient, incident: str) -> dict[str, Any] | None:
     plans: Sequence[dict[str, Any]] = (await door.ask("/api/v1/approvals"))["plans"]
     return next((plan for plan in plans if plan["incident"] == incident), None)
 
 
-async def _post(door: Door, path: str, body: dict[str, str]) -> tuple[int, dict[str, Any]]:
+async def _post(door: ApiClient, path: str, body: dict[str, str]) -> tuple[int, dict[str, Any]]:
     try:
         status, text = await door.send(path, body)
         found = msgspec.json.decode(text, type=dict[str, Any])
     except SourceUnavailable as exc:
-        raise DoorError(f"{door.url} did not answer: it is not known whether it was done", LOOK) from exc
+        raise ApiError(f"{door.url} did not answer: it is not known whether it was done", LOOK) from exc
     except msgspec.DecodeError as exc:
-        raise DoorError(f"{door.url} answers, but not as Observer does", LOOK) from exc
+        raise ApiError(f"{door.url} answers, but not as Observer does", LOOK) from exc
     return status, found
 
 
@@ -95,7 +95,9 @@ def _refused(status: int, body: dict[str, Any]) -> Reply:
 
 
 def _shown(plan: dict[str, Any]) -> str:
-    head = f"incident {plan['incident']}: {plan['rung']} of pod {plan['namespace']}/{plan['pod']}, plan {plan['plan']}"
+    head = (
+        f"incident {plan['incident']}: {plan['action']} of pod {plan['namespace']}/{plan['pod']}, plan {plan['plan']}"
+    )
     return "\n".join([head, *(f"  {line}" for line in plan["diff"])])
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from observer.app import is_foreign, trail_files, verify_trail
 from observer.cli.output import EXIT_FINDINGS, EXIT_NOT_FOUND
 from observer.cli.paint import PLAIN, Paint, Tone
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 
 NAME_TRAIL: Final = "name the files of one trail, oldest first: `audit` of the settings, and what was rotated beside it"

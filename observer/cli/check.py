@@ -13,16 +13,16 @@ from observer import __version__
 from observer.app import series_catalogue
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, Output
 from observer.config.lint.check import Finding, Severity, in_order
-from observer.config.lint.live.roll import lint_live
+from observer.config.lint.live.registry import lint_live
 from observer.config.lint.registry import lint
 from observer.config.lint.render import UNREADABLE, github, rows, text
-from observer.config.lint.rules_files import subject_of
+from observer.config.lint.rule_files import subject_of
 from observer.config.lint.sarif import sarif
-from observer.config.model import SHIPPED, Settings
 from observer.config.policies.load import load, policy_files
+from observer.config.settings.model import SHIPPED, Settings
 from observer.domain.errors import ConfigError
 from observer.domain.suspect import Tier
-from observer.engine.detect.tiers import allowed_per_month, tier_nats
+from observer.engine.detect.tiers import allowed_per_month, tier_scores
 
 _POLICIES: Final = "name files or directories of policies and objectives; without one those of the settings are checked"
 
@@ -31,10 +31,14 @@ def report(settings: Settings) -> tuple[dict[str, Any], str]:
     """Returns what ``--json`` and the terminal show."""
     engine, policies = settings.engine, load(settings)
     names = sorted(policy.name for policy in policies.policies)
-    nats = tier_nats(engine)
+    evidence_score = tier_scores(engine)
     allowed = allowed_per_month(engine)
     rows = [
-        {"tier": tier.name.lower(), "nats": round(nats[tier], 2), "false_acts_per_month": allowed[tier]}
+        {
+            "tier": tier.name.lower(),
+            "evidence_score": round(evidence_score[tier], 2),
+            "false_acts_per_month": allowed[tier],
+        }
         for tier in (Tier.ANNOTATE, Tier.DRAIN, Tier.EVICT, Tier.NODE)
     ]
     body = {
@@ -43,17 +47,17 @@ def report(settings: Settings) -> tuple[dict[str, Any], str]:
         "identity": engine.identity,
         "tick_seconds": engine.tick,
         "tests": engine.detection.tests,
-        "rungs": [rung.value for rung in engine.ladder.rungs],
+        "actions": [action_kind.value for action_kind in engine.escalation.actions],
         "tiers": rows,
         "policies": names,
         "policies_identity": policies.identity,
     }
-    rungs = ", ".join(rung.value for rung in engine.ladder.rungs)
+    actions = ", ".join(action_kind.value for action_kind in engine.escalation.actions)
     lines = [
-        f"settings {engine.identity}: good; mode {engine.mode.value}, tick {engine.tick:g} s, rungs {rungs}",
+        f"settings {engine.identity}: good; mode {engine.mode.value}, tick {engine.tick:g} s, rungs {actions}",
         f"tier       nats   false acts allowed a month ({engine.detection.tests} pods and groups judged at once)",
     ]
-    lines += [f"{row['tier']:<9} {row['nats']:6.1f}   {row['false_acts_per_month']:g}" for row in rows]
+    lines += [f"{row['tier']:<9} {row['evidence_score']:6.1f}   {row['false_acts_per_month']:g}" for row in rows]
     if names:
         lines.append(f"policies {policies.identity}: good; {', '.join(names)}")
     if engine.mode.value == "shadow":
@@ -78,22 +82,24 @@ def named(paths: Sequence[Path], option: str = "") -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class CheckResult:
     """``code`` is 0, 1 for a finding that is an error, 2 for a file that could not be read."""
 
     findings: Sequence[Finding]
     code: int
 
 
-def judge(settings: Settings, at: float) -> Judged:
+def judge(settings: Settings, at: float) -> CheckResult:
     """What the offline checks say about policies and objectives; ``at`` is now, Unix seconds. Raises: ConfigError."""
     subject, faults = subject_of(settings, at)
     if faults:
-        return Judged([Finding(UNREADABLE, Severity.ERROR, fault) for fault in sorted(set(faults))], EXIT_BAD_INPUT)
+        return CheckResult(
+            [Finding(UNREADABLE, Severity.ERROR, fault) for fault in sorted(set(faults))], EXIT_BAD_INPUT
+        )
     return judged(lint(subject))
 
 
-async def judge_live(settings: Settings, at: float) -> Judged:
+async def judge_live(settings: Settings, at: float) -> CheckResult:
     """The same, and what the metric server of the settings says about the queries."""
     found = judge(settings, at)
     if found.code == EXIT_BAD_INPUT:
@@ -107,13 +113,13 @@ async def judge_live(settings: Settings, at: float) -> Judged:
     return judged(in_order(iter([*found.findings, *live])))
 
 
-def judged(findings: Sequence[Finding]) -> Judged:
+def judged(findings: Sequence[Finding]) -> CheckResult:
     """The findings with their exit code."""
     bad = any(finding.severity is Severity.ERROR for finding in findings)
-    return Judged(findings, EXIT_FINDINGS if bad else 0)
+    return CheckResult(findings, EXIT_FINDINGS if bad else 0)
 
 
-def printed(settings: Settings, found: Judged, output: Output) -> str:
+def printed(settings: Settings, found: CheckResult, output: Output) -> str:
     """The whole standard output; text and JSON hold what the settings allow, too, when all could be read."""
     readable = found.code != EXIT_BAD_INPUT
     match output:

@@ -72,13 +72,13 @@ def _named(ctx: typer.Context, incomplete: str, names: Callable[[Mapping[str, An
     import asyncio
 
     from observer.cli.application import settings_from
-    from observer.cli.door import door_of
+    from observer.cli.door import client_of
     from observer.domain.errors import ObserverError
 
     given = ctx.params
     config, environment = given.get("config"), os.environ
     try:
-        door = door_of(
+        door = client_of(
             settings_from(Path(config) if config else None),
             given.get("url") or environment.get("OBSERVER_URL", ""),
             given.get("token_file") or environment.get("OBSERVER_TOKEN_FILE", ""),

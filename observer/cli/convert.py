@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from observer.config.faults import Fault, refuse
+from observer.config.documents.faults import Fault, refuse
+from observer.config.documents.files import read_text, yaml_files
+from observer.config.documents.marks import Document, read_marked_all
 from observer.config.openslo.documents import parse_documents
-from observer.config.reading import read_text, yaml_files
-from observer.config.yaml_marks import Document, read_marked_all
 from observer.domain.errors import ConfigError
 from observer.exchange.conversion import Converted
 from observer.exchange.formats import Format, converted

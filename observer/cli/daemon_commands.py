@@ -18,7 +18,7 @@ from observer.cli.application import (
     Url,
     app,
     awaited,
-    door_from,
+    client_from,
     settings_from,
     settings_path,
 )
@@ -93,7 +93,7 @@ def status(
     from observer.cli.status import current
 
     settings = settings_from(config)
-    door = door_from(settings, url, token_file, ca_file)
+    door = client_from(settings, url, token_file, ca_file)
     body, text = awaited(current(settings, door, paint_for(sys.stdout)))
     show(body, text, json=json)
 

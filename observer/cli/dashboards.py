@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from observer.cli.rules import documented
-from observer.config.auth import HttpAuth
-from observer.config.model import GrafanaSettings
+from observer.config.settings.auth import HttpAuth
+from observer.config.settings.model import GrafanaSettings
 from observer.dashboards.catalogue import files, questions, shipped
 from observer.dashboards.delivery import CONFIG_MAPS, PROVIDER, config_maps, provider
 from observer.dashboards.model import Dashboard

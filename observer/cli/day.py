@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from observer.cli.day_verdict import BY_ITSELF, FIXED, Demand, Listener, missed
+from observer.cli.day_verdict import BY_ITSELF, FIXED, DecisionCollector, ExpectedOutcome, missed
 from observer.cli.output import EXIT_FINDINGS
-from observer.config.model import (
+from observer.config.settings.model import (
     EvidenceSettings,
     KubernetesSettings,
     LeaseSettings,
@@ -31,8 +31,8 @@ from observer.domain.errors import RecordingError
 
 if TYPE_CHECKING:
     from observer.runtime.tick import Loop
-    from observer.simulator.faults import Fault
-    from observer.simulator.world import World
+    from observer.simulator.mesh.faults import Fault
+    from observer.simulator.scenarios.world import World
 
 HOUR: Final = 3600.0
 NAMESPACE: Final = "shop"
@@ -55,22 +55,22 @@ TURNS: Final = 100
 STEP: Final = 0.25
 
 Make = Callable[["World", float], "Fault"]
-Ask = Callable[["Fault"], Demand]
+Ask = Callable[["Fault"], ExpectedOutcome]
 
 
 def the_pod(*endings: str) -> Ask:
     """The pod that the fault hits is named and nobody else is touched."""
 
-    def ask(fault: Fault) -> Demand:
+    def ask(fault: Fault) -> ExpectedOutcome:
         (pod,) = fault.where.pods
-        return Demand(f"pod {NAMESPACE}/{pod}", endings or (FIXED,))
+        return ExpectedOutcome(f"pod {NAMESPACE}/{pod}", endings or (FIXED,))
 
     return ask
 
 
 def nobody(named: str, *endings: str) -> Ask:
     """No pod is to blame: ``named`` is, and nobody is touched."""
-    return lambda _: Demand(named, endings)
+    return lambda _: ExpectedOutcome(named, endings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Scene:
 
 def scenes() -> tuple[Scene, ...]:
     """The day: gray pods of every kind, and faults for which no pod is to blame."""
-    from observer.simulator import faults
+    from observer.simulator.mesh import faults
 
     def errors(service: str, rate: float, lasts: float = faults.FOR_EVER) -> Make:
         return lambda world, at: faults.pod_errors(world.pods_of(service)[0], rate, since=at, until=at + lasts)
@@ -132,8 +132,8 @@ async def run_day(file: Path, seed: int) -> int:
     Raises: RecordingError when the file exists or cannot be written.
     """
     from observer.simulator.clock import SimClock
-    from observer.simulator.topology import shop
-    from observer.simulator.world import World
+    from observer.simulator.mesh.topology import shop
+    from observer.simulator.scenarios.world import World
     from observer.telemetry.logging import configure_logging
 
     await asyncio.to_thread(_writable, file)
@@ -151,7 +151,7 @@ async def _recorded(world: World, settings: Settings) -> int:
     from observer.app import build, connected
     from observer.runtime.supervise import supervise
 
-    stop, began, listener, wrong = asyncio.Event(), world.clock.now(), Listener(), 0
+    stop, began, listener, wrong = asyncio.Event(), world.clock.now(), DecisionCollector(), 0
     async with connected(settings) as api, asyncio.TaskGroup() as group:
         await api.open()
         plan = await build(settings, api, clock=world.clock, extra_sinks=[listener])
@@ -170,7 +170,7 @@ async def _recorded(world: World, settings: Settings) -> int:
     return wrong
 
 
-async def _play(world: World, loop: Loop, began: float, scene: Scene) -> Demand:
+async def _play(world: World, loop: Loop, began: float, scene: Scene) -> ExpectedOutcome:
     """One scene to its end; returns what it demands."""
     world.skip(max(0.0, began + scene.at - BEFORE - world.clock.now()), COARSE)
     at = began + scene.at
@@ -211,8 +211,8 @@ async def _until(true: Callable[[], bool], world: World) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
-    from observer.config.settings import default
-    from observer.simulator.kube_config import write_kubeconfig
+    from observer.config.settings.read import default
+    from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 
     prometheus, kubernetes = await world.serve()
     base = default()

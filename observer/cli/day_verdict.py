@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.decision import Decision, Verdict
 from observer.domain.outcome import Result
 
 FIXED: Final = "fixed"
 BY_ITSELF: Final = "ended_by_itself"
-_HARM: Final = frozenset({Rung.DRAIN, Rung.EVICT})
+_HARM: Final = frozenset({ActionKind.DRAIN, ActionKind.EVICT})
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
+class ExpectedOutcome:
     """
     ``named`` is the culprit in words (``pod shop/cart-1``); nobody but that pod may be touched, and nobody at all when
     it is no pod.
@@ -28,7 +28,7 @@ class Demand:
     endings: tuple[str, ...] = ()
 
 
-class Listener:
+class DecisionCollector:
     """A sink that keeps what is decided from one scene to the next."""
 
     name = "day"
@@ -48,12 +48,12 @@ class Listener:
         return heard
 
 
-def missed(demand: Demand, heard: Iterable[Decision]) -> list[str]:
+def missed(demand: ExpectedOutcome, heard: Iterable[Decision]) -> list[str]:
     """What was wrong with the decisions of one scene, in sentences; empty = all that its fault demands came."""
     heard = list(heard)
     faults = [
-        f"{one.pod} was touched ({one.rung.value})" for one in heard
-        if one.rung is not None and one.rung in _HARM and _applied(one) and f"pod {one.pod}" != demand.named
+        f"{one.pod} was touched ({one.action_kind.value})" for one in heard
+        if one.action_kind is not None and one.action_kind in _HARM and _applied(one) and f"pod {one.pod}" != demand.named
     ]  # fmt: skip
     ends = {one.subject: one.reason for one in heard if one.kind == "closed"}
     # A suspicion of somebody else that fades is no harm: the first errors on a node may as well be the node's.
@@ -65,7 +65,7 @@ def missed(demand: Demand, heard: Iterable[Decision]) -> list[str]:
     ending = ends.get(demand.named, "no end")
     if ending not in demand.endings:
         faults.append(f"{demand.named}: {ending} instead of {' or '.join(demand.endings)}")
-    evicted = any(one.rung is Rung.EVICT and _applied(one) for one in heard)
+    evicted = any(one.action_kind is ActionKind.EVICT and _applied(one) for one in heard)
     proven = any(one.kind == "verified" and one.reason == FIXED and one.subject == demand.named for one in heard)
     if ending == FIXED and not (evicted and proven):
         faults.append(f"{demand.named}: called fixed, but {'not verified' if evicted else 'never replaced'}")

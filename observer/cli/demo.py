@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from observer.config.model import EvidenceSettings, KubernetesSettings, LeaseSettings, PrometheusSettings, Settings
+from observer.config.settings.model import (
+    EvidenceSettings,
+    KubernetesSettings,
+    LeaseSettings,
+    PrometheusSettings,
+    Settings,
+)
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict
 from observer.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
-    from observer.simulator.world import World
+    from observer.simulator.scenarios.world import World
 
 ERROR_RATE = 0.3
 CALM_SECONDS = 6.0
@@ -72,7 +78,7 @@ class Ending:
 async def run_demo(*, keep: bool, seed: int, json: bool) -> int:
     """Exit code 0 when the gray pod was replaced and the replacement verified as fixed."""
     from observer.simulator.clock import SimClock
-    from observer.simulator.world import World
+    from observer.simulator.scenarios.world import World
     from observer.telemetry.logging import configure_logging
 
     configure_logging("error")
@@ -108,7 +114,7 @@ async def _story(world: World, settings: Settings, ending: Ending, *, keep: bool
 
 
 async def _direct(world: World, settings: Settings, ending: Ending, stop: asyncio.Event, *, keep: bool) -> None:
-    from observer.simulator.faults import pod_errors
+    from observer.simulator.mesh.faults import pod_errors
 
     spec = world.spec
     pods = sum(workload.replicas for workload in spec.workloads)
@@ -141,8 +147,8 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
-    from observer.config.settings import default
-    from observer.simulator.kube_config import write_kubeconfig
+    from observer.config.settings.read import default
+    from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 
     prometheus, kubernetes = await world.serve()
     base = default()

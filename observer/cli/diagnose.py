@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from observer.domain.blame import Attribution, Blame, Measure, Target
+from observer.domain.attribution import AffectedService, Attribution, Measure, RankedCause
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
-from observer.engine.blame.verdict import blame
+from observer.engine.attribution.attribute import attribution
 from observer.exchange.incident_files import Files, read_incident
 
 SYMPTOMS: Final = {"errors": Measure.ERROR_RATE, "latency": Measure.LATENCY}
 
 
-def target_of(service: str, namespace: str, symptom: str) -> Target | None:
+def target_of(service: str, namespace: str, symptom: str) -> AffectedService | None:
     """``--target`` with its namespace and symptom; ``ConfigError`` for an unknown symptom or one of nobody."""
     if symptom not in SYMPTOMS:
         raise ConfigError(f"--symptom {symptom}: expected one of {', '.join(SYMPTOMS)}")
     if service:
-        return Target(ServiceRef(namespace, service), SYMPTOMS[symptom])
+        return AffectedService(ServiceRef(namespace, service), SYMPTOMS[symptom])
     if namespace or SYMPTOMS[symptom] is not Measure.ERROR_RATE:
         raise ConfigError("--namespace and --symptom say more of a --target: name it, or leave them out")
     return None
@@ -26,7 +26,7 @@ def target_of(service: str, namespace: str, symptom: str) -> Target | None:
 
 def diagnose(files: Files, limit: int) -> tuple[dict[str, Any], str]:
     """Returns what ``--json`` and the terminal show."""
-    found = blame(read_incident(files))
+    found = attribution(read_incident(files))
     body = {
         "at": found.at,
         "onset": found.onset,
@@ -38,7 +38,7 @@ def diagnose(files: Files, limit: int) -> tuple[dict[str, Any], str]:
     return body, _text(found, limit)
 
 
-def _row(one: Attribution) -> dict[str, Any]:
+def _row(one: RankedCause) -> dict[str, Any]:
     cause = one.cause
     return {
         "kind": cause.kind.value,
@@ -48,7 +48,9 @@ def _row(one: Attribution) -> dict[str, Any]:
         "callee": _said(cause.callee),
         "probability": round(one.probability, 6),
         "inherited": round(one.inherited, 4),
-        "evidence": [{"word": line.word, "nats": round(line.nats, 2), "text": line.text} for line in one.lines],
+        "evidence": [
+            {"word": line.word, "evidence_score": round(line.score, 2), "text": line.text} for line in one.lines
+        ],
     }
 
 
@@ -59,10 +61,10 @@ def _said(service: ServiceRef | None) -> str:
     return str(service) if service.namespace else service.name
 
 
-def _text(found: Blame, limit: int) -> str:
+def _text(found: Attribution, limit: int) -> str:
     lines = [] if found.culprits else ["nobody can be named: UNKNOWN is the most probable"]
     for one in found.ranked[:limit]:
         lines.append(f"{one.probability:7.1%}  {one.cause}")
-        lines += [f"{'':9}{line.nats:+5.1f} nats  {line.word}: {line.text}" for line in one.lines]
+        lines += [f"{'':9}{line.score:+5.1f} nats  {line.word}: {line.text}" for line in one.lines]
     lines += [f"not known: {gap}" for gap in found.gaps]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from typing import Any
 
 from observer.app import examine_sources
 from observer.cli.paint import PLAIN, Paint, Tone
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.finding import Finding
 
 MARK = {True: "ok  ", False: "RED ", None: "?   "}

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from observer.cli.failures import DoorError, NobodyThere
-from observer.config.auth import HttpAuth
-from observer.config.model import Settings
+from observer.cli.failures import ApiError, DaemonUnreachable
+from observer.config.settings.auth import HttpAuth
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.http_client.client import Endpoint, HttpClient, Request, RequestFailed, Response
 
@@ -30,7 +30,7 @@ TRUST: Final = "name the authority that signed the daemon's certificate with --c
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class ApiClient:
     """
     Where the daemon is and how it is asked.
 
@@ -48,13 +48,13 @@ class Door:
     async def ask(self, path: str, query: dict[str, str] | None = None) -> Any:
         """The JSON that ``GET path`` answers. Raises: DoorError, NobodyThere."""
         if not self.url:
-            raise NobodyThere("no address of the daemon is known", NAME_IT)
+            raise DaemonUnreachable("no address of the daemon is known", NAME_IT)
         client = self._client(self.timeout)
         try:
             answer = await client.get(path, query or {})
         except RequestFailed as exc:
             if exc.untrusted:
-                raise DoorError(f"the daemon at {self.url} is not trusted: {exc.untrusted}", TRUST) from exc
+                raise ApiError(f"the daemon at {self.url} is not trusted: {exc.untrusted}", TRUST) from exc
             raise self._nobody(exc.why) from exc
         except SourceUnavailable as exc:
             raise self._nobody(str(exc)) from exc
@@ -74,21 +74,21 @@ class Door:
     def _read(self, path: str, answer: Response) -> Any:
         if answer.status in {401, 403}:
             why = "asks who you are" if answer.status == 401 else "does not let you read this"
-            raise DoorError(f"the daemon at {self.url} {why} (HTTP {answer.status})", SIGN_IN)
+            raise ApiError(f"the daemon at {self.url} {why} (HTTP {answer.status})", SIGN_IN)
         try:
             found = msgspec.json.decode(answer.body)
         except msgspec.DecodeError:
             found = None
         if found is None or not isinstance(found, dict | list):
-            raise DoorError(f"{self.url} answers, but not as Observer does ({path}: HTTP {answer.status})", NAME_IT)
+            raise ApiError(f"{self.url} answers, but not as Observer does ({path}: HTTP {answer.status})", NAME_IT)
         if answer.status != 200:
             step = ASK_IT if answer.status >= 500 else NAME_IT
-            raise DoorError(f"{self.url} answered HTTP {answer.status} to {path}: {_detail(found)}", step)
+            raise ApiError(f"{self.url} answered HTTP {answer.status} to {path}: {_detail(found)}", step)
         return found
 
-    def _nobody(self, why: str) -> NobodyThere:
+    def _nobody(self, why: str) -> DaemonUnreachable:
         port = urlsplit(self.url).port or 8090
-        return NobodyThere(
+        return DaemonUnreachable(
             f"the daemon at {self.url} does not answer: {why}", RUN.format(namespace=self.namespace, port=port)
         )
 
@@ -111,9 +111,9 @@ class Door:
         )
 
 
-def door_of(
+def client_of(
     settings: Settings, url: str = "", token_file: str = "", ca_file: str = "", *, timeout: float = 3.0
-) -> Door:
+) -> ApiClient:
     """
     The door that options name, else that of the settings' ``listen``.
 
@@ -130,7 +130,9 @@ def door_of(
             raise ConfigError(f"--token-file: {token_file} is empty: write the token into it")
     if url:
         check_address("--url", url)
-    return Door(url.rstrip("/") or _listening(settings), bool(url), token, ca_file, timeout, settings.own_namespace)
+    return ApiClient(
+        url.rstrip("/") or _listening(settings), bool(url), token, ca_file, timeout, settings.own_namespace
+    )
 
 
 def check_address(option: str, url: str) -> None:

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from observer.app import look_at_cluster
-from observer.config.faults import Fault
-from observer.config.model import Settings
-from observer.config.policies.book import PolicySet, subjects
+from observer.config.documents.faults import Fault
+from observer.config.documents.files import read_text
 from observer.config.policies.document import Place, Subject, Value
-from observer.config.policies.inherit import Effective, inside
+from observer.config.policies.effective import PolicySet, subjects
+from observer.config.policies.inherit import EffectiveValues, inside
 from observer.config.policies.load import load
-from observer.config.policies.rules import senseless
+from observer.config.policies.rules import contradictions
 from observer.config.policies.spelling import shown, written
-from observer.config.reading import read_text
-from observer.config.settings import places
+from observer.config.settings.model import Settings
+from observer.config.settings.read import places
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
 from observer.domain.names import NAMESPACE_ENABLED
@@ -88,10 +88,10 @@ def _pairs(given: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _refuse(policies: PolicySet, effective: Effective) -> None:
+def _refuse(policies: PolicySet, effective: EffectiveValues) -> None:
     faults = [tie.other.place.fault(f"spec.{tie.path}", str(tie)) for tie in effective.ties]
     settings = policies.settings
-    for path, message, hint in senseless(effective, settings.engine, max(settings.prometheus.cuts_ms)):
+    for path, message, hint in contradictions(effective, settings.engine, max(settings.prometheus.cuts_ms)):
         value = effective.values[path]
         if value.policy:
             faults.append(value.place.fault(f"spec.{path}", message, hint))
@@ -99,7 +99,7 @@ def _refuse(policies: PolicySet, effective: Effective) -> None:
         raise ConfigError("\n".join(str(fault) for fault in sorted(set[Fault](faults))))
 
 
-def _body(subject: Subject, effective: Effective) -> dict[str, Any]:
+def _body(subject: Subject, effective: EffectiveValues) -> dict[str, Any]:
     percent = effective.values["percent"].value
     return {
         "workload": str(subject.ref),

@@ -40,20 +40,20 @@ _NAMED: Final = (
 """How messages of the system end, and what helps."""
 
 
-class DoorError(ObserverError):
+class ApiError(ObserverError):
     """The daemon could not be asked; ``step`` is what a person does next."""
 
     def __init__(self, detail: str, step: str) -> None:
         super().__init__(detail, step=step)
 
 
-class NobodyThere(DoorError):
+class DaemonUnreachable(ApiError):
     """Nothing answers at that address."""
 
 
 def told(exc: ObserverError) -> tuple[str, int, str]:
     """Message, exit code and next step."""
-    if isinstance(exc, DoorError):
+    if isinstance(exc, ApiError):
         return str(exc), EXIT_UNREACHABLE, exc.step
     if isinstance(exc, ConfigError):
         return str(exc), EXIT_BAD_INPUT, exc.step or _corrected(str(exc))

@@ -155,15 +155,15 @@ def schema(
 
         show(description(), "", json=True)
     elif kind is SchemaOf.TEST:
-        from observer.config.testing.keys import schema as test_schema
+        from observer.policytest.keys import schema as test_schema
 
         show(test_schema(), "", json=True)
     elif kind is SchemaOf.EVENTS:
-        from observer.config.event_schema import schema as event_schema
+        from observer.exchange.event_schema import schema as event_schema
 
         show(event_schema(), "", json=True)
     else:
-        from observer.config.settings import schema as settings_schema
+        from observer.config.settings.read import schema as settings_schema
 
         show(settings_schema(), "", json=True)
 

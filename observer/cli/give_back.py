@@ -7,7 +7,7 @@ from typing import Any
 
 from observer.app import connected, give_back
 from observer.cli.output import EXIT_NOT_FOUND, EXIT_UNREACHABLE
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.outcome import Outcome, Result
 from observer.runtime.clock import SystemClock
 

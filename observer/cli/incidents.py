@@ -10,7 +10,7 @@ from observer.app import open_journal
 from observer.cli.columns import columns
 from observer.cli.moments import instant, span
 from observer.cli.paint import PLAIN, Paint, Tone, harmless
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Verification
 from observer.runtime.state import incident_row
@@ -71,7 +71,7 @@ def standing(incident: Incident) -> str:
     """Where it stands, or how it ended, in a word or two."""
     if incident.phase is Phase.CLOSED:
         return incident.closing.replace("_", " ")
-    return f"{incident.phase.value}, held" if incident.held else incident.phase.value
+    return f"{incident.phase.value}, held" if incident.blocked else incident.phase.value
 
 
 def tone_of(incident: Incident) -> Tone:

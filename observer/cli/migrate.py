@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 
 
 def upgrade(settings: Settings) -> tuple[dict[str, Any], str]:

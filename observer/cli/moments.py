@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from observer.config.durations import parse_duration
+from observer.config.documents.durations import parse_duration
 from observer.domain.errors import ConfigError
 
 LONGEST = 400 * 86_400.0

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, door_from, settings_from
+from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, client_from, settings_from
 from observer.cli.completion import Shell, namespaces, pods
 from observer.cli.output import EXIT_BAD_INPUT, ReportForm, fail, show
 from observer.cli.paint import PLAIN, paint_for
@@ -72,7 +72,7 @@ def report(
     if json and form not in (ReportForm.TEXT, ReportForm.JSON):
         fail(f"--json and --format {form} contradict each other", EXIT_BAD_INPUT, "leave one of them out")
     settings, at = settings_from(config), now()
-    door = door_from(settings, url, token_file, ca_file)
+    door = client_from(settings, url, token_file, ca_file)
     found = awaited(gather(settings, instant_of(since, at), at, door))
     paint = paint_for(sys.stdout) if out is None else PLAIN
     text = written(found, ReportForm.JSON if json else form, paint)
@@ -106,13 +106,13 @@ def top(
 
     Where standard output is no terminal it prints once. Keys: arrows and enter (why), i, w, / (filter), space, r, q.
     """
-    from observer.cli.top.board import Question
+    from observer.cli.top.board import WorkloadFilter
     from observer.cli.top.run import run as run_top
 
-    door = door_from(settings_from(config), url, token_file, ca_file)
+    door = client_from(settings_from(config), url, token_file, ca_file)
     interactive = sys.stdout.isatty() and sys.stdin.isatty()
     with suppress(KeyboardInterrupt):
-        run_top(door, Question(namespace, text), every=every, plain=plain, interactive=interactive)
+        run_top(door, WorkloadFilter(namespace, text), every=every, plain=plain, interactive=interactive)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from observer.app import build, connected
-from observer.config.model import LeaseSettings, RecordingSettings, Settings, WebhookSettings
+from observer.config.settings.model import LeaseSettings, RecordingSettings, Settings, WebhookSettings
 from observer.domain.action import Mode
 from observer.domain.errors import RecordingError
 

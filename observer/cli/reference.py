@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from observer.cli.main import app
-from observer.config.settings import schema
+from observer.config.settings.read import schema
 
 PAGES = ("settings.md", "commands.md", "metrics.md")
 

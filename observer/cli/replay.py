@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from observer.app import now
-from observer.config.model import Settings
-from observer.config.policies.book import BookKeeper
+from observer.config.policies.effective import EffectivePolicyCache
 from observer.config.reload import rules_of
+from observer.config.settings.model import Settings
 from observer.domain.cluster import ClusterView
 from observer.domain.decision import Decision
 from observer.domain.errors import RecordingError
-from observer.recording.events import Event, Ruling, Ticked
+from observer.recording.events import Event, RulesInForce, Ticked
 from observer.recording.files import Recording
 from observer.recording.replay import Step, WhatIf, replay
 
@@ -28,14 +28,14 @@ _OF_RULES = frozenset({"id", "config", "mode", "action", "outcome"})
 def what_if(settings: Settings) -> WhatIf:
     """Replay under the mode, impact, ladder, guards and policies of ``settings``; tick and detection stay."""
     rules = rules_of(settings, now())
-    keepers: dict[float, BookKeeper] = {}
+    keepers: dict[float, EffectivePolicyCache] = {}
 
-    def ruling(recorded: Ruling, cluster: ClusterView | None) -> Ruling:
+    def ruling(recorded: RulesInForce, cluster: ClusterView | None) -> RulesInForce:
         wanted = rules.settings.engine
         engine = replace(wanted, tick=recorded.settings.tick, detection=recorded.settings.detection)
         if engine.tick not in keepers:
-            keepers[engine.tick] = BookKeeper(rules.policies.beneath(replace(rules.settings, engine=engine)))
-        return Ruling(engine, keepers[engine.tick].book(cluster, cluster.at if cluster is not None else 0.0))
+            keepers[engine.tick] = EffectivePolicyCache(rules.policies.beneath(replace(rules.settings, engine=engine)))
+        return RulesInForce(engine, keepers[engine.tick].policies(cluster, cluster.at if cluster is not None else 0.0))
 
     return ruling
 
@@ -139,7 +139,7 @@ def _row(one: Decision, differs: frozenset[str]) -> dict[str, Any]:
         "subject": one.subject,
         "reason": one.reason,
         "text": one.text,
-        "holds": sorted(hold.reason for hold in one.holds),
+        "blocked_by": sorted(block.reason for block in one.blocked_by),
     }
 
 
@@ -160,6 +160,6 @@ def _text(body: dict[str, Any]) -> str:
 
 
 def _words(row: dict[str, Any]) -> str:
-    held = f" ({', '.join(row['holds'])})" if row["holds"] else ""
+    held = f" ({', '.join(row['blocked_by'])})" if row["blocked_by"] else ""
     hidden = f" [other {', '.join(row['differs'])}]" if row["differs"] != ["text"] else ""
     return f"{row['verdict']:<5} {row['kind']:<12} {row['subject']}: {row['text'] or row['reason']}{held}{hidden}"

@@ -12,10 +12,10 @@ from observer.cli.given import who_is_here, words
 from observer.cli.moments import instant, length, span
 from observer.cli.output import EXIT_FINDINGS
 from observer.cli.paint import PLAIN, Paint, Tone, harmless
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.ids import PodRef
-from observer.engine.silence import LONGEST_SECONDS
+from observer.engine.remediation.silences import LONGEST_SECONDS
 
 _REACH: Final = "nothing was silenced; name an Alertmanager that answers: `alertmanager.urls`, or --alertmanager here"
 

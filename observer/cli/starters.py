@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from observer.app import now
-from observer.config.model import SHIPPED, Settings
 from observer.config.openslo.documents import load_documents
 from observer.config.openslo.templates import expand
 from observer.config.openslo.wanted import objective_set
 from observer.config.policies.load import policy_files
-from observer.config.testing.starter import Starter
+from observer.config.settings.model import SHIPPED, Settings
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import Objective
 from observer.exchange.prometheus_rules import file_name
+from observer.policytest.starter import Starter
 
 EXAMPLE = ServiceRef("shop", "app")
 """The service that templates are tested for."""

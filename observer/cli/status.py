@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from observer.app import open_journal
-from observer.cli.door import NAME_IT, Door
-from observer.cli.failures import DoorError, NobodyThere
+from observer.cli.door import NAME_IT, ApiClient
+from observer.cli.failures import ApiError, DaemonUnreachable
 from observer.cli.paint import PLAIN, Paint, Tone, harmless
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.errors import JournalUnavailable
-from observer.engine.explain import percent
+from observer.engine.messages.decisions import percent
 from observer.runtime.state import incident_row
 
 MOST_OVERDRAWN: Final = 10
 
 
-async def current(settings: Settings, door: Door, paint: Paint = PLAIN) -> tuple[dict[str, Any], str]:
+async def current(settings: Settings, door: ApiClient, paint: Paint = PLAIN) -> tuple[dict[str, Any], str]:
     """
     Returns what ``--json`` and the terminal show.
 
@@ -27,15 +27,15 @@ async def current(settings: Settings, door: Door, paint: Paint = PLAIN) -> tuple
     """
     try:
         live = await door.ask("/api/status")
-    except NobodyThere as exc:
+    except DaemonUnreachable as exc:
         if door.named:
             raise
         try:
             return await _from_journal(settings, f"{exc}\n  -> {exc.step}\nfrom the journal:\n")
         except JournalUnavailable as missing:
-            raise NobodyThere(f"{exc}, and {missing}", exc.step) from missing
+            raise DaemonUnreachable(f"{exc}, and {missing}", exc.step) from missing
     if not isinstance(live, dict) or "mode" not in live:
-        raise DoorError(f"{door.url} answers, but not as Observer does", NAME_IT)
+        raise ApiError(f"{door.url} answers, but not as Observer does", NAME_IT)
     return {"source": "daemon", **live}, _live_text(live, paint)
 
 
@@ -103,10 +103,10 @@ def _incidents_text(rows: list[dict[str, Any]], paint: Paint = PLAIN) -> str:
         return paint("no open incident", Tone.GOOD)
     lines = []
     for row in rows:
-        held = paint(f"  held by {', '.join(row['held'])}", Tone.WARN) if row["held"] else ""
+        held = paint(f"  held by {', '.join(row['blocked'])}", Tone.WARN) if row["blocked"] else ""
         subject = paint(harmless(row["subject"]), Tone.BOLD)
         lines.append(
             f"{row['id']}  {subject}  {row['phase']}  {row['symptom']} {100 * row['bad_rate']:.1f} % "
-            f"(siblings {100 * row['sibling_bad_rate']:.1f} %)  {row['nats']:.1f} nats{held}"
+            f"(siblings {100 * row['peer_bad_rate']:.1f} %)  {row['evidence_score']:.1f} nats{held}"
         )
     return "\n".join(lines)

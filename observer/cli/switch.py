@@ -6,7 +6,7 @@ from typing import Any
 
 from observer.app import connected, kill_switch
 from observer.cli.paint import harmless
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.runtime.throw import release, stop
 
 

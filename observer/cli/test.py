@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS
-from observer.config.durations import format_duration
-from observer.config.faults import refuse
-from observer.config.reading import yaml_files
-from observer.config.testing.judging import Failure, failures, told, unknown_objectives
-from observer.config.testing.read import TestFile
-from observer.config.testing.rulebook import read_file, rules_for
-from observer.config.testing.run import Course, run
-from observer.config.testing.scenario import Scenario
+from observer.config.documents.durations import format_duration
+from observer.config.documents.faults import refuse
+from observer.config.documents.files import yaml_files
 from observer.domain.errors import ConfigError
+from observer.policytest.judging import Failure, failures, told, unknown_objectives
+from observer.policytest.read import TestFile
+from observer.policytest.rulebook import read_file, rules_for
+from observer.policytest.run import ScenarioRun, run
+from observer.policytest.scenario import Scenario
 
 _STEP: Final = "name test files that can be read; `observer test --init OBJECTIVE` writes the first ones"
 
@@ -27,7 +27,7 @@ class Done:
 
     file: str
     scenario: Scenario
-    course: Course
+    course: ScenarioRun
     failures: Sequence[Failure]
 
     @property
@@ -106,10 +106,10 @@ def body(results: Results) -> dict[str, Any]:
                         "at": at,
                         "verdict": decision.verdict.value,
                         "kind": decision.kind,
-                        "rung": decision.rung.value if decision.rung is not None else None,
+                        "action": decision.action_kind.value if decision.action_kind is not None else None,
                         "subject": decision.subject,
                         "reason": decision.reason,
-                        "holds": [hold.reason for hold in decision.holds],
+                        "blocked_by": [block.reason for block in decision.blocked_by],
                         "text": decision.text,
                     }
                     for at, decision in one.course.decisions

@@ -10,7 +10,7 @@ import msgspec
 
 from observer.app import open_journal
 from observer.cli.paint import PLAIN, Paint, Tone
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
 from observer.domain.incident import Incident
@@ -21,7 +21,7 @@ _CAUSES = 4
 """Causes that the terminal shows; ``--json`` has them all."""
 
 
-TONES = {Verdict.ACT: Tone.GOOD, Verdict.WOULD: Tone.WARN, Verdict.HOLD: Tone.BAD, Verdict.TELL: Tone.FAINT}
+TONES = {Verdict.ACT: Tone.GOOD, Verdict.WOULD: Tone.WARN, Verdict.BLOCKED: Tone.BAD, Verdict.TELL: Tone.FAINT}
 
 
 async def explain(
@@ -40,7 +40,9 @@ async def explain(
         "subject": subject,
         "decisions": [msgspec.to_builtins(one) for one in found],
         "evidence": {key: incident.evidence_at for key, incident in incidents.items() if incident.evidence_at},
-        "blame": {key: msgspec.to_builtins(one.blame) for key, one in incidents.items() if one.blame is not None},
+        "attribution": {
+            key: msgspec.to_builtins(one.attribution) for key, one in incidents.items() if one.attribution is not None
+        },
     }
     return body, _text(subject, found, incidents, paint)
 
@@ -68,7 +70,7 @@ def _text(subject: str, found: Sequence[Decision], incidents: dict[str, Incident
         when = datetime.fromtimestamp(one.at, UTC)
         verdict = paint(f"{one.verdict.value:<5}", TONES[one.verdict])
         lines.append(f"{when:%Y-%m-%d %H:%M:%S}  {verdict} {one.kind:<14} {one.text}")
-        lines += [f"{'':22}{hold.guard}: {hold.reason}: {hold.detail}" for hold in one.holds]
+        lines += [f"{'':22}{block.guard}: {block.reason}: {block.detail}" for block in one.blocked_by]
         if one.outcome is not None:
             lines.append(f"{'':22}{one.outcome.result.value}: {one.outcome.reason} {one.outcome.detail}".rstrip())
     lines += [line for incident in incidents.values() for line in _blamed(incident)]
@@ -78,13 +80,13 @@ def _text(subject: str, found: Sequence[Decision], incidents: dict[str, Incident
 
 def _blamed(incident: Incident) -> list[str]:
     """The likeliest causes of one incident, each with what speaks for and against it."""
-    if incident.blame is None:
+    if incident.attribution is None:
         return []
-    when = datetime.fromtimestamp(incident.blame.at, UTC)
+    when = datetime.fromtimestamp(incident.attribution.at, UTC)
     lines = [f"blame as of {when:%Y-%m-%d %H:%M:%S}, incident {incident.id}"]
-    for one in incident.blame.ranked[:_CAUSES]:
+    for one in incident.attribution.ranked[:_CAUSES]:
         lines.append(f"{'':4}{one.probability:7.2%}  {one.cause}")
-        lines += [f"{'':16}{line.nats:+.1f} nats  {line.word}: {line.text}" for line in one.lines]
-    if incident.blame.gaps:
-        lines.append(f"{'':4}not known: {', '.join(incident.blame.gaps)}")
+        lines += [f"{'':16}{line.score:+.1f} nats  {line.word}: {line.text}" for line in one.lines]
+    if incident.attribution.gaps:
+        lines.append(f"{'':4}not known: {', '.join(incident.attribution.gaps)}")
     return lines

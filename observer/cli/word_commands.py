@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, door_from, settings_from
+from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, client_from, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, fail, show
 
 LIST: Final = "`observer approve` alone lists what waits, with the ids"
@@ -40,7 +40,7 @@ def approve(
         fail("--plan, --withdraw: name the incident, too", EXIT_BAD_INPUT, LIST)
     if withdraw and plan:
         fail("--plan and --withdraw contradict each other", EXIT_BAD_INPUT, "leave one of them out")
-    door = door_from(settings_from(config), url, token_file, ca_file)
+    door = client_from(settings_from(config), url, token_file, ca_file)
     if not incident:
         code, body, text = awaited(words.waiting(door))
     elif withdraw:

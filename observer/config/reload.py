@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from observer.config.faults import refuse
-from observer.config.model import Settings
+from observer.config.documents.faults import refuse
 from observer.config.openslo.documents import read_documents
 from observer.config.openslo.wanted import ObjectiveSet, objective_set
-from observer.config.policies.book import PolicySet
+from observer.config.policies.effective import PolicySet
 from observer.config.policies.load import compile_set, policy_files, read_sources
-from observer.config.settings import default, identity, load
+from observer.config.settings.model import Settings
+from observer.config.settings.read import default, identity, load
 from observer.domain.errors import ConfigError
 from observer.domain.settings import EngineSettings
 
-RELOADED = ("mode", "impact", "ladder", "guards")
+RELOADED = ("mode", "impact", "escalation", "guards")
 """Engine settings that may change between two ticks. Tick and detection shape the arrays of the detectors."""
 
 
@@ -65,7 +65,11 @@ def merged(running: Settings, wanted: Settings) -> tuple[Settings, tuple[str, ..
     """The running settings with what may be exchanged of ``wanted``, and the keys that differ and need a restart."""
     guards = replace(wanted.engine.guards, own_namespace=running.own_namespace)
     engine = replace(
-        running.engine, mode=wanted.engine.mode, impact=wanted.engine.impact, ladder=wanted.engine.ladder, guards=guards
+        running.engine,
+        mode=wanted.engine.mode,
+        impact=wanted.engine.impact,
+        escalation=wanted.engine.escalation,
+        guards=guards,
     )
     settings = replace(running, engine=engine, policies=wanted.policies)
     settings = replace(settings, engine=replace(engine, identity=identity(settings)))

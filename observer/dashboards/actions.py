@@ -66,10 +66,10 @@ def _acts() -> Row:
                     title,
                     description,
                     "short",
-                    (Target(by("result", grown(own(names.ACTIONS_TOTAL, f'rung="{rung}"'))), "{{result}}"),),
+                    (Target(by("result", grown(own(names.ACTIONS_TOTAL, f'rung="{action_kind}"'))), "{{result}}"),),
                     Shape.BARS,
                 )
-                for title, description, rung in (
+                for title, description, action_kind in (
                     ("Drains by result", "Deferred: tried again. Superseded: its pod is gone.", "drain"),
                     ("Evictions by result", "Deferred: disruption budget or API server said not now.", "evict"),
                     ("Give-backs by result", "They are never held by a brake.", "restore"),
@@ -104,7 +104,7 @@ def _standing() -> Row:
                 (
                     Target(f"max({own(names.SUSPECTS)})", "suspicions"),
                     Target(f"max({own(names.DRAINED_PODS)})", "drained"),
-                    Target(f"max({own(names.HOLDS)})", "holds"),
+                    Target(f"max({own(names.BLOCKED_ACTIONS)})", "holds"),
                 ),
                 width=12,
             ),

@@ -19,7 +19,7 @@ LINT_FILE: Final = ".lint"
 _WHY: Final = "series of the mesh and of recording rules carry no job or instance of Observer's"
 
 
-class Question(NamedTuple):
+class PanelQuery(NamedTuple):
     """
     One query of one panel.
 
@@ -39,10 +39,10 @@ def shipped() -> tuple[Dashboard, ...]:
     return overview(), objectives(), workload(), actions(), itself()
 
 
-def questions(dashboards: Iterable[Dashboard] | None = None) -> tuple[Question, ...]:
+def questions(dashboards: Iterable[Dashboard] | None = None) -> tuple[PanelQuery, ...]:
     """Every query of ``dashboards`` (of the shipped ones), in reading order, with Grafana's variables in it."""
     return tuple(
-        Question(dashboard.uid, panel.title, target.expr, bool(target.needs_event), target.needs_event)
+        PanelQuery(dashboard.uid, panel.title, target.expr, bool(target.needs_event), target.needs_event)
         for dashboard in (shipped() if dashboards is None else dashboards)
         for panel in dashboard.panels()
         for target in panel.targets

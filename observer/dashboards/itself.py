@@ -15,7 +15,7 @@ def itself() -> Dashboard:
         title="Observer / Itself",
         description="Does Observer keep its pace, what can it not see, and does it lose anything that it tells.",
         variables=(JOB, INSTANCE),
-        rows=(_alive(), _pace(), _sight(), _telling(), _process()),
+        rows=(_alive(), _pace(), _visibility(), _notifications(), _process()),
     )
 
 
@@ -95,7 +95,7 @@ def _pace() -> Row:
     )  # fmt: skip
 
 
-def _sight() -> Row:
+def _visibility() -> Row:
     blind = own(names.TICKS_TOTAL, 'complete="false"')
     return Row(
         "Sight",
@@ -133,14 +133,14 @@ def _sight() -> Row:
                 "Looks that were answered",
                 "Objectives are looked at beside the tick; an unanswered look keeps the state of the last one.",
                 "short",
-                (Target(by("answered", grown(own(names.OBJECTIVE_LOOKS_TOTAL))), "answered: {{answered}}"),),
+                (Target(by("answered", grown(own(names.OBJECTIVE_EVALUATIONS_TOTAL))), "answered: {{answered}}"),),
                 Shape.BARS,
             ),
             Panel(
                 "Events of new series",
                 "Counted from zero because their series appeared together with the target.",
                 "short",
-                (Target(f"sum({grown(own(names.OBJECTIVE_BIRTHS_TOTAL))})", "events"),),
+                (Target(f"sum({grown(own(names.OBJECTIVE_NEW_SERIES_TOTAL))})", "events"),),
             ),
             Panel(
                 "Objectives by state",
@@ -153,7 +153,7 @@ def _sight() -> Row:
     )  # fmt: skip
 
 
-def _telling() -> Row:
+def _notifications() -> Row:
     return Row(
         "Telling and listening",
         (
@@ -168,7 +168,7 @@ def _telling() -> Row:
                 "Notifications of alerts",
                 "What the webhook answered.",
                 "short",
-                (Target(by("code", grown(own(names.ALERT_POSTS_TOTAL))), "{{code}}", "an alert was posted"),),
+                (Target(by("code", grown(own(names.ALERT_WEBHOOK_TOTAL))), "{{code}}", "an alert was posted"),),
                 Shape.BARS,
             ),
             Panel(

@@ -68,7 +68,7 @@ def _now() -> Row:
                 "Standing holds",
                 "Objections of brakes to acts that are due. `observer status` names them.",
                 "short",
-                (Target(f"max({own(names.HOLDS)})"),),
+                (Target(f"max({own(names.BLOCKED_ACTIONS)})"),),
                 Shape.NUMBER, width=4, height=4,
                 thresholds=((0, Colour.GOOD), (1, Colour.DOUBTFUL)),
             ),

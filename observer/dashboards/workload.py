@@ -115,12 +115,12 @@ def _requests(*matchers: str) -> str:
 
 def _errors(labels: str, reporter: str) -> str:
     """Errors a second as ``domain.classify`` knows them, but for gRPC, whose states are in another label."""
-    not_theirs = f"{ISTIO.flags}!~{quoted(_holding(EXCLUDED_FLAGS))}"
+    not_theirs = f"{ISTIO.flags}!~{quoted(_blocked(EXCLUDED_FLAGS))}"
     codes = _requests(reporter, f'{ISTIO.code}=~"5.."', not_theirs)
-    flags = _requests(reporter, f"{ISTIO.flags}=~{quoted(_holding(ERROR_FLAGS))}", not_theirs)
+    flags = _requests(reporter, f"{ISTIO.flags}=~{quoted(_blocked(ERROR_FLAGS))}", not_theirs)
     return by(labels, f"{rate(codes)} or {rate(flags)}")
 
 
-def _holding(flags: frozenset[str]) -> str:
+def _blocked(flags: frozenset[str]) -> str:
     """A regular expression for a comma-joined label that holds one of ``flags``."""
     return f"(.*,)?({'|'.join(sorted(flags))})(,.*)?"

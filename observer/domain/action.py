@@ -9,7 +9,7 @@ from enum import StrEnum
 from observer.domain.ids import PodRef
 
 
-class Rung(StrEnum):
+class ActionKind(StrEnum):
     """The ladder, mildest first. RESTORE gives a drained pod back and is never held by a guard."""
 
     ANNOTATE = "annotate"
@@ -42,7 +42,7 @@ class Action:
         approval: hash of the plan that a person approved; empty where the policy wants nobody's word.
     """
 
-    rung: Rung
+    action_kind: ActionKind
     incident: str
     pod: PodRef
     attempt: int = 0
@@ -56,5 +56,5 @@ class Action:
     @property
     def id(self) -> str:
         """Stable id of the intent: incident, target uid, rung and attempt, hashed."""
-        text = f"{self.incident}|{self.pod.uid}|{self.rung.value}|{self.attempt}|{int(self.dry_run)}"
+        text = f"{self.incident}|{self.pod.uid}|{self.action_kind.value}|{self.attempt}|{int(self.dry_run)}"
         return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -56,7 +56,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
+class PendingAlert:
     """A pending alert that is being looked into: since when (Unix seconds), and behind which service."""
 
     alert: Alert

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from observer.domain import names
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.ids import PodRef
 from observer.domain.policy import APPROVAL_SECONDS
 
@@ -21,7 +21,7 @@ class Plan:
 
     incident: str
     pod: PodRef
-    rung: Rung
+    action_kind: ActionKind
     attempt: int
     dry_run: bool
     diff: tuple[str, ...]
@@ -29,8 +29,8 @@ class Plan:
     @property
     def hash(self) -> str:
         """Binds incident, incarnation, rung, attempt and diff: another plan has another hash. 24 hex digits."""
-        act = Action(self.rung, self.incident, self.pod, self.attempt, dry_run=self.dry_run).id
-        text = "\n".join((act, self.incident, self.pod.uid, self.rung.value, *self.diff))
+        act = Action(self.action_kind, self.incident, self.pod, self.attempt, dry_run=self.dry_run).id
+        text = "\n".join((act, self.incident, self.pod.uid, self.action_kind.value, *self.diff))
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
@@ -48,7 +48,7 @@ class Approval:
     plan: str
     incident: str
     pod: PodRef
-    rung: Rung
+    action_kind: ActionKind
     who: str
     by: str
     given: float
@@ -66,20 +66,22 @@ class Approval:
 
 def plan_of(action: Action, *, seconds: float) -> Plan:
     """The plan of an act; ``seconds`` is how long a drain may last under the policy in force."""
-    return Plan(action.incident, action.pod, action.rung, action.attempt, action.dry_run, tuple(_diff(action, seconds)))
+    return Plan(
+        action.incident, action.pod, action.action_kind, action.attempt, action.dry_run, tuple(_diff(action, seconds))
+    )
 
 
 def _diff(action: Action, seconds: float) -> list[str]:
     where = f"Pod {action.pod} (uid {action.pod.uid})"
     label, note = f'metadata.labels["{names.DRAIN_LABEL}"]', f'metadata.annotations["{names.DRAIN_ANNOTATION}"]'
-    match action.rung:
-        case Rung.DRAIN:
+    match action.action_kind:
+        case ActionKind.DRAIN:
             lasts = f"incident {action.incident}, given back after {seconds:g} s at the latest"
             lines = [f"~ {where}", f'+ {label}: "{names.DRAIN_VALUE}"', f"+ {note}: {lasts}"]
-        case Rung.RESTORE:
+        case ActionKind.RESTORE:
             lines = [f"~ {where}", f"- {label}", f"- {note}: incident {action.incident}"]
-        case Rung.EVICT:
+        case ActionKind.EVICT:
             lines = [f"- {where}, through the Eviction API; its owner makes another"]
-        case Rung.ANNOTATE:
+        case ActionKind.ANNOTATE:
             lines = [f"~ {where}", "+ an Event that names it"]
     return [*lines, "dryRun=All: the API server checks it and keeps nothing"] if action.dry_run else lines

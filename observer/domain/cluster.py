@@ -151,7 +151,7 @@ class MeshControl:
     detail: str
 
 
-class Kind(StrEnum):
+class ResourceKind(StrEnum):
     """What the reflector keeps."""
 
     PODS = "pods"
@@ -176,7 +176,7 @@ class ClusterView:
     """
 
     at: float
-    fresh: Mapping[Kind, float]
+    fresh: Mapping[ResourceKind, float]
     pods: Mapping[PodRef, Pod]
     workloads: Mapping[WorkloadRef, Workload]
     budgets: tuple[DisruptionBudget, ...]

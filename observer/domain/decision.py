@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from observer.domain.action import Action, Mode, Rung
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.outcome import Outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Allow:
+class Allowed:
     """A brake has no objection."""
 
     guard: str
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Blocked:
     """
     A brake says no.
 
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
 
     ACT = "act"
     WOULD = "would"
-    HOLD = "hold"
+    BLOCKED = "blocked"
     TELL = "tell"
 
 
@@ -69,14 +69,14 @@ class Decision:
     reason: str
     text: str
     incident: str = ""
-    rung: Rung | None = None
+    action_kind: ActionKind | None = None
     mode: Mode = Mode.SHADOW
     pod: PodRef | None = None
     service: ServiceRef | None = None
     workload: WorkloadRef | None = None
     action: Action | None = None
     outcome: Outcome | None = None
-    holds: tuple[Hold, ...] = ()
+    blocked_by: tuple[Blocked, ...] = ()
     figures: Mapping[str, float | str | bool | None] = field(default_factory=dict)
     config: str = ""
     severity: str = "info"
@@ -92,7 +92,7 @@ class LedgerEntry:
 
     action_id: str
     at: float
-    rung: Rung
+    action_kind: ActionKind
     incident: str
     pod: PodRef
     workload: WorkloadRef | None

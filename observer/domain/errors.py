@@ -1,4 +1,4 @@
-"""What may be raised across rooms. Expected answers are values (``Gap``, ``Hold``, ``Outcome``), not errors."""
+"""What may be raised across rooms. Expected answers are values (``Gap``, ``Blocked``, ``Outcome``), not errors."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from observer.domain.action import Rung
-from observer.domain.blame import Blame
+from observer.domain.action import ActionKind
+from observer.domain.attribution import Attribution
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.outcome import DrainVerdict, Verification
 from observer.domain.suspect import Culprit, Symptom, Tier
@@ -89,7 +89,7 @@ class Incident:
         nats: strongest acting evidence so far; kept while the pod is drained and silent.
         attempts: how often each rung was tried (part of the intent's id).
         held: the standing hold reasons with the instant each began.
-        closing: why it was closed (``fixed``, ``ended_by_itself``, ``acquitted``, ``person_took_it`` ...).
+        closing: why it was closed (``fixed``, ``ended_by_itself``, ``cleared``, ``person_took_it`` ...).
         evidence_at: where the evidence kept before an eviction lies.
         p1, p0, share, cut, requests, bad: the figures the suspicion stood on, kept for experiment and verification.
     """
@@ -104,7 +104,7 @@ class Incident:
     service: ServiceRef | None = None
     node: str = ""
     revision: str = ""
-    nats: float = 0.0
+    evidence_score: float = 0.0
     onset: float = 0.0
     share: float = 0.0
     p1: float = 0.0
@@ -112,8 +112,8 @@ class Incident:
     cut: int = -1
     requests: float = 0.0
     bad: float = 0.0
-    attempts: dict[Rung, int] = field(default_factory=dict)
-    held: dict[str, float] = field(default_factory=dict)
+    attempts: dict[ActionKind, int] = field(default_factory=dict)
+    blocked: dict[str, float] = field(default_factory=dict)
     experiment: Experiment | None = None
     check: Check | None = None
     drain_expires: float = 0.0
@@ -126,9 +126,9 @@ class Incident:
     """Highest tier that the evidence reached while the culprit had traffic."""
     ceiling: Tier = Tier.EVICT
     ceiling_reason: str = ""
-    giving_back: str = ""
+    restoring: str = ""
     """Why the pod is being given back, from that decision until the label is off; empty otherwise."""
     known_pods: tuple[str, ...] = ()
     """Uids of the workload's pods when the eviction was decided: none of them is the replacement."""
-    blame: Blame | None = None
+    attribution: Attribution | None = None
     """Who is to blame, as of the last tick in which the culprit had traffic; None while nobody was asked."""

@@ -13,7 +13,7 @@ class Stage(StrEnum):
 
     SENSE = "sense"
     JUDGE = "judge"
-    BLAME = "blame"
+    ATTRIBUTION = "attribution"
     CHOOSE = "choose"
     GUARD = "guard"
     ACT = "act"
@@ -29,9 +29,9 @@ class Kind:
     stages: tuple[Stage, ...]
 
 
-_SUSPICION = (Stage.SENSE, Stage.JUDGE, Stage.BLAME, Stage.TELL)
-_ACT = (Stage.SENSE, Stage.JUDGE, Stage.BLAME, Stage.CHOOSE, Stage.GUARD, Stage.ACT, Stage.TELL)
-_HELD = (Stage.SENSE, Stage.JUDGE, Stage.BLAME, Stage.CHOOSE, Stage.GUARD, Stage.TELL)
+_SUSPICION = (Stage.SENSE, Stage.JUDGE, Stage.ATTRIBUTION, Stage.TELL)
+_ACT = (Stage.SENSE, Stage.JUDGE, Stage.ATTRIBUTION, Stage.CHOOSE, Stage.GUARD, Stage.ACT, Stage.TELL)
+_HELD = (Stage.SENSE, Stage.JUDGE, Stage.ATTRIBUTION, Stage.CHOOSE, Stage.GUARD, Stage.TELL)
 _PROOF = (Stage.SENSE, Stage.VERIFY, Stage.TELL)
 _NEWS: Final = (Stage.TELL,)
 
@@ -48,13 +48,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     "dry_run": Kind("the API server checked an act and kept nothing", (Stage.ACT, Stage.TELL)),
     "evict": Kind("a pod is evicted", _ACT),
     "frozen": Kind("a workload is left alone after useless acts", (Stage.GUARD, Stage.TELL)),
-    "held": Kind("brakes forbid the next rung", _HELD),
+    "blocked": Kind("brakes forbid the next rung", _HELD),
     "page": Kind("a person is needed", _NEWS),
     "regraded": Kind("an earlier act counts as useless now", _PROOF),
     "replaced": Kind("a replacement serves", _PROOF),
     "restore": Kind("a drained pod is given back", _ACT),
     "resumed": Kind("an incident goes on after a restart", _NEWS),
-    "sighted": Kind("sources are back: Observer judges again", (Stage.SENSE, Stage.TELL)),
+    "recovered": Kind("sources are back: Observer judges again", (Stage.SENSE, Stage.TELL)),
     "suggested": Kind("what a person could do about a cause that no rung of a pod reaches", _SUSPICION),
     "suppressed": Kind("nobody is removed: a common cause", _SUSPICION),
     "suspected": Kind("evidence against a pod or a group", _SUSPICION),

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.ids import WorkloadRef
-from observer.domain.settings import EngineSettings, GuardSettings, ImpactSettings, LadderSettings
+from observer.domain.settings import EngineSettings, EscalationSettings, GuardSettings, ImpactSettings
 
 APPROVAL_SECONDS: Final = 900.0
 """An approval is for one act on one incarnation in one incident, and for so long."""
@@ -55,7 +55,7 @@ class StandingHold:
 
 
 @dataclass(frozen=True, slots=True)
-class AppliedPolicy:
+class EffectivePolicy:
     """
     What holds for one workload.
 
@@ -80,41 +80,41 @@ class AppliedPolicy:
     latency: bool = True
     objectives: tuple[str, ...] = ()
     impact: ImpactSettings = field(default_factory=ImpactSettings)
-    ladder: LadderSettings = field(default_factory=LadderSettings)
+    escalation: EscalationSettings = field(default_factory=EscalationSettings)
     guards: GuardSettings = field(default_factory=GuardSettings)
-    approvals: frozenset[Rung] = frozenset()
+    approvals: frozenset[ActionKind] = frozenset()
     windows: tuple[TimeWindow, ...] = ()
     holds: tuple[StandingHold, ...] = ()
     alerts: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, settings: EngineSettings) -> AppliedPolicy:
+    def of(cls, settings: EngineSettings) -> EffectivePolicy:
         """What holds where no policy applies: the settings."""
         return cls(
             identity=settings.identity,
             names=(),
             mode=settings.mode,
             impact=settings.impact,
-            ladder=settings.ladder,
+            escalation=settings.escalation,
             guards=settings.guards,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyBook:
+class EffectivePolicies:
     """
     The applied policy of every workload known at one instant. ``identity`` is the hash of all policy and objective
     documents. A workload that is missing has no policy: the settings hold there.
     """
 
     identity: str = ""
-    applied: Mapping[WorkloadRef, AppliedPolicy] = field(default_factory=dict)
+    applied: Mapping[WorkloadRef, EffectivePolicy] = field(default_factory=dict)
 
-    def of(self, workload: WorkloadRef | None, settings: EngineSettings) -> AppliedPolicy:
+    def of(self, workload: WorkloadRef | None, settings: EngineSettings) -> EffectivePolicy:
         """What holds for a workload; the settings where no policy does, and for a pod without a workload."""
         found = self.applied.get(workload) if workload is not None else None
-        return found if found is not None else AppliedPolicy.of(settings)
+        return found if found is not None else EffectivePolicy.of(settings)
 
 
-UNRULED: Final = PolicyBook()
+NO_POLICIES: Final = EffectivePolicies()
 """No policy anywhere: the settings hold."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +18,15 @@ class DetectionSettings:
     false_drain_per_month: float = 60.0
     false_evict_per_month: float = 1.0
     false_node_per_month: float = 0.02
-    tilts: tuple[float, ...] = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
-    acting_tilt: float = 4.0
+    effect_sizes: tuple[float, ...] = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0)
+    acting_effect_size: float = 4.0
     bin_cap: float = 6.0
     caller_cap: float = 3.0
     min_bins: int = 3
     reported_share: float = 0.9
     warm_up_seconds: float = 60.0
     warm_up_requests: float = 100.0
-    dispersion_cap: float = 20.0
+    overdispersion_cap: float = 20.0
     group_margin: float = 3.0
     bad_share: float = 1.0 / 3.0
     young_revision: float = 1800.0
@@ -45,10 +45,10 @@ class ImpactSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LadderSettings:
+class EscalationSettings:
     """Which rungs are allowed and how the drain experiment is timed."""
 
-    rungs: tuple[Rung, ...] = (Rung.ANNOTATE, Rung.DRAIN, Rung.EVICT)
+    actions: tuple[ActionKind, ...] = (ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.EVICT)
     effective_share: float = 0.05
     effective_within: float = 15.0
     experiment_odds: float = 20.0
@@ -62,7 +62,7 @@ class LadderSettings:
     verify_seconds: float = 300.0
     start_factor: float = 3.0
     default_start: float = 60.0
-    acquit_seconds: float = 1800.0
+    cleared_seconds: float = 1800.0
     hold_for_human: bool = False
 
 
@@ -91,7 +91,7 @@ class GuardSettings:
     person_quiet: float = 1800.0
     kubernetes_stale: float = 30.0
     """Older than this, what Kubernetes told is no longer a basis to act on."""
-    hold_max: float = 900.0
+    blocked_max: float = 900.0
     """A hold that lasts longer pages a person."""
     refused_namespaces: tuple[str, ...] = ("kube-system", "kube-public", "kube-node-lease", "istio-system")
     own_namespace: str = "observer"
@@ -108,6 +108,6 @@ class EngineSettings:
     tick: float = 5.0
     detection: DetectionSettings = field(default_factory=DetectionSettings)
     impact: ImpactSettings = field(default_factory=ImpactSettings)
-    ladder: LadderSettings = field(default_factory=LadderSettings)
+    escalation: EscalationSettings = field(default_factory=EscalationSettings)
     guards: GuardSettings = field(default_factory=GuardSettings)
     identity: str = ""

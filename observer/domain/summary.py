@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Harm:
+class Impact:
     """
     One incident that touched the span. Rates are shares 0..1, instants Unix seconds.
 
@@ -22,7 +22,7 @@ class Harm:
     opened: float
     closed: float | None
     bad_rate: float
-    sibling_bad_rate: float
+    peer_bad_rate: float
     bad: float
     requests: float
     outcome: str
@@ -64,7 +64,7 @@ class BudgetUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class Intervention:
     """
     What was done, or would have been done in another mode, in one incident.
 
@@ -85,7 +85,7 @@ class Deed:
 
 
 @dataclass(frozen=True, slots=True)
-class Restraint:
+class BlockedAction:
     """Why something was not done: a brake's reason, in how many incidents, an example; ``standing`` = holds still."""
 
     reason: str
@@ -96,7 +96,7 @@ class Restraint:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RequestToPeople:
     """Something a person has to do or decide; ``subject`` as in a decision."""
 
     kind: str
@@ -128,11 +128,11 @@ class HealthSummary:
     until: float
     modes: tuple[str, ...]
     decisions: int
-    wishes: tuple[Wish, ...] = ()
-    harms: tuple[Harm, ...] = ()
+    action_required: tuple[RequestToPeople, ...] = ()
+    impacts: tuple[Impact, ...] = ()
     troubles: tuple[Trouble, ...] = ()
     budgets: tuple[BudgetUse, ...] = ()
-    deeds: tuple[Deed, ...] = ()
-    restraints: tuple[Restraint, ...] = ()
+    interventions: tuple[Intervention, ...] = ()
+    blocked: tuple[BlockedAction, ...] = ()
     blindness: tuple[Blindness, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)

@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.snapshot import Gap
 
-FULL_NATS = 59.0
+FULL_SCORE = 59.0
 """Evidence from here on is as good as certain, and hardly counted any further."""
 
 
@@ -63,7 +63,7 @@ class Evidence:
     The figures behind a suspicion, for one symptom.
 
     Attributes:
-        nats: ln of the e-detector's statistic now, every tilt; tiers above annotate use ``acting_nats``.
+        nats: ln of the e-detector's statistic now, every tilt; tiers above annotate use ``acting_score``.
         acting_nats: the same over tilts of 4 and more, at least three bins, caps applied.
         history_nats: ln of the test against the service's own history; None without a history.
         requests, bad: of the culprit since the suspicion's onset (bad = errors, or slower than ``cut``).
@@ -71,23 +71,23 @@ class Evidence:
         share: the culprit's share of its service's requests, 0..1 (before any drain).
         bins: bins that carried evidence.
         onset: estimated start of the fault, Unix seconds. newest: end of the last bin that spoke against the culprit,
-            Unix seconds; 0 = not told. Nats are not counted beyond ``FULL_NATS``: then only this tells that it goes on.
+            Unix seconds; 0 = not told. Nats are not counted beyond ``FULL_SCORE``: then only this tells that it goes on.
         dispersion: the overdispersion that divided the evidence, at least 1.
         cut: for LATENCY, the cut point that ``bad`` counts by, milliseconds; None for ERRORS.
         latency_ratio, latency_excess_ms: for LATENCY, culprit's median over siblings', and the difference.
-        again_nats: ``acting_nats`` once more, from the last minutes asked again, with caps per caller; None while there
+        again_nats: ``acting_score`` once more, from the last minutes asked again, with caps per caller; None while there
             is no such answer: then nothing above the annotate tier is confirmed.
         callers, flags: the culprit's errors in that answer by calling workload and by response flags, most first.
     """
 
     symptom: Symptom
-    nats: float
-    acting_nats: float
-    history_nats: float | None
+    score: float
+    acting_score: float
+    history_score: float | None
     requests: float
     bad: float
-    sibling_requests: float
-    sibling_bad: float
+    peer_requests: float
+    peer_bad: float
     share: float
     bins: int
     onset: float
@@ -96,7 +96,7 @@ class Evidence:
     latency_ratio: float = 1.0
     latency_excess_ms: float = 0.0
     newest: float = 0.0
-    again_nats: float | None = None
+    recheck_score: float | None = None
     callers: Mapping[str, float] = field(default_factory=dict)
     flags: Mapping[str, float] = field(default_factory=dict)
 
@@ -106,9 +106,9 @@ class Evidence:
         return self.bad / self.requests if self.requests > 0 else 0.0
 
     @property
-    def sibling_bad_rate(self) -> float:
+    def peer_bad_rate(self) -> float:
         """The same for its siblings."""
-        return self.sibling_bad / self.sibling_requests if self.sibling_requests > 0 else 0.0
+        return self.peer_bad / self.peer_requests if self.peer_requests > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from observer.domain.action import Rung
-from observer.domain.alert import Looking
+from observer.domain.action import ActionKind
+from observer.domain.alert import PendingAlert
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.incident import Incident, Phase
@@ -19,7 +19,7 @@ LEDGER_SECONDS = 86_400.0
 LABEL_LAG = 120.0
 """Seconds until a label that was written shows in the series, at most: two slow scrapes."""
 
-IN_HAND = frozenset(
+IN_PROGRESS = frozenset(
     {Phase.DRAINING, Phase.EXPERIMENT, Phase.DRAINED, Phase.READMITTED, Phase.EVICTING, Phase.VERIFYING}
 )
 """Phases in which something was done to the workload and is not finished."""
@@ -29,14 +29,14 @@ DRAIN_PHASES = frozenset({Phase.DRAINING, Phase.EXPERIMENT, Phase.DRAINED})
 
 
 @dataclass(frozen=True, slots=True)
-class Backdrop:
+class Baseline:
     """
     What an incident is measured against, kept beside it and lost with the process (then the incident's own figures do).
 
     Attributes:
         requests, bad: the callers' counts towards the service while it was only suspected; unreached: those of the
             errors that reached nobody.
-        sibling_requests, sibling_errors, sibling_slow: the siblings' own counts in that time; ``sibling_slow`` by cut.
+        sibling_requests, sibling_errors, sibling_slow: the siblings' own counts in that time; ``peer_slow`` by cut.
         serving: siblings that served when the pod was drained; desired: replicas asked for then; -1 = not known.
         peak: the highest healthy rate of one sibling known then, requests a second; 0 = not known.
         seen: instant of the newest callers' counts of the experiment, Unix seconds.
@@ -56,9 +56,9 @@ class Backdrop:
     requests: float = 0.0
     bad: float = 0.0
     unreached: float = 0.0
-    sibling_requests: float = 0.0
-    sibling_errors: float = 0.0
-    sibling_slow: tuple[float, ...] = ()
+    peer_requests: float = 0.0
+    peer_errors: float = 0.0
+    peer_slow: tuple[float, ...] = ()
     serving: int = -1
     desired: int = -1
     peak: float = 0.0
@@ -72,8 +72,8 @@ class Backdrop:
     dispersion: float = 1.0
     base: float = 0.0
     low: float = -1.0
-    mates_since: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    calls_since: tuple[float, float] = (0.0, 0.0)
+    peers_since: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    callers_since: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,15 +100,15 @@ class Memory:
 
     detector: DetectorState = field(default_factory=DetectorState.empty)
     incidents: Mapping[str, Incident] = field(default_factory=dict)
-    backdrops: Mapping[str, Backdrop] = field(default_factory=dict)
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
     ledger: tuple[LedgerEntry, ...] = ()
-    acquitted: Mapping[PodRef, float] = field(default_factory=dict)
+    cleared: Mapping[PodRef, float] = field(default_factory=dict)
     not_before: Mapping[str, float] = field(default_factory=dict)
     told: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     peaks: Mapping[ServiceRef, tuple[tuple[int, float], ...]] = field(default_factory=dict)
     resting: Mapping[Culprit, float] = field(default_factory=dict)
     label_writes: Mapping[PodRef, float] = field(default_factory=dict)
-    looking: Mapping[str, Looking] = field(default_factory=dict)
+    looking: Mapping[str, PendingAlert] = field(default_factory=dict)
     watch: frozenset[ServiceRef] = frozenset()
     recheck: frozenset[ServiceRef] = frozenset()
     complete: bool = False
@@ -157,9 +157,9 @@ class Memory:
         return replace(
             self,
             incidents=incidents,
-            backdrops={k: b for k, b in self.backdrops.items() if k in incidents and not incidents[k].closed},
+            baselines={k: b for k, b in self.baselines.items() if k in incidents and not incidents[k].closed},
             ledger=tuple(entry for entry in self.ledger if entry.at >= old),
-            acquitted={pod: until for pod, until in self.acquitted.items() if until > at},
+            cleared={pod: until for pod, until in self.cleared.items() if until > at},
             not_before={k: until for k, until in self.not_before.items() if until > at},
             label_writes={pod: when for pod, when in self.label_writes.items() if when >= at - 3600.0},
         )
@@ -172,7 +172,10 @@ def undisturbed(ledger: Iterable[LedgerEntry], since: float) -> bool:
     A label that another wrote may have renamed series and silenced a pod without the watcher knowing why; it shows up
     to two scrapes later.
     """
-    return not any(entry.at >= since - LABEL_LAG and entry.rung in (Rung.DRAIN, Rung.RESTORE) for entry in ledger)
+    return not any(
+        entry.at >= since - LABEL_LAG and entry.action_kind in (ActionKind.DRAIN, ActionKind.RESTORE)
+        for entry in ledger
+    )
 
 
 def counts(entry: LedgerEntry) -> bool:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from observer.domain.policy import PolicyBook
+from observer.domain.policy import EffectivePolicies
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Judgement, Suspect
-from observer.engine.impact import impact
+from observer.engine.slo.impact import impact
 
 
-def weigh(judgement: Judgement, snapshot: Snapshot, book: PolicyBook) -> Judgement:
+def weigh(judgement: Judgement, snapshot: Snapshot, policies: EffectivePolicies) -> Judgement:
     """
     The judgement with the impact gate of each pod's own policy; unchanged where no policy reaches the pod.
 
     A policy that names objectives is judged by these alone; one that names none by its ``impact``.
     """
-    if not book.applied or snapshot.cluster is None:
+    if not policies.applied or snapshot.cluster is None:
         return judgement
 
     def weighed(suspect: Suspect) -> Suspect:
         ref = suspect.culprit.pod
         pod = snapshot.cluster.pods.get(ref) if snapshot.cluster is not None and ref is not None else None
-        policy = book.applied.get(pod.workload) if pod is not None and pod.workload is not None else None
+        policy = policies.applied.get(pod.workload) if pod is not None and pod.workload is not None else None
         if pod is None or policy is None:
             return suspect
         known = snapshot.objectives.get(pod.service, ())

@@ -7,30 +7,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Result
 from observer.domain.slo import LedgerCount, Objective
 from observer.domain.summary import (
     Blindness,
+    BlockedAction,
     BudgetUse,
-    Deed,
-    Harm,
     HealthSummary,
-    Restraint,
+    Impact,
+    Intervention,
+    RequestToPeople,
     Trouble,
-    Wish,
 )
 from observer.engine.slo.evaluate import budget_of, start_of
 
 APPROVAL: Final = "approval_needed"
 TROUBLES: Final = frozenset({"suppressed", "unreached"})
-DONE: Final[Mapping[Rung, str]] = {
-    Rung.DRAIN: "drained",
-    Rung.EVICT: "evicted",
-    Rung.RESTORE: "given back",
-    Rung.ANNOTATE: "annotated",
+DONE: Final[Mapping[ActionKind, str]] = {
+    ActionKind.DRAIN: "drained",
+    ActionKind.EVICT: "evicted",
+    ActionKind.RESTORE: "given back",
+    ActionKind.ANNOTATE: "annotated",
 }
 _HELPED: Final = {"fixed": True, "no_change": False, "worse": False}
 
@@ -66,20 +66,20 @@ def summarize(records: Records, since: float, until: float, notes: Sequence[str]
         until=until,
         modes=tuple(sorted({one.mode.value for one in told})),
         decisions=len(told),
-        wishes=tuple(_wishes(touched, told, records.sights, blind, until)),
-        harms=tuple(_harm(one) for one in sorted(touched, key=lambda one: (one.phase is Phase.CLOSED, one.opened))),
+        action_required=tuple(_wishes(touched, told, records.sights, blind, until)),
+        impacts=tuple(_harm(one) for one in sorted(touched, key=lambda one: (one.phase is Phase.CLOSED, one.opened))),
         troubles=tuple(_troubles(told)),
         budgets=tuple(_budgets(records, since, until)),
-        deeds=tuple(_deeds(touched, told, records.acts)),
-        restraints=tuple(_restraints(touched, told)),
+        interventions=tuple(_deeds(touched, told, records.acts)),
+        blocked=tuple(_restraints(touched, told)),
         blindness=blind,
         notes=(*own, *notes),
     )
 
 
-def _harm(one: Incident) -> Harm:
+def _harm(one: Incident) -> Impact:
     open_ = one.phase is not Phase.CLOSED
-    return Harm(
+    return Impact(
         incident=one.id,
         subject=str(one.culprit),
         service=str(one.service) if one.service is not None else "",
@@ -87,7 +87,7 @@ def _harm(one: Incident) -> Harm:
         opened=one.opened,
         closed=None if open_ else one.closed,
         bad_rate=one.p1,
-        sibling_bad_rate=one.p0,
+        peer_bad_rate=one.p0,
         bad=one.bad,
         requests=one.requests,
         outcome=one.phase.value if open_ else one.closing,
@@ -129,11 +129,11 @@ def _budget(
     return BudgetUse(key, name, objective.target, bad, total, spent, status.remaining)
 
 
-def _deeds(touched: Sequence[Incident], told: Sequence[Decision], acts: Sequence[LedgerEntry]) -> list[Deed]:
+def _deeds(touched: Sequence[Incident], told: Sequence[Decision], acts: Sequence[LedgerEntry]) -> list[Intervention]:
     """One for each incident in which something was written, or would have been; oldest first."""
     by_incident: dict[str, list[Decision]] = defaultdict(list)
     for one in told:
-        if one.rung is not None and one.verdict in (Verdict.ACT, Verdict.WOULD):
+        if one.action_kind is not None and one.verdict in (Verdict.ACT, Verdict.WOULD):
             by_incident[one.incident or one.subject].append(one)
     graded = {one.incident: one.useful for one in acts if one.useful is not None}
     known = {one.id: one for one in touched}
@@ -143,7 +143,7 @@ def _deeds(touched: Sequence[Incident], told: Sequence[Decision], acts: Sequence
         would = all(one.verdict is Verdict.WOULD for one in steps)
         helped = None if would else graded.get(key, _HELPED.get(incident.closing) if incident is not None else None)
         found.append(
-            Deed(
+            Intervention(
                 key, steps[0].subject, steps[0].at, tuple(_step(one) for one in steps), would, helped,
                 _result(incident, would=would),
             )
@@ -152,8 +152,8 @@ def _deeds(touched: Sequence[Incident], told: Sequence[Decision], acts: Sequence
 
 
 def _step(one: Decision) -> str:
-    rung = one.rung or Rung.ANNOTATE
-    word = DONE[rung]
+    action_kind = one.action_kind or ActionKind.ANNOTATE
+    word = DONE[action_kind]
     if one.verdict is Verdict.WOULD:
         return word
     if one.outcome is None:
@@ -171,16 +171,16 @@ def _result(incident: Incident | None, *, would: bool) -> str:
     return incident.closing.replace("_", " ") if incident.phase is Phase.CLOSED else f"open: {incident.phase.value}"
 
 
-def _restraints(touched: Sequence[Incident], told: Sequence[Decision]) -> list[Restraint]:
+def _restraints(touched: Sequence[Incident], told: Sequence[Decision]) -> list[BlockedAction]:
     """Most incidents first."""
-    standing = {reason for one in touched if one.phase is not Phase.CLOSED for reason in one.held}
+    standing = {reason for one in touched if one.phase is not Phase.CLOSED for reason in one.blocked}
     incidents: dict[str, set[str]] = defaultdict(set)
     example: dict[str, tuple[str, str]] = {}
     for one in told:
-        for hold in one.holds if one.verdict is Verdict.HOLD else ():
-            incidents[hold.reason].add(one.incident or one.subject)
-            example[hold.reason] = (one.subject, hold.detail)
-    found = [Restraint(key, len(ones), *example[key], key in standing) for key, ones in incidents.items()]
+        for block in one.blocked_by if one.verdict is Verdict.BLOCKED else ():
+            incidents[block.reason].add(one.incident or one.subject)
+            example[block.reason] = (one.subject, block.detail)
+    found = [BlockedAction(key, len(ones), *example[key], key in standing) for key, ones in incidents.items()]
     return sorted(found, key=lambda one: (-one.incidents, one.reason))
 
 
@@ -190,25 +190,25 @@ def _wishes(
     sights: Sequence[Decision],
     blind: Sequence[Blindness],
     until: float,
-) -> Iterable[Wish]:
+) -> Iterable[RequestToPeople]:
     """What waits for a person: approvals, pages that nothing has answered since, refused edits, blindness."""
     open_ = {one.id: one for one in touched if one.phase is not Phase.CLOSED}
     for one in open_.values():
-        if APPROVAL in one.held:
-            yield Wish(
-                "approve", str(one.culprit), one.held[APPROVAL], "the policy wants a person's word for the next rung"
+        if APPROVAL in one.blocked:
+            yield RequestToPeople(
+                "approve", str(one.culprit), one.blocked[APPROVAL], "the policy wants a person's word for the next rung"
             )
     last = {(one.subject, one.kind): one for one in told if one.severity == "page"}
     for paged in last.values():
         over = paged.incident and paged.incident not in open_ and paged.kind != "verified"
         if not over and not paged.reason.startswith(APPROVAL):
-            yield Wish("look", paged.subject, paged.at, paged.text)
+            yield RequestToPeople("look", paged.subject, paged.at, paged.text)
     edits = [one for one in sights if one.kind in ("config_rejected", "config_reloaded") and one.at <= until]
     if edits and edits[-1].kind == "config_rejected":
-        yield Wish("repair", edits[-1].subject, edits[-1].at, edits[-1].text)
+        yield RequestToPeople("repair", edits[-1].subject, edits[-1].at, edits[-1].text)
     for each in blind:
         if each.lasting:
-            yield Wish("repair", "observer", until - each.seconds, f"Observer is blind now: {each.cause}")
+            yield RequestToPeople("repair", "observer", until - each.seconds, f"Observer is blind now: {each.cause}")
 
 
 def _blindness(sights: Sequence[Decision], since: float, until: float) -> list[Blindness]:
@@ -216,7 +216,7 @@ def _blindness(sights: Sequence[Decision], since: float, until: float) -> list[B
     seconds: dict[str, float] = defaultdict(float)
     times: dict[str, int] = defaultdict(int)
     cause, began = "", 0.0
-    for one in [*(one for one in sights if one.kind in ("blind", "sighted") and one.at <= until), None]:
+    for one in [*(one for one in sights if one.kind in ("blind", "recovered") and one.at <= until), None]:
         ended = one.at if one is not None else until
         if cause and ended > since:
             seconds[cause] += ended - max(began, since)

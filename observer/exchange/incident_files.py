@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import numpy as np
 
-from observer.domain.blame import BlameInputs, Measure, Reading, Seat, Target
+from observer.domain.attribution import AffectedService, AttributionInputs, Measure, Placement, Reading
 from observer.domain.errors import ConfigError
 from observer.domain.graph import CallGraph, Edge
 from observer.domain.ids import PodRef, ServiceRef
@@ -40,7 +40,7 @@ class Files:
     graph: Path | None = None
     traces: Path | None = None
     since: float | None = None
-    target: Target | None = None
+    target: AffectedService | None = None
 
 
 @dataclass
@@ -59,7 +59,7 @@ class _Faults:
             raise ConfigError("\n".join(shown), step=_FORMATS)
 
 
-def read_incident(files: Files) -> BlameInputs:
+def read_incident(files: Files) -> AttributionInputs:
     """
     Read the files that were given.
 
@@ -78,7 +78,7 @@ def read_incident(files: Files) -> BlameInputs:
     _some_incident(samples, edges, spans)
     since = files.since if files.since is not None else _begin(samples, spans)
     at = max([one.time for one, _ in samples] + [one.start + one.seconds for one, _ in spans], default=since or 0.0)
-    inputs = BlameInputs(
+    inputs = AttributionInputs(
         at=at,
         since=since,
         target=files.target,
@@ -87,7 +87,7 @@ def read_incident(files: Files) -> BlameInputs:
         traces=_traces(spans, Phase.INCIDENT, at),
         usual_traces=_traces(spans, Phase.REFERENCE, since or at),
         readings=_readings(samples, adjacent=files.since is not None),
-        seats=_seats(spans),
+        placements=_seats(spans),
         external=frozenset(ServiceRef(one.callee_namespace, one.callee) for one in edges if one.external),
     )
     _known_target(inputs)
@@ -108,7 +108,7 @@ def _some_incident(
     )
 
 
-def _known_target(inputs: BlameInputs) -> None:
+def _known_target(inputs: AttributionInputs) -> None:
     if inputs.target is None:
         return
     known = {one.service for one in inputs.readings}
@@ -304,10 +304,10 @@ def _domain_spans(lines: Iterable[SpanLine]) -> Iterator[Span]:
         )  # fmt: skip
 
 
-def _seats(lines: Iterable[tuple[SpanLine, Phase]]) -> dict[tuple[str, str], Seat]:
+def _seats(lines: Iterable[tuple[SpanLine, Phase]]) -> dict[tuple[str, str], Placement]:
     """Where spans say that their pods run; nobody told uids."""
     return {
-        (one.namespace, one.pod): Seat(
+        (one.namespace, one.pod): Placement(
             PodRef(one.namespace, one.pod, ""), ServiceRef(one.namespace, one.service), one.revision, one.node, one.zone
         )
         for one, _ in lines

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from observer.domain.blame import Measure
+from observer.domain.attribution import Measure
 from observer.domain.traces import SpanSide
 
 Count = Annotated[float, msgspec.Meta(ge=0.0, le=1e15)]

@@ -73,18 +73,18 @@ class SqlAlertInbox(SqlStore):
 
 class SqlApprovals(SqlStore):
     """
-    Implements ``ports.stores.ApprovalBook``: a person's word is on disk before anything follows from it, and stays for
+    Implements ``ports.stores.ApprovalStore``: a person's word is on disk before anything follows from it, and stays for
     those who ask later.
     """
 
     async def give(self, approval: Approval) -> None:
-        """See ``ApprovalBook.give``."""
+        """See ``ApprovalStore.give``."""
         statement = self._insert(APPROVALS).values(_approval_row(approval)).on_conflict_do_nothing()
         async with self._writing() as connection:
             await connection.execute(statement)
 
     async def standing(self, now: float) -> Sequence[Approval]:
-        """See ``ApprovalBook.standing``."""
+        """See ``ApprovalStore.standing``."""
         query = (
             sa.select(APPROVALS.c.body)
             .where(APPROVALS.c.until > now, APPROVALS.c.withdrawn.is_(None))
@@ -93,14 +93,14 @@ class SqlApprovals(SqlStore):
         return await self._bodies(query, Approval)
 
     async def withdraw(self, plan: str, who: str, at: float) -> bool:
-        """See ``ApprovalBook.withdraw``."""
+        """See ``ApprovalStore.withdraw``."""
         standing = (APPROVALS.c.plan == plan) & (APPROVALS.c.until > at) & APPROVALS.c.withdrawn.is_(None)
         statement = sa.update(APPROVALS).where(standing).values(withdrawn=at, withdrawn_by=who)
         async with self._writing() as connection:
             return (await connection.execute(statement)).rowcount > 0
 
     async def prune(self, before: float) -> int:
-        """See ``ApprovalBook.prune``."""
+        """See ``ApprovalStore.prune``."""
         return await self._removed(APPROVALS.c.id, _oldest(APPROVALS.c.id, APPROVALS.c.until, before))
 
 

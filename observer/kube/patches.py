@@ -23,7 +23,7 @@ def draining(target: Target, mark: DrainMark) -> list[Operation]:
     ]
 
 
-def giving_back(target: Target) -> list[Operation]:
+def restoring(target: Target) -> list[Operation]:
     """Take off label and note from exactly the object that was read; it must carry both."""
     return [
         *_same(target),

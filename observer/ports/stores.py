@@ -73,7 +73,7 @@ class AlertInbox(Protocol):
         ...
 
 
-class ApprovalBook(Protocol):
+class ApprovalStore(Protocol):
     """Words that people gave; every method raises ``JournalUnavailable``."""
 
     async def give(self, approval: Approval) -> None:

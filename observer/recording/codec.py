@@ -21,7 +21,7 @@ from observer.domain.cluster import Autoscaler, DisruptionBudget, MeshControl, N
 from observer.domain.counts import ServiceBaseline
 from observer.domain.errors import RecordingError
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
-from observer.domain.policy import AppliedPolicy, PolicyBook
+from observer.domain.policy import EffectivePolicies, EffectivePolicy
 from observer.domain.settings import EngineSettings
 from observer.domain.slo import Objective
 
@@ -29,7 +29,7 @@ SHARED: Final = frozenset(
     {
         *(Pod, Workload, Node, DisruptionBudget, Autoscaler, MeshControl),
         *(ServiceBaseline, PodRef, ServiceRef, WorkloadRef),
-        *(EngineSettings, PolicyBook, AppliedPolicy, Objective),
+        *(EngineSettings, EffectivePolicies, EffectivePolicy, Objective),
     }
 )
 """Types whose values are frozen, repeated, and written once."""

@@ -9,18 +9,18 @@ from observer.domain.cluster import ClusterView
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome
-from observer.domain.policy import UNRULED, PolicyBook
+from observer.domain.policy import NO_POLICIES, EffectivePolicies
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.engine.memory import Memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ruling:
+class RulesInForce:
     """What was in force: settings, and the policy of each workload."""
 
     settings: EngineSettings
-    book: PolicyBook = UNRULED
+    policies: EffectivePolicies = NO_POLICIES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ class Began:
 class Ticked:
     """``decide`` was asked. ``kept`` is false when its answer was thrown away (a broken invariant)."""
 
-    ruling: Ruling
+    ruling: RulesInForce
     snapshot: Snapshot
     decisions: tuple[Decision, ...]
     kept: bool = True
@@ -45,7 +45,7 @@ class Ticked:
 class FloorChecked:
     """``floor_check`` was asked."""
 
-    ruling: Ruling
+    ruling: RulesInForce
     at: float
     cluster: ClusterView
     decisions: tuple[Decision, ...]
@@ -55,7 +55,7 @@ class FloorChecked:
 class Recovered:
     """``recover`` was asked, after a restart or a change of leader."""
 
-    ruling: Ruling
+    ruling: RulesInForce
     at: float
     cluster: ClusterView
     decisions: tuple[Decision, ...]
@@ -65,7 +65,7 @@ class Recovered:
 class Settled:
     """An act was answered: ``settle``."""
 
-    ruling: Ruling
+    ruling: RulesInForce
     at: float
     decision: Decision
     outcome: Outcome

@@ -12,8 +12,8 @@ from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import RecordingError
 from observer.domain.outcome import Outcome, Result
 from observer.engine.decide import decide, settle
-from observer.engine.ladder import floor_check, recover
 from observer.engine.memory import Memory
+from observer.engine.remediation.restore import floor_check, recover
 from observer.recording.codec import Codec
 from observer.recording.events import (
     Began,
@@ -22,13 +22,13 @@ from observer.recording.events import (
     FloorChecked,
     Recovered,
     Restored,
-    Ruling,
+    RulesInForce,
     Settled,
     Ticked,
 )
 
 Decisions = tuple[Decision, ...]
-WhatIf = Callable[[Ruling, ClusterView | None], Ruling]
+WhatIf = Callable[[RulesInForce, ClusterView | None], RulesInForce]
 """From what was in force to what is to be tried; the cluster is None where an event has no picture of it."""
 
 
@@ -114,7 +114,7 @@ class _Again:
             decision = self._open.pop(key)
             answer = Outcome(key, Result.DEFERRED, "not_carried_out", "this act is of the what-if only", 60.0)
             ruling, memory = self._ruling(event.ruling), self._memory or Memory()
-            self._memory, more = settle(memory, decision, answer, decision.at, ruling.settings, ruling.book)
+            self._memory, more = settle(memory, decision, answer, decision.at, ruling.settings, ruling.policies)
             if more:
                 yield Step(decision.at, (), more)
 
@@ -122,19 +122,19 @@ class _Again:
         if self._what_if is None or self._memory is None:
             self._memory = event.memory
 
-    def _ruling(self, recorded: Ruling, cluster: ClusterView | None = None) -> Ruling:
+    def _ruling(self, recorded: RulesInForce, cluster: ClusterView | None = None) -> RulesInForce:
         return recorded if self._what_if is None else self._what_if(recorded, cluster)
 
     def _ask(self, memory: Memory, event: Ticked | FloorChecked | Recovered) -> Step:
         if isinstance(event, Ticked):
             at, kept, ruling = event.snapshot.at, event.kept, self._ruling(event.ruling, event.snapshot.cluster)
-            after, decisions = decide(event.snapshot, memory, ruling.settings, ruling.book)
+            after, decisions = decide(event.snapshot, memory, ruling.settings, ruling.policies)
         elif isinstance(event, FloorChecked):
             at, kept, ruling = event.at, True, self._ruling(event.ruling, event.cluster)
-            after, decisions = floor_check(event.cluster, memory, ruling.settings, event.at, ruling.book)
+            after, decisions = floor_check(event.cluster, memory, ruling.settings, event.at, ruling.policies)
         else:
             at, kept, ruling = event.at, True, self._ruling(event.ruling, event.cluster)
-            after, decisions = recover(memory, event.cluster, event.at, ruling.settings, ruling.book)
+            after, decisions = recover(memory, event.cluster, event.at, ruling.settings, ruling.policies)
         if kept:
             self._memory = after
             acts = (d for d in decisions if d.verdict is Verdict.ACT and d.action is not None)
@@ -149,7 +149,7 @@ class _Again:
         if self._what_if is not None and known is None:
             return None  # the what-if did not do it, so there is nothing to answer
         decision = known or event.decision
-        self._memory, more = settle(memory, decision, event.outcome, event.at, ruling.settings, ruling.book)
+        self._memory, more = settle(memory, decision, event.outcome, event.at, ruling.settings, ruling.policies)
         return Step(event.at, event.decisions, more)
 
     def _keep(self, memory: Memory, event: EvidenceKept) -> None:

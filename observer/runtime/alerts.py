@@ -10,7 +10,7 @@ import structlog
 from observer.domain.alert import Alert
 from observer.domain.decision import Decision
 from observer.domain.errors import JournalUnavailable
-from observer.engine.alerts import ANSWERS
+from observer.engine.remediation.alerts import ANSWERS
 from observer.ports.sources import Clock
 from observer.ports.stores import AlertInbox
 
@@ -23,7 +23,7 @@ KEPT_SECONDS = 7 * 86_400.0
 PRUNE_EVERY = 3600.0
 
 
-class AlertKeeper:
+class AlertCache:
     """``pending`` is cheap and never waits. What was answered and could not be written down is tried again."""
 
     def __init__(self, inbox: AlertInbox, clock: Clock) -> None:
@@ -54,7 +54,7 @@ class AlertKeeper:
             try:
                 await self._exchange()
             except JournalUnavailable as exc:
-                log.warning("alert_inbox_unavailable", detail=str(exc))
+                log.warning("alert_inbox_failed", detail=str(exc))
                 await self._clock.sleep(1.0)
             self._changed.clear()
             try:

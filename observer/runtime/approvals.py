@@ -10,7 +10,7 @@ import structlog
 from observer.domain.approval import Approval, Plan
 from observer.domain.errors import JournalUnavailable
 from observer.ports.sources import Clock
-from observer.ports.stores import ApprovalBook
+from observer.ports.stores import ApprovalStore
 
 log = structlog.get_logger(__name__)
 
@@ -22,11 +22,11 @@ KEPT_SECONDS = 30 * 86_400.0
 PRUNE_EVERY = 3600.0
 
 
-class ApprovalKeeper:
+class ApprovalCache:
     """``standing`` and ``plans`` are cheap and never wait. ``run`` is the worker that reads the book."""
 
-    def __init__(self, book: ApprovalBook, clock: Clock) -> None:
-        self._book, self._clock = book, clock
+    def __init__(self, policies: ApprovalStore, clock: Clock) -> None:
+        self._book, self._clock = policies, clock
         self._standing: tuple[Approval, ...] = ()
         self._pruned = 0.0
         self._changed = asyncio.Event()
@@ -76,7 +76,7 @@ class ApprovalKeeper:
                 await self._read()
             except JournalUnavailable as exc:
                 # What was read before still expires by itself, and the book is asked again before each write.
-                log.warning("approvals_unavailable", detail=str(exc))
+                log.warning("approvals_read_failed", detail=str(exc))
             try:
                 async with asyncio.timeout(READ_SECONDS if self.plans or self._standing else IDLE_SECONDS):
                     await self._changed.wait()

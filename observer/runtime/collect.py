@@ -15,8 +15,8 @@ from observer.domain.snapshot import UNREADABLE, Control, Gap, Snapshot
 from observer.ports.actuators import KillSwitch
 from observer.ports.sources import Cluster, MetricSource
 from observer.ports.stores import Lease
-from observer.runtime.alerts import AlertKeeper
-from observer.runtime.approvals import ApprovalKeeper
+from observer.runtime.alerts import AlertCache
+from observer.runtime.approvals import ApprovalCache
 from observer.runtime.objectives import ObjectiveCache
 from observer.runtime.source_cache import BaselineCache, DependencyCaches
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SnapshotRequest:
     """What the last judgement wants to know more about: services by their callers, services asked again."""
 
     watch: frozenset[ServiceRef] = frozenset()
@@ -48,8 +48,8 @@ class Collector:
         switch: KillSwitch,
         lease: Lease,
         objectives: ObjectiveCache | None = None,
-        mail: AlertKeeper | None = None,
-        approvals: ApprovalKeeper | None = None,
+        mail: AlertCache | None = None,
+        approvals: ApprovalCache | None = None,
         deadline: float,
         recheck_seconds: float,
         step: float,
@@ -60,7 +60,7 @@ class Collector:
         self._neighbours = neighbours or DependencyCaches()
         self._deadline, self._recheck_seconds, self._step = deadline, recheck_seconds, step
 
-    async def snapshot(self, at: float, question: Question) -> Snapshot:
+    async def snapshot(self, at: float, question: SnapshotRequest) -> Snapshot:
         """The picture as of ``at`` (Unix seconds); ``gaps`` names every source that did not answer fully."""
         gaps: list[Gap] = []
         view = self._cluster.view(at)

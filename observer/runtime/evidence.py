@@ -22,7 +22,7 @@ _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 log = structlog.get_logger(__name__)
 
 
-class EvidenceKeeper:
+class EvidenceStore:
     """
     Writes one folder an incident below ``root``.
 
@@ -59,7 +59,7 @@ class EvidenceKeeper:
         )
         folder = self._root / decision.incident
         await asyncio.to_thread(_write, folder, files)
-        log.info("evidence_kept", incident=decision.incident, folder=str(folder), missing=missing)
+        log.info("evidence_saved", incident=decision.incident, folder=str(folder), missing=missing)
         return folder
 
     def _redacted(self, text: str) -> str:

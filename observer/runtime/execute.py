@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from observer.domain import names
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.errors import (
     ActuatorUnavailable,
@@ -22,8 +22,8 @@ from observer.domain.json_values import mapping
 from observer.domain.outcome import Outcome, Result
 from observer.ports.actuators import Actuator, KillSwitch
 from observer.ports.sources import Clock, Cluster
-from observer.ports.stores import ApprovalBook, Journal, Lease
-from observer.runtime.evidence import EvidenceKeeper
+from observer.ports.stores import ApprovalStore, Journal, Lease
+from observer.runtime.evidence import EvidenceStore
 
 log = structlog.get_logger(__name__)
 
@@ -40,15 +40,15 @@ class Executor:
     def __init__(
         self,
         *,
-        actuators: Mapping[Rung, Actuator],
+        actuators: Mapping[ActionKind, Actuator],
         cluster: Cluster,
         journal: Journal,
         lease: Lease,
         switch: KillSwitch,
-        evidence: EvidenceKeeper,
+        evidence: EvidenceStore,
         clock: Clock,
         fresh_for: float,
-        approvals: ApprovalBook | None = None,
+        approvals: ApprovalStore | None = None,
     ) -> None:
         self._actuators, self._cluster, self._journal = actuators, cluster, journal
         self._lease, self._switch, self._evidence = lease, switch, evidence
@@ -69,7 +69,7 @@ class Executor:
         if objection is not None:
             return objection, ""
         folder = ""
-        if action.rung is Rung.EVICT and not action.dry_run:
+        if action.action_kind is ActionKind.EVICT and not action.dry_run:
             folder, objection = await self._keep_evidence(decision, action)
             objection = objection or await self._last_look(decision, action)
             if objection is not None:
@@ -77,7 +77,7 @@ class Executor:
         outcome = await self._write(decision, action, ledger_entry(action, incident, self._clock.now()))
         log.info(
             "action_executed",
-            rung=action.rung.value,
+            action_kind=action.action_kind.value,
             pod=str(action.pod),
             uid=action.pod.uid,
             action_id=action.id,
@@ -90,7 +90,7 @@ class Executor:
     async def look_up(self, action: Action) -> Outcome:
         """What came of an intent whose answer was never seen; settles it when that can be known."""
         try:
-            outcome = await self._actuators[action.rung].look_up(action)
+            outcome = await self._actuators[action.action_kind].look_up(action)
         except ActuatorUnavailable as exc:
             return Outcome(action.id, Result.UNKNOWN, "look_up_failed", str(exc))
         if outcome.result is not Result.UNKNOWN:
@@ -100,7 +100,7 @@ class Executor:
     async def _last_look(self, decision: Decision, action: Action) -> Outcome | None:
         if (outdated := self._outdated(decision, action)) is not None:
             return outdated
-        if action.rung is Rung.RESTORE:
+        if action.action_kind is ActionKind.RESTORE:
             return None
         if (stopped := await self._stopped(action)) is not None:
             return stopped
@@ -114,7 +114,7 @@ class Executor:
         if not self._lease.held() or (action.term and self._lease.term != action.term):
             return Outcome(action.id, Result.DEFERRED, "not_leader", "the Lease is held by another Observer")
         age = self._clock.now() - decision.at
-        if action.rung is not Rung.RESTORE and age > self._fresh_for:
+        if action.action_kind is not ActionKind.RESTORE and age > self._fresh_for:
             return Outcome(action.id, Result.DEFERRED, "stale_decision", f"decided {age:.1f} s ago")
         return None
 
@@ -155,16 +155,16 @@ class Executor:
         except DuplicateIntent:
             return await self.look_up(action)
         except JournalUnavailable as exc:
-            if action.rung is not Rung.RESTORE:
+            if action.action_kind is not ActionKind.RESTORE:
                 return Outcome(action.id, Result.DEFERRED, "journal_unavailable", str(exc))
         # A slow disk may have held the intent for long: Lease, age and people's word count as of the write itself.
-        objection = None if action.rung is Rung.RESTORE else await self._stopped(action)
+        objection = None if action.action_kind is ActionKind.RESTORE else await self._stopped(action)
         objection = self._outdated(decision, action) or objection
         if objection is not None:
             await self._noted(action, objection)
             return objection
         try:
-            outcome = await self._actuators[action.rung].apply(action)
+            outcome = await self._actuators[action.action_kind].apply(action)
         except ActuatorUnavailable as exc:
             return Outcome(action.id, Result.UNKNOWN, "no_answer", str(exc))
         await self._noted(action, outcome)
@@ -188,9 +188,9 @@ def _objection(action: Action, raw: Mapping[str, object] | None) -> Outcome | No
     if annotations.get(names.OPT_OUT) == "true":
         return Outcome(action.id, Result.SUPERSEDED, "opt_out", f"annotation {names.OPT_OUT} was set meanwhile")
     ours = names.DRAIN_ANNOTATION in annotations
-    if action.rung is Rung.DRAIN and labels.get(names.DRAIN_LABEL) and not ours:
+    if action.action_kind is ActionKind.DRAIN and labels.get(names.DRAIN_LABEL) and not ours:
         return Outcome(action.id, Result.SUPERSEDED, "drained_by_other", "somebody else drains it")
-    if action.rung is Rung.EVICT and ours and not labels.get(names.DRAIN_LABEL):
+    if action.action_kind is ActionKind.EVICT and ours and not labels.get(names.DRAIN_LABEL):
         return Outcome(action.id, Result.SUPERSEDED, "person_took_it", "a person took the drain label off")
     return None
 
@@ -198,11 +198,13 @@ def _objection(action: Action, raw: Mapping[str, object] | None) -> Outcome | No
 def ledger_entry(action: Action, incident: Incident | None, at: float) -> LedgerEntry:
     """The budget entry of an action; written with the intent, before the act."""
     if incident is None:
-        return LedgerEntry(action.id, at, action.rung, action.incident, action.pod, None, None, "pod", "", "", "")
+        return LedgerEntry(
+            action.id, at, action.action_kind, action.incident, action.pod, None, None, "pod", "", "", ""
+        )
     return LedgerEntry(
         action_id=action.id,
         at=at,
-        rung=action.rung,
+        action_kind=action.action_kind,
         incident=action.incident,
         pod=action.pod,
         workload=incident.workload,

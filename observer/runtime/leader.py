@@ -22,7 +22,7 @@ from random import Random
 
 import structlog
 
-from observer.config.model import LeaseSettings
+from observer.config.settings.model import LeaseSettings
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.ports.sources import Clock
 from observer.ports.stores import LeaseRecord, LeaseStore
@@ -117,7 +117,7 @@ class LeaseElector:
             await (self._renew(mine) if mine is not None else self._acquire())
         except (TimeoutError, SourceUnavailable, SourceProtocolError) as exc:
             if not self._failing:
-                log.warning("lease_unreachable", error=f"{type(exc).__name__}: {exc}", held=self.held())
+                log.warning("lease_renewal_failed", error=f"{type(exc).__name__}: {exc}", held=self.held())
             self._failing = type(exc).__name__
         else:
             self._failing = ""

@@ -15,8 +15,8 @@ from observer.domain.events import ObjectiveFrame
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.slo import BudgetStatus, DataState, Objective, ObjectiveStatus
 from observer.domain.snapshot import Gap
-from observer.engine.slo.books import Books
-from observer.engine.surroundings import Scene, newest_scrape, owners_of, surroundings
+from observer.engine.slo.accounting import SloAccounting
+from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
 from observer.ports.sources import Clock, Cluster, ObjectiveSource
 from observer.ports.stores import CountLedger
 from observer.runtime.source_cache import SourceFailure
@@ -34,7 +34,7 @@ NEWCOMERS_EVERY: Final = 2.0
 PRUNE_EVERY: Final = 3600.0
 
 
-class Measured(Protocol):
+class ObjectiveMetrics(Protocol):
     """The self metrics that the keeper feeds (``telemetry.metrics.SelfMetrics``)."""
 
     def objectives(self, states: Mapping[str, int], budgets: Mapping[str, float]) -> None: ...
@@ -54,7 +54,7 @@ class ObjectiveCache:
         cluster: Cluster,
         clock: Clock,
         ledger: CountLedger,
-        metrics: Measured,
+        metrics: ObjectiveMetrics,
         *,
         wanted: Callable[[], tuple[Objective, ...]] = tuple,
         refresh: float = 30.0,
@@ -62,7 +62,7 @@ class ObjectiveCache:
         self._source, self._cluster, self._clock = source, cluster, clock
         self._ledger, self._metrics = ledger, metrics
         self._wanted, self._refresh = wanted, refresh
-        self._books: Books | None = None
+        self._books: SloAccounting | None = None
         self._failure = SourceFailure("objectives", "objective_query_failed")
         self._started: dict[tuple[str, str], tuple[float, float]] = {}
         self._owners: dict[ServiceRef, frozenset[WorkloadRef]] = {}
@@ -134,7 +134,7 @@ class ObjectiveCache:
     async def _frame(self, at: float, wanted: Sequence[Objective]) -> ObjectiveFrame | None:
         return await self._failure.guard(self._source.look(at, wanted), self._refresh)
 
-    async def _books_of(self, wanted: tuple[Objective, ...], frame: ObjectiveFrame | None, at: float) -> Books:
+    async def _books_of(self, wanted: tuple[Objective, ...], frame: ObjectiveFrame | None, at: float) -> SloAccounting:
         """The books for these objectives: the same, new ones that inherit, or the first ones with the ledger read."""
         old = self._books
         if old is not None and old.plan.objectives == wanted and not (self._unread or (frame and not old.at)):
@@ -142,7 +142,7 @@ class ObjectiveCache:
         if old is not None and old.plan.objectives == wanted:
             books = old
         else:
-            books = Books(wanted, self._source.parts(wanted), self._source.views(wanted))
+            books = SloAccounting(wanted, self._source.parts(wanted), self._source.views(wanted))
             inherited = books.inherit(old) if old is not None else frozenset()
             self._unread = frozenset(objective.id for objective in wanted) - inherited
             self._books = books
@@ -152,7 +152,7 @@ class ObjectiveCache:
             await self._fill(books, wanted, at)
         return books
 
-    async def _read(self, books: Books, at: float) -> bool:
+    async def _read(self, books: SloAccounting, at: float) -> bool:
         """Take the ledger in; while it cannot be read, counting goes on and it is tried again."""
         try:
             counts = await self._ledger.counts(at - LONGEST, at)
@@ -163,7 +163,7 @@ class ObjectiveCache:
         await asyncio.to_thread(books.restore, fresh)
         return True
 
-    async def _fill(self, books: Books, wanted: tuple[Objective, ...], at: float) -> None:
+    async def _fill(self, books: SloAccounting, wanted: tuple[Objective, ...], at: float) -> None:
         """What the metric source remembers of the time since the ledger's last bucket, before the first live look."""
         since = books.latest()
         try:
@@ -171,9 +171,9 @@ class ObjectiveCache:
                 books.count(frame.readings, self._starts())
                 await asyncio.sleep(0)
         except (SourceUnavailable, SourceProtocolError) as exc:
-            log.warning("objective_past_not_read", reason=exc.reason, detail=str(exc))
+            log.warning("objective_backfill_failed", reason=exc.reason, detail=str(exc))
 
-    def _judge(self, books: Books, at: float, *, answered: bool) -> tuple[ObjectiveStatus, ...]:
+    def _judge(self, books: SloAccounting, at: float, *, answered: bool) -> tuple[ObjectiveStatus, ...]:
         scene = Scene(at, self._cluster.view(at), self._scraped, self._owners)
         newest = newest_scrape(self._scraped)
         differing = books.disagreements(at)
@@ -185,7 +185,7 @@ class ObjectiveCache:
             around.append(surroundings(objective, scene, failed=failed, disagreement=differs, newest=newest))
         return books.statuses(at, around)
 
-    async def _write(self, books: Books, at: float) -> None:
+    async def _write(self, books: SloAccounting, at: float) -> None:
         closed = books.closed(at)
         try:
             if closed:

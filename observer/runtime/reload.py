@@ -36,7 +36,7 @@ class ReloadState:
     needs_restart: tuple[str, ...] = ()
 
 
-class Ruled(Protocol):
+class RulesTarget(Protocol):
     """The loop, as far as it takes new rules."""
 
     async def adopt(self, rules: Rules | None, state: ReloadState, decision: Decision) -> None:
@@ -52,7 +52,14 @@ class Reloader:
     """
 
     def __init__(
-        self, *, rules: Rules, files: EditedFiles, read: Callable[[], Rules], loop: Ruled, clock: Clock, every: float
+        self,
+        *,
+        rules: Rules,
+        files: EditedFiles,
+        read: Callable[[], Rules],
+        loop: RulesTarget,
+        clock: Clock,
+        every: float,
     ) -> None:
         self._rules, self._files, self._read = rules, files, read
         self._loop, self._clock, self._every = loop, clock, every

@@ -22,6 +22,6 @@ async def keep_journal_small(journal: Journal, clock: Clock) -> None:
         try:
             dropped = await journal.prune(clock.now() - KEPT_SECONDS)
         except JournalUnavailable as exc:
-            log.warning("journal_not_pruned", detail=str(exc))
+            log.warning("journal_prune_failed", detail=str(exc))
         else:
             log.info("journal_pruned", rows=dropped)

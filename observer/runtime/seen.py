@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from observer.config.reload import Rules
 from observer.domain.circuit import Circuit
 from observer.domain.decision import Decision
-from observer.domain.policy import PolicyBook
+from observer.domain.policy import EffectivePolicies
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.engine.memory import Memory
@@ -16,7 +16,7 @@ from observer.runtime.reload import ReloadState
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class TickResult:
     """
     One tick after its end.
 
@@ -35,7 +35,7 @@ class Seen:
     memory: Memory
     snapshot: Snapshot
     settings: EngineSettings
-    book: PolicyBook
+    policies: EffectivePolicies
     recent: tuple[Decision, ...] = ()
     rules: Rules | None = None
     reload: ReloadState = field(default_factory=ReloadState)

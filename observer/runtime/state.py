@@ -8,48 +8,48 @@ from typing import Protocol
 
 import structlog
 
-from observer.config.policies.book import doubts, modes
+from observer.config.policies.effective import doubts, modes
 from observer.config.reload import Rules
 from observer.domain.action import Mode
 from observer.domain.circuit import Circuit
 from observer.domain.decision import Decision
 from observer.domain.incident import Incident
-from observer.domain.policy import UNRULED, PolicyBook
+from observer.domain.policy import NO_POLICIES, EffectivePolicies
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.engine.memory import Memory
 from observer.ports.sources import Clock
 from observer.runtime.reload import ReloadState
-from observer.runtime.seen import Seen
+from observer.runtime.seen import TickResult
 
 log = structlog.get_logger(__name__)
 
 
-class Counted(Protocol):
+class LoopMetrics(Protocol):
     """The self metrics that the loop feeds (``telemetry.metrics.SelfMetrics``)."""
 
     def tick(self, duration: float, *, complete: bool) -> None: ...
     def gap(self, source: str, reason: str) -> None: ...
     def decision(self, kind: str, verdict: str) -> None: ...
-    def action(self, rung: str, result: str) -> None: ...
+    def action(self, action_kind: str, result: str) -> None: ...
     def verification(self, verdict: str) -> None: ...
     def reload(self, *, ok: bool) -> None: ...
     def policies(self, workloads: Mapping[str, int]) -> None: ...
     def circuit(self, source: str, state: str) -> None: ...
-    def standing(self, *, suspects: int, holds: int, drained: int, leader: bool, paused: bool) -> None: ...
+    def standing(self, *, suspects: int, blocked: int, drained: int, leader: bool, paused: bool) -> None: ...
     def looked(self, at: float, *, readable: bool) -> None: ...
     def overran(self) -> None: ...
     def unrecorded(self) -> None: ...
 
 
-class Watcher:
+class LoopStatus:
     """Keeps the newest facts about the loop and counts them; ``circuits`` tells those of the sources that have one."""
 
     def __init__(
         self,
         settings: EngineSettings,
         clock: Clock,
-        metrics: Counted,
+        metrics: LoopMetrics,
         *,
         circuits: Callable[[], Mapping[str, Circuit]] = dict,
         rules: Rules | None = None,
@@ -63,11 +63,11 @@ class Watcher:
         self._complete = False
         self._incidents: tuple[Incident, ...] = ()
         self._ticks = self._complete_ticks = 0
-        self._reload, self._book = ReloadState(), PolicyBook()
+        self._reload, self._book = ReloadState(), EffectivePolicies()
         self._doubts: dict[str, str] = {}
         self._changed: list[Callable[[], None]] = []
         self.recent: deque[Decision] = deque(maxlen=500)
-        self.seen: Seen | None = None
+        self.result: TickResult | None = None
         """The last tick; None before the first one has ended."""
 
     def subscribe(self, changed: Callable[[], None]) -> None:
@@ -75,10 +75,15 @@ class Watcher:
         self._changed.append(changed)
 
     def ticked(
-        self, memory: Memory, snapshot: Snapshot, duration: float, halted: str, book: PolicyBook = UNRULED
+        self,
+        memory: Memory,
+        snapshot: Snapshot,
+        duration: float,
+        halted: str,
+        policies: EffectivePolicies = NO_POLICIES,
     ) -> None:
         """Called after every tick."""
-        self._ruled(book)
+        self._ruled(policies)
         self._ticks += 1
         self._complete = memory.complete
         self._complete_ticks += int(memory.complete)
@@ -89,10 +94,10 @@ class Watcher:
         self._control = (control.paused, control.reason, control.leader, control.term)
         self._incidents = tuple(i for i in memory.incidents.values() if not i.closed)
         drained = sum(1 for i in self._incidents if i.drain_expires)
-        holds = sum(len(i.held) for i in self._incidents)
+        blocked = sum(len(i.blocked) for i in self._incidents)
         self._metrics.standing(
             suspects=len(self._incidents),
-            holds=holds,
+            blocked=blocked,
             drained=drained,
             leader=control.leader,
             paused=control.paused,
@@ -109,7 +114,7 @@ class Watcher:
             gaps=[f"{gap.source}:{gap.reason}" for gap in snapshot.gaps],
             incidents=len(self._incidents),
         )
-        self._show(memory, snapshot, duration, book)
+        self._show(memory, snapshot, duration, policies)
 
     def reloaded(self, settings: EngineSettings, state: ReloadState, rules: Rules | None = None) -> None:
         """
@@ -131,8 +136,8 @@ class Watcher:
         """Called for every decision."""
         self.recent.append(decision)
         self._metrics.decision(decision.kind, decision.verdict.value)
-        if decision.outcome is not None and decision.rung is not None:
-            self._metrics.action(decision.rung.value, decision.outcome.result.value)
+        if decision.outcome is not None and decision.action_kind is not None:
+            self._metrics.action(decision.action_kind.value, decision.outcome.result.value)
         if decision.kind == "verified":
             self._metrics.verification(decision.reason)
         log.info(
@@ -184,19 +189,19 @@ class Watcher:
             },
             "gaps": [{"source": g.source, "reason": g.reason, "detail": g.detail} for g in self._gaps],
             "circuits": [circuit_row(source, circuit) for source, circuit in self._circuits().items()],
-            "overdrawn": overdrawn_rows(self.seen.snapshot) if self.seen is not None else [],
+            "overdrawn": overdrawn_rows(self.result.snapshot) if self.result is not None else [],
             "incidents": [incident_row(incident) for incident in self._incidents],
         }
 
-    def _show(self, memory: Memory, snapshot: Snapshot, took: float, book: PolicyBook) -> None:
-        self.seen = Seen(
+    def _show(self, memory: Memory, snapshot: Snapshot, took: float, policies: EffectivePolicies) -> None:
+        self.result = TickResult(
             number=self._ticks,
             complete=self._complete_ticks,
             took=took,
             memory=memory,
             snapshot=snapshot,
             settings=self._settings,
-            book=book,
+            policies=policies,
             recent=tuple(self.recent),
             rules=self._rules,
             reload=self._reload,
@@ -206,14 +211,14 @@ class Watcher:
         for changed in self._changed:
             changed()
 
-    def _ruled(self, book: PolicyBook) -> None:
-        if book is self._book:
+    def _ruled(self, policies: EffectivePolicies) -> None:
+        if policies is self._book:
             return
-        conflicts = doubts(book)
+        conflicts = doubts(policies)
         for workload in sorted(conflicts.keys() - self._doubts.keys()):
-            log.warning("policies_disagree", workload=workload, detail=conflicts[workload])
-        self._book, self._doubts = book, conflicts
-        self._metrics.policies(dict.fromkeys((mode.value for mode in Mode), 0) | modes(book))
+            log.warning("policies_conflicted", workload=workload, detail=conflicts[workload])
+        self._book, self._doubts = policies, conflicts
+        self._metrics.policies(dict.fromkeys((mode.value for mode in Mode), 0) | modes(policies))
 
     def _tell_gaps(self, gaps: tuple[Gap, ...]) -> None:
         for gap in gaps:
@@ -267,10 +272,10 @@ def incident_row(incident: Incident) -> dict[str, object]:
         "symptom": incident.symptom.value,
         "phase": incident.phase.value,
         "opened": incident.opened,
-        "nats": round(incident.nats, 2),
+        "evidence_score": round(incident.evidence_score, 2),
         "bad_rate": round(incident.p1, 4),
-        "sibling_bad_rate": round(incident.p0, 4),
-        "held": sorted(incident.held),
+        "peer_bad_rate": round(incident.p0, 4),
+        "blocked": sorted(incident.blocked),
         "closing": incident.closing,
         "evidence": incident.evidence_at,
     }

@@ -49,7 +49,7 @@ async def supervise(plan: Plan, stop: asyncio.Event) -> None:
                 tasks.append(group.create_task(_lasting("tick", plan.loop.run), name="tick"))
                 tasks.append(group.create_task(_lasting("floor", plan.loop.watch_floor), name="floor"))
             await ending
-            log.info("stopping")
+            log.info("shutdown_started")
             acting = [task for task in tasks if task.get_name() in {"tick", "floor"}]
             for task in acting:
                 task.cancel()
@@ -60,7 +60,7 @@ async def supervise(plan: Plan, stop: asyncio.Event) -> None:
     finally:
         for cleanup in reversed(plan.cleanups):
             await cleanup()
-    log.info("stopped")
+    log.info("shutdown_completed")
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

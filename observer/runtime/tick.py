@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from observer.config.policies.book import BookKeeper
+from observer.config.policies.effective import EffectivePolicyCache
 from observer.config.reload import Rules
 from observer.domain.action import Action
 from observer.domain.decision import Decision, Verdict
@@ -19,9 +19,9 @@ from observer.domain.outcome import Outcome
 from observer.domain.slo import Objective
 from observer.domain.snapshot import Snapshot
 from observer.engine.decide import decide, settle
-from observer.engine.ladder import floor_check, recover
 from observer.engine.memory import Memory, undisturbed
-from observer.engine.waiting import waiting
+from observer.engine.remediation.approvals import waiting
+from observer.engine.remediation.restore import floor_check, recover
 from observer.ports.sources import Clock, Cluster
 from observer.ports.stores import Journal
 from observer.recording.events import (
@@ -31,17 +31,17 @@ from observer.recording.events import (
     FloorChecked,
     Recovered,
     Restored,
-    Ruling,
+    RulesInForce,
     Settled,
     Ticked,
 )
-from observer.runtime.alerts import AlertKeeper
-from observer.runtime.approvals import ApprovalKeeper
-from observer.runtime.collect import Collector, Question
+from observer.runtime.alerts import AlertCache
+from observer.runtime.approvals import ApprovalCache
+from observer.runtime.collect import Collector, SnapshotRequest
 from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.execute import Executor, with_outcome
 from observer.runtime.reload import ReloadState
-from observer.runtime.state import Watcher
+from observer.runtime.state import LoopStatus
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +52,7 @@ class Recorder(Protocol):
     def note(self, event: Event, after: Began) -> None: ...
 
 
-class TickWatch(Protocol):
+class TickListener(Protocol):
     """Hears how a tick goes on (``telemetry.ticks.TickTracer``); instants are Unix seconds, ``at`` the tick's own."""
 
     def sensed(self, at: float, now: float, gaps: tuple[str, ...]) -> None: ...
@@ -77,15 +77,15 @@ class Loop:
         dispatcher: Dispatcher,
         clock: Clock,
         rules: Rules,
-        state: Watcher,
+        state: LoopStatus,
         recorder: Recorder | None = None,
-        mail: AlertKeeper | None = None,
-        approvals: ApprovalKeeper | None = None,
-        ticks: TickWatch | None = None,
+        mail: AlertCache | None = None,
+        approvals: ApprovalCache | None = None,
+        ticks: TickListener | None = None,
     ) -> None:
         self._collector, self._executor, self._cluster = collector, executor, cluster
         self._journal, self.dispatcher, self._clock = journal, dispatcher, clock
-        self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
+        self._settings, self._policies = rules.settings.engine, EffectivePolicyCache(rules.policies)
         self._objectives = rules.objectives
         self._state = state
         self._recorder, self._mail, self._approvals, self._ticks = recorder, mail, approvals, ticks
@@ -110,11 +110,11 @@ class Loop:
         """The objectives that hold now: of the rules in force, for the services that their policies reach."""
         now = self._clock.now()
         view = self._cluster.view(now)
-        book = self._policies.book(view, now)
+        policies = self._policies.policies(view, now)
         # The book and the mappings of a view are never changed after they were handed out.
-        key = (self._objectives, book, view.by_workload)
+        key = (self._objectives, policies, view.by_workload)
         if any(part is not before for part, before in zip(key, self._wanted[0], strict=True)):
-            self._wanted = key, self._objectives.wanted(book, view)
+            self._wanted = key, self._objectives.wanted(policies, view)
         return self._wanted[1]
 
     async def restore(self) -> None:
@@ -136,10 +136,15 @@ class Loop:
         async with self._lock:
             if self.memory.ticks:
                 await self.restore()  # another may have acted meanwhile: what the journal says holds
-            self._policies.book(self._cluster.view(self._clock.now()), self._clock.now())
+            self._policies.policies(self._cluster.view(self._clock.now()), self._clock.now())
             for action in await self._journal.open_intents():
                 outcome = await self._executor.look_up(action)
-                log.info("open_intent_looked_up", action_id=action.id, rung=action.rung.value, outcome=outcome.result)
+                log.info(
+                    "open_intent_looked_up",
+                    action_id=action.id,
+                    action_kind=action.action_kind.value,
+                    outcome=outcome.result,
+                )
                 await self._settle(_resumed(action, self._clock.now()), outcome)
             await self._recover()
 
@@ -164,13 +169,13 @@ class Loop:
         """
         async with self._lock:
             if rules is not None:
-                self._settings, self._policies = rules.settings.engine, BookKeeper(rules.policies)
+                self._settings, self._policies = rules.settings.engine, EffectivePolicyCache(rules.policies)
                 self._objectives = rules.objectives
             self._state.reloaded(self._settings, state, rules)
             await self._record(decision)
         self._changed.set()
 
-    async def told_by_person(self, decision: Decision) -> None:
+    async def record_operator_action(self, decision: Decision) -> None:
         """Record what a person did through us; the engine sees what follows from it in its next picture."""
         async with self._lock:
             await self._record(decision)
@@ -186,7 +191,7 @@ class Loop:
 
     async def _tick_once(self, was_leader: bool) -> bool:
         at, began = self._clock.now(), self._clock.monotonic()
-        question = Question(watch=self.memory.watch, recheck=self.memory.recheck)
+        question = SnapshotRequest(watch=self.memory.watch, recheck=self.memory.recheck)
         snapshot = await self._collector.snapshot(at, question)
         if self._ticks is not None:
             gaps = tuple(f"{gap.source}:{gap.reason}" for gap in snapshot.gaps)
@@ -202,19 +207,19 @@ class Loop:
             if self._mail is not None:
                 self._mail.answer(decisions)
             if self._approvals is not None:
-                book = self._policies.book(None, at)
-                self._approvals.wanted(waiting(self.memory, snapshot.cluster, self._settings, book))
+                policies = self._policies.policies(None, at)
+                self._approvals.wanted(waiting(self.memory, snapshot.cluster, self._settings, policies))
         if self._ticks is not None:
             self._ticks.ended(at, self._clock.now())
         took = self._clock.monotonic() - began
-        self._state.ticked(self.memory, snapshot, took, self._halted, self._policies.book(None, at))
+        self._state.ticked(self.memory, snapshot, took, self._halted, self._policies.policies(None, at))
         return snapshot.control.leader
 
     async def _decide(self, snapshot: Snapshot) -> tuple[Decision, ...]:
         try:
-            book = self._policies.book(snapshot.cluster, snapshot.at)
+            policies = self._policies.policies(snapshot.cluster, snapshot.at)
             # In a thread: the Lease, watch events and probes must not wait for the judgement of many pods.
-            memory, decisions = await asyncio.to_thread(decide, snapshot, self.memory, self._settings, book)
+            memory, decisions = await asyncio.to_thread(decide, snapshot, self.memory, self._settings, policies)
         except InvariantError as exc:
             # A bug: nothing of this tick may be acted on, and nothing after it until a person looked.
             self._halted = str(exc)
@@ -224,25 +229,25 @@ class Loop:
             decisions = tuple(d for d in decisions if d.verdict is not Verdict.ACT)
         else:
             self._adopt(memory)
-        self._note(Ticked(Ruling(self._settings, book), snapshot, decisions, kept=not self._halted))
+        self._note(Ticked(RulesInForce(self._settings, policies), snapshot, decisions, kept=not self._halted))
         return decisions
 
     async def _floor(self) -> None:
         now = self._clock.now()
         view = self._cluster.view(now)
-        book = self._policies.book(view, now)
-        memory, decisions = floor_check(view, self.memory, self._settings, now, book)
+        policies = self._policies.policies(view, now)
+        memory, decisions = floor_check(view, self.memory, self._settings, now, policies)
         self._adopt(memory)
-        self._note(FloorChecked(Ruling(self._settings, book), now, view, decisions))
+        self._note(FloorChecked(RulesInForce(self._settings, policies), now, view, decisions))
         await self._follow(decisions)
 
     async def _recover(self) -> None:
         now = self._clock.now()
         view = self._cluster.view(now)
-        book = self._policies.book(view, now)
-        memory, decisions = recover(self.memory, view, now, self._settings, book)
+        policies = self._policies.policies(view, now)
+        memory, decisions = recover(self.memory, view, now, self._settings, policies)
         self._adopt(memory)
-        self._note(Recovered(Ruling(self._settings, book), now, view, decisions))
+        self._note(Recovered(RulesInForce(self._settings, policies), now, view, decisions))
         await self._follow(decisions)
 
     async def _follow(self, decisions: Sequence[Decision]) -> None:
@@ -262,10 +267,10 @@ class Loop:
 
     async def _settle(self, decision: Decision, outcome: Outcome) -> None:
         now = self._clock.now()
-        book = self._policies.book(None, now)
-        memory, more = settle(self.memory, decision, outcome, now, self._settings, book)
+        policies = self._policies.policies(None, now)
+        memory, more = settle(self.memory, decision, outcome, now, self._settings, policies)
         self._adopt(memory)
-        self._note(Settled(Ruling(self._settings, book), now, decision, outcome, more))
+        self._note(Settled(RulesInForce(self._settings, policies), now, decision, outcome, more))
         for following in more:
             await self._record(following)
 
@@ -319,13 +324,13 @@ def _resumed(action: Action, at: float) -> Decision:
     return Decision(
         id=f"resumed-{action.id}",
         at=at,
-        kind=action.rung.value,
+        kind=action.action_kind.value,
         verdict=Verdict.ACT,
         subject=f"pod {action.pod}",
         reason="resumed",
         text="An intent from before the restart was looked up.",
         incident=action.incident,
-        rung=action.rung,
+        action_kind=action.action_kind,
         pod=action.pod,
         action=action,
     )

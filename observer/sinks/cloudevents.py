@@ -11,10 +11,10 @@ from cloudevents.core.bindings.http import HTTPMessage, to_binary, to_structured
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from observer.config.event_schema import event_type
-from observer.config.outlets import EventMode
+from observer.config.settings.notifications import EventMode
 from observer.domain import names
 from observer.domain.decision import Decision
+from observer.exchange.event_schema import event_type
 from observer.http_client.delivery import Receiver
 from observer.telemetry.trace_ids import traceparent
 
@@ -101,7 +101,7 @@ def _bounded(record: Mapping[str, object]) -> dict[str, object]:
     bounded = dict(record)
     if len(msgspec.json.encode(bounded)) <= _LARGEST:
         return bounded
-    bounded = {name: value for name, value in bounded.items() if name not in {"figures", "holds", "links"}}
+    bounded = {name: value for name, value in bounded.items() if name not in {"figures", "blocked_by", "links"}}
     if isinstance(text := bounded.get("text"), str):
         bounded["text"] = text[:_LONGEST_TEXT]
     return bounded | {"truncated": True}

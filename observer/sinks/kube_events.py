@@ -50,7 +50,7 @@ _REASONS = {
     "evict": "Evicted",
     "replaced": "Replaced",
     "verified": "Verified",
-    "held": "Held",
+    "blocked": "Held",
     "suggested": "Suggested",
     "suppressed": "Suppressed",
     "unreached": "Unreached",
@@ -197,12 +197,12 @@ def event(decision: Decision, subject: Subject, related: Subject | None, instanc
 def event_reason(decision: Decision) -> str:
     """
     ``ObserverDrained`` and its like. An act that was not carried out says so: ``ObserverWouldDrain``,
-    ``ObserverDryRunDrain``, ``ObserverDrainHeld``, ``ObserverDrainDeferred``.
+    ``ObserverDryRunDrain``, ``ObserverDrainBlocked``, ``ObserverDrainDeferred``.
     """
     act = _ACTIONS.get(decision.kind)
     if act is None:
         return f"Observer{_REASONS[decision.kind]}"
-    if decision.verdict is Verdict.HOLD:
+    if decision.verdict is Verdict.BLOCKED:
         return f"Observer{act}Held"
     if decision.verdict is Verdict.WOULD:
         return f"ObserverWould{act}"

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 
 from observer import __version__
 from observer.domain import names
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.outcome import Result, Verification
 
 _CIRCUIT: Final = {"closed": 0, "half_open": 1, "open": 2}
@@ -58,21 +58,25 @@ class SelfMetrics:
         self._ruled = meter.create_gauge(names.POLICY_WORKLOADS, description="Workloads under a policy, by mode")
         self._valid.set(1)
         self._circuit = meter.create_gauge(names.SOURCE_CIRCUIT, description="0 asked, 1 tried again, 2 left alone")
-        self._alerts = meter.create_counter(names.ALERT_POSTS_TOTAL, description="Notifications by the answer they got")
+        self._alerts = meter.create_counter(
+            names.ALERT_WEBHOOK_TOTAL, description="Notifications by the answer they got"
+        )
         self._clients = meter.create_gauge(names.STREAM_CLIENTS, description="Listeners of the page's stream")
         self._clients.set(0)
         self._suspects = meter.create_gauge(names.SUSPECTS, description="Open suspicions")
-        self._holds = meter.create_gauge(names.HOLDS, description="Standing objections of brakes")
+        self._holds = meter.create_gauge(names.BLOCKED_ACTIONS, description="Standing objections of brakes")
         self._drained = meter.create_gauge(names.DRAINED_PODS, description="Pods drained by Observer now")
         self._leader = meter.create_gauge(names.LEADER, description="1 while this replica holds the Lease")
         self._paused = meter.create_gauge(names.PAUSED, description="1 while the kill switch forbids writes")
 
-        self._looks = meter.create_counter(names.OBJECTIVE_LOOKS_TOTAL, description="Looks at the objectives' counters")
+        self._looks = meter.create_counter(
+            names.OBJECTIVE_EVALUATIONS_TOTAL, description="Looks at the objectives' counters"
+        )
         self._look_seconds = meter.create_histogram(
             names.OBJECTIVE_SECONDS, description="Duration of a look in seconds"
         )
         self._births = meter.create_counter(
-            names.OBJECTIVE_BIRTHS_TOTAL, description="Events counted from series that appeared with them"
+            names.OBJECTIVE_NEW_SERIES_TOTAL, description="Events counted from series that appeared with them"
         )
         self._objectives = meter.create_gauge(names.OBJECTIVES, description="Objectives by data state")
         self._budgets = meter.create_gauge(
@@ -100,9 +104,9 @@ class SelfMetrics:
         for complete in ("true", "false"):
             self._ticks.add(0, {"complete": complete})
             self._looks.add(0, {"answered": complete})
-        for rung in (Rung.DRAIN, Rung.RESTORE, Rung.EVICT):
+        for action_kind in (ActionKind.DRAIN, ActionKind.RESTORE, ActionKind.EVICT):
             for result in Result:
-                self._actions.add(0, {"rung": rung.value, "result": result.value})
+                self._actions.add(0, {"action": action_kind.value, "result": result.value})
         for verdict in Verification:
             if verdict is not Verification.PENDING:
                 self._verifications.add(0, {"verdict": verdict.value})
@@ -127,8 +131,8 @@ class SelfMetrics:
     def decision(self, kind: str, verdict: str) -> None:
         self._decisions.add(1, {"kind": kind, "verdict": verdict})
 
-    def action(self, rung: str, result: str) -> None:
-        self._actions.add(1, {"rung": rung, "result": result})
+    def action(self, action_kind: str, result: str) -> None:
+        self._actions.add(1, {"action": action_kind, "result": result})
 
     def verification(self, verdict: str) -> None:
         self._verifications.add(1, {"verdict": verdict})
@@ -165,10 +169,10 @@ class SelfMetrics:
         for mode, count in workloads.items():
             self._ruled.set(count, {"mode": mode})
 
-    def standing(self, *, suspects: int, holds: int, drained: int, leader: bool, paused: bool) -> None:
+    def standing(self, *, suspects: int, blocked: int, drained: int, leader: bool, paused: bool) -> None:
         """How things stand at the end of a tick."""
         self._suspects.set(suspects)
-        self._holds.set(holds)
+        self._holds.set(blocked)
         self._drained.set(drained)
         self._leader.set(int(leader))
         self._paused.set(int(paused))

@@ -39,7 +39,7 @@ class Tick:
 
 class TickTracer:
     """
-    Implements ``runtime.tick.TickWatch``: hears of each tick as it goes on and makes its spans when it ended.
+    Implements ``runtime.tick.TickListener``: hears of each tick as it goes on and makes its spans when it ended.
 
     ``start`` begins a root span under the ids given: trace id, span id, name, nanoseconds.
     """

@@ -23,8 +23,8 @@ from observer.telemetry.trace_ids import root_span_of, trace_id_of
 
 _MOST_OPEN = 1000
 _FIGURES = {
-    Stage.JUDGE: ("nats", "tier", "bad_rate", "sibling_bad_rate", "requests", "bad"),
-    Stage.BLAME: ("share", "also", "blamed", "ceiling", "ceiling_reason"),
+    Stage.JUDGE: ("evidence_score", "tier", "bad_rate", "peer_bad_rate", "requests", "bad"),
+    Stage.ATTRIBUTION: ("share", "also", "blamed", "ceiling", "ceiling_reason"),
     Stage.VERIFY: ("drain_verdict", "drain_log_odds", "verification", "verify_log_odds", "replacement"),
 }
 """The figures that each step is about; the decision's own span has all of them."""
@@ -152,9 +152,9 @@ def _of_stage(stage: Stage, decision: Decision) -> dict[str, str | bool | float]
     }
     match stage:
         case Stage.CHOOSE:
-            facts = {"observer.rung": decision.rung.value if decision.rung else None}
+            facts = {"observer.action": decision.action_kind.value if decision.action_kind else None}
         case Stage.GUARD:
-            facts = {"observer.holds": ", ".join(hold.reason for hold in decision.holds) or None}
+            facts = {"observer.blocked_by": ", ".join(block.reason for block in decision.blocked_by) or None}
         case Stage.ACT:
             facts = {
                 "observer.action": decision.action.id if decision.action else None,
@@ -172,9 +172,9 @@ def _attributes(decision: Decision) -> dict[str, str | bool | float]:
         "observer.reason": decision.reason,
         "observer.text": decision.text,
         "observer.mode": decision.mode.value,
-        "observer.rung": decision.rung.value if decision.rung else None,
+        "observer.action": decision.action_kind.value if decision.action_kind else None,
         "observer.result": decision.outcome.result.value if decision.outcome else None,
-        "observer.holds": ", ".join(hold.reason for hold in decision.holds) or None,
+        "observer.blocked_by": ", ".join(block.reason for block in decision.blocked_by) or None,
         "k8s.namespace.name": decision.pod.namespace if decision.pod else None,
         "k8s.pod.name": decision.pod.name if decision.pod else None,
         "k8s.pod.uid": decision.pod.uid if decision.pod else None,

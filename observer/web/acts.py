@@ -13,11 +13,11 @@ from observer.domain.approval import Approval, Plan
 from observer.domain.errors import ActuatorUnavailable, JournalUnavailable
 from observer.domain.person import Person, Role
 from observer.domain.words import SCHEMA, unfit
-from observer.runtime.desk import PAUSE_PLAN, Desk, NoSuchIncident, NotNow, SwitchState
+from observer.runtime.operator_actions import PAUSE_PLAN, NoSuchIncident, NotNow, OperatorActions, SwitchState
 from observer.web import bare_pages as pages
 from observer.web.people.door import csrf_token, require, session_of
 from observer.web.people.sign_in import inside
-from observer.web.refusals import FORM, Refused, form_of
+from observer.web.refusals import FORM, ApiProblem, form_of
 from observer.web.rows import Row
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{24}$", description="Hash of the plan that was shown.")]
@@ -25,13 +25,13 @@ Key = Annotated[str, Meta(pattern="^[0-9a-f]{1,64}$", description="Id of an inci
 Reason = Annotated[str, Meta(extra_json_schema=SCHEMA, description="Why; everybody sees it.")]
 
 
-class Confirmed(Struct, frozen=True, forbid_unknown_fields=True):
+class PlanConfirmation(Struct, frozen=True, forbid_unknown_fields=True):
     """A person has seen the plan with this hash and wants it."""
 
     plan: Hash
 
 
-class Paused(Struct, frozen=True, forbid_unknown_fields=True):
+class PauseRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """The same for a pause, with a reason."""
 
     plan: Hash
@@ -46,7 +46,7 @@ class PlanView(Struct, frozen=True):
     namespace: str
     pod: str
     uid: str
-    rung: str
+    action: str
     dry_run: bool
     diff: tuple[str, ...]
 
@@ -85,7 +85,7 @@ class SwitchView(Struct, frozen=True):
     resume_plan: Hash
 
 
-class DoneView(Struct, frozen=True):
+class ResultView(Struct, frozen=True):
     """What came of it, in a fixed word."""
 
     result: str
@@ -105,10 +105,10 @@ class MeView(Struct, frozen=True):
 T = TypeVar("T")
 
 
-class Acts:
+class OperatorApi:
     """The handlers."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: OperatorActions) -> None:
         self._desk = desk
 
     async def me(self, request: web.Request) -> web.StreamResponse:
@@ -138,33 +138,33 @@ class Acts:
 
     async def approve(self, request: web.Request) -> web.StreamResponse:
         """A word for one plan."""
-        person, asked = await _asked(request, Role.APPROVER, Confirmed)
+        person, asked = await _asked(request, Role.APPROVER, PlanConfirmation)
         word = await _tried(lambda: self._desk.approve(_key(request), asked.plan, person))
         return await _done(request, _approval(word), status=201)
 
     async def withdraw(self, request: web.Request) -> web.StreamResponse:
         """Take it back."""
-        person, asked = await _asked(request, Role.APPROVER, Confirmed)
+        person, asked = await _asked(request, Role.APPROVER, PlanConfirmation)
         await _tried(lambda: self._desk.withdraw(_key(request), asked.plan, person))
-        return await _done(request, DoneView("withdrawn", "person"))
+        return await _done(request, ResultView("withdrawn", "person"))
 
     async def undo(self, request: web.Request) -> web.StreamResponse:
         """Give a pod back."""
-        person, asked = await _asked(request, Role.APPROVER, Confirmed)
+        person, asked = await _asked(request, Role.APPROVER, PlanConfirmation)
         outcome = await _tried(lambda: self._desk.undo(_key(request), asked.plan, person))
-        return await _done(request, DoneView(outcome.result.value, outcome.reason))
+        return await _done(request, ResultView(outcome.result.value, outcome.reason))
 
     async def pause(self, request: web.Request) -> web.StreamResponse:
         """Throw the kill switch."""
-        person, asked = await _asked(request, Role.APPROVER, Paused)
+        person, asked = await _asked(request, Role.APPROVER, PauseRequest)
         if wrong := unfit("reason", asked.reason):
-            raise Refused(422, "not_understood", wrong)
+            raise ApiProblem(422, "not_understood", wrong)
         state = await _tried(lambda: self._desk.pause(asked.plan, asked.reason, person))
         return await _done(request, _switch(state))
 
     async def resume(self, request: web.Request) -> web.StreamResponse:
         """Release it."""
-        person, asked = await _asked(request, Role.ADMIN, Confirmed)
+        person, asked = await _asked(request, Role.ADMIN, PlanConfirmation)
         state = await _tried(lambda: self._desk.resume(asked.plan, person))
         return await _done(request, _switch(state))
 
@@ -178,21 +178,21 @@ ROWS: Final = (
         errors=(404, 422), tag="acts"),
     Row("GET", "/api/v1/switch", "The kill switch, read now", SwitchView, lambda it: it.switch, tag="acts"),
     Row("POST", f"{_ONE}/approve", "Approve the plan that was shown", ApprovalView, lambda it: it.approve,
-        status=201, body=Confirmed, role=Role.APPROVER, errors=(404, *_WRITES), tag="acts"),
-    Row("POST", f"{_ONE}/withdraw", "Take back the approval of a plan", DoneView, lambda it: it.withdraw,
-        body=Confirmed, role=Role.APPROVER, errors=(404, *_WRITES), tag="acts"),
-    Row("POST", f"{_ONE}/undo", "Give the drained pod back now", DoneView, lambda it: it.undo,
-        body=Confirmed, role=Role.APPROVER, errors=(404, *_WRITES), tag="acts"),
+        status=201, body=PlanConfirmation, role=Role.APPROVER, errors=(404, *_WRITES), tag="acts"),
+    Row("POST", f"{_ONE}/withdraw", "Take back the approval of a plan", ResultView, lambda it: it.withdraw,
+        body=PlanConfirmation, role=Role.APPROVER, errors=(404, *_WRITES), tag="acts"),
+    Row("POST", f"{_ONE}/undo", "Give the drained pod back now", ResultView, lambda it: it.undo,
+        body=PlanConfirmation, role=Role.APPROVER, errors=(404, *_WRITES), tag="acts"),
     Row("POST", "/api/v1/pause", "Stop every write but give-backs", SwitchView, lambda it: it.pause,
-        body=Paused, role=Role.APPROVER, errors=_WRITES, tag="acts"),
+        body=PauseRequest, role=Role.APPROVER, errors=_WRITES, tag="acts"),
     Row("POST", "/api/v1/resume", "Let Observer write again", SwitchView, lambda it: it.resume,
-        body=Confirmed, role=Role.ADMIN, errors=_WRITES, tag="acts"),
+        body=PlanConfirmation, role=Role.ADMIN, errors=_WRITES, tag="acts"),
 )  # fmt: skip
 
 
-def add_acts(app: web.Application, desk: Desk) -> None:
+def add_acts(app: web.Application, desk: OperatorActions) -> None:
     """Serve the rows."""
-    acts = Acts(desk)
+    acts = OperatorApi(desk)
     for row in ROWS:
         app.router.add_route(row.method, row.path, row.handler(acts))
 
@@ -207,18 +207,20 @@ async def _asked(request: web.Request, role: Role, kind: type[T]) -> tuple[Perso
             return person, msgspec.convert(fields, kind)
         return person, msgspec.json.decode(await request.read(), type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise Refused(422, "not_understood", str(exc)) from exc
+        raise ApiProblem(422, "not_understood", str(exc)) from exc
 
 
 async def _tried(act: Callable[[], Awaitable[T]]) -> T:
     try:
         return await act()
     except NoSuchIncident as exc:
-        raise Refused(404, "no_such_incident", str(exc)) from exc
+        raise ApiProblem(404, "no_such_incident", str(exc)) from exc
     except NotNow as exc:
-        raise Refused(409, exc.reason, str(exc)) from exc
+        raise ApiProblem(409, exc.reason, str(exc)) from exc
     except (JournalUnavailable, ActuatorUnavailable) as exc:
-        raise Refused(503, "not_known_to_be_done", f"{exc}: look before you try again", {"Retry-After": "5"}) from exc
+        raise ApiProblem(
+            503, "not_known_to_be_done", f"{exc}: look before you try again", {"Retry-After": "5"}
+        ) from exc
 
 
 async def _done(request: web.Request, view: Any, *, status: int = 200) -> web.StreamResponse:
@@ -237,12 +239,14 @@ def _key(request: web.Request) -> str:
     try:
         return msgspec.convert(key, Key)
     except msgspec.ValidationError as exc:
-        raise Refused(422, "not_understood", f"{key[:80]!r} is no id of an incident") from exc
+        raise ApiProblem(422, "not_understood", f"{key[:80]!r} is no id of an incident") from exc
 
 
 def _plan(one: Plan) -> PlanView:
     pod = one.pod
-    return PlanView(one.hash, one.incident, pod.namespace, pod.name, pod.uid, one.rung.value, one.dry_run, one.diff)
+    return PlanView(
+        one.hash, one.incident, pod.namespace, pod.name, pod.uid, one.action_kind.value, one.dry_run, one.diff
+    )
 
 
 def _approval(one: Approval) -> ApprovalView:

@@ -21,7 +21,7 @@ from observer.domain.alert import Alert, AlertStatus
 from observer.domain.errors import ConfigError, JournalUnavailable, SourceProtocolError, SourceUnavailable
 from observer.ports.sources import Clock
 from observer.ports.stores import AlertInbox
-from observer.web.authenticate import SIGNATURE, Asked, Authenticator, Signed, authenticated
+from observer.web.authenticate import SIGNATURE, Authenticator, ReceivedRequest, Signed, authenticated
 
 log = structlog.get_logger(__name__)
 
@@ -191,7 +191,7 @@ class Webhook:
         if signed:
             body = await self._proven(request)
         else:
-            await authenticated(self._ways, Asked(request, b""))
+            await authenticated(self._ways, ReceivedRequest(request, b""))
             body = await self._read(request, READING)
         notification = _notification(body)
         alerts = tuple(self._alert(one, notification) for one in notification.alerts)
@@ -206,7 +206,7 @@ class Webhook:
         self._unproven += 1
         try:
             body = await self._read(request, READING_UNPROVEN)
-            await authenticated(self._ways, Asked(request, body))
+            await authenticated(self._ways, ReceivedRequest(request, body))
         finally:
             self._unproven -= 1
         return body

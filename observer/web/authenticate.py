@@ -36,7 +36,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReceivedRequest:
     """A request with its body, read and bounded already."""
 
     request: web.Request
@@ -57,7 +57,7 @@ class Asked:
 class Authenticator(Protocol):
     """One way; None = this way does not prove anything. Raises ``SourceUnavailable`` when it cannot be found out."""
 
-    async def caller(self, asked: Asked) -> Caller | None: ...
+    async def caller(self, asked: ReceivedRequest) -> Caller | None: ...
 
 
 class SecretFile:
@@ -90,7 +90,7 @@ class BearerToken:
     def __init__(self, secret: SecretFile) -> None:
         self._secret = secret
 
-    async def caller(self, asked: Asked) -> Caller | None:
+    async def caller(self, asked: ReceivedRequest) -> Caller | None:
         token = asked.bearer
         if token and hmac.compare_digest(token.encode(), self._secret.read()):
             return Caller("bearer", "bearer token")
@@ -103,7 +103,7 @@ class Basic:
     def __init__(self, username: str, secret: SecretFile) -> None:
         self._username, self._secret = username, secret
 
-    async def caller(self, asked: Asked) -> Caller | None:
+    async def caller(self, asked: ReceivedRequest) -> Caller | None:
         kind, _, value = asked.authorization.partition(" ")
         if kind.lower() != "basic":
             return None
@@ -121,7 +121,7 @@ class Signed:
     def __init__(self, secret: SecretFile, clock: Clock) -> None:
         self._secret, self._clock = secret, clock
 
-    async def caller(self, asked: Asked) -> Caller | None:
+    async def caller(self, asked: ReceivedRequest) -> Caller | None:
         headers = asked.request.headers
         given, when = headers.get(SIGNATURE, ""), headers.get(TIMESTAMP, "")
         if not given or not given.isascii() or not when.isascii() or not when.isdigit():
@@ -140,7 +140,7 @@ class ClientCertificate:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = frozenset(names)
 
-    async def caller(self, asked: Asked) -> Caller | None:
+    async def caller(self, asked: ReceivedRequest) -> Caller | None:
         transport = asked.request.transport
         certificate = transport.get_extra_info("peercert") if transport is not None else None
         if not certificate:
@@ -164,7 +164,7 @@ class ServiceAccountToken:
     def __init__(self, reviews: TokenReviews, accounts: Sequence[str]) -> None:
         self._reviews, self._accounts = reviews, frozenset(accounts)
 
-    async def caller(self, asked: Asked) -> Caller | None:
+    async def caller(self, asked: ReceivedRequest) -> Caller | None:
         token = asked.bearer
         if not token or token.count(".") != 2:
             return None  # no JWT: not worth a question to the API server
@@ -172,7 +172,7 @@ class ServiceAccountToken:
         return Caller(user, "TokenReview") if user is not None and user in self._accounts else None
 
 
-async def authenticated(ways: Sequence[Authenticator], asked: Asked) -> Caller:
+async def authenticated(ways: Sequence[Authenticator], asked: ReceivedRequest) -> Caller:
     """
     The first way that proves who it is.
 

@@ -7,21 +7,21 @@ from collections.abc import Callable
 from typing import Protocol
 
 from observer.ports.sources import Clock
-from observer.runtime.seen import Seen
-from observer.web.views.picture import Picture, picture_of
-from observer.web.views.trail import Trail
+from observer.runtime.seen import TickResult
+from observer.web.views.picture import ViewState, view_state_of
+from observer.web.views.trail import EvidenceHistory
 
 
 class Watched(Protocol):
     """The loop's watcher, as far as it tells of ticks."""
 
     @property
-    def seen(self) -> Seen | None: ...
+    def seen(self) -> TickResult | None: ...
 
     def subscribe(self, changed: Callable[[], None]) -> None: ...
 
 
-class Board:
+class ViewCache:
     """
     ``picture`` is the last tick's, None before the first. ``took`` is the seconds that making it cost.
 
@@ -31,10 +31,10 @@ class Board:
     def __init__(self, watched: Watched, clock: Clock) -> None:
         self._watched, self._clock = watched, clock
         self._changed = asyncio.Event()
-        self.picture: Picture | None = None
-        self.trail = Trail()
+        self.picture: ViewState | None = None
+        self.trail = EvidenceHistory()
         self.took = 0.0
-        self.exchanged: list[Callable[[Picture], None]] = []
+        self.exchanged: list[Callable[[ViewState], None]] = []
         watched.subscribe(self._changed.set)
 
     async def run(self) -> None:
@@ -46,11 +46,11 @@ class Board:
 
     async def refresh(self) -> None:
         """Draw the newest tick now."""
-        seen = self._watched.seen
+        seen = self._watched.result
         if seen is None or (self.picture is not None and self.picture.seen is seen):
             return
         began = self._clock.monotonic()
-        picture = await asyncio.to_thread(picture_of, seen)
+        picture = await asyncio.to_thread(view_state_of, seen)
         self.trail.note(seen, picture.open)
         self.picture, self.took = picture, self._clock.monotonic() - began
         for tell in self.exchanged:

@@ -11,7 +11,7 @@ from observer.domain.errors import JournalUnavailable
 from observer.domain.incident import Incident
 from observer.ports.sources import Clock
 from observer.ports.stores import Archive, DecisionSearch
-from observer.web.board import Board
+from observer.web.board import ViewCache
 from observer.web.views.asked import (
     DecisionsQuery,
     GraphQuery,
@@ -27,8 +27,15 @@ from observer.web.views.graph import GraphView, graph_view
 from observer.web.views.incident import MOST_STEPS, IncidentList, IncidentView, incident_view
 from observer.web.views.links import LinksOf, no_links
 from observer.web.views.overview import Overview, overview
-from observer.web.views.picture import Picture
-from observer.web.views.policies import Deeds, FindingView, PoliciesView, deeds_of, findings_of, policies_view
+from observer.web.views.picture import ViewState
+from observer.web.views.policies import (
+    FindingView,
+    InterventionCounts,
+    PoliciesView,
+    deeds_of,
+    findings_of,
+    policies_view,
+)
 from observer.web.views.rows import incident_row
 from observer.web.views.sources import Listeners, SourcesView, sources_view
 from observer.web.views.workload import WorkloadView, workload_view
@@ -48,7 +55,7 @@ class NotYet(RuntimeError):
     """No tick has ended since the start."""
 
 
-class Reading:
+class Queries:
     """
     The questions that may be asked. ``plots`` = the scripts for plots are part of this build.
 
@@ -57,7 +64,7 @@ class Reading:
 
     def __init__(
         self,
-        board: Board,
+        board: ViewCache,
         archive: Archive,
         clock: Clock,
         *,
@@ -68,11 +75,11 @@ class Reading:
         self.board, self._archive, self._clock = board, archive, clock
         self._links_of, self.plots = links_of, plots
         self._listeners = listeners
-        self._deeds: tuple[float, Deeds] | None = None
+        self._deeds: tuple[float, InterventionCounts] | None = None
         self._findings: tuple[Rules | None, tuple[FindingView, ...]] | None = None
 
     @property
-    def picture(self) -> Picture:
+    def picture(self) -> ViewState:
         """The last tick's. Raises: NotYet."""
         if self.board.picture is None:
             raise NotYet("no tick has ended yet; ask again in a few seconds")
@@ -109,7 +116,7 @@ class Reading:
             raise NotThere(f"there is no incident {key}; those that ended long ago are forgotten")
         return await self._whole(one, picture)
 
-    async def _whole(self, one: Incident, picture: Picture) -> IncidentView:
+    async def _whole(self, one: Incident, picture: ViewState) -> IncidentView:
         found = await self._archive.decisions(DecisionSearch(incident=one.id, limit=MOST_STEPS))
         return incident_view(one, picture, tuple(reversed(found)), self.board.trail.of(one.id), self._links_of)
 
@@ -138,7 +145,7 @@ class Reading:
             journal = str(exc)
         return sources_view(self.picture, stream=self._listeners(), plots=self.plots, journal=journal)
 
-    async def _week(self) -> Deeds:
+    async def _week(self) -> InterventionCounts:
         now = self._clock.now()
         if self._deeds is not None and 0.0 <= now - self._deeds[0] < COUNTED_FOR:
             return self._deeds[1]
@@ -150,7 +157,7 @@ class Reading:
         self._deeds = now, deeds
         return deeds
 
-    async def _lint(self, picture: Picture) -> tuple[FindingView, ...]:
+    async def _lint(self, picture: ViewState) -> tuple[FindingView, ...]:
         rules = picture.seen.rules
         if self._findings is None or self._findings[0] is not rules:
             self._findings = rules, await asyncio.to_thread(findings_of, rules, picture.at)

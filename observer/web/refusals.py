@@ -17,7 +17,7 @@ API: Final = "/api/"
 FORM: Final = "application/x-www-form-urlencoded"
 
 
-class Refused(web.HTTPException):
+class ApiProblem(web.HTTPException):
     """Raised to answer with a problem; ``status`` is 400 or above."""
 
     def __init__(self, status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
@@ -35,13 +35,13 @@ async def form_of(request: web.Request) -> Mapping[str, str]:
     of the others make text that cannot be written down again), 422 for bytes that are no UTF-8.
     """
     if request.content_type != FORM:
-        raise Refused(415, "unsupported_media_type", f"send {FORM}")
+        raise ApiProblem(415, "unsupported_media_type", f"send {FORM}")
     if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
-        raise Refused(415, "unsupported_media_type", f"send {FORM} with charset utf-8")
+        raise ApiProblem(415, "unsupported_media_type", f"send {FORM} with charset utf-8")
     try:
         form = await request.post()
     except UnicodeDecodeError as exc:
-        raise Refused(422, "not_understood", f"the form is no UTF-8: {exc.reason}") from exc
+        raise ApiProblem(422, "not_understood", f"the form is no UTF-8: {exc.reason}") from exc
     return {name: str(form[name]) for name in form}
 
 
@@ -50,18 +50,18 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     """Every refusal below ``/api/`` is a problem, those of the framework included; a form gets a page to read."""
     try:
         return await handler(request)
-    except Refused as exc:
+    except ApiProblem as exc:
         if request.content_type == FORM and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
             return pages.html(pages.refused(exc.detail), status=exc.status, headers=_kept(exc))
         raise
     except web.HTTPException as exc:
         if exc.status < HTTPStatus.BAD_REQUEST or not request.path.startswith(API):
             raise
-        raise Refused(exc.status, _word(exc.status), (exc.text or "").strip(), _kept(exc)) from exc
+        raise ApiProblem(exc.status, _word(exc.status), (exc.text or "").strip(), _kept(exc)) from exc
 
 
 def _kept(exc: web.HTTPException) -> dict[str, str]:
-    return {name: exc.headers[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in exc.headers}
+    return {name: exc.headers[name] for name in ("Allowed", "Retry-After", "WWW-Authenticate") if name in exc.headers}
 
 
 def _word(status: int) -> str:

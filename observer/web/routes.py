@@ -17,8 +17,8 @@ from aiohttp import web
 from msgspec import Struct
 
 from observer.domain.errors import JournalUnavailable
-from observer.web.reading import NotThere, NotYet, Reading
-from observer.web.refusals import Refused
+from observer.web.reading import NotThere, NotYet, Queries
+from observer.web.refusals import ApiProblem
 from observer.web.views.asked import (
     BadCursor,
     DecisionsQuery,
@@ -37,7 +37,7 @@ from observer.web.views.sources import SourcesView
 from observer.web.views.workload import WorkloadView
 
 T = TypeVar("T")
-Handler = Callable[[Reading, Any, Mapping[str, str]], Awaitable[Struct]]
+Handler = Callable[[Queries, Any, Mapping[str, str]], Awaitable[Struct]]
 """Answers with the reading, the query as its model, and the parts of the path by name."""
 
 
@@ -59,35 +59,35 @@ class Route:
         return tuple(re.findall(r"{(\w+)}", self.path))
 
 
-async def _overview(reading: Reading, query: OverviewQuery, _: Mapping[str, str]) -> Struct:
+async def _overview(reading: Queries, query: OverviewQuery, _: Mapping[str, str]) -> Struct:
     return await reading.overview(query)
 
 
-async def _workload(reading: Reading, _: NothingAsked, path: Mapping[str, str]) -> Struct:
+async def _workload(reading: Queries, _: NothingAsked, path: Mapping[str, str]) -> Struct:
     return await reading.workload(path["namespace"], path["name"])
 
 
-async def _incidents(reading: Reading, query: IncidentsQuery, _: Mapping[str, str]) -> Struct:
+async def _incidents(reading: Queries, query: IncidentsQuery, _: Mapping[str, str]) -> Struct:
     return await reading.incidents(query)
 
 
-async def _incident(reading: Reading, _: NothingAsked, path: Mapping[str, str]) -> Struct:
+async def _incident(reading: Queries, _: NothingAsked, path: Mapping[str, str]) -> Struct:
     return await reading.incident(path["id"])
 
 
-async def _graph(reading: Reading, query: GraphQuery, _: Mapping[str, str]) -> Struct:
+async def _graph(reading: Queries, query: GraphQuery, _: Mapping[str, str]) -> Struct:
     return await reading.graph(query)
 
 
-async def _decisions(reading: Reading, query: DecisionsQuery, _: Mapping[str, str]) -> Struct:
+async def _decisions(reading: Queries, query: DecisionsQuery, _: Mapping[str, str]) -> Struct:
     return await reading.decisions(query)
 
 
-async def _policies(reading: Reading, query: PoliciesQuery, _: Mapping[str, str]) -> Struct:
+async def _policies(reading: Queries, query: PoliciesQuery, _: Mapping[str, str]) -> Struct:
     return await reading.policies(query)
 
 
-async def _sources(reading: Reading, _query: NothingAsked, _path: Mapping[str, str]) -> Struct:
+async def _sources(reading: Queries, _query: NothingAsked, _path: Mapping[str, str]) -> Struct:
     return await reading.sources()
 
 
@@ -104,7 +104,7 @@ ROUTES: Final[tuple[Route, ...]] = (
 )
 
 
-def add_reading(app: web.Application, reading: Reading) -> None:
+def add_reading(app: web.Application, reading: Queries) -> None:
     """Serve every route of the table."""
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _served(route, reading))
@@ -125,7 +125,7 @@ def query_of(request: web.Request, model: type[Struct], *, form: bool = False) -
         raise ValueError(f"query: {exc}") from exc
 
 
-def _served(route: Route, reading: Reading) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _served(route: Route, reading: Queries) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def serve(request: web.Request) -> web.Response:
         query = asked(request, route.query)
         answer = await answered(lambda: route.handler(reading, query, request.match_info))
@@ -139,7 +139,7 @@ def asked(request: web.Request, model: type[Struct], *, form: bool = False) -> A
     try:
         return query_of(request, model, form=form)
     except ValueError as exc:
-        raise Refused(400, "bad_query", str(exc)) from exc
+        raise ApiProblem(400, "bad_query", str(exc)) from exc
 
 
 async def answered(question: Callable[[], Awaitable[T]]) -> T:
@@ -147,11 +147,11 @@ async def answered(question: Callable[[], Awaitable[T]]) -> T:
     try:
         return await question()
     except BadCursor as exc:
-        raise Refused(400, "bad_query", str(exc)) from exc
+        raise ApiProblem(400, "bad_query", str(exc)) from exc
     except NotThere as exc:
-        raise Refused(404, "not_there", str(exc)) from exc
+        raise ApiProblem(404, "not_found", str(exc)) from exc
     except (NotYet, JournalUnavailable) as exc:
-        raise Refused(503, "not_now", str(exc), {"Retry-After": "5"}) from exc
+        raise ApiProblem(503, "not_ready", str(exc), {"Retry-After": "5"}) from exc
 
 
 def tagged(request: web.Request, body: bytes, content_type: str) -> web.Response:

@@ -14,16 +14,16 @@ import msgspec
 from aiohttp import web
 
 from observer.domain.errors import ConfigError
-from observer.runtime.desk import Desk
-from observer.runtime.state import Watcher
+from observer.runtime.operator_actions import OperatorActions
+from observer.runtime.state import LoopStatus
 from observer.web.acts import add_acts
 from observer.web.alerts import PATH, Webhook
 from observer.web.openapi import add_description
 from observer.web.page.site import Site
-from observer.web.people.door import Door
+from observer.web.people.door import AuthMiddleware
 from observer.web.people.sign_in import SignIn, add_sign_in
 from observer.web.problems import problem
-from observer.web.reading import Reading
+from observer.web.reading import Queries
 from observer.web.refusals import problems
 from observer.web.routes import add_reading
 from observer.web.shield import shielded
@@ -36,17 +36,17 @@ ELSEWHERE: Final = "stop what listens there, or name another address: `listen` o
 class People:
     """Who may come in, how, and what they may do; without ``desk`` there is nothing to be done, only to be read."""
 
-    door: Door
+    door: AuthMiddleware
     sign_in: SignIn
-    desk: Desk | None
+    desk: OperatorActions | None
 
 
 def make_app(
-    watcher: Watcher,
+    loop_status: LoopStatus,
     render: Callable[[], bytes],
     *,
     webhook: Webhook | None = None,
-    reading: Reading | None = None,
+    reading: Queries | None = None,
     stream: Stream | None = None,
     people: People | None = None,
 ) -> web.Application:
@@ -58,7 +58,7 @@ def make_app(
 
     app = web.Application(middlewares=[problems, *((people.door.middleware,) if people is not None else ())])
     app.on_response_prepare.append(shielded)
-    _add_state(app, watcher, render)
+    _add_state(app, loop_status, render)
     if reading is not None:
         add_reading(app, reading)
         Site(reading, people.desk if people is not None else None, live=stream is not None).add_to(app)
@@ -74,21 +74,21 @@ def make_app(
     return app
 
 
-def _add_state(app: web.Application, watcher: Watcher, render: Callable[[], bytes]) -> None:
+def _add_state(app: web.Application, loop_status: LoopStatus, render: Callable[[], bytes]) -> None:
     """Probes, self metrics, and the state of the loop as the command line asks for it."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        ready, why = watcher.ready()
+        ready, why = loop_status.ready()
         return web.Response(status=200 if ready else 503, text=f"{why}\n")
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     async def status(_: web.Request) -> web.Response:
-        return _json(watcher.status())
+        return _json(loop_status.status())
 
     async def decisions(request: web.Request) -> web.Response:
         try:
@@ -97,7 +97,7 @@ def _add_state(app: web.Application, watcher: Watcher, render: Callable[[], byte
             return problem(400, "limit must be a whole number")
         if not 1 <= limit <= 500:
             return problem(400, "limit must be from 1 to 500")
-        return _json(list(watcher.recent)[-limit:])
+        return _json(list(loop_status.recent)[-limit:])
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

@@ -18,10 +18,10 @@ from aiohttp import web
 from msgspec import Struct
 
 from observer.domain.decision import Decision
-from observer.web.board import Board
+from observer.web.board import ViewCache
 from observer.web.people.door import still_in
-from observer.web.refusals import Refused
-from observer.web.views.picture import Picture
+from observer.web.refusals import ApiProblem
+from observer.web.views.picture import ViewState
 from observer.web.views.rows import decision_row
 from observer.web.views.sources import Listeners
 
@@ -48,7 +48,7 @@ class Counted(Protocol):
     def __call__(self, clients: int, *, dropped: bool) -> None: ...
 
 
-class Beat(Struct, frozen=True):
+class TickEvent(Struct, frozen=True):
     """One tick in a few figures: workloads by state, open incidents, and what waits for a person."""
 
     at: float
@@ -69,7 +69,7 @@ class Stream:
     """Tells every listener of each new picture. ``counted`` hears how many listen."""
 
     def __init__(
-        self, board: Board, counted: Counted, *, beat: float = BEAT_SECONDS, lasts: float = LASTS_SECONDS
+        self, board: ViewCache, counted: Counted, *, beat: float = BEAT_SECONDS, lasts: float = LASTS_SECONDS
     ) -> None:
         self._board, self._counted, self._beat, self._lasts = board, counted, beat, lasts
         self._listeners: set[_Listener] = set()
@@ -89,7 +89,7 @@ class Stream:
         app.router.add_get(PATH, self.handle)
         app.on_shutdown.append(self._end)
 
-    def tell(self, picture: Picture) -> None:
+    def tell(self, picture: ViewState) -> None:
         """Hand a picture's news to everybody without waiting."""
         fresh = self._fresh(picture.seen.recent)
         if len(fresh) > MOST_TOLD:
@@ -97,12 +97,12 @@ class Stream:
         else:
             for one in fresh:
                 self._say("decision", msgspec.json.encode(decision_row(one)))
-        self._say("tick", msgspec.json.encode(beat_of(picture)))
+        self._say("tick", msgspec.json.encode(tick_event(picture)))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers until the listener goes, is too slow, has to be asked again, or the daemon ends."""
         if len(self._listeners) >= MOST:
-            raise Refused(503, "too_many_listeners", f"{MOST} listen already; read the pages", {"Retry-After": "30"})
+            raise ApiProblem(503, "too_many_listeners", f"{MOST} listen already; read the pages", {"Retry-After": "30"})
         response = web.StreamResponse(headers=_HEADERS)
         await response.prepare(request)
         listener = _Listener()
@@ -168,7 +168,7 @@ class Stream:
         picture = self._board.picture
         if picture is None:
             return ()
-        return (b"event: tick\ndata: %s\n\n" % msgspec.json.encode(beat_of(picture)),)
+        return (b"event: tick\ndata: %s\n\n" % msgspec.json.encode(tick_event(picture)),)
 
     def _fresh(self, recent: tuple[Decision, ...]) -> list[Decision]:
         """Decisions since the last picture; all of them when that one has fallen out."""
@@ -187,9 +187,9 @@ class Stream:
             listener.queue.put_nowait(None)
 
 
-def beat_of(picture: Picture) -> Beat:
+def tick_event(picture: ViewState) -> TickEvent:
     """The few figures of a picture."""
-    return Beat(
+    return TickEvent(
         at=picture.at,
         tick=picture.seen.number,
         sighted=picture.sighted,

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import event
 
-from observer.domain.action import Action, Mode, Rung
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import DuplicateIntent
 from observer.domain.incident import Incident, Phase
@@ -26,10 +26,10 @@ from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
 from observer.engine.decide import settle
-from observer.engine.ladder import recover
 from observer.engine.memory import Memory
+from observer.engine.remediation.restore import recover
 from observer.journal.store import SqlJournal
-from observer.runtime.evidence import EvidenceKeeper
+from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
 from tests.bench.picture import Picture
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeSwitch
@@ -164,7 +164,7 @@ class _Scene:
 
     journal: SqlJournal | Ledgers
     fuse: _Fuse
-    rung: Rung
+    action_kind: ActionKind
     key: str
     folder: Path
     memory: Memory = field(default_factory=Memory)
@@ -204,12 +204,12 @@ class _Scene:
     def _executor(self) -> Executor:
         cluster = FakeCluster()
         return Executor(
-            actuators={self.rung: self.pods},
+            actuators={self.action_kind: self.pods},
             cluster=cluster,
             journal=self.stepped,
             lease=FakeLease(),
             switch=FakeSwitch(),
-            evidence=EvidenceKeeper(cluster, self.folder, logs=False, lines=0, max_bytes=0, redact=()),
+            evidence=EvidenceStore(cluster, self.folder, logs=False, lines=0, max_bytes=0, redact=()),
             clock=self.clock,
             fresh_for=10.0,
         )
@@ -232,7 +232,7 @@ class _Scene:
         incident = self.memory.incidents[self.key]
         if incident.phase is not Phase.SUSPECTED or self.pod not in self._view().pods:
             return  # nobody suspects a pod that is gone
-        action = Action(self.rung, self.key, self.pod, attempt=incident.attempts.get(self.rung, 0))
+        action = Action(self.action_kind, self.key, self.pod, attempt=incident.attempts.get(self.action_kind, 0))
         decision = self._decision(action)
         outcome, _ = await self._executor().carry_out(decision, incident)
         self._settle(decision, outcome)
@@ -246,14 +246,14 @@ class _Scene:
 
     def _decision(self, action: Action) -> Decision:
         return Decision(
-            f"d-{action.id}", self.clock.at, self.rung.value, Verdict.ACT, str(self.pod), "bench", "", self.key,
-            rung=self.rung, action=action,
+            f"d-{action.id}", self.clock.at, self.action_kind.value, Verdict.ACT, str(self.pod), "bench", "", self.key,
+            action_kind=self.action_kind, action=action,
         )  # fmt: skip
 
     def _view(self) -> Any:
-        if self.pods.done and self.rung is Rung.DRAIN and not self.picture.pods[0].drained:
+        if self.pods.done and self.action_kind is ActionKind.DRAIN and not self.picture.pods[0].drained:
             self.picture.mark(0, self.key)
-        if self.pods.done and self.rung is Rung.EVICT and self.picture.pods[0].ref == self.pod:
+        if self.pods.done and self.action_kind is ActionKind.EVICT and self.picture.pods[0].ref == self.pod:
             self.picture.replace([0], self.clock.at)
         return self.picture.view(self.clock.at)
 
@@ -301,7 +301,7 @@ async def _stored(points: int, draw: random.Random) -> Crashes:
 async def _point(
     found: Crashes, journal: SqlJournal | Ledgers, fuse: _Fuse, number: int, draw: random.Random, folder: Path
 ) -> None:
-    scene = _Scene(journal, fuse, (Rung.DRAIN, Rung.EVICT)[number % 2], f"i{number}", folder)
+    scene = _Scene(journal, fuse, (ActionKind.DRAIN, ActionKind.EVICT)[number % 2], f"i{number}", folder)
     await journal.save(scene.suspected())
     fuse.deadly = [draw.randint(1, STEPS) for _ in range(draw.randint(1, 3))]
     fuse.steps = fuse.crashed = 0

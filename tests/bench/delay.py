@@ -21,7 +21,7 @@ from observer.domain.suspect import Judgement, Symptom, Tier
 from observer.engine.detect.hypergeometric import ln_mgf
 from observer.engine.detect.judge import judge
 from observer.engine.detect.state import DetectorState
-from observer.engine.detect.tiers import tier_nats
+from observer.engine.detect.tiers import tier_scores
 from tests.bench.world import REGIMES, Fault, World
 
 TICK = 5
@@ -64,8 +64,8 @@ class Delay:
     p95: float
     oracle_median: float
     oracle_p95: float
-    sibling_oracle_median: float
-    sibling_oracle_p95: float
+    peer_oracle_median: float
+    peer_oracle_p95: float
     information_ratio: float
     missed: int
 
@@ -86,15 +86,15 @@ def row(found: Delay) -> str:
     limit = f"bound {found.bound_requests:.0f} requests ({found.bound_errors:.0f} errors)"
     ours = f"median {found.median:.2f}, p95 {found.p95:.2f} x bound"
     oracle = f"oracle {found.oracle_median:.2f}, {found.oracle_p95:.2f}"
-    fair = f"sibling oracle {found.sibling_oracle_median:.2f}, {found.sibling_oracle_p95:.2f}"
-    ratios = f"p95 {found.p95 / found.oracle_p95:.2f} and {found.p95 / found.sibling_oracle_p95:.2f} x theirs"
+    fair = f"sibling oracle {found.peer_oracle_median:.2f}, {found.peer_oracle_p95:.2f}"
+    ratios = f"p95 {found.p95 / found.oracle_p95:.2f} and {found.p95 / found.peer_oracle_p95:.2f} x theirs"
     knows = f"the first is told {found.information_ratio:.2f} x as much a request"
     return f"delay to evict, {who}: {limit}; {ours}; {oracle}; {fair}; {ratios}; {knows}; missed {found.missed}"
 
 
-def bound(case: Case, nats: float) -> float:
+def bound(case: Case, score: float) -> float:
     """Requests at the sick pod."""
-    return max(nats / information(case), nats / (case.p1 * math.log(case.size)))
+    return max(score / information(case), score / (case.p1 * math.log(case.size)))
 
 
 def information(case: Case) -> float:
@@ -105,7 +105,7 @@ def information(case: Case) -> float:
 
 def _one(case: Case, repeats: int, seed: int) -> Delay:
     settings = EngineSettings(tick=float(TICK))
-    needed = tier_nats(settings)[Tier.EVICT]
+    needed = tier_scores(settings)[Tier.EVICT]
     regime = replace(REGIMES[0], rate=case.rate, usual=case.p0)
     world = World(regime, repeats, size=case.size, tick=TICK, latency=False, seed=seed, fault=Fault(WARM, case.p1))
     found, oracle, fair = (np.full(repeats, np.nan) for _ in range(3))

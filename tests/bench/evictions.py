@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from observer.actuators.evict import EvictActuator
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Result
 from observer.journal.store import SqlJournal
-from observer.runtime.evidence import EvidenceKeeper
+from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
-from observer.simulator import kube_objects
+from observer.simulator.kubernetes import objects
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeSwitch
 from tests.support.kube_sim import SimulatedKube, connected, simulated_kube, until
 
@@ -50,9 +50,9 @@ def row(found: Evictions) -> str:
 
 
 async def _measure(pods: int) -> Evictions:
-    nodes = [kube_objects.node(f"n{i}", index=i) for i in range(1, NODES + 1)]
-    shop = kube_objects.deployment("shop", "cart-v1", {"app": "cart", "version": "v1"}, pods)
-    async with simulated_kube([kube_objects.namespace("shop"), *nodes, shop]) as kube:
+    nodes = [objects.node(f"n{i}", index=i) for i in range(1, NODES + 1)]
+    shop = objects.deployment("shop", "cart-v1", {"app": "cart", "version": "v1"}, pods)
+    async with simulated_kube([objects.namespace("shop"), *nodes, shop]) as kube:
         await until(lambda: len(_pods(kube)) == pods, within=120.0)
         victims = _pods(kube)
         async with _executor(kube.url) as executor:
@@ -70,9 +70,18 @@ def _pods(kube: SimulatedKube) -> list[PodRef]:
 
 
 def _decision(pod: PodRef) -> Decision:
-    action = Action(Rung.EVICT, pod.uid, pod)
+    action = Action(ActionKind.EVICT, pod.uid, pod)
     return Decision(
-        pod.uid, FakeClock().at, "evict", Verdict.ACT, str(pod), "bench", "", pod.uid, rung=Rung.EVICT, action=action
+        pod.uid,
+        FakeClock().at,
+        "evict",
+        Verdict.ACT,
+        str(pod),
+        "bench",
+        "",
+        pod.uid,
+        action_kind=ActionKind.EVICT,
+        action=action,
     )
 
 
@@ -84,12 +93,12 @@ async def _executor(url: str) -> AsyncIterator[Executor]:
         journal = await SqlJournal.open(f"sqlite+aiosqlite:///{folder / 'journal.db'}")
         async with connected(folder, url) as api:
             yield Executor(
-                actuators={Rung.EVICT: EvictActuator(api)},
+                actuators={ActionKind.EVICT: EvictActuator(api)},
                 cluster=cluster,
                 journal=journal,
                 lease=FakeLease(),
                 switch=FakeSwitch(),
-                evidence=EvidenceKeeper(cluster, folder / "kept", logs=False, lines=0, max_bytes=0, redact=()),
+                evidence=EvidenceStore(cluster, folder / "kept", logs=False, lines=0, max_bytes=0, redact=()),
                 clock=FakeClock(),
                 fresh_for=10.0,
             )

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from observer.domain import names
-from observer.domain.cluster import ClusterView, Kind, MeshControl, Node, Pod, Workload
+from observer.domain.cluster import ClusterView, MeshControl, Node, Pod, ResourceKind, Workload
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 
 PODS_PER_SERVICE = 10
@@ -76,7 +76,7 @@ class Fleet:
         nodes = {pod.node: Node(pod.node, "zone-a", True, False) for pod in pods.values()}
         return ClusterView(
             at=at,
-            fresh=dict.fromkeys(Kind, at),
+            fresh=dict.fromkeys(ResourceKind, at),
             pods=pods,
             workloads={ref: _workload(ref, len(found)) for ref, found in by_workload.items()},
             budgets=(),

@@ -23,7 +23,7 @@ from observer.domain.ids import ServiceRef
 from observer.web.page.site import Site
 from observer.web.views.asked import OverviewQuery
 from observer.web.views.overview import overview
-from observer.web.views.picture import Picture, picture_of
+from observer.web.views.picture import ViewState, view_state_of
 from tests.bench.picture import NAMESPACES
 from tests.support.browser import browser, served, tab
 from tests.support.page_world import FAULT_FROM, PageWorld
@@ -82,9 +82,9 @@ async def _measure(workloads: int, clients: int, seed: int) -> Figures:
     with tempfile.TemporaryDirectory() as folder:
         world = await PageWorld.open(Path(folder), named=refs, size=10, sick=SICK, covered=workloads - 1, seed=seed)
         await world.ticks(FAULT_FROM // 5 + 6)
-        seen = world.watcher.seen
+        seen = world.loop_status.result
         assert seen is not None
-        picture = picture_of(seen)
+        picture = view_state_of(seen)
         site = Site(world.reading, None)
         whole = OverviewQuery(limit=1000)
         body = msgspec.json.encode(overview(picture, whole))
@@ -93,7 +93,7 @@ async def _measure(workloads: int, clients: int, seed: int) -> Figures:
         found = Figures(
             workloads=len(picture.rows),
             pods=len(seen.snapshot.cluster.pods) if seen.snapshot.cluster is not None else 0,
-            picture=_timed(lambda: picture_of(seen)),
+            picture=_timed(lambda: view_state_of(seen)),
             html=_timed(lambda: _html(site, picture, OverviewQuery())),
             html_all=_timed(lambda: _html(site, picture, whole)),
             json=_timed(lambda: msgspec.json.encode(overview(picture, whole))),
@@ -118,7 +118,7 @@ def _timed(work: Callable[[], object]) -> float:
     return median(spent)
 
 
-def _html(site: Site, picture: Picture, query: OverviewQuery) -> str:
+def _html(site: Site, picture: ViewState, query: OverviewQuery) -> str:
     return site._render("overview", {"view": overview(picture, query), "query": query, "now": picture.at})
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from observer.domain import names
-from observer.domain.cluster import ClusterView, Kind, MeshControl, Node, Pod, Workload
+from observer.domain.cluster import ClusterView, MeshControl, Node, Pod, ResourceKind, Workload
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 
 START: Final = 1_790_000_000.0
@@ -44,7 +44,7 @@ class Picture:
 
     def view(self, at: float) -> ClusterView:
         """As of ``at``; nothing in it is older."""
-        return replace(self._view, at=at, fresh=dict.fromkeys(Kind, at))
+        return replace(self._view, at=at, fresh=dict.fromkeys(ResourceKind, at))
 
     def replace(self, rows: list[int], at: float) -> None:
         """Others take the places of these pods, Ready at once."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.counts import FloatArray
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef
@@ -41,7 +41,7 @@ class Chain:
 
     world: World
     memory: Memory = field(default_factory=Memory)
-    acts: list[tuple[Rung, PodRef]] = field(default_factory=list)
+    acts: list[tuple[ActionKind, PodRef]] = field(default_factory=list)
     told: dict[str, int] = field(default_factory=dict)
     settings: EngineSettings = field(init=False)
 
@@ -57,13 +57,13 @@ class Chain:
                 self._follow(decision, snapshot.at)
         self.world.asked, self.world.watched = self.memory.recheck, self.memory.watch
 
-    def count(self, rung: Rung) -> int:
-        return sum(done is rung for done, _ in self.acts)
+    def count(self, action_kind: ActionKind) -> int:
+        return sum(done is action_kind for done, _ in self.acts)
 
     def _follow(self, decision: Decision, at: float) -> None:
         if decision.action is None:
             return
-        self.acts.append((decision.action.rung, decision.action.pod))
+        self.acts.append((decision.action.action_kind, decision.action.pod))
         outcome = self.world.obey(decision.action)
         self.memory, _ = settle(self.memory, decision, outcome, at, self.settings)
 
@@ -138,14 +138,14 @@ def quiet(regime: Regime, seconds: int, seed: int, *, services: int = SERVICES) 
     chain = Chain(World(regime, services, size=SIZE, tick=TICK, seed=seed))
     out, rivals = Quiet(regime.name, seconds * services * SIZE / DAY), Rivals(services, SIZE, TICK)
     over = np.zeros((services * SIZE, len(LEVELS)), np.bool_)
-    tilts = np.array(chain.settings.detection.tilts)
+    effect_sizes = np.array(chain.settings.detection.effect_sizes)
     tiers: dict[str, Tier] = {}
     before: FloatArray | None = None
     for snapshot in chain.world.stream(seconds):
         chain.tick(snapshot)
         tiers |= {key: incident.tier for key, incident in chain.memory.incidents.items()}
-        nats = chain.memory.detector.errors.evidence.nats(tilts)[: services * SIZE, :1]
-        now = nats >= np.array(LEVELS)
+        score = chain.memory.detector.errors.evidence.score(effect_sizes)[: services * SIZE, :1]
+        now = score >= np.array(LEVELS)
         crossed = (now & ~over).sum(axis=0).tolist()
         out.crossings = {level: out.crossings[level] + new for level, new in zip(LEVELS, crossed, strict=True)}
         over = now
@@ -155,7 +155,7 @@ def quiet(regime: Regime, seconds: int, seed: int, *, services: int = SERVICES) 
             rivals.judge(grown.sum(axis=2), grown[..., 1])
             out.exposure += float((grown[..., 1].sum(axis=1) > 0).sum() * SIZE)
         before = counts
-    out.drains, out.evictions = chain.count(Rung.DRAIN), chain.count(Rung.EVICT)
+    out.drains, out.evictions = chain.count(ActionKind.DRAIN), chain.count(ActionKind.EVICT)
     out.suspected = len(tiers)
     out.drain_tier = sum(tier >= Tier.DRAIN for tier in tiers.values())
     out.evict_tier = sum(tier >= Tier.EVICT for tier in tiers.values())
@@ -172,11 +172,11 @@ def control(*, seed: int, services: int = SERVICES) -> Control:
     chain.settings = replace(chain.settings, guards=guards)
     for snapshot in world.stream(CONTROL_SECONDS):
         chain.tick(snapshot)
-    harm = [(rung, pod) for rung, pod in chain.acts if rung is not Rung.RESTORE]
+    harm = [(action_kind, pod) for action_kind, pod in chain.acts if action_kind is not ActionKind.RESTORE]
     return Control(
         sick=SICK,
-        drained=len({pod for rung, pod in harm if rung is Rung.DRAIN and pod in sick}),
-        evicted=len({pod for rung, pod in harm if rung is Rung.EVICT and pod in sick}),
+        drained=len({pod for action_kind, pod in harm if action_kind is ActionKind.DRAIN and pod in sick}),
+        evicted=len({pod for action_kind, pod in harm if action_kind is ActionKind.EVICT and pod in sick}),
         acts_on_others=sum(pod not in sick for _, pod in harm),
     )
 

@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.settings import EngineSettings
 from observer.engine.decide import decide
@@ -59,13 +59,13 @@ def measure(*, seed: int, services: int = SERVICES) -> Suspects:
         spent = time.process_time() - began
         world.asked, world.watched = memory.recheck, memory.watch
     open_ = {incident.id for incident in memory.open_incidents()}
-    answered = {d.incident for d in decisions if d.verdict in (Verdict.ACT, Verdict.HOLD) and d.reason}
+    answered = {d.incident for d in decisions if d.verdict in (Verdict.ACT, Verdict.BLOCKED) and d.reason}
     return Suspects(
         suspects=len(open_),
         answered=len(open_ & answered),
         acts=sum(d.verdict is Verdict.ACT for d in decisions),
         over_budget=_over_budget(decisions, settings),
-        reasons=dict(Counter(hold.reason for d in decisions for hold in d.holds).most_common()),
+        reasons=dict(Counter(hold.reason for d in decisions for hold in d.blocked_by).most_common()),
         seconds=spent,
     )
 
@@ -82,7 +82,7 @@ def row(found: Suspects) -> str:
 def _over_budget(decisions: tuple[Decision, ...], settings: EngineSettings) -> tuple[str, ...]:
     """Counted anew from what was decided, not asked of the brakes."""
     guards = settings.guards
-    harm = [d for d in decisions if d.verdict is Verdict.ACT and d.rung in (Rung.DRAIN, Rung.EVICT)]
+    harm = [d for d in decisions if d.verdict is Verdict.ACT and d.action_kind in (ActionKind.DRAIN, ActionKind.EVICT)]
     spaces = Counter(d.pod.namespace for d in harm if d.pod is not None)
     owners = Counter(d.workload for d in harm)
     found = []

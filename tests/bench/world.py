@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.counts import (
     CallerCounts,
     CallerFrame,
@@ -144,11 +144,11 @@ class World:
         row = self.picture.rows.get(action.pod)
         if row is None:
             return Outcome(action.id, Result.SUPERSEDED, "gone")
-        if action.rung is Rung.EVICT:
+        if action.action_kind is ActionKind.EVICT:
             self._sick[row] = False
             self._renew([row])
         else:
-            self.picture.mark(row, action.incident if action.rung is Rung.DRAIN else "")
+            self.picture.mark(row, action.incident if action.action_kind is ActionKind.DRAIN else "")
         self._balance()
         return Outcome(action.id, Result.APPLIED, "applied")
 

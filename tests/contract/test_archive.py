@@ -36,8 +36,8 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     await asyncio.to_thread(migrate, address)
     opened = await SqlJournal.open(address)
     for number in range(9):  # three to an instant
-        space, kind = ("shop", "held") if number % 2 else ("shop_2", "drain")
-        verdict = Verdict.HOLD if number % 2 else Verdict.ACT
+        space, kind = ("shop", "blocked") if number % 2 else ("shop_2", "drain")
+        verdict = Verdict.BLOCKED if number % 2 else Verdict.ACT
         text = f"word {number} of 100 %"
         one = Decision(f"d{number}", float(number // 3), kind, verdict, f"pod {space}/cart-{number}", "why", text)
         await opened.record(one)
@@ -62,7 +62,7 @@ async def test_what_is_searched_for_is_found_to_the_letter(journal: SqlJournal) 
     assert await ids(journal, text="WORD 7") == ["d7"]
     assert len(await ids(journal, text="100 %")) == 9 and await ids(journal, text="1_0") == []
     assert await ids(journal, kind="drain", since=2.0) == ["d8", "d6"]
-    assert await ids(journal, verdict="hold", subject="pod shop/cart-3") == ["d3"]
+    assert await ids(journal, verdict="blocked", subject="pod shop/cart-3") == ["d3"]
     assert await ids(journal, text="word 0", depth=3) == []  # only the newest three are looked through
 
 

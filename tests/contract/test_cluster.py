@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from observer.domain.cluster import ClusterView, Kind
+from observer.domain.cluster import ClusterView, ResourceKind
 from observer.domain.errors import SourceUnavailable
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.kube import paths
-from observer.simulator import kube_objects
+from observer.simulator.kubernetes import objects
 from observer.sources.kubernetes.cluster import KubernetesCluster
 from tests.support.kube_sim import until
 from tests.support.kube_worlds import PATIENCE, SIDES, KubeWorld, kube_world, reference
@@ -56,9 +56,9 @@ async def test_a_pod_knows_its_workload_service_and_revision(world: KubeWorld) -
 async def test_every_kind_is_fresh_and_stays_so(world: KubeWorld) -> None:
     async with world.watched() as cluster:
         first = seen(cluster).fresh
-        assert set(first) == set(Kind)
+        assert set(first) == set(ResourceKind)
         assert not cluster.problems
-        await until(lambda: all(seen(cluster).fresh[kind] > first[kind] for kind in Kind), within=PATIENCE)
+        await until(lambda: all(seen(cluster).fresh[kind] > first[kind] for kind in ResourceKind), within=PATIENCE)
 
 
 async def test_a_deployment_is_told_as_its_controller_tells_it(world: KubeWorld) -> None:
@@ -151,7 +151,7 @@ async def test_a_budget_names_its_pods_and_its_allowance(world: KubeWorld) -> No
 
 async def test_an_autoscaler_names_its_target(world: KubeWorld) -> None:
     await world.deployment("web", 1)
-    await world.create(SCALING, "horizontalpodautoscalers", kube_objects.autoscaler(world.namespace, "web", "web-v1"))
+    await world.create(SCALING, "horizontalpodautoscalers", objects.autoscaler(world.namespace, "web", "web-v1"))
     async with world.watched() as cluster:
         (found,) = (one for one in seen(cluster).autoscalers if one.namespace == world.namespace)
     assert (found.name, found.target) == ("web", WorkloadRef(world.namespace, "Deployment", "web-v1"))
@@ -220,7 +220,7 @@ async def test_a_bare_pod_has_no_workload(world: KubeWorld) -> None:
 
 async def test_a_pod_that_is_being_deleted_says_so(world: KubeWorld) -> None:
     async with world.watched() as cluster:
-        ref = await world.bare_pod("held", finalizer="observer.dev/test")
+        ref = await world.bare_pod("blocked", finalizer="observer.dev/test")
         path = paths.pod(ref.namespace, ref.name)
         await world.delete(path, gracePeriodSeconds=0)
         await until(lambda: ref in seen(cluster).pods and seen(cluster).pods[ref].deleting)
@@ -272,7 +272,7 @@ async def test_only_the_chosen_namespaces_and_istiod_are_followed(world: KubeWor
         assert {ref.namespace for ref in view.pods} == {world.namespace}
         assert view.workloads == {}
         assert view.mesh.ready is True
-        assert set(view.fresh) == set(Kind)
+        assert set(view.fresh) == set(ResourceKind)
     async with world.watched(namespaces=(world.namespace,), istiod_namespace=world.namespace) as cluster:
         assert set(seen(cluster).workloads) == {WorkloadRef(world.namespace, "Deployment", "web-v1")}
 

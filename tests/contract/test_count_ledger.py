@@ -11,7 +11,7 @@ import pytest
 from observer.domain.errors import JournalUnavailable
 from observer.domain.events import BAD, TOTAL, Parts, Series
 from observer.domain.slo import LedgerCount
-from observer.engine.slo.books import Books
+from observer.engine.slo.accounting import SloAccounting
 from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
 from observer.journal.stores import FINE_KEPT, SqlCountLedger
@@ -115,14 +115,14 @@ async def test_a_database_that_is_gone_is_unavailable(journal: SqlJournal, tmp_p
 
 async def test_books_go_on_after_a_restart_under_another_target_and_text(ledger: SqlCountLedger) -> None:
     pod = ("shop", "cart-1")
-    books = Books([objective()], [Parts.BAD_OF_TOTAL])
+    books = SloAccounting([objective()], [Parts.BAD_OF_TOTAL])
     for i in range(26):
         page = {Series(0, TOTAL, pod, "t"): 100.0 * i, Series(0, BAD, pod, "b"): 1.0 * i}
         books.count(readings(NOW + 300.0 * i, page), {})
     await ledger.add(books.closed(NOW + 25 * 300.0))
     assert books.closed(NOW + 25 * 300.0) == []
 
-    again = Books([objective(target=0.9, display="new text", version="2")], [Parts.BAD_OF_TOTAL])
+    again = SloAccounting([objective(target=0.9, display="new text", version="2")], [Parts.BAD_OF_TOTAL])
     again.restore(await ledger.counts(0.0, NOW + 25 * 300.0))
     at = NOW + 25 * 300.0
 

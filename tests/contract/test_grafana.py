@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from observer.config.auth import HttpAuth
+from observer.config.settings.auth import HttpAuth
 from observer.domain import names
-from observer.domain.action import Action, Mode, Rung
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError, ObserverError, SourceUnavailable
 from observer.domain.ids import PodRef, WorkloadRef
@@ -177,11 +177,11 @@ async def test_nobody_there_and_an_address_that_can_never_work(tmp_path: Path) -
 POD = PodRef("shop", "cart-1", "u1")
 
 
-def act(rung: Rung, at: float, *, attempt: int = 0, incident: str = "i1", **changes: Any) -> Decision:
-    action = Action(rung, incident, POD, attempt=attempt)
+def act(action_kind: ActionKind, at: float, *, attempt: int = 0, incident: str = "i1", **changes: Any) -> Decision:
+    action = Action(action_kind, incident, POD, attempt=attempt)
     made = Decision(
-        f"d{at}", at, rung.value, Verdict.ACT, "pod shop/cart-1", "evidence", f"{rung.value} at {at:.0f}",
-        incident=incident, rung=rung, mode=Mode.ENFORCE, pod=POD, workload=WorkloadRef("shop", "Deployment", "cart"),
+        f"d{at}", at, action_kind.value, Verdict.ACT, "pod shop/cart-1", "evidence", f"{action_kind.value} at {at:.0f}",
+        incident=incident, action_kind=action_kind, mode=Mode.ENFORCE, pod=POD, workload=WorkloadRef("shop", "Deployment", "cart"),
         action=action, outcome=Outcome(action.id, Result.APPLIED, "applied"),
     )  # fmt: skip
     return replace(made, **changes)
@@ -192,10 +192,10 @@ def told(kind: str, at: float, reason: str = "because") -> Decision:
 
 
 STORY = [
-    act(Rung.DRAIN, AT),
+    act(ActionKind.DRAIN, AT),
     told("drain_effective", AT + 5),
     told("drain_verdict", AT + 30, "dropped"),
-    act(Rung.EVICT, AT + 31),
+    act(ActionKind.EVICT, AT + 31),
     told("replaced", AT + 50),
     told("verified", AT + 90, "fixed"),
     told("closed", AT + 91, "fixed"),
@@ -268,10 +268,10 @@ async def test_giving_back_ends_the_drain_and_a_second_drain_is_another(tmp_path
     grafana = FakeGrafana()
     async with opened(grafana, tmp_path) as client:
         sink = GrafanaAnnotations(client)
-        await sink.publish(act(Rung.DRAIN, AT))
-        await sink.publish(act(Rung.RESTORE, AT + 60))
-        await sink.publish(act(Rung.DRAIN, AT + 90, attempt=1))
-        await sink.publish(told("closed", AT + 200, "acquitted"))
+        await sink.publish(act(ActionKind.DRAIN, AT))
+        await sink.publish(act(ActionKind.RESTORE, AT + 60))
+        await sink.publish(act(ActionKind.DRAIN, AT + 90, attempt=1))
+        await sink.publish(told("closed", AT + 200, "cleared"))
     first, second = sorted(grafana.annotations.values(), key=lambda one: one["time"])
     assert first["timeEnd"] == (AT + 60) * 1000 and f"restore at {AT + 60:.0f}" in first["text"]
     assert second["timeEnd"] == (AT + 200) * 1000 and "closed: acquitted" in second["text"]
@@ -281,11 +281,11 @@ async def test_giving_back_ends_the_drain_and_a_second_drain_is_another(tmp_path
 @pytest.mark.parametrize(
     "decision",
     [
-        act(Rung.DRAIN, AT, verdict=Verdict.WOULD, outcome=None),
-        act(Rung.DRAIN, AT, verdict=Verdict.HOLD, outcome=None),
-        act(Rung.DRAIN, AT, mode=Mode.DRY_RUN),
-        act(Rung.DRAIN, AT, outcome=Outcome("a", Result.DEFERRED, "pdb")),
-        act(Rung.RESTORE, AT),
+        act(ActionKind.DRAIN, AT, verdict=Verdict.WOULD, outcome=None),
+        act(ActionKind.DRAIN, AT, verdict=Verdict.BLOCKED, outcome=None),
+        act(ActionKind.DRAIN, AT, mode=Mode.DRY_RUN),
+        act(ActionKind.DRAIN, AT, outcome=Outcome("a", Result.DEFERRED, "pdb")),
+        act(ActionKind.RESTORE, AT),
         told("verified", AT),
         told("suspected", AT),
         replace(told("closed", AT), incident=""),

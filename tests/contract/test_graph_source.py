@@ -91,7 +91,7 @@ async def test_health_counts_or_does_not_know(world: GraphWorld) -> None:
 
 
 async def test_nothing_is_asked_about_no_namespace(world: GraphWorld) -> None:
-    world.mischief.status = 500
+    world.fault_injection.status = 500
     async with source_of(world) as source:
         assert (await source.graph(world.at, 60.0, frozenset())).edges == ()
         assert await source.health(world.at, 60.0, frozenset()) == {}
@@ -115,7 +115,7 @@ async def test_a_picture_of_another_time_is_no_data(world: GraphWorld) -> None:
     ("status", "reason"), [(401, "denied"), (403, "denied"), (429, "busy"), (500, "unreachable"), (504, "timeout")]
 )
 async def test_refusals_have_their_reasons(world: GraphWorld, status: int, reason: str) -> None:
-    world.mischief.status = status
+    world.fault_injection.status = status
     async with source_of(world) as source:
         with pytest.raises(SourceUnavailable) as caught:
             await ask(source, world)
@@ -123,7 +123,7 @@ async def test_refusals_have_their_reasons(world: GraphWorld, status: int, reaso
 
 
 async def test_a_slow_answer_is_late(world: GraphWorld) -> None:
-    world.mischief.delay = 1.0
+    world.fault_injection.delay = 1.0
     async with source_of(world, timeout=0.1) as source:
         with pytest.raises(SourceUnavailable) as caught:
             await ask(source, world)
@@ -131,7 +131,7 @@ async def test_a_slow_answer_is_late(world: GraphWorld) -> None:
 
 
 async def test_a_huge_answer_is_not_read(world: GraphWorld) -> None:
-    world.mischief.padding = 70_000
+    world.fault_injection.padding = 70_000
     async with source_of(world, max_bytes=65_536) as source:
         with pytest.raises(SourceUnavailable) as caught:
             await ask(source, world)
@@ -141,8 +141,8 @@ async def test_a_huge_answer_is_not_read(world: GraphWorld) -> None:
 async def test_half_an_answer_is_none(world: GraphWorld) -> None:
     async with source_of(world) as source:
         await ask(source, world)
-        world.mischief.truncate = 10
+        world.fault_injection.truncate = 10
         with pytest.raises(SourceProtocolError):
             await ask(source, world)
-        world.mischief.truncate = 0
+        world.fault_injection.truncate = 0
         assert (await ask(source, world)).edges

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.finding import Finding
 from observer.domain.ids import ServiceRef
 from observer.sources.prometheus.history import PrometheusHistory

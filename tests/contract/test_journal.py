@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import DuplicateIntent, JournalUnavailable
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
@@ -58,16 +58,18 @@ async def journal(url: str) -> AsyncIterator[SqlJournal]:
 def incident(key: str, *, opened: float = 100.0, closed: float = 0.0) -> Incident:
     culprit = Culprit(CulpritKind.POD, "shop", "cart-1", ServiceRef("shop", "cart"), POD)
     phase = Phase.CLOSED if closed else Phase.SUSPECTED
-    return Incident(key, opened, culprit, Symptom.ERRORS, phase, opened, closed=closed, attempts={Rung.DRAIN: 1})
+    return Incident(key, opened, culprit, Symptom.ERRORS, phase, opened, closed=closed, attempts={ActionKind.DRAIN: 1})
 
 
 def drain(key: str, attempt: int = 0) -> Action:
-    return Action(Rung.DRAIN, key, POD, attempt, "rv-7", expires=400.0, term=3, reason="suspected")
+    return Action(ActionKind.DRAIN, key, POD, attempt, "rv-7", expires=400.0, term=3, reason="suspected")
 
 
 def entry(action: Action, at: float = 100.0) -> LedgerEntry:
     workload, service = WorkloadRef("shop", "Deployment", "cart"), ServiceRef("shop", "cart")
-    return LedgerEntry(action.id, at, action.rung, action.incident, POD, workload, service, "pod", "errors", "n1", "v1")
+    return LedgerEntry(
+        action.id, at, action.action_kind, action.incident, POD, workload, service, "pod", "errors", "n1", "v1"
+    )
 
 
 def decision(key: str, at: float, **more: str) -> Decision:
@@ -77,7 +79,7 @@ def decision(key: str, at: float, **more: str) -> Decision:
 async def test_incidents_are_inserted_and_replaced(journal: SqlJournal) -> None:
     await journal.save(incident("a"))
     await journal.save(incident("b", opened=50.0))
-    changed = replace(incident("a"), phase=Phase.DRAINING, nats=12.5)
+    changed = replace(incident("a"), phase=Phase.DRAINING, evidence_score=12.5)
     await journal.save(changed)
 
     assert await journal.incidents() == [incident("b", opened=50.0), changed]

@@ -24,8 +24,8 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from observer.simulator.prometheus_api import PrometheusApi
-from observer.simulator.tsdb import TimeSeriesMemory
+from observer.simulator.prometheus.api import PrometheusApi
+from observer.simulator.prometheus.tsdb import TimeSeriesMemory
 
 pytestmark = [pytest.mark.integration, pytest.mark.needs("prometheus")]
 

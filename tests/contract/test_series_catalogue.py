@@ -15,13 +15,13 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.config.lint.live.roll import lint_live
+from observer.config.lint.live.registry import lint_live
 from observer.config.lint.subject import Subject
-from observer.config.model import PrometheusSettings
 from observer.config.openslo.documents import parse_documents
+from observer.config.settings.model import PrometheusSettings
 from observer.domain.errors import SourceUnavailable
-from observer.simulator.prometheus_api import PrometheusApi
-from observer.simulator.tsdb import NAME, TimeSeriesMemory
+from observer.simulator.prometheus.api import PrometheusApi
+from observer.simulator.prometheus.tsdb import NAME, TimeSeriesMemory
 from observer.sources.prometheus.catalogue import PrometheusCatalogue
 from tests.support.ports import free_port
 

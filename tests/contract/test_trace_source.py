@@ -48,7 +48,7 @@ def by_trace(found: TraceSet) -> Mapping[str, list[Span]]:
 async def test_every_trace_is_whole_and_touches_the_service(world: TraceWorld) -> None:
     async with source_of(world) as source:
         found = await ask(source, world)
-        assert source.speaks == world.api
+        assert source.api_version == world.api
     traces = by_trace(found)
     assert len(traces) >= 20 and not found.truncated
     assert (found.at, found.seconds) == (world.at, 120.0)
@@ -116,7 +116,7 @@ async def test_a_trace_of_several_services_comes_once(world: TraceWorld) -> None
     ("status", "reason"), [(401, "denied"), (403, "denied"), (429, "busy"), (500, "unreachable"), (503, "busy")]
 )
 async def test_refusals_have_their_reasons(world: TraceWorld, status: int, reason: str) -> None:
-    world.mischief.status = status
+    world.fault_injection.status = status
     async with source_of(world) as source:
         with pytest.raises(SourceUnavailable) as caught:
             await ask(source, world)
@@ -124,7 +124,7 @@ async def test_refusals_have_their_reasons(world: TraceWorld, status: int, reaso
 
 
 async def test_a_slow_answer_is_late(world: TraceWorld) -> None:
-    world.mischief.delay = 1.0
+    world.fault_injection.delay = 1.0
     async with source_of(world, timeout=0.1) as source:
         with pytest.raises(SourceUnavailable) as caught:
             await ask(source, world)
@@ -134,7 +134,7 @@ async def test_a_slow_answer_is_late(world: TraceWorld) -> None:
 async def test_a_huge_answer_is_not_read(world: TraceWorld) -> None:
     async with source_of(world, max_bytes=65_536) as source:
         await source.services()
-        world.mischief.padding = 70_000
+        world.fault_injection.padding = 70_000
         with pytest.raises(SourceUnavailable) as caught:
             await ask(source, world)
     assert caught.value.reason == "too_large"
@@ -143,15 +143,15 @@ async def test_a_huge_answer_is_not_read(world: TraceWorld) -> None:
 async def test_half_an_answer_is_none(world: TraceWorld) -> None:
     async with source_of(world) as source:
         await source.services()
-        world.mischief.truncate = 10
+        world.fault_injection.truncate = 10
         with pytest.raises(SourceProtocolError):
             await ask(source, world)
-        world.mischief.truncate = 0
+        world.fault_injection.truncate = 0
         assert (await ask(source, world)).spans
 
 
 async def test_garbage_is_refused(world: TraceWorld) -> None:
     async with source_of(world) as source:
-        world.mischief.garbage = True
+        world.fault_injection.garbage = True
         with pytest.raises(SourceProtocolError):
             await ask(source, world)

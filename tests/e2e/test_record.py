@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from observer.simulator.clock import SimClock
-from observer.simulator.faults import pod_errors
-from observer.simulator.kube_config import write_kubeconfig
-from observer.simulator.world import World
+from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
+from observer.simulator.mesh.faults import pod_errors
+from observer.simulator.scenarios.world import World
 
 ENOUGH = 5
 """Ticks after which there is something to replay."""

@@ -13,13 +13,13 @@ import aiohttp
 import pytest
 
 from observer.app.notifications import alertmanagers, links_of, silence_own_alerts
-from observer.config.outlets import AlertmanagerSettings
-from observer.config.settings import parse
+from observer.config.settings.notifications import AlertmanagerSettings
+from observer.config.settings.read import parse
 from observer.domain import names
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.outcome import Result
-from observer.engine.silence import silence_matchers
+from observer.engine.remediation.silences import silence_matchers
 from observer.http_client import delivery
 from observer.http_client.client import Endpoint
 from observer.kube.times import unix
@@ -390,7 +390,7 @@ async def test_an_incident_that_ends_with_a_page_keeps_it() -> None:
     [
         acted(result=Result.DEFERRED),
         acted(result=Result.UNKNOWN),
-        acted(Rung.DRAIN),
+        acted(ActionKind.DRAIN),
         acted(mode=Mode.DRY_RUN),
         told(),
     ],

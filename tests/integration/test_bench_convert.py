@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from observer.domain.blame import BlameInputs, Measure, Target
+from observer.domain.attribution import AffectedService, AttributionInputs, Measure
 from observer.domain.ids import ServiceRef
-from observer.engine.blame.verdict import blame
+from observer.engine.attribution.attribute import attribution
 from observer.exchange.incident_files import Files, read_incident
-from tests.bench.blame import convert, nezha, petshop
+from tests.bench.attribution import convert, nezha, petshop
 from tests.support.builders import NOW
 from tests.support.incidents import call, calm, edge, first, graph, named, ref, series, traced
 
 
-def again(folder: Path, options: list[str], target: Target | None = None) -> BlameInputs:
+def again(folder: Path, options: list[str], target: AffectedService | None = None) -> AttributionInputs:
     """The question as the files tell it."""
     given = dict(zip(options[::2], options[1::2], strict=True))
     paths = {name: folder / given[f"--{name}"] for name in ("metrics", "graph", "traces") if f"--{name}" in given}
@@ -29,10 +29,10 @@ def again(folder: Path, options: list[str], target: Target | None = None) -> Bla
 
 def test_a_question_survives_being_written(tmp_path: Path) -> None:
     path = (("front", 1), ("store", 1))
-    inputs = BlameInputs(
+    inputs = AttributionInputs(
         at=NOW + 300.0,
         since=NOW,
-        target=Target(ref("front"), Measure.ERROR_RATE),
+        target=AffectedService(ref("front"), Measure.ERROR_RATE),
         graph=graph(edge("front", "store", errors=200.0, errors_by_flag={"UF": 150.0, "": 50.0})),
         usual_graph=calm(("front", "store")),
         traces=traced(*(call(f"t{i}", path, fails="store") for i in range(9))),
@@ -43,7 +43,7 @@ def test_a_question_survives_being_written(tmp_path: Path) -> None:
     options = convert.write(inputs, tmp_path)
     read = again(tmp_path, options, inputs.target)
 
-    assert named(blame(read)) == pytest.approx(named(blame(inputs)))
+    assert named(attribution(read)) == pytest.approx(named(attribution(inputs)))
     assert read.external == inputs.external
     assert np.array_equal(read.readings[0].reference, inputs.readings[0].reference)
 
@@ -85,7 +85,7 @@ def test_petshop_becomes_folders_with_options_and_truth(tmp_path: Path, capsys: 
     assert len(folders) == len(petshop.SCENARIOS)
     for folder in folders:
         options = (folder / "options.txt").read_text().split()
-        found = blame(again(folder, options, Target(ServiceRef("", "shop"), Measure.LATENCY)))
+        found = attribution(again(folder, options, AffectedService(ServiceRef("", "shop"), Measure.LATENCY)))
         assert (folder / "truth.txt").read_text().strip() == "db"
         assert first(found) == "workload db"
 
@@ -95,7 +95,7 @@ def test_a_cut_of_a_quiet_day_is_read_as_adjacent(tmp_path: Path) -> None:
     read = again(tmp_path / "cut", convert.write(issue.inputs, tmp_path / "cut"), issue.inputs.target)
 
     assert all(one.adjacent for one in read.readings)
-    assert blame(read).culprits == blame(issue.inputs).culprits == ()
+    assert attribution(read).culprits == attribution(issue.inputs).culprits == ()
 
 
 def corpus_of_nezha(root: Path) -> Path:
@@ -127,11 +127,11 @@ def test_nezha_becomes_folders_too(tmp_path: Path) -> None:
     convert.main(["nezha", str(corpus_of_nezha(tmp_path)), str(out)])
     (folder,) = out.iterdir()
     options = (folder / "options.txt").read_text().split()
-    found = blame(again(folder, options))
+    found = attribution(again(folder, options))
 
     assert (folder / "truth.txt").read_text().strip() == "cart"
-    assert found.ranked[0].cause.accused is not None
-    assert found.ranked[0].cause.accused.name == "cart"
+    assert found.ranked[0].cause.suspected_service is not None
+    assert found.ranked[0].cause.suspected_service.name == "cart"
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from observer.domain.action import Rung
-from observer.simulator.families import FAMILIES, OF_MANY
-from tests.bench.blame import tally
-from tests.bench.blame.episodes import Act, Episode, draw, play
+from observer.domain.action import ActionKind
+from tests.bench.attribution import tally
+from tests.bench.attribution.episodes import Act, Episode, draw, play
+from tests.support.scenarios import FAMILIES, OF_MANY
 
 
 @pytest.mark.integration
@@ -17,7 +17,7 @@ def test_the_right_one_is_named_and_nobody_else_is_touched(family: str) -> None:
 
     assert found.within(1)
     assert all(act.right for act in found.acts)
-    assert (found.first(Rung.DRAIN) is not None) is (family not in OF_MANY)
+    assert (found.first(ActionKind.DRAIN) is not None) is (family not in OF_MANY)
 
 
 @pytest.mark.integration
@@ -27,7 +27,7 @@ def test_one_sick_pod_is_not_taken_for_its_node(family: str, seed: int) -> None:
     found = play(family, seed, 10)
 
     assert found.within(1)
-    assert found.first(Rung.DRAIN) is not None
+    assert found.first(ActionKind.DRAIN) is not None
 
 
 @pytest.mark.integration

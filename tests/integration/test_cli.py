@@ -15,8 +15,8 @@ import yaml
 
 from observer.domain import names
 from observer.simulator.clock import SimClock
-from observer.simulator.kube_config import write_kubeconfig
-from observer.simulator.world import World
+from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
+from observer.simulator.scenarios.world import World
 
 HEAVY = "kubernetes_asyncio"
 
@@ -84,7 +84,7 @@ async def test_doctor_asks_the_neighbours_that_are_named(person: Person) -> None
     assert code == 0, err
     for name in ("jaeger reachable", "jaeger fresh", "kiali reachable", "kiali services matched", "kiali health"):
         assert found[name]["ok"] is True, found[name]
-    person.world.kiali.mischief.status = 500
+    person.world.kiali.fault_injection.status = 500
     code, out, _ = await person.runs("doctor")
     assert code == 4 and "RED  kiali reachable" in out and "network policy" in out
 
@@ -137,7 +137,10 @@ async def test_restore_asks_which(person: Person) -> None:
 async def test_check_prints_what_it_allows(person: Person) -> None:
     code, out, _ = await person.runs("check", "--json")
     tiers = {row["tier"]: row for row in json.loads(out)["tiers"]}
-    assert code == 0 and tiers["annotate"]["nats"] < tiers["drain"]["nats"] < tiers["evict"]["nats"]
+    assert (
+        code == 0
+        and tiers["annotate"]["evidence_score"] < tiers["drain"]["evidence_score"] < tiers["evict"]["evidence_score"]
+    )
     assert tiers["evict"]["false_acts_per_month"] <= tiers["drain"]["false_acts_per_month"]
 
 
@@ -155,7 +158,7 @@ async def test_check_prints_what_holds_for_a_workload_and_from_where(person: Per
     lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in out.splitlines()[1:]}
 
     assert code == 0, err
-    assert lines["ladder.drain_seconds"].split() == ["7m", f"{policy}:7", "shop"]
+    assert lines["escalation.drain_seconds"].split() == ["7m", f"{policy}:7", "shop"]
     assert lines["windows"].split() == ["[mon,tue", "09:00-17:00", "Europe/Berlin]", f"{policy}:9", "shop"]
     assert lines["hold"].startswith("sale (until 2026-12-01 00:00 UTC)")
     assert lines["guards.serving_share"].split() == ["0.5", "built", "in"]

@@ -11,22 +11,22 @@ from cloudevents.core.formats.json import JSONFormat
 from jsonschema import Draft202012Validator
 
 from observer.app.notifications import recorder
-from observer.config.event_schema import decision_schema, event_type, schema
-from observer.config.outlets import EventMode
-from observer.config.settings import parse
+from observer.config.settings.notifications import EventMode
+from observer.config.settings.read import parse
 from observer.domain import names
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.decision import Decision
 from observer.domain.errors import SourceUnavailable
 from observer.domain.kinds import KINDS
 from observer.domain.outcome import Result
+from observer.exchange.event_schema import decision_schema, event_type, schema
 from observer.http_client.client import Endpoint
 from observer.http_client.delivery import Receiver
 from observer.sinks.cloudevents import CloudEventSink, event, event_id, spelled, subject_of
 from observer.telemetry.trace_ids import spelled as hex_trace
 from observer.telemetry.trace_ids import trace_id_of
 from tests.support.fakes import FakeClock
-from tests.support.receivers import AT, Got, acted, receiving, told
+from tests.support.receivers import AT, ReceivedRequest, acted, receiving, told
 
 SETTINGS = parse(
     "cluster: east\nlinks: {page: 'https://observer.example/i/{incident}', kiali: 'https://k/{workload}?n={namespace}'}"
@@ -40,7 +40,7 @@ def sink(url: str, mode: EventMode = EventMode.STRUCTURED, kinds: tuple[str, ...
     return CloudEventSink(box, source="/observer/east", mode=mode, kinds=kinds, record=RECORD)
 
 
-async def sent(mode: EventMode, *decisions: Decision) -> list[Got]:
+async def sent(mode: EventMode, *decisions: Decision) -> list[ReceivedRequest]:
     async with receiving(202) as receiver:
         one = sink(receiver.url, mode)
         for decision in decisions:
@@ -118,16 +118,16 @@ async def test_only_the_wanted_kinds_are_sent() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_a_type_and_fits_the_schema(kind: str) -> None:
-    rung = Rung(kind) if kind in set(Rung) else None
-    decision = acted(rung, Result.DEFERRED) if rung else told(kind, incident="", pod=None)
+    action_kind = ActionKind(kind) if kind in set(ActionKind) else None
+    decision = acted(action_kind, Result.DEFERRED) if action_kind else told(kind, incident="", pod=None)
     body = spelled(event(decision, "/observer/east", RECORD(decision)), EventMode.STRUCTURED).body
-    found = Got("POST", "/", {}, body).json
+    found = ReceivedRequest("POST", "/", {}, body).json
     assert found["type"] == event_type(kind) == f"{names.EVENT_TYPE}.{kind}.v1"
     assert list(EVENT.iter_errors(found)) == []
 
 
 def test_the_schema_refuses_what_is_no_event_of_ours() -> None:
-    good = Got("", "", {}, spelled(event(told(), "/o", RECORD(told())), EventMode.STRUCTURED).body).json
+    good = ReceivedRequest("", "", {}, spelled(event(told(), "/o", RECORD(told())), EventMode.STRUCTURED).body).json
     Draft202012Validator.check_schema(schema())
     changes: list[dict[str, Any]] = [
         {"type": "dev.observer.evict.v1"},
@@ -158,6 +158,6 @@ def test_an_event_never_grows_beyond_what_must_be_forwarded() -> None:
     big = told(text="x" * 90_000, figures={str(number): "y" * 1000 for number in range(100)})
     body = spelled(event(big, "/o", RECORD(big)), EventMode.STRUCTURED).body
     assert len(body) < 65_536
-    found = Got("", "", {}, body).json
+    found = ReceivedRequest("", "", {}, body).json
     assert found["data"]["truncated"] is True and "figures" not in found["data"]
     assert list(EVENT.iter_errors(found)) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from observer.cli.completion import VARIABLE, Shell, script
-from tests.support.doors import threaded
+from tests.support.scripted_api import threaded
 
 ROOT = Path(__file__).parents[2]
 

@@ -20,16 +20,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from observer.cli.rules import documented, write
-from observer.config.model import Settings, WebhookSettings
-from observer.dashboards.catalogue import Question, questions, shipped
+from observer.config.settings.model import Settings, WebhookSettings
+from observer.dashboards.catalogue import PanelQuery, questions, shipped
 from observer.dashboards.objective import of_objective
 from observer.exchange.prometheus_rules import RuleOptions
 from observer.simulator.clock import SimClock
-from observer.simulator.faults import pod_errors
-from observer.simulator.promql import Evaluator, Vector, parse
-from observer.simulator.world import World
+from observer.simulator.mesh.faults import pod_errors
+from observer.simulator.prometheus.promql import Evaluator, Vector, parse
+from observer.simulator.scenarios.world import World
 from tests.support.ports import free_port
-from tests.support.watched import running, settings_for
+from tests.support.running_daemon import running, settings_for
 
 pytestmark = pytest.mark.integration
 
@@ -102,7 +102,7 @@ async def prometheus(folder: Path, targets: dict[str, str]) -> AsyncIterator[str
         await process.wait()
 
 
-async def unanswered(session: aiohttp.ClientSession, url: str, asked: list[Question]) -> list[Question]:
+async def unanswered(session: aiohttp.ClientSession, url: str, asked: list[PanelQuery]) -> list[PanelQuery]:
     """Those without a series; raises where Prometheus refuses a query."""
     left = []
     for one in asked:
@@ -117,7 +117,7 @@ async def unanswered(session: aiohttp.ClientSession, url: str, asked: list[Quest
     return left
 
 
-async def answered(url: str, asked: list[Question]) -> None:
+async def answered(url: str, asked: list[PanelQuery]) -> None:
     """Wait until every one has an answer; fails with those that have none."""
     left = asked
     async with aiohttp.ClientSession() as session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from observer.config.model import PrometheusSettings
+from observer.config.settings.model import PrometheusSettings
 from observer.domain.cluster import Pod
 from observer.domain.ids import ServiceRef
 from observer.domain.settings import EngineSettings
@@ -12,9 +12,9 @@ from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Tier
 from observer.engine.detect.judge import judge
 from observer.engine.detect.state import DetectorState
-from observer.simulator import faults
-from observer.simulator.topology import MeshSpec, ServiceSpec, SourceSpec, WorkloadSpec
-from observer.simulator.world import World
+from observer.simulator.mesh import faults
+from observer.simulator.mesh.topology import MeshSpec, ServiceSpec, SourceSpec, WorkloadSpec
+from observer.simulator.scenarios.world import World
 from observer.sources.prometheus import PrometheusSource
 from tests.support.builders import cluster, pod
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from observer.config.auth import HttpAuth
-from observer.config.model import JaegerSettings
+from observer.config.settings.auth import HttpAuth
+from observer.config.settings.model import JaegerSettings
 from observer.domain.circuit import FAILURES, FIRST_PAUSE
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
-from observer.simulator.jaeger_api import PAGE, JaegerApi
-from observer.simulator.sidecars import Outcomes
-from observer.simulator.spans import SpanBook
-from observer.simulator.world import World
+from observer.simulator.jaeger.api import PAGE, JaegerApi
+from observer.simulator.mesh.sidecars import Outcomes
+from observer.simulator.mesh.spans import SpanRecorder
+from observer.simulator.scenarios.world import World
 from observer.sources.jaeger import JaegerSource
 from observer.sources.jaeger.probe import probe
 from tests.support.fakes import FakeClock
@@ -55,7 +55,7 @@ async def test_a_server_of_the_old_api_is_told_from_one_with_a_page_for_everythi
         world.jaeger.version.v3, world.jaeger.version.v1, world.jaeger.version.page = False, True, page
         source = JaegerSource(settings, world.clock)
         found = await source.traces(world.clock.now(), 60.0, CATALOG, 5)
-        assert source.speaks == "v1" and found.spans
+        assert source.api_version == "v1" and found.spans
         assert [path for path, _ in world.jaeger.requests] == ["/api/v3/services", "/api/services", "/api/traces"]
         await source.close()
 
@@ -71,13 +71,13 @@ async def test_what_the_server_speaks_is_found_out_again_after_a_failure() -> No
     async with traced() as (world, settings):
         source, now = JaegerSource(settings, world.clock), world.clock.now()
         await source.traces(now, 60.0, CATALOG, 5)
-        assert source.speaks == "v3"
+        assert source.api_version == "v3"
         world.jaeger.version.v3, world.jaeger.version.v1 = False, True
         with pytest.raises(SourceProtocolError):
             await source.traces(now, 60.0, CATALOG, 5)
-        assert source.speaks == ""
+        assert source.api_version == ""
         assert (await source.traces(now, 60.0, CATALOG, 5)).spans
-        assert source.speaks == "v1"
+        assert source.api_version == "v1"
         await source.close()
 
 
@@ -96,7 +96,7 @@ async def test_the_services_are_asked_for_once_a_minute() -> None:
 
 
 async def test_a_base_path_is_part_of_the_address() -> None:
-    api = JaegerApi(SpanBook(1.0, 1, [], Outcomes(), {}), lambda: 1e9, base="/jaeger")
+    api = JaegerApi(SpanRecorder(1.0, 1, [], Outcomes(), {}), lambda: 1e9, base="/jaeger")
 
     async def handler(request: web.Request) -> web.StreamResponse:
         return web.Response(text=PAGE, content_type="text/html")
@@ -239,14 +239,14 @@ def test_settings_that_can_never_work_are_refused_by_name(auth: HttpAuth, url: s
 async def test_nobody_there_opens_the_circuit_and_an_answer_closes_it() -> None:
     async with traced() as (world, settings):
         clock = FakeClock(world.clock.now())
-        world.jaeger.mischief.status = 500
+        world.jaeger.fault_injection.status = 500
         source = JaegerSource(settings, clock)
         for _ in range(FAILURES + 2):
             with pytest.raises(SourceUnavailable):
                 await source.traces(clock.at, 60.0, CATALOG, 5)
         assert source.circuit.state.value == "open"
         assert len(world.jaeger.requests) == FAILURES  # then nobody was asked any more
-        world.jaeger.mischief.status = 0
+        world.jaeger.fault_injection.status = 0
         clock.at += FIRST_PAUSE
         assert (await source.traces(clock.at, 60.0, CATALOG, 5)).spans
         assert source.circuit.state.value == "closed"
@@ -292,7 +292,7 @@ async def test_doctor_notices_that_spans_are_old_or_of_the_future() -> None:
 @pytest.mark.parametrize(("status", "word"), [(401, "jaeger.auth"), (404, "base path"), (500, "network policy")])
 async def test_doctor_says_what_to_do_when_jaeger_does_not_answer(status: int, word: str) -> None:
     async with traced() as (world, settings):
-        world.jaeger.mischief.status = status
+        world.jaeger.fault_injection.status = status
         (found,) = await probe(settings, services=CATALOG, clock=world.clock)
     assert found.ok is False and word in found.remedy
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from observer.config.auth import HttpAuth
-from observer.config.model import KialiLogin, KialiSettings
+from observer.config.settings.auth import HttpAuth
+from observer.config.settings.model import KialiLogin, KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
-from observer.simulator.world import World
+from observer.simulator.scenarios.world import World
 from observer.sources.kiali import KialiSource
 from observer.sources.kiali.probe import probe
 from tests.support.fakes import FakeClock

@@ -13,19 +13,19 @@ import pytest
 
 from observer.actuators.drain import DrainActuator
 from observer.actuators.evict import EvictActuator
-from observer.actuators.expired import restore_expired
-from observer.actuators.killswitch import ConfigMapSwitch
+from observer.actuators.kill_switch import ConfigMapSwitch
 from observer.actuators.lease_store import KubeLeaseStore
+from observer.actuators.restore import restore_expired
 from observer.domain import names
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.errors import ActuatorUnavailable, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Result
 from observer.kube.client import KubeApi
 from observer.ports.stores import LeaseRecord
-from observer.simulator import kube_objects
-from observer.simulator.kube_api import API
-from observer.simulator.kube_faults import THROTTLED, Answer, Hang, Reset
+from observer.simulator.kubernetes import objects as kube_objects
+from observer.simulator.kubernetes.api import API
+from observer.simulator.kubernetes.faults import THROTTLED, Answer, Hang, Reset
 from tests.support.kube_sim import SimulatedKube, connected, simulated_kube, until
 from tests.support.kube_worlds import is_ready
 
@@ -48,8 +48,8 @@ class Bench:
     def evict(self) -> EvictActuator:
         return EvictActuator(self.api)
 
-    def act(self, rung: Rung, **changes: Any) -> Action:
-        return Action(rung, "i1", self.pod, **{"expires": NOW} | changes)
+    def act(self, action_kind: ActionKind, **changes: Any) -> Action:
+        return Action(action_kind, "i1", self.pod, **{"expires": NOW} | changes)
 
     def meta(self) -> dict[str, Any]:
         found = self.kube.store.get("pods", "shop", self.pod.name)
@@ -80,37 +80,37 @@ async def benched(folder: Path) -> AsyncIterator[Bench]:
         yield Bench(kube, api, PodRef("shop", meta["name"], meta["uid"]))
 
 
-RUNGS = [(Rung.DRAIN, "patch", "pods"), (Rung.EVICT, "create", "pods/eviction")]
+ACTION_KINDS = [(ActionKind.DRAIN, "patch", "pods"), (ActionKind.EVICT, "create", "pods/eviction")]
 
 
-@pytest.mark.parametrize(("rung", "verb", "resource"), RUNGS)
+@pytest.mark.parametrize(("action", "verb", "resource"), ACTION_KINDS)
 @pytest.mark.parametrize("effect", [Reset(), Hang(5), Answer(500), Answer(503), Answer(504)], ids=str)
 async def test_a_write_without_a_clear_answer_is_looked_up(
-    bench: Bench, rung: Rung, verb: str, resource: str, effect: Any
+    bench: Bench, action_kind: ActionKind, verb: str, resource: str, effect: Any
 ) -> None:
-    actuator = bench.drain if rung is Rung.DRAIN else bench.evict
+    actuator = bench.drain if action_kind is ActionKind.DRAIN else bench.evict
     bench.kube.faults.on(verb, resource, effect, times=1)
     with pytest.raises(ActuatorUnavailable):
-        await actuator.apply(bench.act(rung))
-    outcome = await actuator.look_up(bench.act(rung))
+        await actuator.apply(bench.act(action_kind))
+    outcome = await actuator.look_up(bench.act(action_kind))
     assert (outcome.result, outcome.reason) == (Result.DEFERRED, "not_applied")
     assert len(bench.kube.asked(verb, resource)) == 1, "nothing was repeated on its own"
-    assert (await actuator.apply(bench.act(rung))).result is Result.APPLIED
+    assert (await actuator.apply(bench.act(action_kind))).result is Result.APPLIED
 
 
-@pytest.mark.parametrize(("rung", "verb", "resource"), RUNGS)
+@pytest.mark.parametrize(("action", "verb", "resource"), ACTION_KINDS)
 async def test_a_write_that_happened_although_its_answer_was_lost_is_found(
-    bench: Bench, rung: Rung, verb: str, resource: str
+    bench: Bench, action_kind: ActionKind, verb: str, resource: str
 ) -> None:
-    actuator = bench.drain if rung is Rung.DRAIN else bench.evict
+    actuator = bench.drain if action_kind is ActionKind.DRAIN else bench.evict
     bench.kube.faults.on(verb, resource, Reset(after=True), times=1)
     with pytest.raises(ActuatorUnavailable):
-        await actuator.apply(bench.act(rung))
-    outcome = await actuator.look_up(bench.act(rung))
+        await actuator.apply(bench.act(action_kind))
+    outcome = await actuator.look_up(bench.act(action_kind))
     assert (outcome.result, outcome.reason) == (Result.APPLIED, "applied")
 
 
-@pytest.mark.parametrize(("rung", "verb", "resource"), RUNGS)
+@pytest.mark.parametrize(("action", "verb", "resource"), ACTION_KINDS)
 @pytest.mark.parametrize(
     ("effect", "result", "reason"),
     [
@@ -122,17 +122,17 @@ async def test_a_write_that_happened_although_its_answer_was_lost_is_found(
     ],
 )
 async def test_a_refusal_has_an_outcome_and_changes_nothing(
-    bench: Bench, rung: Rung, verb: str, resource: str, effect: Any, result: Result, reason: str
+    bench: Bench, action_kind: ActionKind, verb: str, resource: str, effect: Any, result: Result, reason: str
 ) -> None:
     bench.kube.faults.on(verb, resource, effect, times=1)
-    actuator = bench.drain if rung is Rung.DRAIN else bench.evict
-    outcome = await actuator.apply(bench.act(rung))
+    actuator = bench.drain if action_kind is ActionKind.DRAIN else bench.evict
+    outcome = await actuator.apply(bench.act(action_kind))
     assert (outcome.result, outcome.reason) == (result, reason)
     assert bench.alive()
     assert names.DRAIN_LABEL not in bench.meta()["labels"]
 
 
-@pytest.mark.parametrize("rung", [Rung.DRAIN, Rung.RESTORE, Rung.EVICT])
+@pytest.mark.parametrize("action_kind", [ActionKind.DRAIN, ActionKind.RESTORE, ActionKind.EVICT])
 @pytest.mark.parametrize(
     ("effect", "result", "reason"),
     [
@@ -142,14 +142,14 @@ async def test_a_refusal_has_an_outcome_and_changes_nothing(
     ],
 )
 async def test_without_a_look_nothing_is_written(
-    bench: Bench, rung: Rung, effect: Any, result: Result, reason: str
+    bench: Bench, action_kind: ActionKind, effect: Any, result: Result, reason: str
 ) -> None:
     bench.kube.faults.on("get", "pods", effect)
-    actuator = bench.evict if rung is Rung.EVICT else bench.drain
-    outcome = await actuator.apply(bench.act(rung))
+    actuator = bench.evict if action_kind is ActionKind.EVICT else bench.drain
+    outcome = await actuator.apply(bench.act(action_kind))
     assert (outcome.result, outcome.reason) == (result, reason)
     with pytest.raises(ActuatorUnavailable):
-        await actuator.look_up(bench.act(rung))
+        await actuator.look_up(bench.act(action_kind))
     assert bench.kube.asked("patch", "pods") == []
     assert bench.kube.asked("create", "pods/eviction") == []
 
@@ -167,10 +167,10 @@ async def test_a_pod_that_changes_between_look_and_write_is_deferred(bench: Benc
         pod["metadata"]["labels"]["touched"] = str(int(pod["metadata"]["labels"].get("touched", "0")) + 1)
 
     racing: Any = Racing.__new__(Racing)
-    outcome = await DrainActuator(racing, by="o").apply(bench.act(Rung.DRAIN))
+    outcome = await DrainActuator(racing, by="o").apply(bench.act(ActionKind.DRAIN))
     assert (outcome.result, outcome.reason) == (Result.DEFERRED, "lost_race")
     bench.kube.faults.on("patch", "pods", Answer(422, "label is not valid"), times=1)
-    outcome = await bench.drain.apply(bench.act(Rung.DRAIN))
+    outcome = await bench.drain.apply(bench.act(ActionKind.DRAIN))
     assert (outcome.result, outcome.reason) == (Result.REFUSED, "rejected")
 
 
@@ -183,17 +183,17 @@ async def test_label_and_note_are_never_seen_apart(bench: Bench) -> None:
             seen.append((names.DRAIN_LABEL in meta["labels"], names.DRAIN_ANNOTATION in meta.get("annotations", {})))
 
     bench.kube.store.subscribe(look)
-    await bench.drain.apply(bench.act(Rung.DRAIN))
-    await bench.drain.apply(bench.act(Rung.RESTORE))
+    await bench.drain.apply(bench.act(ActionKind.DRAIN))
+    await bench.drain.apply(bench.act(ActionKind.RESTORE))
     assert seen == [(True, True), (False, False)]
 
 
 async def test_a_second_drain_of_ours_renews_the_note(bench: Bench) -> None:
-    await bench.drain.apply(bench.act(Rung.DRAIN))
-    later = Action(Rung.DRAIN, "i2", bench.pod, expires=NOW + 60)
+    await bench.drain.apply(bench.act(ActionKind.DRAIN))
+    later = Action(ActionKind.DRAIN, "i2", bench.pod, expires=NOW + 60)
     assert (await bench.drain.apply(later)).result is Result.APPLIED
     assert '"incident": "i2"' in bench.meta()["annotations"][names.DRAIN_ANNOTATION]
-    outcome = await bench.drain.look_up(bench.act(Rung.DRAIN))
+    outcome = await bench.drain.look_up(bench.act(ActionKind.DRAIN))
     assert outcome.result is Result.DEFERRED, "the first incident drains it no more"
 
 
@@ -216,7 +216,7 @@ async def test_restore_goes_on_after_a_pod_that_fails(bench: Bench) -> None:
     )
     second = PodRef("shop", other["name"], other["uid"])
     for pod in (bench.pod, second):
-        await bench.drain.apply(Action(Rung.DRAIN, "i1", pod, expires=NOW))
+        await bench.drain.apply(Action(ActionKind.DRAIN, "i1", pod, expires=NOW))
     bench.kube.faults.on("patch", "pods", Reset(), name=bench.pod.name)
     told = dict(await restore_expired(bench.api, NOW + 1))
     assert told[str(bench.pod)].result is Result.UNKNOWN
@@ -231,7 +231,7 @@ async def test_an_eviction_is_never_a_delete(bench: Bench) -> None:
     for code in (429, 403, 404, 409, 422, 500, 503, 504):
         bench.kube.faults.on("create", "pods/eviction", Answer(code), times=1)
         try:
-            await bench.evict.apply(bench.act(Rung.EVICT))
+            await bench.evict.apply(bench.act(ActionKind.EVICT))
         except ActuatorUnavailable:
             continue
     assert bench.kube.app[API].deletes() == []

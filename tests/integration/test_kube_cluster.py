@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from observer.config.model import KubernetesSettings
-from observer.domain.cluster import Kind
+from observer.config.settings.model import KubernetesSettings
+from observer.domain.cluster import ResourceKind
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import PodRef
-from observer.simulator import kube_objects
-from observer.simulator.kube_faults import Answer, Hang, Plain, Reset
+from observer.simulator.kubernetes import objects as kube_objects
+from observer.simulator.kubernetes.faults import Answer, Hang, Plain, Reset
 from observer.sources.kubernetes.cluster import KubernetesCluster
 from tests.support.kube_sim import QuickClock, SimulatedKube, connected, running, simulated_kube, until
 
@@ -45,16 +45,18 @@ async def test_before_anything_is_known_nothing_is_claimed(world: World) -> None
     assert not view.acts_in("shop")
 
 
-@pytest.mark.parametrize("kind", [Kind.AUTOSCALERS, Kind.BUDGETS])
+@pytest.mark.parametrize("kind", [ResourceKind.AUTOSCALERS, ResourceKind.BUDGETS])
 @pytest.mark.parametrize("effect", [Answer(403), Answer(404)], ids=["no permission", "not served"])
-async def test_a_kind_that_may_not_be_seen_is_absent_and_named(world: World, kind: Kind, effect: Answer) -> None:
+async def test_a_kind_that_may_not_be_seen_is_absent_and_named(
+    world: World, kind: ResourceKind, effect: Answer
+) -> None:
     rule = world.kube.faults.on("list", kind.value, effect)
     async with running(world.cluster.run):
         assert not await world.cluster.synced(60)
-        assert set(world.view().fresh) == set(Kind) - {kind}
+        assert set(world.view().fresh) == set(ResourceKind) - {kind}
         assert set(world.cluster.problems) == {kind}
         rule.times = 0
-        await until(lambda: set(world.view().fresh) == set(Kind))
+        await until(lambda: set(world.view().fresh) == set(ResourceKind))
         assert world.cluster.problems == {}
 
 
@@ -63,7 +65,7 @@ async def test_a_permission_that_is_taken_away_makes_the_kind_unknown_again(worl
         assert await world.cluster.synced(60)
         world.kube.faults.forbid("*", "pods")
         world.kube.faults.cut_watches()
-        await until(lambda: Kind.PODS not in world.view().fresh)
+        await until(lambda: ResourceKind.PODS not in world.view().fresh)
         assert world.view().mesh.ready is None, "istiod's pods are pods"
         assert world.view().pods, "what was known is kept for showing"
 

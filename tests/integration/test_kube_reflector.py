@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from observer.domain.cluster import Kind
+from observer.domain.cluster import ResourceKind
 from observer.kube import paths
 from observer.kube.client import KubeApi
-from observer.simulator import kube_objects
-from observer.simulator.kube_api import API
-from observer.simulator.kube_faults import Answer, Hang, Plain, Reset
+from observer.simulator.kubernetes import objects as kube_objects
+from observer.simulator.kubernetes.api import API
+from observer.simulator.kubernetes.faults import Answer, Hang, Plain, Reset
 from observer.sources.kubernetes.reflector import Reflector
 from observer.sources.kubernetes.wire import NamespaceWire
 from tests.support.kube_sim import QuickClock, SimulatedKube, connected, running, serving, simulated_kube, until
@@ -58,7 +58,7 @@ class Kept:
 def reflector(api: KubeApi, kept: Kept, clock: QuickClock, **changes: Any) -> Reflector[NamespaceWire]:
     settings: dict[str, Any] = {"page": 2, "timeout": 2.0, "watch_seconds": 1, "grace": 0.5} | changes
     path = paths.collection("/api/v1", "namespaces")
-    return Reflector(api, Kind.NAMESPACES, path, NamespaceWire, kept, clock=clock, random=Random(1), **settings)
+    return Reflector(api, ResourceKind.NAMESPACES, path, NamespaceWire, kept, clock=clock, random=Random(1), **settings)
 
 
 @asynccontextmanager

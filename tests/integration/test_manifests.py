@@ -13,15 +13,15 @@ import yaml
 
 from observer.actuators.drain import DrainActuator
 from observer.actuators.evict import EvictActuator
-from observer.actuators.expired import restore_expired
-from observer.actuators.killswitch import ConfigMapSwitch
+from observer.actuators.kill_switch import ConfigMapSwitch
 from observer.actuators.lease_store import KubeLeaseStore
-from observer.config import settings
-from observer.config.model import SHIPPED, KubernetesSettings
+from observer.actuators.restore import restore_expired
 from observer.config.policies.load import compile_set, policy_files, read_sources
 from observer.config.policies.read import Source
+from observer.config.settings import read
+from observer.config.settings.model import SHIPPED, KubernetesSettings
 from observer.domain import names
-from observer.domain.action import Action, Mode, Rung
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef
 from observer.domain.person import Identity
@@ -29,8 +29,8 @@ from observer.kube.client import KubeApi
 from observer.kube.reviews import KubeAccessReviews, KubeTokenReviews
 from observer.ports.stores import LeaseRecord
 from observer.runtime.clock import SystemClock
-from observer.simulator import kube_objects
-from observer.simulator.kube_api import API
+from observer.simulator.kubernetes import objects as kube_objects
+from observer.simulator.kubernetes.api import API
 from observer.sinks.kube_events import KubeEventSink
 from observer.sources.kubernetes.cluster import KubernetesCluster
 from tests.support.kube_sim import SimulatedKube, connected, running, simulated_kube, until
@@ -102,9 +102,9 @@ async def do_everything(kube: SimulatedKube, api: KubeApi) -> None:
     await KubeTokenReviews(api, SystemClock()).identified("a.b.c")
     await KubeAccessReviews(api).allowed(person, "approve")
     drain = DrainActuator(api, by="o")
-    for rung in (Rung.DRAIN, Rung.RESTORE):
-        await drain.apply(Action(rung, "i1", pod, expires=time.time()))
-    await EvictActuator(api).apply(Action(Rung.EVICT, "i1", pod))
+    for action_kind in (ActionKind.DRAIN, ActionKind.RESTORE):
+        await drain.apply(Action(action_kind, "i1", pod, expires=time.time()))
+    await EvictActuator(api).apply(Action(ActionKind.EVICT, "i1", pod))
 
 
 async def test_the_daemon_may_do_exactly_what_it_does(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_the_job_that_gives_back_may_do_exactly_that(tmp_path: Path) -> No
     objects: Iterable[dict[str, Any]] = kube_objects.shop_objects([("cart", "v1", 1)])
     async with simulated_kube(objects, speed=50.0) as kube, connected(tmp_path, kube.url) as api:
         pod = await a_ready_pod(kube)
-        await DrainActuator(api, by="o").apply(Action(Rung.DRAIN, "i1", pod, expires=1.0))
+        await DrainActuator(api, by="o").apply(Action(ActionKind.DRAIN, "i1", pod, expires=1.0))
         kube.app[API].calls.clear()
         assert await restore_expired(api, time.time())
         await restore_expired(api, time.time(), only=str(pod))
@@ -170,7 +170,7 @@ def test_containers_can_do_as_little_as_possible(kind: str) -> None:
 
 def test_the_shipped_settings_are_good() -> None:
     config = next(one for one in of_kind("ConfigMap") if one["metadata"]["name"] == "observer-config")
-    found = settings.parse(config["data"]["observer.yaml"])
+    found = read.parse(config["data"]["observer.yaml"])
     assert found.engine.mode is Mode.SHADOW, "off until asked"
     assert found.own_namespace == config["metadata"]["namespace"] == found.engine.guards.own_namespace
     assert found.kubernetes == KubernetesSettings()
@@ -178,7 +178,7 @@ def test_the_shipped_settings_are_good() -> None:
 
 def test_the_policies_of_the_manifests_are_good_and_mounted_where_the_settings_look() -> None:
     maps = {one["metadata"]["name"]: one["data"] for one in of_kind("ConfigMap")}
-    found = settings.parse(maps["observer-config"]["observer.yaml"])
+    found = read.parse(maps["observer-config"]["observer.yaml"])
     [deployment] = of_kind("Deployment")
     pod = deployment["spec"]["template"]["spec"]
     volume = next(one["name"] for one in pod["volumes"] if one.get("configMap", {}).get("name") == "observer-policies")

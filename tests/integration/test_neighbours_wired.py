@@ -15,7 +15,7 @@ import pytest
 from observer.app import build, connected
 from observer.app.cluster_access import ClusterAccess
 from observer.app.sources import graph_source, neighbours, trace_source
-from observer.config.model import (
+from observer.config.settings.model import (
     EvidenceSettings,
     JaegerSettings,
     KialiSettings,
@@ -24,13 +24,13 @@ from observer.config.model import (
     PrometheusSettings,
     Settings,
 )
-from observer.config.settings import default
+from observer.config.settings.read import default
 from observer.domain import names
 from observer.domain.ids import ServiceRef
 from observer.runtime.supervise import supervise
 from observer.simulator.clock import SimClock
-from observer.simulator.kube_config import write_kubeconfig
-from observer.simulator.world import World
+from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
+from observer.simulator.scenarios.world import World
 from tests.support.builders import catalog
 from tests.support.builders import cluster as view
 from tests.support.fakes import FakeClock, FakeCluster
@@ -93,7 +93,7 @@ def circuits(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
 async def test_the_daemon_shows_how_they_are_and_needs_neither(tmp_path: Path) -> None:
     async with World(seed=3, clock=SimClock(speed=1.0), history=60.0) as world:
         settings = await settings_for(world, tmp_path)
-        world.jaeger.mischief.status = world.kiali.mischief.status = 500
+        world.jaeger.fault_injection.status = world.kiali.fault_injection.status = 500
         async with running(settings):
             broken = await status(settings, lambda it: it["complete"] and it["gaps"])
             assert [(gap["source"], gap["reason"]) for gap in broken["gaps"]] == [("kiali", "unreachable")]
@@ -102,7 +102,7 @@ async def test_the_daemon_shows_how_they_are_and_needs_neither(tmp_path: Path) -
             async with aiohttp.ClientSession() as session, session.get(f"http://{settings.listen}/metrics") as answer:
                 assert f'{names.SOURCE_CIRCUIT}{{source="kiali"}} ' in await answer.text()
 
-            world.kiali.mischief.status = 0
+            world.kiali.fault_injection.status = 0
             mended = await status(settings, lambda it: circuits(it)["kiali"]["last_success"] > 0 and not it["gaps"])
             assert circuits(mended)["kiali"]["state"] == "closed"
             assert world.jaeger.requests == []

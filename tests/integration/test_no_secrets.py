@@ -15,16 +15,16 @@ import pytest
 
 from observer.cli.doctor import examine, rows
 from observer.cli.doctor import text as doctor_text
-from observer.config.auth import HttpAuth
-from observer.config.model import Settings
-from observer.config.outlets import NotifyKind, NotifySettings
-from observer.config.sections import KEYS
+from observer.config.settings.auth import HttpAuth
+from observer.config.settings.model import Settings
+from observer.config.settings.notifications import NotifyKind, NotifySettings
+from observer.config.settings.sections import KEYS
 from observer.domain.action import Mode
 from observer.simulator.clock import SimClock
-from observer.simulator.faults import pod_errors
-from observer.simulator.world import World
+from observer.simulator.mesh.faults import pod_errors
+from observer.simulator.scenarios.world import World
 from tests.support.fake_grafana import FakeGrafana
-from tests.support.watched import running, settings_for, status
+from tests.support.running_daemon import running, settings_for, status
 
 pytestmark = pytest.mark.integration
 

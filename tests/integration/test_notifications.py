@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from observer.app.notifications import notify, recorder, sender
-from observer.config.messages import EXAMPLE
-from observer.config.outlets import GroupBy, NotifyKind, NotifySettings
-from observer.config.settings import parse
+from observer.config.settings.message_templates import EXAMPLE
+from observer.config.settings.notifications import GroupBy, NotifyKind, NotifySettings
+from observer.config.settings.read import parse
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.runtime.dispatcher import Dispatcher
-from observer.sinks.notify import Grouping, Hearing, NotifySink
+from observer.sinks.notify import Grouping, NotifySink, Subscription
 from observer.sinks.notify.sink import MOST_GROUPS
 from tests.support.fakes import FakeClock
 from tests.support.receivers import acted, receiving, told
@@ -52,7 +52,7 @@ class Reader:
 
 
 @dataclass
-class Desk:
+class OperatorActions:
     """A sink with its reader, its clock and what it lost."""
 
     reader: Reader
@@ -61,13 +61,13 @@ class Desk:
     lost: list[str]
 
 
-def desk(hearing: Hearing | None = None, **grouping: Any) -> Desk:
+def desk(hearing: Subscription | None = None, **grouping: Any) -> OperatorActions:
     reader, clock, lost = Reader(), FakeClock(), list[str]()
     sink = NotifySink(
-        "people", reader, hearing=hearing or Hearing("info"), grouping=Grouping(**grouping), clock=clock, record=RECORD,
+        "people", reader, hearing=hearing or Subscription("info"), grouping=Grouping(**grouping), clock=clock, record=RECORD,
         dropped=lost.append,
     )  # fmt: skip
-    return Desk(reader, clock, sink, lost)
+    return OperatorActions(reader, clock, sink, lost)
 
 
 async def test_what_comes_close_together_is_one_message() -> None:
@@ -143,13 +143,13 @@ async def test_a_long_group_lists_the_newest_and_counts_the_others() -> None:
 @pytest.mark.parametrize(
     ("hearing", "kinds"),
     [
-        (Hearing("warning"), ["suspected", "page"]),
-        (Hearing("page"), ["page"]),
-        (Hearing("info", kinds=frozenset({"drain"})), ["drain"]),
-        (Hearing("info", namespaces=frozenset({"pay"})), ["blind"]),
+        (Subscription("warning"), ["suspected", "page"]),
+        (Subscription("page"), ["page"]),
+        (Subscription("info", kinds=frozenset({"drain"})), ["drain"]),
+        (Subscription("info", namespaces=frozenset({"pay"})), ["blind"]),
     ],
 )
-async def test_who_hears_what(hearing: Hearing, kinds: list[str]) -> None:
+async def test_who_hears_what(hearing: Subscription, kinds: list[str]) -> None:
     at = desk(hearing, by=GroupBy.ALL, wait=0.0)
     nowhere = {"pod": None, "workload": None, "service": None, "incident": ""}
     for one in (told(), told("drain", severity="info"), told("page", severity="page")):

@@ -16,12 +16,12 @@ from observer.app import connected
 from observer.app.cluster_access import cluster_access
 from observer.app.daemon import sinks
 from observer.app.notifications import notifications
-from observer.config.model import KubernetesSettings
-from observer.config.settings import parse
-from observer.domain.action import Rung
+from observer.config.settings.model import KubernetesSettings
+from observer.config.settings.read import parse
+from observer.domain.action import ActionKind
 from observer.domain.decision import Decision
 from observer.runtime.dispatcher import Dispatcher
-from observer.simulator.kube_config import write_kubeconfig
+from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 from observer.telemetry.tracing import IncidentTracer
 from tests.support.fakes import FakeClock, FakeLease, MemoryJournal
 from tests.support.receivers import AT, Receiver, acted, receiving
@@ -89,7 +89,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def act(number: int) -> Decision:
-    return acted(Rung.DRAIN, id=f"d{number}", text=f"Drained for the time number {number}.", severity="page")
+    return acted(ActionKind.DRAIN, id=f"d{number}", text=f"Drained for the time number {number}.", severity="page")
 
 
 async def both_decide(decision: Decision, *replicas: Replica) -> None:

@@ -17,9 +17,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from observer import __version__
 from observer.app.telemetry import self_metrics, tracer
-from observer.config.settings import parse
+from observer.config.settings.read import parse
 from observer.domain import names
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.errors import ConfigError
 from observer.telemetry.otlp import SINK, BoundedSpans, Collector, Origin
 from observer.telemetry.trace_ids import root_span_of, span_id_of, tick_trace_of, trace_id_of
@@ -60,7 +60,7 @@ async def test_an_incident_is_one_trace_from_sense_to_tell_with_links_to_its_tic
     clock = FakeClock(AT)
     async with collecting() as collector:
         one = made(f"{collector.url}/", clock)
-        for number, decision in enumerate([told(), acted(Rung.DRAIN, at=AT + 5), told("closed", at=AT + 10)]):
+        for number, decision in enumerate([told(), acted(ActionKind.DRAIN, at=AT + 5), told("closed", at=AT + 10)]):
             one.ticks.sensed(AT + 5 * number, AT + 5 * number + 0.5, ("jaeger:timeout",) if number else ())
             one.ticks.decided(AT + 5 * number, AT + 5 * number + 1.0, 1)
             clock.at = AT + 5 * number + 2.0
@@ -80,8 +80,8 @@ async def test_an_incident_is_one_trace_from_sense_to_tell_with_links_to_its_tic
         assert int.from_bytes(link.trace_id, "big") == tick_trace_of(at)
         assert int.from_bytes(link.span_id, "big") == span_id_of(f"tick:{at!r}")
     steps = {kind: [s for s in ours if s.parent_span_id == span.span_id] for kind, span in decisions.items()}
-    assert [span.name for span in steps["suspected"]] == ["sense", "judge", "blame", "tell"]
-    assert [span.name for span in steps["drain"]] == ["sense", "judge", "blame", "choose", "guard", "act", "tell"]
+    assert [span.name for span in steps["suspected"]] == ["sense", "judge", "attribution", "tell"]
+    assert [span.name for span in steps["drain"]] == ["sense", "judge", "attribution", "choose", "guard", "act", "tell"]
     assert [span.name for span in steps["closed"]] == ["sense", "verify", "tell"]
     act = by_name(steps["drain"])["act"]
     assert (act.start_time_unix_nano, act.end_time_unix_nano) == (int((AT + 6) * 1e9), int((AT + 7) * 1e9))

@@ -16,20 +16,20 @@ from jsonschema import Draft202012Validator
 
 from observer.app import build, connected
 from observer.app.notifications import examine_notifications
-from observer.config.event_schema import schema
-from observer.config.model import EvidenceSettings, KubernetesSettings, PrometheusSettings, Settings
-from observer.config.settings import parse
+from observer.config.settings.model import EvidenceSettings, KubernetesSettings, PrometheusSettings, Settings
+from observer.config.settings.read import parse
 from observer.domain import names
+from observer.exchange.event_schema import schema
 from observer.runtime.clock import SystemClock
 from observer.runtime.supervise import supervise
 from observer.simulator.clock import SimClock
-from observer.simulator.faults import pod_errors
-from observer.simulator.kube_config import write_kubeconfig
-from observer.simulator.world import World
+from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
+from observer.simulator.mesh.faults import pod_errors
+from observer.simulator.scenarios.world import World
 from observer.telemetry.logging import configure_logging
 from observer.telemetry.trace_ids import trace_id_of
 from tests.support.fakes import FakeClock
-from tests.support.receivers import Collected, Receiver, collecting, receiving
+from tests.support.receivers import OtlpCollector, Receiver, collecting, receiving
 
 pytestmark = pytest.mark.integration
 
@@ -45,7 +45,7 @@ class Town:
     slack: Receiver
     bots: Receiver
     alerts: Receiver
-    collector: Collected
+    collector: OtlpCollector
 
 
 @pytest.fixture

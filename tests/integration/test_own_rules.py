@@ -35,8 +35,8 @@ WELL = {
     'observer_kill_switch_readable{instance="a"}': "1x{n}",
     'observer_paused{instance="a"}': "0x{n}",
     'observer_config_valid{instance="a"}': "1x{n}",
-    'observer_objective_looks_total{answered="true",instance="a"}': "0+1x{n}",
-    'observer_objective_looks_total{answered="false",instance="a"}': "0x{n}",
+    'observer_objective_evaluations_total{answered="true",instance="a"}': "0+1x{n}",
+    'observer_objective_evaluations_total{answered="false",instance="a"}': "0x{n}",
 }
 """What a healthy installation of two replicas tells at every scrape."""
 HALF_DAY = 12 * 60
@@ -66,8 +66,8 @@ ILL: dict[str, tuple[dict[str, str], int]] = {
     "ObserverConfigRefused": ({'observer_config_valid{instance="a"}': "0x{n}"}, 80),
     "ObserverObjectivesUnseen": (
         {
-            'observer_objective_looks_total{answered="true",instance="a"}': "0x{n}",
-            'observer_objective_looks_total{answered="false",instance="a"}': "0+1x{n}",
+            'observer_objective_evaluations_total{answered="true",instance="a"}': "0x{n}",
+            'observer_objective_evaluations_total{answered="false",instance="a"}': "0+1x{n}",
         },
         160,
     ),

@@ -158,7 +158,7 @@ async def test_a_tick_changes_the_page_and_leaves_focus_and_details(scene: Scene
 
 async def test_approving_takes_a_look_a_sign_in_and_a_word(tmp_path: Path, scene: Scene) -> None:
     world = await PageWorld.open(tmp_path, sick=2)
-    await world.until("held", "checkout")
+    await world.until("blocked", "checkout")
     async with served(world) as address, tab(scene.browser, address) as seen:
         page = await seen.go("/")
         await page.get_by_role("link", name="Sign in").click()

@@ -48,7 +48,7 @@ async def waits(it: Daemon) -> dict[str, Any]:
     """The pod is found and nothing is done about it without a person."""
     pod = it.hurt()
     (plan,) = (await it.until("/api/v1/approvals", lambda found: found["plans"]))["plans"]
-    assert (plan["namespace"], plan["pod"], plan["rung"]) == ("shop", pod, "drain")
+    assert (plan["namespace"], plan["pod"], plan["action"]) == ("shop", pod, "drain")
     return dict(plan)
 
 
@@ -77,7 +77,7 @@ async def given_back(it: Daemon, plan: dict[str, Any]) -> None:
     assert (status, body["result"]) == (200, "applied")
     await it.until(f"{path}/plans", lambda found: found["undo"] is None)
     incident = await it.until(path, lambda found: found["incident"]["closed"])
-    assert incident["incident"]["outcome"] == "given_back_by_person"
+    assert incident["incident"]["outcome"] == "restored_by_person"
 
 
 def recorded(folder: Path, plan: str) -> None:

@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.config.model import Profile, PrometheusSettings, Settings
+from observer.config.settings.model import Profile, PrometheusSettings, Settings
 from observer.domain.finding import Finding
-from observer.simulator.prometheus_api import PrometheusApi
-from observer.simulator.tsdb import NAME, TimeSeriesMemory
+from observer.simulator.prometheus.api import PrometheusApi
+from observer.simulator.prometheus.tsdb import NAME, TimeSeriesMemory
 from observer.sources.prometheus.probe import probe
 
 pytestmark = pytest.mark.integration

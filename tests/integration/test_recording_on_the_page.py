@@ -17,7 +17,7 @@ from observer.domain.errors import ConfigError, RecordingError
 from observer.engine.memory import Memory
 from observer.recording.events import Began
 from observer.recording.files import RecordingWriter
-from observer.simulator.faults import pod_errors
+from observer.simulator.mesh.faults import pod_errors
 from tests.support.ports import free_port
 
 pytestmark = pytest.mark.integration

@@ -9,8 +9,8 @@ import pytest
 
 from observer.app import send_report
 from observer.cli.report.forms import outgoing
-from observer.config.model import Settings
-from observer.config.outlets import NotifyKind, NotifySettings
+from observer.config.settings.model import Settings
+from observer.config.settings.notifications import NotifyKind, NotifySettings
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.engine.summary import Records, summarize
 from tests.support.journals import MORNING, a_night
@@ -38,7 +38,7 @@ async def test_slack_gets_blocks() -> None:
 async def test_a_machine_gets_the_whole_summary() -> None:
     async with receiving() as there:
         await send_report(settings(NotifyKind.WEBHOOK, there.url), "people", REPORT)
-    assert there.got[0].json["deeds"][0]["incident"] == "inc-fixed"
+    assert there.got[0].json["interventions"][0]["incident"] == "inc-fixed"
 
 
 @pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")

@@ -12,26 +12,26 @@ import aiohttp
 import pytest
 
 from observer.cli.silence import Wanted, pod_of, seconds_of, silence
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain import names
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.kube.times import unix
 from tests.support.alertmanager import PROGRAM, Alertmanager
-from tests.support.spoken import said
+from tests.support.command_line import said
 
 pytestmark = pytest.mark.integration
 
 OWN = {"alertname": "PodErrors", "namespace": "shop", "pod": "cart-1"}
 OBJECTIVE = {"alertname": names.BURN_ALERT, "namespace": "shop", "pod": "cart-1", names.SLO_ID: "shop/cart"}
-SIBLING = {"alertname": "PodErrors", "namespace": "shop", "pod": "cart-2"}
+PEER = {"alertname": "PodErrors", "namespace": "shop", "pod": "cart-2"}
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Alertmanager]:
     one = Alertmanager(tmp_path, {"url": "http://127.0.0.1:1/nobody"})
     await one.start()
-    await one.send(OWN, OBJECTIVE, SIBLING)
+    await one.send(OWN, OBJECTIVE, PEER)
     yield one
     await one.stop()
 

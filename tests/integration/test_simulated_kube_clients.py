@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from observer.simulator.kube_api import API
-from observer.simulator.kube_config import write_kubeconfig
-from observer.simulator.kube_objects import disruption_budget, shop_objects
+from observer.simulator.kubernetes.api import API
+from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
+from observer.simulator.kubernetes.objects import disruption_budget, shop_objects
 from tests.support.kube_sim import SimulatedKube, simulated_kube, until
 
 pytestmark = pytest.mark.integration

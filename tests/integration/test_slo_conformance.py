@@ -21,7 +21,7 @@ import pytest
 from observer.domain.counts import FloatArray
 from observer.domain.events import BAD, TOTAL, Parts, Series
 from observer.domain.slo import Objective, Query, RatioSli
-from observer.engine.slo.books import Books, Surroundings
+from observer.engine.slo.accounting import SloAccounting, Surroundings
 from observer.exchange.prometheus_rules import RuleOptions, rule_file
 from tests.support.promtool import answers
 from tests.support.slo import objective, readings
@@ -148,7 +148,7 @@ def objective_of(number: int) -> Objective:
 def ours(number: int, scenario: Scenario, step: int) -> list[frozenset[str]]:
     """The tiers that burn at each step by our own counts."""
     one = objective_of(number)
-    books = Books([one], [Parts.BAD_OF_TOTAL], births=False, gated=False)
+    books = SloAccounting([one], [Parts.BAD_OF_TOTAL], births=False, gated=False)
     around = [Surroundings()]
     found = []
     for i in range(scenario.good.shape[1]):

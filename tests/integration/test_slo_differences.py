@@ -11,7 +11,7 @@ import pytest
 from observer.domain.counts import FloatArray
 from observer.domain.events import BAD, TOTAL, Parts, Series
 from observer.domain.slo import CalendarWindow, DataState, ObjectiveStatus, Query, RatioSli
-from observer.engine.slo.books import Books, Surroundings
+from observer.engine.slo.accounting import SloAccounting, Surroundings
 from observer.exchange.prometheus_rules import RuleOptions, rule_file
 from tests.support.promtool import answers
 from tests.support.slo import objective, readings
@@ -33,7 +33,7 @@ def ours(
     pods: list[Pod], births: dict[int, int] | None = None, around: Surroundings = SERVING
 ) -> list[ObjectiveStatus]:
     """The daemon's answer each minute; ``births`` tells at which minute which pod started."""
-    books, found = Books([ONE], [Parts.BAD_OF_TOTAL]), []
+    books, found = SloAccounting([ONE], [Parts.BAD_OF_TOTAL]), []
     started = {("shop", f"p{i}"): START + 60.0 * minute for i, minute in (births or {}).items()}
     for minute in range(pods[0][0].size):
         page: dict[Series, float] = {}
@@ -155,7 +155,7 @@ def test_absent_part(tmp_path: Path) -> None:
     slow = objective(
         cut_ms=300.0, sli=RatioSli(good=Query('calls_total{code="300"}'), total=Query('calls_total{code="200"}'))
     )
-    books = Books([slow], [Parts.GOOD_OF_TOTAL])
+    books = SloAccounting([slow], [Parts.GOOD_OF_TOTAL])
     for minute in range(10):
         books.count(readings(START + 60.0 * minute, {Series(0, TOTAL, ("", ""), "x"): 60.0 * minute}), {})
     mine = books.statuses(START + 540.0, [SERVING])[0]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from observer.dashboards.catalogue import Question, questions
+from observer.dashboards.catalogue import PanelQuery, questions
 from observer.domain.names import BURN_ALERT, BURN_TIER
 from tests.lab.harness.alertmanager import ADDRESS, alertmanager, alerts
 from tests.lab.harness.cluster import eventually
@@ -48,7 +48,7 @@ def listed(folder: Path) -> Path:
     return folder
 
 
-def answered(story: Story, question: Question) -> bool:
+def answered(story: Story, question: PanelQuery) -> bool:
     """Has this panel data? Variables as a person leaves them: all; the range goes back to before the story."""
     expr = question.expr.replace("$__rate_interval", "30s").replace("$__range", "30m")
     return bool(story.metrics.query(re.sub(r"\$\w+", ".+", expr)))
@@ -89,7 +89,10 @@ def test_alert_goes_round(story: Story, tmp_path: Path) -> None:
         story.verified(pod)
         eventually(lambda: not burning(), "the burn alert resolves", within=RESOLVES_SECONDS, every=2.0)
         eventually(
-            lambda: observer.figure("observer_alert_posts_total") >= 2, "news of the end arrives", within=60, every=1.0
+            lambda: observer.figure("observer_alert_webhook_requests_total") >= 2,
+            "news of the end arrives",
+            within=60,
+            every=1.0,
         )
         unanswered = [one for one in questions() if not answered(story, one)]
         assert [one for one in unanswered if not one.needs_event] == [], "a panel of a dashboard stays empty"

@@ -31,7 +31,7 @@ def test_forbidding_budget(story: Story) -> None:
     pod = story.shop.pods("catalog")[1]
     story.spoil(pod, err=0.5)
     told = story.held("disruption_budget")
-    assert told["verdict"] == "hold"
+    assert told["verdict"] == "blocked"
     story.untouched(30)
     story.allowed.add(pod.name)
     story.cluster.call("DELETE", f"{_BUDGETS}/catalog").raise_for_status()
@@ -52,7 +52,7 @@ def test_opt_out(story: Story) -> None:
 
 def test_person_takes_label_off(story: Story) -> None:
     """The label is gone while Observer's annotation stays: a person took the pod, and it is theirs."""
-    story.observe(ladder={"hold_for_human": True})
+    story.observe(escalation={"hold_for_human": True})
     pod = story.shop.pods("catalog")[1]
     story.gray(pod, err=0.5)
     story.drained(pod)
@@ -68,7 +68,7 @@ def test_person_takes_label_off(story: Story) -> None:
 
 def test_scaled_down_while_drained(story: Story) -> None:
     """Replicas go while a pod is drained: the drained one is given back first."""
-    story.observe(ladder={"hold_for_human": True})
+    story.observe(escalation={"hold_for_human": True})
     pod = story.shop.pods("catalog")[1]
     story.gray(pod, err=0.5)
     story.drained(pod)
@@ -80,7 +80,7 @@ def test_scaled_down_while_drained(story: Story) -> None:
 
 def test_node_drained_while_drained(story: Story) -> None:
     """A node is drained while a pod is out: the floor is looked at again before anything else."""
-    story.observe(ladder={"hold_for_human": True})
+    story.observe(escalation={"hold_for_human": True})
     pod = story.shop.pods("catalog")[1]
     story.gray(pod, err=0.5)
     story.drained(pod)
@@ -125,7 +125,7 @@ def test_killed_while_drained(story: Story) -> None:
 
 def test_image_missing(story: Story) -> None:
     """The replacement cannot start: one eviction, then the workload is frozen and a person is called."""
-    story.observe(ladder={"default_start": "10s"})
+    story.observe(escalation={"default_start": "10s"})
     with story.shop.image_missing(f"{REGISTRY}/app:{TAG}"):
         pod = story.shop.pods("catalog")[1]
         story.gray(pod, err=0.5)

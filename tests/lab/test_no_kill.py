@@ -21,7 +21,7 @@ def test_all_bad(story: Story) -> None:
     for pod in pods:
         story.spoil(pod, err=0.3)
     told = story.decision("store is named", _suppresses_store, within=120)
-    assert told["verdict"] in ("tell", "hold")
+    assert told["verdict"] in ("tell", "blocked")
     story.untouched(60)
     assert not [one for one in observer.decisions(story.began) if one["verdict"] == "act"]
     for pod in pods:

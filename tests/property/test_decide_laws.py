@@ -10,20 +10,20 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from observer.domain import names
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.cluster import MeshControl, Node
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef, WorkloadRef
 from observer.domain.outcome import Outcome, Result
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import Tier
-from observer.engine.conclude import conclude
-from observer.engine.memory import IN_HAND
-from observer.engine.settle import settle
+from observer.engine.memory import IN_PROGRESS
+from observer.engine.remediation.conclude import conclude
+from observer.engine.remediation.outcomes import settle
 from tests.support.builders import catalog, health, judgement, pod, snapshot, suspect, workload, workload_ref
 from tests.support.stage import Stage
 
-HARM = (Rung.DRAIN, Rung.EVICT)
+HARM = (ActionKind.DRAIN, ActionKind.EVICT)
 APPS = {"catalog": 4, "cart": 3, "pay": 2, "front": 8}
 PODS = [f"{app}-{n}" for app, count in APPS.items() for n in range(1, count + 1)]
 SLOW = settings(
@@ -59,14 +59,14 @@ class Watched(Stage):
             return Outcome(action.id, Result.APPLIED if happened else Result.DEFERRED, "looked_up")
         assert action.id not in self.seen, "the same act twice"
         self.seen.add(action.id)
-        if action.rung in HARM:
+        if action.action_kind in HARM:
             self._check(action)
         alive = any(one.ref == action.pod for one in self.pods)
         how = self.answers.pop() if self.answers else "applied"
         if not alive:
             return Outcome(action.id, Result.SUPERSEDED, "gone")
         if how in {"applied", "lost_after"}:
-            if action.rung in HARM:
+            if action.action_kind in HARM:
                 self.harm.append((self.at, action.pod))
             self._obey(action)
         if how in {"lost_after", "lost_before"}:
@@ -86,13 +86,13 @@ class Watched(Stage):
         lately = [ref for at, ref in self.harm if at > self.at - guards.namespace_window]
         assert len(lately) < guards.namespace_actions, "namespace budget"
         culprit = next(one for one in self.pods if one.ref == action.pod)
-        mates = [one for one in self.pods if one.workload == culprit.workload and one.ref != culprit.ref]
-        assert not [one for one in mates if one.drained_by_us], "two pods of one workload drained"
-        left = sum(1 for one in mates if one.ready and not one.drained and not one.deleting)
+        workload_peers = [one for one in self.pods if one.workload == culprit.workload and one.ref != culprit.ref]
+        assert not [one for one in workload_peers if one.drained_by_us], "two pods of one workload drained"
+        left = sum(1 for one in workload_peers if one.ready and not one.drained and not one.deleting)
         desired = self.workloads[culprit.workload].desired if culprit.workload else 0
         assert left >= max(1, math.ceil(0.5 * desired)), "serving floor"
         desired_everywhere = sum(one.desired for one in self.workloads.values())
-        others = {i.culprit.pod for i in self.memory.open_incidents() if i.phase in IN_HAND} - {action.pod}
+        others = {i.culprit.pod for i in self.memory.open_incidents() if i.phase in IN_PROGRESS} - {action.pod}
         assert len(others) < max(1, math.floor(0.1 * desired_everywhere)), "cluster share"
 
 
@@ -208,7 +208,7 @@ def test_no_history_breaks_a_budget_a_floor_or_acts_blind(history: History, answ
     stage.restart()
     stage.ticks(150)
     assert [one.ref.name for one in stage.pods if one.drained_by_us] == []
-    assert [i.culprit.name for i in stage.open() if i.phase in IN_HAND] == []
+    assert [i.culprit.name for i in stage.open() if i.phase in IN_PROGRESS] == []
 
 
 @SLOW
@@ -239,7 +239,7 @@ def test_muting_only_removes_acts(history: History, mute: str) -> None:
     _, free = conclude(snapshot(view, at=at), found, stage.memory, stage.settings)
     _, held = conclude(muted, muted_found, stage.memory, stage.settings)
     assert _acts(held) <= _acts(free)
-    assert not [rung for rung, _ in _acts(held) if rung in HARM]
+    assert not [action_kind for action_kind, _ in _acts(held) if action_kind in HARM]
 
 
 @SLOW
@@ -250,11 +250,11 @@ def test_giving_back_is_possible_at_any_time(history: History) -> None:
     stage.complete, stage.gaps = False, (Gap("prometheus", "unreachable"),)
     stage.view = {"mesh": MeshControl(None, "")}
     stage.picture = {"paused": True, "peak": 0.0}
-    stage.at += stage.settings.ladder.drain_seconds
+    stage.at += stage.settings.escalation.drain_seconds
     stage.restart()
     stage.ticks(14)
     assert [one.ref.name for one in stage.pods if one.drained_by_us] == []
 
 
-def _acts(decisions: tuple[Decision, ...]) -> set[tuple[Rung, PodRef]]:
-    return {(one.action.rung, one.action.pod) for one in decisions if one.action is not None}
+def _acts(decisions: tuple[Decision, ...]) -> set[tuple[ActionKind, PodRef]]:
+    return {(one.action.action_kind, one.action.pod) for one in decisions if one.action is not None}

@@ -15,17 +15,17 @@ from observer.domain.counts import SeriesHistory
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Tier
 from observer.engine.detect.bins import BinState, due_bins, fill, widths
-from observer.engine.detect.clumps import clump_bound
+from observer.engine.detect.clumps import overdispersion_bound
 from observer.engine.detect.counters import Increments
 from observer.engine.detect.hypergeometric import ln_choose
-from observer.engine.detect.recheck import errors_again, latency_again
-from observer.engine.detect.roster import Roster, roster_of
-from observer.engine.detect.sibling import likelihood
+from observer.engine.detect.peer_test import likelihood
+from observer.engine.detect.recheck import recheck_errors, recheck_latency
+from observer.engine.detect.roster import ComparisonGroups, comparison_of
 from tests.support.builders import CUTS, NOW, catalog, cluster
 from tests.support.judging import Did, Feed, acting
 
 Floats = npt.NDArray[np.float64]
-TILTS = np.array(EngineSettings().detection.tilts)
+TILTS = np.array(EngineSettings().detection.effect_sizes)
 FEW = settings(max_examples=25, deadline=None)
 counts = st.integers(0, 40)
 
@@ -48,9 +48,9 @@ def test_evidence_is_worth_at_most_one_bet(own: int, rest: int, bad: int) -> Non
     chance = np.exp(
         ln_choose(own * ones, k) + ln_choose(rest * ones, bad - k) - ln_choose((own + rest) * ones, bad * ones)
     )
-    nats = likelihood(k, own * ones, bad * ones, (own + rest) * ones, tilts=TILTS)
+    score = likelihood(k, own * ones, bad * ones, (own + rest) * ones, effect_sizes=TILTS)
 
-    means = (chance[:, None] * np.exp(np.minimum(nats, 6.0))).sum(axis=0)
+    means = (chance[:, None] * np.exp(np.minimum(score, 6.0))).sum(axis=0)
 
     assert chance.sum() == pytest.approx(1.0, abs=1e-6)
     assert (means <= 1.006).all()
@@ -104,7 +104,7 @@ def test_names_and_order_do_not_matter(history: list[dict[str, Did]], order: lis
         other.tick({renamed[name]: what for name, what in did.items()})
 
     def evidence(feed: Feed, name: str) -> Floats:
-        position = next(i for i, ref in enumerate(feed.state.roster.refs) if ref.name == name)
+        position = next(i for i, ref in enumerate(feed.state.comparison.refs) if ref.name == name)
         mixture: Floats = feed.state.errors.evidence.mixture[position]
         return mixture
 
@@ -152,7 +152,7 @@ def test_spreading_over_bins_loses_no_request_whatever_the_offsets(
     pods = catalog(3)
     feed = Feed(pods)
     feed.did(dict.fromkeys((pod.ref.name for pod in pods), (1.0, 0.0)))
-    roster = roster_of(cluster(pods), feed.frame(), Roster())
+    comparison = comparison_of(cluster(pods), feed.frame(), ComparisonGroups())
     state = BinState(np.zeros((3, 8, 2)), np.full(3, -np.inf), np.zeros(1), np.full(1, -np.inf), np.full(1, -1), 0.0)
     each = np.array([(ok, bad, 0) for ok, bad in grown], dtype=np.float64)
     judged, last = np.zeros((3, 2)), NOW + np.array(offsets)
@@ -160,8 +160,8 @@ def test_spreading_over_bins_loses_no_request_whatever_the_offsets(
         until, at = NOW + 5.0 * i + np.array(offsets), NOW + 5.0 * (i + 1)
         told = np.ones(3, dtype=np.bool_)
         new = Increments(np.hstack([each, np.zeros((3, len(CUTS) + 1))]), last, until, until, told, told, 0, 0.0)
-        state = fill(widths(state, roster, np.full(3, 5.0), 5.0, 0.0, at), roster, new, slice(0, 2))
-        for after, ready in due_bins(state, roster, at, 0.9):
+        state = fill(widths(state, comparison, np.full(3, 5.0), 5.0, 0.0, at), comparison, new, slice(0, 2))
+        for after, ready in due_bins(state, comparison, at, 0.9):
             judged, state = judged + ready.counts, after
         last = until
 
@@ -197,7 +197,7 @@ def test_clumps_are_worth_at_most_one_bet(share: float, bad: int, factor: float)
     correlation = min(max((factor - 1.0) / (bad - 1.0), 1e-6), 1.0 - 1e-6)
     a, b = share * (1.0 / correlation - 1.0), (1.0 - share) * (1.0 / correlation - 1.0)
     chance = np.exp([_ln_beta_binomial(int(k), bad, a, b) for k in draws])
-    most = clump_bound(draws, bad * ones, share * ones, factor * ones, tilts=TILTS)
+    most = overdispersion_bound(draws, bad * ones, share * ones, factor * ones, effect_sizes=TILTS)
     told = np.isfinite(most)
 
     assert chance.sum() == pytest.approx(1.0, abs=1e-6)
@@ -230,9 +230,9 @@ def _second_look(steps: list[list[tuple[int, int]]]) -> list[SeriesHistory]:
 
 def _again(histories: list[SeriesHistory], key: tuple[str, str]) -> tuple[float | None, float | None]:
     detection = EngineSettings().detection
-    errors = errors_again(histories, frozenset(THREE), 5.0).acting_nats([key], [1.0], detection)
-    slow = latency_again(histories, dict.fromkeys(THREE, -1e9), 5.0, 50.0)
-    return errors, slow.acting_nats([key], [1.0] * len(slow.cuts), detection) if slow is not None else None
+    errors = recheck_errors(histories, frozenset(THREE), 5.0).acting_score([key], [1.0], detection)
+    slow = recheck_latency(histories, dict.fromkeys(THREE, -1e9), 5.0, 50.0)
+    return errors, slow.acting_score([key], [1.0] * len(slow.cuts), detection) if slow is not None else None
 
 
 @FEW

@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given
 
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import JournalUnavailable
 from observer.domain.incident import Incident
@@ -59,4 +59,4 @@ def test_rungs_stay_rungs_as_keys() -> None:
     text = '{"id":"i","opened":1,"culprit":{"kind":"pod","namespace":"a","name":"b"},"symptom":"errors",'
     text += '"phase":"suspected","phase_since":1,"attempts":{"drain":2}}'
 
-    assert next(iter(decode(text, Incident).attempts)) is Rung.DRAIN
+    assert next(iter(decode(text, Incident).attempts)) is ActionKind.DRAIN

@@ -12,18 +12,18 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.domain.cluster import ClusterView, Kind
+from observer.domain.cluster import ClusterView, ResourceKind
 from observer.sources.kubernetes import wire
 from observer.sources.kubernetes.view import Assembly
 
 Obj = dict[str, Any]
 SPACES, NAMES, APPS = ("a", "b"), ("x", "y", "z"), ("web", "db")
-SHAPES: dict[Kind, Any] = {
-    Kind.PODS: wire.PodWire,
-    Kind.REPLICASETS: wire.ReplicaSetWire,
-    Kind.DEPLOYMENTS: wire.DeploymentWire,
-    Kind.SERVICES: wire.ServiceWire,
-    Kind.BUDGETS: wire.BudgetWire,
+SHAPES: dict[ResourceKind, Any] = {
+    ResourceKind.PODS: wire.PodWire,
+    ResourceKind.REPLICASETS: wire.ReplicaSetWire,
+    ResourceKind.DEPLOYMENTS: wire.DeploymentWire,
+    ResourceKind.SERVICES: wire.ServiceWire,
+    ResourceKind.BUDGETS: wire.BudgetWire,
 }
 
 
@@ -45,7 +45,7 @@ class Side:
     """An assembly, and what its stores hold."""
 
     assembly: Assembly
-    held: dict[tuple[Kind, str, str], Any] = field(default_factory=dict)
+    held: dict[tuple[ResourceKind, str, str], Any] = field(default_factory=dict)
 
 
 def assembly(touched: Callable[[], None] = lambda: None) -> Assembly:
@@ -58,34 +58,34 @@ owner = st.sampled_from([None, *(f"rs-{name}" for name in NAMES)])
 
 
 @st.composite
-def changes(draw: st.DrawFn) -> tuple[Kind, Obj | None, str, str]:
+def changes(draw: st.DrawFn) -> tuple[ResourceKind, Obj | None, str, str]:
     """One object put or dropped: kind, body (None = dropped), namespace, name."""
     kind, space, name = draw(st.sampled_from(list(SHAPES))), draw(st.sampled_from(SPACES)), draw(st.sampled_from(NAMES))
     if draw(st.booleans()) and draw(st.booleans()):
         return kind, None, space, name
-    uid = f"{kind}-{name}-{draw(st.integers(0, 1))}" if kind is Kind.PODS else f"{kind}-{space}-{name}"
+    uid = f"{kind}-{name}-{draw(st.integers(0, 1))}" if kind is ResourceKind.PODS else f"{kind}-{space}-{name}"
     meta: Obj = {"name": name, "namespace": space, "uid": uid, "labels": draw(labels)}
     body: Obj = {"metadata": meta}
-    if kind is Kind.PODS:
+    if kind is ResourceKind.PODS:
         above = draw(st.sampled_from([None, *NAMES]))
         if above:
-            uid = f"{Kind.REPLICASETS}-{space}-{above}"
+            uid = f"{ResourceKind.REPLICASETS}-{space}-{above}"
             meta["ownerReferences"] = [{"kind": "ReplicaSet", "name": above, "uid": uid, "controller": True}]
         ready = {"type": "Ready", "status": draw(st.sampled_from(["True", "False"]))}
         body["status"] = {"conditions": [{**ready, "lastTransitionTime": "2026-01-01T00:00:07Z"}]}
-    elif kind is Kind.REPLICASETS and (above := draw(st.sampled_from([None, *NAMES]))):
-        uid = f"{Kind.DEPLOYMENTS}-{space}-{above}"
+    elif kind is ResourceKind.REPLICASETS and (above := draw(st.sampled_from([None, *NAMES]))):
+        uid = f"{ResourceKind.DEPLOYMENTS}-{space}-{above}"
         meta["ownerReferences"] = [{"kind": "Deployment", "name": above, "uid": uid, "controller": True}]
         meta["annotations"] = {"deployment.kubernetes.io/revision": str(draw(st.integers(1, 3)))}
         meta["creationTimestamp"] = f"2026-01-01T00:00:0{draw(st.integers(0, 9))}Z"
-    elif kind is Kind.SERVICES:
+    elif kind is ResourceKind.SERVICES:
         body["spec"] = {"selector": draw(selector)}
-    elif kind is Kind.BUDGETS and (found := draw(selector)) is not None:
+    elif kind is ResourceKind.BUDGETS and (found := draw(selector)) is not None:
         body["spec"] = {"selector": {"matchLabels": found}}
     return kind, body, space, name
 
 
-def apply(side: Side, change: tuple[Kind, Obj | None, str, str], version: int) -> None:
+def apply(side: Side, change: tuple[ResourceKind, Obj | None, str, str], version: int) -> None:
     kind, body, space, name = change
     store = side.assembly.stores[kind]
     if body is None:
@@ -108,7 +108,7 @@ def fresh_look(side: Side) -> ClusterView:
 
 
 @given(st.lists(st.tuples(changes(), st.booleans()), max_size=40))
-def test_following_equals_looking_afresh(steps: list[tuple[tuple[Kind, Obj | None, str, str], bool]]) -> None:
+def test_following_equals_looking_afresh(steps: list[tuple[tuple[ResourceKind, Obj | None, str, str], bool]]) -> None:
     side = Side(assembly())
     for store in side.assembly.stores.values():
         store.alive("")
@@ -122,7 +122,7 @@ def test_following_equals_looking_afresh(steps: list[tuple[tuple[Kind, Obj | Non
 
 
 @given(st.lists(changes(), min_size=1, max_size=25))
-def test_a_list_after_the_fact_changes_nothing(steps: list[tuple[Kind, Obj | None, str, str]]) -> None:
+def test_a_list_after_the_fact_changes_nothing(steps: list[tuple[ResourceKind, Obj | None, str, str]]) -> None:
     """A relist brings the same objects again: no pod is computed anew, nobody is told."""
     told: list[int] = []
     side = Side(assembly(lambda: told.append(1)))
@@ -139,7 +139,9 @@ def test_a_list_after_the_fact_changes_nothing(steps: list[tuple[Kind, Obj | Non
 
 
 @given(st.lists(changes(), min_size=1, max_size=30))
-def test_a_picture_is_never_changed_after_it_was_handed_out(steps: list[tuple[Kind, Obj | None, str, str]]) -> None:
+def test_a_picture_is_never_changed_after_it_was_handed_out(
+    steps: list[tuple[ResourceKind, Obj | None, str, str]],
+) -> None:
     side = Side(assembly())
     taken: list[tuple[ClusterView, str]] = []
     for version, change in enumerate(steps):

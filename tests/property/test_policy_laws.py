@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from observer.config.policies.document import Place, Policy, Selector, Subject, Value
 from observer.config.policies.inherit import BUILT_IN, base_values, inside, resolve
 from observer.config.policies.keys import paths
-from observer.config.settings import default
+from observer.config.settings.read import default
 from observer.domain.ids import WorkloadRef
 
 BASE = base_values(default())

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.simulator.promql_windows import growth
-from observer.simulator.tsdb import TimeSeriesMemory
+from observer.simulator.prometheus.tsdb import TimeSeriesMemory
+from observer.simulator.prometheus.windows import growth
 
 Sample = tuple[int, float]
 steps = st.lists(st.integers(1, 40_000), min_size=1, max_size=25)

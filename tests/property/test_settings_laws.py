@@ -8,9 +8,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.config.model import Settings
-from observer.config.sections import KEYS
-from observer.config.settings import default, parse
+from observer.config.settings.model import Settings
+from observer.config.settings.read import default, parse
+from observer.config.settings.sections import KEYS
 from observer.domain.errors import ConfigError
 
 KNOWN = sorted({key for keys in KEYS.values() for key in keys})

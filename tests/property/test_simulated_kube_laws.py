@@ -8,14 +8,14 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observer.simulator import kube_pods
 from observer.simulator.clock import SimClock
-from observer.simulator.kube_deployments import limits
-from observer.simulator.kube_managers import fields_v1, paths
-from observer.simulator.kube_objects import config_map, disruption_budget, namespace
-from observer.simulator.kube_patch import json_patch, merge_patch
-from observer.simulator.kube_status import Refused
-from observer.simulator.kube_store import Store
+from observer.simulator.kubernetes import pods as kube_pods
+from observer.simulator.kubernetes.deployments import limits
+from observer.simulator.kubernetes.managers import fields_v1, paths
+from observer.simulator.kubernetes.objects import config_map, disruption_budget, namespace
+from observer.simulator.kubernetes.patch import json_patch, merge_patch
+from observer.simulator.kubernetes.status import Refused
+from observer.simulator.kubernetes.store import Store
 from tests.support.kube_cluster import HandCluster, app, name_of
 
 KEYS = st.sampled_from(["a", "b", "c", "a/b", "a~b"])

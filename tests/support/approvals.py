@@ -11,7 +11,7 @@ from observer.domain.errors import JournalUnavailable
 
 @dataclass
 class MemoryApprovals:
-    """Implements ``ports.stores.ApprovalBook``; ``broken`` makes every call fail."""
+    """Implements ``ports.stores.ApprovalStore``; ``broken`` makes every call fail."""
 
     words: list[Approval] = field(default_factory=list)
     broken: bool = False

@@ -47,7 +47,7 @@ async def served(world: PageWorld, *, people: bool = True, plots: bool = False) 
     stream = Stream(world.board, counted=world.metrics.stream)
     world.reading.plots = plots
     door = world.people() if people else None
-    app = make_app(world.watcher, world.metrics.render, reading=world.reading, stream=stream, people=door)
+    app = make_app(world.loop_status, world.metrics.render, reading=world.reading, stream=stream, people=door)
     async with TestServer(app, host="127.0.0.1") as server:
         yield str(server.make_url("")).rstrip("/")
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from observer.domain import names
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.cluster import (
     Autoscaler,
     ClusterView,
     DisruptionBudget,
-    Kind,
     MeshControl,
     Node,
     Pod,
+    ResourceKind,
     Workload,
 )
 from observer.domain.counts import ServiceBaseline
@@ -127,7 +127,7 @@ def cluster(
     nodes: Iterable[Node] = (),
     namespaces: Mapping[str, Mapping[str, str]] | None = None,
     mesh: MeshControl | None = None,
-    fresh: Mapping[Kind, float] | None = None,
+    fresh: Mapping[ResourceKind, float] | None = None,
 ) -> ClusterView:
     """A view with its indexes. Without ``workloads`` each Deployment of the pods wants as many as there are."""
     everyone = {one.ref: one for one in pods}
@@ -146,7 +146,7 @@ def cluster(
     enabled = {ref.namespace: {names.NAMESPACE_ENABLED: "true"} for ref in everyone}
     return ClusterView(
         at=at,
-        fresh=dict.fromkeys(Kind, at) if fresh is None else fresh,
+        fresh=dict.fromkeys(ResourceKind, at) if fresh is None else fresh,
         pods=everyone,
         workloads=known,
         budgets=tuple(budgets),
@@ -167,24 +167,24 @@ def catalog(count: int = 4, *, app: str = "catalog", **changes: Any) -> list[Pod
 
 def evidence(
     *,
-    nats: float = 18.0,
+    score: float = 18.0,
     requests: float = 200.0,
     bad_rate: float = 0.3,
-    sibling_bad_rate: float = 0.0,
+    peer_bad_rate: float = 0.0,
     share: float = 0.25,
     **changes: Any,
 ) -> Evidence:
     """Figures of a pod that fails 30 % of its requests beside flawless siblings."""
-    siblings = requests * (1.0 - share) / share
+    peers = requests * (1.0 - share) / share
     made = Evidence(
         symptom=Symptom.ERRORS,
-        nats=nats,
-        acting_nats=nats,
-        history_nats=None,
+        score=score,
+        acting_score=score,
+        history_score=None,
         requests=requests,
         bad=requests * bad_rate,
-        sibling_requests=siblings,
-        sibling_bad=siblings * sibling_bad_rate,
+        peer_requests=peers,
+        peer_bad=peers * peer_bad_rate,
         share=share,
         bins=6,
         onset=NOW - 20.0,
@@ -197,9 +197,9 @@ def suspect(
     one: Pod, tier: Tier = Tier.DRAIN, *, impact: bool = True, found: Evidence | None = None, **changes: Any
 ) -> Suspect:
     """A suspicion against one pod; its nats follow the tier unless ``found`` says otherwise."""
-    nats = {Tier.NONE: 5.0, Tier.ANNOTATE: 10.0, Tier.DRAIN: 17.0, Tier.EVICT: 21.0, Tier.NODE: 25.0}[tier]
+    score = {Tier.NONE: 5.0, Tier.ANNOTATE: 10.0, Tier.DRAIN: 17.0, Tier.EVICT: 21.0, Tier.NODE: 25.0}[tier]
     culprit = Culprit(CulpritKind.POD, one.ref.namespace, one.ref.name, one.service, one.ref)
-    made = Suspect(culprit, found or evidence(nats=nats), tier, impact=impact)
+    made = Suspect(culprit, found or evidence(score=score), tier, impact=impact)
     return replace(made, **changes)
 
 
@@ -207,7 +207,7 @@ def group_suspect(kind: CulpritKind, name: str, service: ServiceRef | None = Non
     """A suspicion against a revision, node, zone or workload."""
     namespace = service.namespace if service is not None else ""
     culprit = Culprit(kind, namespace, name, service)
-    return Suspect(culprit, evidence(nats=25.0), tier, Tier.ANNOTATE, f"{kind.value}_named", impact=True)
+    return Suspect(culprit, evidence(score=25.0), tier, Tier.ANNOTATE, f"{kind.value}_named", impact=True)
 
 
 def tally(one: Pod, requests: float, errors: float = 0.0, slow: tuple[float, ...] = ()) -> PodTally:
@@ -324,14 +324,19 @@ def incident_of(name: str, *, phase: Phase = Phase.SUSPECTED, app: str = "catalo
 
 
 def ledger_entry(
-    name: str = "catalog-9", *, ago: float = 60.0, rung: Rung = Rung.EVICT, incident: str = "", **changes: Any
+    name: str = "catalog-9",
+    *,
+    ago: float = 60.0,
+    action_kind: ActionKind = ActionKind.EVICT,
+    incident: str = "",
+    **changes: Any,
 ) -> LedgerEntry:
     """An applied act in the budget ledger, so many seconds ago."""
     one = pod(name)
     made = LedgerEntry(
-        action_id=f"act-{name}-{ago}-{rung.value}-{incident}",
+        action_id=f"act-{name}-{ago}-{action_kind.value}-{incident}",
         at=NOW - ago,
-        rung=rung,
+        action_kind=action_kind,
         incident=incident or f"old-{name}",
         pod=one.ref,
         workload=one.workload,

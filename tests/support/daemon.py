@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from observer.app import build, connected
-from observer.config.model import (
+from observer.config.settings.model import (
     SHIPPED,
     EvidenceSettings,
     KubernetesSettings,
@@ -23,13 +23,13 @@ from observer.config.model import (
     Settings,
     WebhookSettings,
 )
-from observer.config.settings import default
+from observer.config.settings.read import default
 from observer.domain.action import Mode
 from observer.runtime.supervise import supervise
 from observer.simulator.clock import SimClock
-from observer.simulator.faults import pod_errors
-from observer.simulator.kube_config import write_kubeconfig
-from observer.simulator.world import World
+from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
+from observer.simulator.mesh.faults import pod_errors
+from observer.simulator.scenarios.world import World
 from tests.support.ports import free_port
 
 PATIENCE = 120.0

@@ -187,7 +187,7 @@ class MemoryJournal:
     async def intend(self, action: Action, entry: LedgerEntry) -> None:
         if action.id in self.intents:
             raise DuplicateIntent(action.id)
-        self._write(f"intend {action.rung.value}")
+        self._write(f"intend {action.action_kind.value}")
         self.intents[action.id] = action
         self.entries.append(entry)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from observer.domain.blame import Blame, Measure, Reading, Seat
+from observer.domain.attribution import Attribution, Measure, Placement, Reading
 from observer.domain.graph import CallGraph, Edge, EdgeSource
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
@@ -50,9 +50,9 @@ def series(
     )
 
 
-def seat(service: str, number: int, *, node: str = "", revision: str = "") -> tuple[tuple[str, str], Seat]:
+def placement(service: str, number: int, *, node: str = "", revision: str = "") -> tuple[tuple[str, str], Placement]:
     name = f"{service}-{number}"
-    return (SHOP, name), Seat(PodRef(SHOP, name, f"uid-{name}"), ref(service), revision, node)
+    return (SHOP, name), Placement(PodRef(SHOP, name, f"uid-{name}"), ref(service), revision, node)
 
 
 def call(
@@ -109,10 +109,10 @@ def traced(*requests: list[Span]) -> TraceSet:
     return TraceSet(NOW + 60.0, 60.0, tuple(span for spans in requests for span in spans))
 
 
-def named(found: Blame) -> dict[str, float]:
+def named(found: Attribution) -> dict[str, float]:
     """Causes as they print, with their probability."""
     return {str(one.cause): one.probability for one in found.ranked}
 
 
-def first(found: Blame) -> str:
+def first(found: Attribution) -> str:
     return str(found.ranked[0].cause)

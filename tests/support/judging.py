@@ -16,7 +16,7 @@ from observer.domain.settings import EngineSettings
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect, Tier
-from observer.engine.detect.held import Held
+from observer.engine.detect.held import OpenActions
 from observer.engine.detect.judge import judge
 from observer.engine.detect.state import DetectorState
 from tests.support.builders import CUTS, NOW, cluster
@@ -36,7 +36,7 @@ class Feed:
     pods: list[Pod]
     settings: EngineSettings = field(default_factory=EngineSettings)
     recheck: bool = True
-    held: Held = field(default_factory=Held)
+    held: OpenActions = field(default_factory=OpenActions)
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
     objectives: Mapping[ServiceRef, tuple[ObjectiveStatus, ...]] = field(default_factory=dict)
     state: DetectorState = field(default_factory=DetectorState.empty)

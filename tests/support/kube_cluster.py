@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from observer.simulator import kube_objects, kube_pods
 from observer.simulator.clock import SimClock
-from observer.simulator.kube_controllers import Controllers
-from observer.simulator.kube_store import Store
+from observer.simulator.kubernetes import objects as kube_objects
+from observer.simulator.kubernetes import pods
+from observer.simulator.kubernetes.controllers import Controllers
+from observer.simulator.kubernetes.store import Store
 
 Obj = dict[str, Any]
 
@@ -44,7 +45,7 @@ class HandCluster:
 
     def ready(self, app: str = "") -> list[str]:
         """Names of ready pods that stay."""
-        return [name_of(pod) for pod in self.pods(app) if kube_pods.is_ready(pod)]
+        return [name_of(pod) for pod in self.pods(app) if pods.is_ready(pod)]
 
     def status(self, plural: str, name: str) -> Obj:
         """Status of one object in the shop."""

@@ -16,10 +16,10 @@ from aiohttp import web
 from observer.kube.client import KubeApi
 from observer.kube.credentials import KubeConfig
 from observer.simulator.clock import SimClock
-from observer.simulator.kube_api import API, make_app
-from observer.simulator.kube_controllers import Controllers
-from observer.simulator.kube_faults import KubeFaults
-from observer.simulator.kube_store import Store
+from observer.simulator.kubernetes.api import API, make_app
+from observer.simulator.kubernetes.controllers import Controllers
+from observer.simulator.kubernetes.faults import KubeFaults
+from observer.simulator.kubernetes.store import Store
 
 Obj = dict[str, Any]
 

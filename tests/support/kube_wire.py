@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import yaml
 
-from observer.simulator import kube_objects
+from observer.simulator.kubernetes import objects as kube_objects
 from tests.support.kube_sim import simulated_kube
 from tests.support.kube_worlds import REAL
 

@@ -19,13 +19,13 @@ from typing import Any
 
 import msgspec
 
-from observer.config.model import KubernetesSettings
+from observer.config.settings.model import KubernetesSettings
 from observer.domain.ids import PodRef
 from observer.kube import paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import NotFound
 from observer.runtime.clock import SystemClock
-from observer.simulator import kube_objects
+from observer.simulator.kubernetes import objects
 from observer.sources.kubernetes.cluster import KubernetesCluster
 from tests.support.kube_sim import connected, running, simulated_kube
 
@@ -74,7 +74,7 @@ class KubeWorld:
     async def deployment(self, app: str, replicas: int, *, version: str = "v1", labels: Mapping[str, str] = {}) -> None:
         """A Deployment ``app-version`` whose pods are Ready when this returns."""
         name, containers = f"{app}-{version}", pod_spec()["containers"]
-        body = kube_objects.deployment(
+        body = objects.deployment(
             self.namespace, name, {"app": app, "version": version}, replicas, containers=containers
         )
         body["metadata"]["labels"] |= labels
@@ -105,7 +105,7 @@ class KubeWorld:
 
     async def budget(self, name: str, app: str, least: int) -> None:
         """A PodDisruptionBudget whose status has been computed when this returns."""
-        body = kube_objects.disruption_budget(self.namespace, name, {"app": app}, min_available=least)
+        body = objects.disruption_budget(self.namespace, name, {"app": app}, min_available=least)
         await self.create("/apis/policy/v1", "poddisruptionbudgets", body)
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -153,9 +153,9 @@ class KubeWorld:
 async def kube_world(side: str, folder: Path) -> AsyncIterator[KubeWorld]:
     """A fresh namespace on one side."""
     if side == "simulator":
-        nodes = [kube_objects.node(f"n{i}", zone=f"zone-{i}", index=i) for i in (1, 2)]
+        nodes = [objects.node(f"n{i}", zone=f"zone-{i}", index=i) for i in (1, 2)]
         async with (
-            simulated_kube([*nodes, *(kube_objects.namespace(one) for one in ("default", "contract"))]) as kube,
+            simulated_kube([*nodes, *(objects.namespace(one) for one in ("default", "contract"))]) as kube,
             connected(folder, kube.url) as api,
         ):
             yield KubeWorld(side, api, "contract")

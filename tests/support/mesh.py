@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from observer.simulator.mesh import Mesh
-from observer.simulator.mesh_pods import PodTable
-from observer.simulator.promql import Evaluator, Vector, parse
-from observer.simulator.scrape import Scraper
-from observer.simulator.topology import MeshSpec, ScrapeSpec, ServiceSpec, SourceSpec, WorkloadSpec
+from observer.simulator.mesh.pods import PodTable
+from observer.simulator.mesh.topology import MeshSpec, ScrapeSpec, ServiceSpec, SourceSpec, WorkloadSpec
+from observer.simulator.mesh.traffic import Mesh
+from observer.simulator.prometheus.promql import Evaluator, Vector, parse
+from observer.simulator.prometheus.scrape import Scraper
 
 START = 1_000_000.0
 Obj = dict[str, Any]

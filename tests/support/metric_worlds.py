@@ -21,9 +21,9 @@ import numpy as np
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.config.model import Flavor, PrometheusSettings
-from observer.simulator.prometheus_api import PrometheusApi
-from observer.simulator.tsdb import NAME, Block, TimeSeriesMemory
+from observer.config.settings.model import Flavor, PrometheusSettings
+from observer.simulator.prometheus.api import PrometheusApi
+from observer.simulator.prometheus.tsdb import NAME, Block, TimeSeriesMemory
 from observer.sources.prometheus.credentials import flavor_parameters
 from tests.support.ports import free_port
 

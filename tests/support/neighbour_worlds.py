@@ -18,14 +18,14 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.config.model import JaegerSettings, KialiSettings
+from observer.config.settings.model import JaegerSettings, KialiSettings
 from observer.domain.ids import ServiceRef
-from observer.simulator.faults import pod_errors
-from observer.simulator.jaeger_api import JaegerApi
-from observer.simulator.kiali_api import KialiApi
-from observer.simulator.mischief import Handler, Mischief
-from observer.simulator.topology import shop
-from observer.simulator.world import World
+from observer.simulator.fault_injection import FaultInjection, Handler
+from observer.simulator.jaeger.api import JaegerApi
+from observer.simulator.kiali.api import KialiApi
+from observer.simulator.mesh.faults import pod_errors
+from observer.simulator.mesh.topology import shop
+from observer.simulator.scenarios.world import World
 from tests.support.fakes import FakeClock
 
 LAB = Path(__file__).parents[1] / "data" / "lab"
@@ -48,7 +48,7 @@ class TraceWorld:
     culprit: str
     reach: ServiceRef
     api: str
-    mischief: Mischief
+    fault_injection: FaultInjection
 
 
 @dataclass
@@ -61,7 +61,7 @@ class GraphWorld:
     namespaces: frozenset[str]
     edges: frozenset[tuple[str, str]]
     failing: tuple[str, str]
-    mischief: Mischief
+    fault_injection: FaultInjection
 
 
 SHOP_EDGES = frozenset(
@@ -115,7 +115,7 @@ async def simulated_traces(api: str) -> AsyncIterator[TraceWorld]:
         at = world.clock.now()
         settings = JaegerSettings(url=address, timeout=30.0)
         yield TraceWorld(
-            settings, FakeClock(at), at, culprit, ServiceRef("shop", "catalog"), api, world.jaeger.mischief
+            settings, FakeClock(at), at, culprit, ServiceRef("shop", "catalog"), api, world.jaeger.fault_injection
         )
 
 
@@ -124,13 +124,13 @@ async def recorded_traces(api: str) -> AsyncIterator[TraceWorld]:
     """The laboratory's gray pod; its v3 answers are of ``front`` only."""
     folder = LAB / "gray-pod"
     meta = json.loads((folder / "meta.json").read_text())
-    mischief = Mischief()
+    fault_injection = FaultInjection()
     app = _old_jaeger(folder) if api == "v1" else _new_jaeger(folder)
-    async with _spoilt(app, mischief) as address:
+    async with _spoilt(app, fault_injection) as address:
         at = float(meta["to"])
         reach = ServiceRef("shop", "catalog" if api == "v1" else "front")
         settings = JaegerSettings(url=address, timeout=30.0)
-        yield TraceWorld(settings, FakeClock(at), at, meta["truth"]["pod"], reach, api, mischief)
+        yield TraceWorld(settings, FakeClock(at), at, meta["truth"]["pod"], reach, api, fault_injection)
 
 
 def _old_jaeger(folder: Path) -> web.Application:
@@ -199,7 +199,9 @@ async def simulated_graph(**ways: Any) -> AsyncIterator[GraphWorld]:
         _, address = await world.serve_neighbours()
         at = world.clock.now()
         settings = KialiSettings(url=address, timeout=30.0)
-        yield GraphWorld(settings, FakeClock(at), at, SHOP, SHOP_EDGES, ("front", "catalog"), world.kiali.mischief)
+        yield GraphWorld(
+            settings, FakeClock(at), at, SHOP, SHOP_EDGES, ("front", "catalog"), world.kiali.fault_injection
+        )
 
 
 @asynccontextmanager
@@ -207,14 +209,14 @@ async def recorded_graph() -> AsyncIterator[GraphWorld]:
     """The laboratory's gray pod, as a real Kiali of version 2 showed it."""
     look = _read(LAB / "gray-pod" / "kiali.json.xz")[-1]
     at = float(look["workload_graph"]["timestamp"])
-    mischief = Mischief()
+    fault_injection = FaultInjection()
     app = web.Application()
     app.router.add_get("/api/auth/info", _constant({"strategy": "anonymous"}))
     app.router.add_get("/api/namespaces/graph", _constant(look["workload_graph"]))
     app.router.add_get("/api/clusters/health", _constant(look["health"]))
-    async with _spoilt(app, mischief) as address:
+    async with _spoilt(app, fault_injection) as address:
         settings = KialiSettings(url=address, timeout=30.0)
-        yield GraphWorld(settings, FakeClock(at), at, SHOP, SHOP_EDGES, ("front", "catalog"), mischief)
+        yield GraphWorld(settings, FakeClock(at), at, SHOP, SHOP_EDGES, ("front", "catalog"), fault_injection)
 
 
 BOOKINFO = frozenset(
@@ -227,14 +229,14 @@ async def sampled_graph(path: Path) -> AsyncIterator[GraphWorld]:
     """A graph out of the project's own tests, of one of its versions; they hold no health."""
     graph = json.loads(path.read_text())
     at = float(graph["timestamp"])
-    mischief = Mischief()
+    fault_injection = FaultInjection()
     app = web.Application()
     app.router.add_get("/api/namespaces/graph", _constant(graph))
     app.router.add_get("/api/namespaces/bookinfo/health", _constant({"details-v1": {"requests": {"inbound": {}}}}))
-    async with _spoilt(app, mischief) as address:
+    async with _spoilt(app, fault_injection) as address:
         settings = KialiSettings(url=address, timeout=30.0)
         yield GraphWorld(
-            settings, FakeClock(at), at, frozenset({"bookinfo"}), BOOKINFO, ("productpage", "details"), mischief
+            settings, FakeClock(at), at, frozenset({"bookinfo"}), BOOKINFO, ("productpage", "details"), fault_injection
         )
 
 
@@ -251,10 +253,10 @@ def _constant(body: Any) -> Handler:
 
 
 @asynccontextmanager
-async def _spoilt(app: web.Application, mischief: Mischief) -> AsyncIterator[str]:
+async def _spoilt(app: web.Application, fault_injection: FaultInjection) -> AsyncIterator[str]:
     @web.middleware
     async def spoil(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await mischief.spoil(request, handler)
+        return await fault_injection.spoil(request, handler)
 
     app.middlewares.append(spoil)
     async with TestServer(app) as server:

@@ -8,17 +8,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, Self
 
-from observer.config.links import Links
-from observer.config.outlets import LinkSettings
 from observer.config.reload import Rules, rules_of
-from observer.config.settings import default
-from observer.domain.action import Action, Mode, Rung
+from observer.config.settings.links import Links
+from observer.config.settings.notifications import LinkSettings
+from observer.config.settings.read import default
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.circuit import Circuit
 from observer.domain.decision import Decision, Verdict
 from observer.domain.graph import CallGraph, Edge, EdgeSource
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.outcome import Outcome, Result
-from observer.domain.policy import AppliedPolicy, PolicyBook
+from observer.domain.policy import EffectivePolicies, EffectivePolicy
 from observer.domain.slo import (
     BURN_PRESETS,
     BudgetStatus,
@@ -34,20 +34,20 @@ from observer.domain.slo import (
 from observer.domain.snapshot import Gap, Snapshot
 from observer.engine.decide import decide, settle
 from observer.engine.memory import Memory
-from observer.engine.waiting import waiting
+from observer.engine.remediation.approvals import waiting
 from observer.journal.store import SqlJournal
-from observer.runtime.approvals import ApprovalKeeper
-from observer.runtime.desk import Desk
+from observer.runtime.approvals import ApprovalCache
 from observer.runtime.execute import with_outcome
-from observer.runtime.state import Watcher
+from observer.runtime.operator_actions import OperatorActions
+from observer.runtime.state import LoopStatus
 from observer.telemetry.metrics import SelfMetrics
-from observer.web.board import Board
-from observer.web.people.door import Door, Ways
+from observer.web.board import ViewCache
+from observer.web.people.door import AuthMiddleware, SignInMethods
 from observer.web.people.local import LocalToken
 from observer.web.people.sessions import Sessions
 from observer.web.people.sign_in import SignIn
 from observer.web.people.throttle import Throttle
-from observer.web.reading import Reading
+from observer.web.reading import Queries
 from observer.web.server import People
 from tests.bench.picture import START
 from tests.bench.world import Fault, Regime, World
@@ -110,15 +110,17 @@ class PageWorld:
         self.clock = FakeClock(START)
         self.rules = _rules()
         self.settings = self.rules.settings.engine
-        self.book = _book(self.named, self.rules)
+        self.policies = _book(self.named, self.rules)
         circuits = {"kiali": Circuit().succeeded(START), "jaeger": Circuit()}
         self.metrics = SelfMetrics()
-        self.watcher = Watcher(self.settings, self.clock, self.metrics, circuits=lambda: circuits, rules=self.rules)
-        self.board = Board(self.watcher, self.clock)
-        self.reading = Reading(self.board, self.journal.archive, self.clock, links_of=lambda one: LINKS.of(one, ""))
+        self.loop_status = LoopStatus(
+            self.settings, self.clock, self.metrics, circuits=lambda: circuits, rules=self.rules
+        )
+        self.board = ViewCache(self.loop_status, self.clock)
+        self.reading = Queries(self.board, self.journal.archive, self.clock, links_of=lambda one: LINKS.of(one, ""))
         self._stream = self.world.stream(86_400)
-        self.switch, self.keeper = FakeSwitch(), ApprovalKeeper(self.journal.approvals, self.clock)
-        self.desk = Desk(
+        self.switch, self.keeper = FakeSwitch(), ApprovalCache(self.journal.approvals, self.clock)
+        self.desk = OperatorActions(
             approvals=self.keeper,
             restore=_Giver(self.world),
             switch=self.switch,
@@ -142,7 +144,7 @@ class PageWorld:
     def people(self) -> People:
         """Whoever has the local token may do everything; anybody may read."""
         sessions = Sessions(self.clock, lasts=28_800.0, idle=3600.0)
-        door = Door(Ways(local=LocalToken(TOKEN)), sessions, Throttle(self.clock), secure=False)
+        door = AuthMiddleware(SignInMethods(local=LocalToken(TOKEN)), sessions, Throttle(self.clock), secure=False)
         return People(door, SignIn(door), self.desk)
 
     def incident(self, name: str) -> str:
@@ -168,13 +170,13 @@ class PageWorld:
         paused = await self.switch.read()
         snapshot = self._dressed(next(self._stream), *paused)
         self.clock.at = snapshot.at
-        self.memory, decisions = decide(snapshot, self.memory, self.settings, self.book)
+        self.memory, decisions = decide(snapshot, self.memory, self.settings, self.policies)
         for decision in decisions:
             await self._follow(decision, snapshot.at)
-        self.keeper.wanted(waiting(self.memory, snapshot.cluster, self.settings, self.book))
+        self.keeper.wanted(waiting(self.memory, snapshot.cluster, self.settings, self.policies))
         for incident in self.memory.incidents.values():
             await self.journal.save(incident)
-        self.watcher.ticked(self.memory, snapshot, 0.02, "", self.book)
+        self.loop_status.ticked(self.memory, snapshot, 0.02, "", self.policies)
         await self.board.refresh()
 
     async def _follow(self, decision: Decision, at: float) -> None:
@@ -184,13 +186,13 @@ class PageWorld:
         outcome = self.world.obey(decision.action)
         assert outcome.result is Result.APPLIED
         await self._record(with_outcome(decision, outcome))
-        self.memory, more = settle(self.memory, decision, outcome, at, self.settings, self.book)
+        self.memory, more = settle(self.memory, decision, outcome, at, self.settings, self.policies)
         for one in more:
             await self._record(one)
 
     async def _record(self, decision: Decision) -> None:
         self.decisions.append(decision)
-        self.watcher.decided(decision)
+        self.loop_status.decided(decision)
         await self.journal.record(decision)
 
     def _dressed(self, snapshot: Snapshot, paused: bool, reason: str) -> Snapshot:
@@ -228,17 +230,17 @@ def _rules() -> Rules:
     return rules_of(settings, START)
 
 
-def _book(named: Sequence[ServiceRef], rules: Rules) -> PolicyBook:
-    plain = replace(AppliedPolicy.of(rules.settings.engine), names=("platform-default",))
-    changes: Mapping[str, AppliedPolicy] = {
+def _book(named: Sequence[ServiceRef], rules: Rules) -> EffectivePolicies:
+    plain = replace(EffectivePolicy.of(rules.settings.engine), names=("platform-default",))
+    changes: Mapping[str, EffectivePolicy] = {
         "checkout": replace(plain, names=("platform-default", "shop-checkout"), approvals=frozenset(HARM)),
         "cart": replace(plain, names=("platform-default", "shop-cart"), mode=Mode.SHADOW),
     }
     refs = (WorkloadRef(one.namespace, "Deployment", one.name) for one in named)
-    return PolicyBook("page-world", {ref: changes.get(ref.name, plain) for ref in refs})
+    return EffectivePolicies("page-world", {ref: changes.get(ref.name, plain) for ref in refs})
 
 
-HARM: Final = (Rung.DRAIN, Rung.EVICT)
+HARM: Final = (ActionKind.DRAIN, ActionKind.EVICT)
 
 
 def objective(service: ServiceRef, at: float, *, spent: float, told: str = "") -> ObjectiveStatus:

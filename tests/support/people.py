@@ -14,18 +14,18 @@ from aiohttp.test_utils import TestClient, TestServer
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from observer.config.model import OidcSettings
-from observer.domain.action import Action, Mode, Rung
+from observer.config.settings.model import OidcSettings
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.approval import Plan, plan_of
 from observer.domain.decision import Decision
 from observer.domain.errors import SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.person import Identity
-from observer.runtime.approvals import ApprovalKeeper
-from observer.runtime.desk import Desk
+from observer.runtime.approvals import ApprovalCache
+from observer.runtime.operator_actions import OperatorActions
 from observer.web.acts import add_acts
-from observer.web.people.door import Door, Ways, csrf_token, person_of
+from observer.web.people.door import AuthMiddleware, SignInMethods, csrf_token, person_of
 from observer.web.people.local import LocalToken
 from observer.web.people.oidc import Provider
 from observer.web.people.roles import Roles
@@ -68,16 +68,16 @@ class Cluster:
 
 
 @dataclass
-class House:
+class PeopleWorld:
     """The application with everything that tests look at or break."""
 
     client: TestClient[web.Request, web.Application]
     clock: StoppedClock
     cluster: Cluster
-    door: Door
-    desk: Desk
-    keeper: ApprovalKeeper
-    book: MemoryApprovals
+    door: AuthMiddleware
+    desk: OperatorActions
+    keeper: ApprovalCache
+    policies: MemoryApprovals
     actuator: FakeActuator
     switch: FakeSwitch
     lease: FakeLease
@@ -92,9 +92,9 @@ class House:
             body = await answer.json(content_type=None) if "json" in answer.content_type and text else text
             return answer.status, body, answer.headers
 
-    def waits(self, rung: Rung = Rung.EVICT) -> Plan:
+    def waits(self, action_kind: ActionKind = ActionKind.EVICT) -> Plan:
         """Something waits for a word in the incident."""
-        plan = plan_of(Action(rung, INCIDENT, self.pod), seconds=300.0)
+        plan = plan_of(Action(action_kind, INCIDENT, self.pod), seconds=300.0)
         self.keeper.wanted((plan,))
         return plan
 
@@ -116,7 +116,7 @@ class House:
 
 
 @asynccontextmanager
-async def housed(
+async def people_world(
     *,
     kubernetes: bool = True,
     local: bool = True,
@@ -124,17 +124,17 @@ async def housed(
     hosts: frozenset[str] = frozenset(),
     oidc: OidcSettings | None = None,
     place: str = "",
-) -> AsyncIterator[House]:
+) -> AsyncIterator[PeopleWorld]:
     clock, cluster, told = StoppedClock(), Cluster(), list[Decision]()
-    book, switch, lease, actuator = MemoryApprovals(), FakeSwitch(), FakeLease(), FakeActuator()
+    policies, switch, lease, actuator = MemoryApprovals(), FakeSwitch(), FakeLease(), FakeActuator()
     incident = replace(incident_of("cart-1", app="cart", phase=Phase.DRAINED), id=INCIDENT)
     incidents = {INCIDENT: incident}
-    keeper = ApprovalKeeper(book, clock)
+    keeper = ApprovalCache(policies, clock)
 
     async def record(decision: Decision) -> None:
         told.append(decision)
 
-    desk = Desk(
+    desk = OperatorActions(
         approvals=keeper,
         restore=actuator,
         switch=switch,
@@ -144,14 +144,16 @@ async def housed(
         record=record,
         mode=lambda: Mode.ENFORCE,
     )
-    ways = Ways(
+    ways = SignInMethods(
         identities=cluster if kubernetes else None,
         roles=Roles(cluster, clock),
         local=LocalToken(LOCAL) if local else None,
         oidc=oidc is not None,
         hosts=hosts,
     )
-    door = Door(ways, Sessions(clock, lasts=28_800.0, idle=3600.0), Throttle(clock), secure=secure, place=place)
+    door = AuthMiddleware(
+        ways, Sessions(clock, lasts=28_800.0, idle=3600.0), Throttle(clock), secure=secure, place=place
+    )
     provider = Provider(oidc, f"{place}/sign-in/oidc/back", clock) if oidc is not None else None
     app = web.Application(middlewares=[problems, door.middleware])
     add_sign_in(app, SignIn(door, provider))
@@ -166,7 +168,9 @@ async def housed(
     app.router.add_get("/", page)
     app.router.add_get("/healthz", probe)
     async with TestClient(TestServer(app)) as client:
-        yield House(client, clock, cluster, door, desk, keeper, book, actuator, switch, lease, incidents, told)
+        yield PeopleWorld(
+            client, clock, cluster, door, desk, keeper, policies, actuator, switch, lease, incidents, told
+        )
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from observer.config.yaml_marks import Document
+from observer.config.documents.marks import Document
 
 SHIPPED = "profile-"
 

@@ -15,8 +15,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from observer.domain.action import Action, Mode, Rung
-from observer.domain.decision import Decision, Hold, Verdict
+from observer.domain.action import Action, ActionKind, Mode
+from observer.domain.decision import Blocked, Decision, Verdict
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.outcome import Outcome, Result
 
@@ -39,28 +39,28 @@ def told(kind: str = "suspected", **changes: Any) -> Decision:
         "pod": POD,
         "service": ServiceRef("shop", "cart"),
         "workload": WorkloadRef("shop", "Deployment", "cart"),
-        "figures": {"nats": 17.5, "bad_rate": 0.31, "cut": None, "late": False},
+        "figures": {"evidence_score": 17.5, "bad_rate": 0.31, "cut": None, "late": False},
         "config": "c0ffee",
         "severity": "warning",
     }
     return Decision(**{**facts, **changes})
 
 
-def acted(rung: Rung = Rung.EVICT, result: Result = Result.APPLIED, **changes: Any) -> Decision:
+def acted(action_kind: ActionKind = ActionKind.EVICT, result: Result = Result.APPLIED, **changes: Any) -> Decision:
     """A decision that was carried out."""
-    action = Action(rung, "i1", POD)
+    action = Action(action_kind, "i1", POD)
     facts = {
         "verdict": Verdict.ACT,
-        "rung": rung,
+        "rung": action_kind,
         "action": action,
         "outcome": Outcome(action.id, result, result.value),
-        "holds": (Hold("pdb", "pdb", "allows no disruption"),) if result is Result.DEFERRED else (),
+        "blocked_by": (Blocked("pdb", "pdb", "allows no disruption"),) if result is Result.DEFERRED else (),
     }
-    return told(rung.value, **{**facts, **changes})
+    return told(action_kind.value, **{**facts, **changes})
 
 
 @dataclass
-class Got:
+class ReceivedRequest:
     """One request."""
 
     method: str
@@ -78,12 +78,12 @@ class Receiver:
     """``answers`` are given in turn, the last one for ever: a status, or a status with headers; ``slow`` = never."""
 
     answers: list[int | tuple[int, dict[str, str]]] = field(default_factory=lambda: [200])
-    got: list[Got] = field(default_factory=list)
+    got: list[ReceivedRequest] = field(default_factory=list)
     url: str = ""
     body: bytes = b"what the receiver says is not ours to repeat"
 
     async def answer(self, request: web.Request) -> web.Response:
-        self.got.append(Got(request.method, request.path, dict(request.headers), await request.read()))
+        self.got.append(ReceivedRequest(request.method, request.path, dict(request.headers), await request.read()))
         said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         status, headers = said if isinstance(said, tuple) else (said, {})
         return web.Response(status=status, headers=headers, body=self.body)
@@ -101,14 +101,14 @@ async def receiving(*answers: int | tuple[int, dict[str, str]]) -> AsyncIterator
 
 
 @dataclass
-class Collected:
+class OtlpCollector:
     """What an OTLP/HTTP collector got; ``answers`` as above."""
 
     answers: list[int | tuple[int, dict[str, str]]] = field(default_factory=lambda: [200])
     spans: list[Span] = field(default_factory=list)
     resources: list[dict[str, str]] = field(default_factory=list)
     metrics: dict[str, Any] = field(default_factory=dict)
-    requests: list[Got] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
@@ -116,7 +116,7 @@ class Collected:
         body = await request.read()
         if body[:2] == b"\x1f\x8b":
             body = gzip.decompress(body)
-        self.requests.append(Got(request.method, request.path, dict(request.headers), body))
+        self.requests.append(ReceivedRequest(request.method, request.path, dict(request.headers), body))
         said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         status, headers = said if isinstance(said, tuple) else (said, {})
         if status == 200:
@@ -136,8 +136,8 @@ class Collected:
 
 
 @asynccontextmanager
-async def collecting(*answers: int | tuple[int, dict[str, str]]) -> AsyncIterator[Collected]:
-    one = Collected(list(answers) or [200])
+async def collecting(*answers: int | tuple[int, dict[str, str]]) -> AsyncIterator[OtlpCollector]:
+    one = OtlpCollector(list(answers) or [200])
     app = web.Application(client_max_size=64 << 20)
     app.router.add_post("/{tail:.*}", one.answer)
     async with TestServer(app) as server:

@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from observer.domain.classify import is_unreached, request_class
-from observer.domain.cluster import ClusterView, Kind, MeshControl, Pod, Workload
+from observer.domain.cluster import ClusterView, MeshControl, Pod, ResourceKind, Workload
 from observer.domain.counts import (
     CallerCounts,
     CallerFrame,
@@ -34,7 +34,7 @@ from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement
-from observer.engine.detect.held import Held
+from observer.engine.detect.held import OpenActions
 from observer.engine.detect.judge import judge
 from observer.engine.detect.state import DetectorState
 from observer.sources.kubernetes import parse
@@ -226,7 +226,7 @@ class Replay:
                 workloads[workload].append(ref)
         return ClusterView(
             at=at,
-            fresh=dict.fromkeys(Kind, at),
+            fresh=dict.fromkeys(ResourceKind, at),
             pods=pods,
             workloads=self.recording.workloads,
             budgets=(),
@@ -350,7 +350,7 @@ class Replay:
             found.append(SeriesHistory(key, caller, times, table, CUTS, slow))
         return tuple(found)
 
-    def judged(self, settings: EngineSettings, held: Held | None = None) -> Iterator[tuple[float, Judgement]]:
+    def judged(self, settings: EngineSettings, held: OpenActions | None = None) -> Iterator[tuple[float, Judgement]]:
         """Seconds since the fault, and the judgement of each tick."""
         state = DetectorState.empty()
         asked: list[frozenset[ServiceRef]] = [frozenset(), frozenset()]

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from observer.domain import names
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.cluster import ClusterView, MeshControl, Pod, Workload
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
-from observer.domain.policy import UNRULED, PolicyBook
+from observer.domain.policy import NO_POLICIES, EffectivePolicies
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import CallerTally, Evidence, PodTally, Suppression, Suspect, Symptom, Tier
-from observer.engine.conclude import conclude
-from observer.engine.ladder import floor_check, recover
 from observer.engine.memory import Memory
-from observer.engine.settle import settle
+from observer.engine.remediation.conclude import conclude
+from observer.engine.remediation.outcomes import settle
+from observer.engine.remediation.restore import floor_check, recover
 from tests.support.builders import (
     CUTS,
     NOW,
@@ -35,7 +35,7 @@ from tests.support.builders import (
     suspect,
 )
 
-NATS_AN_ERROR = 1.2
+SCORE_AN_ERROR = 1.2
 TIERS = ((20.0, Tier.EVICT), (16.0, Tier.DRAIN), (9.0, Tier.ANNOTATE))
 NEEDS = {tier: limit for limit, tier in TIERS}
 Answer = Callable[[Action], Outcome]
@@ -79,11 +79,11 @@ class Stage:
     replacement_fault: float = 0.0
     replacement_starts: bool = True
     answer: Answer = applied
-    book: PolicyBook = UNRULED
+    policies: EffectivePolicies = NO_POLICIES
     memory: Memory = field(default_factory=Memory)
-    nats: dict[PodRef, float] = field(default_factory=dict)
+    score: dict[PodRef, float] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
-    acts: list[tuple[float, Rung, str]] = field(default_factory=list)
+    acts: list[tuple[float, ActionKind, str]] = field(default_factory=list)
     labelled: dict[str, float] = field(default_factory=dict)
     born: int = 0
 
@@ -124,7 +124,7 @@ class Stage:
         return [one for one in self.decisions if one.kind == kind]
 
     def hold_reasons(self) -> set[str]:
-        return {hold.reason for one in self.decisions for hold in one.holds}
+        return {hold.reason for one in self.decisions for hold in one.blocked_by}
 
     # --- time
 
@@ -158,20 +158,20 @@ class Stage:
             seen_by=seen if self.complete else (),
         )
         picture = snapshot(view, at=self.at, gaps=self.gaps, **self.picture)
-        self.memory, decisions = conclude(picture, found, self.memory, self.settings, NEEDS, self.book)
+        self.memory, decisions = conclude(picture, found, self.memory, self.settings, NEEDS, self.policies)
         self.carry_out(decisions)
         return decisions
 
     def watch_event(self) -> tuple[Decision, ...]:
         """Something changed in the cluster: the floor is looked at."""
-        self.memory, decisions = floor_check(self.now(), self.memory, self.settings, self.at, self.book)
+        self.memory, decisions = floor_check(self.now(), self.memory, self.settings, self.at, self.policies)
         self.carry_out(decisions)
         return decisions
 
     def restart(self) -> tuple[Decision, ...]:
         """The process died and came back: only what the journal keeps is left."""
         self.memory = Memory.restore(self.memory.incidents.values(), self.memory.ledger)
-        self.memory, decisions = recover(self.memory, self.now(), self.at, self.settings, self.book)
+        self.memory, decisions = recover(self.memory, self.now(), self.at, self.settings, self.policies)
         self.carry_out(decisions)
         return decisions
 
@@ -183,7 +183,7 @@ class Stage:
             outcome = self.answer(decision.action)
             if outcome.result is Result.APPLIED:
                 self._obey(decision.action)
-            self.memory, more = settle(self.memory, decision, outcome, self.at, self.settings, self.book)
+            self.memory, more = settle(self.memory, decision, outcome, self.at, self.settings, self.policies)
             self.decisions.extend(more)
 
     # --- inside
@@ -192,20 +192,22 @@ class Stage:
         if action.dry_run:
             return
         name = action.pod.name
-        self.acts.append((self.at, action.rung, name))
-        if action.rung is Rung.DRAIN:
+        self.acts.append((self.at, action.action_kind, name))
+        if action.action_kind is ActionKind.DRAIN:
             self.labelled[name] = self.at
             self.pods = [drained(one, action.incident) if one.ref == action.pod else one for one in self.pods]
-        elif action.rung is Rung.RESTORE:
+        elif action.action_kind is ActionKind.RESTORE:
             self.give_back(name)
-        elif action.rung is Rung.EVICT:
+        elif action.action_kind is ActionKind.EVICT:
             old = self.named(name)
             self.remove(name)
             self.born += 1
             app = name.rsplit("-", 1)[0]
-            heir = pod(f"{app}-new{self.born}", app=app, ready=False, created=float(int(self.at)), node=old.node)
-            self.pods.append(replace(heir, revision=old.revision, service=old.service, waiting="ContainerCreating"))
-            self.faults[heir.ref.name] = self.replacement_fault
+            replacement = pod(f"{app}-new{self.born}", app=app, ready=False, created=float(int(self.at)), node=old.node)
+            self.pods.append(
+                replace(replacement, revision=old.revision, service=old.service, waiting="ContainerCreating")
+            )
+            self.faults[replacement.ref.name] = self.replacement_fault
 
     def give_back(self, name: str) -> None:
         """Label and annotation go in one patch."""
@@ -246,21 +248,23 @@ class Stage:
         by_ref = {one.pod: one for one in tallies}
         for one in self.pods:
             mine = by_ref[one.ref]
-            mates = [by_ref[other.ref] for other in self.pods if other.service == one.service and other is not one]
-            asked, slow = sum(t.requests for t in mates), self.slow.get(one.ref.name, 0.0) > 0.0
+            workload_peers = [
+                by_ref[other.ref] for other in self.pods if other.service == one.service and other is not one
+            ]
+            asked, slow = sum(t.requests for t in workload_peers), self.slow.get(one.ref.name, 0.0) > 0.0
             count = mine.bad_by_cut[3] if slow else mine.errors
-            others = sum(t.bad_by_cut[3] if slow else t.errors for t in mates)
+            others = sum(t.bad_by_cut[3] if slow else t.errors for t in workload_peers)
             if mine.requests > 0.0 and asked > 0.0:
                 worse = count / mine.requests > 2.0 * others / asked
-                gain = count * NATS_AN_ERROR if worse else -mine.requests * 0.05
-                self.nats[one.ref] = max(0.0, self.nats.get(one.ref, 0.0) + min(gain, 6.0))
-            nats = self.nats.get(one.ref, 0.0)
-            tier = next((tier for limit, tier in TIERS if nats >= limit), Tier.NONE)
+                gain = count * SCORE_AN_ERROR if worse else -mine.requests * 0.05
+                self.score[one.ref] = max(0.0, self.score.get(one.ref, 0.0) + min(gain, 6.0))
+            score = self.score.get(one.ref, 0.0)
+            tier = next((tier for limit, tier in TIERS if score >= limit), Tier.NONE)
             if tier is not Tier.NONE:
-                found.append(suspect(one, tier, found=self._evidence(one, mine, asked, nats, slow=slow)))
-        return sorted(found, key=lambda item: -item.evidence.nats)
+                found.append(suspect(one, tier, found=self._evidence(one, mine, asked, score, slow=slow)))
+        return sorted(found, key=lambda item: -item.evidence.score)
 
-    def _evidence(self, one: Pod, mine: PodTally, asked: float, nats: float, *, slow: bool) -> Evidence:
+    def _evidence(self, one: Pod, mine: PodTally, asked: float, score: float, *, slow: bool) -> Evidence:
         total = mine.requests + asked
         known = next((i for i in self.open() if i.culprit.pod == one.ref), None)
         rate = self.slow.get(one.ref.name, 0.0) if slow else self.faults.get(one.ref.name, 0.0)
@@ -268,13 +272,13 @@ class Stage:
             rate = known.p1
         return Evidence(
             symptom=Symptom.LATENCY if slow else Symptom.ERRORS,
-            nats=nats,
-            acting_nats=nats,
-            history_nats=None,
+            score=score,
+            acting_score=score,
+            history_score=None,
             requests=100.0,
             bad=100.0 * rate,
-            sibling_requests=300.0,
-            sibling_bad=0.0,
+            peer_requests=300.0,
+            peer_bad=0.0,
             share=mine.requests / total if total and mine.requests else 0.25,
             bins=5,
             onset=self.at - self.age,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from observer.domain.action import Action, Mode, Rung
-from observer.domain.decision import Decision, Hold, LedgerEntry, Verdict
+from observer.domain.action import Action, ActionKind, Mode
+from observer.domain.decision import Blocked, Decision, LedgerEntry, Verdict
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
@@ -16,10 +16,10 @@ numbers = st.floats(allow_nan=False)
 pods = st.builds(PodRef, texts, texts, texts)
 services = st.builds(ServiceRef, texts, texts)
 workloads = st.builds(WorkloadRef, texts, texts, texts)
-rungs = st.sampled_from(Rung)
+actions = st.sampled_from(ActionKind)
 actions = st.builds(
     Action,
-    rung=rungs,
+    action_kind=actions,
     incident=texts,
     pod=pods,
     attempt=st.integers(0, 9),
@@ -69,10 +69,10 @@ incidents = st.builds(
     workload=st.none() | workloads,
     service=st.none() | services,
     node=texts,
-    nats=numbers,
+    evidence_score=numbers,
     cut=st.integers(-1, 9),
-    attempts=st.dictionaries(rungs, st.integers(0, 9)),
-    held=st.dictionaries(texts, numbers),
+    attempts=st.dictionaries(actions, st.integers(0, 9)),
+    blocked=st.dictionaries(texts, numbers),
     experiment=st.none() | experiments,
     check=st.none() | checks,
     closing=texts,
@@ -88,14 +88,14 @@ decisions = st.builds(
     reason=texts,
     text=texts,
     incident=texts,
-    rung=st.none() | rungs,
+    action_kind=st.none() | actions,
     mode=st.sampled_from(Mode),
     pod=st.none() | pods,
     service=st.none() | services,
     workload=st.none() | workloads,
     action=st.none() | actions,
     outcome=st.none() | outcomes,
-    holds=st.lists(st.builds(Hold, texts, texts, texts, st.booleans()), max_size=3).map(tuple),
+    blocked_by=st.lists(st.builds(Blocked, texts, texts, texts, st.booleans()), max_size=3).map(tuple),
     figures=st.dictionaries(texts, numbers | texts | st.booleans() | st.none(), max_size=4),
     config=texts,
     severity=texts,
@@ -104,7 +104,7 @@ entries = st.builds(
     LedgerEntry,
     action_id=texts,
     at=numbers,
-    rung=rungs,
+    action_kind=actions,
     incident=texts,
     pod=pods,
     workload=st.none() | workloads,

@@ -38,7 +38,7 @@ def outgoing(found: HealthSummary) -> Outgoing:
     rows = [row.strip() for head, lines in sections(found, PLAIN) for row in (f"{head}:", *lines)]
     return Outgoing(
         title=words.title(found),
-        severity="warning" if found.wishes else "info",
+        severity="warning" if found.action_required else "info",
         blocks=slack(found),
         body=_body(found),
         lines=[words.headline(found), *rows],

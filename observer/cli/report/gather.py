@@ -7,13 +7,13 @@ from contextlib import suppress
 from typing import Any, Final
 
 from observer.app import open_journal
-from observer.cli.door import Door
-from observer.cli.failures import DoorError
+from observer.cli.door import ApiClient
+from observer.cli.failures import ApiError
 from observer.cli.moments import instant
-from observer.config.model import Settings
 from observer.config.openslo.recalled import recalled
 from observer.config.openslo.wanted import ObjectiveSet
 from observer.config.reload import rules_of
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 from observer.domain.slo import RollingWindow
 from observer.domain.summary import HealthSummary
@@ -24,7 +24,7 @@ MOST: Final = 20_000
 LONGEST_PERIOD: Final = 372 * 86_400.0
 
 
-async def gather(settings: Settings, since: float, until: float, door: Door) -> HealthSummary:
+async def gather(settings: Settings, since: float, until: float, door: ApiClient) -> HealthSummary:
     """The summary of ``since`` to ``until`` (Unix seconds). Raises: JournalUnavailable."""
     objectives, notes = _objectives(settings, until)
     async with open_journal(settings) as journal:
@@ -58,13 +58,13 @@ def _longest(known: ObjectiveSet) -> float:
     return max(spans, default=0.0)
 
 
-async def _daemon(door: Door) -> Sequence[str]:
+async def _daemon(door: ApiClient) -> Sequence[str]:
     """What the running daemon says of itself; that it does not answer is worth a note, not an error."""
     live: Mapping[str, Any] | None = None
     why = "no address is set"
     try:
         live = await door.ask("/api/status")
-    except DoorError as exc:
+    except ApiError as exc:
         why = str(exc)
     if live is None:
         return [f"the daemon did not answer, so nobody knows here whether it watches now: {why}"]

@@ -24,6 +24,6 @@ def html(found: HealthSummary) -> str:
         until=instant(found.until),
         modes=words.modes(found),
         headline=words.headline(found),
-        asks=bool(found.wishes),
+        asks=bool(found.action_required),
         sections=[(head, with_commands(rows)) for head, rows in sections(found, PLAIN)],
     )

@@ -18,7 +18,7 @@ def text(found: HealthSummary, paint: Paint = PLAIN) -> str:
     lines = [
         paint(words.title(found), Tone.BOLD),
         f"{instant(found.since)} to {instant(found.until)} UTC; {words.modes(found)}",
-        paint(words.headline(found), Tone.WARN if found.wishes else Tone.BOLD),
+        paint(words.headline(found), Tone.WARN if found.action_required else Tone.BOLD),
     ]
     for head, rows in sections(found, paint):
         lines += ["", paint(head, Tone.BOLD), *(INDENT + row for row in rows)]
@@ -32,12 +32,12 @@ def sections(found: HealthSummary, paint: Paint) -> Iterable[tuple[str, list[str
     if found.budgets:
         yield "Budgets", _budgets(found, paint)
     yield "Did", _deeds(found, paint) or ["nothing"]
-    if found.restraints:
+    if found.blocked:
         yield (
             "Held back",
             [
                 f"{paint(one.reason.replace('_', ' '), Tone.WARN)}: {harmless(words.restraint(one))}"
-                for one in found.restraints
+                for one in found.blocked
             ],
         )
     blind = [f"{paint(harmless(one.cause), Tone.WARN)}: {words.blindness(one)}" for one in found.blindness]
@@ -60,7 +60,7 @@ def with_commands(rows: list[str]) -> list[tuple[str, str]]:
 
 def _wishes(found: HealthSummary, paint: Paint) -> list[str]:
     lines = []
-    for one in found.wishes:
+    for one in found.action_required:
         lines.append(f"{paint(one.kind, Tone.BAD)}  {harmless(one.text)}  (since {instant(one.at)} UTC)")
         if command := words.command(one.kind, one.subject):
             lines.append(f"  {ARROW}{harmless(command)}")
@@ -70,7 +70,7 @@ def _wishes(found: HealthSummary, paint: Paint) -> list[str]:
 def _harms(found: HealthSummary, paint: Paint) -> list[str]:
     lines = [
         f"{paint(harmless(one.subject), Tone.BAD if one.closed is None else Tone.BOLD)} {words.harm(one, found.until)}"
-        for one in found.harms
+        for one in found.impacts
     ]
     return lines + [f"{paint(harmless(one.subject), Tone.WARN)}: {harmless(one.text)}" for one in found.troubles]
 
@@ -89,5 +89,5 @@ def _deeds(found: HealthSummary, paint: Paint) -> list[str]:
     tones = {True: Tone.GOOD, False: Tone.BAD, None: Tone.BOLD}
     return [
         f"{instant(one.at)}  {paint(harmless(one.subject), tones[one.helped])} {harmless(words.deed(one))}"
-        for one in found.deeds
+        for one in found.interventions
     ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from observer.cli.moments import span
-from observer.domain.summary import Blindness, BudgetUse, Deed, Harm, HealthSummary, Restraint
-from observer.engine.explain import percent
+from observer.domain.summary import Blindness, BlockedAction, BudgetUse, HealthSummary, Impact, Intervention
+from observer.engine.messages.decisions import percent
 
 
 def title(found: HealthSummary) -> str:
@@ -22,15 +22,17 @@ def modes(found: HealthSummary) -> str:
 def headline(found: HealthSummary) -> str:
     """The whole in one sentence, the most urgent first."""
     parts = []
-    if found.wishes:
-        parts.append(f"{counted(len(found.wishes), 'thing')} {'waits' if len(found.wishes) == 1 else 'wait'} for you")
-    parts.append(_incidents(found.harms))
-    parts += _outcomes(found.deeds)
+    if found.action_required:
+        parts.append(
+            f"{counted(len(found.action_required), 'thing')} {'waits' if len(found.action_required) == 1 else 'wait'} for you"
+        )
+    parts.append(_incidents(found.impacts))
+    parts += _outcomes(found.interventions)
     if found.troubles:
         parts.append(f"{counted(len(found.troubles), 'service')} in trouble with nobody to remove")
     if lost := sum(one.seconds for one in found.blindness):
         parts.append(f"blind for {span(lost)}")
-    if not found.decisions and not found.harms:
+    if not found.decisions and not found.impacts:
         parts = ["nothing was recorded: no proof that all was well"]
     if overdrawn := sum(one.overdrawn for one in found.budgets):
         parts.append(f"{counted(overdrawn, 'budget')} overdrawn")
@@ -38,13 +40,11 @@ def headline(found: HealthSummary) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def harm(one: Harm, until: float) -> str:
+def harm(one: Impact, until: float) -> str:
     """How badly, for how long, and how it ended."""
     lasted = span((one.closed or until) - one.opened)
     what = {"errors": "failed", "latency": "was slow for", "unreached": "was not reached for"}.get(one.symptom, "hurt")
-    rates = (
-        f"{what} {percent(one.bad_rate)} of {one.requests:.0f} requests, its siblings {percent(one.sibling_bad_rate)}"
-    )
+    rates = f"{what} {percent(one.bad_rate)} of {one.requests:.0f} requests, its siblings {percent(one.peer_bad_rate)}"
     ended = one.outcome.replace("_", " ")
     return f"{rates}; {'open for' if one.closed is None else 'over after'} {lasted}: {ended}"
 
@@ -64,18 +64,18 @@ def quiet_budgets(found: Sequence[BudgetUse]) -> tuple[list[BudgetUse], int]:
     return loud, len(found) - len(loud)
 
 
-def deed(one: Deed) -> str:
+def deed(one: Intervention) -> str:
     """What was done and whether it helped."""
     steps = ", ".join(one.steps)
     if one.would:
         return f"would have been {steps}; {one.result}"
     helped = {True: "it helped", False: "it did not help", None: "whether it helped is not known"}[one.helped]
-    if one.helped is None and one.result in {"acquitted", "ended by itself"}:
+    if one.helped is None and one.result in {"cleared", "ended by itself"}:
         helped = "nobody was removed"
     return f"{steps}; {helped} ({one.result})"
 
 
-def restraint(one: Restraint) -> str:
+def restraint(one: BlockedAction) -> str:
     """How often a brake held, and an example."""
     still = ", and holds still" if one.standing else ""
     return f"in {counted(one.incidents, 'incident')}{still}; for example {one.subject}: {one.detail}"
@@ -103,16 +103,16 @@ def command(kind: str, subject: str) -> str:
 _EXPLAINED = frozenset({"pod", "revision", "node", "zone", "workload"})
 
 
-def _incidents(harms: Sequence[Harm]) -> str:
-    still = sum(1 for one in harms if one.closed is None)
-    if not harms:
+def _incidents(impacts: Sequence[Impact]) -> str:
+    still = sum(1 for one in impacts if one.closed is None)
+    if not impacts:
         return "no incident"
-    return f"{counted(len(harms), 'incident')}, {still} still open" if still else counted(len(harms), "incident")
+    return f"{counted(len(impacts), 'incident')}, {still} still open" if still else counted(len(impacts), "incident")
 
 
-def _outcomes(deeds: Sequence[Deed]) -> list[str]:
-    done = [one for one in deeds if not one.would]
-    tried = [one for one in deeds if one.would]
+def _outcomes(interventions: Sequence[Intervention]) -> list[str]:
+    done = [one for one in interventions if not one.would]
+    tried = [one for one in interventions if one.would]
     parts = []
     for helped, words in ((True, "helped"), (False, "did not help"), (None, "without a removal or a verdict")):
         if number := sum(1 for one in done if one.helped is helped):

@@ -8,17 +8,17 @@ from typing import Any, Final
 
 import msgspec
 
-from observer.cli.door import NAME_IT, Door
-from observer.cli.failures import DoorError
+from observer.cli.door import NAME_IT, ApiClient
+from observer.cli.failures import ApiError
 from observer.cli.moments import clock, span
 from observer.cli.paint import Tone, harmless
 from observer.cli.top.wire import Overview
-from observer.engine.explain import percent
+from observer.engine.messages.decisions import percent
 
 MOST_ROWS: Final = 200
 STATES: Final = {
     "failing": Tone.BAD,
-    "held": Tone.BAD,
+    "blocked": Tone.BAD,
     "acting": Tone.WARN,
     "suspected": Tone.WARN,
     "degraded": Tone.WARN,
@@ -52,7 +52,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class TopView:
     """Everything that is shown of one instant ``at`` (Unix seconds); ``lost`` says since when nothing new came."""
 
     at: float
@@ -65,7 +65,7 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class WorkloadFilter:
     """Which workloads: of one namespace, holding a text in their name; empty = all."""
 
     namespace: str = ""
@@ -77,33 +77,33 @@ class Question:
         return {key: value for key, value in asked.items() if value}
 
 
-async def look(door: Door, question: Question, now: float) -> Board:
+async def look(door: ApiClient, question: WorkloadFilter, now: float) -> TopView:
     """Ask the daemon. Raises: DoorError."""
     body = await door.ask("/api/v1/overview", question.query())
     try:
         return board_of(msgspec.convert(body, Overview), now)
     except msgspec.ValidationError as exc:
-        raise DoorError(
+        raise ApiError(
             f"{door.url} is an Observer of another version: {exc}", "use the command of its version"
         ) from exc
 
 
-async def decisions_about(door: Door, query: dict[str, str]) -> list[str]:
+async def decisions_about(door: ApiClient, query: dict[str, str]) -> list[str]:
     """The newest decisions about something, newest first, as lines. Raises: DoorError."""
     body = await door.ask("/api/v1/decisions", {"limit": "100", **query})
     found: Any = body.get("decisions") if isinstance(body, dict) else None
     if not isinstance(found, list):
-        raise DoorError(f"{door.url} answers, but not as Observer does", NAME_IT)
+        raise ApiError(f"{door.url} answers, but not as Observer does", NAME_IT)
     return [line for one in found for line in _decision(one)] or ["no decision about it yet"]
 
 
-def board_of(seen: Overview, now: float) -> Board:
+def board_of(seen: Overview, now: float) -> TopView:
     """The board of one overview; ``now`` is the present instant, Unix seconds."""
     shown = len(seen.workloads)
     more = f"{shown} of {seen.matching}, most urgent first" if seen.matching > shown else ""
     some = len(seen.incidents)
     others = f"{some} of {seen.incidents_open}" if seen.incidents_open > some else ""
-    return Board(
+    return TopView(
         at=seen.at,
         status=_status(seen, now),
         asks=tuple((f"{one.kind}  {harmless(one.text)}{_since(one.since)}", Tone.BAD) for one in seen.asks),
@@ -141,15 +141,15 @@ def _status(seen: Overview, now: float) -> tuple[Words, ...]:
 
 
 def _incident(one: Any, now: float) -> Row:
-    held = ", ".join(each.reason.replace("_", " ") for each in one.held)
-    rates = f"{percent(one.bad_rate)} ({percent(one.sibling_bad_rate)})"
+    blocked = ", ".join(each.reason.replace("_", " ") for each in one.blocked)
+    rates = f"{percent(one.bad_rate)} ({percent(one.peer_bad_rate)})"
     cells: Sequence[Words] = (
         (one.id, None),
         (span(now - one.opened), None),
         (one.phase, Tone.WARN),
         (rates, Tone.BAD),
-        (f"{one.nats:.1f}", None),
-        (harmless(held), Tone.WARN),
+        (f"{one.evidence_score:.1f}", None),
+        (harmless(blocked), Tone.WARN),
         (harmless(one.subject), Tone.BOLD),
     )
     return Row(one.id, tuple(cells), {"incident": one.id})
@@ -175,7 +175,7 @@ def _workload(one: Any) -> Row:
 
 def _decision(one: dict[str, Any]) -> list[str]:
     lines = [f"{clock(one['at'])}  {one['verdict']:<5} {one['kind']:<14} {harmless(one['text'])}"]
-    lines += [f"{'':10}{hold['guard']}: {harmless(hold['detail'])}" for hold in one.get("holds", ())]
+    lines += [f"{'':10}{block['guard']}: {harmless(block['detail'])}" for block in one.get("blocked_by", ())]
     return lines
 
 

@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import Final
 
 from observer.cli.columns import columns
-from observer.cli.failures import DoorError
+from observer.cli.failures import ApiError
 from observer.cli.moments import clock
 from observer.cli.paint import Paint, Tone
-from observer.cli.top.board import Board, Table, Words
+from observer.cli.top.board import Table, TopView, Words
 
 CLEAR: Final = "\x1b[H\x1b[2J"
-Look = Callable[[], Awaitable[Board]]
+Look = Callable[[], Awaitable[TopView]]
 
 
-def text(board: Board, paint: Paint) -> str:
+def text(board: TopView, paint: Paint) -> str:
     """Everything that is shown, the most urgent first."""
     lines = ["  ".join(_painted(one, paint) for one in board.status)]
     if board.lost:
@@ -42,11 +42,11 @@ async def refreshed(
         board = await again(look, board)
 
 
-async def again(look: Look, board: Board) -> Board:
+async def again(look: Look, board: TopView) -> TopView:
     """The next picture, or the last one and why there is no newer. The first failure's instant stays."""
     try:
         return await look()
-    except DoorError as exc:
+    except ApiError as exc:
         return board if board.lost else replace(board, lost=f"nothing new since {clock(board.at)} UTC: {exc}")
 
 

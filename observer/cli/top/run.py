@@ -9,16 +9,16 @@ from dataclasses import replace
 from typing import Final
 
 from observer.app import now
-from observer.cli.door import Door
+from observer.cli.door import ApiClient
 from observer.cli.paint import paint_for
-from observer.cli.top.board import Board, Question, decisions_about, look
+from observer.cli.top.board import TopView, WorkloadFilter, decisions_about, look
 from observer.cli.top.plain import refreshed, text
 from observer.domain.errors import ConfigError
 
 WITHOUT: Final = "observer top needs the extra `tui`: pip install 'observer[tui]'; or take --plain"
 
 
-def run(door: Door, question: Question, *, every: float, plain: bool, interactive: bool) -> None:
+def run(door: ApiClient, question: WorkloadFilter, *, every: float, plain: bool, interactive: bool) -> None:
     """
     The full screen on a terminal, lines with ``plain``, one picture where nobody watches.
 
@@ -35,7 +35,7 @@ def run(door: Door, question: Question, *, every: float, plain: bool, interactiv
         asyncio.run(_screen(door, question, every))
 
 
-async def _lines(door: Door, question: Question, every: float) -> None:
+async def _lines(door: ApiClient, question: WorkloadFilter, every: float) -> None:
     def write(said: str) -> None:
         sys.stdout.write(said)
         sys.stdout.flush()
@@ -43,12 +43,12 @@ async def _lines(door: Door, question: Question, every: float) -> None:
     await refreshed(lambda: look(door, question, now()), write, asyncio.sleep, paint_for(sys.stdout), every)
 
 
-async def _screen(door: Door, question: Question, every: float) -> None:
+async def _screen(door: ApiClient, question: WorkloadFilter, every: float) -> None:
     from observer.cli.top.screen import Top
 
     patient = replace(door, timeout=max(door.timeout, every))
 
-    async def ask(wanted: Question) -> Board:
+    async def ask(wanted: WorkloadFilter) -> TopView:
         return await look(patient, wanted, now())
 
     async def tell(query: dict[str, str]) -> list[str]:

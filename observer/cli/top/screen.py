@@ -13,12 +13,12 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import DataTable, Footer, Input, Static
 
-from observer.cli.failures import DoorError
+from observer.cli.failures import ApiError
 from observer.cli.paint import Tone
-from observer.cli.top.board import Board, Question, Row, Table, Words
+from observer.cli.top.board import Row, Table, TopView, Words, WorkloadFilter
 from observer.cli.top.plain import again
 
-Look = Callable[[Question], Awaitable[Board]]
+Look = Callable[[WorkloadFilter], Awaitable[TopView]]
 Tell = Callable[[dict[str, str]], Awaitable[list[str]]]
 STYLES = {Tone.GOOD: "green", Tone.BAD: "bold red", Tone.WARN: "yellow", Tone.FAINT: "dim", Tone.BOLD: "bold"}
 
@@ -75,7 +75,7 @@ class Top(App[None]):
         Binding("escape", "unfilter", "all", show=False),
     ]
 
-    def __init__(self, board: Board, look: Look, tell: Tell, *, question: Question, every: float) -> None:
+    def __init__(self, board: TopView, look: Look, tell: Tell, *, question: WorkloadFilter, every: float) -> None:
         super().__init__()
         self.board, self.question = board, question
         self._look, self._tell, self._every = look, tell, every
@@ -85,13 +85,13 @@ class Top(App[None]):
         yield Static(id="status")
         yield Static(id="lost")
         yield Static("Wants of you", classes="head")
-        yield Static(id="asks")
+        yield Static(id="action_required")
         yield Static("Open incidents", classes="head", id="incidents-head")
         yield DataTable(id="incidents", cursor_type="row")
         yield Static("Workloads", classes="head", id="workloads-head")
         yield DataTable(id="workloads", cursor_type="row")
         yield Static("Did lately", classes="head")
-        yield Static(id="did")
+        yield Static(id="interventions")
         yield Input(placeholder="namespace/name holds \u2026 (enter; escape shows all)", id="filter")
         yield Footer()
 
@@ -134,7 +134,7 @@ class Top(App[None]):
         self.query_one("#filter", Input).display = False
         self.query_one("#workloads", DataTable).focus()
         if text != self.question.text:
-            self.question = Question(self.question.namespace, text)
+            self.question = WorkloadFilter(self.question.namespace, text)
             self._ask()
 
     def _due(self) -> None:
@@ -150,7 +150,7 @@ class Top(App[None]):
     async def _explain(self, row: Row) -> None:
         try:
             lines = await self._tell(row.query)
-        except DoorError as exc:
+        except ApiError as exc:
             lines = [str(exc), f"-> {exc.step}"]
         await self.push_screen(Details(row.key, lines))
 

@@ -25,7 +25,7 @@ class Ask(Struct, frozen=True):
     since: float | None
 
 
-class Held(Struct, frozen=True):
+class StandingBlock(Struct, frozen=True):
     """A standing hold."""
 
     reason: str
@@ -39,9 +39,9 @@ class IncidentRow(Struct, frozen=True):
     phase: str
     opened: float
     bad_rate: float
-    sibling_bad_rate: float
-    nats: float
-    held: tuple[Held, ...]
+    peer_bad_rate: float
+    evidence_score: float
+    blocked: tuple[StandingBlock, ...]
 
 
 class DecisionRow(Struct, frozen=True):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from observer.config.lint.check import Check
-from observer.config.lint.live.asking import LiveCheck
-from observer.config.lint.live.roll import LIVE
+from observer.config.lint.live.queries import LiveCheck
+from observer.config.lint.live.registry import LIVE
 from observer.config.lint.registry import OFFLINE
 
 _ALL: Final[tuple[Check | LiveCheck, ...]] = (*OFFLINE, *LIVE)

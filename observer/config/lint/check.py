@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from observer.config.faults import Fault
+from observer.config.documents.faults import Fault
 from observer.config.lint.hit import Hit
 from observer.config.lint.subject import Subject
 

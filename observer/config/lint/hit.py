@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from observer.config.faults import Fault
+from observer.config.documents.faults import Fault
 from observer.config.openslo.documents import Placed
 
 

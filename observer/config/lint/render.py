@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from observer.config.documents.plural import counted
 from observer.config.lint.all_checks import CHECKS
 from observer.config.lint.check import Finding, Severity
-from observer.config.plural import counted
 
 UNREADABLE: Final = "unreadable"
 """Stands where a check's id does, for a file that could not be read; it has no page: the message says all."""

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from observer.config.lint.all_checks import CHECKS
 from observer.config.lint.check import Check, Finding, Severity
-from observer.config.lint.live.asking import LiveCheck
+from observer.config.lint.live.queries import LiveCheck
 from observer.config.lint.render import UNREADABLE, sentence
 
 _LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from observer.config.faults import Fault
+from observer.config.documents.faults import Fault
+from observer.config.documents.marks import Path
 from observer.config.lint.expressions import Expression, Selected, read
 from observer.config.lint.hit import Hit
 from observer.config.openslo.assemble import Assembled, Made, assemble
 from observer.config.openslo.documents import Documents, Placed, inline_parts
 from observer.config.openslo.indicators import metrics_of
 from observer.config.openslo.models import SliSpec
-from observer.config.yaml_marks import Path
 from observer.domain.slo import BurnTier
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class IndicatorQuery:
     """
     One query of an SLI. ``role`` is ``good``, ``bad``, ``total``, ``raw`` or ``threshold``; ``source`` is the name of
     its DataSource, empty for the daemon's own Prometheus.
@@ -94,15 +94,15 @@ class Subject:
     policies: Sequence[PolicyLike] = ()
     refused: frozenset[str] = frozenset()
     assembled: Assembled = field(init=False)
-    questions: tuple[Question, ...] = field(init=False)
+    queries: tuple[IndicatorQuery, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.assembled = assemble(self.documents, at=self.at)
-        self.questions = tuple(_questions(self.documents))
+        self.queries = tuple(_questions(self.documents))
 
-    def selected(self) -> Iterator[tuple[Question, Selected]]:
+    def selected(self) -> Iterator[tuple[IndicatorQuery, Selected]]:
         """Every selector of every query that can be read."""
-        for question in self.questions:
+        for question in self.queries:
             for one in question.read.selected:
                 yield question, one
 
@@ -125,7 +125,7 @@ def policy_hit(place: PlaceLike, path: str, message: str, hint: str = "") -> Hit
     return Hit(Fault(place.file, place.line, place.column, path, message, hint))
 
 
-def _questions(documents: Documents) -> Iterator[Question]:
+def _questions(documents: Documents) -> Iterator[IndicatorQuery]:
     for document in documents.order:
         for one in inline_parts(document):
             if not isinstance(one.spec, SliSpec):
@@ -138,4 +138,4 @@ def _questions(documents: Documents) -> Iterator[Question]:
                     counter = ratio is not None and ratio.counter and role != "raw"
                     path = (*at, "metricSource", "spec", "query")
                     source = metric.metric_source.metric_source_ref or ""
-                    yield Question(one, path, role, counter, expr, source, read(expr))
+                    yield IndicatorQuery(one, path, role, counter, expr, source, read(expr))

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from observer.config.consistency import Disagreement
 from observer.config.openslo.burn import BURN_SETS
+from observer.config.settings.consistency import Disagreement
 from observer.domain import names
 from observer.domain.slo import NoData, Preset
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from observer.config.faults import Fault, refuse
+from observer.config.documents.faults import Fault, refuse
+from observer.config.documents.marks import Path
 from observer.config.openslo.burn import BURN_SETS
 from observer.config.openslo.documents import Documents, Placed
 from observer.config.openslo.identity import identified
@@ -17,7 +18,6 @@ from observer.config.openslo.shorthand import seconds
 from observer.config.openslo.templates import Template
 from observer.config.openslo.tiers import Rule, rule_of, tiers_of
 from observer.config.openslo.windows import window_of
-from observer.config.yaml_marks import Path
 from observer.domain import names
 from observer.domain.slo import (
     BudgetingMethod,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any, Final, Generic, TypeVar
 
-from observer.config.faults import Fault, refuse
+from observer.config.documents.faults import Fault, refuse
+from observer.config.documents.files import read_text, yaml_files
+from observer.config.documents.marks import Document, Path, read_marked_all
 from observer.config.openslo.annotations import judged
 from observer.config.openslo.models import (
     API_VERSION,
@@ -23,8 +25,6 @@ from observer.config.openslo.models import (
     TargetSpec,
 )
 from observer.config.openslo.validation import validated
-from observer.config.reading import read_text, yaml_files
-from observer.config.yaml_marks import Document, Path, read_marked_all
 from observer.domain import names
 
 Spec = TypeVar("Spec", bound=Part)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from observer.config.faults import Fault
+from observer.config.documents.faults import Fault
+from observer.config.documents.marks import Path
 from observer.config.openslo.documents import Documents, Placed
 from observer.config.openslo.models import Metric, SliSpec, SloSpec
 from observer.config.openslo.models import Objective as ObjectiveModel
 from observer.config.openslo.templates import VARIABLE, filled_sli, misplaced
-from observer.config.yaml_marks import Path
 from observer.domain import names
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import Comparison, Query, RatioSli, ThresholdSli

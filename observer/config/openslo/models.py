@@ -16,8 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from observer.config.consistency import Disagreement
-from observer.config.kinds import wrong
+from observer.config.documents.values import wrong
 from observer.config.openslo.words import (
     Annotations,
     Description,
@@ -30,6 +29,7 @@ from observer.config.openslo.words import (
     Shorthand,
     Text,
 )
+from observer.config.settings.consistency import Disagreement
 
 API_VERSION: Final = "openslo/v1"
 START_FORMAT: Final = "%Y-%m-%d %H:%M:%S"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from observer.config.faults import Fault
+from observer.config.documents.faults import Fault
 from observer.config.openslo.documents import Documents, Placed
 from observer.config.openslo.models import ConditionSpec, PolicySpec
 from observer.config.openslo.shorthand import seconds

@@ -10,9 +10,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from observer.config.faults import Fault
-from observer.config.wording import reworded
-from observer.config.yaml_marks import Document, Path
+from observer.config.documents.faults import Fault
+from observer.config.documents.marks import Document, Path
+from observer.config.documents.wording import reworded
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -11,7 +11,7 @@ from observer.config.openslo.templates import Template, expand
 from observer.domain.cluster import ClusterView
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
-from observer.domain.policy import PolicyBook
+from observer.domain.policy import EffectivePolicies
 from observer.domain.slo import Objective
 
 
@@ -32,7 +32,7 @@ class ObjectiveSet:
         parts += [f"{each.name}:{one.version}" for each in self.templates for one in each.parts]
         return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:12]
 
-    def wanted(self, book: PolicyBook, cluster: ClusterView) -> tuple[Objective, ...]:
+    def wanted(self, policies: EffectivePolicies, cluster: ClusterView) -> tuple[Objective, ...]:
         """
         The objectives of this moment, ordered by id.
 
@@ -41,7 +41,7 @@ class ObjectiveSet:
         """
         by_name = {template.name: template for template in self.templates}
         asked: set[tuple[str, ServiceRef]] = set()
-        for workload, policy in book.applied.items():
+        for workload, policy in policies.applied.items():
             wanted = by_name.keys() & set(policy.objectives)
             if not wanted:
                 continue

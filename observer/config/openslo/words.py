@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from observer.config.kinds import wrong
+from observer.config.documents.values import wrong
 from observer.config.openslo.shorthand import SHORTHAND_PATTERN, split
 
 _NAME: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from observer.config.faults import Fault
+from observer.config.documents.faults import Fault
 from observer.domain import names
 from observer.domain.ids import WorkloadRef
 
@@ -135,7 +135,7 @@ class Policy:
 
     Attributes:
         place: of its name. selector: whom it reaches.
-        values: dotted path (``ladder.drain_seconds``) to what it sets; lists are one value and replace as a whole.
+        values: dotted path (``escalation.drain_seconds``) to what it sets; lists are one value and replace as a whole.
         own: False for the documents that come with Observer.
     """
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from observer.config.model import Settings
 from observer.config.policies.document import Place, Policy, Subject, Value
 from observer.config.policies.keys import FLEET, paths
 from observer.config.policies.windows import placed
+from observer.config.settings.model import Settings
 from observer.domain.action import Mode
 from observer.domain.ids import WorkloadRef
-from observer.domain.policy import AppliedPolicy, StandingHold, TimeWindow
-from observer.domain.settings import EngineSettings, GuardSettings, ImpactSettings, LadderSettings
+from observer.domain.policy import EffectivePolicy, StandingHold, TimeWindow
+from observer.domain.settings import EngineSettings, EscalationSettings, GuardSettings, ImpactSettings
 
 BUILT_IN = Place("built in")
 DOUBT = "observer"
@@ -38,7 +38,7 @@ class Tie:
 
 
 @dataclass(frozen=True, slots=True)
-class Effective:
+class EffectiveValues:
     """
     What holds for one workload.
 
@@ -56,26 +56,30 @@ def base_values(settings: Settings, places: Mapping[str, Place] | None = None) -
     """
     What holds without a policy: the settings.
 
-    ``places`` say where the settings file has a key (``ladder.drain_seconds``); what it leaves out is built in.
+    ``places`` say where the settings file has a key (``escalation.drain_seconds``); what it leaves out is built in.
     """
     engine, known = settings.engine, places or {}
     found: dict[str, Any] = {
         "mode": engine.mode, "percent": 100.0, "objectives": (), "detectors.errors": True, "detectors.latency": True,
         "approvals": (), "windows": (), "alerts": (),
     }  # fmt: skip
-    for prefix, section in (("detectors.impact", engine.impact), ("ladder", engine.ladder), ("guards", engine.guards)):
+    for prefix, section in (
+        ("detectors.impact", engine.impact),
+        ("escalation", engine.escalation),
+        ("guards", engine.guards),
+    ):
         for item in fields(section):
             if section is not engine.guards or item.name not in FLEET:
                 found[f"{prefix}.{item.name}"] = getattr(section, item.name)
     return {path: Value(found[path], known.get(path.removeprefix("detectors."), BUILT_IN)) for path in paths()}
 
 
-def resolve(policies: Iterable[Policy], subject: Subject, base: Mapping[str, Value]) -> Effective:
+def resolve(policies: Iterable[Policy], subject: Subject, base: Mapping[str, Value]) -> EffectiveValues:
     """Field by field the most specific policy that reaches ``subject``; the order of ``policies`` does not matter."""
     return layered([policy for policy in policies if policy.selector.matches(subject)], base)
 
 
-def layered(reaching: Iterable[Policy], base: Mapping[str, Value]) -> Effective:
+def layered(reaching: Iterable[Policy], base: Mapping[str, Value]) -> EffectiveValues:
     """The same for policies that are known to reach one workload."""
     ordered = sorted(reaching, key=lambda one: (one.rank, one.name, one.place))
     values, ties = dict(base), list[Tie]()
@@ -87,7 +91,7 @@ def layered(reaching: Iterable[Policy], base: Mapping[str, Value]) -> Effective:
         rivals = [rival for rival in setters[:-1] if rival.rank == setters[-1].rank]
         ties += [Tie(path, rival.values[path], values[path]) for rival in rivals]
     holds = tuple(policy.values["hold"] for policy in ordered if "hold" in policy.values)
-    return Effective(values, tuple(policy.name for policy in ordered), holds, tuple(ties))
+    return EffectiveValues(values, tuple(policy.name for policy in ordered), holds, tuple(ties))
 
 
 def inside(ref: WorkloadRef, percent: float) -> bool:
@@ -99,8 +103,8 @@ def inside(ref: WorkloadRef, percent: float) -> bool:
 
 
 def applied(
-    effective: Effective, engine: EngineSettings, *, inside_percent: bool, at: float, faults: tuple[str, ...] = ()
-) -> AppliedPolicy:
+    effective: EffectiveValues, engine: EngineSettings, *, inside_percent: bool, at: float, faults: tuple[str, ...] = ()
+) -> EffectivePolicy:
     """
     The engine's form. ``faults`` (ties, values that disagree) put the workload into shadow and hold it: a policy that
     can be read in two ways is unknown, and unknown never acts.
@@ -111,7 +115,7 @@ def applied(
     holds += tuple(StandingHold(f"policies disagree: {doubt}", math.inf, DOUBT) for doubt in doubts)
     mode = found["mode"] if inside_percent and not doubts else Mode.SHADOW
     windows: tuple[TimeWindow, ...] = found["windows"]
-    return AppliedPolicy(
+    return EffectivePolicy(
         identity=identity(effective, engine, mode, holds),
         names=effective.policies,
         mode=mode,
@@ -119,7 +123,7 @@ def applied(
         latency=found["detectors.latency"],
         objectives=found["objectives"],
         impact=ImpactSettings(**_section(found, "detectors.impact")),
-        ladder=ladder_of(effective),
+        escalation=escalation_of(effective),
         guards=guards_of(effective, engine),
         approvals=frozenset(found["approvals"]),
         windows=tuple(placed(window, at) for window in windows),
@@ -128,17 +132,17 @@ def applied(
     )
 
 
-def ladder_of(effective: Effective) -> LadderSettings:
-    return LadderSettings(**_section({path: value.value for path, value in effective.values.items()}, "ladder"))
+def escalation_of(effective: EffectiveValues) -> EscalationSettings:
+    return EscalationSettings(**_section({path: value.value for path, value in effective.values.items()}, "escalation"))
 
 
-def guards_of(effective: Effective, engine: EngineSettings) -> GuardSettings:
+def guards_of(effective: EffectiveValues, engine: EngineSettings) -> GuardSettings:
     """The workload's brakes; those of the whole cluster are the settings'."""
     fleet = {name: getattr(engine.guards, name) for name in FLEET}
     return GuardSettings(**_section({path: value.value for path, value in effective.values.items()}, "guards"), **fleet)
 
 
-def identity(effective: Effective, engine: EngineSettings, mode: Mode, holds: tuple[StandingHold, ...]) -> str:
+def identity(effective: EffectiveValues, engine: EngineSettings, mode: Mode, holds: tuple[StandingHold, ...]) -> str:
     """Twelve hex digits of everything that changes decisions about the workload; where it stands does not count."""
     values = sorted((path, _spelled(value.value)) for path, value in effective.values.items())
     text = repr((engine.identity, effective.policies, mode.value, values, [(one.reason, one.until) for one in holds]))

@@ -15,11 +15,11 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema, create_model
 
-from observer.config.kinds import choice, dns_label, many, mapping, number, text, word, wrong
+from observer.config.documents.values import choice, dns_label, many, mapping, number, text, word, wrong
 from observer.config.policies.windows import CLOCK_PATTERN, WEEKDAYS, check_clock, check_instant, window, zone
-from observer.config.sections import KEYS, Switch
-from observer.domain.action import Mode, Rung
-from observer.domain.settings import GuardSettings, ImpactSettings, LadderSettings
+from observer.config.settings.sections import KEYS, Switch
+from observer.domain.action import ActionKind, Mode
+from observer.domain.settings import EscalationSettings, GuardSettings, ImpactSettings
 
 API_VERSION = "observer.dev/v1alpha1"
 KIND = "HealthPolicy"
@@ -156,11 +156,11 @@ def document_model() -> type[Part]:
         percent=number(0, 100),
         objectives=many(text()),
         detectors=section("Detectors", errors=Switch, latency=Switch, impact=_of(ImpactSettings)),
-        ladder=_of(LadderSettings),
+        escalation=_of(EscalationSettings),
         guards=_of(GuardSettings, FLEET),
-        approvals=many(choice(Rung, (Rung.DRAIN, Rung.EVICT))),
+        approvals=many(choice(ActionKind, (ActionKind.DRAIN, ActionKind.EVICT))),
         windows=many(_window()),
-        hold=section("Hold", ("reason",), reason=text(), until=text(check_instant)),
+        hold=section("Blocked", ("reason",), reason=text(), until=text(check_instant)),
         alerts=many(text()),
     )
     metadata = section(
@@ -172,7 +172,7 @@ def document_model() -> type[Part]:
     )  # fmt: skip
 
 
-NESTED = ("detectors", "detectors.impact", "ladder", "guards")
+NESTED = ("detectors", "detectors.impact", "escalation", "guards")
 """Mappings that inherit key by key; every other key is one value."""
 
 
@@ -180,7 +180,7 @@ def paths() -> Iterator[str]:
     """Every dotted path that inherits, in the order in which people read them."""
     yield from ("mode", "percent", "objectives", "detectors.errors", "detectors.latency")
     yield from (f"detectors.impact.{item.name}" for item in fields(ImpactSettings))
-    yield from (f"ladder.{item.name}" for item in fields(LadderSettings))
+    yield from (f"ladder.{item.name}" for item in fields(EscalationSettings))
     yield from (f"guards.{item.name}" for item in fields(GuardSettings) if item.name not in FLEET)
     yield from ("approvals", "windows", "alerts")
 

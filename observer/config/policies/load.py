@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from observer.config.faults import Fault, refuse
-from observer.config.model import SHIPPED, Settings
+from observer.config.documents.faults import Fault, refuse
+from observer.config.documents.files import read_text, yaml_files
 from observer.config.policies import rules
-from observer.config.policies.book import PolicySet
 from observer.config.policies.document import Place, Policy, Value
+from observer.config.policies.effective import PolicySet
 from observer.config.policies.inherit import base_values
 from observer.config.policies.read import Source, read_all
-from observer.config.reading import read_text, yaml_files
+from observer.config.settings.model import SHIPPED, Settings
 
 TESTS = "tests"
 

@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from observer.config.faults import Fault
+from observer.config.documents.faults import Fault
+from observer.config.documents.marks import Document, Path, read_marked_all
+from observer.config.documents.refusals import faults_of
 from observer.config.policies.document import Place, Policy, Selector, Value
 from observer.config.policies.keys import (
     API_VERSION,
@@ -22,8 +24,6 @@ from observer.config.policies.keys import (
     document_model,
 )
 from observer.config.policies.windows import instant
-from observer.config.refusals import faults_of
-from observer.config.yaml_marks import Document, Path, read_marked_all
 from observer.domain.policy import StandingHold
 
 OPENSLO = "openslo/"
@@ -157,7 +157,7 @@ def _alone(document: Document, policy: Policy) -> Iterator[Fault]:
         if path in values:
             hint = "set it in a policy that selects no workloads"
             yield document.fault(("spec", *path.split(".")), "is shared by the whole namespace", hint)
-    for path in ("approvals", "ladder.rungs"):
+    for path in ("approvals", "escalation.actions"):
         listed = values[path].value if path in values else ()
         if len(set(listed)) != len(listed):
             yield document.fault(("spec", *path.split(".")), "names a rung twice")

@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
-from observer.config.consistency import RULES
-from observer.config.durations import format_duration
-from observer.config.faults import Fault
-from observer.config.model import Settings
+from observer.config.documents.durations import format_duration
+from observer.config.documents.faults import Fault
 from observer.config.policies.document import Level, Policy, Value
-from observer.config.policies.inherit import Effective, guards_of, ladder_of, layered
-from observer.domain.action import Mode, Rung
-from observer.domain.settings import EngineSettings, LadderSettings
+from observer.config.policies.inherit import EffectiveValues, escalation_of, guards_of, layered
+from observer.config.settings.consistency import RULES
+from observer.config.settings.model import Settings
+from observer.domain.action import ActionKind, Mode
+from observer.domain.settings import EngineSettings, EscalationSettings
 
 PEAK_RATE = 50_000.0
 """Requests a second that no single pod behind a sidecar serves: more than this can never be seen."""
@@ -57,9 +57,9 @@ def disagreements(policies: Iterable[Policy], base: Mapping[str, Value], setting
     everybody, largest = list(policies), max(settings.prometheus.cuts_ms)
     for policy in everybody:
         above = [other for other in everybody if other.rank < policy.rank and _reaches(other, policy)]
-        before = set(senseless(layered(above, base), settings.engine, largest))
+        before = set(contradictions(layered(above, base), settings.engine, largest))
         effective = layered([*above, policy], base)
-        for path, message, hint in senseless(effective, settings.engine, largest):
+        for path, message, hint in contradictions(effective, settings.engine, largest):
             if (path, message, hint) not in before:
                 yield _told(policy, effective, path, message, hint)
 
@@ -77,7 +77,7 @@ def _reaches(other: Policy, policy: Policy) -> bool:
     return other.selector.level is Level.PLATFORM or other.selector.covers(policy.selector)
 
 
-def _told(policy: Policy, effective: Effective, path: str, message: str, hint: str) -> Fault:
+def _told(policy: Policy, effective: EffectiveValues, path: str, message: str, hint: str) -> Fault:
     """At the policy's own value, else at its value that turned an inherited one senseless."""
     if (own := policy.values.get(path)) is not None:
         return own.place.fault(f"spec.{path}", message, hint)
@@ -87,10 +87,12 @@ def _told(policy: Policy, effective: Effective, path: str, message: str, hint: s
     return at.fault(f"spec.{path}", f"{message} (inherited from {source})", hint)
 
 
-def senseless(effective: Effective, engine: EngineSettings, largest_cut: float) -> Iterator[tuple[str, str, str]]:
+def contradictions(
+    effective: EffectiveValues, engine: EngineSettings, largest_cut: float
+) -> Iterator[tuple[str, str, str]]:
     """``(path, message, hint)`` of values that cannot work together; ``largest_cut`` in milliseconds."""
-    ladder, guards = ladder_of(effective), guards_of(effective, engine)
-    for found in RULES[LadderSettings](ladder):
+    escalation, guards = escalation_of(effective), guards_of(effective, engine)
+    for found in RULES[EscalationSettings](escalation):
         yield f"ladder.{found.field}", found.message, found.hint
     if guards.backoff_max < guards.backoff_seconds:
         text = format_duration(guards.backoff_seconds)
@@ -101,14 +103,16 @@ def senseless(effective: Effective, engine: EngineSettings, largest_cut: float) 
     if guards.in_flight_per_workload > guards.namespace_actions:
         limit = f"{guards.namespace_actions} acts of its namespace"
         yield "guards.in_flight_per_workload", f"is no limit: it is above the {limit}", "guards.namespace_actions"
-    yield from _never_seen(effective, ladder, largest_cut)
-    yield from _never_done(effective, ladder)
+    yield from _never_seen(effective, escalation, largest_cut)
+    yield from _never_done(effective, escalation)
 
 
-def _never_seen(effective: Effective, ladder: LadderSettings, largest_cut: float) -> Iterator[tuple[str, str, str]]:
+def _never_seen(
+    effective: EffectiveValues, escalation: EscalationSettings, largest_cut: float
+) -> Iterator[tuple[str, str, str]]:
     for path, wanted, within in (
-        ("ladder.verify_requests", ladder.verify_requests, ladder.verify_seconds),
-        ("ladder.experiment_requests", ladder.experiment_requests, ladder.drain_seconds),
+        ("escalation.verify_requests", escalation.verify_requests, escalation.verify_seconds),
+        ("escalation.experiment_requests", escalation.experiment_requests, escalation.drain_seconds),
     ):
         if wanted > PEAK_RATE * within:
             needed = f"{wanted / within:.0f} requests a second of one pod for {format_duration(within)}"
@@ -123,15 +127,19 @@ def _never_seen(effective: Effective, ladder: LadderSettings, largest_cut: float
         yield "detectors.impact.error_rate", message, "0.01 is one request in a hundred"
 
 
-def _never_done(effective: Effective, ladder: LadderSettings) -> Iterator[tuple[str, str, str]]:
+def _never_done(effective: EffectiveValues, escalation: EscalationSettings) -> Iterator[tuple[str, str, str]]:
     values = effective.values
-    for rung in values["approvals"].value:
-        if rung not in ladder.rungs:
-            yield "approvals", f"{rung.value} is not among ladder.rungs and is never asked for", "add it there"
+    for action_kind in values["approvals"].value:
+        if action_kind not in escalation.actions:
+            yield "approvals", f"{action_kind.value} is not among ladder.rungs and is never asked for", "add it there"
     acts = values["mode"].value is not Mode.SHADOW
     if acts and not (values["detectors.errors"].value or values["detectors.latency"].value):
         path = "detectors.latency" if values["detectors.latency"].policy else "detectors.errors"
         yield path, "with both detectors off there is nothing to act on", "write mode: shadow"
-    if acts and set(ladder.rungs) <= {Rung.ANNOTATE} and values["mode"].policy == values["ladder.rungs"].policy:
+    if (
+        acts
+        and set(escalation.actions) <= {ActionKind.ANNOTATE}
+        and values["mode"].policy == values["escalation.actions"].policy
+    ):
         message = "annotate alone never acts, whatever the mode"
-        yield "ladder.rungs", message, "add drain, or write mode: shadow"
+        yield "escalation.actions", message, "add drain, or write mode: shadow"

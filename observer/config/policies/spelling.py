@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from observer.config.policies.windows import WEEKDAYS
-from observer.config.sections import KEYS, spelled
+from observer.config.settings.sections import KEYS, spelled
 from observer.domain.policy import StandingHold, TimeWindow
-from observer.domain.settings import GuardSettings, ImpactSettings, LadderSettings
+from observer.domain.settings import EscalationSettings, GuardSettings, ImpactSettings
 
-_KINDS: dict[str, type] = {"detectors.impact": ImpactSettings, "ladder": LadderSettings, "guards": GuardSettings}
+_KINDS: dict[str, type] = {
+    "detectors.impact": ImpactSettings,
+    "escalation": EscalationSettings,
+    "guards": GuardSettings,
+}
 
 
 def written(path: str, value: Any) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.engine.detect.counters import QUIET, Increments, taken
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.roster import ComparisonGroups
 
 RING: Final = 8
 """Bins kept open at once."""
@@ -85,7 +85,9 @@ class Bin:
     end: FloatArray
 
 
-def widths(state: BinState, roster: Roster, interval: FloatArray, tick: float, least: float, at: float) -> BinState:
+def widths(
+    state: BinState, comparison: ComparisonGroups, interval: FloatArray, tick: float, least: float, at: float
+) -> BinState:
     """
     Set each service's bin width: a whole number of ticks, as long as the scrape interval of its slowest pods and as
     ``least`` (seconds).
@@ -93,7 +95,7 @@ def widths(state: BinState, roster: Roster, interval: FloatArray, tick: float, l
     A service whose width changes loses its open bins.
     """
     measured = np.maximum(np.rint(np.nan_to_num(interval, nan=0.0) / tick), math.ceil(least / tick)) * tick
-    wanted = np.maximum.reduceat(measured, roster.first[:-1]) if len(measured) else measured
+    wanted = np.maximum.reduceat(measured, comparison.first[:-1]) if len(measured) else measured
     unset = state.width <= 0.0
     change = (wanted != state.width) & (unset | (at - state.changed >= _STEADY))
     if not change.any():
@@ -102,33 +104,33 @@ def widths(state: BinState, roster: Roster, interval: FloatArray, tick: float, l
     gone = change & ~unset
     if gone.any():
         opened, fresh = opened.copy(), np.where(gone, -1, fresh)
-        opened[gone[roster.service_of]] = 0
+        opened[gone[comparison.service_of]] = 0
     # The first width is a guess until two scrapes were seen, so it may be corrected at once.
-    known = np.maximum.reduceat(~np.isnan(interval), roster.first[:-1])
+    known = np.maximum.reduceat(~np.isnan(interval), comparison.first[:-1])
     changed = np.where(change & known, at, state.changed)
     return BinState(opened, state.covered, np.where(change, wanted, state.width), changed, fresh, state.late)
 
 
-def fill(state: BinState, roster: Roster, new: Increments, columns: slice) -> BinState:
+def fill(state: BinState, comparison: ComparisonGroups, new: Increments, columns: slice) -> BinState:
     """Add the increments of this tick, of the given columns of their counts, to the open bins."""
     # A baseline reports nothing, yet from then on its pod is waited for like the others.
     covered = np.where(new.up, np.fmax(state.covered, new.scraped), state.covered)
     state = replace(state, covered=covered)
     # Until two scrapes of a service were seen its bins have no width: what is told before that is a baseline.
-    sized = state.width[roster.service_of] > 0.0
+    sized = state.width[comparison.service_of] > 0.0
     told = np.flatnonzero(new.told & sized & (new.until > new.since))
     if not len(told):
         return state
-    service = roster.service_of[told]
+    service = comparison.service_of[told]
     width, until = state.width[service], new.until[told]
     since = np.maximum(new.since[told], until - _SPAN * width)
     first_bin, last_bin = np.floor(since / width), np.floor(until / width)
-    nexts = _nexts(state.next, service, first_bin, last_bin, len(roster.services))
+    nexts = _nexts(state.next, service, first_bin, last_bin, len(comparison.services))
     opened = state.open
     moved_on = (nexts != state.next) & (state.next >= 0)
     opened = opened.copy()
     if moved_on.any():
-        opened[moved_on[roster.service_of]] = 0
+        opened[moved_on[comparison.service_of]] = 0
     late = 0.0
     for number, part in _spread(new.counts[told, columns], since, until, width):
         timely = number >= nexts[service]
@@ -164,27 +166,27 @@ def _nexts(now: IntArray, service: IntArray, first_bin: FloatArray, last_bin: Fl
     return np.where(too_far, np.where(np.isfinite(last), last, 0.0) - _SPAN, begun).astype(np.int64)
 
 
-def due_bins(state: BinState, roster: Roster, at: float, share: float) -> Iterator[tuple[BinState, Bin]]:
+def due_bins(state: BinState, comparison: ComparisonGroups, at: float, share: float) -> Iterator[tuple[BinState, Bin]]:
     """
     Bins that are ready, at most one of each service at a time, oldest first, each with the state after it.
 
     Ready: ``share`` of the siblings that report at all have reported it. A sibling that said nothing for some bins is
     not waited for.
     """
-    services = len(roster.services)
+    services = len(comparison.services)
     for _ in range(RING):
         if not services:
             return
         end = (state.next + 1) * state.width
-        reported = state.covered >= end[roster.service_of] - 1e-9
-        waited = state.covered >= at - (QUIET + 1) * state.width[roster.service_of]
-        live = np.add.reduceat((waited | reported).astype(np.int64), roster.first[:-1])
-        done = np.add.reduceat(reported.astype(np.int64), roster.first[:-1])
+        reported = state.covered >= end[comparison.service_of] - 1e-9
+        waited = state.covered >= at - (QUIET + 1) * state.width[comparison.service_of]
+        live = np.add.reduceat((waited | reported).astype(np.int64), comparison.first[:-1])
+        done = np.add.reduceat(reported.astype(np.int64), comparison.first[:-1])
         due = (state.next >= 0) & (live > 0) & (done >= np.ceil(share * live - 1e-9))
         if not due.any():
             return
-        chosen = due[roster.service_of]
-        place = (state.next % RING)[roster.service_of]
+        chosen = due[comparison.service_of]
+        place = (state.next % RING)[comparison.service_of]
         everyone = np.arange(len(place))
         counts = state.open[everyone, place]
         counts[~(chosen & reported)] = 0.0

@@ -23,22 +23,24 @@ _ROWS: Final = 512
 """Rows that are worked out at once: a fleet in trouble must not cost hundreds of megabytes."""
 
 
-def clump_bound(
-    bad: FloatArray, all_bad: FloatArray, share: FloatArray, clumped: FloatArray, *, tilts: FloatArray
+def overdispersion_bound(
+    bad: FloatArray, all_bad: FloatArray, share: FloatArray, overdispersion: FloatArray, *, effect_sizes: FloatArray
 ) -> FloatArray:
     """
     Shape (I, T): the most nats that ``bad`` of ``all_bad`` on a row with this ``share`` of the requests may tell.
 
-    ``clumped`` is the overdispersion that the tilts are tempered by, shape (I,); infinite where there is no clump to
+    ``overdispersion`` is the overdispersion that the tilts are tempered by, shape (I,); infinite where there is no clump to
     speak of: at one bad request, at no more than its share on the row, or without overdispersion.
     """
-    result = np.full((len(bad), len(tilts)), np.inf)
-    chosen = np.flatnonzero((bad > share * all_bad) & (all_bad >= 2.0) & (all_bad <= _MANY) & (clumped > 1.0 + _LEAST))
+    result = np.full((len(bad), len(effect_sizes)), np.inf)
+    chosen = np.flatnonzero(
+        (bad > share * all_bad) & (all_bad >= 2.0) & (all_bad <= _MANY) & (overdispersion > 1.0 + _LEAST)
+    )
     for start in range(0, len(chosen), _ROWS):
         rows = chosen[start : start + _ROWS]
-        count, factor = all_bad[rows], clumped[rows]
+        count, factor = all_bad[rows], overdispersion[rows]
         correlation = np.clip((factor - 1.0) / (count - 1.0), _LEAST, 1.0 - _LEAST)
-        theta = np.log(tilts)[None, :] / factor[:, None]
+        theta = np.log(effect_sizes)[None, :] / factor[:, None]
         result[rows] = bad[rows][:, None] * theta - _ln_mgf(count, share[rows], correlation, theta)
     return result
 

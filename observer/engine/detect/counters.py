@@ -17,7 +17,7 @@ import numpy as np
 
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.roster import ComparisonGroups
 
 UNKNOWN, COUNTED, ZERO = 0, 1, 2
 """What is known of a pod's counters: nothing; the values in ``last``; that there were none yet, so all count."""
@@ -74,19 +74,21 @@ class CounterState:
             np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0), {},
         )  # fmt: skip
 
-    def carried(self, take: IntArray, roster: Roster, old: Roster, at: float, last_complete: float) -> CounterState:
+    def carried(
+        self, take: IntArray, comparison: ComparisonGroups, old: ComparisonGroups, at: float, last_complete: float
+    ) -> CounterState:
         """In the order of a new roster; ``take`` names each pod's old row or -1. New pods begin unknown or at zero."""
-        born = (take < 0) & (roster.created > last_complete - _SLACK) & (last_complete > 0.0)
+        born = (take < 0) & (comparison.created > last_complete - _SLACK) & (last_complete > 0.0)
         gone = {key: kept for key, kept in self.gone.items() if kept[1] > at - _REMEMBERED}
         for position in np.setdiff1d(np.arange(len(old.refs)), take).tolist():
             gone[old.refs[position].key] = (float(np.nansum(self.last[position, :CLASSES])), at)
         known = taken(self.known, take, UNKNOWN)
         known[born] = ZERO
         scraped = taken(self.scraped, take, np.nan)
-        scraped[born] = roster.created[born]
+        scraped[born] = comparison.created[born]
         floor = taken(self.floor, take, -1.0)
         for position in np.flatnonzero(born).tolist() if gone else ():
-            floor[position] = gone.get(roster.refs[position].key, (-1.0, 0.0))[0]
+            floor[position] = gone.get(comparison.refs[position].key, (-1.0, 0.0))[0]
         return CounterState(
             last=taken(self.last, take, np.nan),
             scraped=scraped,
@@ -143,17 +145,17 @@ class Increments:
 
 
 def increments(
-    state: CounterState, roster: Roster, frame: CounterFrame, label_writes: Mapping[PodRef, float]
+    state: CounterState, comparison: ComparisonGroups, frame: CounterFrame, label_writes: Mapping[PodRef, float]
 ) -> tuple[CounterState, Increments]:
-    """Compare the frame with what was known. ``state`` must be in the order of ``roster``."""
-    now, scraped, targets = _rows(roster, frame)
-    starts = roster.starts
+    """Compare the frame with what was known. ``state`` must be in the order of ``comparison``."""
+    now, scraped, targets = _rows(comparison, frame)
+    starts = comparison.starts
     usable = scraped > 0.0
     moved = usable & ~(scraped <= state.scraped)
     back = usable & (scraped < state.scraped)
-    skip, written = _label_skips(state, roster, label_writes)
+    skip, written = _label_skips(state, comparison, label_writes)
     restarted = (starts != state.starts).any(axis=1) & ~np.isnan(state.starts).any(axis=1)
-    marks, marked = _marks(roster, frame), state.marks >= 0
+    marks, marked = _marks(comparison, frame), state.marks >= 0
     changed = ((targets != state.targets) & (state.targets >= 0)) | ((marks != state.marks) & marked & (marks >= 0))
     # Targets that are called as before have their series as before, whatever we wrote to the pod.
     skipping = moved & (skip > 0) & (scraped > written) & ~(marked & (marks >= 0))
@@ -231,16 +233,16 @@ def _interval(state: CounterState, scraped: FloatArray, moved: BoolArray) -> Flo
     return result
 
 
-def _rows(roster: Roster, frame: CounterFrame) -> tuple[FloatArray, FloatArray, IntArray]:
+def _rows(comparison: ComparisonGroups, frame: CounterFrame) -> tuple[FloatArray, FloatArray, IntArray]:
     """Requests and buckets side by side, scrape times and numbers of targets, in roster order."""
-    row = roster.frame_row
+    row = comparison.frame_row
     there = row >= 0
     columns = frame.requests.shape[1] + frame.buckets.shape[1]
     now = np.full((len(row), columns), np.nan)
     now[there] = np.concatenate([frame.requests, frame.buckets], axis=1)[row[there]]
     if frame.outward.any():
         # What a pod that is no gateway calls says nothing of what it answers.
-        foreign = there & ~np.fromiter((pod.gateway for pod in roster.pods), np.bool_, len(row))
+        foreign = there & ~np.fromiter((pod.gateway for pod in comparison.pods), np.bool_, len(row))
         now[foreign & frame.outward[row]] = np.nan
     scraped = np.zeros(len(row))
     scraped[there] = np.nan_to_num(frame.scraped[row[there]])
@@ -251,9 +253,9 @@ def _rows(roster: Roster, frame: CounterFrame) -> tuple[FloatArray, FloatArray, 
     return now, scraped, targets
 
 
-def _marks(roster: Roster, frame: CounterFrame) -> IntArray:
+def _marks(comparison: ComparisonGroups, frame: CounterFrame) -> IntArray:
     """What the targets of each pod are called, -1 where the source cannot tell or has no target."""
-    row = roster.frame_row
+    row = comparison.frame_row
     if not len(frame.marks):
         return np.full(len(row), -1, np.int64)
     found: IntArray = np.where((row >= 0) & (frame.marks[row] > 0), frame.marks[row], -1)
@@ -261,11 +263,11 @@ def _marks(roster: Roster, frame: CounterFrame) -> IntArray:
 
 
 def _label_skips(
-    state: CounterState, roster: Roster, label_writes: Mapping[PodRef, float]
+    state: CounterState, comparison: ComparisonGroups, label_writes: Mapping[PodRef, float]
 ) -> tuple[IntArray, FloatArray]:
     skip, written = state.skip.copy(), state.written.copy()
     for ref, when in label_writes.items():
-        position = roster.position.get(ref)
+        position = comparison.position.get(ref)
         if position is not None and when > written[position]:
             skip[position], written[position] = 2, when
     return skip, written

@@ -18,7 +18,7 @@ import numpy as np
 
 from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.engine.detect.counters import taken
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.roster import ComparisonGroups
 
 UNSEEN: Final = 0.5
 """The correlation before anything was seen: every other bad request is taken for an echo of one before it."""
@@ -76,7 +76,7 @@ class Dispersion:
     def _sums(self) -> tuple[FloatArray, ...]:
         return self.excess, self.weight, self.variance, self.squares, self.count
 
-    def factor(self, roster: Roster, bad: FloatArray, cap: float) -> FloatArray:
+    def factor(self, comparison: ComparisonGroups, bad: FloatArray, cap: float) -> FloatArray:
         """
         The overdispersion for ``bad`` bad requests within a window, shape (rows, X), between 1 and ``cap``.
 
@@ -84,32 +84,32 @@ class Dispersion:
         """
         known = np.minimum(bad, _REACH * (self.squares + 1.0) / (self.count + 1.0))
         beyond = np.maximum(known - 1.0, 0.0)
-        doubt = np.minimum(beyond, _REACH - 1.0) * self.unseen(roster)
-        result: FloatArray = np.clip(1.0 + beyond * self.correlation(roster) + doubt, 1.0, cap)
+        doubt = np.minimum(beyond, _REACH - 1.0) * self.unseen(comparison)
+        result: FloatArray = np.clip(1.0 + beyond * self.correlation(comparison) + doubt, 1.0, cap)
         return result
 
-    def unseen(self, roster: Roster) -> FloatArray:
+    def unseen(self, comparison: ComparisonGroups) -> FloatArray:
         """
         Shape (rows, X): the part of the correlation that is assumed because neither row nor fleet has shown it yet.
 
         It fades with what is seen, and holds for few bad requests only: it tempers early evidence and hides no fault.
         """
-        if not roster.refs:
+        if not comparison.refs:
             return np.zeros_like(self.weight)
-        seen = np.minimum.reduceat(self.weight[: len(roster.refs)], roster.first[:-1], axis=0).sum(axis=0)
+        seen = np.minimum.reduceat(self.weight[: len(comparison.refs)], comparison.first[:-1], axis=0).sum(axis=0)
         left = UNSEEN * CALM ** float(self.windows.max()) * FIRST / (seen + FIRST)
         result: FloatArray = PRIOR / (self.weight + PRIOR) * left
         return result
 
-    def correlation(self, roster: Roster) -> FloatArray:
+    def correlation(self, comparison: ComparisonGroups) -> FloatArray:
         """
         Shape (rows, X): the estimate of ``r``, between 0 and 1, plus one standard error where it is beyond doubt.
 
         The fleet's average takes each service as it looks without its most uneven pod: one sick pod excuses nobody.
         """
-        if not roster.refs:
+        if not comparison.refs:
             return np.zeros_like(self.weight)
-        pods, first = len(roster.refs), roster.first[:-1]
+        pods, first = len(comparison.refs), comparison.first[:-1]
         least = np.minimum.reduceat(self.excess[:pods], first, axis=0).sum(axis=0)
         total = np.minimum.reduceat(self.weight[:pods], first, axis=0).sum(axis=0)
         fleet = np.maximum(least, 0.0) / (total + FIRST)
@@ -120,7 +120,7 @@ class Dispersion:
         return result
 
     def added(
-        self, roster: Roster, bad: FloatArray, total: FloatArray, spared: BoolArray, due: BoolArray
+        self, comparison: ComparisonGroups, bad: FloatArray, total: FloatArray, spared: BoolArray, due: BoolArray
     ) -> Dispersion:
         """
         Add one bin of the services that are due.
@@ -136,7 +136,7 @@ class Dispersion:
             return summed
         window = [np.where(full[:, None] & ~spared, column, 0.0) for column in (summed.bad, summed.total)]
         whole = [np.where(full[:, None], column, 0.0) for column in (summed.bad, summed.total)]
-        closed = _learned(summed, roster, window, whole)
+        closed = _learned(summed, comparison, window, whole)
         return replace(
             closed,
             bad=np.where(full[:, None], 0.0, summed.bad),
@@ -146,11 +146,13 @@ class Dispersion:
         )
 
 
-def _learned(known: Dispersion, roster: Roster, spared: list[FloatArray], whole: list[FloatArray]) -> Dispersion:
+def _learned(
+    known: Dispersion, comparison: ComparisonGroups, spared: list[FloatArray], whole: list[FloatArray]
+) -> Dispersion:
     """With one closed window: bad and total requests by pod, without and with the suspected ones."""
-    freedom, statistic, evidence = _pods(roster, spared[0], spared[1])
-    if roster.groups:
-        parts = zip((freedom, statistic, evidence), _groups(roster, whole[0], whole[1]), strict=True)
+    freedom, statistic, evidence = _pods(comparison, spared[0], spared[1])
+    if comparison.groups:
+        parts = zip((freedom, statistic, evidence), _groups(comparison, whole[0], whole[1]), strict=True)
         freedom, statistic, evidence = (np.concatenate(pair) for pair in parts)
     free = freedom >= 1.0
     usable = free & (evidence > 1.0)
@@ -170,25 +172,29 @@ def _learned(known: Dispersion, roster: Roster, spared: list[FloatArray], whole:
     )
 
 
-def _pods(roster: Roster, bad: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _pods(
+    comparison: ComparisonGroups, bad: FloatArray, total: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """For each pod: degrees of freedom, Pearson's statistic and bad requests of its siblings without it."""
-    first, service = roster.first[:-1], roster.service_of
+    first, service = comparison.first[:-1], comparison.service_of
     present = (total > 0.0).astype(np.float64)
     square = np.divide(bad * bad, total, out=np.zeros_like(bad), where=total > 0.0)
     sums = [np.add.reduceat(column, first, axis=0)[service] - column for column in (bad, total, present, square)]
     return (sums[2] - 1.0, *_pearson(sums[0], sums[1], sums[3]))
 
 
-def _groups(roster: Roster, bad: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _groups(
+    comparison: ComparisonGroups, bad: FloatArray, total: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """For each group: the same within the group and within its complement, added up."""
-    first, member = roster.first[:-1], roster.members
+    first, member = comparison.first[:-1], comparison.members
     present = (total > 0.0).astype(np.float64)
     square = np.divide(bad * bad, total, out=np.zeros_like(bad), where=total > 0.0)
     inside, outside = [], []
     for column in (bad, total, present, square):
-        own = np.add.reduceat(column[member], roster.group_first[:-1], axis=0)
+        own = np.add.reduceat(column[member], comparison.group_first[:-1], axis=0)
         inside.append(own)
-        outside.append(np.add.reduceat(column, first, axis=0)[roster.group_service] - own)
+        outside.append(np.add.reduceat(column, first, axis=0)[comparison.group_service] - own)
     freedom = np.maximum(inside[2] - 1.0, 0.0) + np.maximum(outside[2] - 1.0, 0.0)
     (one, few), (other, more) = _pearson(inside[0], inside[1], inside[3]), _pearson(outside[0], outside[1], outside[3])
     return freedom, one + other, few + more

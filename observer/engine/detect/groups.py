@@ -13,7 +13,7 @@ from observer.domain.cluster import ClusterView, Pod
 from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.roster import ComparisonGroups
 
 _MOSTLY: Final = 0.5
 
@@ -34,47 +34,49 @@ class Contest:
     near: dict[int, int]
 
 
-def contest(roster: Roster, suspected: list[int], weigh: Callable[[int], float], margin: float) -> Contest:
+def contest(
+    comparison: ComparisonGroups, suspected: list[int], weigh: Callable[[int], float], margin: float
+) -> Contest:
     """
     Nested comparison of the suspected rows, smallest group first: a larger one must beat what stands by ``margin``.
 
     ``weigh`` tells a row's evidence in nats without caps: with them, all rows of a strong fault look alike.
     """
-    pods = len(roster.refs)
-    nats = {row: weigh(row) for row in suspected}
+    pods = len(comparison.refs)
+    score = {row: weigh(row) for row in suspected}
     nobody = -math.inf
     standing: dict[int, int] = {row: row for row in suspected if row < pods}
     near: dict[int, int] = {}
-    groups = sorted((row for row in suspected if row >= pods), key=lambda row: (len(pods_of(roster, row)), row))
+    groups = sorted((row for row in suspected if row >= pods), key=lambda row: (len(pods_of(comparison, row)), row))
     named: dict[int, tuple[int, ...]] = {}
     for group in groups:
-        members = pods_of(roster, group).tolist()
+        members = pods_of(comparison, group).tolist()
         rivals = {standing.get(member, member) for member in members}
-        best = max(rivals, key=lambda row: (nats.get(row, nobody), -row))
-        if nats[group] >= nats.get(best, nobody) + margin:
+        best = max(rivals, key=lambda row: (score.get(row, nobody), -row))
+        if score[group] >= score.get(best, nobody) + margin:
             for rival in rivals:
                 named.pop(rival, None)
             named[group] = tuple(members)
             standing.update(dict.fromkeys(members, group))
-        elif best < pods and nats[group] > nats[best] - margin:
+        elif best < pods and score[group] > score[best] - margin:
             near[best] = group
     winners = [row for row in suspected if row in named or (row < pods and standing[row] == row)]
     return Contest(tuple(winners), named, near)
 
 
-def pods_of(roster: Roster, row: int) -> IntArray:
+def pods_of(comparison: ComparisonGroups, row: int) -> IntArray:
     """Positions of the pods that a row stands for."""
-    pods, groups = len(roster.refs), len(roster.groups)
+    pods, groups = len(comparison.refs), len(comparison.groups)
     if row < pods:
         return np.array([row], dtype=np.int64)
     if row < pods + groups:
-        return roster.group_members(row - pods)
+        return comparison.group_members(row - pods)
     pool = row - pods - groups
-    parts = roster.parts[roster.pool_first[pool] : roster.pool_first[pool + 1]]
-    return np.concatenate([pods_of(roster, int(part)) for part in parts])
+    parts = comparison.parts[comparison.pool_first[pool] : comparison.pool_first[pool + 1]]
+    return np.concatenate([pods_of(comparison, int(part)) for part in parts])
 
 
-def explained(roster: Roster, bad: FloatArray, over: BoolArray) -> BoolArray:
+def explained(comparison: ComparisonGroups, bad: FloatArray, over: BoolArray) -> BoolArray:
     """
     Shape (R, X): groups most of whose bad requests were those of pods that are no more to be blamed.
 
@@ -82,16 +84,16 @@ def explained(roster: Roster, bad: FloatArray, over: BoolArray) -> BoolArray:
     pod cannot stand against the group any more: what it did would become the group's.
     """
     rows = np.zeros(bad.shape, dtype=np.bool_)
-    pods = len(roster.refs)
+    pods = len(comparison.refs)
     lost = np.where(over, bad[:pods], 0.0)
     for row in (np.flatnonzero(bad[pods:].any(axis=1)) + pods).tolist() if lost.any() else ():
-        part = lost[pods_of(roster, row)].sum(axis=0)
+        part = lost[pods_of(comparison, row)].sum(axis=0)
         rows[row] = (part > 0.0) & (part >= _MOSTLY * bad[row])
     return rows
 
 
 def tie(
-    roster: Roster,
+    comparison: ComparisonGroups,
     position: int,
     suspected: frozenset[int],
     cluster: ClusterView,
@@ -103,14 +105,14 @@ def tie(
 
     ``suspected`` are positions of pods at the annotate tier. Returns a fixed reason word with the place.
     """
-    pod = roster.pods[position]
-    siblings = [roster.pods[i] for i in roster.siblings(int(roster.service_of[position])) if i != position]
-    if pod.node and all(other.node != pod.node for other in siblings):
+    pod = comparison.pods[position]
+    peers = [comparison.pods[i] for i in comparison.peers(int(comparison.service_of[position])) if i != position]
+    if pod.node and all(other.node != pod.node for other in peers):
         for other in sorted(suspected):
-            neighbour = roster.pods[other]
+            neighbour = comparison.pods[other]
             if neighbour.node == pod.node and neighbour.service != pod.service:
                 return "tie_node", Culprit(CulpritKind.NODE, "", pod.node)
-    lone = bool(siblings) and all(_revision(other) != _revision(pod) for other in siblings)
+    lone = bool(peers) and all(_revision(other) != _revision(pod) for other in peers)
     if lone and at - _revision_since(pod, cluster) < settings.young_revision:
         return "tie_revision", Culprit(CulpritKind.REVISION, pod.ref.namespace, _revision_name(pod), pod.service)
     return None

@@ -12,7 +12,7 @@ from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import PodTally, ServiceHealth
 from observer.engine.detect.counters import taken
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.roster import ComparisonGroups
 
 MINUTE: Final = 60.0
 _SLOTS: Final = 12
@@ -73,8 +73,8 @@ class Minute:
 class Tallies(Mapping[PodRef, PodTally]):
     """This tick's counts by pod; each entry is made when it is asked for, as few ever are."""
 
-    def __init__(self, roster: Roster, counts: FloatArray, told: BoolArray) -> None:
-        self._roster, self._counts, self._told = roster, counts, told
+    def __init__(self, comparison: ComparisonGroups, counts: FloatArray, told: BoolArray) -> None:
+        self._roster, self._counts, self._told = comparison, counts, told
 
     def __getitem__(self, pod: PodRef) -> PodTally:
         position = self._roster.position[pod]
@@ -94,18 +94,18 @@ class Tallies(Mapping[PodRef, PodTally]):
 class Services(Mapping[ServiceRef, ServiceHealth]):
     """The last minute of every service; each entry is made when it is asked for."""
 
-    def __init__(self, roster: Roster, minute: Minute, doubted: BoolArray, at: float) -> None:
-        self._roster, self._doubted = roster, doubted
+    def __init__(self, comparison: ComparisonGroups, minute: Minute, doubted: BoolArray, at: float) -> None:
+        self._roster, self._doubted = comparison, doubted
         self._requests, self._errors = minute.totals()
         self._seconds = minute.seconds(at)
-        self._index = {service: i for i, service in enumerate(roster.services)}
+        self._index = {service: i for i, service in enumerate(comparison.services)}
 
     def __getitem__(self, service: ServiceRef) -> ServiceHealth:
-        roster, siblings = self._roster, self._roster.siblings(self._index[service])
-        chosen = slice(siblings.start, siblings.stop)
+        comparison, peers = self._roster, self._roster.peers(self._index[service])
+        chosen = slice(peers.start, peers.stop)
         requests = self._requests[chosen]
-        well = roster.ready[chosen] & (requests > 0.0) & ~self._doubted[chosen]
-        refs = roster.refs[chosen]
+        well = comparison.ready[chosen] & (requests > 0.0) & ~self._doubted[chosen]
+        refs = comparison.refs[chosen]
         return ServiceHealth(
             service=service,
             requests=float(requests.sum()),

@@ -9,7 +9,7 @@ from observer.domain.ids import PodRef, ServiceRef
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Held:
+class OpenActions:
     """
     Attributes:
         drained: pods that are out of their callers' balancing now. Their evidence is frozen and kept while they have
@@ -22,5 +22,5 @@ class Held:
 
     drained: frozenset[PodRef] = frozenset()
     label_writes: Mapping[PodRef, float] = field(default_factory=dict)
-    acquitted: Mapping[PodRef, float] = field(default_factory=dict)
+    cleared: Mapping[PodRef, float] = field(default_factory=dict)
     services: frozenset[ServiceRef] = frozenset()

@@ -15,7 +15,7 @@ import numpy as np
 from observer.domain.counts import BoolArray, FloatArray, ServiceBaseline
 from observer.domain.ids import ServiceRef
 from observer.domain.settings import DetectionSettings
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.roster import ComparisonGroups
 
 _MOST = 1e26
 _UNKNOWN_RATE = 0.05
@@ -40,46 +40,46 @@ def null_rates(
     return result
 
 
-def pairs(roster: Roster) -> BoolArray:
+def pairs(comparison: ComparisonGroups) -> BoolArray:
     """Shape (N,): pods that have exactly one sibling."""
-    size = np.diff(roster.first)
-    result: BoolArray = (size == 2)[roster.service_of]
+    size = np.diff(comparison.first)
+    result: BoolArray = (size == 2)[comparison.service_of]
     return result
 
 
 def update(
     mixture: FloatArray,
-    roster: Roster,
+    comparison: ComparisonGroups,
     bad: FloatArray,
     total: FloatArray,
     null: FloatArray,
-    clumped: FloatArray,
+    overdispersion: FloatArray,
     settings: DetectionSettings,
 ) -> FloatArray:
     """
     Weigh one bin of errors; ``mixture``: shape (N, T), ``null``: shape (S,), the others shape (N,).
 
-    ``clumped`` is the overdispersion.
+    ``overdispersion`` is the overdispersion.
 
     Only pods with one sibling and a known past are followed; bins without a bad request of the service count for the
     defence only.
     """
-    rate = null[roster.service_of]
-    chosen = np.flatnonzero(pairs(roster) & (total > 0.0) & ~np.isnan(rate))
+    rate = null[comparison.service_of]
+    chosen = np.flatnonzero(pairs(comparison) & (total > 0.0) & ~np.isnan(rate))
     if not len(chosen):
         return mixture
-    tilts = np.array(settings.tilts)
+    effect_sizes = np.array(settings.effect_sizes)
     p0 = rate[chosen][:, None]
-    p1 = 1.0 - (1.0 - p0) / (1.0 + p0 * (tilts[None, :] - 1.0))
+    p1 = 1.0 - (1.0 - p0) / (1.0 + p0 * (effect_sizes[None, :] - 1.0))
     failed, good = bad[chosen][:, None], (total - bad)[chosen][:, None]
-    step = (failed * np.log(p1 / p0) + good * np.log((1.0 - p1) / (1.0 - p0))) / clumped[chosen][:, None]
+    step = (failed * np.log(p1 / p0) + good * np.log((1.0 - p1) / (1.0 - p0))) / overdispersion[chosen][:, None]
     result = mixture.copy()
     clock = (failed > 0.0).astype(np.float64)
     result[chosen] = np.minimum((clock + mixture[chosen]) * np.exp(np.minimum(step, settings.bin_cap)), _MOST)
     return result
 
 
-def nats(mixture: FloatArray) -> FloatArray:
+def score(mixture: FloatArray) -> FloatArray:
     """Shape (N,): ln of the mean over tilts; -inf where nothing was gathered."""
     with np.errstate(divide="ignore"):
         result: FloatArray = np.log(mixture.mean(axis=1))

@@ -18,16 +18,16 @@ from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import CallerTally, Judgement, Tier
-from observer.engine.detect import callers, history, sibling
+from observer.engine.detect import callers, history, peer_test
 from observer.engine.detect.bins import Bin, due_bins, fill, widths
 from observer.engine.detect.counters import CLASSES, Increments, increments
 from observer.engine.detect.groups import explained
 from observer.engine.detect.health import Services, Tallies
-from observer.engine.detect.held import Held
+from observer.engine.detect.held import OpenActions
 from observer.engine.detect.latency import FADE, LEAST_BIN, slower, warm_pods
-from observer.engine.detect.roster import Roster, roster_of
+from observer.engine.detect.roster import ComparisonGroups, comparison_of
 from observer.engine.detect.state import DetectorState, Track
-from observer.engine.detect.tiers import tier_nats
+from observer.engine.detect.tiers import tier_scores
 from observer.engine.detect.verdict import verdict
 
 _BLIND_TICKS: Final = 10
@@ -37,12 +37,12 @@ _SETTLED: Final = 30.0
 _DISAGREED: Final = 60.0
 """Seconds for which servers that contradicted each other are not believed."""
 _FRESH_SHARE: Final = 0.9
-_TRICKLE: Final = 0.05
+_RESIDUAL: Final = 0.05
 """A drained pod with less than this part of an equal share is out of the comparison."""
 
 
 def judge(
-    state: DetectorState, snapshot: Snapshot, settings: EngineSettings, held: Held | None = None
+    state: DetectorState, snapshot: Snapshot, settings: EngineSettings, held: OpenActions | None = None
 ) -> tuple[DetectorState, Judgement]:
     """
     Weigh one tick.
@@ -50,7 +50,7 @@ def judge(
     Returns the next state and the judgement. Without counters or without a picture of the cluster nothing is weighed,
     nothing is forgotten and the judgement is not complete.
     """
-    held = held if held is not None else Held()
+    held = held if held is not None else OpenActions()
     frame, cluster = snapshot.counters, snapshot.cluster
     if frame is None or cluster is None:
         return state, _blind(state, snapshot, held)
@@ -63,7 +63,7 @@ def judge(
         gaps.append(Gap("prometheus", "replicas_disagree", state.disagreed[1]))
     state = _weighed(state, new, settings, held)
     state, tallies, seen = _observed(state, snapshot, cluster, new)
-    fresh = _fresh_share(state.roster, new, frame.at)
+    fresh = _fresh_share(state.comparison, new, frame.at)
     if fresh < _FRESH_SHARE:
         gaps.append(Gap("prometheus", "stale", f"{fresh:.0%} of the sidecars were scraped lately"))
     complete = not gaps
@@ -82,7 +82,7 @@ def judge(
         complete=complete,
         suspects=found.suspects,
         suppressions=found.suppressed,
-        services=Services(state.roster, state.minute, found.doubted, state.at),
+        services=Services(state.comparison, state.minute, found.doubted, state.at),
         tallies=tallies,
         callers=seen,
         watch=frozenset(found.watched),
@@ -94,23 +94,23 @@ def judge(
 
 def _counted(
     state: DetectorState, snapshot: Snapshot, frame: CounterFrame, cluster: ClusterView, settings: EngineSettings,
-    held: Held,
+    held: OpenActions,
 ) -> tuple[DetectorState, Increments]:  # fmt: skip
     """The state in today's order, with what the frame adds to what was known."""
-    state = state.seated(roster_of(cluster, frame, state.roster), frame.at)
-    counted, new = increments(state.counters, state.roster, frame, held.label_writes)
-    null = history.null_rates(state.roster.services, snapshot.baselines, 0.5 * settings.impact.error_rate)
+    state = state.seated(comparison_of(cluster, frame, state.comparison), frame.at)
+    counted, new = increments(state.counters, state.comparison, frame, held.label_writes)
+    null = history.null_rates(state.comparison.services, snapshot.baselines, 0.5 * settings.impact.error_rate)
     return replace(state, counters=counted, at=frame.at, last_at=state.at, null=null), new
 
 
-def _blind(state: DetectorState, snapshot: Snapshot, held: Held) -> Judgement:
-    nobody = np.zeros(len(state.roster.refs), dtype=np.bool_)
+def _blind(state: DetectorState, snapshot: Snapshot, held: OpenActions) -> Judgement:
+    nobody = np.zeros(len(state.comparison.refs), dtype=np.bool_)
     return Judgement(
         at=snapshot.at,
         complete=False,
         suspects=(),
         suppressions=(),
-        services=Services(state.roster, state.minute, nobody, snapshot.at),
+        services=Services(state.comparison, state.minute, nobody, snapshot.at),
         tallies={},
         callers={},
         watch=frozenset(state.watched) | held.services,
@@ -133,74 +133,74 @@ def _timed(state: DetectorState, frame: CounterFrame, settings: EngineSettings) 
     return (state.blinded(), []) if pause > _BLIND_TICKS * settings.tick else (state, [])
 
 
-def _weighed(state: DetectorState, new: Increments, settings: EngineSettings, held: Held) -> DetectorState:
+def _weighed(state: DetectorState, new: Increments, settings: EngineSettings, held: OpenActions) -> DetectorState:
     """Bins that became ready, one after the other."""
-    roster = state.roster
-    if not roster.refs:
+    comparison = state.comparison
+    if not comparison.refs:
         return state
-    drained = np.zeros(len(roster.refs), dtype=np.bool_)
-    drained[[roster.position[pod] for pod in held.drained if pod in roster.position]] = True
+    drained = np.zeros(len(comparison.refs), dtype=np.bool_)
+    drained[[comparison.position[pod] for pod in held.drained if pod in comparison.position]] = True
     state = _errors(state, new, drained, settings)
     state = _latency(state, new, drained, settings)
     fade = settings.detection.fade_seconds
     return replace(
         state,
-        errors=_faded(roster, state.errors, drained, state.at, fade),
-        latency=_faded(roster, state.latency, drained, state.at, fade),
+        errors=_faded(comparison, state.errors, drained, state.at, fade),
+        latency=_faded(comparison, state.latency, drained, state.at, fade),
     )
 
 
 def _errors(state: DetectorState, new: Increments, drained: BoolArray, settings: EngineSettings) -> DetectorState:
     """The errors' bins: the sibling test and, for pairs, the history test."""
-    roster, detection, interval = state.roster, settings.detection, state.counters.interval
+    comparison, detection, interval = state.comparison, settings.detection, state.counters.interval
     track, past = state.errors, state.past
-    open_ = fill(widths(track.bins, roster, interval, settings.tick, 0.0, state.at), roster, new, slice(0, 2))
-    for after, ready in due_bins(open_, roster, state.at, detection.reported_share):
+    open_ = fill(widths(track.bins, comparison, interval, settings.tick, 0.0, state.at), comparison, new, slice(0, 2))
+    for after, ready in due_bins(open_, comparison, state.at, detection.reported_share):
         bad, total = ready.counts[:, 1:2], ready.counts.sum(axis=1, keepdims=True)
-        out = _trickling(roster, total, drained)
+        out = _residual_traffic(comparison, total, drained)
         bad, total = np.where(out, 0.0, bad), np.where(out, 0.0, total)
-        track = _weigh(replace(track, bins=after), roster, ready, bad, total, out, settings)
-        clumped = track.clumped(roster, detection.dispersion_cap)[: len(roster.refs), 0]
-        past = history.update(past, roster, bad[:, 0], total[:, 0], state.null, clumped, detection)
+        track = _weigh(replace(track, bins=after), comparison, ready, bad, total, out, settings)
+        overdispersion = track.overdispersion(comparison, detection.overdispersion_cap)[: len(comparison.refs), 0]
+        past = history.update(past, comparison, bad[:, 0], total[:, 0], state.null, overdispersion, detection)
         open_ = after
     return replace(state, errors=replace(track, bins=open_), past=past)
 
 
 def _latency(state: DetectorState, new: Increments, drained: BoolArray, settings: EngineSettings) -> DetectorState:
     """The latency bins: the sibling test at each cut."""
-    roster, detection, interval = state.roster, settings.detection, state.counters.interval
+    comparison, detection, interval = state.comparison, settings.detection, state.counters.interval
     track, shares = state.latency, state.shares
     if not state.cuts:
         return state
-    wide = widths(track.bins, roster, interval, settings.tick, LEAST_BIN, state.at)
-    open_ = fill(wide, roster, new, slice(CLASSES, None))
-    warm = warm_pods(roster, state.counters, state.at, detection)
-    for after, ready in due_bins(open_, roster, state.at, detection.reported_share):
+    wide = widths(track.bins, comparison, interval, settings.tick, LEAST_BIN, state.at)
+    open_ = fill(wide, comparison, new, slice(CLASSES, None))
+    warm = warm_pods(comparison, state.counters, state.at, detection)
+    for after, ready in due_bins(open_, comparison, state.at, detection.reported_share):
         slow, timed = slower(ready.counts, warm)
         tested = list(state.tested)
         bad, total = slow[:, tested], timed[:, tested]
-        out = _trickling(roster, total, drained)
+        out = _residual_traffic(comparison, total, drained)
         bad, total = np.where(out, 0.0, bad), np.where(out, 0.0, total)
-        track = _weigh(replace(track, bins=after), roster, ready, bad, total, out, settings)
-        fading = np.where(ready.due, FADE, 1.0)[roster.service_of][:, None]
+        track = _weigh(replace(track, bins=after), comparison, ready, bad, total, out, settings)
+        fading = np.where(ready.due, FADE, 1.0)[comparison.service_of][:, None]
         shares = shares * fading + ready.counts
         open_ = after
     return replace(state, latency=replace(track, bins=open_), shares=shares)
 
 
 def _weigh(
-    track: Track, roster: Roster, ready: Bin, bad: FloatArray, total: FloatArray, out: BoolArray,
+    track: Track, comparison: ComparisonGroups, ready: Bin, bad: FloatArray, total: FloatArray, out: BoolArray,
     settings: EngineSettings,
 ) -> Track:  # fmt: skip
     start, end = np.where(ready.due, ready.start, np.nan), np.where(ready.due, ready.end, np.nan)
-    bin_ = sibling.sample(roster, bad, total, start, end, out)
-    evidence = sibling.update(track.evidence, track.dispersion, roster, bin_, settings.detection)
-    suspected = track.evidence.level()[: len(roster.refs)] >= math.exp(tier_nats(settings)[Tier.ANNOTATE])
-    learned = track.dispersion.added(roster, bad, total, suspected, ready.due[roster.service_of])
+    bin_ = peer_test.sample(comparison, bad, total, start, end, out)
+    evidence = peer_test.update(track.evidence, track.dispersion, comparison, bin_, settings.detection)
+    suspected = track.evidence.level()[: len(comparison.refs)] >= math.exp(tier_scores(settings)[Tier.ANNOTATE])
+    learned = track.dispersion.added(comparison, bad, total, suspected, ready.due[comparison.service_of])
     return replace(track, evidence=evidence, dispersion=learned)
 
 
-def _trickling(roster: Roster, total: FloatArray, drained: BoolArray) -> BoolArray:
+def _residual_traffic(comparison: ComparisonGroups, total: FloatArray, drained: BoolArray) -> BoolArray:
     """
     Shape of ``total``: drained pods that have hardly any requests left.
 
@@ -208,16 +208,16 @@ def _trickling(roster: Roster, total: FloatArray, drained: BoolArray) -> BoolArr
     """
     if not drained.any():
         return np.zeros(total.shape, dtype=np.bool_)
-    equal = np.add.reduceat(total, roster.first[:-1], axis=0) / np.diff(roster.first)[:, None]
-    result: BoolArray = drained[:, None] & (total < _TRICKLE * equal[roster.service_of])
+    equal = np.add.reduceat(total, comparison.first[:-1], axis=0) / np.diff(comparison.first)[:, None]
+    result: BoolArray = drained[:, None] & (total < _RESIDUAL * equal[comparison.service_of])
     return result
 
 
-def _faded(roster: Roster, track: Track, drained: BoolArray, at: float, fade: float) -> Track:
+def _faded(comparison: ComparisonGroups, track: Track, drained: BoolArray, at: float, fade: float) -> Track:
     """Without suspicions that ended by themselves; drained pods cannot speak for themselves."""
-    ended = sibling.ended(track.evidence, at, fade)
+    ended = peer_test.ended(track.evidence, at, fade)
     ended[: len(drained)] &= ~drained[:, None]
-    ended |= explained(roster, track.evidence.own_bad, ended[: len(drained)])
+    ended |= explained(comparison, track.evidence.own_bad, ended[: len(drained)])
     return replace(track, evidence=track.evidence.cleared(ended))
 
 
@@ -225,23 +225,23 @@ def _observed(
     state: DetectorState, snapshot: Snapshot, cluster: ClusterView, new: Increments
 ) -> tuple[DetectorState, Tallies, dict[ServiceRef, CallerTally]]:
     """The last minute and what callers saw."""
-    roster = state.roster
+    comparison = state.comparison
     requests, errors = new.counts[:, 0] + new.counts[:, 1], new.counts[:, 1]
-    left = np.stack([_by_service(roster, values) for values in state.minute.leaving(state.at)], axis=1)
+    left = np.stack([_by_service(comparison, values) for values in state.minute.leaving(state.at)], axis=1)
     minute = state.minute.added(requests, errors, state.at)
 
     def own(pod: PodRef) -> float:
-        position = roster.position.get(pod)
+        position = comparison.position.get(pod)
         return float(errors[position]) if position is not None else 0.0
 
     calls, seen = callers.advance(state.callers, snapshot.callers, cluster, own, state.at)
-    return replace(state, minute=minute, left=left, callers=calls), Tallies(roster, new.counts, new.told), seen
+    return replace(state, minute=minute, left=left, callers=calls), Tallies(comparison, new.counts, new.told), seen
 
 
-def _by_service(roster: Roster, values: FloatArray) -> FloatArray:
-    return np.bincount(roster.service_of, values, len(roster.services)).astype(np.float64)
+def _by_service(comparison: ComparisonGroups, values: FloatArray) -> FloatArray:
+    return np.bincount(comparison.service_of, values, len(comparison.services)).astype(np.float64)
 
 
-def _fresh_share(roster: Roster, new: Increments, at: float) -> float:
-    expected = roster.ready & (roster.created < at - _SETTLED)
+def _fresh_share(comparison: ComparisonGroups, new: Increments, at: float) -> float:
+    expected = comparison.ready & (comparison.created < at - _SETTLED)
     return float(new.up[expected].mean()) if expected.any() else 1.0

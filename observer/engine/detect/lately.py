@@ -12,7 +12,7 @@ from observer.engine.detect.state import DetectorState
 
 
 @dataclass(frozen=True, slots=True)
-class Lately:
+class RecentTraffic:
     """Events counted over the last ``seconds``."""
 
     requests: float
@@ -30,49 +30,50 @@ class Lately:
         return self.errors / self.requests if self.requests > 0.0 else 0.0
 
 
-def by_service(state: DetectorState) -> Mapping[ServiceRef, Lately]:
+def by_service(state: DetectorState) -> Mapping[ServiceRef, RecentTraffic]:
     """Every service that has a pod with a sidecar."""
-    roster = state.roster
+    comparison = state.comparison
     requests, errors = state.minute.totals()
-    if not len(requests) or len(requests) != len(roster.refs):
+    if not len(requests) or len(requests) != len(comparison.refs):
         return {}
-    sums = np.add.reduceat(np.stack([requests, errors], axis=1), roster.first[:-1]).tolist()
+    sums = np.add.reduceat(np.stack([requests, errors], axis=1), comparison.first[:-1]).tolist()
     seconds = state.minute.seconds(state.at)
     return {
-        service: Lately(asked, failed, seconds) for service, (asked, failed) in zip(roster.services, sums, strict=True)
+        service: RecentTraffic(asked, failed, seconds)
+        for service, (asked, failed) in zip(comparison.services, sums, strict=True)
     }
 
 
-def by_workload(state: DetectorState) -> Mapping[WorkloadRef, Lately]:
+def by_workload(state: DetectorState) -> Mapping[WorkloadRef, RecentTraffic]:
     """Every workload that has a pod with a sidecar."""
-    roster = state.roster
+    comparison = state.comparison
     requests, errors = state.minute.totals()
-    if not len(requests) or len(requests) != len(roster.refs):
+    if not len(requests) or len(requests) != len(comparison.refs):
         return {}
     places: dict[WorkloadRef, int] = {}
-    rows = [places.setdefault(pod.workload, len(places)) if pod.workload else -1 for pod in roster.pods]
+    rows = [places.setdefault(pod.workload, len(places)) if pod.workload else -1 for pod in comparison.pods]
     known = np.array(rows) >= 0
     index = np.array(rows)[known]
     asked = np.bincount(index, requests[known], len(places)).tolist()
     failed = np.bincount(index, errors[known], len(places)).tolist()
     seconds = state.minute.seconds(state.at)
-    return {ref: Lately(asked[row], failed[row], seconds) for ref, row in places.items()}
+    return {ref: RecentTraffic(asked[row], failed[row], seconds) for ref, row in places.items()}
 
 
-def against_siblings(state: DetectorState, pods: Iterable[PodRef]) -> Mapping[PodRef, tuple[Lately, Lately]]:
+def against_peers(state: DetectorState, pods: Iterable[PodRef]) -> Mapping[PodRef, tuple[RecentTraffic, RecentTraffic]]:
     """Each pod's own last minute and that of its siblings together; pods that are not judged are left out."""
-    roster = state.roster
+    comparison = state.comparison
     requests, errors = state.minute.totals()
-    if len(requests) != len(roster.refs):
+    if len(requests) != len(comparison.refs):
         return {}
     seconds = state.minute.seconds(state.at)
     found = {}
     for pod in pods:
-        if (row := roster.position.get(pod)) is None:
+        if (row := comparison.position.get(pod)) is None:
             continue
-        siblings = roster.siblings(int(roster.service_of[row]))
-        chosen = slice(siblings.start, siblings.stop)
-        own = Lately(float(requests[row]), float(errors[row]), seconds)
+        peers = comparison.peers(int(comparison.service_of[row]))
+        chosen = slice(peers.start, peers.stop)
+        own = RecentTraffic(float(requests[row]), float(errors[row]), seconds)
         asked, failed = float(requests[chosen].sum()), float(errors[chosen].sum())
-        found[pod] = (own, Lately(asked - own.requests, failed - own.errors, seconds))
+        found[pod] = (own, RecentTraffic(asked - own.requests, failed - own.errors, seconds))
     return found

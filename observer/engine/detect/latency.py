@@ -13,7 +13,7 @@ import numpy as np
 from observer.domain.counts import BoolArray, FloatArray
 from observer.domain.settings import DetectionSettings
 from observer.engine.detect.counters import CounterState
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.roster import ComparisonGroups
 
 FADE = 0.6
 """Part of the older latency shares that is kept from bin to bin: the medians look back over two or three bins."""
@@ -34,21 +34,23 @@ def slower(buckets: FloatArray, warm: BoolArray) -> tuple[FloatArray, FloatArray
     return slow, np.broadcast_to(timed, slow.shape)
 
 
-def warm_pods(roster: Roster, counters: CounterState, at: float, settings: DetectionSettings) -> BoolArray:
+def warm_pods(
+    comparison: ComparisonGroups, counters: CounterState, at: float, settings: DetectionSettings
+) -> BoolArray:
     """Shape (N,): old enough, and with enough requests in their life, to be compared by latency."""
     lived: BoolArray = np.nan_to_num(counters.last[:, -1]) >= settings.warm_up_requests
-    old: BoolArray = at - roster.created >= settings.warm_up_seconds
+    old: BoolArray = at - comparison.created >= settings.warm_up_seconds
     return lived & old
 
 
-def mixed(nats: FloatArray) -> FloatArray:
+def mixed(score: FloatArray) -> FloatArray:
     """Shape (R,): ln of the mean over the cuts of evidence given in nats, shape (R, cuts)."""
-    if not nats.shape[1]:
-        return np.full(len(nats), -np.inf)
-    best = nats.max(axis=1)
+    if not score.shape[1]:
+        return np.full(len(score), -np.inf)
+    best = score.max(axis=1)
     safe = np.where(np.isfinite(best), best, 0.0)
     with np.errstate(divide="ignore"):
-        result: FloatArray = safe + np.log(np.exp(nats - safe[:, None]).mean(axis=1))
+        result: FloatArray = safe + np.log(np.exp(score - safe[:, None]).mean(axis=1))
     return result
 
 

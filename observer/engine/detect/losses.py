@@ -18,7 +18,7 @@ from observer.domain.graph import CallGraph, Reach
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.snapshot import Snapshot
 
-_LEAST_TILT: Final = 4.0
+_LEAST_EFFECT_SIZE: Final = 4.0
 _DRIFT: Final = (1.0, 1.5, 2.0)
 """Up to twice as many as usual are a bad hour; a pod that answers nobody loses many times as many, at least four."""
 _TWO_ACCIDENTS: Final = 1.0 / 20.0
@@ -93,31 +93,31 @@ def followed(
     }
 
 
-def log_odds(losses: Losses, tilts: Iterable[float]) -> float:
+def log_odds(losses: Losses, effect_sizes: Iterable[float]) -> float:
     """
     ln of (the losses began with the silence : they did not).
 
     Against it stand "lost about as usual" (the best of its rates) and, as two accidents, "lost more since some minutes
-    before the silence". How much more is lost is not known: a mean over ``tilts``, for the silent pod those of at least
+    before the silence". How much more is lost is not known: a mean over ``effect_sizes``, for the silent pod those of at least
     four. Against each usual rate this is an e-process in what is counted since, so that it may be looked at every tick.
     0 while the minutes before the silence are unknown: the losses may have begun there.
     """
-    every = tuple(tilts)
-    chosen = [tilt for tilt in every if tilt >= _LEAST_TILT]
+    every = tuple(effect_sizes)
+    chosen = [effect_size for effect_size in every if effect_size >= _LEAST_EFFECT_SIZE]
     if not chosen or losses.earlier is None or losses.since.calls <= 0.0:
         return 0.0
-    began = _mean([_marginal(losses, 1.0, tilt) for tilt in chosen])
-    before = _mean([_marginal(losses, tilt, tilt) for tilt in every])
+    began = _mean([_marginal(losses, 1.0, effect_size) for effect_size in chosen])
+    before = _mean([_marginal(losses, effect_size, effect_size) for effect_size in every])
     usual = max(_marginal(losses, 1.0, drift) for drift in _DRIFT)
     return began - _sum([usual, before + math.log(_TWO_ACCIDENTS)])
 
 
-def _marginal(losses: Losses, earlier_tilt: float, since_tilt: float) -> float:
+def _marginal(losses: Losses, earlier_effect: float, since_effect: float) -> float:
     """ln of the likelihood, up to a constant, with the usual rate integrated out; tilts multiply the rate."""
     usual, earlier, since = losses.usual or _NOTHING, losses.earlier or _NOTHING, losses.since
     events = _JEFFREYS + usual.lost + earlier.lost + since.lost
-    exposed = usual.calls + earlier_tilt * earlier.calls + since_tilt * since.calls
-    return earlier.lost * math.log(earlier_tilt) + since.lost * math.log(since_tilt) - events * math.log(exposed)
+    exposed = usual.calls + earlier_effect * earlier.calls + since_effect * since.calls
+    return earlier.lost * math.log(earlier_effect) + since.lost * math.log(since_effect) - events * math.log(exposed)
 
 
 def _sum(logs: list[float]) -> float:

@@ -15,14 +15,14 @@ import numpy as np
 
 from observer.domain.counts import FloatArray, RequestClass, SeriesHistory
 from observer.domain.settings import DetectionSettings
-from observer.engine.detect.sibling import likelihood
+from observer.engine.detect.peer_test import likelihood
 
 Key = tuple[str, str]
 _MOST: Final = 1e26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Again:
+class Recheck:
     """
     A service's last minutes in bins, counted back from the newest.
 
@@ -35,7 +35,7 @@ class Again:
     everyone: FloatArray
     cuts: tuple[float, ...] = ()
 
-    def acting_nats(
+    def acting_score(
         self, members: Iterable[Key], dispersion: Sequence[float], settings: DetectionSettings
     ) -> float | None:
         """
@@ -47,18 +47,20 @@ class Again:
         if not found or not len(self.everyone):
             return None
         own: FloatArray = np.sum(found, axis=0)
-        tilts = np.array([tilt for tilt in settings.tilts if tilt >= settings.acting_tilt])
+        effect_sizes = np.array(
+            [effect_size for effect_size in settings.effect_sizes if effect_size >= settings.acting_effect_size]
+        )
         levels = [
-            _level(own[stream], self.everyone[stream], tilts, factor, settings)
+            _level(own[stream], self.everyone[stream], effect_sizes, factor, settings)
             for stream, factor in enumerate(dispersion)
         ]
         mean = float(np.mean(levels))
         return float(np.log(mean)) if mean > 0.0 else -np.inf
 
 
-def errors_again(histories: Sequence[SeriesHistory], siblings: frozenset[Key], width: float) -> Again:
+def recheck_errors(histories: Sequence[SeriesHistory], peers: frozenset[Key], width: float) -> Recheck:
     """The errors; ``width`` is the bin in seconds, at least as long as the scrape interval."""
-    chosen = [one for one in histories if one.pod in siblings]
+    chosen = [one for one in histories if one.pod in peers]
     counted = []
     for one in chosen:
         ok, bad = _grown(one.requests[:, : RequestClass.ERROR + 1]).T
@@ -66,9 +68,9 @@ def errors_again(histories: Sequence[SeriesHistory], siblings: frozenset[Key], w
     return _binned(chosen, counted, width, ())
 
 
-def latency_again(
+def recheck_latency(
     histories: Sequence[SeriesHistory], warm: Mapping[Key, float], width: float, least: float
-) -> Again | None:
+) -> Recheck | None:
     """
     Requests slower than each bucket's bound of at least ``least`` milliseconds; ``warm`` tells the siblings and the
     instant (Unix seconds) from which each is compared.
@@ -94,9 +96,9 @@ def latency_again(
     total, bad = again.everyone.sum(axis=(1, 2)).T
     telling = np.flatnonzero((bad > 0.0) & (bad < total))
     if not len(telling):
-        return Again({pod: own[:1] for pod, own in again.own.items()}, again.everyone[:1], bounds[:1])
+        return Recheck({pod: own[:1] for pod, own in again.own.items()}, again.everyone[:1], bounds[:1])
     kept = tuple(bounds[i] for i in telling.tolist())
-    return Again({pod: own[telling] for pod, own in again.own.items()}, again.everyone[telling], kept)
+    return Recheck({pod: own[telling] for pod, own in again.own.items()}, again.everyone[telling], kept)
 
 
 def covers(histories: Sequence[SeriesHistory], wanted: frozenset[Key], share: float) -> bool:
@@ -124,11 +126,11 @@ def _most_first(counts: Mapping[str, float]) -> dict[str, float]:
 
 def _binned(
     chosen: Sequence[SeriesHistory], counted: Sequence[FloatArray], width: float, cuts: tuple[float, ...]
-) -> Again:
+) -> Recheck:
     """``counted``: shape (X, T - 1, 2) for each history."""
     streams = counted[0].shape[0] if counted else 0
     if not streams:
-        return Again({}, np.zeros((0, 0, 0, 2)))
+        return Recheck({}, np.zeros((0, 0, 0, 2)))
     callers = {name: place for place, name in enumerate(sorted({one.caller for one in chosen}))}
     end = max(float(one.times[-1]) for one in chosen)
     begin = min(float(one.times[0]) for one in chosen)
@@ -141,25 +143,25 @@ def _binned(
         bin_of = bins - 1 - ((end - one.times[1:]) / width).astype(np.int64)
         np.add.at(table[:, callers[one.caller]].swapaxes(0, 1), bin_of, counts.swapaxes(0, 1))
     everyone: FloatArray = np.sum(list(own.values()), axis=0)
-    return Again(own, everyone, cuts)
+    return Recheck(own, everyone, cuts)
 
 
 def _level(
-    own: FloatArray, everyone: FloatArray, tilts: FloatArray, dispersion: float, settings: DetectionSettings
+    own: FloatArray, everyone: FloatArray, effect_sizes: FloatArray, dispersion: float, settings: DetectionSettings
 ) -> float:
     """The mean over the tilts of one stream's processes; ``own``, ``everyone``: shape (callers, bins, 2)."""
     total, bad, all_total, all_bad = own[:, :, 0], own[:, :, 1], everyone[:, :, 0], everyone[:, :, 1]
     telling = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
     caller, place = np.nonzero(telling)
-    steps = np.zeros((*telling.shape, len(tilts)))
+    steps = np.zeros((*telling.shape, len(effect_sizes)))
     if len(caller):
         one, two, three, four = (column[caller, place] for column in (bad, total, all_bad, all_total))
-        steps[caller, place] = likelihood(one, two, three, four, tilts=tilts) / dispersion
+        steps[caller, place] = likelihood(one, two, three, four, effect_sizes=effect_sizes) / dispersion
     several = (total.sum(axis=1) > 0.0).sum() > 1
     if several:
         steps = np.minimum(steps, settings.caller_cap)
     summed = np.minimum(steps.sum(axis=0), settings.bin_cap)
-    mixture = np.zeros(len(tilts))
+    mixture = np.zeros(len(effect_sizes))
     for step in np.flatnonzero(telling.any(axis=0)):
         mixture = np.minimum((1.0 + mixture) * np.exp(summed[step]), _MOST)
     return float(mixture.mean())

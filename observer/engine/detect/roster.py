@@ -22,7 +22,7 @@ NO_INTS: IntArray = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Roster:
+class ComparisonGroups:
     """
     Attributes:
         refs: pods in the order of their services; only pods with a sidecar that are not being deleted.
@@ -60,7 +60,7 @@ class Roster:
         """Numbers of pods, of groups and of pooled rows."""
         return len(self.refs), len(self.groups), len(self.pools)
 
-    def siblings(self, service: int) -> range:
+    def peers(self, service: int) -> range:
         """Positions of a service's pods."""
         return range(int(self.first[service]), int(self.first[service + 1]))
 
@@ -76,17 +76,17 @@ class Roster:
         return self.groups[row] if row < len(self.groups) else self.pools[row - len(self.groups)]
 
 
-def roster_of(cluster: ClusterView, frame: CounterFrame, last: Roster) -> Roster:
+def comparison_of(cluster: ClusterView, frame: CounterFrame, last: ComparisonGroups) -> ComparisonGroups:
     """The roster of this tick; the last one itself while neither pods nor frame rows changed."""
     if last.pods_seen is cluster.pods and last.names_seen is frame.pods:
         return last
     rows = {key: row for row, key in enumerate(frame.pods)}
-    services, pods, starts = _siblings(cluster)
+    services, pods, starts = _peers(cluster)
     refs = [pod.ref for pod in pods]
     if tuple(refs) == last.refs and all(_same_place(a, b) for a, b in zip(pods, last.pods, strict=True)):
         return _refreshed(last, pods, rows, cluster, frame)
     groups = _Groups(pods, services, starts, cluster)
-    return Roster(
+    return ComparisonGroups(
         refs=tuple(refs),
         pods=tuple(pods),
         services=tuple(services),
@@ -109,7 +109,7 @@ def roster_of(cluster: ClusterView, frame: CounterFrame, last: Roster) -> Roster
     )
 
 
-def _siblings(cluster: ClusterView) -> tuple[list[ServiceRef], list[Pod], IntArray]:
+def _peers(cluster: ClusterView) -> tuple[list[ServiceRef], list[Pod], IntArray]:
     """Services with their judged pods one after the other, and where each begins."""
     services: list[ServiceRef] = []
     pods: list[Pod] = []
@@ -128,7 +128,7 @@ def _siblings(cluster: ClusterView) -> tuple[list[ServiceRef], list[Pod], IntArr
     return services, pods, np.array(first, dtype=np.int64)
 
 
-def carried(new: Roster, old: Roster) -> IntArray:
+def carried(new: ComparisonGroups, old: ComparisonGroups) -> IntArray:
     """Shape (rows of ``new``,): the row of ``old`` that holds the same pod or group, -1 = it is new."""
     pods = np.fromiter((old.position.get(ref, -1) for ref in new.refs), np.int64, len(new.refs))
     base, count = len(old.refs), len(old.refs) + len(old.groups)
@@ -148,8 +148,12 @@ def _same_place(one: Pod, other: Pod) -> bool:
 
 
 def _refreshed(
-    last: Roster, pods: list[Pod], rows: Mapping[tuple[str, str], int], cluster: ClusterView, frame: CounterFrame
-) -> Roster:
+    last: ComparisonGroups,
+    pods: list[Pod],
+    rows: Mapping[tuple[str, str], int],
+    cluster: ClusterView,
+    frame: CounterFrame,
+) -> ComparisonGroups:
     return replace(
         last,
         pods=tuple(pods),
@@ -197,8 +201,8 @@ class _Groups:
         self.pools = [Culprit(kind, "", name) for kind, name in pooled]
         self.parts = list(pooled.values())
 
-    def _split(self, index: int, service: ServiceRef, siblings: range) -> None:
-        if len(siblings) < 2:
+    def _split(self, index: int, service: ServiceRef, peers: range) -> None:
+        if len(peers) < 2:
             return
         seen: set[tuple[int, ...]] = set()
         for kind, name_of in (
@@ -209,11 +213,11 @@ class _Groups:
             (CulpritKind.ZONE, self._zone),
         ):
             parts: dict[str, list[int]] = defaultdict(list)
-            for position in siblings:
+            for position in peers:
                 if name := name_of(self._pods[position]):
                     parts[name].append(position)
             for name, positions in sorted(parts.items()):
-                if len(positions) == len(siblings):
+                if len(positions) == len(peers):
                     continue
                 row = positions[0]
                 if len(positions) > 1:

@@ -18,8 +18,8 @@ from observer.engine.detect.groups import explained
 from observer.engine.detect.health import Minute
 from observer.engine.detect.latency import judged_cuts
 from observer.engine.detect.losses import Losses
-from observer.engine.detect.roster import Roster, carried
-from observer.engine.detect.sibling import Evidence
+from observer.engine.detect.peer_test import Evidence
+from observer.engine.detect.roster import ComparisonGroups, carried
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,10 +31,10 @@ class Track:
     dispersion: Dispersion
 
     @classmethod
-    def empty(cls, columns: int, streams: int, tilts: int) -> Track:
-        return cls(BinState.empty(columns), Evidence.empty(0, streams, tilts), Dispersion.empty(0, streams))
+    def empty(cls, columns: int, streams: int, effect_sizes: int) -> Track:
+        return cls(BinState.empty(columns), Evidence.empty(0, streams, effect_sizes), Dispersion.empty(0, streams))
 
-    def carried(self, take: IntArray, services: IntArray, new: Roster, old: Roster) -> Track:
+    def carried(self, take: IntArray, services: IntArray, new: ComparisonGroups, old: ComparisonGroups) -> Track:
         """In the order of a new roster."""
         pods, groups, _ = new.size
         judged = take[: pods + groups]
@@ -43,13 +43,13 @@ class Track:
             self.bins.carried(take[:pods], services), self.evidence.carried(take), self.dispersion.carried(judged, pods)
         )
 
-    def clumped(self, roster: Roster, cap: float) -> FloatArray:
+    def overdispersion(self, comparison: ComparisonGroups, cap: float) -> FloatArray:
         """The overdispersion by pod and group row as it stands, shape (rows, X)."""
-        return self.dispersion.factor(roster, self.evidence.recent[: len(self.dispersion.excess)], cap)
+        return self.dispersion.factor(comparison, self.evidence.recent[: len(self.dispersion.excess)], cap)
 
-    def bereft(self, roster: Roster, gone: BoolArray) -> Track:
+    def bereft(self, comparison: ComparisonGroups, gone: BoolArray) -> Track:
         """Without what was gathered against groups for the sake of pods that are gone, shape (N, 1)."""
-        return replace(self, evidence=self.evidence.cleared(explained(roster, self.evidence.own_bad, gone)))
+        return replace(self, evidence=self.evidence.cleared(explained(comparison, self.evidence.own_bad, gone)))
 
     def blinded(self) -> Track:
         return replace(self, bins=self.bins.forgotten())
@@ -58,7 +58,7 @@ class Track:
 @dataclass(frozen=True, slots=True, eq=False)
 class DetectorState:
     """
-    Frozen; every tick makes the next one. Arrays are in the order of ``roster``.
+    Frozen; every tick makes the next one. Arrays are in the order of ``comparison``.
 
     Attributes:
         cuts: latency cut points of the frames, milliseconds; tested: which of them the latency test looks at.
@@ -75,10 +75,10 @@ class DetectorState:
         disagreed: when servers behind one address last contradicted each other, and how.
     """
 
-    roster: Roster = field(default_factory=Roster)
+    comparison: ComparisonGroups = field(default_factory=ComparisonGroups)
     cuts: tuple[float, ...] = ()
     tested: tuple[int, ...] = ()
-    tilts: tuple[float, ...] = ()
+    effect_sizes: tuple[float, ...] = ()
     at: float = 0.0
     last_at: float = 0.0
     last_complete: float = 0.0
@@ -105,40 +105,40 @@ class DetectorState:
 
     def shaped(self, frame: CounterFrame, settings: EngineSettings) -> DetectorState:
         """Itself, or a new beginning when cut points or tilts are others than before."""
-        tilts = settings.detection.tilts
+        effect_sizes = settings.detection.effect_sizes
         tested = judged_cuts(frame.cuts, settings.impact.latency_excess_ms)
-        if self.at and (self.cuts, self.tested, self.tilts) == (frame.cuts, tested, tilts):
+        if self.at and (self.cuts, self.tested, self.effect_sizes) == (frame.cuts, tested, effect_sizes):
             return self
         columns = frame.requests.shape[1] + frame.buckets.shape[1]
         return DetectorState(
             cuts=frame.cuts,
             tested=tested,
-            tilts=tilts,
+            effect_sizes=effect_sizes,
             counters=CounterState.empty(columns),
-            errors=Track.empty(2, 1, len(tilts)),
-            latency=Track.empty(len(frame.cuts) + 1, len(tested), len(tilts)),
+            errors=Track.empty(2, 1, len(effect_sizes)),
+            latency=Track.empty(len(frame.cuts) + 1, len(tested), len(effect_sizes)),
             shares=np.zeros((0, len(frame.cuts) + 1)),
-            past=np.zeros((0, len(tilts))),
+            past=np.zeros((0, len(effect_sizes))),
             last_complete=self.last_complete,
         )
 
-    def seated(self, roster: Roster, at: float) -> DetectorState:
+    def seated(self, comparison: ComparisonGroups, at: float) -> DetectorState:
         """In the order of a new roster."""
-        old = self.roster
-        if roster is old:
+        old = self.comparison
+        if comparison is old:
             return self
-        if roster.position is old.position:
-            return replace(self, roster=roster)
-        take = carried(roster, old)
-        pods = len(roster.refs)
-        services = _services(roster, old)
+        if comparison.position is old.position:
+            return replace(self, comparison=comparison)
+        take = carried(comparison, old)
+        pods = len(comparison.refs)
+        services = _services(comparison, old)
         gone = ~np.isin(np.arange(len(old.refs)), take[:pods])[:, None]
         return replace(
             self,
-            roster=roster,
-            counters=self.counters.carried(take[:pods], roster, old, at, self.last_complete),
-            errors=self.errors.bereft(old, gone).carried(take, services, roster, old),
-            latency=self.latency.bereft(old, gone).carried(take, services, roster, old),
+            comparison=comparison,
+            counters=self.counters.carried(take[:pods], comparison, old, at, self.last_complete),
+            errors=self.errors.bereft(old, gone).carried(take, services, comparison, old),
+            latency=self.latency.bereft(old, gone).carried(take, services, comparison, old),
             shares=taken(self.shares, take[:pods], 0.0),
             past=taken(self.past, take[:pods], 0.0),
             usual=taken(self.usual, services, 0.0),
@@ -152,6 +152,6 @@ class DetectorState:
         )
 
 
-def _services(new: Roster, old: Roster) -> IntArray:
+def _services(new: ComparisonGroups, old: ComparisonGroups) -> IntArray:
     known = {service: i for i, service in enumerate(old.services)}
     return np.array([known.get(service, -1) for service in new.services], dtype=np.int64)

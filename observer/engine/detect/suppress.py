@@ -16,7 +16,7 @@ from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.callers import Calls, Edge
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.roster import ComparisonGroups
 
 _PART = 0.5
 """A service inherits its errors when calls to failing services explain so large a part of them."""
@@ -27,7 +27,7 @@ _FEW = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class FailingServices:
     """
     What is known of failing services.
 
@@ -45,17 +45,17 @@ class Picture:
     pod_own: Mapping[PodRef, float]
 
 
-def correlated(roster: Roster, bad: BoolArray, settings: DetectionSettings) -> dict[ServiceRef, str]:
+def correlated(comparison: ComparisonGroups, bad: BoolArray, settings: DetectionSettings) -> dict[ServiceRef, str]:
     """Services where more than ``bad_share`` of the siblings, and at least two, are suspected; with the figures."""
     if not len(bad):
         return {}
-    count = np.add.reduceat(bad.astype(np.int64), roster.first[:-1])
-    size = np.diff(roster.first)
+    count = np.add.reduceat(bad.astype(np.int64), comparison.first[:-1])
+    size = np.diff(comparison.first)
     chosen = np.flatnonzero((count >= 2) & (count > settings.bad_share * size))
-    return {roster.services[i]: f"{count[i]} of {size[i]} siblings are suspected" for i in chosen.tolist()}
+    return {comparison.services[i]: f"{count[i]} of {size[i]} siblings are suspected" for i in chosen.tolist()}
 
 
-def inherited(picture: Picture) -> dict[ServiceRef, Culprit]:
+def inherited(picture: FailingServices) -> dict[ServiceRef, Culprit]:
     """Services whose errors come from another, with the deepest one to blame (its sick pod where it has one)."""
     troubled = picture.failing | picture.sick.keys()
     sources: dict[ServiceRef, list[tuple[float, ServiceRef]]] = {}
@@ -71,7 +71,7 @@ def inherited(picture: Picture) -> dict[ServiceRef, Culprit]:
     }
 
 
-def victims(picture: Picture, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
+def victims(picture: FailingServices, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
     """
     Single pods most of whose errors are answers of a failing service, with whom to blame.
 
@@ -109,7 +109,7 @@ def _loops(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> bool
     return False
 
 
-def _blamed(service: ServiceRef, picture: Picture) -> Culprit:
+def _blamed(service: ServiceRef, picture: FailingServices) -> Culprit:
     if service in picture.sick and service not in picture.failing:
         return picture.sick[service]
     return workload_culprit(service)
@@ -120,7 +120,10 @@ def workload_culprit(service: ServiceRef) -> Culprit:
 
 
 def suppressions(
-    picture: Picture, crowded: Mapping[ServiceRef, str], at: float, since: Mapping[tuple[ServiceRef, str], float]
+    picture: FailingServices,
+    crowded: Mapping[ServiceRef, str],
+    at: float,
+    since: Mapping[tuple[ServiceRef, str], float],
 ) -> tuple[Suppression, ...]:
     """One for each service and reason, sorted by service; the strongest explanation only."""
     found: list[Suppression] = []

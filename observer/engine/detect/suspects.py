@@ -19,10 +19,10 @@ from observer.domain.suspect import Culprit, CulpritKind, Evidence, Suppression,
 from observer.engine.detect import history, recheck
 from observer.engine.detect.groups import Contest, contest, pods_of, tie
 from observer.engine.detect.latency import mixed, slowdown
-from observer.engine.detect.sibling import likelihood
+from observer.engine.detect.peer_test import likelihood
 from observer.engine.detect.state import DetectorState, Track
 from observer.engine.detect.tiers import tier_of
-from observer.engine.impact import impact
+from observer.engine.slo.impact import impact
 
 _NO_CEILING = (Tier.EVICT, "")
 _CHOSEN = 1.0
@@ -56,19 +56,19 @@ class Strength:
 
 def strength(state: DetectorState, settings: EngineSettings) -> Strength:
     """Sum the processes up; the acting figures count only from ``min_bins`` bins."""
-    tilts, detection = np.array(state.tilts), settings.detection
+    effect_sizes, detection = np.array(state.effect_sizes), settings.detection
 
     def both(track: Track) -> tuple[FloatArray, FloatArray]:
-        acting = track.evidence.nats(tilts, detection.acting_tilt)
+        acting = track.evidence.score(effect_sizes, detection.acting_effect_size)
         enough = track.evidence.bins >= detection.min_bins
-        return track.evidence.nats(tilts), np.where(enough, acting, -np.inf)
+        return track.evidence.score(effect_sizes), np.where(enough, acting, -np.inf)
 
     (errors, errors_acting), (slow, slow_acting) = both(state.errors), both(state.latency)
     cut = np.argmax(slow, axis=1) if slow.shape[1] else np.zeros(len(slow), np.int64)
     return Strength(errors[:, 0], errors_acting[:, 0], mixed(slow), mixed(slow_acting), cut)
 
 
-class Bench:
+class Candidates:
     """Judges the rows of one tick."""
 
     def __init__(
@@ -78,24 +78,24 @@ class Bench:
         self._state, self._snapshot, self._cluster = state, snapshot, cluster
         self._settings, self._needs, self._force = settings, needs, force
         need = needs[Tier.ANNOTATE]
-        pods = len(state.roster.refs)
+        pods = len(state.comparison.refs)
         self._suspected = frozenset(np.flatnonzero(force.doubted(need)[:pods]).tolist())
-        cap = settings.detection.dispersion_cap
-        self._clumped = {
-            Symptom.ERRORS: state.errors.clumped(state.roster, cap),
-            Symptom.LATENCY: state.latency.clumped(state.roster, cap),
+        cap = settings.detection.overdispersion_cap
+        self._overdispersion = {
+            Symptom.ERRORS: state.errors.overdispersion(state.comparison, cap),
+            Symptom.LATENCY: state.latency.overdispersion(state.comparison, cap),
         }
         self._busy = state.minute.totals()[0] > 0.0
-        self._second: dict[tuple[int, Symptom], recheck.Again | None] = {}
+        self._second: dict[tuple[int, Symptom], recheck.Recheck | None] = {}
 
     def suspects(self) -> list[Suspect]:
         """Everybody who reached the annotate tier, strongest first."""
         found: dict[object, Suspect] = {}
         for symptom in (Symptom.ERRORS, Symptom.LATENCY):
-            nats, _ = self._force.of(symptom)
-            rows = np.flatnonzero(nats >= self._needs[Tier.ANNOTATE]).tolist()
+            score, _ = self._force.of(symptom)
+            rows = np.flatnonzero(score >= self._needs[Tier.ANNOTATE]).tolist()
             weigh = partial(self._uncapped, symptom)
-            outcome = contest(self._state.roster, rows, weigh, self._settings.detection.group_margin)
+            outcome = contest(self._state.comparison, rows, weigh, self._settings.detection.group_margin)
             for row in outcome.winners:
                 suspect = self._suspect(row, symptom, outcome)
                 rival = found.get(suspect.culprit)
@@ -104,10 +104,10 @@ class Bench:
         return sorted(found.values(), key=_rank)
 
     def _suspect(self, row: int, symptom: Symptom, outcome: Contest) -> Suspect:
-        roster = self._state.roster
+        comparison = self._state.comparison
         evidence = self._evidence(row, symptom)
-        culprit = roster.culprit(row)
-        also = tuple(roster.culprit(member) for member in outcome.beaten.get(row, ())[:20])
+        culprit = comparison.culprit(row)
+        also = tuple(comparison.culprit(member) for member in outcome.beaten.get(row, ())[:20])
         acts, reason = self._acts(row, evidence)
         # What nobody could confirm today is told, whatever was gathered.
         tier = tier_of(acts, self._needs) if reason not in UNCONFIRMED else Tier.ANNOTATE
@@ -116,12 +116,12 @@ class Bench:
         if culprit.kind is CulpritKind.POD:
             tier = min(tier, Tier.EVICT)
             place = tie(
-                roster, row, self._suspected - {row}, self._cluster, self._snapshot.at, self._settings.detection
+                comparison, row, self._suspected - {row}, self._cluster, self._snapshot.at, self._settings.detection
             )
             if place is not None:
                 ceiling, why, also = Tier.DRAIN, place[0], (place[1], *also)
             elif row in outcome.near:
-                ceiling, why, also = Tier.DRAIN, "tie_group", (roster.culprit(outcome.near[row]), *also)
+                ceiling, why, also = Tier.DRAIN, "tie_group", (comparison.culprit(outcome.near[row]), *also)
         else:
             ceiling, why = Tier.ANNOTATE, f"{culprit.kind.value}_named"
         if reason:
@@ -132,56 +132,56 @@ class Bench:
 
     def _acts(self, row: int, evidence: Evidence) -> tuple[float, str]:
         """Nats that may be acted on, and why they may not."""
-        acts = evidence.acting_nats
-        roster = self._state.roster
-        if row >= len(roster.refs):
+        acts = evidence.acting_score
+        comparison = self._state.comparison
+        if row >= len(comparison.refs):
             return acts, ""
-        service = int(roster.service_of[row])
-        if len(roster.siblings(service)) == 1:
+        service = int(comparison.service_of[row])
+        if len(comparison.peers(service)) == 1:
             return 0.0, "no_siblings"
-        if len(roster.siblings(service)) == 2 and evidence.symptom is Symptom.ERRORS:
-            if evidence.history_nats is None:
+        if len(comparison.peers(service)) == 2 and evidence.symptom is Symptom.ERRORS:
+            if evidence.history_score is None:
                 return acts, "no_history"
-            acts = min(acts, evidence.history_nats)
-        if evidence.again_nats is None:
+            acts = min(acts, evidence.history_score)
+        if evidence.recheck_score is None:
             return acts, "no_recheck"
-        return min(acts, evidence.again_nats), ""
+        return min(acts, evidence.recheck_score), ""
 
     def _again(self, row: int, symptom: Symptom) -> float | None:
         """What the second look says of a pod; None without one that covers its siblings."""
-        found = self._looked_again(int(self._state.roster.service_of[row]), symptom)
+        found = self._looked_again(int(self._state.comparison.service_of[row]), symptom)
         if found is None:
             return None
-        member = (self._state.roster.refs[row].key,)
-        return found.acting_nats(member, self._factors(row, symptom, found), self._settings.detection)
+        member = (self._state.comparison.refs[row].key,)
+        return found.acting_score(member, self._factors(row, symptom, found), self._settings.detection)
 
-    def _looked_again(self, service: int, symptom: Symptom) -> recheck.Again | None:
+    def _looked_again(self, service: int, symptom: Symptom) -> recheck.Recheck | None:
         """The second look at one service, put into bins once for all its suspects."""
         if (service, symptom) not in self._second:
             self._second[(service, symptom)] = self._look_again(service, symptom)
         return self._second[(service, symptom)]
 
-    def _look_again(self, service: int, symptom: Symptom) -> recheck.Again | None:
-        state, roster = self._state, self._state.roster
-        histories = self._snapshot.rechecks.get(roster.services[service])
-        siblings = roster.siblings(service)
-        busy = frozenset(roster.refs[i].key for i in siblings if self._busy[i])
+    def _look_again(self, service: int, symptom: Symptom) -> recheck.Recheck | None:
+        state, comparison = self._state, self._state.comparison
+        histories = self._snapshot.rechecks.get(comparison.services[service])
+        peers = comparison.peers(service)
+        busy = frozenset(comparison.refs[i].key for i in peers if self._busy[i])
         if not histories or not recheck.covers(histories, busy, self._settings.detection.reported_share):
             return None
         if symptom is Symptom.ERRORS:
-            everyone = frozenset(roster.refs[i].key for i in siblings)
-            return recheck.errors_again(histories, everyone, float(state.errors.bins.width[service]))
-        warm = {roster.refs[i].key: roster.created[i] + self._settings.detection.warm_up_seconds for i in siblings}
+            everyone = frozenset(comparison.refs[i].key for i in peers)
+            return recheck.recheck_errors(histories, everyone, float(state.errors.bins.width[service]))
+        warm = {comparison.refs[i].key: comparison.created[i] + self._settings.detection.warm_up_seconds for i in peers}
         least = 0.5 * self._settings.impact.latency_excess_ms
-        return recheck.latency_again(histories, warm, float(state.latency.bins.width[service]), least)
+        return recheck.recheck_latency(histories, warm, float(state.latency.bins.width[service]), least)
 
-    def _factors(self, row: int, symptom: Symptom, found: recheck.Again) -> list[float]:
+    def _factors(self, row: int, symptom: Symptom, found: recheck.Recheck) -> list[float]:
         """The overdispersion of each stream: that of the tested cut below, as more requests are slower than it."""
-        clumped = self._clumped[symptom][row]
+        overdispersion = self._overdispersion[symptom][row]
         if symptom is Symptom.ERRORS:
-            return [float(clumped[0])]
+            return [float(overdispersion[0])]
         tested = [self._state.cuts[i] for i in self._state.tested]
-        return [float(clumped[max(bisect_right(tested, cut) - 1, 0)]) for cut in found.cuts]
+        return [float(overdispersion[max(bisect_right(tested, cut) - 1, 0)]) for cut in found.cuts]
 
     def _evidence(self, row: int, symptom: Symptom) -> Evidence:
         state, force = self._state, self._force
@@ -193,38 +193,38 @@ class Bench:
         everyone, all_bad = float(it.all_total[row, stream]), float(it.all_bad[row, stream])
         past = None
         if symptom is Symptom.ERRORS and row < len(state.past):
-            found = float(history.nats(state.past[row : row + 1])[0])
+            found = float(history.score(state.past[row : row + 1])[0])
             past = found if np.isfinite(found) else None
-        clumped = self._clumped[symptom]
+        overdispersion = self._overdispersion[symptom]
         ratio, excess = self._slowdown(row) if slow else (1.0, 0.0)
-        single = row < len(state.roster.refs)
+        single = row < len(state.comparison.refs)
         callers, flags = self._told_by(row) if single else ({}, {})
         return Evidence(
             symptom=symptom,
-            nats=_plain(every[row]),
-            acting_nats=_plain(acting[row]),
-            history_nats=past,
+            score=_plain(every[row]),
+            acting_score=_plain(acting[row]),
+            history_score=past,
             requests=requests,
             bad=bad,
-            sibling_requests=max(everyone - requests, 0.0),
-            sibling_bad=max(all_bad - bad, 0.0),
+            peer_requests=max(everyone - requests, 0.0),
+            peer_bad=max(all_bad - bad, 0.0),
             share=requests / everyone if everyone > 0.0 else 0.0,
             bins=int(it.bins[row, stream]),
             onset=float(it.onset[row, stream]),
             newest=float(it.newest[row, stream]),
-            dispersion=float(clumped[row, stream]) if row < len(clumped) else 1.0,
+            dispersion=float(overdispersion[row, stream]) if row < len(overdispersion) else 1.0,
             cut=state.cuts[state.tested[stream]] if slow else None,
             latency_ratio=ratio,
             latency_excess_ms=excess,
-            again_nats=self._again(row, symptom) if single else None,
+            recheck_score=self._again(row, symptom) if single else None,
             callers=callers,
             flags=flags,
         )
 
     def _told_by(self, row: int) -> tuple[dict[str, float], dict[str, float]]:
-        roster = self._state.roster
-        histories = self._snapshot.rechecks.get(roster.services[int(roster.service_of[row])], ())
-        return recheck.told_by(histories, roster.refs[row].key)
+        comparison = self._state.comparison
+        histories = self._snapshot.rechecks.get(comparison.services[int(comparison.service_of[row])], ())
+        return recheck.told_by(histories, comparison.refs[row].key)
 
     def _uncapped(self, symptom: Symptom, row: int) -> float:
         """
@@ -240,23 +240,29 @@ class Bench:
 
     def _over_run(self, symptom: Symptom, row: int, stream: int) -> float:
         it = (self._state.latency if symptom is Symptom.LATENCY else self._state.errors).evidence
-        roster, clumped = self._state.roster, self._clumped[symptom]
-        pool = row - len(clumped)
-        parts = np.array([row]) if pool < 0 else roster.parts[roster.pool_first[pool] : roster.pool_first[pool + 1]]
+        comparison, overdispersion = self._state.comparison, self._overdispersion[symptom]
+        pool = row - len(overdispersion)
+        parts = (
+            np.array([row])
+            if pool < 0
+            else comparison.parts[comparison.pool_first[pool] : comparison.pool_first[pool + 1]]
+        )
         bad, total = it.own_bad[parts, stream], it.own_total[parts, stream]
         all_bad, all_total = it.all_bad[parts, stream], it.all_total[parts, stream]
         told = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
         if not told.any():
             return 0.0
-        found = likelihood(bad[told], total[told], all_bad[told], all_total[told], tilts=np.array(self._state.tilts))
-        whole = float((found / clumped[parts[told], stream][:, None]).sum(axis=0).max())
+        found = likelihood(
+            bad[told], total[told], all_bad[told], all_total[told], effect_sizes=np.array(self._state.effect_sizes)
+        )
+        whole = float((found / overdispersion[parts[told], stream][:, None]).sum(axis=0).max())
         return whole - (_CHOSEN + math.log(len(parts))) * (int(np.count_nonzero(told)) - 1)
 
     def _slowdown(self, row: int) -> tuple[float, float]:
-        state, roster = self._state, self._state.roster
-        members = pods_of(roster, row)
-        services = np.unique(roster.service_of[members])
-        everyone = sum(state.shares[roster.first[s] : roster.first[s + 1]].sum(axis=0) for s in services)
+        state, comparison = self._state, self._state.comparison
+        members = pods_of(comparison, row)
+        services = np.unique(comparison.service_of[members])
+        everyone = sum(state.shares[comparison.first[s] : comparison.first[s + 1]].sum(axis=0) for s in services)
         own = state.shares[members].sum(axis=0)
         return slowdown(own, everyone - own, state.cuts)
 
@@ -265,7 +271,7 @@ def restrained(
     suspects: list[Suspect],
     suppressed: tuple[Suppression, ...],
     victims: Mapping[PodRef, Culprit],
-    acquitted: Mapping[PodRef, float],
+    cleared: Mapping[PodRef, float],
     at: float,
 ) -> tuple[Suspect, ...]:
     """Suspects who are told only: their service is suppressed, they pass on what they got, or they were cleared."""
@@ -278,19 +284,25 @@ def restrained(
             reason = barred[service]
         elif pod is not None and pod in victims:
             reason, also = "inherited", (victims[pod], *also)
-        elif pod is not None and acquitted.get(pod, 0.0) > at:
-            reason = "acquitted"
+        elif pod is not None and cleared.get(pod, 0.0) > at:
+            reason = "cleared"
         if reason:
             result.append(replace(suspect, ceiling=Tier.ANNOTATE, ceiling_reason=reason, also=also))
         else:
             result.append(suspect)
-    return tuple(sorted(result, key=lambda one: (one.ceiling_reason == "acquitted", _rank(one))))
+    return tuple(sorted(result, key=lambda one: (one.ceiling_reason == "cleared", _rank(one))))
 
 
 def _rank(suspect: Suspect) -> tuple[object, ...]:
     evidence = suspect.evidence
-    return (-int(suspect.tier), -evidence.acting_nats, -evidence.nats, suspect.culprit.kind.value, str(suspect.culprit))
+    return (
+        -int(suspect.tier),
+        -evidence.acting_score,
+        -evidence.score,
+        suspect.culprit.kind.value,
+        str(suspect.culprit),
+    )
 
 
-def _plain(nats: float) -> float:
-    return float(nats) if np.isfinite(nats) else 0.0
+def _plain(score: float) -> float:
+    return float(score) if np.isfinite(score) else 0.0

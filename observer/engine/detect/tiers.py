@@ -22,7 +22,7 @@ PRE_ANNOTATE: Final = 5.0
 """Nats from which more is asked about a service, so that the answers are there when the first tier is reached."""
 
 
-def tier_nats(settings: EngineSettings) -> Mapping[Tier, float]:
+def tier_scores(settings: EngineSettings) -> Mapping[Tier, float]:
     """Nats of acting evidence that each tier needs; NONE needs none. Never decreasing from tier to tier."""
     bins = settings.detection.tests * MONTH / settings.tick
     needs, floor = {Tier.NONE: 0.0}, 0.0
@@ -43,6 +43,6 @@ def allowed_per_month(settings: EngineSettings) -> Mapping[Tier, float]:
     }
 
 
-def tier_of(nats: float, needs: Mapping[Tier, float]) -> Tier:
-    """The highest tier that ``nats`` reaches."""
-    return max(tier for tier, need in needs.items() if nats >= need or tier is Tier.NONE)
+def tier_of(score: float, needs: Mapping[Tier, float]) -> Tier:
+    """The highest tier that ``score`` reaches."""
+    return max(tier for tier, need in needs.items() if score >= need or tier is Tier.NONE)

@@ -19,7 +19,7 @@ from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.counters import Increments
 from observer.engine.detect.losses import Losses, log_odds
-from observer.engine.detect.roster import Roster
+from observer.engine.detect.roster import ComparisonGroups
 
 LOST: Final = 1.5
 _PART: Final = 0.0005
@@ -35,27 +35,27 @@ _ODDS: Final = 20.0
 
 
 def silent_pods(
-    roster: Roster, new: Increments, known: BoolArray, before: Mapping[PodRef, float], at: float
+    comparison: ComparisonGroups, new: Increments, known: BoolArray, before: Mapping[PodRef, float], at: float
 ) -> dict[PodRef, float]:
     """
     Ready pods that were scraped once and are not now, with the last scrape, or when it was noticed if that is unknown.
 
     ``known``: shape (N,), was scraped at some time.
     """
-    chosen = np.flatnonzero(~new.up & known & roster.ready).tolist()
-    last = {roster.refs[i]: float(new.scraped[i]) for i in chosen}
+    chosen = np.flatnonzero(~new.up & known & comparison.ready).tolist()
+    last = {comparison.refs[i]: float(new.scraped[i]) for i in chosen}
     return {pod: before.get(pod, at if math.isnan(when) else when) for pod, when in last.items()}
 
 
-def lonely(roster: Roster, silent: Mapping[PodRef, float], up: BoolArray) -> dict[ServiceRef, PodRef]:
+def lonely(comparison: ComparisonGroups, silent: Mapping[PodRef, float], up: BoolArray) -> dict[ServiceRef, PodRef]:
     """Services where exactly one sibling is silent while others answer."""
     by_service: dict[int, list[PodRef]] = {}
     for pod in silent:
-        by_service.setdefault(int(roster.service_of[roster.position[pod]]), []).append(pod)
+        by_service.setdefault(int(comparison.service_of[comparison.position[pod]]), []).append(pod)
     return {
-        roster.services[service]: pods[0]
+        comparison.services[service]: pods[0]
         for service, pods in sorted(by_service.items())
-        if len(pods) == 1 and bool(up[roster.siblings(service)].any())
+        if len(pods) == 1 and bool(up[comparison.peers(service)].any())
     }
 
 
@@ -64,7 +64,7 @@ def unreached(
     losses: Mapping[PodRef, Losses],
     silent: Mapping[PodRef, float],
     standing: Container[tuple[ServiceRef, str]],
-    tilts: tuple[float, ...],
+    effect_sizes: tuple[float, ...],
     at: float,
 ) -> tuple[Suppression, ...]:
     """
@@ -78,7 +78,7 @@ def unreached(
         kept = _KEEPS if (service, "unreached") in standing else 1.0
         if seen.lately.lost < kept * max(LOST, _PART * seen.lately.calls):
             continue
-        if seen.bursts or log_odds(seen, tilts) <= math.log(_ODDS):
+        if seen.bursts or log_odds(seen, effect_sizes) <= math.log(_ODDS):
             continue
         lost = f"{seen.lately.lost:.0f} requests{_usually(seen)}"
         detail = (

@@ -18,12 +18,12 @@ from observer.domain.suspect import Culprit, Suppression, Suspect, Symptom, Tier
 from observer.engine.detect import history
 from observer.engine.detect.counters import Increments
 from observer.engine.detect.groups import pods_of
-from observer.engine.detect.held import Held
+from observer.engine.detect.held import OpenActions
 from observer.engine.detect.losses import Losses, followed
 from observer.engine.detect.state import DetectorState
-from observer.engine.detect.suppress import Picture, correlated, suppressions, victims
-from observer.engine.detect.suspects import Bench, restrained, strength
-from observer.engine.detect.tiers import PRE_ANNOTATE, tier_nats
+from observer.engine.detect.suppress import FailingServices, correlated, suppressions, victims
+from observer.engine.detect.suspects import Candidates, restrained, strength
+from observer.engine.detect.tiers import PRE_ANNOTATE, tier_scores
 from observer.engine.detect.unreached import lonely, silent_pods, unreached
 
 _QUIET_MEMORY: Final = 600.0
@@ -57,40 +57,40 @@ class Verdict:
 
 
 def verdict(
-    state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, held: Held,
+    state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, held: OpenActions,
     new: Increments,
 ) -> Verdict:  # fmt: skip
     """Judge the evidence as it stands; ``state`` holds this tick's counts already, ``new`` are its increments."""
-    roster, needs, at = state.roster, tier_nats(settings), state.at
+    comparison, needs, at = state.comparison, tier_scores(settings), state.at
     force = strength(state, settings)
-    pods = len(roster.refs)
+    pods = len(comparison.refs)
     hinted = force.doubted(PRE_ANNOTATE)
     doubted = force.doubted(needs[Tier.ANNOTATE])[:pods]
-    suspects = Bench(state, snapshot, cluster, settings, needs, force).suspects()
+    suspects = Candidates(state, snapshot, cluster, settings, needs, force).suspects()
     whole = _Whole(state, settings, _spared(state, force.errors >= PRE_ANNOTATE, settings))
-    picture = Picture(
-        failing=frozenset(roster.services[i] for i in np.flatnonzero(whole.failing).tolist()),
+    picture = FailingServices(
+        failing=frozenset(comparison.services[i] for i in np.flatnonzero(whole.failing).tolist()),
         sick=_sick(suspects),
         edges=state.callers.edges,
         own=state.callers.own,
         pod_edges=state.callers.pod_edges,
         pod_own=state.callers.pod_own,
     )
-    silent = silent_pods(roster, new, (state.counters.targets > 0) & roster.ready, state.silent, at)
-    lone = lonely(roster, silent, new.up)
+    silent = silent_pods(comparison, new, (state.counters.targets > 0) & comparison.ready, state.silent, at)
+    lone = lonely(comparison, silent, new.up)
     # Another sibling that falls silent for a moment is no reason to forget what was before.
     alone = {pod: service for service, pod in lone.items()}
-    alone |= {pod: roster.pods[roster.position[pod]].service for pod in state.losses if pod in silent}
+    alone |= {pod: comparison.pods[comparison.position[pod]].service for pod in state.losses if pod in silent}
     losses = followed(state.losses, silent, alone, snapshot, state.callers.new, max(at - state.last_at, 0.0))
-    crowded = correlated(roster, _named_bad(suspects, doubted, state), settings.detection)
+    crowded = correlated(comparison, _named_bad(suspects, doubted, state), settings.detection)
     suppressed = (
         *suppressions(picture, crowded, at, state.since),
-        *unreached(lone, losses, silent, state.since, state.tilts, at),
+        *unreached(lone, losses, silent, state.since, state.effect_sizes, at),
     )
     passing_on = victims(picture, [one.culprit for one in suspects if one.evidence.symptom is Symptom.ERRORS])
     asked = _asked(state, hinted, whole.rising, held) | lone.keys()
     return Verdict(
-        suspects=restrained(suspects, suppressed, passing_on, held.acquitted, at),
+        suspects=restrained(suspects, suppressed, passing_on, held.cleared, at),
         suppressed=suppressed,
         doubted=doubted,
         silent=silent,
@@ -105,18 +105,18 @@ class _Whole:
     """Services as a whole over the last minute: which fail without their suspects, which rise at all."""
 
     def __init__(self, state: DetectorState, settings: EngineSettings, spared: BoolArray) -> None:
-        roster = state.roster
+        comparison = state.comparison
         total, bad = state.minute.totals()
         reference = history.references(state.null, state.usual[:, 0], state.usual[:, 1], settings.impact.error_rate)
-        count = len(roster.services)
+        count = len(comparison.services)
 
         def by_service(values: FloatArray) -> FloatArray:
-            return np.bincount(roster.service_of, values, count).astype(np.float64)
+            return np.bincount(comparison.service_of, values, count).astype(np.float64)
 
-        need = np.full(count, tier_nats(settings)[Tier.ANNOTATE])
+        need = np.full(count, tier_scores(settings)[Tier.ANNOTATE])
         # What is suppressed stays so until it is clearly better: half the evidence keeps it.
         standing = {service for service, reason in state.since if reason != "unreached"}
-        need[[i for i, service in enumerate(roster.services) if service in standing]] *= 0.5
+        need[[i for i, service in enumerate(comparison.services) if service in standing]] *= 0.5
         rest_total, rest_bad = by_service(np.where(spared, 0.0, total)), by_service(np.where(spared, 0.0, bad))
         self.failing = history.failing(rest_bad, rest_total, reference, need)
         self.rising = self.failing | history.failing(
@@ -126,10 +126,10 @@ class _Whole:
 
 def _with_groups(state: DetectorState, hinted: BoolArray) -> BoolArray:
     """Shape (N,): pods that are hinted at, alone or within a group."""
-    pods = len(state.roster.refs)
+    pods = len(state.comparison.refs)
     spared = hinted[:pods].copy()
     for row in np.flatnonzero(hinted[pods:]).tolist():
-        spared[pods_of(state.roster, row + pods)] = True
+        spared[pods_of(state.comparison, row + pods)] = True
     return spared
 
 
@@ -139,14 +139,14 @@ def _spared(state: DetectorState, hinted: BoolArray, settings: EngineSettings) -
 
     Where many single pods are hinted at, leaving them all out would hide that the service fails.
     """
-    roster = state.roster
-    single = hinted[: len(roster.refs)]
-    if not roster.services:
+    comparison = state.comparison
+    single = hinted[: len(comparison.refs)]
+    if not comparison.services:
         return single
-    count = np.add.reduceat(single.astype(np.int64), roster.first[:-1])
-    crowd = (count >= 2) & (count > settings.detection.bad_share * np.diff(roster.first))
+    count = np.add.reduceat(single.astype(np.int64), comparison.first[:-1])
+    crowd = (count >= 2) & (count > settings.detection.bad_share * np.diff(comparison.first))
     groups = hinted.copy()
-    groups[: len(roster.refs)] &= ~crowd[roster.service_of]
+    groups[: len(comparison.refs)] &= ~crowd[comparison.service_of]
     return _with_groups(state, groups)
 
 
@@ -164,36 +164,38 @@ def _named_bad(suspects: list[Suspect], doubted: BoolArray, state: DetectorState
     for suspect in suspects:
         if suspect.culprit.pod is None:
             for member in suspect.also:
-                if member.pod is not None and member.pod in state.roster.position:
-                    bad[state.roster.position[member.pod]] = False
+                if member.pod is not None and member.pod in state.comparison.position:
+                    bad[state.comparison.position[member.pod]] = False
     return bad
 
 
-def _asked(state: DetectorState, hinted: BoolArray, rising: BoolArray, held: Held) -> set[ServiceRef]:
-    roster = state.roster
+def _asked(state: DetectorState, hinted: BoolArray, rising: BoolArray, held: OpenActions) -> set[ServiceRef]:
+    comparison = state.comparison
     pods = np.flatnonzero(_with_groups(state, hinted))
-    asked = {roster.services[i] for i in np.unique(roster.service_of[pods]).tolist()}
-    asked |= {roster.services[i] for i in np.flatnonzero(rising).tolist()} | held.services
-    return asked | {roster.pods[roster.position[pod]].service for pod in held.drained if pod in roster.position}
+    asked = {comparison.services[i] for i in np.unique(comparison.service_of[pods]).tolist()}
+    asked |= {comparison.services[i] for i in np.flatnonzero(rising).tolist()} | held.services
+    return asked | {
+        comparison.pods[comparison.position[pod]].service for pod in held.drained if pod in comparison.position
+    }
 
 
-def _rechecked(state: DetectorState, nats: FloatArray) -> frozenset[ServiceRef]:
+def _rechecked(state: DetectorState, score: FloatArray) -> frozenset[ServiceRef]:
     """
     Services of pods that are hinted at, the strongest hint first, as long as they hold ``_MOST_AGAIN`` pods or one.
 
     The answer holds every bucket of every pod and caller: what cannot be asked now is told only, until its turn comes.
     """
-    roster, chosen, pods = state.roster, set[int](), 0
-    hinted = np.flatnonzero(nats[: len(roster.refs)] >= PRE_ANNOTATE)
-    for position in hinted[np.argsort(-nats[hinted], kind="stable")].tolist():
-        service = int(roster.service_of[position])
+    comparison, chosen, pods = state.comparison, set[int](), 0
+    hinted = np.flatnonzero(score[: len(comparison.refs)] >= PRE_ANNOTATE)
+    for position in hinted[np.argsort(-score[hinted], kind="stable")].tolist():
+        service = int(comparison.service_of[position])
         if service in chosen:
             continue
-        pods += len(roster.siblings(service))
+        pods += len(comparison.peers(service))
         if chosen and pods > _MOST_AGAIN:
             break
         chosen.add(service)
-    return frozenset(roster.services[i] for i in chosen)
+    return frozenset(comparison.services[i] for i in chosen)
 
 
 def _usual(state: DetectorState, rising: BoolArray, hinted: BoolArray) -> FloatArray:
@@ -202,9 +204,9 @@ def _usual(state: DetectorState, rising: BoolArray, hinted: BoolArray) -> FloatA
 
     Only what is a minute old counts, so that a fault is seen before it looks usual.
     """
-    roster = state.roster
+    comparison = state.comparison
     pods = np.flatnonzero(_with_groups(state, hinted))
     quiet = ~rising
-    quiet[np.unique(roster.service_of[pods])] = False
+    quiet[np.unique(comparison.service_of[pods])] = False
     part = math.exp(-(state.at - state.last_at) / _QUIET_MEMORY) if state.last_at else 1.0
     return np.where(quiet[:, None], state.usual * part + state.left, state.usual)

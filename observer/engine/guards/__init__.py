@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from observer.domain.decision import Hold
-from observer.engine.guards import accused, budgets, capacity, changes, control, record, refusals, rules
-from observer.engine.guards.situation import Guard, Situation
+from observer.domain.decision import Blocked
+from observer.engine.guards import accused, budgets, capacity, changes, control, eligibility, history, policy
+from observer.engine.guards.context import Guard, GuardContext
 
 GUARDS: Final[tuple[Guard, ...]] = (
     control.kill_switch,
@@ -14,25 +14,25 @@ GUARDS: Final[tuple[Guard, ...]] = (
     control.namespace_enabled,
     control.sources,
     control.deferred,
-    rules.detector,
-    rules.policy_hold,
-    rules.window,
-    refusals.owner,
-    refusals.singleton,
-    refusals.refused_namespace,
-    refusals.priority,
-    refusals.local_volumes,
-    refusals.disruption_marks,
-    refusals.opt_out,
-    refusals.foreign_drain,
-    refusals.terminating,
-    record.ceiling,
-    record.impact,
-    record.suppressed,
-    record.acquitted,
-    accused.blame,
-    record.frozen,
-    record.fleet_breaker,
+    policy.detector,
+    policy.policy_hold,
+    policy.window,
+    eligibility.owner,
+    eligibility.singleton,
+    eligibility.refused_namespace,
+    eligibility.priority,
+    eligibility.local_volumes,
+    eligibility.disruption_marks,
+    eligibility.opt_out,
+    eligibility.foreign_drain,
+    eligibility.terminating,
+    history.ceiling,
+    history.impact,
+    history.suppressed,
+    history.cleared,
+    accused.attribution,
+    history.frozen,
+    history.fleet_breaker,
     changes.person,
     changes.rollout,
     changes.autoscaler,
@@ -48,11 +48,11 @@ GUARDS: Final[tuple[Guard, ...]] = (
     budgets.replacement_first,
     budgets.cluster_rate,
     budgets.cluster_share,
-    record.back_off,
-    rules.approval,
+    history.back_off,
+    policy.approval,
 )
 
 
-def ask(situation: Situation) -> tuple[Hold, ...]:
+def ask(context: GuardContext) -> tuple[Blocked, ...]:
     """Every brake that says no, in the order above."""
-    return tuple(answer for guard in GUARDS if isinstance(answer := guard(situation), Hold))
+    return tuple(answer for guard in GUARDS if isinstance(answer := guard(context), Blocked))

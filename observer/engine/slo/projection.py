@@ -21,7 +21,7 @@ _ERRORS: Final = frozenset({Preset.ISTIO_AVAILABILITY, Preset.ISTIO_GRPC_AVAILAB
 
 def excess_burn(evidence: Evidence, objective: Objective) -> float:
     """Budgets that the suspect's excess alone would use up in each budget window."""
-    return evidence.share * max(evidence.bad_rate - evidence.sibling_bad_rate, 0.0) / objective.allowed
+    return evidence.share * max(evidence.bad_rate - evidence.peer_bad_rate, 0.0) / objective.allowed
 
 
 def projected_burn(
@@ -40,7 +40,7 @@ def projected_burn(
     burn = excess_burn(evidence, objective)
     lost = f", {rate * burn * objective.allowed:.3g} events a second" if rate > 0 else ""
     text = (
-        f"its own excess ({100 * evidence.bad_rate:.2f} % against {100 * evidence.sibling_bad_rate:.2f} % on "
+        f"its own excess ({100 * evidence.bad_rate:.2f} % against {100 * evidence.peer_bad_rate:.2f} % on "
         f"{100 * evidence.share:.0f} % of the requests{lost}) burns {burn:.2f} times the budget of objective {name}"
     )
     return burn > ENOUGH, text

@@ -13,7 +13,7 @@ import structlog
 
 from observer.domain.errors import SourceUnavailable
 from observer.domain.ids import PodRef
-from observer.engine.silence import Matcher, may_silence, silence_matchers, silence_seconds
+from observer.engine.remediation.silences import Matcher, may_silence, silence_matchers, silence_seconds
 from observer.http_client.client import Request, Response, decoded
 from observer.http_client.delivery import Receiver
 from observer.kube.times import micro_time

@@ -8,7 +8,7 @@ from typing import Final
 
 from observer.domain import names
 from observer.domain.decision import Decision
-from observer.domain.telling import namespace_of
+from observer.domain.decision_record import namespace_of
 from observer.kube.times import micro_time
 
 ALONE_SECONDS: Final = 3600.0
@@ -20,7 +20,7 @@ _LASTS = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class AlertPage:
     """
     One page.
 
@@ -45,7 +45,9 @@ def page_key(decision: Decision) -> str:
     return decision.incident or f"{ALONE}{decision.subject}"
 
 
-def paged(decision: Decision, before: Page | None, links: Mapping[str, str], extra: Mapping[str, str]) -> Page:
+def paged(
+    decision: Decision, before: AlertPage | None, links: Mapping[str, str], extra: Mapping[str, str]
+) -> AlertPage:
     """The page of a decision; ``before`` is what stands already: its labels and its beginning stay."""
     alone = not decision.incident or decision.kind == "closed"
     until = decision.at + ALONE_SECONDS if alone else 0.0
@@ -53,10 +55,10 @@ def paged(decision: Decision, before: Page | None, links: Mapping[str, str], ext
     annotations = words | {name if name != "runbook" else "runbook_url": link for name, link in links.items()}
     if before is not None and not before.resolved:
         return replace(before, annotations=annotations, until=until)
-    return Page(_labels(decision, extra), annotations, decision.at, until)
+    return AlertPage(_labels(decision, extra), annotations, decision.at, until)
 
 
-def spelled(page: Page, now: float, refresh: float) -> dict[str, object]:
+def spelled(page: AlertPage, now: float, refresh: float) -> dict[str, object]:
     """What ``POST /api/v2/alerts`` takes; a standing alert ends after four missed refreshes."""
     ends = page.resolved or now + _LASTS * refresh
     source = {"generatorURL": page.annotations["page"]} if "page" in page.annotations else {}

@@ -15,17 +15,17 @@ from typing import Final
 import structlog
 
 from observer.domain import names
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Result
-from observer.engine.silence import Matcher
+from observer.engine.remediation.silences import Matcher
 from observer.http_client.delivery import DeliveryHealth
 from observer.kube.times import unix
 from observer.ports.sources import Clock
 from observer.sinks.alertmanager.api import Alertmanagers, WireAlert, silence_pod
-from observer.sinks.alertmanager.pages import ALONE, ALONE_SECONDS, Page, page_key, paged, spelled
+from observer.sinks.alertmanager.pages import ALONE, ALONE_SECONDS, AlertPage, page_key, paged, spelled
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +80,7 @@ class AlertmanagerSink:
     ) -> None:
         self._api, self._policy, self._clock = api, policy, clock
         self._links, self._leading, self._standing = links, leading, standing
-        self._pages: dict[str, Page] = {}
+        self._pages: dict[str, AlertPage] = {}
         self._silences: dict[str, _Silence] = {}
         self._changed = asyncio.Event()
         self._health = DeliveryHealth(self.name, lambda _: None)  # what fails is tried again, so nothing is lost
@@ -226,13 +226,13 @@ def _replaces(decision: Decision) -> bool:
     """Whether this says that a pod was evicted, for good."""
     applied = decision.outcome is not None and decision.outcome.result is Result.APPLIED
     real = decision.action is not None and not decision.action.dry_run and decision.mode is Mode.ENFORCE
-    return decision.rung is Rung.EVICT and decision.verdict is Verdict.ACT and applied and real
+    return decision.action_kind is ActionKind.EVICT and decision.verdict is Verdict.ACT and applied and real
 
 
-def _adopted(alert: WireAlert, key: str, now: float) -> Page:
+def _adopted(alert: WireAlert, key: str, now: float) -> AlertPage:
     """Labels, words and beginning as they stand there; without an incident it gets its hour again."""
     try:
         began = unix(alert.starts_at)
     except ValueError:
         began = now
-    return Page(alert.labels, alert.annotations, began, now + ALONE_SECONDS if key.startswith(ALONE) else 0.0)
+    return AlertPage(alert.labels, alert.annotations, began, now + ALONE_SECONDS if key.startswith(ALONE) else 0.0)

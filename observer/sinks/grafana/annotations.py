@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from observer.domain import names
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.json_values import number
 from observer.domain.outcome import Result
@@ -24,17 +24,17 @@ _BACK: Final = 7 * 86_400.0
 _REMEMBERED: Final = 512
 _LONGEST: Final = 4000
 _PATH: Final = "/api/annotations"
-_ENDS: Final[Mapping[str, tuple[Rung, ...]]] = {
-    "restore": (Rung.DRAIN,),
-    "evict": (Rung.DRAIN,),
-    "verified": (Rung.EVICT,),
-    "closed": (Rung.DRAIN, Rung.EVICT),
+_ENDS: Final[Mapping[str, tuple[ActionKind, ...]]] = {
+    "restore": (ActionKind.DRAIN,),
+    "evict": (ActionKind.DRAIN,),
+    "verified": (ActionKind.EVICT,),
+    "closed": (ActionKind.DRAIN, ActionKind.EVICT),
 }
 """What ends which acts of its incident."""
-_ADDS: Final[Mapping[str, tuple[Rung, ...]]] = {
-    "drain_effective": (Rung.DRAIN,),
-    "drain_verdict": (Rung.DRAIN,),
-    "replaced": (Rung.EVICT,),
+_ADDS: Final[Mapping[str, tuple[ActionKind, ...]]] = {
+    "drain_effective": (ActionKind.DRAIN,),
+    "drain_verdict": (ActionKind.DRAIN,),
+    "replaced": (ActionKind.EVICT,),
 }
 """What adds a line to them."""
 
@@ -67,28 +67,28 @@ class GrafanaAnnotations:
 
     def __init__(self, client: GrafanaClient) -> None:
         self._client = client
-        self._notes: OrderedDict[tuple[str, Rung], _Note] = OrderedDict()
+        self._notes: OrderedDict[tuple[str, ActionKind], _Note] = OrderedDict()
 
     async def publish(self, decision: Decision) -> None:
         """Raises: GrafanaRefused, SourceUnavailable."""
         carried_out = _carried_out(decision)
         if decision.verdict is not Verdict.TELL and not carried_out:
             return
-        for rung in _ENDS.get(decision.kind, ()):
-            await self._follow(decision, rung, ends=True)
-        for rung in _ADDS.get(decision.kind, ()):
-            await self._follow(decision, rung, ends=False)
-        if carried_out and decision.rung in (Rung.DRAIN, Rung.EVICT):
+        for action_kind in _ENDS.get(decision.kind, ()):
+            await self._follow(decision, action_kind, ends=True)
+        for action_kind in _ADDS.get(decision.kind, ()):
+            await self._follow(decision, action_kind, ends=False)
+        if carried_out and decision.action_kind in (ActionKind.DRAIN, ActionKind.EVICT):
             await self._begin(decision)
 
     async def close(self) -> None:
         await self._client.close()
 
     async def _begin(self, decision: Decision) -> None:
-        rung, act = decision.rung, decision.action.id if decision.action is not None else ""
-        if rung is None or not act:
+        action_kind, act = decision.action_kind, decision.action.id if decision.action is not None else ""
+        if action_kind is None or not act:
             return
-        key = (decision.incident, rung)
+        key = (decision.incident, action_kind)
         note = self._notes.get(key)
         if note is None or note.act != act:
             note = _Note(act, decision.at, _tags(decision, act))
@@ -96,11 +96,11 @@ class GrafanaAnnotations:
         _add(note, decision)
         await self._write(note)
 
-    async def _follow(self, decision: Decision, rung: Rung, *, ends: bool) -> None:
-        key = (decision.incident, rung)
+    async def _follow(self, decision: Decision, action_kind: ActionKind, *, ends: bool) -> None:
+        key = (decision.incident, action_kind)
         note = self._notes.get(key)
         if note is None:
-            tags = (_tag("incident", decision.incident), _tag("action", rung.value))
+            tags = (_tag("incident", decision.incident), _tag("action", action_kind.value))
             note = await self._found(decision.at, tags) if decision.incident else None
             if note is None:
                 return
@@ -151,7 +151,7 @@ class GrafanaAnnotations:
             note.id = made_id
         note.written = state
 
-    def _keep(self, key: tuple[str, Rung], note: _Note) -> None:
+    def _keep(self, key: tuple[str, ActionKind], note: _Note) -> None:
         self._notes[key] = note
         self._notes.move_to_end(key)
         if len(self._notes) > _REMEMBERED:
@@ -167,7 +167,7 @@ def _tags(decision: Decision, act: str) -> list[str]:
     """All of one act's tags; the first is that of all of Observer's annotations."""
     where = decision.workload or decision.service
     tags = [names.GRAFANA_TAG, _tag("act", act), _tag("incident", decision.incident)]
-    tags += [_tag("action", decision.rung.value)] if decision.rung is not None else []
+    tags += [_tag("action", decision.action_kind.value)] if decision.action_kind is not None else []
     tags += [_tag("namespace", where.namespace), _tag("workload", where.name)] if where is not None else []
     return tags
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from observer.config.messages import Message
+from observer.config.settings.message_templates import Message
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.http_client.credentials import SecretFile
 from observer.http_client.delivery import Receiver

@@ -7,11 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from observer.config.messages import facts_of
-from observer.config.outlets import GroupBy
+from observer.config.settings.message_templates import facts_of
+from observer.config.settings.notifications import GroupBy
 from observer.domain.decision import Decision
+from observer.domain.decision_record import SEVERITIES, at_least, namespace_of
 from observer.domain.errors import SourceUnavailable
-from observer.domain.telling import SEVERITIES, at_least, namespace_of
 from observer.http_client.delivery import DeliveryHealth
 from observer.ports.sources import Clock
 from observer.sinks.notify.senders import Sender
@@ -23,7 +23,7 @@ _CLOSING_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class Subscription:
     """Which decisions a receiver hears of: at least as grave as ``severity``; ``kinds``, ``namespaces`` empty = all."""
 
     severity: str = "warning"
@@ -86,7 +86,7 @@ class NotifySink:
         name: str,
         sender: Sender,
         *,
-        hearing: Hearing,
+        hearing: Subscription,
         grouping: Grouping,
         clock: Clock,
         record: Callable[[Decision], Mapping[str, object]],

@@ -11,7 +11,7 @@ from typing import Final
 from observer.domain.errors import SourceProtocolError
 from observer.http_client.client import HttpClient, Response, refused
 from observer.sources.jaeger import legacy, otlp
-from observer.sources.jaeger.record import Record
+from observer.sources.jaeger.raw_span import RawSpan
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Dialect:
     traces_path: str
     search: Callable[[str, float, float, int], Mapping[str, str]]
     parse_services: Callable[[bytes], frozenset[str]]
-    parse_traces: Callable[[bytes], Iterable[Record]]
+    parse_traces: Callable[[bytes], Iterable[RawSpan]]
     nothing: Callable[[bytes], bool]
 
 

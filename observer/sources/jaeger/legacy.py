@@ -9,7 +9,7 @@ import msgspec
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.client import decoded
-from observer.sources.jaeger.record import Record, as_text, attributes_of, count, parent_of
+from observer.sources.jaeger.raw_span import RawSpan, as_text, attributes_of, count, parent_of
 
 _MICRO = 1_000_000
 
@@ -73,7 +73,7 @@ def parse_services(body: bytes) -> frozenset[str]:
     return frozenset(found.data or ())
 
 
-def parse_traces(body: bytes) -> Iterator[Record]:
+def parse_traces(body: bytes) -> Iterator[RawSpan]:
     """
     The spans of a search. Raises ``SourceUnavailable`` (``partial``) when errors came with the data,
     ``SourceProtocolError`` when this is no such answer.
@@ -107,11 +107,11 @@ def _parent(span: _Span) -> str:
     return parent_of(child or next((one.span for one in own), "") or span.old_parent)
 
 
-def _record(span: _Span, service: str, own: Mapping[str, str]) -> Record:
+def _record(span: _Span, service: str, own: Mapping[str, str]) -> RawSpan:
     if not span.trace or not span.span:
         raise SourceProtocolError("a span without an id")
     attributes = attributes_of(own, _texts(span.tags))
-    return Record(
+    return RawSpan(
         trace=span.trace,
         span=span.span,
         parent=parent_of(_parent(span)),

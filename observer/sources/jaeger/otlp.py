@@ -13,7 +13,7 @@ import msgspec
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.client import decoded
-from observer.sources.jaeger.record import Record, as_text, attributes_of, count, parent_of
+from observer.sources.jaeger.raw_span import RawSpan, as_text, attributes_of, count, parent_of
 
 _KINDS: Mapping[str, str] = {
     "2": "server",
@@ -101,7 +101,7 @@ def parse_services(body: bytes) -> frozenset[str]:
     return frozenset(decoded(_SERVICES.decode, body, "list of services").services or ())
 
 
-def parse_traces(body: bytes) -> Iterator[Record]:
+def parse_traces(body: bytes) -> Iterator[RawSpan]:
     """
     The spans of a search.
 
@@ -146,11 +146,11 @@ def _texts(attributes: list[_Attribute] | None) -> dict[str, str]:
     return {one.key: one.value.text() for one in attributes or () if one.value is not None}
 
 
-def _record(span: _Span, own: Mapping[str, str]) -> Record:
+def _record(span: _Span, own: Mapping[str, str]) -> RawSpan:
     if not span.trace_id or not span.span_id:
         raise SourceProtocolError("a span without an id")
     start, end = count(span.start_time_unix_nano), count(span.end_time_unix_nano)
-    return Record(
+    return RawSpan(
         trace=span.trace_id,
         span=span.span_id,
         parent=parent_of(span.parent_span_id or ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from observer.config.model import JaegerSettings
+from observer.config.settings.model import JaegerSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.finding import Finding
 from observer.domain.ids import ServiceRef
@@ -41,7 +41,7 @@ async def probe(settings: JaegerSettings, *, services: frozenset[ServiceRef], cl
         matched = frozenset(one for one in services if known_as(one, names))
         found = [
             Finding("jaeger reachable", True, "it answers and takes our credentials"),
-            _api(source.speaks),
+            _api(source.api_version),
             _matched(services, matched, names),
         ]
         if matched:
@@ -56,8 +56,8 @@ async def probe(settings: JaegerSettings, *, services: frozenset[ServiceRef], cl
     return [replace(one, remedy="") if one.ok else one for one in found]
 
 
-def _api(speaks: str) -> Finding:
-    if speaks == "v3":
+def _api(api_version: str) -> Finding:
+    if api_version == "v3":
         return Finding("jaeger version", True, "it speaks the v3 API")
     return Finding("jaeger version", True, "it speaks the v1 API only, which servers after 2.20 have no more")
 

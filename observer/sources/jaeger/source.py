@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from observer.config.model import JaegerSettings
+from observer.config.settings.model import JaegerSettings
 from observer.domain.circuit import Circuit
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import ServiceRef
@@ -17,7 +17,7 @@ from observer.http_client.breaker import Breaker
 from observer.http_client.client import Endpoint, HttpClient, refused
 from observer.ports.sources import Clock
 from observer.sources.jaeger.dialects import Dialect, choose, told
-from observer.sources.jaeger.meaning import cluster_of, span_of
+from observer.sources.jaeger.semantics import cluster_of, span_of
 
 SERVICES: Final = 20
 """At most so many services are asked about at once."""
@@ -75,7 +75,7 @@ class JaegerSource:
         return self._breaker.circuit
 
     @property
-    def speaks(self) -> str:
+    def api_version(self) -> str:
         """``v3`` or ``v1``; empty while that is not known."""
         return self._server.dialect.name if self._server is not None else ""
 

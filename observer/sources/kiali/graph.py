@@ -77,7 +77,7 @@ class _Graph(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ParsedGraph:
     """``at`` (0 = it does not say) and ``seconds`` are the window's end and length; ``clusters`` are those it names."""
 
     at: float
@@ -99,7 +99,7 @@ _Ends = tuple[ServiceRef, ServiceRef, str, str]
 _GRAPH = msgspec.json.Decoder(_Graph)
 
 
-def parse_graph(body: bytes, seconds: float, cluster: str = "") -> Picture:
+def parse_graph(body: bytes, seconds: float, cluster: str = "") -> ParsedGraph:
     """
     The edges that carry requests, in the order of their names.
 
@@ -127,7 +127,7 @@ def parse_graph(body: bytes, seconds: float, cluster: str = "") -> Picture:
         for (caller, callee, caller_workload, callee_workload), total in sorted(sums.items())
     )
     clusters = frozenset(node.cluster for node in nodes.values()) - _UNKNOWN
-    return Picture(graph.timestamp, window, tuple(edges), clusters)
+    return ParsedGraph(graph.timestamp, window, tuple(edges), clusters)
 
 
 def _add(sums: dict[_Ends, _Sums], edge: _Edge, nodes: Mapping[str, _Node], window: float, cluster: str) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from observer.config.model import KubernetesSettings
-from observer.domain.cluster import ClusterView, Kind
+from observer.config.settings.model import KubernetesSettings
+from observer.domain.cluster import ClusterView, ResourceKind
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import PodRef
 from observer.kube import paths
@@ -25,15 +25,15 @@ from observer.sources.kubernetes.view import Assembly
 log = structlog.get_logger(__name__)
 
 _CORE = "/api/v1"
-_RESOURCES: Mapping[Kind, tuple[str, type[Any], bool]] = {
-    Kind.PODS: (_CORE, wire.PodWire, True),
-    Kind.REPLICASETS: ("/apis/apps/v1", wire.ReplicaSetWire, True),
-    Kind.DEPLOYMENTS: ("/apis/apps/v1", wire.DeploymentWire, True),
-    Kind.SERVICES: (_CORE, wire.ServiceWire, True),
-    Kind.NODES: (_CORE, wire.NodeWire, False),
-    Kind.NAMESPACES: (_CORE, wire.NamespaceWire, False),
-    Kind.BUDGETS: ("/apis/policy/v1", wire.BudgetWire, True),
-    Kind.AUTOSCALERS: ("/apis/autoscaling/v2", wire.AutoscalerWire, True),
+_RESOURCES: Mapping[ResourceKind, tuple[str, type[Any], bool]] = {
+    ResourceKind.PODS: (_CORE, wire.PodWire, True),
+    ResourceKind.REPLICASETS: ("/apis/apps/v1", wire.ReplicaSetWire, True),
+    ResourceKind.DEPLOYMENTS: ("/apis/apps/v1", wire.DeploymentWire, True),
+    ResourceKind.SERVICES: (_CORE, wire.ServiceWire, True),
+    ResourceKind.NODES: (_CORE, wire.NodeWire, False),
+    ResourceKind.NAMESPACES: (_CORE, wire.NamespaceWire, False),
+    ResourceKind.BUDGETS: ("/apis/policy/v1", wire.BudgetWire, True),
+    ResourceKind.AUTOSCALERS: ("/apis/autoscaling/v2", wire.AutoscalerWire, True),
 }
 """API group, wire type and whether the kind lives in namespaces."""
 _EVENTS = 200
@@ -64,7 +64,7 @@ class KubernetesCluster:
         )
 
     @property
-    def problems(self) -> Mapping[Kind, str]:
+    def problems(self) -> Mapping[ResourceKind, str]:
         """Kinds that cannot be seen, and what the server said about it."""
         return {kind: why for kind, store in self._assembly.stores.items() if (why := store.problem)}
 
@@ -133,10 +133,10 @@ class KubernetesCluster:
         if settings.namespaces and settings.istiod_namespace not in settings.namespaces:
             path = paths.pods(settings.istiod_namespace)
             chosen = {"labelSelector": settings.istiod_selector}
-            yield self._reflector(Kind.PODS, path, wire.PodWire, _ISTIOD, chosen)
+            yield self._reflector(ResourceKind.PODS, path, wire.PodWire, _ISTIOD, chosen)
 
     def _reflector(
-        self, kind: Kind, path: str, shape: type[Any], scope: str, selectors: Mapping[str, str] | None = None
+        self, kind: ResourceKind, path: str, shape: type[Any], scope: str, selectors: Mapping[str, str] | None = None
     ) -> Reflector[Any]:
         return Reflector(
             self._api,

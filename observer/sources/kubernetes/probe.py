@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from observer.config.model import KubernetesSettings
+from observer.config.settings.model import KubernetesSettings
 from observer.domain import names
-from observer.domain.cluster import ClusterView, Kind
+from observer.domain.cluster import ClusterView, ResourceKind
 from observer.domain.finding import Finding
 from observer.domain.ids import ServiceRef
 from observer.kube.client import KubeApi
@@ -19,8 +19,8 @@ from observer.sources.kubernetes.cluster import KubernetesCluster
 
 SYNC_SECONDS = 20.0
 _OPTIONAL = {
-    Kind.BUDGETS: "grant list and watch on policy/poddisruptionbudgets; without it every drain and eviction is held",
-    Kind.AUTOSCALERS: "grant list and watch on autoscaling/horizontalpodautoscalers; without it every act is held",
+    ResourceKind.BUDGETS: "grant list and watch on policy/poddisruptionbudgets; without it every drain and eviction is held",
+    ResourceKind.AUTOSCALERS: "grant list and watch on autoscaling/horizontalpodautoscalers; without it every act is held",
 }
 
 
@@ -52,8 +52,8 @@ async def probe(api: KubeApi, settings: KubernetesSettings, *, clock: Clock) -> 
     return Seen((reachable, *_kinds(view, problems), *_mesh(view, len(living))), living, services)
 
 
-def _kinds(view: ClusterView, problems: Mapping[Kind, str]) -> Iterator[Finding]:
-    for kind in Kind:
+def _kinds(view: ClusterView, problems: Mapping[ResourceKind, str]) -> Iterator[Finding]:
+    for kind in ResourceKind:
         known = kind in view.fresh
         remedy = _OPTIONAL.get(kind, f"grant list and watch on {kind.value} (deploy/manifests shows the roles)")
         detail = "listed and followed" if known else problems.get(kind, f"not known after {SYNC_SECONDS:g} s")

@@ -20,7 +20,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 import structlog
 
-from observer.domain.cluster import Kind
+from observer.domain.cluster import ResourceKind
 from observer.kube.client import KubeApi
 from observer.kube.errors import (
     BadAnswer,
@@ -57,7 +57,7 @@ class HasMeta(Protocol):
 W = TypeVar("W", bound=HasMeta)
 
 
-class Keeper(Protocol[W]):
+class ObjectSink(Protocol[W]):
     """Who receives the objects. Every call is synchronous and cheap."""
 
     def replace(self, scope: str, objects: list[W]) -> None:
@@ -93,10 +93,10 @@ class Reflector(Generic[W]):
     def __init__(
         self,
         api: KubeApi,
-        kind: Kind,
+        kind: ResourceKind,
         path: str,
         wire: type[W],
-        keeper: Keeper[W],
+        keeper: ObjectSink[W],
         *,
         clock: Clock,
         random: Random,

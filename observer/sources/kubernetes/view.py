@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from observer.domain.cluster import Autoscaler, ClusterView, DisruptionBudget, Kind, MeshControl, Node, Pod, Workload
+from observer.domain.cluster import (
+    Autoscaler,
+    ClusterView,
+    DisruptionBudget,
+    MeshControl,
+    Node,
+    Pod,
+    ResourceKind,
+    Workload,
+)
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.ports.sources import Clock
 from observer.sources.kubernetes import parse
@@ -72,15 +81,15 @@ class Assembly:
         self.namespaces: Store[NamespaceWire] = Store(clock, self._other, _nobody)
         self.budgets: Store[BudgetWire] = Store(clock, self._budget, _nobody, scopes)
         self.autoscalers: Store[AutoscalerWire] = Store(clock, self._autoscaler, _nobody, scopes)
-        self.stores: Mapping[Kind, Store[Any]] = {
-            Kind.PODS: self.pods,
-            Kind.REPLICASETS: self.replica_sets,
-            Kind.DEPLOYMENTS: self.deployments,
-            Kind.SERVICES: self.services,
-            Kind.NODES: self.nodes,
-            Kind.NAMESPACES: self.namespaces,
-            Kind.BUDGETS: self.budgets,
-            Kind.AUTOSCALERS: self.autoscalers,
+        self.stores: Mapping[ResourceKind, Store[Any]] = {
+            ResourceKind.PODS: self.pods,
+            ResourceKind.REPLICASETS: self.replica_sets,
+            ResourceKind.DEPLOYMENTS: self.deployments,
+            ResourceKind.SERVICES: self.services,
+            ResourceKind.NODES: self.nodes,
+            ResourceKind.NAMESPACES: self.namespaces,
+            ResourceKind.BUDGETS: self.budgets,
+            ResourceKind.AUTOSCALERS: self.autoscalers,
         }
         self._selecting: dict[str, dict[str, Selector]] = {}
         self._budgeting: dict[str, dict[str, Selector]] = {}
@@ -192,12 +201,12 @@ class Assembly:
             if one is None or owner is None:
                 continue
             key = (one.metadata.namespace, one.metadata.name)
-            siblings = self._sets_of.setdefault(owner.uid, {})
+            peers = self._sets_of.setdefault(owner.uid, {})
             if one is now:
-                siblings[key] = one
+                peers[key] = one
             else:
-                siblings.pop(key, None)
-            if not siblings:
+                peers.pop(key, None)
+            if not peers:
                 del self._sets_of[owner.uid]
             if owner.kind == "Deployment":
                 self._stale.add((one.metadata.namespace, owner.name))

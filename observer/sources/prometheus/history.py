@@ -13,12 +13,12 @@ from typing import Final
 
 import numpy as np
 
-from observer.config.model import PrometheusSettings
+from observer.config.settings.model import PrometheusSettings
 from observer.domain.classify import request_class
 from observer.domain.counts import FloatArray, RequestClass, ServiceBaseline
 from observer.domain.ids import ServiceRef
 from observer.sources.prometheus.frames import class_labels
-from observer.sources.prometheus.past import PastClient, Series
+from observer.sources.prometheus.history_client import HistoryClient, Series
 from observer.sources.prometheus.profiles import MetricProfile, profile_for
 from observer.sources.prometheus.queries import Queries
 
@@ -75,7 +75,7 @@ class PrometheusHistory:
     """
 
     def __init__(self, settings: PrometheusSettings) -> None:
-        self._client = PastClient(settings)
+        self._client = HistoryClient(settings)
         self._profile = profile_for(settings.profile, settings.labels)
         self._queries = Queries(self._profile, selector=settings.selector, up_selector=settings.up_selector)
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="history")
@@ -83,7 +83,7 @@ class PrometheusHistory:
     async def baselines(
         self, until: float, seconds: float, service_of: Mapping[tuple[str, str], ServiceRef]
     ) -> Mapping[ServiceRef, ServiceBaseline]:
-        """See ``HistorySource.baselines``. Raises as ``PastClient`` does."""
+        """See ``HistorySource.baselines``. Raises as ``HistoryClient`` does."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._baselines, until, seconds, dict(service_of))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from observer.config.model import PrometheusSettings, Settings
+from observer.config.settings.model import PrometheusSettings, Settings
 from observer.domain.counts import CounterFrame
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.finding import Finding
@@ -40,7 +40,7 @@ _REMEDIES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class TargetLabels:
     """What one look at the server gave: the frame and each target's own labels."""
 
     frame: CounterFrame
@@ -80,7 +80,7 @@ async def probe(settings: Settings, *, pods: Pods, at: float) -> list[Finding]:
 
 async def _look(
     transport: Transport, queries: Queries, profile: MetricProfile, source: PrometheusSettings, at: float
-) -> Picture:
+) -> TargetLabels:
     scrapes = vector(await transport.instant(queries.scrapes(), at))
     requests, buckets = (
         (
@@ -91,10 +91,10 @@ async def _look(
         else ([], [])
     )
     frame = FrameBuilder(profile, source.cuts_ms).frame(at, requests, buckets, scrapes)
-    return Picture(frame, tuple(labels(sample.metric) for sample in scrapes))
+    return TargetLabels(frame, tuple(labels(sample.metric) for sample in scrapes))
 
 
-def _targets(picture: Picture, pods: Pods, at: float) -> Iterator[Finding]:
+def _targets(picture: TargetLabels, pods: Pods, at: float) -> Iterator[Finding]:
     frame = picture.frame
     up = frame.scraped > 0
     if not up.any():
@@ -149,7 +149,7 @@ def _several(frame: CounterFrame) -> Finding:
     )
 
 
-def _mapping(picture: Picture) -> Finding:
+def _mapping(picture: TargetLabels) -> Finding:
     names = {name for target in picture.targets for name in target}
     mapped = sorted(name for name in names if name.startswith(_MAPPED))
     if not mapped:

@@ -55,17 +55,19 @@ def plots_of(points: Sequence[Point], needs: dict[str, float]) -> tuple[Plot, ..
     """Bad rate, requests and evidence; empty while there are fewer than two points."""
     if len(points) < 2:
         return ()
-    rates = _plot("rate", "Bad requests", "%", points, (("pod", lambda p: p.own), ("siblings", lambda p: p.siblings)))
+    rates = _plot("rate", "Bad requests", "%", points, (("pod", lambda p: p.own), ("peers", lambda p: p.peers)))
     traffic = _plot(
         "traffic",
         "Requests a second",
         "",
         points,
-        (("pod", lambda p: p.own_requests), ("mean sibling", lambda p: p.sibling_requests)),
+        (("pod", lambda p: p.own_requests), ("mean sibling", lambda p: p.peer_requests)),
     )
-    levels = {name: nats for name, nats in needs.items() if name in ("annotate", "drain", "evict")}
-    nats = _plot("nats", "Evidence (nats)", "", points, (("evidence", lambda p: p.nats),), levels)
-    return rates, traffic, nats
+    levels = {name: evidence_score for name, evidence_score in needs.items() if name in ("annotate", "drain", "evict")}
+    evidence_score = _plot(
+        "evidence_score", "Evidence (nats)", "", points, (("evidence", lambda p: p.evidence_score),), levels
+    )
+    return rates, traffic, evidence_score
 
 
 def _plot(

@@ -13,12 +13,12 @@ from typing import Any, Final
 from aiohttp import hdrs, web
 
 from observer.domain.approval import Plan
-from observer.runtime.desk import PAUSE_PLAN, Desk, NoSuchIncident
+from observer.runtime.operator_actions import PAUSE_PLAN, NoSuchIncident, OperatorActions
 from observer.web.page.plots import plots_of
 from observer.web.page.render import environment
 from observer.web.people import csrf_token, person_of
-from observer.web.reading import Reading
-from observer.web.refusals import Refused
+from observer.web.reading import Queries
+from observer.web.refusals import ApiProblem
 from observer.web.routes import answered, asked, tagged
 from observer.web.views.asked import (
     DecisionsQuery,
@@ -42,7 +42,7 @@ Values = Mapping[str, Any]
 class Site:
     """The pages; without ``desk`` nothing can be approved, undone or paused here. ``live`` = there is a stream."""
 
-    def __init__(self, reading: Reading, desk: Desk | None, *, live: bool = True) -> None:
+    def __init__(self, reading: Queries, desk: OperatorActions | None, *, live: bool = True) -> None:
         self._reading, self._desk, self._live = reading, desk, live
         self._env = environment()
         self._tick = -1
@@ -146,7 +146,7 @@ class Site:
         """The query, or its fault as a page."""
         try:
             return asked(request, model, form=True)
-        except Refused as exc:
+        except ApiProblem as exc:
             page = self._whole(request, "Bad request", self._notice(exc.detail), 400)
             raise web.HTTPBadRequest(text=page.text, content_type="text/html") from exc
 
@@ -155,8 +155,8 @@ class Site:
     ) -> web.Response:
         try:
             main = await answered(lambda: self._main(request.path_qs, name, view, more))
-        except Refused as exc:
-            starting = exc.word == "not_now" and self._reading.board.picture is None
+        except ApiProblem as exc:
+            starting = exc.word == "not_ready" and self._reading.board.picture is None
             text = "Observer has just started; the first picture comes in a few seconds." if starting else exc.detail
             return self._whole(request, "Starting" if starting else "Not shown", self._notice(text), exc.status)
         if request.headers.get(LIVE):

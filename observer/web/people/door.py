@@ -24,7 +24,7 @@ from observer.web.people.local import LocalToken
 from observer.web.people.roles import Roles
 from observer.web.people.sessions import Session, Sessions
 from observer.web.people.throttle import Throttle
-from observer.web.refusals import API, FORM, Refused, form_of
+from observer.web.refusals import API, FORM, ApiProblem, form_of
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class Identities(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class SignInMethods:
     """
     How people prove who they are; without any, whoever reaches the loopback interface may read.
 
@@ -67,10 +67,12 @@ class Ways:
         return self.identities is None and not self.oidc
 
 
-class Door:
+class AuthMiddleware:
     """The middleware. ``secure`` = cookies only over TLS; ``place`` is where people reach us (``https://host``)."""
 
-    def __init__(self, ways: Ways, sessions: Sessions, throttle: Throttle, *, secure: bool, place: str = "") -> None:
+    def __init__(
+        self, ways: SignInMethods, sessions: Sessions, throttle: Throttle, *, secure: bool, place: str = ""
+    ) -> None:
         self.ways, self.sessions, self.throttle = ways, sessions, throttle
         self.secure = secure
         self._place = urlsplit(place).netloc.lower()
@@ -100,7 +102,7 @@ class Door:
         """
         if (wait := self.throttle.wait(place)) > 0:
             text = f"too many failed sign-ins; try again in {math.ceil(wait)} s"
-            raise Refused(429, "too_many_failures", text, {"Retry-After": f"{math.ceil(wait)}"})
+            raise ApiProblem(429, "too_many_failures", text, {"Retry-After": f"{math.ceil(wait)}"})
         if self.ways.local is not None and self.ways.local.is_it(token):
             return None, "local token"
         if self.ways.identities is not None and token.count(".") == 2:
@@ -155,23 +157,23 @@ class Door:
 
     async def _check_intent(self, request: web.Request, session: Session) -> None:
         if not self.same_origin(request):
-            raise Refused(403, "other_origin", "this request comes from another site")
+            raise ApiProblem(403, "other_origin", "this request comes from another site")
         if request.content_type not in _ASKED:
-            raise Refused(415, "unsupported_media_type", f"send {' or '.join(sorted(_ASKED))}")
+            raise ApiProblem(415, "unsupported_media_type", f"send {' or '.join(sorted(_ASKED))}")
         given = request.headers.get(CSRF_HEADER, "")
         if not given and request.content_type == FORM:
             given = (await form_of(request)).get(CSRF_FIELD, "")
         if not given.isascii() or not hmac.compare_digest(given.encode(), session.csrf.encode()):
-            raise Refused(403, "csrf", f"repeat the session's token in {CSRF_HEADER} or the form field {CSRF_FIELD}")
+            raise ApiProblem(403, "csrf", f"repeat the session's token in {CSRF_HEADER} or the form field {CSRF_FIELD}")
 
     def _check_host(self, request: web.Request) -> None:
         """A name of another site that leads to our loopback address is that site's trick (DNS rebinding)."""
         try:
             name = urlsplit(f"//{request.host}").hostname or ""
         except ValueError as exc:
-            raise Refused(400, "bad_request", "the Host header names no host") from exc
+            raise ApiProblem(400, "bad_request", "the Host header names no host") from exc
         if self.ways.hosts and name not in self.ways.hosts:
-            raise Refused(421, "misdirected_request", "this listener is not known under that name")
+            raise ApiProblem(421, "misdirected_request", "this listener is not known under that name")
 
 
 def place_at(request: web.Request, way: str) -> str:
@@ -187,7 +189,7 @@ def check_spelling(request: web.Request) -> None:
     """Raises: Refused for a header that says who asks, or where from, in what no standard lets it be written."""
     for name in (hdrs.AUTHORIZATION, hdrs.COOKIE, hdrs.ORIGIN, hdrs.HOST):
         if not request.headers.get(name, "").isascii():
-            raise Refused(400, "bad_request", f"the header {name} holds what is not ASCII")
+            raise ApiProblem(400, "bad_request", f"the header {name} holds what is not ASCII")
 
 
 def place_of(origin: str) -> str:
@@ -226,7 +228,7 @@ def require(request: web.Request, role: Role) -> Person:
     person = person_of(request)
     if not person.may(role):
         named = f"{person.name} is" if person.name else "you are"
-        raise Refused(403, "forbidden", f"{named} no {role.value}")
+        raise ApiProblem(403, "forbidden", f"{named} no {role.value}")
     return person
 
 
@@ -240,8 +242,8 @@ def _unknown(request: web.Request, why: str) -> web.HTTPException:
     asks_page = request.method in SAFE and "text/html" in request.headers.get(hdrs.ACCEPT, "")
     if asks_page and not request.path.startswith(API):
         return web.HTTPSeeOther(f"{SIGN_IN}?next={quote(request.path_qs, safe='')}")
-    return Refused(HTTPStatus.UNAUTHORIZED, "unauthorized", why, {"WWW-Authenticate": "Bearer"})
+    return ApiProblem(HTTPStatus.UNAUTHORIZED, "unauthorized", why, {"WWW-Authenticate": "Bearer"})
 
 
-def _cannot_tell() -> Refused:
-    return Refused(503, "cannot_tell", "who you are cannot be checked now; try again", {"Retry-After": "5"})
+def _cannot_tell() -> ApiProblem:
+    return ApiProblem(503, "cannot_tell", "who you are cannot be checked now; try again", {"Retry-After": "5"})

@@ -11,9 +11,9 @@ from aiohttp import web
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity, Role
 from observer.web import bare_pages as pages
-from observer.web.people.door import SIGN_IN, SIGN_OUT, Door, place_at
+from observer.web.people.door import SIGN_IN, SIGN_OUT, AuthMiddleware, place_at
 from observer.web.people.oidc import NotBegunHere, Provider, SignInFailed
-from observer.web.refusals import Refused, form_of
+from observer.web.refusals import ApiProblem, form_of
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ STARTED: Final = "observer-signing-in"
 class SignIn:
     """Handlers; ``provider`` is None without OpenID."""
 
-    def __init__(self, door: Door, provider: Provider | None = None) -> None:
+    def __init__(self, door: AuthMiddleware, provider: Provider | None = None) -> None:
         self._door, self._provider = door, provider
 
     async def page(self, request: web.Request) -> web.Response:
@@ -36,7 +36,7 @@ class SignIn:
     async def token(self, request: web.Request) -> web.StreamResponse:
         """A token in a form opens a session."""
         if not self._door.same_origin(request):
-            raise Refused(403, "other_origin", "this sign-in comes from another site")
+            raise ApiProblem(403, "other_origin", "this sign-in comes from another site")
         form = await form_of(request)
         wanted, given = form.get("next", ""), form.get("token", "").strip()
         found = await self._door.person(given, place_at(request, "form")) if given else None
@@ -65,7 +65,7 @@ class SignIn:
         """From the provider."""
         provider, place = self._known_provider(), place_at(request, "oidc")
         if (wait := self._door.throttle.wait(place)) > 0:
-            raise Refused(429, "too_many_failures", "too many failed sign-ins", {"Retry-After": f"{wait + 1:.0f}"})
+            raise ApiProblem(429, "too_many_failures", "too many failed sign-ins", {"Retry-After": f"{wait + 1:.0f}"})
         try:
             identity, wanted = await provider.end(request.query, request.cookies.get(STARTED, ""))
         except SignInFailed as exc:
@@ -94,7 +94,7 @@ class SignIn:
         """Whoever may not even read gets no session. Raises: Refused."""
         person = await self._door.known(identity, by)
         if not person.may(Role.VIEWER):
-            raise Refused(403, "forbidden", f"{person.name} may not read here: grant get on observers.observer.dev")
+            raise ApiProblem(403, "forbidden", f"{person.name} may not read here: grant get on observers.observer.dev")
         log.info("signed_in", who=person.name, by=by, roles=sorted(role.value for role in person.roles))
 
     def _open(self, answer: web.StreamResponse, identity: Identity | None, by: str) -> None:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from observer.domain.graph import Edge
 from observer.domain.ids import ServiceRef
 from observer.web.views.asked import GraphQuery
-from observer.web.views.picture import Picture
+from observer.web.views.picture import ViewState
 from observer.web.views.states import URGENCY, State
 
 OUTSIDE = "unknown"
@@ -67,7 +67,7 @@ class GraphView(Struct, frozen=True):
     calls: tuple[Call, ...]
 
 
-def graph_view(picture: Picture, query: GraphQuery) -> GraphView:
+def graph_view(picture: ViewState, query: GraphQuery) -> GraphView:
     """The part that a question means."""
     graph = picture.seen.snapshot.graph
     edges = _wanted(graph.edges if graph is not None else (), query)
@@ -88,7 +88,7 @@ def graph_view(picture: Picture, query: GraphQuery) -> GraphView:
     )
 
 
-def _missing(picture: Picture) -> str:
+def _missing(picture: ViewState) -> str:
     for gap in picture.seen.snapshot.gaps:
         if gap.source == "kiali":
             return f"Kiali does not answer: {gap.reason}"
@@ -107,7 +107,7 @@ def _wanted(edges: Iterable[Edge], query: GraphQuery) -> list[Edge]:
     return [one for one in found if one.caller in near and one.callee in near]
 
 
-def _nodes(picture: Picture, names: Iterable[ServiceRef]) -> list[Node]:
+def _nodes(picture: ViewState, names: Iterable[ServiceRef]) -> list[Node]:
     view = picture.seen.snapshot.cluster
     behind: dict[ServiceRef, set[str]] = defaultdict(set)
     for name in names:
@@ -118,7 +118,7 @@ def _nodes(picture: Picture, names: Iterable[ServiceRef]) -> list[Node]:
     return [_node(picture, name, sorted(behind.get(name, ()))) for name in names]
 
 
-def _node(picture: Picture, name: ServiceRef, workloads: Sequence[str]) -> Node:
+def _node(picture: ViewState, name: ServiceRef, workloads: Sequence[str]) -> Node:
     rows = [row for one in workloads if (row := picture.by_name.get((name.namespace, one))) is not None]
     lately = picture.services.get(name) if picture.sighted else None
     worst = min((row.state for row in rows), key=lambda state: URGENCY[state], default=State.UNKNOWN)

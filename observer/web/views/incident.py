@@ -7,31 +7,31 @@ from typing import Final
 
 from msgspec import Struct
 
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.approval import Plan
-from observer.domain.blame import Attribution
+from observer.domain.attribution import RankedCause
 from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Incident
-from observer.engine.blame.members import cause_of
-from observer.engine.detect.tiers import tier_nats
+from observer.engine.attribution.members import cause_of
+from observer.engine.detect.tiers import tier_scores
 from observer.engine.guards import GUARDS
 from observer.web.views.asked import GraphQuery
 from observer.web.views.asks import asks
 from observer.web.views.graph import GraphView, graph_view
 from observer.web.views.links import Link, LinksOf, links_for
-from observer.web.views.models import Ask, DecisionRow, IncidentRow
-from observer.web.views.picture import Picture
+from observer.web.views.models import ActionRequired, DecisionRow, IncidentRow
+from observer.web.views.picture import ViewState
 from observer.web.views.rows import decision_row, incident_row
 from observer.web.views.trail import Point
 
 MOST_STEPS: Final = 500
 STORY: Final = (
-    "suspected", "drain_effective", "drain_verdict", "readmitted", "held", "page", "approved", "withdrawn",
+    "suspected", "drain_effective", "drain_verdict", "readmitted", "blocked", "page", "approved", "withdrawn",
     "drain", "restore", "evict",
     "replaced", "verified", "undone", "frozen", "closed",
 )  # fmt: skip
 """The journal keeps instants only: within one, a verdict comes before what is done about it, the end last."""
-HARM: Final = (Rung.DRAIN, Rung.EVICT)
+HARM: Final = (ActionKind.DRAIN, ActionKind.EVICT)
 BRAKES: Final = tuple(guard.__name__ for guard in GUARDS)
 """Every brake by its name; all are asked, so one that did not hold has allowed."""
 
@@ -52,11 +52,11 @@ class GuardView(Struct, frozen=True):
     detail: str
 
 
-class Weighing(Struct, frozen=True):
+class GuardReview(Struct, frozen=True):
     """All brakes as they answered to one act, at one instant."""
 
     at: float
-    rung: Rung
+    action: ActionKind
     guards: tuple[GuardView, ...]
 
 
@@ -71,7 +71,7 @@ class ExperimentView(Struct, frozen=True):
     verdict: str
 
 
-class CheckView(Struct, frozen=True):
+class VerificationView(Struct, frozen=True):
     """The replacement against the same figures. ``log_odds`` = ln (as good as its siblings : as bad as before)."""
 
     evicted: float
@@ -83,11 +83,11 @@ class CheckView(Struct, frozen=True):
     verdict: str
 
 
-class ReasonView(Struct, frozen=True):
+class CauseEvidence(Struct, frozen=True):
     """One line of evidence for or against a cause, in nats."""
 
     word: str
-    nats: float
+    evidence_score: float
     text: str
 
 
@@ -102,10 +102,10 @@ class CauseView(Struct, frozen=True):
     probability: float
     inherited: float
     culprit: bool
-    lines: tuple[ReasonView, ...]
+    lines: tuple[CauseEvidence, ...]
 
 
-class BlameView(Struct, frozen=True):
+class AttributionView(Struct, frozen=True):
     """Who is to blame as of ``at``, likeliest first; ``unknown`` also means nobody. ``gaps`` say what was not seen."""
 
     at: float
@@ -114,13 +114,13 @@ class BlameView(Struct, frozen=True):
     gaps: tuple[str, ...]
 
 
-class NextAct(Struct, frozen=True):
+class PendingApproval(Struct, frozen=True):
     """
     The act that waits for a person's word. ``plan`` is its hash: an approval is for this act and no other. ``diff`` are
     the changes of the cluster, a line each.
     """
 
-    rung: Rung
+    action: ActionKind
     pod: str
     uid: str
     plan: str
@@ -133,12 +133,12 @@ class IncidentView(Struct, frozen=True):
 
     ``needs`` are the nats of each tier. ``points`` is the evidence from tick to tick since this process began, oldest
     first. ``timeline`` holds every decision of the incident, oldest first, at most 500. ``weighing`` is null until an
-    act was weighed, ``blame`` until somebody was asked. ``approval`` is the act that waits for a person, ``drained``
+    act was weighed, ``attribution`` until somebody was asked. ``approval`` is the act that waits for a person, ``drained``
     whether the pod can be given back.
     """
 
     incident: IncidentRow
-    asks: tuple[Ask, ...]
+    asks: tuple[ActionRequired, ...]
     mode: Mode
     onset: float | None
     share: float
@@ -153,10 +153,10 @@ class IncidentView(Struct, frozen=True):
     drained: bool
     drain_expires: float | None
     experiment: ExperimentView | None
-    check: CheckView | None
-    blame: BlameView | None
-    weighing: Weighing | None
-    approval: NextAct | None
+    check: VerificationView | None
+    attribution: AttributionView | None
+    weighing: GuardReview | None
+    approval: PendingApproval | None
     timeline: tuple[DecisionRow, ...]
     points: tuple[Point, ...]
     graph: GraphView
@@ -164,11 +164,11 @@ class IncidentView(Struct, frozen=True):
 
 
 def incident_view(
-    one: Incident, picture: Picture, decisions: Sequence[Decision], points: Sequence[Point], links_of: LinksOf
+    one: Incident, picture: ViewState, decisions: Sequence[Decision], points: Sequence[Point], links_of: LinksOf
 ) -> IncidentView:
     """``decisions`` are the incident's, oldest first."""
     settings = picture.seen.settings
-    policy = picture.seen.book.of(one.workload, settings)
+    policy = picture.seen.policies.of(one.workload, settings)
     around = str(one.service) if one.service is not None and one.service.namespace else ""
     told = in_order(decisions)
     return IncidentView(
@@ -183,13 +183,13 @@ def incident_view(
         revision=one.revision,
         ceiling=one.ceiling.name.lower(),
         ceiling_reason=one.ceiling_reason,
-        needs={tier.name.lower(): nats for tier, nats in tier_nats(settings).items()},
+        needs={tier.name.lower(): evidence_score for tier, evidence_score in tier_scores(settings).items()},
         evidence_at=one.evidence_at,
         drained=bool(one.drain_expires) and not one.closed,
         drain_expires=one.drain_expires or None,
         experiment=_experiment(one),
         check=_check(one),
-        blame=_blame(one),
+        attribution=_attribution(one),
         weighing=weighing(told),
         approval=_next_act(picture.plans.get(one.id)),
         timeline=tuple(decision_row(item) for item in told),
@@ -202,38 +202,40 @@ def incident_view(
 def in_order(decisions: Sequence[Decision]) -> list[Decision]:
     """Oldest first; what happened in one tick in the order in which it follows from each other."""
     rank = {kind: number for number, kind in enumerate(STORY)}
-    return sorted(decisions, key=lambda one: (one.at, rank.get(one.kind, rank["held"]), one.id))
+    return sorted(decisions, key=lambda one: (one.at, rank.get(one.kind, rank["blocked"]), one.id))
 
 
-def weighing(decisions: Sequence[Decision]) -> Weighing | None:
+def weighing(decisions: Sequence[Decision]) -> GuardReview | None:
     """The last time that an act was weighed."""
-    weighed = (Verdict.ACT, Verdict.WOULD, Verdict.HOLD)
-    last = next((one for one in reversed(decisions) if one.rung in HARM and one.verdict in weighed), None)
-    if last is None or last.rung is None:
+    weighed = (Verdict.ACT, Verdict.WOULD, Verdict.BLOCKED)
+    last = next((one for one in reversed(decisions) if one.action_kind in HARM and one.verdict in weighed), None)
+    if last is None or last.action_kind is None:
         return None
-    held = [GuardView(hold.guard, allowed=False, reason=hold.reason, detail=hold.detail) for hold in last.holds]
+    held = [
+        GuardView(block.guard, allowed=False, reason=block.reason, detail=block.detail) for block in last.blocked_by
+    ]
     names = {one.guard for one in held}
     allowed = [GuardView(name, allowed=True, reason="", detail="") for name in BRAKES if name not in names]
-    return Weighing(last.at, last.rung, (*held, *allowed))
+    return GuardReview(last.at, last.action_kind, (*held, *allowed))
 
 
-def _blame(one: Incident) -> BlameView | None:
-    found = one.blame
+def _attribution(one: Incident) -> AttributionView | None:
+    found = one.attribution
     if found is None:
         return None
-    return BlameView(found.at, tuple(_cause(each, one) for each in found.ranked), found.unknown, found.gaps)
+    return AttributionView(found.at, tuple(_cause(each, one) for each in found.ranked), found.unknown, found.gaps)
 
 
-def _cause(one: Attribution, incident: Incident) -> CauseView:
-    lines = tuple(ReasonView(line.word, line.nats, line.text) for line in one.lines)
+def _cause(one: RankedCause, incident: Incident) -> CauseView:
+    lines = tuple(CauseEvidence(line.word, line.score, line.text) for line in one.lines)
     own = one.cause == cause_of(incident.culprit)
     return CauseView(one.cause.kind.value, str(one.cause), one.probability, one.inherited, own, lines)
 
 
-def _next_act(plan: Plan | None) -> NextAct | None:
+def _next_act(plan: Plan | None) -> PendingApproval | None:
     if plan is None:
         return None
-    return NextAct(plan.rung, str(plan.pod), plan.pod.uid, plan.hash, plan.diff)
+    return PendingApproval(plan.action_kind, str(plan.pod), plan.pod.uid, plan.hash, plan.diff)
 
 
 def _experiment(one: Incident) -> ExperimentView | None:
@@ -243,9 +245,11 @@ def _experiment(one: Incident) -> ExperimentView | None:
     return ExperimentView(run.started, run.effective or None, run.requests, run.bad, run.log_odds, run.verdict.value)
 
 
-def _check(one: Incident) -> CheckView | None:
+def _check(one: Incident) -> VerificationView | None:
     run = one.check
     if run is None:
         return None
-    heir = str(run.replacement or "")
-    return CheckView(run.evicted, heir, run.ready or None, run.requests, run.bad, run.log_odds, run.verdict.value)
+    replacement = str(run.replacement or "")
+    return VerificationView(
+        run.evicted, replacement, run.ready or None, run.requests, run.bad, run.log_odds, run.verdict.value
+    )

@@ -87,7 +87,7 @@ class NamespaceRow(Struct, frozen=True):
     budget_left: float | None
 
 
-class Held(Struct, frozen=True):
+class StandingBlock(Struct, frozen=True):
     """A standing hold by its fixed word, and since when."""
 
     reason: str
@@ -96,7 +96,7 @@ class Held(Struct, frozen=True):
 
 class IncidentRow(Struct, frozen=True):
     """
-    One incident in a line. ``bad_rate`` and ``sibling_bad_rate`` are 0..1; ``nats`` is the evidence; ``outcome`` is
+    One incident in a line. ``bad_rate`` and ``peer_bad_rate`` are 0..1; ``evidence_score`` is the evidence; ``outcome`` is
     how it ended, empty while it is open; ``headline`` says all that in one sentence.
     """
 
@@ -111,14 +111,14 @@ class IncidentRow(Struct, frozen=True):
     opened: float
     closed: float | None
     bad_rate: float
-    sibling_bad_rate: float
-    nats: float
-    held: tuple[Held, ...]
+    peer_bad_rate: float
+    evidence_score: float
+    blocked: tuple[StandingBlock, ...]
     outcome: str
     headline: str
 
 
-class HoldView(Struct, frozen=True):
+class BlockedView(Struct, frozen=True):
     """One brake that said no."""
 
     guard: str
@@ -148,18 +148,18 @@ class DecisionRow(Struct, frozen=True):
     severity: str
     mode: Mode
     incident: str
-    rung: str
+    action: str
     pod: str
     service: str
     workload: str
-    action: str
-    holds: tuple[HoldView, ...]
+    action_id: str
+    blocked_by: tuple[BlockedView, ...]
     outcome: OutcomeView | None
     figures: dict[str, Figure]
     config: str
 
 
-class Ask(Struct, frozen=True):
+class ActionRequired(Struct, frozen=True):
     """
     Something that Observer wants of a person.
 

@@ -7,8 +7,8 @@ from msgspec import Struct
 from observer.domain.decision import Decision, Verdict
 from observer.web.views.asked import OverviewQuery
 from observer.web.views.asks import asks
-from observer.web.views.models import Ask, Control, DecisionRow, IncidentRow, NamespaceRow, WorkloadRow
-from observer.web.views.picture import Picture
+from observer.web.views.models import ActionRequired, Control, DecisionRow, IncidentRow, NamespaceRow, WorkloadRow
+from observer.web.views.picture import ViewState
 from observer.web.views.rows import decision_row, incident_row
 
 LATEST = 8
@@ -33,7 +33,7 @@ class Overview(Struct, frozen=True):
     sighted: bool
     control: Control
     states: dict[str, int]
-    asks: tuple[Ask, ...]
+    asks: tuple[ActionRequired, ...]
     incidents_open: int
     incidents: tuple[IncidentRow, ...]
     did: tuple[DecisionRow, ...]
@@ -43,7 +43,7 @@ class Overview(Struct, frozen=True):
     workloads: tuple[WorkloadRow, ...]
 
 
-def overview(picture: Picture, query: OverviewQuery) -> Overview:
+def overview(picture: ViewState, query: OverviewQuery) -> Overview:
     """The answer for one question."""
     rows = matching(picture, query)
     return Overview(
@@ -64,7 +64,7 @@ def overview(picture: Picture, query: OverviewQuery) -> Overview:
     )
 
 
-def matching(picture: Picture, query: OverviewQuery) -> list[WorkloadRow]:
+def matching(picture: ViewState, query: OverviewQuery) -> list[WorkloadRow]:
     """The workloads that a question means, most urgent first."""
     return [
         row

@@ -17,19 +17,19 @@ from observer.domain.decision import Decision
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.incident import Incident
 from observer.domain.slo import ObjectiveStatus
-from observer.engine.detect.lately import Lately, by_service, by_workload
-from observer.engine.memory import IN_HAND
-from observer.engine.waiting import waiting
-from observer.runtime.seen import Seen
+from observer.engine.detect.lately import RecentTraffic, by_service, by_workload
+from observer.engine.memory import IN_PROGRESS
+from observer.engine.remediation.approvals import waiting
+from observer.runtime.seen import TickResult
 from observer.web.views.models import Control, NamespaceRow, WorkloadRow
 from observer.web.views.rows import burn, headline, overdraft
 from observer.web.views.states import QUIET, STANDING, URGENCY, State
 
-NOBODY: Mapping[WorkloadRef, Lately] = {}
+NOBODY: Mapping[WorkloadRef, RecentTraffic] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class ViewState:
     """
     What the last tick looks like.
 
@@ -40,14 +40,14 @@ class Picture:
         services: the last minute by service. plans: what waits for a person's word, by incident.
     """
 
-    seen: Seen
+    seen: TickResult
     control: Control
     rows: tuple[WorkloadRow, ...]
     namespaces: tuple[NamespaceRow, ...]
     states: Mapping[str, int]
     open: tuple[Incident, ...]
     standing: Mapping[str, Decision]
-    services: Mapping[ServiceRef, Lately]
+    services: Mapping[ServiceRef, RecentTraffic]
     by_name: Mapping[tuple[str, str], WorkloadRow] = field(default_factory=dict)
     plans: Mapping[str, Plan] = field(default_factory=dict)
 
@@ -62,12 +62,12 @@ class Picture:
         return self.seen.memory.complete
 
 
-def picture_of(seen: Seen) -> Picture:
+def view_state_of(seen: TickResult) -> ViewState:
     """The picture of one tick; some milliseconds of work for a thousand workloads."""
     facts = _Facts.of(seen)
     view = seen.snapshot.cluster
     rows = tuple(sorted(facts.rows(view), key=_urgency)) if view is not None else ()
-    return Picture(
+    return ViewState(
         seen=seen,
         control=control_of(seen),
         rows=rows,
@@ -77,17 +77,17 @@ def picture_of(seen: Seen) -> Picture:
         standing=facts.standing,
         services=facts.services,
         by_name={(row.namespace, row.name): row for row in rows},
-        plans={one.incident: one for one in waiting(seen.memory, view, seen.settings, seen.book)},
+        plans={one.incident: one for one in waiting(seen.memory, view, seen.settings, seen.policies)},
     )
 
 
-def control_of(seen: Seen) -> Control:
+def control_of(seen: TickResult) -> Control:
     """May anything be written?"""
     control = seen.snapshot.control
     return Control(seen.settings.mode, control.paused, control.reason, control.leader, control.term, seen.halted)
 
 
-def standing(seen: Seen) -> dict[str, Decision]:
+def standing(seen: TickResult) -> dict[str, Decision]:
     """What was told and was not taken back, by subject; quiet reasons left out."""
     kinds = {key for key in seen.memory.told if key[1] in STANDING}
     found: dict[str, Decision] = {}
@@ -101,15 +101,15 @@ def standing(seen: Seen) -> dict[str, Decision]:
 class _Facts:
     """What is known beside the cluster itself, indexed."""
 
-    seen: Seen
+    seen: TickResult
     open: tuple[Incident, ...]
     standing: Mapping[str, Decision]
-    services: Mapping[ServiceRef, Lately]
-    workloads: Mapping[WorkloadRef, Lately]
+    services: Mapping[ServiceRef, RecentTraffic]
+    workloads: Mapping[WorkloadRef, RecentTraffic]
     incidents: Mapping[object, Sequence[Incident]]
 
     @classmethod
-    def of(cls, seen: Seen) -> _Facts:
+    def of(cls, seen: TickResult) -> _Facts:
         incidents: dict[object, list[Incident]] = defaultdict(list)
         found = seen.memory.open_incidents()
         for one in found:
@@ -137,7 +137,7 @@ class _Facts:
         lately = self.workloads.get(ref) if seen.memory.complete else None
         ready, desired = sum(pod.ready for pod in pods), known.desired if known is not None else None
         state, text = _state(mine, told, objectives, lately, _Pods(pods, ready, desired, seen.memory.complete))
-        applied = seen.book.applied.get(ref)
+        applied = seen.policies.applied.get(ref)
         return WorkloadRow(
             namespace=ref.namespace,
             kind=ref.kind,
@@ -171,7 +171,7 @@ def _state(
     incidents: Sequence[Incident],
     told: Sequence[Decision],
     objectives: Sequence[ObjectiveStatus],
-    lately: Lately | None,
+    lately: RecentTraffic | None,
     pods: _Pods,
 ) -> tuple[State, str]:
     """State and the sentence for it: the most urgent thing that holds."""
@@ -187,12 +187,14 @@ def _state(
 
 
 def _of_incident(one: Incident) -> State:
-    if one.held:
+    if one.blocked:
         return State.HELD
-    return State.ACTING if one.phase in IN_HAND else State.SUSPECTED
+    return State.ACTING if one.phase in IN_PROGRESS else State.SUSPECTED
 
 
-def _of_surroundings(objectives: Sequence[ObjectiveStatus], lately: Lately | None, pods: _Pods) -> tuple[State, str]:
+def _of_surroundings(
+    objectives: Sequence[ObjectiveStatus], lately: RecentTraffic | None, pods: _Pods
+) -> tuple[State, str]:
     """Nobody is suspected: what else could be wrong."""
     wanted = pods.desired if pods.desired is not None else len(pods.all)
     if pods.ready < wanted:

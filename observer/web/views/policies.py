@@ -9,18 +9,18 @@ from msgspec import Struct
 
 from observer.config.lint.check import Finding
 from observer.config.lint.registry import lint
-from observer.config.lint.rules_files import subject_of
-from observer.config.policies.book import doubts, subjects
+from observer.config.lint.rule_files import subject_of
 from observer.config.policies.document import Value
+from observer.config.policies.effective import doubts, subjects
 from observer.config.policies.spelling import shown, written
 from observer.config.reload import Rules
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
 from observer.domain.outcome import Result
-from observer.domain.policy import AppliedPolicy
+from observer.domain.policy import EffectivePolicy
 from observer.web.views.asked import PoliciesQuery
-from observer.web.views.picture import Picture
+from observer.web.views.picture import ViewState
 
 MOST_REASONS = 12
 
@@ -34,7 +34,7 @@ class PolicyRow(Struct, frozen=True):
     mode: Mode
     enabled: bool
     policies: tuple[str, ...]
-    rungs: tuple[str, ...]
+    actions: tuple[str, ...]
     approvals: tuple[str, ...]
     objectives: tuple[str, ...]
     holds: tuple[str, ...]
@@ -51,7 +51,7 @@ class ValueView(Struct, frozen=True):
     policy: str
 
 
-class Effective(Struct, frozen=True):
+class EffectiveValues(Struct, frozen=True):
     """Everything that holds for one workload."""
 
     workload: str
@@ -70,7 +70,7 @@ class FindingView(Struct, frozen=True):
     message: str
 
 
-class Deeds(Struct, frozen=True):
+class InterventionCounts(Struct, frozen=True):
     """
     What came of the policies since ``since``: acts by rung that were carried out, that would have been (shadow), that
     were refused or deferred; incidents that a brake held, and the reasons; verifications by verdict.
@@ -104,13 +104,13 @@ class PoliciesView(Struct, frozen=True):
     total: int
     offset: int
     rows: tuple[PolicyRow, ...]
-    effective: Effective | None
-    deeds: Deeds
+    effective: EffectiveValues | None
+    deeds: InterventionCounts
     findings: tuple[FindingView, ...]
 
 
 def policies_view(
-    picture: Picture, query: PoliciesQuery, deeds: Deeds, findings: Sequence[FindingView]
+    picture: ViewState, query: PoliciesQuery, deeds: InterventionCounts, findings: Sequence[FindingView]
 ) -> PoliciesView:
     """``deeds`` and ``findings`` are made by ``deeds_of`` and ``findings_of``."""
     seen = picture.seen
@@ -119,7 +119,7 @@ def policies_view(
     rules = seen.rules
     return PoliciesView(
         at=picture.at,
-        identity=seen.book.identity,
+        identity=seen.policies.identity,
         mode=seen.settings.mode,
         documents=tuple(sorted(one.name for one in rules.policies.policies)) if rules is not None else (),
         modes=dict(Counter(row.mode.value for row in rows)),
@@ -134,13 +134,13 @@ def policies_view(
     )
 
 
-def _rows(picture: Picture) -> list[PolicyRow]:
-    seen, unsure = picture.seen, doubts(picture.seen.book)
-    found, unruled = [], AppliedPolicy.of(seen.settings)
+def _rows(picture: ViewState) -> list[PolicyRow]:
+    seen, unsure = picture.seen, doubts(picture.seen.policies)
+    found, unruled = [], EffectivePolicy.of(seen.settings)
     view = seen.snapshot.cluster
     refs = sorted({**view.workloads, **view.by_workload}) if view is not None else ()
     for ref in refs:
-        one = seen.book.applied.get(ref, unruled)
+        one = seen.policies.applied.get(ref, unruled)
         found.append(
             PolicyRow(
                 namespace=ref.namespace,
@@ -149,8 +149,8 @@ def _rows(picture: Picture) -> list[PolicyRow]:
                 mode=one.mode,
                 enabled=view is not None and view.acts_in(ref.namespace),
                 policies=one.names,
-                rungs=tuple(rung.value for rung in one.ladder.rungs),
-                approvals=tuple(sorted(rung.value for rung in one.approvals)),
+                actions=tuple(action_kind.value for action_kind in one.escalation.actions),
+                approvals=tuple(sorted(action_kind.value for action_kind in one.approvals)),
                 objectives=one.objectives,
                 holds=tuple(hold.reason for hold in one.holds if picture.at < hold.until),
                 doubt=unsure.get(str(ref), ""),
@@ -159,7 +159,7 @@ def _rows(picture: Picture) -> list[PolicyRow]:
     return found
 
 
-def effective(picture: Picture, workload: str) -> Effective | None:
+def effective(picture: ViewState, workload: str) -> EffectiveValues | None:
     """Every value that holds for ``NAMESPACE/NAME``, with its place; None when there is no such workload."""
     rules, view = picture.seen.rules, picture.seen.snapshot.cluster
     if rules is None or view is None:
@@ -168,7 +168,7 @@ def effective(picture: Picture, workload: str) -> Effective | None:
     if subject is None:
         return None
     found = rules.policies.effective(subject)
-    return Effective(
+    return EffectiveValues(
         workload=str(subject.ref),
         policies=tuple(found.policies),
         values=tuple(_value(path, value) for path, value in found.values.items()),
@@ -181,7 +181,7 @@ def _value(path: str, value: Value) -> ValueView:
     return ValueView(path, shown(written(path, value.value)), place.file, place.line, value.policy)
 
 
-def deeds_of(decisions: Sequence[Decision], since: float, *, whole: bool) -> Deeds:
+def deeds_of(decisions: Sequence[Decision], since: float, *, whole: bool) -> InterventionCounts:
     """What the decisions since then come to."""
     acted: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -190,18 +190,18 @@ def deeds_of(decisions: Sequence[Decision], since: float, *, whole: bool) -> Dee
     verified: Counter[str] = Counter()
     held = set()
     for one in decisions:
-        rung = one.rung.value if one.rung is not None else one.kind
+        action_kind = one.action_kind.value if one.action_kind is not None else one.kind
         if one.verdict is Verdict.ACT and one.outcome is not None:
-            (acted if one.outcome.result is Result.APPLIED else failed)[rung] += 1
+            (acted if one.outcome.result is Result.APPLIED else failed)[action_kind] += 1
         elif one.verdict is Verdict.WOULD:
-            would[rung] += 1
-        elif one.verdict is Verdict.HOLD:
+            would[action_kind] += 1
+        elif one.verdict is Verdict.BLOCKED:
             held.add(one.incident)
             reasons.update({hold.reason for hold in one.holds})
         elif one.kind == "verified":
             verified[one.reason] += 1
     most = dict(reasons.most_common(MOST_REASONS))
-    return Deeds(since, whole, dict(acted), dict(would), dict(failed), len(held), most, dict(verified))
+    return InterventionCounts(since, whole, dict(acted), dict(would), dict(failed), len(held), most, dict(verified))
 
 
 def findings_of(rules: Rules | None, at: float) -> tuple[FindingView, ...]:

@@ -6,8 +6,8 @@ from observer.domain.decision import Decision
 from observer.domain.incident import Incident
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.suspect import Symptom
-from observer.engine.explain import percent
-from observer.web.views.models import DecisionRow, Held, HoldView, IncidentRow, ObjectiveView, OutcomeView
+from observer.engine.messages.decisions import percent
+from observer.web.views.models import BlockedView, DecisionRow, IncidentRow, ObjectiveView, OutcomeView, StandingBlock
 from observer.web.views.states import PHASES, SYMPTOMS
 
 
@@ -25,12 +25,14 @@ def decision_row(one: Decision) -> DecisionRow:
         severity=one.severity,
         mode=one.mode,
         incident=one.incident,
-        rung=one.rung.value if one.rung is not None else "",
+        action=one.action_kind.value if one.action_kind is not None else "",
         pod=str(one.pod or ""),
         service=str(one.service or ""),
         workload=str(one.workload or ""),
-        action=one.action.id if one.action is not None else "",
-        holds=tuple(HoldView(hold.guard, hold.reason, hold.detail, hold.refused) for hold in one.holds),
+        action_id=one.action.id if one.action is not None else "",
+        blocked_by=tuple(
+            BlockedView(block.guard, block.reason, block.detail, block.refused) for block in one.blocked_by
+        ),
         outcome=OutcomeView(outcome.result.value, outcome.reason, outcome.detail) if outcome is not None else None,
         figures=dict(one.figures),
         config=one.config,
@@ -51,16 +53,18 @@ def incident_row(one: Incident) -> IncidentRow:
         opened=one.opened,
         closed=one.closed or None,
         bad_rate=one.p1,
-        sibling_bad_rate=one.p0,
-        nats=one.nats,
-        held=tuple(Held(reason, since) for reason, since in sorted(one.held.items(), key=lambda item: item[1])),
+        peer_bad_rate=one.p0,
+        evidence_score=one.evidence_score,
+        blocked=tuple(
+            StandingBlock(reason, since) for reason, since in sorted(one.blocked.items(), key=lambda item: item[1])
+        ),
         outcome=one.closing,
         headline=headline(one),
     )
 
 
 def headline(one: Incident) -> str:
-    """``catalog-1 fails 31 % of its requests, its siblings 0 %; it is drained, its callers are watched``."""
+    """``catalog-1 fails 31 % of its requests, its peers 0 %; it is drained, its callers are watched``."""
     if one.symptom is Symptom.UNREACHED:
         what = f"{one.culprit.name} {'was' if one.closed else 'is'} not reached by its callers"
     else:

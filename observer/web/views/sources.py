@@ -10,17 +10,17 @@ import numpy as np
 from msgspec import Struct
 
 from observer.domain.circuit import CircuitState
-from observer.domain.cluster import Kind
+from observer.domain.cluster import ResourceKind
 from observer.domain.slo import DataState
 from observer.domain.snapshot import Snapshot
-from observer.engine.conclude import BLINDING
-from observer.web.views.picture import Picture
+from observer.engine.remediation.conclude import REQUIRED_SOURCES
+from observer.web.views.picture import ViewState
 
 LATE: Final = 3.0
 """Refreshes after which an answer is late."""
 
 
-class Sight(StrEnum):
+class SourceState(StrEnum):
     """OK: answers. LATE: its last answer is old. GAP: it fails now. OFF: not configured, or not asked yet."""
 
     OK = "ok"
@@ -36,7 +36,7 @@ class SourceView(Struct, frozen=True):
     """
 
     name: str
-    sight: Sight
+    sight: SourceState
     at: float | None
     blinding: bool
     detail: str
@@ -77,7 +77,7 @@ class SourcesView(Struct, frozen=True):
     journal: str
 
 
-def sources_view(picture: Picture, *, stream: Listeners, plots: bool, journal: str) -> SourcesView:
+def sources_view(picture: ViewState, *, stream: Listeners, plots: bool, journal: str) -> SourcesView:
     """What is seen, and what is not."""
     seen, snapshot = picture.seen, picture.seen.snapshot
     statuses = [one for ones in snapshot.objectives.values() for one in ones]
@@ -98,7 +98,7 @@ def sources_view(picture: Picture, *, stream: Listeners, plots: bool, journal: s
     )
 
 
-def _sources(picture: Picture) -> Iterator[SourceView]:
+def _sources(picture: ViewState) -> Iterator[SourceView]:
     snapshot = picture.seen.snapshot
     gaps = {gap.source: f"{gap.reason}: {gap.detail}" if gap.detail else gap.reason for gap in snapshot.gaps}
     yield _prometheus(snapshot, gaps)
@@ -113,43 +113,47 @@ def _sources(picture: Picture) -> Iterator[SourceView]:
 
 
 def _told(name: str, gaps: dict[str, str], at: float | None, detail: str) -> SourceView:
-    sight = Sight.GAP if name in gaps else Sight.OK if at is not None else Sight.OFF
-    return SourceView(name, sight, at, name in BLINDING, gaps.get(name, detail if at is not None else "nothing yet"))
+    sight = SourceState.GAP if name in gaps else SourceState.OK if at is not None else SourceState.OFF
+    return SourceView(
+        name, sight, at, name in REQUIRED_SOURCES, gaps.get(name, detail if at is not None else "nothing yet")
+    )
 
 
 def _prometheus(snapshot: Snapshot, gaps: dict[str, str]) -> SourceView:
     frame = snapshot.counters
     if frame is None:
-        return SourceView("prometheus", Sight.GAP, None, blinding=True, detail=gaps.get("prometheus", "no answer"))
+        return SourceView(
+            "prometheus", SourceState.GAP, None, blinding=True, detail=gaps.get("prometheus", "no answer")
+        )
     known = frame.scraped[np.isfinite(frame.scraped)]
     newest = float(known.max()) if len(known) else None
     detail = gaps.get("prometheus", f"{len(frame.pods)} pods, {len(known)} with a scrape time")
-    sight = Sight.GAP if "prometheus" in gaps else Sight.OK if newest is not None else Sight.OFF
+    sight = SourceState.GAP if "prometheus" in gaps else SourceState.OK if newest is not None else SourceState.OFF
     return SourceView("prometheus", sight, newest, blinding=True, detail=detail)
 
 
-def _kinds(picture: Picture, gaps: dict[str, str]) -> Iterator[SourceView]:
+def _kinds(picture: ViewState, gaps: dict[str, str]) -> Iterator[SourceView]:
     view, stale = picture.seen.snapshot.cluster, picture.seen.settings.guards.kubernetes_stale
     if "kubernetes" in gaps or view is None:
         detail = gaps.get("kubernetes", "no picture of the cluster yet")
-        yield SourceView("kubernetes", Sight.GAP, None, blinding=True, detail=detail)
-    for kind in Kind:
+        yield SourceView("kubernetes", SourceState.GAP, None, blinding=True, detail=detail)
+    for kind in ResourceKind:
         at = view.fresh.get(kind) if view is not None else None
         late = at is not None and picture.at - at > stale
-        sight = Sight.OFF if at is None else Sight.LATE if late else Sight.OK
+        sight = SourceState.OFF if at is None else SourceState.LATE if late else SourceState.OK
         detail = "never listed" if at is None else f"older than {stale:g} s" if late else ""
         yield SourceView(f"kubernetes/{kind.value}", sight, at, blinding=False, detail=detail)
 
 
-def _circuits(picture: Picture, gaps: dict[str, str]) -> Iterator[SourceView]:
+def _circuits(picture: ViewState, gaps: dict[str, str]) -> Iterator[SourceView]:
     for name in ("jaeger", "kiali"):
         one = picture.seen.circuits.get(name)
         if one is None:
-            yield SourceView(name, Sight.OFF, None, blinding=False, detail=f"not configured: {name}.url")
+            yield SourceView(name, SourceState.OFF, None, blinding=False, detail=f"not configured: {name}.url")
             continue
         closed = one.state is CircuitState.CLOSED
         failed = not closed or name in gaps
-        sight = Sight.GAP if failed else Sight.OK if one.last_success else Sight.OFF
+        sight = SourceState.GAP if failed else SourceState.OK if one.last_success else SourceState.OFF
         why = f"{one.reason}: {one.detail}" if one.reason else ""
         detail = (
             gaps.get(name, why) if failed or why else "asked while somebody is suspected" if name == "jaeger" else ""

@@ -14,7 +14,7 @@ class State(StrEnum):
 
     FAILING = "failing"
     """Users are hurt and no single pod is to blame, or an objective pages."""
-    HELD = "held"
+    HELD = "blocked"
     """A pod is suspected and a brake keeps Observer from acting."""
     ACTING = "acting"
     """Something was done and is not finished."""

@@ -11,8 +11,8 @@ from msgspec import Struct
 from observer.domain.counts import FloatArray, SeriesHistory
 from observer.domain.incident import Incident
 from observer.domain.suspect import Symptom
-from observer.engine.detect.lately import Lately, against_siblings
-from observer.runtime.seen import Seen
+from observer.engine.detect.lately import RecentTraffic, against_peers
+from observer.runtime.seen import TickResult
 
 MOST_INCIDENTS: Final = 200
 MOST_POINTS: Final = 600
@@ -27,14 +27,14 @@ class Point(Struct, frozen=True):
     """
 
     at: float
-    nats: float | None = None
+    evidence_score: float | None = None
     own: float | None = None
-    siblings: float | None = None
+    peers: float | None = None
     own_requests: float | None = None
-    sibling_requests: float | None = None
+    peer_requests: float | None = None
 
 
-class Trail:
+class EvidenceHistory:
     """Points of every incident that was open since this process began."""
 
     def __init__(self) -> None:
@@ -45,18 +45,18 @@ class Trail:
         """Oldest first; empty for an incident that this process has not seen open."""
         return tuple(self._points.get(incident, ()))
 
-    def note(self, seen: Seen, incidents: Iterable[Incident]) -> None:
+    def note(self, seen: TickResult, incidents: Iterable[Incident]) -> None:
         """Take one tick in."""
         judged = [one.culprit.pod for one in incidents if one.culprit.pod is not None]
-        lately = against_siblings(seen.memory.detector, judged) if seen.memory.complete else {}
+        lately = against_peers(seen.memory.detector, judged) if seen.memory.complete else {}
         for one in incidents:
             points = self._points.setdefault(one.id, [])
             if one.id not in self._begun and (past := _before(one, seen, points)):
                 self._begun.add(one.id)
                 points[:0] = past
             pod = one.culprit.pod
-            mates = max(len(seen.memory.detector.roster.refs) and _mates(one, seen), 1)
-            points.append(_point(one, seen.at, lately.get(pod) if pod is not None else None, mates))
+            workload_peers = max(len(seen.memory.detector.comparison.refs) and _workload_peers(one, seen), 1)
+            points.append(_point(one, seen.at, lately.get(pod) if pod is not None else None, workload_peers))
             if len(points) > MOST_POINTS:
                 half = len(points) // 2
                 points[:half] = points[:half:2]
@@ -66,28 +66,28 @@ class Trail:
             self._begun.discard(oldest)
 
 
-def _mates(one: Incident, seen: Seen) -> int:
+def _workload_peers(one: Incident, seen: TickResult) -> int:
     view = seen.snapshot.cluster
     members = view.by_service.get(one.service, ()) if view is not None and one.service is not None else ()
     return len(members) - 1
 
 
-def _point(one: Incident, at: float, lately: tuple[Lately, Lately] | None, mates: int) -> Point:
+def _point(one: Incident, at: float, lately: tuple[RecentTraffic, RecentTraffic] | None, workload_peers: int) -> Point:
     if lately is None:
-        return Point(at, nats=one.nats)
+        return Point(at, evidence_score=one.evidence_score)
     own, others = lately
     errors = one.symptom is Symptom.ERRORS
     return Point(
         at,
-        nats=one.nats,
+        evidence_score=one.evidence_score,
         own=(own.error_rate if own.requests else None) if errors else one.p1,
-        siblings=(others.error_rate if others.requests else None) if errors else one.p0,
+        peers=(others.error_rate if others.requests else None) if errors else one.p0,
         own_requests=own.rate,
-        sibling_requests=others.rate / mates,
+        peer_requests=others.rate / workload_peers,
     )
 
 
-def _before(one: Incident, seen: Seen, known: Sequence[Point]) -> list[Point]:
+def _before(one: Incident, seen: TickResult, known: Sequence[Point]) -> list[Point]:
     """The minutes before, from the answer to the second question; empty where there is none or it counts no errors."""
     found = seen.snapshot.rechecks.get(one.service, ()) if one.service is not None else ()
     pod = one.culprit.pod
@@ -104,9 +104,9 @@ def _before(one: Incident, seen: Seen, known: Sequence[Point]) -> list[Point]:
         Point(
             float(times[i]),
             own=_share(own[i] - own[i - steps]),
-            siblings=_share(others[i] - others[i - steps]),
+            peers=_share(others[i] - others[i - steps]),
             own_requests=_rate(own[i] - own[i - steps], times[i] - times[i - steps]),
-            sibling_requests=_rate(others[i] - others[i - steps], times[i] - times[i - steps]) / pods,
+            peer_requests=_rate(others[i] - others[i - steps], times[i] - times[i - steps]) / pods,
         )
         for i in range(steps, len(times))
         if times[i] < (known[0].at if known else seen.at)

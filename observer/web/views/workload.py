@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from observer.domain.cluster import Pod
 from observer.domain.incident import Incident
-from observer.engine.detect.lately import Lately, against_siblings
+from observer.engine.detect.lately import RecentTraffic, against_peers
 from observer.web.views.models import DecisionRow, IncidentRow, ObjectiveView, WorkloadRow
-from observer.web.views.picture import Picture
+from observer.web.views.picture import ViewState
 from observer.web.views.rows import decision_row, incident_row, objective_view
 
 MOST_PODS = 500
@@ -48,7 +48,7 @@ class WorkloadView(Struct, frozen=True):
     decisions: tuple[DecisionRow, ...]
 
 
-def workload_view(picture: Picture, namespace: str, name: str) -> WorkloadView | None:
+def workload_view(picture: ViewState, namespace: str, name: str) -> WorkloadView | None:
     """None when the cluster has no such workload."""
     row, view = picture.by_name.get((namespace, name)), picture.seen.snapshot.cluster
     if row is None or view is None:
@@ -56,13 +56,13 @@ def workload_view(picture: Picture, namespace: str, name: str) -> WorkloadView |
     ref = next(one for one in {**view.workloads, **view.by_workload} if (one.namespace, one.name) == (namespace, name))
     pods = [view.pods[one] for one in view.by_workload.get(ref, ()) if one in view.pods]
     services = sorted({pod.service for pod in pods})
-    memory, applied = picture.seen.memory, picture.seen.book.applied.get(ref)
+    memory, applied = picture.seen.memory, picture.seen.policies.applied.get(ref)
     known = [one for one in memory.incidents.values() if one.workload == ref]
     objectives = [one for service in services for one in picture.seen.snapshot.objectives.get(service, ())]
     about = {f"service {service}" for service in services} | {f"workload {namespace}/{name}"}
     decisions = [one for one in picture.seen.recent if one.workload == ref or one.subject in about]
     shown = sorted(pods, key=lambda pod: pod.ref)[:MOST_PODS]
-    lately = against_siblings(memory.detector, (pod.ref for pod in shown)) if picture.sighted else {}
+    lately = against_peers(memory.detector, (pod.ref for pod in shown)) if picture.sighted else {}
     return WorkloadView(
         at=picture.at,
         workload=row,
@@ -76,7 +76,7 @@ def workload_view(picture: Picture, namespace: str, name: str) -> WorkloadView |
     )
 
 
-def _pod(pod: Pod, lately: tuple[Lately, Lately] | None, incidents: list[Incident]) -> PodView:
+def _pod(pod: Pod, lately: tuple[RecentTraffic, RecentTraffic] | None, incidents: list[Incident]) -> PodView:
     return PodView(
         name=pod.ref.name,
         uid=pod.ref.uid,

@@ -127,7 +127,8 @@ def _trail(story: Story, fault: float) -> str:
         return f"no decisions to be had: {type(exc).__name__}"
     moves = [one for one in decided if one["kind"] in _MILESTONES]
     return "; ".join(
-        f"{one['at'] - fault:.1f} {one['kind']} {one['reason']} ({one['figures'].get('nats', '?')})" for one in moves
+        f"{one['at'] - fault:.1f} {one['kind']} {one['reason']} ({one['figures'].get('evidence_score', '?')})"
+        for one in moves
     )
 
 

@@ -123,7 +123,7 @@ class Story:
         """Wait until a brake holds for this reason."""
 
         def fits(one: Mapping[str, Any]) -> bool:
-            return any(hold["reason"] == reason for hold in one["holds"])
+            return any(hold["reason"] == reason for hold in one["blocked_by"])
 
         return self.decision(f"held by {reason}", fits, within=within)
 

@@ -7,27 +7,27 @@ from collections.abc import AsyncIterator
 import pytest
 
 from observer.cli import approve as words
-from observer.cli.door import Door
-from observer.cli.failures import DoorError, NobodyThere
+from observer.cli.door import ApiClient
+from observer.cli.failures import ApiError, DaemonUnreachable
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_NOT_FOUND
-from tests.support.people import INCIDENT, House, housed
+from tests.support.people import INCIDENT, PeopleWorld, people_world
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with housed() as one:
+async def house() -> AsyncIterator[PeopleWorld]:
+    async with people_world() as one:
         yield one
 
 
-def door(house: House, token: str = "arno.of.cluster") -> Door:
-    return Door(f"http://{house.client.host}:{house.client.port}", token=token)
+def door(house: PeopleWorld, token: str = "arno.of.cluster") -> ApiClient:
+    return ApiClient(f"http://{house.client.host}:{house.client.port}", token=token)
 
 
 def never(_: str) -> bool:
     raise AssertionError("nobody is to be asked")
 
 
-async def test_what_waits_is_listed_with_its_changes(house: House) -> None:
+async def test_what_waits_is_listed_with_its_changes(house: PeopleWorld) -> None:
     assert (await words.waiting(door(house)))[2] == "nothing waits for a person's word"
     plan = house.waits()
     code, body, text = await words.waiting(door(house))
@@ -35,7 +35,7 @@ async def test_what_waits_is_listed_with_its_changes(house: House) -> None:
     assert plan.hash in text and "Eviction API" in text
 
 
-async def test_who_has_seen_the_plan_approves_it(house: House) -> None:
+async def test_who_has_seen_the_plan_approves_it(house: PeopleWorld) -> None:
     plan = house.waits()
     code, body, text = await words.approve(door(house), INCIDENT, plan.hash, sure=never)
     assert (code, body["who"], text.startswith("approved by arno until ")) == (0, "arno", True)
@@ -46,7 +46,7 @@ async def test_who_has_seen_the_plan_approves_it(house: House) -> None:
 
 
 @pytest.mark.parametrize("sure", [True, False])
-async def test_who_has_not_is_shown_it_first(house: House, sure: bool) -> None:
+async def test_who_has_not_is_shown_it_first(house: PeopleWorld, sure: bool) -> None:
     plan, seen = house.waits(), list[str]()
 
     def asked(shown: str) -> bool:
@@ -55,10 +55,10 @@ async def test_who_has_not_is_shown_it_first(house: House, sure: bool) -> None:
 
     code, _, _ = await words.approve(door(house), INCIDENT, "", sure=asked)
     assert (code, plan.hash in seen[0]) == (0 if sure else EXIT_FINDINGS, True)
-    assert len(house.book.words) == int(sure)
+    assert len(house.policies.words) == int(sure)
 
 
-async def test_another_plan_nothing_waiting_and_no_permission(house: House) -> None:
+async def test_another_plan_nothing_waiting_and_no_permission(house: PeopleWorld) -> None:
     assert (await words.approve(door(house), INCIDENT, "", sure=never))[0] == EXIT_NOT_FOUND
     plan = house.waits()
     code, _, text = await words.approve(door(house), INCIDENT, "0" * 24, sure=never)
@@ -68,15 +68,15 @@ async def test_another_plan_nothing_waiting_and_no_permission(house: House) -> N
     house.lease.leads = False
     code, _, text = await words.approve(door(house), INCIDENT, plan.hash, sure=never)
     assert code == EXIT_FINDINGS and "does not lead" in text
-    assert house.book.words == []
+    assert house.policies.words == []
 
 
-async def test_a_stranger_and_a_silent_daemon_are_told_what_to_do(house: House) -> None:
-    with pytest.raises(DoorError) as caught:
+async def test_a_stranger_and_a_silent_daemon_are_told_what_to_do(house: PeopleWorld) -> None:
+    with pytest.raises(ApiError) as caught:
         await words.waiting(door(house, "wrong"))
     assert "--token-file" in caught.value.step
-    with pytest.raises(NobodyThere):
-        await words.waiting(Door("http://127.0.0.1:1"))
+    with pytest.raises(DaemonUnreachable):
+        await words.waiting(ApiClient("http://127.0.0.1:1"))
 
 
 def test_without_a_terminal_nobody_can_be_asked(

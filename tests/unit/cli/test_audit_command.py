@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from observer.cli.audit import verify
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
 from observer.sinks.audit import open_audit

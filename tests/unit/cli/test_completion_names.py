@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from observer.cli.completion import VARIABLE, Shell, namespaces, pods, prepare, script, subjects, workloads
-from tests.support.doors import threaded
+from tests.support.scripted_api import threaded
 
 Names = Callable[[typer.Context, str], list[str]]
 

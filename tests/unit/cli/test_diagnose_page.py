@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from observer.cli.diagnose import SYMPTOMS
 from observer.cli.main import app
-from observer.domain.blame import CauseKind, Measure
+from observer.domain.attribution import CauseKind, Measure
 from observer.exchange.incident_lines import EdgeLine, SampleLine, SpanLine
 
 PAGE = (Path(__file__).parents[3] / "docs" / "diagnose.md").read_text(encoding="utf-8")

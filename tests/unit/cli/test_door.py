@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from observer.cli.door import Door, door_of
-from observer.cli.failures import DoorError, NobodyThere
-from observer.config.model import Settings, TlsSettings
+from observer.cli.door import ApiClient, client_of
+from observer.cli.failures import ApiError, DaemonUnreachable
+from observer.config.settings.model import Settings, TlsSettings
 from observer.domain.errors import ConfigError
-from tests.support.doors import daemon
+from tests.support.scripted_api import daemon
 
 
 async def test_it_shows_its_token_and_reads_json() -> None:
     async with daemon(token="s3cret") as there:
-        door = Door(there.url, token="s3cret")
+        door = ApiClient(there.url, token="s3cret")
         assert (await door.ask("/api/status"))["mode"] == "shadow"
         assert (await door.ask("/api/v1/overview", {"q": "pay"}))["tick"] == 512
     assert there.asked[-1] == ("/api/v1/overview", {"q": "pay"})
@@ -36,28 +36,28 @@ async def test_it_shows_its_token_and_reads_json() -> None:
 )
 async def test_an_answer_that_helps_nobody(changes: dict[str, object], message: str, step: str) -> None:
     async with daemon(**changes) as there:
-        with pytest.raises(DoorError, match=message) as caught:
-            await Door(there.url).ask("/api/status")
-    assert step in caught.value.step and not isinstance(caught.value, NobodyThere)
+        with pytest.raises(ApiError, match=message) as caught:
+            await ApiClient(there.url).ask("/api/status")
+    assert step in caught.value.step and not isinstance(caught.value, DaemonUnreachable)
 
 
 async def test_nobody_there() -> None:
-    with pytest.raises(NobodyThere, match="connection refused") as caught:
-        await Door("http://127.0.0.1:1", namespace="watch").ask("/api/status")
+    with pytest.raises(DaemonUnreachable, match="connection refused") as caught:
+        await ApiClient("http://127.0.0.1:1", namespace="watch").ask("/api/status")
     assert "observer run" in caught.value.step and "kubectl -n watch port-forward" in caught.value.step
-    with pytest.raises(NobodyThere, match="no address"):
-        await Door("").ask("/api/status")
+    with pytest.raises(DaemonUnreachable, match="no address"):
+        await ApiClient("").ask("/api/status")
 
 
 async def test_a_token_is_never_part_of_an_error() -> None:
-    with pytest.raises(NobodyThere) as caught:
-        await Door("http://127.0.0.1:1", token="s3cret").ask("/api/status")
+    with pytest.raises(DaemonUnreachable) as caught:
+        await ApiClient("http://127.0.0.1:1", token="s3cret").ask("/api/status")
     assert "s3cret" not in f"{caught.value}{caught.value.step}{caught.value.__cause__}"
 
 
 async def test_a_file_that_holds_no_certificate(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--ca-file"):
-        await Door("https://127.0.0.1:1", ca_file=str(tmp_path / "none.pem")).ask("/")
+        await ApiClient("https://127.0.0.1:1", ca_file=str(tmp_path / "none.pem")).ask("/")
 
 
 @pytest.mark.parametrize(
@@ -71,21 +71,21 @@ async def test_a_file_that_holds_no_certificate(tmp_path: Path) -> None:
 )
 def test_without_an_option_it_is_where_the_daemon_listens(listen: str, tls: str, url: str) -> None:
     settings = replace(Settings(), listen=listen, tls=TlsSettings(cert_file=tls))
-    door = door_of(settings)
+    door = client_of(settings)
     assert door.url == url and not door.named
 
 
 def test_options_come_first(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("abc\n")
-    door = door_of(Settings(), "https://there:1/", str(token))
+    door = client_of(Settings(), "https://there:1/", str(token))
     assert (door.url, door.named, door.token) == ("https://there:1", True, "abc")
 
 
 @pytest.mark.parametrize("url", ["there:8090", "ftp://there", "http://"])
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(ConfigError, match="http://HOST:PORT"):
-        door_of(Settings(), url)
+        client_of(Settings(), url)
 
 
 def test_a_token_that_cannot_be_read(tmp_path: Path) -> None:
@@ -93,4 +93,4 @@ def test_a_token_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     for name, why in (("none", "cannot be read"), ("empty", "is empty"), ("binary", "no text")):
         with pytest.raises(ConfigError, match=why):
-            door_of(Settings(), token_file=str(tmp_path / name))
+            client_of(Settings(), token_file=str(tmp_path / name))

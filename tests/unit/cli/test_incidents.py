@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from observer.cli.door import Door
-from observer.cli.failures import NobodyThere
+from observer.cli.door import ApiClient
+from observer.cli.failures import DaemonUnreachable
 from observer.cli.incidents import Wanted, listed, standing
 from observer.cli.paint import Paint, bare
 from observer.cli.status import current
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.errors import JournalUnavailable
 from observer.domain.ids import ServiceRef
 from observer.domain.suspect import Culprit, CulpritKind
@@ -77,8 +77,8 @@ async def test_no_journal_is_no_answer(tmp_path: Path) -> None:
     settings = Settings(journal=f"sqlite+aiosqlite:///{tmp_path / 'nowhere' / 'new.db'}")
     with pytest.raises(JournalUnavailable, match=r"new\.db does not exist: Observer has not run"):
         await listed(settings, Wanted(MORNING))
-    with pytest.raises(NobodyThere, match=r"does not answer.* and .*new\.db does not exist"):
-        await current(settings, Door("http://127.0.0.1:1"))
+    with pytest.raises(DaemonUnreachable, match=r"does not answer.* and .*new\.db does not exist"):
+        await current(settings, ApiClient("http://127.0.0.1:1"))
     assert not (tmp_path / "nowhere").exists(), "who only reads makes nothing"
 
 

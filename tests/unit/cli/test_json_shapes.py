@@ -12,9 +12,9 @@ import pytest
 from observer.cli.doctor import rows
 from observer.domain.finding import Finding
 from observer.sinks.audit import open_audit
-from tests.support.doors import threaded
+from tests.support.command_line import said
 from tests.support.journals import a_night, write_night
-from tests.support.spoken import said
+from tests.support.scripted_api import threaded
 
 TEXT, NUMBER, BOOL, WHOLE = {"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "integer"}
 MAYBE_TEXT, MAYBE_NUMBER = {"type": ["string", "null"]}, {"type": ["number", "null"]}
@@ -39,8 +39,8 @@ def maybe(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 INCIDENT = {
-    "id": TEXT, "subject": TEXT, "symptom": TEXT, "phase": TEXT, "opened": NUMBER, "nats": NUMBER, "bad_rate": NUMBER,
-    "sibling_bad_rate": NUMBER, "held": many(TEXT), "closing": TEXT, "evidence": TEXT,
+    "id": TEXT, "subject": TEXT, "symptom": TEXT, "phase": TEXT, "opened": NUMBER, "evidence_score": NUMBER, "bad_rate": NUMBER,
+    "peer_bad_rate": NUMBER, "blocked": many(TEXT), "closing": TEXT, "evidence": TEXT,
 }  # fmt: skip
 LISTED = {
     **INCIDENT, "namespace": TEXT, "service": MAYBE_TEXT, "workload": MAYBE_TEXT, "open": BOOL, "closed": MAYBE_NUMBER,
@@ -48,30 +48,30 @@ LISTED = {
 }  # fmt: skip
 POD = of(namespace=TEXT, name=TEXT, uid=TEXT)
 DECISION = of(
-    id=TEXT, at=NUMBER, kind=TEXT, verdict=TEXT, subject=TEXT, reason=TEXT, text=TEXT, incident=TEXT, rung=MAYBE_TEXT,
+    id=TEXT, at=NUMBER, kind=TEXT, verdict=TEXT, subject=TEXT, reason=TEXT, text=TEXT, incident=TEXT, action_kind=MAYBE_TEXT,
     mode=TEXT, pod=maybe(POD), service=maybe(of(namespace=TEXT, name=TEXT)),
     workload=maybe(of(namespace=TEXT, kind=TEXT, name=TEXT)), action=maybe({"type": "object"}),
     outcome=maybe(of(action_id=TEXT, result=TEXT, reason=TEXT, detail=TEXT, retry_after=NUMBER)),
-    holds=many(of(guard=TEXT, reason=TEXT, detail=TEXT, refused=BOOL)), figures={"type": "object"}, config=TEXT,
+    blocked_by=many(of(guard=TEXT, reason=TEXT, detail=TEXT, refused=BOOL)), figures={"type": "object"}, config=TEXT,
     severity=TEXT,
 )  # fmt: skip
 REPORT = of(
     headline=TEXT, since=NUMBER, until=NUMBER, modes=many(TEXT), decisions=WHOLE, notes=many(TEXT),
-    wishes=many(of(kind=TEXT, subject=TEXT, at=NUMBER, text=TEXT)),
-    harms=many(of(
+    action_required=many(of(kind=TEXT, subject=TEXT, at=NUMBER, text=TEXT)),
+    impacts=many(of(
         incident=TEXT, subject=TEXT, service=TEXT, symptom=TEXT, opened=NUMBER, closed=MAYBE_NUMBER, bad_rate=NUMBER,
-        sibling_bad_rate=NUMBER, bad=NUMBER, requests=NUMBER, outcome=TEXT,
+        peer_bad_rate=NUMBER, bad=NUMBER, requests=NUMBER, outcome=TEXT,
     )),
     troubles=many(of(subject=TEXT, reason=TEXT, at=NUMBER, text=TEXT)),
     budgets=many(of(
         objective=TEXT, name=TEXT, target=MAYBE_NUMBER, bad=NUMBER, total=NUMBER, spent=MAYBE_NUMBER,
         remaining=MAYBE_NUMBER,
     )),
-    deeds=many(of(
+    interventions=many(of(
         incident=TEXT, subject=TEXT, at=NUMBER, steps=many(TEXT), would=BOOL, helped={"type": ["boolean", "null"]},
         result=TEXT,
     )),
-    restraints=many(of(reason=TEXT, incidents=WHOLE, subject=TEXT, detail=TEXT, standing=BOOL)),
+    blocked=many(of(reason=TEXT, incidents=WHOLE, subject=TEXT, detail=TEXT, standing=BOOL)),
     blindness=many(of(cause=TEXT, seconds=NUMBER, times=WHOLE, lasting=BOOL)),
 )  # fmt: skip
 LIVE = of(
@@ -89,7 +89,7 @@ SHAPES: dict[tuple[str, ...], dict[str, Any]] = {
         since=MAYBE_NUMBER, more=WHOLE, incidents=many(of(**LISTED))
     ),
     ("why", "pod/shop/cart-1"): of(
-        subject=TEXT, decisions=many(DECISION), evidence={"type": "object"}, blame={"type": "object"}
+        subject=TEXT, decisions=many(DECISION), evidence={"type": "object"}, attribution={"type": "object"}
     ),
     ("report", "--since", "2026-01-01T00:00Z"): REPORT,
     ("audit", "verify"): of(

@@ -10,11 +10,11 @@ import pytest
 
 from observer.cli.failures import told
 from observer.domain.errors import AuditBroken, ConfigError, JournalUnavailable, RecordingError, SourceUnavailable
-from tests.support.doors import threaded
+from tests.support.command_line import CommandResult, said
 from tests.support.journals import write_night
-from tests.support.spoken import Said, said
+from tests.support.scripted_api import threaded
 
-Run = Callable[..., Said]
+Run = Callable[..., CommandResult]
 ASKING = (("status",), ("top",))
 READING = (("incidents",), ("why", "pod/shop/cart-1"), ("report",))
 
@@ -27,13 +27,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     config = tmp_path / "observer.yaml"
     config.write_text(f"journal: {write_night(tmp_path)}\nlisten: 127.0.0.1:1\naudit: {tmp_path / 'audit.jsonl'}\n")
 
-    def one(*words: str) -> Said:
+    def one(*words: str) -> CommandResult:
         return said(monkeypatch, capsys, *words, "--config", str(config))
 
     return one
 
 
-def helps(result: Said, code: int, *words: str) -> None:
+def helps(result: CommandResult, code: int, *words: str) -> None:
     """One message, one step, no traceback, nothing on standard output."""
     assert (result.code, result.out) == (code, ""), result
     first, *others = result.err.splitlines()

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from observer.cli.main import app, main
 from observer.domain.decision import Decision
 from observer.recording.events import Event, Ticked
-from tests.support.taped import story, written
+from tests.support.recorded_events import story, written
 
 
 def replayed(path: Path, *words: str, code: int = 0) -> dict[str, Any]:

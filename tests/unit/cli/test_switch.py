@@ -10,7 +10,7 @@ import pytest
 from observer.cli import switch as command
 from observer.cli.failures import told
 from observer.cli.output import EXIT_FINDINGS
-from observer.config.settings import default
+from observer.config.settings.read import default
 from observer.domain.errors import ActuatorUnavailable, SwitchChanged
 from observer.runtime.throw import TRIES
 from tests.support.fakes import FakeSwitch

@@ -15,9 +15,9 @@ from observer.cli.failures import sole, told
 from observer.domain.errors import ConfigError, JournalUnavailable
 from observer.runtime.supervise import Plan
 from observer.web.server import Server
-from tests.support.spoken import Said, said
+from tests.support.command_line import CommandResult, said
 
-Run = Callable[..., Said]
+Run = Callable[..., CommandResult]
 
 
 @pytest.fixture

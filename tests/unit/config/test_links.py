@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.config.links import FIELDS, Links, check_link
-from observer.config.outlets import LinkSettings
-from observer.config.settings import parse
+from observer.config.settings.links import FIELDS, Links, check_link
+from observer.config.settings.notifications import LinkSettings
+from observer.config.settings.read import parse
 from observer.domain.errors import ConfigError
 from observer.domain.ids import PodRef
 from tests.support.receivers import AT, told

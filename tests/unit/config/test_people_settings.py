@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from observer.config.exposure import exposed, host_of, is_loopback
-from observer.config.model import OidcSettings, PeopleSettings
-from observer.config.settings import default, parse
+from observer.config.settings.exposure import exposed, host_of, is_loopback
+from observer.config.settings.model import OidcSettings, PeopleSettings
+from observer.config.settings.read import default, parse
 from observer.domain.errors import ConfigError
 
 OIDC = "{issuer: https://sign-in.example.com, client_id: observer}"

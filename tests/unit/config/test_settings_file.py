@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from observer.config.model import KialiLogin
-from observer.config.sections import DERIVED, KEYS, file_model
-from observer.config.settings import default, identity, load, parse, schema
-from observer.domain.action import Mode, Rung
+from observer.config.settings.model import KialiLogin
+from observer.config.settings.read import default, identity, load, parse, schema
+from observer.config.settings.sections import DERIVED, KEYS, file_model
+from observer.domain.action import ActionKind, Mode
 from observer.domain.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -69,8 +69,8 @@ def test_values_arrive_where_they_belong() -> None:
 
     assert settings.engine.mode is Mode.ENFORCE
     assert settings.engine.tick == 1.0
-    assert settings.engine.ladder.rungs == (Rung.ANNOTATE, Rung.DRAIN)
-    assert settings.engine.ladder.drain_seconds == 120.0
+    assert settings.engine.escalation.actions == (ActionKind.ANNOTATE, ActionKind.DRAIN)
+    assert settings.engine.escalation.drain_seconds == 120.0
     assert settings.engine.guards.namespace_actions == 3
     assert settings.engine.guards.refused_namespaces == ("kube-system",)
     assert settings.people.kubernetes and settings.people.session == 14_400.0
@@ -215,7 +215,7 @@ def test_schema_describes_the_file() -> None:
         "title": "Mode",
         "type": "string",
     }
-    assert body["$defs"]["LadderSettings"]["properties"]["drain_seconds"]["default"] == "5m"
+    assert body["$defs"]["EscalationSettings"]["properties"]["drain_seconds"]["default"] == "5m"
     assert body["$defs"]["GuardSettings"]["properties"]["cluster_share"]["maximum"] == 1
     assert "own_namespace" not in body["$defs"]["GuardSettings"]["properties"]
 

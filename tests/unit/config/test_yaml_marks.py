@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.config.yaml_marks import read_marked
+from observer.config.documents.marks import read_marked
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
+from observer.domain.decision_record import at_least, namespace_of, record_of
 from observer.domain.kinds import KINDS, Stage, stages_of
-from observer.domain.telling import at_least, namespace_of, record_of
 from tests.support.receivers import AT, acted, told
 
 ROOT = Path(__file__).parents[3] / "observer"
@@ -33,7 +33,7 @@ def spoken() -> set[str]:
 def test_every_kind_that_is_told_has_a_meaning() -> None:
     assert len(spoken()) > 10
     assert spoken() - KINDS.keys() == set(), "observer/domain/kinds.py says what each kind means"
-    assert {rung.value for rung in Rung} - {"annotate"} <= KINDS.keys()
+    assert {action_kind.value for action_kind in ActionKind} - {"annotate"} <= KINDS.keys()
 
 
 def test_stages_come_in_the_order_of_the_loop() -> None:
@@ -51,7 +51,7 @@ def test_a_record_holds_what_is_known_and_nothing_else() -> None:
     record = record_of(told(figures=figures))
     assert record["figures"] == {"a": 0.5, "c": "nan", "d": True, "e": 3, "f": 1}
     assert record["at"] == AT
-    assert not {"outcome", "holds", "links", "cluster", "trace_id", "rung"} & record.keys()
+    assert not {"outcome", "blocked_by", "links", "cluster", "trace_id", "action"} & record.keys()
     assert record_of(acted())["outcome"] == {"action": acted().action.id, "result": "applied", "reason": "applied"}  # type: ignore[union-attr]
     assert "trace_id" not in record_of(told(incident=""), trace_id="ab")
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from observer.domain.action import Rung
-from observer.domain.blame import UNKNOWN, Attribution, Blame, Cause, CauseKind
+from observer.domain.action import ActionKind
+from observer.domain.attribution import UNKNOWN, Attribution, Cause, CauseKind, RankedCause
 from observer.domain.cluster import Pod
 from observer.domain.decision import Verdict
 from observer.domain.graph import CallGraph
 from observer.domain.incident import Incident, Phase
 from observer.domain.suspect import Culprit, CulpritKind, Suspect, Symptom, Tier
-from observer.engine.blame.question import Inquiry
-from observer.engine.blame.record import shortened, with_drain
-from observer.engine.inquest import advise
+from observer.engine.attribution.attributor import Attributor
+from observer.engine.attribution.record import shortened, with_drain
 from observer.engine.memory import Memory
-from observer.engine.turn import Turn
+from observer.engine.remediation.attribute import advise
+from observer.engine.remediation.decision_log import DecisionLog
 from observer.journal.database import decode, encode
 from tests.support.builders import (
     NOW,
@@ -67,11 +67,14 @@ def test_a_gray_pod_alone_goes_up_the_ladder_without_graph_and_traces() -> None:
     stage = Stage()
     stage.faults["catalog-1"] = 0.5
     stage.until(Phase.CLOSED)
-    assert [(rung, name) for _, rung, name in stage.acts] == [(Rung.DRAIN, "catalog-1"), (Rung.EVICT, "catalog-1")]
+    assert [(action_kind, name) for _, action_kind, name in stage.acts] == [
+        (ActionKind.DRAIN, "catalog-1"),
+        (ActionKind.EVICT, "catalog-1"),
+    ]
     evict = stage.told("evict")[0]
-    assert evict.figures["blame"] == "pod shop/catalog-1"
-    assert float(evict.figures["blame_probability"] or 0.0) > 20 / 21
-    assert "no call graph" in str(evict.figures["blame_gaps"])
+    assert evict.figures["attribution"] == "pod shop/catalog-1"
+    assert float(evict.figures["attribution_probability"] or 0.0) > 20 / 21
+    assert "no call graph" in str(evict.figures["attribution_gaps"])
 
 
 def test_a_victim_is_never_touched_while_its_dependencys_pod_is_removed() -> None:
@@ -84,10 +87,10 @@ def test_a_victim_is_never_touched_while_its_dependencys_pod_is_removed() -> Non
     stage.faults |= {"catalog-1": 0.5, "store-2": 0.5}
     stage.until(Phase.CLOSED)
     assert {name for _, _, name in stage.acts} == {"store-2"}
-    assert ("pod shop/catalog-1", "victim") in told(stage, "held")
+    assert ("pod shop/catalog-1", "victim") in told(stage, "blocked")
     assert ("pod shop/catalog-1", "dependency") in told(stage, "suggested")
-    hold = next(hold for one in stage.told("held") for hold in one.holds if hold.reason == "victim")
-    assert "store" in hold.detail and "nats" in hold.detail
+    block = next(block for one in stage.told("blocked") for block in one.blocked_by if block.reason == "victim")
+    assert "store" in block.detail and "evidence_score" in block.detail
 
 
 def test_the_same_pod_is_removed_when_nobody_below_it_fails() -> None:
@@ -98,7 +101,7 @@ def test_the_same_pod_is_removed_when_nobody_below_it_fails() -> None:
     }
     stage.faults["catalog-1"] = 0.5
     stage.until(Phase.CLOSED)
-    assert [rung for _, rung, _ in stage.acts] == [Rung.DRAIN, Rung.EVICT]
+    assert [action_kind for _, action_kind, _ in stage.acts] == [ActionKind.DRAIN, ActionKind.EVICT]
 
 
 def test_stray_errors_below_make_no_victim() -> None:
@@ -156,7 +159,7 @@ def test_a_named_group_is_told_with_what_a_person_can_do(kind: CulpritKind, name
     assert stage.acts == []
     assert told(stage, "suggested") == {(str(group.culprit), advice)}
     assert len(stage.told("suggested")) == 1
-    assert stage.only().blame is not None
+    assert stage.only().attribution is not None
 
 
 def test_a_node_pooled_over_services_is_weighed_with_all_of_them() -> None:
@@ -164,7 +167,7 @@ def test_a_node_pooled_over_services_is_weighed_with_all_of_them() -> None:
     members = tuple(Culprit(CulpritKind.POD, "shop", one.ref.name, one.service, one.ref) for one in (pods[0], pods[4]))
     culprit = Culprit(CulpritKind.NODE, "", pods[0].node)
     pooled = Suspect(
-        culprit, evidence(nats=12.0), Tier.ANNOTATE, Tier.ANNOTATE, "node_named", impact=True, also=members
+        culprit, evidence(score=12.0), Tier.ANNOTATE, Tier.ANNOTATE, "node_named", impact=True, also=members
     )
     found = _asked(pods, pooled)
     assert first(found) == f"node {pods[0].node}"
@@ -217,11 +220,11 @@ def test_the_journal_keeps_the_blame_of_an_incident() -> None:
     stage.faults["catalog-1"] = 0.5
     stage.until(Phase.EXPERIMENT)
     incident = stage.only()
-    assert incident.blame is not None
+    assert incident.attribution is not None
     assert decode(encode(incident), Incident) == incident
     stage.restart()
     stage.until(Phase.CLOSED)
-    assert (Rung.EVICT, "catalog-1") in [(rung, name) for _, rung, name in stage.acts]
+    assert (ActionKind.EVICT, "catalog-1") in [(action_kind, name) for _, action_kind, name in stage.acts]
 
 
 def test_nobody_is_asked_about_in_a_blind_tick() -> None:
@@ -235,7 +238,7 @@ def test_nobody_is_asked_about_in_a_blind_tick() -> None:
 def _asked(pods: list[Pod], one: Suspect, *others: Suspect) -> Any:
     view = cluster(pods, [workload()])
     found = judgement(suspects=[one, *others], services=health(pods))
-    return Inquiry(snapshot(view), found, view).blame(one)
+    return Attributor(snapshot(view), found, view).attribution(one)
 
 
 def test_a_group_without_the_pod_or_of_another_symptom_is_no_rival() -> None:
@@ -243,7 +246,7 @@ def test_a_group_without_the_pod_or_of_another_symptom_is_no_rival() -> None:
     members = tuple(Culprit(CulpritKind.POD, "shop", one.ref.name, one.service, one.ref) for one in pods[1::2])
     node = Suspect(
         Culprit(CulpritKind.NODE, "", "n2"),
-        evidence(nats=50.0),
+        evidence(score=50.0),
         Tier.ANNOTATE,
         Tier.ANNOTATE,
         "node_named",
@@ -264,8 +267,8 @@ def test_nobody_is_sent_after_a_cause_that_is_no_likelier_than_unknown() -> None
     mine = Cause(CauseKind.POD, "shop", "catalog-1", sick.service, sick.ref)
     other = Cause(CauseKind.REVISION, "shop", "catalog", sick.service)
     parts = ((mine, 0.7), (UNKNOWN, 0.2), (other, 0.1))
-    doubtful = Blame(NOW, None, tuple(Attribution(cause, part, math.log(part)) for cause, part in parts))
-    turn = Turn(NOW, enforce(), Memory())
+    doubtful = Attribution(NOW, None, tuple(RankedCause(cause, part, math.log(part)) for cause, part in parts))
+    turn = DecisionLog(NOW, enforce(), Memory())
     incident = turn.put(incident_of("catalog-1"))
     advise(turn, incident, view.pods[sick.ref], doubtful)
     assert turn.decisions == []

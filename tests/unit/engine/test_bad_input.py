@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from observer.domain.action import Rung
-from observer.domain.cluster import Kind
+from observer.domain.action import ActionKind
+from observer.domain.cluster import ResourceKind
 from observer.domain.counts import CounterFrame
 from observer.domain.incident import Phase
 from observer.domain.snapshot import Gap
 from tests.support.builders import NOW
-from tests.support.traffic import Counted
+from tests.support.counted_stage import Counted
 
 Lie = Callable[["Lied", CounterFrame], CounterFrame]
 
@@ -49,8 +49,8 @@ def warm(**changes: Any) -> Lied:
     return stage
 
 
-def acts(stage: Lied) -> list[Rung]:
-    return [rung for _, rung, _ in stage.acts]
+def acts(stage: Lied) -> list[ActionKind]:
+    return [action_kind for _, action_kind, _ in stage.acts]
 
 
 def blind_reasons(stage: Lied) -> set[str]:
@@ -58,7 +58,7 @@ def blind_reasons(stage: Lied) -> set[str]:
 
 
 def test_without_anything_wrong_the_pod_is_acted_on() -> None:
-    assert acts(warm().ticks(12))[:1] == [Rung.DRAIN]
+    assert acts(warm().ticks(12))[:1] == [ActionKind.DRAIN]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_source_that_does_not_answer_is_named_and_nothing_is_done(reason: str)
 
     stage.outage, stage.gaps = False, ()
     stage.ticks(14)
-    assert stage.told("sighted") and acts(stage)[:1] == [Rung.DRAIN]
+    assert stage.told("recovered") and acts(stage)[:1] == [ActionKind.DRAIN]
 
 
 def back_and_forth(stage: Lied, frame: CounterFrame) -> CounterFrame:
@@ -142,14 +142,14 @@ def test_a_clock_that_jumps_makes_a_new_beginning(seconds: float) -> None:
         assert {"prometheus_clock", "clock_went_back"} & blind_reasons(stage)
 
 
-@pytest.mark.parametrize("kind", list(Kind))
-def test_a_kind_that_may_not_be_read_holds_every_act_and_is_named(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", list(ResourceKind))
+def test_a_kind_that_may_not_be_read_holds_every_act_and_is_named(kind: ResourceKind) -> None:
     stage = warm()
-    stage.view = {"fresh": {one: 1e12 for one in Kind if one is not kind}}
+    stage.view = {"fresh": {one: 1e12 for one in ResourceKind if one is not kind}}
     stage.ticks(12)
 
     assert acts(stage) == []
-    told = [hold for one in stage.decisions for hold in one.holds if hold.reason == "kubernetes_not_synced"]
+    told = [hold for one in stage.decisions for hold in one.blocked_by if hold.reason == "kubernetes_not_synced"]
     assert told and kind.value in told[0].detail
 
 
@@ -157,8 +157,8 @@ def test_a_name_that_is_used_again_is_another_pod() -> None:
     stage = warm()
     stage.until(Phase.SUSPECTED)
     old = stage.named("catalog-1")
-    heir = replace(old, ref=replace(old.ref, uid="heir"), created=stage.at, started=stage.at)
-    stage.pods = [heir if one is old else one for one in stage.pods]
+    replacement = replace(old, ref=replace(old.ref, uid="heir"), created=stage.at, started=stage.at)
+    stage.pods = [replacement if one is old else one for one in stage.pods]
     stage.faults = {}
     stage.ticks(12)
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.decision import Verdict
 from observer.domain.incident import Phase
-from observer.engine.decide import in_hand
+from observer.engine.decide import in_progress
 from observer.engine.memory import Memory
 from tests.support.builders import catalog
-from tests.support.traffic import Counted
+from tests.support.counted_stage import Counted
 
-FULL = [(Rung.DRAIN, "catalog-1"), (Rung.EVICT, "catalog-1")]
+FULL = [(ActionKind.DRAIN, "catalog-1"), (ActionKind.EVICT, "catalog-1")]
 
 
-def rungs(stage: Counted) -> list[tuple[Rung, str]]:
-    return [(rung, name) for _, rung, name in stage.acts]
+def actions(stage: Counted) -> list[tuple[ActionKind, str]]:
+    return [(action_kind, name) for _, action_kind, name in stage.acts]
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -26,8 +26,8 @@ def test_gray_pod_from_counters_to_verification(seed: int) -> None:
     stage.faults["catalog-1"] = 0.3
     stage.until(Phase.CLOSED, limit=80)
     assert [one.closing for one in stage.memory.incidents.values()] == ["fixed"]
-    assert [act for act in rungs(stage) if act[0] is not Rung.RESTORE][-1] == (Rung.EVICT, "catalog-1")
-    assert {name for _, name in rungs(stage)} == {"catalog-1"}
+    assert [act for act in actions(stage) if act[0] is not ActionKind.RESTORE][-1] == (ActionKind.EVICT, "catalog-1")
+    assert {name for _, name in actions(stage)} == {"catalog-1"}
     quiet = len(stage.decisions)
     stage.ticks(30)
     assert [one.kind for one in stage.decisions[quiet:] if one.verdict is Verdict.ACT] == []
@@ -38,7 +38,7 @@ def test_slow_pod_from_counters_to_verification() -> None:
     stage.slow["catalog-2"] = 0.9
     stage.until(Phase.CLOSED, limit=80)
     assert [one.closing for one in stage.memory.incidents.values()] == ["fixed"]
-    assert {name for _, name in rungs(stage)} == {"catalog-2"}
+    assert {name for _, name in actions(stage)} == {"catalog-2"}
 
 
 def test_whole_workload_failing_removes_nobody() -> None:
@@ -70,9 +70,9 @@ def test_judges_know_what_the_ladder_has_in_hand() -> None:
     stage = Counted(seed=9).ticks(36)
     stage.faults["catalog-1"] = 0.3
     stage.until(Phase.EXPERIMENT)
-    held = in_hand(stage.memory)
+    blocked = in_progress(stage.memory)
     drained = stage.named("catalog-1").ref
-    assert held.drained == {drained}
-    assert drained in held.label_writes
-    assert held.services == {stage.named("catalog-1").service}
-    assert in_hand(Memory()).drained == frozenset()
+    assert blocked.drained == {drained}
+    assert drained in blocked.label_writes
+    assert blocked.services == {stage.named("catalog-1").service}
+    assert in_progress(Memory()).drained == frozenset()

@@ -9,20 +9,21 @@ from typing import Any
 import pytest
 
 from observer.domain import names
-from observer.domain.action import Action, Mode, Rung
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.approval import plan_of
-from observer.domain.blame import BlameInputs
-from observer.domain.cluster import Autoscaler, DisruptionBudget, Kind, MeshControl, Node
-from observer.domain.decision import Allow, Hold
+from observer.domain.attribution import AttributionInputs
+from observer.domain.cluster import Autoscaler, DisruptionBudget, MeshControl, Node, ResourceKind
+from observer.domain.decision import Allowed, Blocked
 from observer.domain.ids import PodRef
 from observer.domain.incident import Phase
-from observer.domain.policy import AppliedPolicy, StandingHold, TimeWindow
-from observer.domain.settings import GuardSettings, LadderSettings
+from observer.domain.policy import EffectivePolicy, StandingHold, TimeWindow
+from observer.domain.settings import EscalationSettings, GuardSettings
 from observer.domain.suspect import Suppression, Symptom, Tier
-from observer.engine.blame.verdict import blame
-from observer.engine.guards import GUARDS, accused, ask, budgets, capacity, changes, control, record, refusals, rules
+from observer.engine.attribution.attribute import attribution
+from observer.engine.guards import GUARDS, accused, ask, budgets, capacity, changes, control, eligibility, history
+from observer.engine.guards import policy as rules
+from observer.engine.guards.context import Guard, GuardContext
 from observer.engine.guards.fleet import Fleet
-from observer.engine.guards.situation import Guard, Situation
 from observer.engine.memory import Memory
 from tests.support.builders import (
     NOW,
@@ -65,19 +66,19 @@ class Case:
     refused: bool = False
 
 
-def situation(case: Case | None = None) -> Situation:
+def situation(case: Case | None = None) -> GuardContext:
     """catalog-1 of four is to be drained; nothing stands against it but what the case says."""
     case = case or Case(control.leader, "")
-    siblings = case.others() if case.others is not None else catalog(4)[1:]
+    peers = case.others() if case.others is not None else catalog(4)[1:]
     culprit = replace(pod("catalog-1"), **(case.pod or {}))
-    pods = [culprit, *siblings]
+    pods = [culprit, *peers]
     owner = replace(workload(desired=len(pods)), **(case.workload or {}))
     view = cluster(pods, [owner], **(case.view or {}))
     settings = enforce(guards=replace(GuardSettings(), **(case.guards or {})))
     judged = judgement(**({"services": health(pods, unhealthy=[culprit])} | (case.judged or {})))
-    made = Situation(
+    made = GuardContext(
         at=NOW,
-        rung=Rung.DRAIN,
+        action_kind=ActionKind.DRAIN,
         incident=replace(incident_of("catalog-1"), **(case.incident or {})),
         pod=culprit,
         workload=owner if culprit.workload is not None else None,
@@ -87,9 +88,9 @@ def situation(case: Case | None = None) -> Situation:
         judgement=judged,
         memory=replace(Memory(), **(case.memory or {})),
         settings=settings,
-        policy=replace(AppliedPolicy.of(settings), **(case.policy or {})),
+        policy=replace(EffectivePolicy.of(settings), **(case.policy or {})),
         fleet=Fleet(judged),
-        blame=blame(BlameInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
+        attribution=attribution(AttributionInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
     )
     return replace(made, **(case.situation or {}))
 
@@ -101,9 +102,9 @@ def other_in_hand(phase: Phase = Phase.DRAINING, **changes: Any) -> dict[str, An
 BUDGET = DisruptionBudget("shop", "pdb", frozenset({"catalog-1"}), 1, current=True)
 SCALER = Autoscaler("shop", "hpa", workload_ref(), 4, 4, None)
 ELSEWHERE: dict[str, Any] = {"workload": workload_ref("other"), "service": service_ref("other")}
-EVICT: dict[str, Any] = {"rung": Rung.EVICT}
-DRAIN_SECONDS = LadderSettings().drain_seconds
-APPROVED = plan_of(Action(Rung.DRAIN, "incident-catalog-1", pod("catalog-1").ref), seconds=DRAIN_SECONDS).hash
+EVICT: dict[str, Any] = {"rung": ActionKind.EVICT}
+DRAIN_SECONDS = EscalationSettings().drain_seconds
+APPROVED = plan_of(Action(ActionKind.DRAIN, "incident-catalog-1", pod("catalog-1").ref), seconds=DRAIN_SECONDS).hash
 ALL_DAY = TimeWindow(frozenset(range(7)), 0, 1440, "UTC")
 
 CASES = [
@@ -117,9 +118,13 @@ CASES = [
         refused=True,
     ),
     Case(control.sources, "metrics_incomplete", judged={"complete": False}),
-    Case(control.sources, "kubernetes_not_synced", view={"fresh": {k: NOW for k in Kind if k is not Kind.BUDGETS}}),
-    Case(control.sources, "kubernetes_stale", view={"fresh": dict.fromkeys(Kind, NOW - 31.0)}),
-    Case(accused.blame, "blame_unknown", situation={"blame": None}),
+    Case(
+        control.sources,
+        "kubernetes_not_synced",
+        view={"fresh": {k: NOW for k in ResourceKind if k is not ResourceKind.BUDGETS}},
+    ),
+    Case(control.sources, "kubernetes_stale", view={"fresh": dict.fromkeys(ResourceKind, NOW - 31.0)}),
+    Case(accused.attribution, "attribution_unknown", situation={"attribution": None}),
     Case(control.deferred, "deferred", memory={"not_before": {"incident-catalog-1": NOW + 5.0}}),
     Case(rules.detector, "detector_off", policy={"errors": False}, refused=True),
     Case(
@@ -132,30 +137,30 @@ CASES = [
     Case(rules.policy_hold, "policy_hold", policy={"holds": (StandingHold("sale"),)}),
     Case(rules.policy_hold, "policy_hold", policy={"holds": (StandingHold("a", NOW), StandingHold("b", NOW + 1.0))}),
     Case(rules.window, "outside_window", policy={"windows": (TimeWindow(frozenset(), 0, 1440, "UTC"),)}),
-    Case(rules.approval, "approval_needed", policy={"approvals": frozenset({Rung.DRAIN})}),
+    Case(rules.approval, "approval_needed", policy={"approvals": frozenset({ActionKind.DRAIN})}),
     Case(
         rules.approval,
         "approval_needed",
-        policy={"approvals": frozenset({Rung.DRAIN})},
+        policy={"approvals": frozenset({ActionKind.DRAIN})},
         picture={"approvals": {APPROVED: NOW}},  # over
     ),
     Case(
         rules.approval,
         "approval_needed",
-        policy={"approvals": frozenset({Rung.DRAIN})},
+        policy={"approvals": frozenset({ActionKind.DRAIN})},
         picture={"approvals": {APPROVED: NOW + 901.0}},  # no approval lasts so long
     ),
     Case(
         rules.approval,
         "approval_needed",
-        policy={"approvals": frozenset({Rung.DRAIN})},
+        policy={"approvals": frozenset({ActionKind.DRAIN})},
         picture={"approvals": {APPROVED: NOW + 60.0}},
-        incident={"attempts": {Rung.DRAIN: 1}},  # it was for the first attempt
+        incident={"attempts": {ActionKind.DRAIN: 1}},  # it was for the first attempt
     ),
     Case(
         rules.approval,
         "approval_needed",
-        policy={"approvals": frozenset({Rung.EVICT})},
+        policy={"approvals": frozenset({ActionKind.EVICT})},
         picture={"approvals": {APPROVED: NOW + 60.0}},
         situation=EVICT,  # it was for the drain
     ),
@@ -163,94 +168,97 @@ CASES = [
         rules.approval,
         "approval_needed",
         policy={
-            "approvals": frozenset({Rung.DRAIN}),
-            "ladder": replace(LadderSettings(), drain_seconds=DRAIN_SECONDS + 1.0),
+            "approvals": frozenset({ActionKind.DRAIN}),
+            "escalation": replace(EscalationSettings(), drain_seconds=DRAIN_SECONDS + 1.0),
         },
         picture={"approvals": {APPROVED: NOW + 60.0}},  # it was shown a shorter drain
     ),
     Case(
         rules.approval,
         "approval_needed",
-        policy={"approvals": frozenset({Rung.DRAIN})},
+        policy={"approvals": frozenset({ActionKind.DRAIN})},
         picture={"approvals": {APPROVED: NOW + 60.0}},
         pod={"ref": PodRef("shop", "catalog-1", "its-heir")},
     ),
     Case(
         rules.approval,
         "evidence_weakened",
-        policy={"approvals": frozenset({Rung.DRAIN})},
+        policy={"approvals": frozenset({ActionKind.DRAIN})},
         picture={"approvals": {APPROVED: NOW + 60.0}},
         situation={"suspect": suspect(pod("catalog-1"), Tier.ANNOTATE)},
     ),
     Case(
         rules.approval,
         "evidence_weakened",
-        policy={"approvals": frozenset({Rung.DRAIN})},
+        policy={"approvals": frozenset({ActionKind.DRAIN})},
         picture={"approvals": {APPROVED: NOW + 60.0}},
         situation={"suspect": None},
     ),
-    Case(refusals.owner, "owner_not_replaceable", pod={"owner_kind": "DaemonSet"}, refused=True),
-    Case(refusals.owner, "owner_not_replaceable", pod={"owner_kind": "Job"}, refused=True),
-    Case(refusals.owner, "owner_not_replaceable", pod={"owner_kind": "StatefulSet"}, refused=True),
-    Case(refusals.owner, "owner_not_replaceable", pod={"owner_kind": "", "workload": None}, refused=True),
-    Case(refusals.owner, "workload_unknown", pod={"workload": None}),
-    Case(refusals.singleton, "singleton", workload={"desired": 1}, refused=True),
-    Case(refusals.refused_namespace, "refused_namespace", guards={"own_namespace": "shop"}, refused=True),
-    Case(refusals.refused_namespace, "refused_namespace", guards={"refused_namespaces": ("shop",)}, refused=True),
-    Case(refusals.priority, "system_priority", pod={"priority_class": "system-node-critical"}, refused=True),
-    Case(refusals.local_volumes, "local_volumes", pod={"local_volumes": True}, refused=True),
+    Case(eligibility.owner, "owner_not_replaceable", pod={"owner_kind": "DaemonSet"}, refused=True),
+    Case(eligibility.owner, "owner_not_replaceable", pod={"owner_kind": "Job"}, refused=True),
+    Case(eligibility.owner, "owner_not_replaceable", pod={"owner_kind": "StatefulSet"}, refused=True),
+    Case(eligibility.owner, "owner_not_replaceable", pod={"owner_kind": "", "workload": None}, refused=True),
+    Case(eligibility.owner, "workload_unknown", pod={"workload": None}),
+    Case(eligibility.singleton, "singleton", workload={"desired": 1}, refused=True),
+    Case(eligibility.refused_namespace, "refused_namespace", guards={"own_namespace": "shop"}, refused=True),
+    Case(eligibility.refused_namespace, "refused_namespace", guards={"refused_namespaces": ("shop",)}, refused=True),
+    Case(eligibility.priority, "system_priority", pod={"priority_class": "system-node-critical"}, refused=True),
+    Case(eligibility.local_volumes, "local_volumes", pod={"local_volumes": True}, refused=True),
     Case(
-        refusals.disruption_marks, "do_not_disrupt", pod={"annotations": {names.DO_NOT_DISRUPT: "true"}}, refused=True
+        eligibility.disruption_marks,
+        "do_not_disrupt",
+        pod={"annotations": {names.DO_NOT_DISRUPT: "true"}},
+        refused=True,
     ),
     Case(
-        refusals.disruption_marks,
+        eligibility.disruption_marks,
         "not_safe_to_evict",
         pod={"annotations": {names.SAFE_TO_EVICT: "false"}},
         refused=True,
     ),
-    Case(refusals.opt_out, "opt_out", pod={"annotations": {names.OPT_OUT: "true"}}, refused=True),
-    Case(refusals.opt_out, "opt_out", workload={"annotations": {names.OPT_OUT: "true"}}, refused=True),
-    Case(refusals.foreign_drain, "drained_by_other", pod={"labels": {names.DRAIN_LABEL: "yes"}}, refused=True),
-    Case(refusals.terminating, "terminating", pod={"deleting": True}, refused=True),
-    Case(record.ceiling, "tie_with_node", incident={"ceiling": Tier.ANNOTATE, "ceiling_reason": "tie_with_node"}),
+    Case(eligibility.opt_out, "opt_out", pod={"annotations": {names.OPT_OUT: "true"}}, refused=True),
+    Case(eligibility.opt_out, "opt_out", workload={"annotations": {names.OPT_OUT: "true"}}, refused=True),
+    Case(eligibility.foreign_drain, "drained_by_other", pod={"labels": {names.DRAIN_LABEL: "yes"}}, refused=True),
+    Case(eligibility.terminating, "terminating", pod={"deleting": True}, refused=True),
+    Case(history.ceiling, "tie_with_node", incident={"ceiling": Tier.ANNOTATE, "ceiling_reason": "tie_with_node"}),
     Case(
-        record.ceiling,
+        history.ceiling,
         "young_revision",
         incident={"ceiling": Tier.DRAIN, "ceiling_reason": "young_revision"},
         situation=EVICT,
     ),
-    Case(record.ceiling, "unreached", incident={"symptom": Symptom.UNREACHED}),
-    Case(record.impact, "no_impact", situation={"suspect": suspect(pod("catalog-1"), impact=False)}),
-    Case(record.impact, "no_impact", situation={"suspect": None}),
+    Case(history.ceiling, "unreached", incident={"symptom": Symptom.UNREACHED}),
+    Case(history.impact, "no_impact", situation={"suspect": suspect(pod("catalog-1"), impact=False)}),
+    Case(history.impact, "no_impact", situation={"suspect": None}),
     Case(
-        record.suppressed,
+        history.suppressed,
         "correlated_failure",
         judged={"suppressions": (Suppression(service_ref(), "correlated_failure", "2 of 4 are bad"),)},
     ),
-    Case(record.acquitted, "acquitted", memory={"acquitted": {pod("catalog-1").ref: NOW + 60.0}}),
-    Case(record.frozen, "frozen", memory={"ledger": (entry(verdict="worse", useful=False),)}),
-    Case(record.frozen, "frozen", memory={"ledger": (entry(verdict="refused", applied=False, useful=False),)}),
+    Case(history.cleared, "cleared", memory={"cleared": {pod("catalog-1").ref: NOW + 60.0}}),
+    Case(history.frozen, "frozen", memory={"ledger": (entry(verdict="worse", useful=False),)}),
+    Case(history.frozen, "frozen", memory={"ledger": (entry(verdict="refused", applied=False, useful=False),)}),
     Case(
-        record.frozen,
+        history.frozen,
         "frozen",
         memory={"ledger": tuple(entry(f"catalog-{n}", ago=4000.0 * n, useful=False) for n in (1, 2, 3))},
     ),
     Case(
-        record.fleet_breaker,
+        history.fleet_breaker,
         "breaker_useless",
         memory={"ledger": tuple(entry(f"cart-{n}", ago=500.0 * n, useful=n > 4) for n in range(1, 11))},
     ),
     Case(
-        record.fleet_breaker,
+        history.fleet_breaker,
         "breaker_bad_share",
         judged={"suspects": tuple(suspect(one) for one in catalog(3))},
     ),
     Case(
-        record.fleet_breaker,
+        history.fleet_breaker,
         "breaker_bad_share",
         judged={"suppressions": (Suppression(service_ref(), "workload_failing", "all fail"),)},
     ),
-    Case(record.back_off, "back_off", memory={"ledger": (entry(ago=250.0, useful=False),)}),
+    Case(history.back_off, "back_off", memory={"ledger": (entry(ago=250.0, useful=False),)}),
     Case(changes.person, "person_touched", workload={"touched": NOW - 600.0}),
     Case(
         changes.person,
@@ -332,16 +340,16 @@ def _name(case: Case) -> str:
 @pytest.mark.parametrize("case", CASES, ids=_name)
 def test_holds(case: Case) -> None:
     answer = case.guard(situation(case))
-    assert isinstance(answer, Hold)
+    assert isinstance(answer, Blocked)
     assert (answer.reason, answer.refused) == (case.reason, case.refused)
     assert answer.guard == case.guard.__name__
     assert answer.detail
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.__name__)
-@pytest.mark.parametrize("rung", [Rung.DRAIN, Rung.EVICT])
-def test_calm_situation_is_allowed(guard: Guard, rung: Rung) -> None:
-    assert guard(replace(situation(), rung=rung)) == Allow(guard.__name__)
+@pytest.mark.parametrize("action_kind", [ActionKind.DRAIN, ActionKind.EVICT])
+def test_calm_situation_is_allowed(guard: Guard, action_kind: ActionKind) -> None:
+    assert guard(replace(situation(), action_kind=action_kind)) == Allowed(guard.__name__)
 
 
 def test_every_guard_is_in_the_table() -> None:
@@ -354,9 +362,9 @@ def test_all_are_asked_and_all_answers_kept() -> None:
 
 
 ALLOWED = [
-    Case(refusals.owner, "opted in", pod={"owner_kind": "StatefulSet"}, guards={"allow_statefulsets": True}),
-    Case(refusals.singleton, "opted in", workload={"desired": 1}, guards={"allow_singletons": True}),
-    Case(refusals.local_volumes, "opted in", pod={"local_volumes": True}, guards={"allow_local_volumes": True}),
+    Case(eligibility.owner, "opted in", pod={"owner_kind": "StatefulSet"}, guards={"allow_statefulsets": True}),
+    Case(eligibility.singleton, "opted in", workload={"desired": 1}, guards={"allow_singletons": True}),
+    Case(eligibility.local_volumes, "opted in", pod={"local_volumes": True}, guards={"allow_local_volumes": True}),
     Case(changes.rollout, "stuck rollout", workload={"updated": 1, "progressing_since": NOW - 601.0}),
     Case(changes.autoscaler, "long ago", view={"autoscalers": (replace(SCALER, scaled_down_at=NOW - 301.0),)}),
     Case(
@@ -373,35 +381,39 @@ ALLOWED = [
     Case(changes.other_owner, "Argo CD manages manifests", workload={"managers": ("argo",), "progressing_since": NOW}),
     Case(changes.other_owner, "analysis is over", workload={"managers": ("flagger",)}),
     Case(
-        record.impact,
+        history.impact,
         "drained pods do no harm",
         pod={"annotations": {names.DRAIN_ANNOTATION: "{}"}, "labels": {names.DRAIN_LABEL: "true"}},
         situation={"suspect": None},
     ),
-    Case(record.ceiling, "a tie may be drained", incident={"ceiling": Tier.DRAIN}),
-    Case(record.back_off, "useful acts need no pause", memory={"ledger": (entry(ago=10.0, useful=True),)}),
-    Case(record.back_off, "one that ended by itself is forgiven", memory={"ledger": (entry(ago=10.0),)}),
-    Case(record.back_off, "the pause is over", memory={"ledger": (entry(ago=301.0, useful=False),)}),
-    Case(record.back_off, "another node", memory={"ledger": (entry(ago=10.0, useful=False, node="node-2"),)}),
-    Case(record.back_off, "another revision", memory={"ledger": (entry(ago=10.0, useful=False, revision="v2"),)}),
+    Case(history.ceiling, "a tie may be drained", incident={"ceiling": Tier.DRAIN}),
+    Case(history.back_off, "useful acts need no pause", memory={"ledger": (entry(ago=10.0, useful=True),)}),
+    Case(history.back_off, "one that ended by itself is forgiven", memory={"ledger": (entry(ago=10.0),)}),
+    Case(history.back_off, "the pause is over", memory={"ledger": (entry(ago=301.0, useful=False),)}),
+    Case(history.back_off, "another node", memory={"ledger": (entry(ago=10.0, useful=False, node="node-2"),)}),
+    Case(history.back_off, "another revision", memory={"ledger": (entry(ago=10.0, useful=False, revision="v2"),)}),
     Case(
-        record.back_off,
+        history.back_off,
         "its own drain",
         memory={"ledger": (entry(ago=10.0, useful=False, incident="incident-catalog-1"),)},
     ),
     Case(
-        record.frozen,
+        history.frozen,
         "three useful ones",
         memory={"ledger": tuple(entry(f"c-{n}", useful=True) for n in range(3))},
     ),
     Case(
-        record.frozen,
+        history.frozen,
         "one incident with two acts counts once",
-        memory={"ledger": tuple(entry(rung=r, useful=False, ago=a) for r, a in ((Rung.DRAIN, 90), (Rung.EVICT, 60)))},
+        memory={
+            "ledger": tuple(
+                entry(action_kind=r, useful=False, ago=a) for r, a in ((ActionKind.DRAIN, 90), (ActionKind.EVICT, 60))
+            )
+        },
     ),
-    Case(record.fleet_breaker, "two bad ones", judged={"suspects": tuple(suspect(one) for one in catalog(2))}),
+    Case(history.fleet_breaker, "two bad ones", judged={"suspects": tuple(suspect(one) for one in catalog(2))}),
     Case(
-        record.fleet_breaker,
+        history.fleet_breaker,
         "three useless of ten",
         memory={"ledger": tuple(entry(f"cart-{n}", ago=500.0 * n, useful=n > 3) for n in range(1, 11))},
     ),
@@ -419,7 +431,7 @@ ALLOWED = [
     Case(
         budgets.namespace_rate,
         "giving back costs nothing",
-        memory={"ledger": tuple(entry(f"c-{n}", rung=Rung.RESTORE) for n in range(9))},
+        memory={"ledger": tuple(entry(f"c-{n}", action_kind=ActionKind.RESTORE) for n in range(9))},
     ),
     Case(
         budgets.namespace_rate,
@@ -429,17 +441,17 @@ ALLOWED = [
     Case(rules.detector, "the other detector is off", policy={"latency": False}),
     Case(rules.policy_hold, "it is over", policy={"holds": (StandingHold("sale", NOW),)}),
     Case(rules.window, "inside one of two", policy={"windows": (replace(ALL_DAY, days=frozenset()), ALL_DAY)}),
-    Case(rules.approval, "only the eviction needs one", policy={"approvals": frozenset({Rung.EVICT})}),
+    Case(rules.approval, "only the eviction needs one", policy={"approvals": frozenset({ActionKind.EVICT})}),
     Case(
         rules.approval,
         "approved",
-        policy={"approvals": frozenset({Rung.DRAIN})},
+        policy={"approvals": frozenset({ActionKind.DRAIN})},
         picture={"approvals": {APPROVED: NOW + 900.0}},
     ),
     Case(
         rules.approval,
         "nobody is asked in shadow",
-        policy={"approvals": frozenset({Rung.DRAIN}), "mode": Mode.SHADOW},
+        policy={"approvals": frozenset({ActionKind.DRAIN}), "mode": Mode.SHADOW},
     ),
     Case(budgets.replacement_first, "a drain need not wait", situation=other_in_hand(Phase.EVICTING, **ELSEWHERE)),
     Case(budgets.replacement_first, "it serves", situation=EVICT | other_in_hand(Phase.VERIFYING, **ELSEWHERE)),
@@ -454,14 +466,14 @@ ALLOWED = [
 
 @pytest.mark.parametrize("case", ALLOWED, ids=_name)
 def test_allows(case: Case) -> None:
-    assert case.guard(situation(case)) == Allow(case.guard.__name__)
+    assert case.guard(situation(case)) == Allowed(case.guard.__name__)
 
 
 def test_headroom_takes_what_memory_saw() -> None:
     seen = Memory(peaks={service_ref(): ((int(NOW // 3600), 50.0),)})
     unknown = situation(Case(control.leader, "", picture={"peak": 0.0}))
-    assert isinstance(capacity.headroom(unknown), Hold)
-    assert capacity.headroom(replace(unknown, memory=seen)) == Allow("headroom")
+    assert isinstance(capacity.headroom(unknown), Blocked)
+    assert capacity.headroom(replace(unknown, memory=seen)) == Allowed("headroom")
 
 
 @pytest.mark.parametrize(
@@ -471,5 +483,5 @@ def test_back_off_doubles_up_to_an_hour(useless: int, seconds: float) -> None:
     ledger = tuple(entry(f"catalog-{n}", ago=100.0 + n, useful=False) for n in range(useless))
     just_before = situation(Case(control.leader, "", memory={"ledger": ledger}))
     newest = NOW - 100.0
-    assert isinstance(record.back_off(replace(just_before, at=newest + seconds - 1.0)), Hold)
-    assert isinstance(record.back_off(replace(just_before, at=newest + seconds + 1.0)), Allow)
+    assert isinstance(history.back_off(replace(just_before, at=newest + seconds - 1.0)), Blocked)
+    assert isinstance(history.back_off(replace(just_before, at=newest + seconds + 1.0)), Allowed)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from observer.domain.incident import Phase
-from observer.engine.backoff import grade_of, graded, same_symptom, useless_share
-from observer.engine.memory import LEDGER_SECONDS, Backdrop, Memory, counts
+from observer.engine.ledger import grade_of, graded, same_symptom, useless_share
+from observer.engine.memory import LEDGER_SECONDS, Baseline, Memory, counts
 from tests.support.builders import NOW, enforce, incident_of, ledger_entry, pod, service_ref
 
 GUARDS = enforce().guards
@@ -25,15 +25,15 @@ def test_pruned_keeps_a_day_and_everything_open() -> None:
     open_one = incident_of("catalog-1", opened=NOW - 2.0 * LEDGER_SECONDS)
     memory = Memory(
         incidents={one.id: one for one in (closed, open_one)},
-        backdrops={closed.id: Backdrop(), open_one.id: Backdrop()},
+        baselines={closed.id: Baseline(), open_one.id: Baseline()},
         ledger=(ledger_entry(ago=LEDGER_SECONDS + 1.0), ledger_entry(ago=60.0)),
-        acquitted={pod("a-1").ref: NOW - 1.0, pod("a-2").ref: NOW + 1.0},
+        cleared={pod("a-1").ref: NOW - 1.0, pod("a-2").ref: NOW + 1.0},
         not_before={"x": NOW - 1.0, "y": NOW + 1.0},
         label_writes={pod("a-1").ref: NOW - 4000.0, pod("a-2").ref: NOW - 60.0},
     ).pruned(NOW)
-    assert list(memory.incidents) == list(memory.backdrops) == [open_one.id]
+    assert list(memory.incidents) == list(memory.baselines) == [open_one.id]
     assert len(memory.ledger) == 1
-    assert list(memory.acquitted) == list(memory.label_writes) == [pod("a-2").ref]
+    assert list(memory.cleared) == list(memory.label_writes) == [pod("a-2").ref]
     assert list(memory.not_before) == ["y"]
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Verdict
 from observer.domain.incident import Phase
 from observer.domain.outcome import Outcome, Result
-from observer.domain.policy import AppliedPolicy, PolicyBook, StandingHold
-from observer.domain.settings import EngineSettings, GuardSettings, ImpactSettings, LadderSettings
+from observer.domain.policy import EffectivePolicies, EffectivePolicy, StandingHold
+from observer.domain.settings import EngineSettings, EscalationSettings, GuardSettings, ImpactSettings
 from observer.domain.suspect import Tier
 from observer.engine.ruled import weigh
 from tests.support.builders import (
@@ -26,25 +26,25 @@ from tests.support.builders import (
     workload,
     workload_ref,
 )
+from tests.support.counted_stage import Counted
 from tests.support.stage import Stage
-from tests.support.traffic import Counted
 
 SHADOW = EngineSettings(identity="test")
 
 
-def book(app: str = "catalog", *, settings: EngineSettings | None = None, **changes: Any) -> PolicyBook:
+def policies(app: str = "catalog", *, settings: EngineSettings | None = None, **changes: Any) -> EffectivePolicies:
     """One workload's policy: the settings' but for what is given."""
-    policy = replace(AppliedPolicy.of(settings or enforce()), identity="policy-1", names=("one",), **changes)
-    return PolicyBook("book-1", {workload_ref(app): policy})
+    policy = replace(EffectivePolicy.of(settings or enforce()), identity="policy-1", names=("one",), **changes)
+    return EffectivePolicies("book-1", {workload_ref(app): policy})
 
 
 @pytest.mark.parametrize("seed", [11, 12])
 def test_a_book_that_repeats_the_settings_changes_no_byte(seed: int) -> None:
     settings = enforce()
-    same = PolicyBook("book", {workload_ref(): AppliedPolicy.of(settings)})
+    same = EffectivePolicies("book", {workload_ref(): EffectivePolicy.of(settings)})
     stories = []
-    for ruled in (PolicyBook(), same):
-        stage = Counted(seed=seed, settings=settings, book=ruled).ticks(36)
+    for ruled in (EffectivePolicies(), same):
+        stage = Counted(seed=seed, settings=settings, policies=ruled).ticks(36)
         stage.faults["catalog-1"] = 0.3
         stories.append(stage.ticks(60).decisions)
 
@@ -55,11 +55,14 @@ def test_a_book_that_repeats_the_settings_changes_no_byte(seed: int) -> None:
 def test_one_workload_is_enforced_and_its_neighbour_stays_in_shadow() -> None:
     pods = [*catalog(4), *(pod(f"cart-{n}", app="cart") for n in range(1, 5))]
     roomy = replace(SHADOW, guards=replace(GuardSettings(), cluster_share=1.0))
-    stage = Stage(pods=pods, settings=roomy, book=book(mode=Mode.ENFORCE, settings=SHADOW))
+    stage = Stage(pods=pods, settings=roomy, policies=policies(mode=Mode.ENFORCE, settings=SHADOW))
     stage.faults |= {"catalog-1": 0.5, "cart-1": 0.5}
     stage.ticks(6)
 
-    assert {(rung, name) for _, rung, name in stage.acts} == {(Rung.DRAIN, "catalog-1"), (Rung.EVICT, "catalog-1")}
+    assert {(action_kind, name) for _, action_kind, name in stage.acts} == {
+        (ActionKind.DRAIN, "catalog-1"),
+        (ActionKind.EVICT, "catalog-1"),
+    }
     would = [one for one in stage.decisions if one.verdict is Verdict.WOULD]
     assert {one.subject for one in would} == {"pod shop/cart-1"}
     assert {(one.mode, one.config) for one in would} == {(Mode.SHADOW, "test")}
@@ -69,25 +72,25 @@ def test_one_workload_is_enforced_and_its_neighbour_stays_in_shadow() -> None:
 
 @pytest.mark.parametrize("at_once", ["tick", "look"])
 def test_a_drained_pod_comes_back_when_its_policy_leaves_enforce(at_once: str) -> None:
-    stage = Stage(settings=SHADOW, book=book(mode=Mode.ENFORCE, settings=SHADOW))
+    stage = Stage(settings=SHADOW, policies=policies(mode=Mode.ENFORCE, settings=SHADOW))
     stage.faults["catalog-1"] = 0.5
     stage.until(Phase.EXPERIMENT)
 
-    stage.book = book(mode=Mode.SHADOW, settings=SHADOW)
+    stage.policies = policies(mode=Mode.SHADOW, settings=SHADOW)
     stage.tick() if at_once == "tick" else stage.watch_event()
 
-    assert [(rung, name) for _, rung, name in stage.acts][-1] == (Rung.RESTORE, "catalog-1")
+    assert [(action_kind, name) for _, action_kind, name in stage.acts][-1] == (ActionKind.RESTORE, "catalog-1")
     assert stage.only().closing == "mode"
 
 
 @pytest.mark.parametrize(("sent", "now"), [(Mode.DRY_RUN, Mode.ENFORCE), (Mode.ENFORCE, Mode.DRY_RUN)])
 def test_an_unanswered_act_is_looked_up_under_its_own_id_when_the_mode_changed(sent: Mode, now: Mode) -> None:
-    stage = Stage(book=book(mode=sent), answer=lambda act: Outcome(act.id, Result.UNKNOWN, "no_answer"))
+    stage = Stage(policies=policies(mode=sent), answer=lambda act: Outcome(act.id, Result.UNKNOWN, "no_answer"))
     stage.faults["catalog-1"] = 0.5
     while not any(one.verdict is Verdict.ACT for one in stage.decisions):
         stage.tick()
 
-    stage.book = book(mode=now)
+    stage.policies = policies(mode=now)
     stage.ticks(5)
 
     ids = {one.action.id for one in stage.decisions if one.action is not None}
@@ -96,7 +99,7 @@ def test_an_unanswered_act_is_looked_up_under_its_own_id_when_the_mode_changed(s
 
 
 def test_a_drain_lasts_as_long_as_the_workloads_policy_says() -> None:
-    stage = Stage(book=book(ladder=replace(LadderSettings(), drain_seconds=777.0)))
+    stage = Stage(policies=policies(escalation=replace(EscalationSettings(), drain_seconds=777.0)))
     stage.faults["catalog-1"] = 0.5
     stage.until(Phase.DRAINING)
 
@@ -105,7 +108,7 @@ def test_a_drain_lasts_as_long_as_the_workloads_policy_says() -> None:
 
 
 def test_an_eviction_waits_for_a_persons_word_and_no_longer_than_it_counts() -> None:
-    stage = Stage(book=book(approvals=frozenset({Rung.EVICT})))
+    stage = Stage(policies=policies(approvals=frozenset({ActionKind.EVICT})))
     stage.faults["catalog-1"] = 0.5
     stage.until(Phase.DRAINED).ticks(2)
 
@@ -115,15 +118,15 @@ def test_an_eviction_waits_for_a_persons_word_and_no_longer_than_it_counts() -> 
     wanted = next(word for word in pages[0].text.rstrip(".").split() if len(word) == 24)
 
     stage.picture = {"approvals": {wanted: stage.at - 1.0}}
-    assert Rung.EVICT not in [rung for _, rung, _ in stage.ticks(1).acts]
+    assert ActionKind.EVICT not in [action_kind for _, action_kind, _ in stage.ticks(1).acts]
     stage.picture = {"approvals": {wanted: stage.at + 60.0}, "paused": True}
-    assert Rung.EVICT not in [rung for _, rung, _ in stage.ticks(1).acts]
+    assert ActionKind.EVICT not in [action_kind for _, action_kind, _ in stage.ticks(1).acts]
     stage.picture = {"approvals": {wanted: stage.at + 60.0}}
-    assert [rung for _, rung, _ in stage.ticks(1).acts][-1] is Rung.EVICT
+    assert [action_kind for _, action_kind, _ in stage.ticks(1).acts][-1] is ActionKind.EVICT
 
 
 def test_a_standing_hold_keeps_hands_off_and_gives_back_all_the_same() -> None:
-    stage = Stage(book=book(holds=(StandingHold("sale", source="platform"),)))
+    stage = Stage(policies=policies(holds=(StandingHold("sale", source="platform"),)))
     stage.faults["catalog-1"] = 0.5
     stage.ticks(10)
 
@@ -132,7 +135,7 @@ def test_a_standing_hold_keeps_hands_off_and_gives_back_all_the_same() -> None:
 
 
 def test_a_rung_that_the_policy_leaves_out_is_never_taken() -> None:
-    stage = Stage(book=book(ladder=replace(LadderSettings(), rungs=(Rung.ANNOTATE,))))
+    stage = Stage(policies=policies(escalation=replace(EscalationSettings(), actions=(ActionKind.ANNOTATE,))))
     stage.faults["catalog-1"] = 0.5
     stage.ticks(20)
 
@@ -143,10 +146,10 @@ def test_the_impact_gate_is_the_workloads_own() -> None:
     pods = catalog(4)
     one = suspect(pods[0], Tier.EVICT)
     view = cluster(pods, [workload()])
-    strict = book(impact=replace(ImpactSettings(), error_rate=0.999))
+    strict = policies(impact=replace(ImpactSettings(), error_rate=0.999))
 
     found = weigh(judgement(suspects=[one]), snapshot(view), strict)
 
     assert one.impact and not found.suspects[0].impact
     assert replace(found.suspects[0], impact=True, impact_reason=one.impact_reason) == one
-    assert weigh(judgement(suspects=[one]), snapshot(view), book("cart")).suspects == (one,)
+    assert weigh(judgement(suspects=[one]), snapshot(view), policies("cart")).suspects == (one,)

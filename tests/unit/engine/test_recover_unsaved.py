@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.incident import Phase
-from observer.engine.ladder import recover
 from observer.engine.memory import Memory
+from observer.engine.remediation.restore import recover
 from tests.support.stage import Stage
 
 
@@ -30,13 +30,13 @@ def test_an_eviction_that_only_the_ledger_knows_is_verified(phase: Phase) -> Non
     known = found.incidents[before.id]
     assert (known.phase, decisions) == (Phase.EVICTING, ())
     assert known.check is not None
-    assert known.check.evicted == next(e.at for e in stage.memory.ledger if e.rung is Rung.EVICT)
+    assert known.check.evicted == next(e.at for e in stage.memory.ledger if e.action_kind is ActionKind.EVICT)
 
 
 def test_a_refused_eviction_is_no_eviction() -> None:
     stage = evicting()
     before = replace(stage.only(), phase=Phase.SUSPECTED, check=None)
-    refused = [replace(entry, applied=entry.rung is not Rung.EVICT) for entry in stage.memory.ledger]
+    refused = [replace(entry, applied=entry.action_kind is not ActionKind.EVICT) for entry in stage.memory.ledger]
 
     found, _ = recover(Memory.restore([before], refused), stage.now(), stage.at, stage.settings)
 

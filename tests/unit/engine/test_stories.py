@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from observer.domain import names
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.cluster import DisruptionBudget, MeshControl
 from observer.domain.incident import Phase
 from observer.domain.outcome import Outcome, Result
@@ -25,11 +25,11 @@ from tests.support.builders import (
 from tests.support.stage import Stage
 
 
-def rungs(stage: Stage) -> list[tuple[Rung, str]]:
-    return [(rung, name) for _, rung, name in stage.acts]
+def actions(stage: Stage) -> list[tuple[ActionKind, str]]:
+    return [(action_kind, name) for _, action_kind, name in stage.acts]
 
 
-FULL = [(Rung.DRAIN, "catalog-1"), (Rung.EVICT, "catalog-1")]
+FULL = [(ActionKind.DRAIN, "catalog-1"), (ActionKind.EVICT, "catalog-1")]
 
 
 # --- stories that act
@@ -38,7 +38,7 @@ FULL = [(Rung.DRAIN, "catalog-1"), (Rung.EVICT, "catalog-1")]
 @pytest.mark.parametrize("rate", [0.5, 0.3, 0.08])
 def test_gray_pod_is_drained_proven_evicted_and_verified(rate: float) -> None:
     stage = Stage(faults={"catalog-1": rate}).until(Phase.CLOSED)
-    assert rungs(stage) == FULL
+    assert actions(stage) == FULL
     assert stage.only().closing == "fixed"
     order = ["suspected", "drain", "drain_effective", "drain_verdict", "evict", "replaced", "verified", "closed"]
     assert [kind for kind in stage.kinds() if kind in order] == order
@@ -48,7 +48,7 @@ def test_gray_pod_is_drained_proven_evicted_and_verified(rate: float) -> None:
 
 def test_slow_pod_is_judged_by_the_cut_it_was_suspected_by() -> None:
     stage = Stage(slow={"catalog-1": 0.6}).until(Phase.CLOSED)
-    assert rungs(stage) == FULL
+    assert actions(stage) == FULL
     assert stage.only().symptom is Symptom.LATENCY
     assert stage.only().cut == 3
     assert stage.only().closing == "fixed"
@@ -56,13 +56,13 @@ def test_slow_pod_is_judged_by_the_cut_it_was_suspected_by() -> None:
 
 def test_two_replicas() -> None:
     stage = Stage(pods=catalog(2), faults={"catalog-1": 0.4}).until(Phase.CLOSED)
-    assert rungs(stage) == FULL
+    assert actions(stage) == FULL
     assert stage.only().closing == "fixed"
 
 
 def test_pod_without_sidecar_is_evicted_by_evidence_alone() -> None:
     stage = Stage(pods=catalog(4, sidecar=False), faults={"catalog-1": 0.5}).until(Phase.CLOSED)
-    assert rungs(stage) == [(Rung.EVICT, "catalog-1")]
+    assert actions(stage) == [(ActionKind.EVICT, "catalog-1")]
     assert stage.told("evict")[0].reason == "cannot_drain"
 
 
@@ -75,11 +75,11 @@ def test_errors_that_return_after_readmission_lead_to_eviction() -> None:
     stage.until(Phase.READMITTED)
     assert stage.only().tier < Tier.EVICT
     stage.until(Phase.CLOSED)
-    assert rungs(stage) == [
-        (Rung.DRAIN, "catalog-1"),
-        (Rung.RESTORE, "catalog-1"),
-        (Rung.DRAIN, "catalog-1"),
-        (Rung.EVICT, "catalog-1"),
+    assert actions(stage) == [
+        (ActionKind.DRAIN, "catalog-1"),
+        (ActionKind.RESTORE, "catalog-1"),
+        (ActionKind.DRAIN, "catalog-1"),
+        (ActionKind.EVICT, "catalog-1"),
     ]
     assert stage.only().closing == "fixed"
     assert len({entry.action_id for entry in stage.memory.ledger}) == 4
@@ -101,7 +101,7 @@ def test_fault_that_ends_while_drained_is_readmitted_and_told() -> None:
     stage.faults.clear()
     stage.until(Phase.CLOSED)
     assert stage.only().closing == "ended_by_itself"
-    assert Rung.EVICT not in {rung for rung, _ in rungs(stage)}
+    assert ActionKind.EVICT not in {action_kind for action_kind, _ in actions(stage)}
     assert not stage.named("catalog-1").drained
 
 
@@ -111,13 +111,18 @@ def test_a_fault_too_young_to_be_told_from_a_blip_is_readmitted_however_strong_i
     stage.faults.clear()
     stage.until(Phase.CLOSED)
     assert stage.only().closing == "ended_by_itself"
-    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+    assert actions(stage) == [(ActionKind.DRAIN, "catalog-1"), (ActionKind.RESTORE, "catalog-1")]
 
 
 def test_a_young_fault_that_comes_back_is_evicted() -> None:
     stage = Stage(faults={"catalog-1": 0.5}, age=14.0).until(Phase.CLOSED)
     assert stage.only().closing == "fixed"
-    assert [rung for rung, _ in rungs(stage)] == [Rung.DRAIN, Rung.RESTORE, Rung.DRAIN, Rung.EVICT]
+    assert [action_kind for action_kind, _ in actions(stage)] == [
+        ActionKind.DRAIN,
+        ActionKind.RESTORE,
+        ActionKind.DRAIN,
+        ActionKind.EVICT,
+    ]
 
 
 def test_one_stray_error_after_a_readmission_is_no_return() -> None:
@@ -127,15 +132,15 @@ def test_one_stray_error_after_a_readmission_is_no_return() -> None:
     stage.faults.clear()
     stage.until(Phase.CLOSED)
     assert stage.only().closing == "ended_by_itself"
-    assert Rung.EVICT not in {rung for rung, _ in rungs(stage)}
+    assert ActionKind.EVICT not in {action_kind for action_kind, _ in actions(stage)}
 
 
 def test_closed_suspicion_does_not_reopen_without_new_evidence() -> None:
     stage = Stage(faults={"catalog-1": 0.1}).until(Phase.SUSPECTED)
     stage.faults.clear()
-    frozen = dict(stage.nats)
+    frozen = dict(stage.score)
     for _ in range(80):
-        stage.nats = dict(frozen)  # a detector whose evidence stays where silence left it
+        stage.score = dict(frozen)  # a detector whose evidence stays where silence left it
         stage.load = 0.0
         stage.tick()
     assert len(stage.memory.incidents) == 1
@@ -164,9 +169,9 @@ def test_errors_that_stay_acquit_the_pod() -> None:
     stage = Stage(faults={"catalog-1": 0.3}).until(Phase.EXPERIMENT)
     stage.background = 0.075  # what the callers saw before, and see without the pod as well
     stage.until(Phase.CLOSED)
-    assert stage.only().closing == "acquitted"
-    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
-    assert stage.named("catalog-1").ref in stage.memory.acquitted
+    assert stage.only().closing == "cleared"
+    assert actions(stage) == [(ActionKind.DRAIN, "catalog-1"), (ActionKind.RESTORE, "catalog-1")]
+    assert stage.named("catalog-1").ref in stage.memory.cleared
 
 
 def test_background_errors_at_the_callers_do_not_acquit() -> None:
@@ -177,7 +182,7 @@ def test_background_errors_at_the_callers_do_not_acquit() -> None:
 def test_drain_without_effect_is_given_back() -> None:
     stage = Stage(faults={"catalog-1": 0.5}, drain_works=False)
     stage.until(Phase.CLOSED)
-    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+    assert actions(stage) == [(ActionKind.DRAIN, "catalog-1"), (ActionKind.RESTORE, "catalog-1")]
     assert stage.only().closing == "not_effective"
     stage.ticks(10)
     assert len(stage.acts) == 2
@@ -189,8 +194,8 @@ def test_experiment_that_cannot_tell_is_given_back_at_expiry() -> None:
     stage.load = 0.05
     stage.until(Phase.CLOSED, limit=100)
     assert stage.only().closing == "cannot_tell"
-    assert stage.acts[-1][1] is Rung.RESTORE
-    assert stage.acts[-1][0] - stage.acts[0][0] >= stage.settings.ladder.drain_seconds
+    assert stage.acts[-1][1] is ActionKind.RESTORE
+    assert stage.acts[-1][0] - stage.acts[0][0] >= stage.settings.escalation.drain_seconds
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
@@ -200,9 +205,9 @@ def test_errors_that_callers_never_saw_acquit_nobody(rate: float) -> None:
     (told,) = stage.told("drain_verdict")
     assert told.reason == "cannot_tell"
     assert "not known to have seen those of catalog-1" in told.text
-    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+    assert actions(stage) == [(ActionKind.DRAIN, "catalog-1"), (ActionKind.RESTORE, "catalog-1")]
     assert stage.only().closing == "cannot_tell"
-    assert stage.memory.acquitted == {}
+    assert stage.memory.cleared == {}
 
 
 def test_errors_that_stay_at_the_callers_acquit() -> None:
@@ -211,8 +216,8 @@ def test_errors_that_stay_at_the_callers_acquit() -> None:
     stage.background = 0.075
     stage.until(Phase.CLOSED)
     assert stage.told("drain_verdict")[0].reason == "not_dropped"
-    assert stage.only().closing == "acquitted"
-    assert list(stage.memory.acquitted) == [stage.only().culprit.pod]
+    assert stage.only().closing == "cleared"
+    assert list(stage.memory.cleared) == [stage.only().culprit.pod]
 
 
 def test_a_restart_during_the_experiment_forgets_what_the_callers_had_seen() -> None:
@@ -221,7 +226,7 @@ def test_a_restart_during_the_experiment_forgets_what_the_callers_had_seen() -> 
     stage.background = 0.2
     stage.until(Phase.DRAINED)
     assert stage.told("drain_verdict")[0].reason == "cannot_tell"
-    assert stage.memory.acquitted == {}
+    assert stage.memory.cleared == {}
 
 
 def test_all_pods_failing_is_suppressed_and_the_workload_named() -> None:
@@ -245,7 +250,7 @@ def test_named_revision_holds_its_members() -> None:
     stage.extra = (group, suspect(stage.named("pay-4"), Tier.EVICT))
     stage.ticks(5)
     assert stage.acts == []
-    assert stage.told("held")[0].pod == stage.named("pay-4").ref
+    assert stage.told("blocked")[0].pod == stage.named("pay-4").ref
     assert "revision_named" in stage.hold_reasons()
     assert stage.told("suspected")[0].subject == "revision shop/v2"
 
@@ -260,16 +265,16 @@ def test_surge_while_drained_gives_the_pod_back() -> None:
     stage = Stage(faults={"catalog-1": 0.1}, picture={"peak": 15.0}).until(Phase.EXPERIMENT)
     stage.load = 120.0
     stage.tick()
-    assert stage.acts[-1][1] is Rung.RESTORE
-    assert stage.only().closing == "siblings_overloaded"
+    assert stage.acts[-1][1] is ActionKind.RESTORE
+    assert stage.only().closing == "peers_overloaded"
 
 
 def test_siblings_that_get_worse_get_the_pod_back_in_that_tick() -> None:
     stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
     stage.faults |= {"catalog-2": 0.3, "catalog-3": 0.3, "catalog-4": 0.3}
     stage.tick()
-    assert stage.acts[-1][1] is Rung.RESTORE
-    assert stage.only().closing == "siblings_worse"
+    assert stage.acts[-1][1] is ActionKind.RESTORE
+    assert stage.only().closing == "peers_worse"
 
 
 def test_rollout_holds_and_names_itself() -> None:
@@ -290,8 +295,8 @@ def test_blindness_is_told_once_and_ends() -> None:
     assert stage.acts == []
     stage.complete, stage.gaps = True, ()
     stage.until(Phase.CLOSED)
-    assert len(stage.told("sighted")) == 1
-    assert rungs(stage) == FULL
+    assert len(stage.told("recovered")) == 1
+    assert actions(stage) == FULL
 
 
 def test_blindness_during_the_experiment_cannot_tell_and_gives_back_at_expiry() -> None:
@@ -301,7 +306,7 @@ def test_blindness_during_the_experiment_cannot_tell_and_gives_back_at_expiry() 
     assert stage.only().phase is Phase.DRAINED
     assert stage.told("drain_verdict")[0].reason == "cannot_tell"
     stage.until(Phase.CLOSED, limit=60)
-    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+    assert actions(stage) == [(ActionKind.DRAIN, "catalog-1"), (ActionKind.RESTORE, "catalog-1")]
 
 
 def test_istiod_down_holds_everything() -> None:
@@ -338,9 +343,9 @@ def test_opt_out_is_refused_and_not_paged() -> None:
     stage.change("catalog-1", annotations={names.OPT_OUT: "true"})
     stage.ticks(300)
     assert stage.acts == []
-    held = stage.told("held")[0]
-    assert held.reason == "opt_out"
-    assert held.holds[0].refused
+    blocked = stage.told("blocked")[0]
+    assert blocked.reason == "opt_out"
+    assert blocked.blocked_by[0].refused
     assert "page" not in stage.kinds()
 
 
@@ -354,7 +359,7 @@ def test_missing_image_freezes_after_one_eviction() -> None:
     assert stage.told("frozen")[0].severity == "page"
     stage.faults["catalog-2"] = 0.5
     stage.ticks(40)
-    assert sum(1 for rung, _ in rungs(stage) if rung is Rung.EVICT) == 1
+    assert sum(1 for action_kind, _ in actions(stage) if action_kind is ActionKind.EVICT) == 1
     assert "frozen" in stage.hold_reasons()
 
 
@@ -362,14 +367,16 @@ def test_delete_that_races_the_eviction_supersedes() -> None:
     stage = Stage(faults={"catalog-1": 0.5})
 
     def answer(action: object) -> Outcome:
-        rung = getattr(action, "rung", None)
-        result = Result.SUPERSEDED if rung is Rung.EVICT else Result.APPLIED
-        return Outcome(str(getattr(action, "id", "")), result, "uid_changed" if rung is Rung.EVICT else "applied")
+        action_kind = getattr(action, "rung", None)
+        result = Result.SUPERSEDED if action_kind is ActionKind.EVICT else Result.APPLIED
+        return Outcome(
+            str(getattr(action, "id", "")), result, "uid_changed" if action_kind is ActionKind.EVICT else "applied"
+        )
 
     stage.answer = answer
     stage.until(Phase.CLOSED)
     assert stage.only().closing == "superseded"
-    assert [rung for _, rung, _ in stage.acts] == [Rung.DRAIN]
+    assert [action_kind for _, action_kind, _ in stage.acts] == [ActionKind.DRAIN]
 
 
 def test_other_lease_holder_observes_only() -> None:
@@ -382,9 +389,9 @@ def test_other_lease_holder_observes_only() -> None:
 def test_eviction_without_effect_is_useless_and_backs_off() -> None:
     stage = Stage(faults={"catalog-1": 0.5}, replacement_fault=0.5).until(Phase.CLOSED)
     assert stage.only().closing == "no_change"
-    assert all(entry.useful is False for entry in stage.memory.ledger if entry.rung is not Rung.RESTORE)
+    assert all(entry.useful is False for entry in stage.memory.ledger if entry.action_kind is not ActionKind.RESTORE)
     stage.ticks(20)
-    assert sum(1 for rung, _ in rungs(stage) if rung is Rung.EVICT) == 1
+    assert sum(1 for action_kind, _ in actions(stage) if action_kind is ActionKind.EVICT) == 1
     assert "back_off" in stage.hold_reasons()
 
 
@@ -401,5 +408,5 @@ def test_same_symptom_on_a_sibling_regrades_the_eviction() -> None:
 def test_gateway_is_not_drained_but_evicted_by_the_evict_tier_alone() -> None:
     stage = Stage(pods=catalog(4, labels={"istio": "ingressgateway"}), faults={"catalog-1": 0.3})
     stage.until(Phase.CLOSED)
-    assert [rung for _, rung, _ in stage.acts] == [Rung.EVICT]
+    assert [action_kind for _, action_kind, _ in stage.acts] == [ActionKind.EVICT]
     assert stage.only().closing == "fixed"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from observer.domain import names
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.cluster import Autoscaler, Node
 from observer.domain.decision import Verdict
 from observer.domain.incident import Phase
@@ -20,11 +20,11 @@ from tests.support.builders import (
 from tests.support.stage import Stage
 
 
-def rungs(stage: Stage) -> list[tuple[Rung, str]]:
-    return [(rung, name) for _, rung, name in stage.acts]
+def actions(stage: Stage) -> list[tuple[ActionKind, str]]:
+    return [(action_kind, name) for _, action_kind, name in stage.acts]
 
 
-FULL = [(Rung.DRAIN, "catalog-1"), (Rung.EVICT, "catalog-1")]
+FULL = [(ActionKind.DRAIN, "catalog-1"), (ActionKind.EVICT, "catalog-1")]
 
 
 def test_person_takes_the_label_off() -> None:
@@ -43,7 +43,7 @@ def test_given_back_by_hand_is_noticed() -> None:
     stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
     stage.give_back("catalog-1")
     stage.watch_event()
-    assert stage.only().closing == "given_back_by_person"
+    assert stage.only().closing == "restored_by_person"
 
 
 @pytest.mark.parametrize("what", ["node", "sibling", "scale", "autoscaler", "rollout"])
@@ -51,7 +51,7 @@ def test_drained_pod_is_given_back_first(what: str) -> None:
     stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
     reasons = {
         "node": "node_draining",
-        "sibling": "sibling_gone",
+        "sibling": "peer_gone",
         "scale": "scaled_down",
         "autoscaler": "autoscaler_scaled_down",
         "rollout": "rollout",
@@ -77,7 +77,7 @@ def test_restart_while_drained_goes_on_exactly_once() -> None:
     stage.restart()
     stage.restart()
     stage.until(Phase.CLOSED)
-    assert rungs(stage) == FULL
+    assert actions(stage) == FULL
 
 
 def test_restart_finds_a_mark_without_incident() -> None:
@@ -132,14 +132,14 @@ def test_mode_turned_down_while_drained_gives_back() -> None:
     stage = Stage(faults={"catalog-1": 0.1}).until(Phase.EXPERIMENT)
     stage.settings = replace(stage.settings, mode=Mode.SHADOW)
     stage.tick()
-    assert stage.acts[-1][1] is Rung.RESTORE
+    assert stage.acts[-1][1] is ActionKind.RESTORE
 
 
 def test_pause_stops_harm_but_not_giving_back() -> None:
     stage = Stage(faults={"catalog-1": 0.5}).until(Phase.EXPERIMENT)
     stage.picture = {"paused": True}
     stage.until(Phase.CLOSED, limit=100)
-    assert rungs(stage) == [(Rung.DRAIN, "catalog-1"), (Rung.RESTORE, "catalog-1")]
+    assert actions(stage) == [(ActionKind.DRAIN, "catalog-1"), (ActionKind.RESTORE, "catalog-1")]
     assert stage.only().closing == "expired"
     assert "paused" in stage.hold_reasons()
 
@@ -148,17 +148,17 @@ def test_hold_for_human_keeps_the_pod_until_expiry() -> None:
     stage = Stage(faults={"catalog-1": 0.5})
     stage.workloads = {workload_ref(): workload(annotations={names.HOLD_FOR_HUMAN: "true"})}
     stage.until(Phase.CLOSED, limit=100)
-    assert Rung.EVICT not in {rung for rung, _ in rungs(stage)}
+    assert ActionKind.EVICT not in {action_kind for action_kind, _ in actions(stage)}
     assert [one.reason for one in stage.told("page")] == ["held_for_human"]
 
 
 def test_standing_hold_pages_once() -> None:
     stage = Stage(faults={"catalog-1": 0.5}, picture={"peak": 0.0}).ticks(250)
     assert stage.hold_reasons() == {"headroom"}
-    assert "scale catalog up" in stage.told("held")[0].text
-    assert [one.reason for one in stage.told("page")] == ["hold_outlived"]
+    assert "scale catalog up" in stage.told("blocked")[0].text
+    assert [one.reason for one in stage.told("page")] == ["blocked_too_long"]
 
 
 def test_decisions_are_recorded_on_change_only() -> None:
     stage = Stage(faults={"catalog-1": 0.5}, picture={"peak": 0.0}).ticks(60)
-    assert len(stage.told("held")) == 1
+    assert len(stage.told("blocked")) == 1

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from observer.domain.action import Mode, Rung
-from observer.domain.decision import Hold, Verdict
+from observer.domain.action import ActionKind, Mode
+from observer.domain.decision import Blocked, Verdict
 from observer.domain.ids import ServiceRef
 from observer.domain.outcome import Outcome, Result
 from observer.domain.slo import CalendarWindow, LedgerCount, Objective, RatioSli, RollingWindow
@@ -31,22 +31,22 @@ def objective(key: str, target: float = 0.99, **changes: object) -> Objective:
 
 def test_a_night_is_told_whole() -> None:
     found = summarize(NIGHT, SINCE, MORNING)
-    assert [one.incident for one in found.harms] == ["inc-held", "inc-fixed", "inc-worse", "inc-spared"]
-    assert [(one.incident, one.steps, one.helped) for one in found.deeds] == [
+    assert [one.incident for one in found.impacts] == ["inc-held", "inc-fixed", "inc-worse", "inc-spared"]
+    assert [(one.incident, one.steps, one.helped) for one in found.interventions] == [
         ("inc-fixed", ("drained", "evicted"), True),
         ("inc-worse", ("evicted",), False),
         ("inc-spared", ("given back",), None),
     ]
-    assert [(one.reason, one.incidents, one.standing) for one in found.restraints] == [("disruption_budget", 1, True)]
+    assert [(one.reason, one.incidents, one.standing) for one in found.blocked] == [("disruption_budget", 1, True)]
     assert found.blindness == (Blindness("prometheus:timeout", HOUR, 1, lasting=False),)
-    assert [one.kind for one in found.wishes] == ["look", "look", "look", "repair"]
+    assert [one.kind for one in found.action_required] == ["look", "look", "look", "repair"]
     assert found.modes == ("enforce",) and found.decisions == len(TOLD) and not found.notes
 
 
 def test_what_lies_outside_does_not_count() -> None:
     found = summarize(NIGHT, MORNING - 3 * HOUR, MORNING)
-    assert [one.incident for one in found.harms] == ["inc-held"]
-    assert not found.deeds and not found.blindness and found.decisions == 3
+    assert [one.incident for one in found.impacts] == ["inc-held"]
+    assert not found.interventions and not found.blindness and found.decisions == 3
 
 
 def test_nothing_recorded_is_no_proof() -> None:
@@ -58,10 +58,15 @@ def test_nothing_recorded_is_no_proof() -> None:
     ("events", "expected"),
     [
         ((("blind", -30 * HOUR, "a"),), ("a", DAY, 1, True)),
-        ((("blind", -30 * HOUR, "a"), ("sighted", -20 * HOUR, "")), ("a", 4 * HOUR, 1, False)),
-        ((("blind", -30 * HOUR, "a"), ("sighted", -25 * HOUR, "")), None),
+        ((("blind", -30 * HOUR, "a"), ("recovered", -20 * HOUR, "")), ("a", 4 * HOUR, 1, False)),
+        ((("blind", -30 * HOUR, "a"), ("recovered", -25 * HOUR, "")), None),
         (
-            (("blind", -3 * HOUR, "a"), ("sighted", -2 * HOUR, ""), ("blind", -HOUR, "a"), ("sighted", -HOUR / 2, "")),
+            (
+                ("blind", -3 * HOUR, "a"),
+                ("recovered", -2 * HOUR, ""),
+                ("blind", -HOUR, "a"),
+                ("recovered", -HOUR / 2, ""),
+            ),
             ("a", 1.5 * HOUR, 2, False),
         ),
     ],
@@ -84,14 +89,20 @@ def test_one_cause_after_another_is_counted_apart_and_blindness_now_asks_for_rep
     )
     found = summarize(Records(sights=sights), SINCE, MORNING)
     assert found.blindness == (Blindness("a", 2 * HOUR, 1, False), Blindness("b", HOUR, 1, True))
-    assert [(one.kind, one.text) for one in found.wishes] == [("repair", "Observer is blind now: b")]
+    assert [(one.kind, one.text) for one in found.action_required] == [("repair", "Observer is blind now: b")]
 
 
 def test_shadow_tells_what_would_have_been_and_claims_no_help() -> None:
     would = decision(
-        "w", MORNING - HOUR, "drain", Verdict.WOULD, incident="inc-fixed", rung=Rung.DRAIN, mode=Mode.SHADOW
+        "w",
+        MORNING - HOUR,
+        "drain",
+        Verdict.WOULD,
+        incident="inc-fixed",
+        action_kind=ActionKind.DRAIN,
+        mode=Mode.SHADOW,
     )
-    (deed,) = summarize(Records(INCIDENTS, (would,)), SINCE, MORNING).deeds
+    (deed,) = summarize(Records(INCIDENTS, (would,)), SINCE, MORNING).interventions
     assert (deed.would, deed.helped, deed.result) == (True, None, "nothing was written")
 
 
@@ -104,19 +115,21 @@ def test_shadow_tells_what_would_have_been_and_claims_no_help() -> None:
     ],
 )
 def test_an_act_that_was_not_accepted_says_so(outcome: Outcome | None, word: str) -> None:
-    act = decision("w", MORNING - HOUR, "evict", Verdict.ACT, incident="gone", rung=Rung.EVICT, outcome=outcome)
-    (deed,) = summarize(Records(decisions=(act,)), SINCE, MORNING).deeds
+    act = decision(
+        "w", MORNING - HOUR, "evict", Verdict.ACT, incident="gone", action_kind=ActionKind.EVICT, outcome=outcome
+    )
+    (deed,) = summarize(Records(decisions=(act,)), SINCE, MORNING).interventions
     assert deed.steps == (word,) and deed.helped is None and "no longer known" in deed.result
 
 
 def test_an_approval_is_asked_for_once_and_an_answered_page_not_again() -> None:
-    waiting = incident("w", "cart-1", MORNING - HOUR, held={"approval_needed": MORNING - HOUR / 2})
+    waiting = incident("w", "cart-1", MORNING - HOUR, blocked={"approval_needed": MORNING - HOUR / 2})
     paged = decision(
         "p", MORNING - HOUR / 2, "page", incident="w", reason="approval_needed_evict", severity="page", text="x"
     )
-    old = decision("q", MORNING - HOUR, "page", incident="closed", reason="hold_outlived", severity="page", text="y")
+    old = decision("q", MORNING - HOUR, "page", incident="closed", reason="blocked_too_long", severity="page", text="y")
     found = summarize(Records((waiting,), (old, paged)), SINCE, MORNING)
-    assert [(one.kind, one.subject, one.at) for one in found.wishes] == [
+    assert [(one.kind, one.subject, one.at) for one in found.action_required] == [
         ("approve", "pod shop/cart-1", MORNING - HOUR / 2)
     ]
 
@@ -126,16 +139,23 @@ def test_an_edit_that_was_mended_asks_for_nothing() -> None:
         decision("1", MORNING - 3, "config_rejected", subject="observer"),
         decision("2", MORNING - 2, "config_reloaded", subject="observer"),
     )
-    assert not summarize(Records(sights=sights), SINCE, MORNING).wishes
-    assert summarize(Records(sights=sights[:1]), SINCE, MORNING).wishes[0].kind == "repair"
+    assert not summarize(Records(sights=sights), SINCE, MORNING).action_required
+    assert summarize(Records(sights=sights[:1]), SINCE, MORNING).action_required[0].kind == "repair"
 
 
 def test_a_brake_is_counted_by_incident_not_by_decision() -> None:
-    held = [
-        decision(str(n), MORNING - n, "held", Verdict.HOLD, incident="ab"[n % 2], holds=(Hold("g", "paused", "why"),))
+    blocked = [
+        decision(
+            str(n),
+            MORNING - n,
+            "blocked",
+            Verdict.BLOCKED,
+            incident="ab"[n % 2],
+            blocked_by=(Blocked("g", "paused", "why"),),
+        )
         for n in range(1, 6)
     ]
-    (found,) = summarize(Records(decisions=held), SINCE, MORNING).restraints
+    (found,) = summarize(Records(decisions=blocked), SINCE, MORNING).blocked
     assert (found.reason, found.incidents, found.detail, found.standing) == ("paused", 2, "why", False)
 
 

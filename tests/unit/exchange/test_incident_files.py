@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from observer.domain.blame import Measure, Target
+from observer.domain.attribution import AffectedService, Measure
 from observer.domain.errors import ConfigError
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.traces import SpanSide
@@ -99,7 +99,7 @@ def test_spans_tell_where_their_pods_run(tmp_path: Path) -> None:
     (one,) = inputs.traces.spans
     assert (one.side, one.pod, one.error, one.seconds) == (SpanSide.SERVER, "cart-1", True, 0.2)
     assert [each.span for each in inputs.usual_traces.spans] == ["old"]
-    seat = inputs.seats[("shop", "cart-1")]
+    seat = inputs.placements[("shop", "cart-1")]
     assert (seat.ref, seat.node, seat.revision) == (PodRef("shop", "cart-1", ""), "n1", "cart-v2")
     assert (inputs.at, inputs.since) == (150.2, 100.0)
 
@@ -290,8 +290,8 @@ def test_many_faults_are_cut_off(tmp_path: Path) -> None:
 
 def test_a_target_that_no_file_names_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, "graph.jsonl", {"caller": "front", "callee": "cart"})
-    target = Target(CART, Measure.ERROR_RATE)
+    target = AffectedService(CART, Measure.ERROR_RATE)
 
     assert "--target shop/cart: no file names this service" in refused(Files(graph=path, target=target))
-    known = Target(ServiceRef("", "cart"), Measure.ERROR_RATE)
+    known = AffectedService(ServiceRef("", "cart"), Measure.ERROR_RATE)
     assert read_incident(Files(graph=path, target=known)).target == known

@@ -8,7 +8,7 @@ from observer.domain import names
 from observer.domain.ids import PodRef
 from observer.kube import paths
 from observer.kube.drain_mark import DrainMark
-from observer.kube.patches import draining, giving_back
+from observer.kube.patches import draining, restoring
 from observer.kube.target import Target
 from observer.kube.times import micro_time, rfc3339, unix
 
@@ -41,7 +41,7 @@ def test_a_drain_makes_the_maps_that_are_not() -> None:
 
 
 def test_giving_back_takes_both_off_in_one_patch() -> None:
-    assert giving_back(target({})) == [
+    assert restoring(target({})) == [
         *SAME,
         {"op": "remove", "path": "/metadata/labels/istio.io~1draining"},
         {"op": "remove", "path": "/metadata/annotations/observer.dev~1drained"},

@@ -27,7 +27,7 @@ from tests.lab.stack.oci import Image, write_archive
 from tests.lab.stack.places import NODES, Places, hub_address, node_address, places, pod_range
 from tests.lab.stack.processes import Daemons, birth, run, wait_until
 from tests.lab.stack.servers import BY_NAME, NEEDED, SERVERS
-from tests.support.sides import side_of, uneven
+from tests.support.contract_sides import side_of, uneven
 
 
 def blobs(archive: Path) -> dict[str, bytes]:

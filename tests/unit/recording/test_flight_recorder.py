@@ -11,7 +11,7 @@ from observer.engine.memory import Memory
 from observer.recording.events import Began, EvidenceKept, Restored
 from observer.recording.files import Recording
 from observer.recording.replay import replay
-from observer.runtime.record import FlightRecorder
+from observer.runtime.flight_recorder import FlightRecorder
 
 
 def began(at: float) -> Began:

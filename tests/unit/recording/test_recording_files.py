@@ -18,15 +18,15 @@ from observer.domain.settings import EngineSettings
 from observer.engine.decide import decide
 from observer.engine.memory import Memory
 from observer.recording.codec import Codec
-from observer.recording.events import Began, EvidenceKept, Ruling, Settled, Ticked
+from observer.recording.events import Began, EvidenceKept, RulesInForce, Settled, Ticked
 from observer.recording.files import ANEW_EVERY, Recording, RecordingWriter
 from observer.recording.replay import Step, canonical, replay
-from tests.support.taped import ENFORCE, story, written
+from tests.support.recorded_events import ENFORCE, story, written
 
 
 def steps(path: Path, settings: EngineSettings | None = None) -> list[Step]:
     with Recording(path) as recording:
-        what_if = None if settings is None else lambda _recorded, _cluster: Ruling(settings)
+        what_if = None if settings is None else lambda _recorded, _cluster: RulesInForce(settings)
         return list(replay(recording.events(), what_if))
 
 
@@ -36,7 +36,7 @@ def test_the_same_decisions_come_out_byte_for_byte(tmp_path: Path) -> None:
     told = [d for step in again for d in step.recorded]
     assert {"suspected", "drain"} <= {d.kind for d in told}, "the story holds nothing worth recording"
     assert any(isinstance(event, Settled) for event in events)
-    assert any(d.figures.get("blame_probability") for d in told), "nobody was asked who is to blame"
+    assert any(d.figures.get("attribution_probability") for d in told), "nobody was asked who is to blame"
     assert all(step.same for step in again)
     assert canonical(tuple(told)) == canonical(tuple(d for step in again for d in step.replayed))
 
@@ -86,8 +86,8 @@ def test_an_act_of_the_what_if_alone_is_answered(tmp_path: Path) -> None:
     again = steps(path, ENFORCE)
     acts = [d for step in again for d in step.replayed if d.verdict is Verdict.ACT]
     assert acts
-    held = [d for step in again for d in step.replayed if d.kind == "held"]
-    assert any(hold.reason == "deferred" for d in held for hold in d.holds)
+    held = [d for step in again for d in step.replayed if d.kind == "blocked"]
+    assert any(hold.reason == "deferred" for d in held for hold in d.blocked_by)
 
 
 def test_evidence_is_part_of_what_follows(tmp_path: Path) -> None:
@@ -248,7 +248,7 @@ def test_it_must_say_what_it_began_with(tmp_path: Path) -> None:
 
 
 def test_decisions_that_differ_by_one_digit_are_not_the_same() -> None:
-    one = Decision("1", 0.0, "held", Verdict.HOLD, "pod a", "r", "t", figures={"nats": 1.0})
-    other = replace(one, figures={"nats": 1.0000001})
+    one = Decision("1", 0.0, "blocked", Verdict.BLOCKED, "pod a", "r", "t", figures={"evidence_score": 1.0})
+    other = replace(one, figures={"evidence_score": 1.0000001})
     assert not Step(0.0, (one,), (other,)).same
     assert Step(0.0, (one,), (replace(one),)).same

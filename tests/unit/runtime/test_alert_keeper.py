@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import JournalUnavailable
-from observer.runtime.alerts import KEPT_SECONDS, AlertKeeper
+from observer.runtime.alerts import KEPT_SECONDS, AlertCache
 from tests.support.alerts import NOW, FakeInbox, StoppedClock
 
 FIRING = Alert("g", "f", "2026-11-25T10:00:00Z", AlertStatus.FIRING, {"alertname": "A"}, received=NOW)
@@ -21,7 +21,7 @@ def answered(reason: str) -> Decision:
 
 
 @asynccontextmanager
-async def running(keeper: AlertKeeper) -> AsyncIterator[None]:
+async def running(keeper: AlertCache) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         task = group.create_task(keeper.run())
         yield
@@ -36,7 +36,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def test_what_waits_is_handed_out_until_it_is_answered() -> None:
     inbox = FakeInbox(kept={FIRING.id: FIRING})
-    keeper = AlertKeeper(inbox, StoppedClock())
+    keeper = AlertCache(inbox, StoppedClock())
     async with running(keeper):
         await until(lambda: keeper.pending() == (FIRING,))
         keeper.answer([answered("looking")])
@@ -48,7 +48,7 @@ async def test_what_waits_is_handed_out_until_it_is_answered() -> None:
 
 async def test_what_is_accepted_is_handed_out_at_once() -> None:
     inbox = FakeInbox()
-    keeper = AlertKeeper(inbox, StoppedClock())
+    keeper = AlertCache(inbox, StoppedClock())
     async with running(keeper):
         await asyncio.sleep(0)
         await inbox.accept([FIRING])
@@ -70,7 +70,7 @@ class Broken(FakeInbox):
 
 async def test_an_answer_that_cannot_be_written_is_kept_and_tried_again() -> None:
     inbox = Broken(kept={FIRING.id: FIRING})
-    keeper = AlertKeeper(inbox, StoppedClock())
+    keeper = AlertCache(inbox, StoppedClock())
     async with running(keeper):
         await until(lambda: keeper.pending() == (FIRING,))
         keeper.answer([answered("found")])
@@ -90,6 +90,6 @@ async def test_old_alerts_are_forgotten() -> None:
             forgotten.append(before)
             return 0
 
-    async with running(AlertKeeper(Pruned(), StoppedClock())):
+    async with running(AlertCache(Pruned(), StoppedClock())):
         await until(lambda: bool(forgotten))
     assert forgotten == [NOW - KEPT_SECONDS]

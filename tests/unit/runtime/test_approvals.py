@@ -9,33 +9,33 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from observer.domain.action import Action, Mode, Rung
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.approval import Approval, plan_of
 from observer.domain.errors import JournalUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.incident import Phase
-from observer.domain.policy import APPROVAL_SECONDS, AppliedPolicy, PolicyBook
+from observer.domain.policy import APPROVAL_SECONDS, EffectivePolicies, EffectivePolicy
 from observer.engine.decide import decide
 from observer.engine.memory import Memory
-from observer.engine.waiting import undoable, waiting
-from observer.recording.events import Began, Ruling, Ticked
+from observer.engine.remediation.approvals import restore_action, waiting
+from observer.recording.events import Began, RulesInForce, Ticked
 from observer.recording.files import Recording
 from observer.recording.replay import replay
-from observer.runtime.approvals import ApprovalKeeper
-from observer.runtime.evidence import EvidenceKeeper
+from observer.runtime.approvals import ApprovalCache
+from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
-from observer.runtime.record import FlightRecorder
+from observer.runtime.flight_recorder import FlightRecorder
 from tests.support.approvals import MemoryApprovals
 from tests.support.builders import catalog, cluster, enforce, snapshot, workload_ref
 from tests.support.fakes import FakeActuator, FakeClock, FakeCluster, FakeLease, FakeSwitch, MemoryJournal
 from tests.support.stage import Stage
 
 POD = PodRef("shop", "cart-1", "uid-1")
-DRAIN = Action(Rung.DRAIN, "incident-1", POD)
+DRAIN = Action(ActionKind.DRAIN, "incident-1", POD)
 
 
 def word(clock: FakeClock, plan: str = "plan-a") -> Approval:
-    return Approval(plan, "incident-1", POD, Rung.DRAIN, "ana", "oidc", clock.at)
+    return Approval(plan, "incident-1", POD, ActionKind.DRAIN, "ana", "oidc", clock.at)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def word(clock: FakeClock, plan: str = "plan-a") -> Approval:
         plan_of(DRAIN, seconds=301.0),
         plan_of(replace(DRAIN, incident="incident-2"), seconds=300.0),
         plan_of(replace(DRAIN, pod=PodRef("shop", "cart-1", "uid-2")), seconds=300.0),
-        plan_of(replace(DRAIN, rung=Rung.EVICT), seconds=300.0),
+        plan_of(replace(DRAIN, action_kind=ActionKind.EVICT), seconds=300.0),
         plan_of(replace(DRAIN, attempt=1), seconds=300.0),
         plan_of(replace(DRAIN, dry_run=True), seconds=300.0),
     ],
@@ -57,7 +57,7 @@ def test_any_other_plan_has_another_hash(other: object) -> None:
 
 async def test_a_word_counts_from_when_it_was_given_until_it_is_over() -> None:
     clock = FakeClock()
-    keeper = ApprovalKeeper(MemoryApprovals(), clock)
+    keeper = ApprovalCache(MemoryApprovals(), clock)
     given = clock.at
     await keeper.give(word(clock))
     assert keeper.standing(given - 1.0) == {}
@@ -69,7 +69,7 @@ async def test_a_word_counts_from_when_it_was_given_until_it_is_over() -> None:
 
 async def test_a_word_that_is_not_on_disk_is_none() -> None:
     clock = FakeClock()
-    keeper = ApprovalKeeper(MemoryApprovals(broken=True), clock)
+    keeper = ApprovalCache(MemoryApprovals(broken=True), clock)
     with pytest.raises(JournalUnavailable):
         await keeper.give(word(clock))
     with pytest.raises(JournalUnavailable):
@@ -78,40 +78,40 @@ async def test_a_word_that_is_not_on_disk_is_none() -> None:
 
 
 async def test_what_others_wrote_is_read_and_a_broken_book_is_asked_again() -> None:
-    clock, book = FakeClock(), MemoryApprovals(broken=True)
-    keeper = ApprovalKeeper(book, clock)
+    clock, policies = FakeClock(), MemoryApprovals(broken=True)
+    keeper = ApprovalCache(policies, clock)
     with capture_logs() as told:
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(keeper.run())
             while not told:
                 await asyncio.sleep(0)
-            book.broken = False
-            book.words.append(word(clock))
+            policies.broken = False
+            policies.words.append(word(clock))
             keeper.wanted((plan_of(DRAIN, seconds=300.0),))  # something waits: look at once
             while not keeper.standing(clock.at):
                 await asyncio.sleep(0)
             assert await keeper.withdraw("plan-a", "ana", clock.at)
             assert keeper.standing(clock.at) == {}
             reading.cancel()
-    assert told[0]["event"] == "approvals_unavailable"
+    assert told[0]["event"] == "approvals_read_failed"
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> tuple[Executor, FakeActuator, MemoryApprovals, FakeClock]:
-    actuator, book, clock = FakeActuator(), MemoryApprovals(), FakeClock()
+    actuator, policies, clock = FakeActuator(), MemoryApprovals(), FakeClock()
     cluster_now, journal = FakeCluster(), MemoryJournal()
     executor = Executor(
-        actuators=dict.fromkeys(Rung, actuator),
+        actuators=dict.fromkeys(ActionKind, actuator),
         cluster=cluster_now,
         journal=journal,
         lease=FakeLease(),
         switch=FakeSwitch(),
-        evidence=EvidenceKeeper(cluster_now, tmp_path, logs=False, lines=1, max_bytes=1, redact=[]),
+        evidence=EvidenceStore(cluster_now, tmp_path, logs=False, lines=1, max_bytes=1, redact=[]),
         clock=clock,
         fresh_for=5.0,
-        approvals=book,
+        approvals=policies,
     )
-    return executor, actuator, book, clock
+    return executor, actuator, policies, clock
 
 
 @pytest.mark.parametrize(
@@ -121,48 +121,50 @@ def bench(tmp_path: Path) -> tuple[Executor, FakeActuator, MemoryApprovals, Fake
 async def test_the_book_is_asked_again_before_the_write(
     bench: tuple[Executor, FakeActuator, MemoryApprovals, FakeClock], given: float, broken: bool, reason: str
 ) -> None:
-    executor, actuator, book, clock = bench
+    executor, actuator, policies, clock = bench
     stage = Stage()
     stage.faults["catalog-1"] = 0.5
     decision = replace(stage.until(Phase.DRAINING).told("drain")[0], at=clock.at)
     assert decision.action is not None
     decision = replace(decision, action=replace(decision.action, approval="plan-a", term=3))
-    book.words.append(replace(word(clock), given=clock.at + given))
-    book.broken = broken
+    policies.words.append(replace(word(clock), given=clock.at + given))
+    policies.broken = broken
     outcome, _ = await executor.carry_out(decision, None)
     assert outcome.reason == reason
     assert len(actuator.applied) == (reason == "applied")
 
 
-def asking(**changes: object) -> PolicyBook:
-    policy = replace(AppliedPolicy.of(enforce()), identity="p", names=("one",), approvals=frozenset({Rung.DRAIN}))
-    return PolicyBook("book", {workload_ref("catalog"): replace(policy, **changes)})  # type: ignore[arg-type]
+def asking(**changes: object) -> EffectivePolicies:
+    policy = replace(
+        EffectivePolicy.of(enforce()), identity="p", names=("one",), approvals=frozenset({ActionKind.DRAIN})
+    )
+    return EffectivePolicies("book", {workload_ref("catalog"): replace(policy, **changes)})  # type: ignore[arg-type]
 
 
 def test_what_waits_is_shown_and_its_hash_is_what_the_brake_wants() -> None:
-    stage = Stage(book=asking())
+    stage = Stage(policies=asking())
     stage.faults["catalog-1"] = 0.5
     stage.ticks(8)
-    (plan,) = waiting(stage.memory, stage.now(), stage.settings, stage.book)
-    assert (plan.pod.name, plan.rung, plan.dry_run) == ("catalog-1", Rung.DRAIN, False)
+    (plan,) = waiting(stage.memory, stage.now(), stage.settings, stage.policies)
+    assert (plan.pod.name, plan.action_kind, plan.dry_run) == ("catalog-1", ActionKind.DRAIN, False)
     assert any("istio.io/draining" in line for line in plan.diff)
 
     stage.picture = {"approvals": {plan.hash: stage.at + 60.0}}
     stage.ticks(1)
-    assert [(rung, name) for _, rung, name in stage.acts] == [(Rung.DRAIN, "catalog-1")]
+    assert [(action_kind, name) for _, action_kind, name in stage.acts] == [(ActionKind.DRAIN, "catalog-1")]
     act = next(one.action for one in stage.told("drain") if one.action is not None)
     assert act.approval == plan.hash
-    assert waiting(stage.memory, stage.now(), stage.settings, stage.book) == ()
-    back = undoable(stage.only())
-    assert back is not None and (back.rung, back.pod.name) == (Rung.RESTORE, "catalog-1")
+    assert waiting(stage.memory, stage.now(), stage.settings, stage.policies) == ()
+    back = restore_action(stage.only())
+    assert back is not None and (back.action_kind, back.pod.name) == (ActionKind.RESTORE, "catalog-1")
 
 
 def test_nothing_waits_in_shadow_and_nothing_is_undone_that_was_not_done() -> None:
-    stage = Stage(book=asking(mode=Mode.SHADOW))
+    stage = Stage(policies=asking(mode=Mode.SHADOW))
     stage.faults["catalog-1"] = 0.5
     stage.ticks(8)
-    assert waiting(stage.memory, stage.now(), stage.settings, stage.book) == ()
-    assert undoable(stage.only()) is None
+    assert waiting(stage.memory, stage.now(), stage.settings, stage.policies) == ()
+    assert restore_action(stage.only()) is None
 
 
 def test_approvals_are_recorded_and_replayed(tmp_path: Path) -> None:
@@ -170,8 +172,8 @@ def test_approvals_are_recorded_and_replayed(tmp_path: Path) -> None:
     picture = snapshot(view, approvals={"plan-a": 2_000_000.0})
     memory, decisions = decide(picture, Memory(), settings)
     recorder = FlightRecorder(tmp_path, max_bytes=1 << 20, keep=1)
-    recorder.note(Ticked(Ruling(settings), picture, ()), Began(picture.at, Memory()))
-    recorder.note(Ticked(Ruling(settings), picture, decisions), Began(picture.at, memory))
+    recorder.note(Ticked(RulesInForce(settings), picture, ()), Began(picture.at, Memory()))
+    recorder.note(Ticked(RulesInForce(settings), picture, decisions), Began(picture.at, memory))
     recorder.close()
     with Recording(recorder.files[0]) as recording:
         events = list(recording.events())

@@ -33,7 +33,7 @@ class FakeCalls:
 
 
 @dataclass
-class Kept:
+class SourceCache:
     clock: FakeClock = field(default_factory=FakeClock)
     source: FakeCalls = field(default_factory=FakeCalls)
 
@@ -48,7 +48,7 @@ class Kept:
 
 
 async def test_one_question_a_minute_while_nobody_is_suspected() -> None:
-    it = Kept()
+    it = SourceCache()
     await it.keeper.look()
     await it.pass_(2 * QUIET)
     assert [seconds for _, seconds in it.source.asked] == [USUAL] * 3
@@ -57,7 +57,7 @@ async def test_one_question_a_minute_while_nobody_is_suspected() -> None:
 
 
 async def test_new_suspects_are_asked_about_at_once_and_the_usual_stands() -> None:
-    it = Kept()
+    it = SourceCache()
     await it.keeper.look()
     usual = it.source.asked[0][0]
     it.both.suspected(frozenset({CART}))
@@ -79,7 +79,7 @@ async def test_new_suspects_are_asked_about_at_once_and_the_usual_stands() -> No
 
 
 async def test_a_minute_that_is_over_is_asked_once_a_minute_while_somebody_is_suspected() -> None:
-    it = Kept()
+    it = SourceCache()
     await it.keeper.look()
     assert it.both.earlier_edges(it.clock.at) is None
     it.both.suspected(frozenset({CART}))
@@ -102,7 +102,7 @@ async def test_a_minute_that_is_over_is_asked_once_a_minute_while_somebody_is_su
 
 
 async def test_nobody_suspected_any_more_forgets_what_was_now() -> None:
-    it = Kept()
+    it = SourceCache()
     it.both.suspected(frozenset({CART}))
     await it.keeper.look()
     assert it.both.edges(it.clock.at) is not None
@@ -112,7 +112,7 @@ async def test_nobody_suspected_any_more_forgets_what_was_now() -> None:
 
 
 async def test_a_failure_is_one_gap_and_no_graph() -> None:
-    it = Kept()
+    it = SourceCache()
     it.source.fails = SourceUnavailable("gone")
     it.both.suspected(frozenset({CART}))
     await it.keeper.look()
@@ -126,7 +126,7 @@ async def test_a_failure_is_one_gap_and_no_graph() -> None:
 
 
 async def test_it_runs_and_closes_with_the_others() -> None:
-    it = Kept()
+    it = SourceCache()
     assert [name for name, _ in it.both.tasks()] == ["edges"]
     assert it.both.circuits() == {}
     await it.both.close()

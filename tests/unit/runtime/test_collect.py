@@ -14,7 +14,7 @@ from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
-from observer.runtime.collect import Collector, Question
+from observer.runtime.collect import Collector, SnapshotRequest
 from observer.runtime.source_cache import BaselineCache, DependencyCaches
 from tests.support.builders import catalog, cluster, service_ref
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeMetrics, FakeSwitch
@@ -51,19 +51,19 @@ def collector(
 
 async def test_every_question_of_a_tick_is_asked_at_its_one_instant() -> None:
     metrics = FakeMetrics(EMPTY)
-    snapshot = await collector(metrics).snapshot(77.0, Question(watch=frozenset({ServiceRef("shop", "cart")})))
+    snapshot = await collector(metrics).snapshot(77.0, SnapshotRequest(watch=frozenset({ServiceRef("shop", "cart")})))
     assert {at for _, at in metrics.asked} == {77.0}
     assert snapshot.at == 77.0 and snapshot.counters is EMPTY
 
 
 async def test_an_unreachable_source_is_a_gap_and_no_exception() -> None:
-    snapshot = await collector(FakeMetrics(SourceUnavailable("connection refused"))).snapshot(1.0, Question())
+    snapshot = await collector(FakeMetrics(SourceUnavailable("connection refused"))).snapshot(1.0, SnapshotRequest())
     assert snapshot.counters is None
     assert [(gap.source, gap.detail) for gap in snapshot.gaps] == [("prometheus", "connection refused")]
 
 
 async def test_a_lying_source_is_a_gap() -> None:
-    snapshot = await collector(FakeMetrics(SourceProtocolError("no data.result"))).snapshot(1.0, Question())
+    snapshot = await collector(FakeMetrics(SourceProtocolError("no data.result"))).snapshot(1.0, SnapshotRequest())
     assert snapshot.counters is None and len(snapshot.gaps) == 1
 
 
@@ -73,7 +73,7 @@ async def test_a_source_slower_than_the_deadline_is_a_gap() -> None:
             await asyncio.Event().wait()
             return EMPTY
 
-    snapshot = await collector(Slow(EMPTY), deadline=0.02).snapshot(1.0, Question())
+    snapshot = await collector(Slow(EMPTY), deadline=0.02).snapshot(1.0, SnapshotRequest())
     assert [gap.reason for gap in snapshot.gaps] == ["timeout"]
 
 
@@ -83,7 +83,7 @@ async def test_a_kill_switch_that_does_not_answer_means_paused() -> None:
             await asyncio.Event().wait()
             return False, ""
 
-    snapshot = await collector(FakeMetrics(EMPTY), Hanging(), deadline=0.02).snapshot(1.0, Question())
+    snapshot = await collector(FakeMetrics(EMPTY), Hanging(), deadline=0.02).snapshot(1.0, SnapshotRequest())
     assert snapshot.control.paused and "cannot be read" in snapshot.control.reason
 
 
@@ -94,7 +94,7 @@ async def test_a_second_question_that_fails_is_a_gap_of_its_own_and_the_first_an
         ) -> tuple[SeriesHistory, ...]:
             raise SourceUnavailable("answer of more than 65536 bytes", reason="too_large")
 
-    question = Question(recheck=frozenset({service_ref()}))
+    question = SnapshotRequest(recheck=frozenset({service_ref()}))
     snapshot = await collector(Refusing(EMPTY), view=cluster(catalog(2))).snapshot(1.0, question)
 
     assert [(gap.source, gap.reason) for gap in snapshot.gaps] == [("recheck", "too_large")]
@@ -127,7 +127,7 @@ class Known(DependencyCaches):
 
 async def test_what_the_neighbours_know_is_in_the_picture() -> None:
     known, cart, pay = Known(), ServiceRef("shop", "cart"), ServiceRef("shop", "pay")
-    question = Question(watch=frozenset({cart}), recheck=frozenset({pay}))
+    question = SnapshotRequest(watch=frozenset({cart}), recheck=frozenset({pay}))
     snapshot = await collector(FakeMetrics(EMPTY), neighbours=known).snapshot(50.0, question)
     assert known.told == [frozenset({cart, pay})]
     assert snapshot.traces == TraceSet(50.0, 300.0, ()) and snapshot.graph == CallGraph(20.0, 60.0, ())
@@ -135,5 +135,5 @@ async def test_what_the_neighbours_know_is_in_the_picture() -> None:
 
 
 async def test_without_neighbours_there_is_nothing_to_tell() -> None:
-    snapshot = await collector(FakeMetrics(EMPTY)).snapshot(50.0, Question())
+    snapshot = await collector(FakeMetrics(EMPTY)).snapshot(50.0, SnapshotRequest())
     assert (snapshot.traces, snapshot.graph, snapshot.gaps) == (None, None, ())

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from observer.domain import names
-from observer.domain.action import Action, Mode, Rung
+from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import ActuatorUnavailable, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Outcome, Result
-from observer.runtime.evidence import EvidenceKeeper
+from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
 from tests.support.fakes import FakeActuator, FakeClock, FakeCluster, FakeLease, FakeSwitch, MemoryJournal
 
@@ -28,9 +28,9 @@ class Bench:
         self.clock, self.lease, self.switch = FakeClock(), FakeLease(), FakeSwitch()
         self.cluster, self.journal, self.actuator = FakeCluster(), MemoryJournal(), FakeActuator()
         self.folder = folder
-        keeper = EvidenceKeeper(self.cluster, folder, logs=True, lines=10, max_bytes=1000, redact=[r"(?i)(token)=\S+"])
+        keeper = EvidenceStore(self.cluster, folder, logs=True, lines=10, max_bytes=1000, redact=[r"(?i)(token)=\S+"])
         self.executor = Executor(
-            actuators=dict.fromkeys(Rung, self.actuator),
+            actuators=dict.fromkeys(ActionKind, self.actuator),
             cluster=self.cluster,
             journal=self.journal,
             lease=self.lease,
@@ -40,16 +40,16 @@ class Bench:
             fresh_for=5.0,
         )
 
-    def decision(self, rung: Rung, **changes: object) -> Decision:
-        action = Action(rung=rung, incident="inc", pod=POD, term=3)
+    def decision(self, action_kind: ActionKind, **changes: object) -> Decision:
+        action = Action(action_kind=action_kind, incident="inc", pod=POD, term=3)
         action = replace(action, **changes)  # type: ignore[arg-type]
         return Decision(
-            id="d", at=self.clock.now(), kind=rung.value, verdict=Verdict.ACT, subject=f"pod {POD}", reason="r",
-            text="why", incident="inc", rung=rung, mode=Mode.ENFORCE, pod=POD, action=action,
+            id="d", at=self.clock.now(), kind=action_kind.value, verdict=Verdict.ACT, subject=f"pod {POD}", reason="r",
+            text="why", incident="inc", action_kind=action_kind, mode=Mode.ENFORCE, pod=POD, action=action,
         )  # fmt: skip
 
-    async def run(self, rung: Rung, **changes: object) -> Outcome:
-        outcome, _ = await self.executor.carry_out(self.decision(rung, **changes), None)
+    async def run(self, action_kind: ActionKind, **changes: object) -> Outcome:
+        outcome, _ = await self.executor.carry_out(self.decision(action_kind, **changes), None)
         return outcome
 
 
@@ -61,29 +61,29 @@ def bench(tmp_path: Path) -> Bench:
 async def test_the_intent_is_durable_before_the_write(bench: Bench) -> None:
     seen: list[list[str]] = []
     bench.actuator.before = lambda _: seen.append(list(bench.journal.order))
-    outcome = await bench.run(Rung.DRAIN)
+    outcome = await bench.run(ActionKind.DRAIN)
     assert outcome.result is Result.APPLIED
     assert seen == [["intend drain"]]
     assert bench.journal.order == ["intend drain", "settle applied"]
 
 
-@pytest.mark.parametrize("rung", [Rung.DRAIN, Rung.EVICT])
-async def test_the_kill_switch_is_read_before_every_write(bench: Bench, rung: Rung) -> None:
+@pytest.mark.parametrize("action_kind", [ActionKind.DRAIN, ActionKind.EVICT])
+async def test_the_kill_switch_is_read_before_every_write(bench: Bench, action_kind: ActionKind) -> None:
     bench.switch.answers = [(True, "ana: storm")]
-    outcome = await bench.run(rung)
+    outcome = await bench.run(action_kind)
     assert (outcome.result, outcome.reason) == (Result.DEFERRED, "paused")
     assert bench.actuator.applied == [] and bench.journal.intents == {}
 
 
 async def test_the_switch_thrown_while_evidence_was_kept_stops_the_eviction(bench: Bench) -> None:
     bench.switch.answers = [(False, ""), (True, "ana: stop")]
-    outcome = await bench.run(Rung.EVICT)
+    outcome = await bench.run(ActionKind.EVICT)
     assert outcome.reason == "paused" and bench.actuator.applied == []
 
 
 async def test_giving_back_needs_no_switch_no_freshness_and_no_journal(bench: Bench) -> None:
     bench.switch.answers, bench.journal.broken = [(True, "paused")], True
-    decision = bench.decision(Rung.RESTORE)
+    decision = bench.decision(ActionKind.RESTORE)
     bench.clock.at += 3600
     outcome, _ = await bench.executor.carry_out(decision, None)
     assert outcome.result is Result.APPLIED
@@ -91,14 +91,14 @@ async def test_giving_back_needs_no_switch_no_freshness_and_no_journal(bench: Be
 
 async def test_without_the_lease_nothing_is_written_not_even_a_give_back(bench: Bench) -> None:
     bench.lease.leads = False
-    assert (await bench.run(Rung.RESTORE)).reason == "not_leader"
+    assert (await bench.run(ActionKind.RESTORE)).reason == "not_leader"
     bench.lease.leads, bench.lease.term = True, 4
-    assert (await bench.run(Rung.DRAIN)).reason == "not_leader"
+    assert (await bench.run(ActionKind.DRAIN)).reason == "not_leader"
     assert bench.actuator.applied == []
 
 
 async def test_an_old_decision_is_asked_again(bench: Bench) -> None:
-    decision = bench.decision(Rung.DRAIN)
+    decision = bench.decision(ActionKind.DRAIN)
     bench.clock.at += 5.5
     outcome, _ = await bench.executor.carry_out(decision, None)
     assert (outcome.result, outcome.reason) == (Result.DEFERRED, "stale_decision")
@@ -107,42 +107,42 @@ async def test_an_old_decision_is_asked_again(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("rung", "metadata", "reason"),
     [
-        (Rung.DRAIN, {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "terminating"),
-        (Rung.DRAIN, {"annotations": {names.OPT_OUT: "true"}}, "opt_out"),
-        (Rung.DRAIN, {"labels": {names.DRAIN_LABEL: "true"}}, "drained_by_other"),
-        (Rung.EVICT, {"annotations": {names.DRAIN_ANNOTATION: "{}"}}, "person_took_it"),
+        (ActionKind.DRAIN, {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "terminating"),
+        (ActionKind.DRAIN, {"annotations": {names.OPT_OUT: "true"}}, "opt_out"),
+        (ActionKind.DRAIN, {"labels": {names.DRAIN_LABEL: "true"}}, "drained_by_other"),
+        (ActionKind.EVICT, {"annotations": {names.DRAIN_ANNOTATION: "{}"}}, "person_took_it"),
     ],
 )
 async def test_what_the_pod_says_a_moment_before_the_write_wins(
-    bench: Bench, rung: Rung, metadata: dict[str, object], reason: str
+    bench: Bench, action_kind: ActionKind, metadata: dict[str, object], reason: str
 ) -> None:
     bench.cluster.raw = {"metadata": metadata, "spec": {}}
-    outcome = await bench.run(rung)
+    outcome = await bench.run(action_kind)
     assert (outcome.result, outcome.reason) == (Result.SUPERSEDED, reason)
     assert bench.actuator.applied == []
 
 
 async def test_a_pod_that_is_gone_or_unreadable_is_not_written_to(bench: Bench) -> None:
     bench.cluster.raw = None
-    assert (await bench.run(Rung.DRAIN)).reason == "gone"
+    assert (await bench.run(ActionKind.DRAIN)).reason == "gone"
     bench.cluster.raw = SourceUnavailable("api server is away")
-    assert (await bench.run(Rung.DRAIN)).reason == "pod_unreadable"
+    assert (await bench.run(ActionKind.DRAIN)).reason == "pod_unreadable"
     assert bench.actuator.applied == []
 
 
 async def test_a_journal_that_cannot_promise_holds_the_act(bench: Bench) -> None:
     bench.journal.broken = True
-    outcome = await bench.run(Rung.DRAIN)
+    outcome = await bench.run(ActionKind.DRAIN)
     assert (outcome.result, outcome.reason) == (Result.DEFERRED, "journal_unavailable")
     assert bench.actuator.applied == []
 
 
 async def test_no_answer_leaves_the_intent_open_and_the_second_try_looks_it_up(bench: Bench) -> None:
     bench.actuator.answer = ActuatorUnavailable("cut")
-    assert (await bench.run(Rung.EVICT)).result is Result.UNKNOWN
-    assert [a.rung for a in await bench.journal.open_intents()] == [Rung.EVICT]
+    assert (await bench.run(ActionKind.EVICT)).result is Result.UNKNOWN
+    assert [a.action_kind for a in await bench.journal.open_intents()] == [ActionKind.EVICT]
     bench.actuator.answer = None
-    assert (await bench.run(Rung.EVICT)).result is Result.APPLIED
+    assert (await bench.run(ActionKind.EVICT)).result is Result.APPLIED
     assert len(bench.actuator.applied) == 1 and len(bench.actuator.looked_up) == 1
     assert await bench.journal.open_intents() == []
 
@@ -152,10 +152,10 @@ async def test_evidence_is_kept_and_redacted_before_an_eviction(bench: Bench) ->
     secret = {"name": "app", "env": [{"name": "PASSWORD", "value": "canary-1"}, {"name": "REF", "valueFrom": {}}]}
     bench.cluster.raw = {"metadata": {"name": "cart-1", "annotations": applied}, "spec": {"containers": [secret]}}
     bench.cluster.logs = "boom token=abc123\n"
-    _, folder = await bench.executor.carry_out(bench.decision(Rung.EVICT), None)
+    _, folder = await bench.executor.carry_out(bench.decision(ActionKind.EVICT), None)
     Path(folder).chmod(0o755)
     (Path(folder) / "pod.json").chmod(0o644)
-    outcome, folder = await bench.executor.carry_out(bench.decision(Rung.EVICT), None)
+    outcome, folder = await bench.executor.carry_out(bench.decision(ActionKind.EVICT), None)
     kept = Path(folder)
     assert outcome.result is Result.APPLIED
     assert {f.name for f in kept.iterdir()} == {"pod.json", "events.json", "app.log", "figures.json"}
@@ -168,7 +168,7 @@ async def test_evidence_is_kept_and_redacted_before_an_eviction(bench: Bench) ->
 async def test_missing_logs_are_named_and_do_not_stop_the_eviction(bench: Bench) -> None:
     bench.cluster.raw = {"metadata": {}, "spec": {"containers": [{"name": "app"}]}}
     bench.cluster.log_error = SourceUnavailable("403 no permission for pods/log")
-    outcome, folder = await bench.executor.carry_out(bench.decision(Rung.EVICT), None)
+    outcome, folder = await bench.executor.carry_out(bench.decision(ActionKind.EVICT), None)
     assert outcome.result is Result.APPLIED
     assert json.loads((Path(folder) / "figures.json").read_text())["missing"] == [
         "log of app: 403 no permission for pods/log"
@@ -177,14 +177,14 @@ async def test_missing_logs_are_named_and_do_not_stop_the_eviction(bench: Bench)
 
 async def test_a_disk_that_cannot_be_written_stops_the_eviction(bench: Bench) -> None:
     bench.folder.joinpath("inc").write_text("a file where a folder must go")
-    outcome = await bench.run(Rung.EVICT)
+    outcome = await bench.run(ActionKind.EVICT)
     assert (outcome.result, outcome.reason) == (Result.DEFERRED, "evidence_not_kept")
     assert bench.actuator.applied == []
 
 
 async def test_the_switch_thrown_while_the_intent_was_written_stops_the_act(bench: Bench) -> None:
     bench.switch.answers = [(False, ""), (True, "ana: stop")]
-    outcome = await bench.run(Rung.DRAIN)
+    outcome = await bench.run(ActionKind.DRAIN)
     assert (outcome.result, outcome.reason) == (Result.DEFERRED, "paused")
     assert bench.actuator.applied == []
     assert bench.journal.order == ["intend drain", "settle deferred"]
@@ -200,5 +200,5 @@ async def test_the_lease_lost_while_the_intent_was_written_stops_the_act(
         bench.lease.leads = False
 
     monkeypatch.setattr(bench.journal, "intend", slow)
-    assert (await bench.run(Rung.DRAIN)).reason == "not_leader"
+    assert (await bench.run(ActionKind.DRAIN)).reason == "not_leader"
     assert bench.actuator.applied == []

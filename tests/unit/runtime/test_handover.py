@@ -10,8 +10,8 @@ from typing import cast
 import pytest
 
 from observer.config.reload import Rules, rules_of
-from observer.config.settings import default
-from observer.domain.action import Mode, Rung
+from observer.config.settings.read import default
+from observer.domain.action import ActionKind, Mode
 from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
@@ -20,12 +20,12 @@ from observer.engine.memory import LABEL_LAG, undisturbed
 from observer.recording.events import Event, Restored
 from observer.recording.files import Recording
 from observer.recording.replay import replay
-from observer.runtime.collect import Collector, Question
+from observer.runtime.collect import Collector, SnapshotRequest
 from observer.runtime.dispatcher import Dispatcher
-from observer.runtime.evidence import EvidenceKeeper
+from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
-from observer.runtime.record import FlightRecorder
-from observer.runtime.state import Watcher
+from observer.runtime.flight_recorder import FlightRecorder
+from observer.runtime.state import LoopStatus
 from observer.runtime.tick import Loop
 from observer.telemetry.metrics import SelfMetrics
 from tests.support.fakes import FakeActuator, FakeClock, FakeCluster, FakeLease, FakeSwitch, MemoryJournal
@@ -52,7 +52,7 @@ class Film:
             if one.cluster is not None and one.at >= LAB.fault_from - 70
         )
 
-    async def snapshot(self, at: float, question: Question) -> Snapshot:
+    async def snapshot(self, at: float, question: SnapshotRequest) -> Snapshot:
         self.asked[:] = [question.watch, question.recheck]
         seen = next(self.feed)
         assert seen.cluster is not None
@@ -72,9 +72,9 @@ class Standby:
         self.clock, cluster, lease, switch = FakeClock(LAB.fault_from), FakeCluster(), FakeLease(), FakeSwitch()
         self.film, self.journal = Film(self.clock, cluster), MemoryJournal()
         self.metrics, self.recorder = SelfMetrics(), FlightRecorder(folder, max_bytes=1 << 28, keep=3)
-        keeper = EvidenceKeeper(cluster, folder, logs=False, lines=1, max_bytes=1000, redact=[])
+        keeper = EvidenceStore(cluster, folder, logs=False, lines=1, max_bytes=1000, redact=[])
         executor = Executor(
-            actuators=dict.fromkeys(Rung, FakeActuator()), cluster=cluster, journal=self.journal, lease=lease,
+            actuators=dict.fromkeys(ActionKind, FakeActuator()), cluster=cluster, journal=self.journal, lease=lease,
             switch=switch, evidence=keeper, clock=self.clock, fresh_for=5.0,
         )  # fmt: skip
         settings = default()
@@ -83,7 +83,7 @@ class Standby:
         self.loop = Loop(
             collector=cast("Collector", self.film), executor=executor, cluster=cluster, journal=self.journal,
             dispatcher=Dispatcher([], dropped=lambda _: None), clock=self.clock, rules=rules,
-            state=Watcher(engine, self.clock, self.metrics), recorder=self.recorder,
+            state=LoopStatus(engine, self.clock, self.metrics), recorder=self.recorder,
         )  # fmt: skip
 
     async def watch(self, until: float) -> None:
@@ -98,9 +98,9 @@ class Standby:
         for place in range(ticks):
             await self.loop._tick_once(place > 0)
 
-    def nats(self) -> float:
+    def evidence_score(self) -> float:
         """Of the strongest open suspicion."""
-        return max((one.nats for one in self.loop.memory.open_incidents()), default=0.0)
+        return max((one.evidence_score for one in self.loop.memory.open_incidents()), default=0.0)
 
     def events(self) -> Sequence[Event]:
         self.recorder.close()
@@ -115,9 +115,11 @@ class Standby:
         self.metrics.close()
 
 
-def drained(at: float, rung: Rung = Rung.DRAIN) -> LedgerEntry:
+def drained(at: float, action_kind: ActionKind = ActionKind.DRAIN) -> LedgerEntry:
     pod = PodRef("shop", "other-1", "u1")
-    return LedgerEntry(f"a{at}", at, rung, "i", pod, None, None, "pod", "errors", "", "", settled=True, applied=True)
+    return LedgerEntry(
+        f"a{at}", at, action_kind, "i", pod, None, None, "pod", "errors", "", "", settled=True, applied=True
+    )
 
 
 @pytest.fixture
@@ -127,25 +129,25 @@ def standby(tmp_path: Path) -> Standby:
 
 async def test_who_followed_the_ticks_goes_on_with_the_evidence(standby: Standby) -> None:
     await standby.watch(LAB.fault_from + NOTICED)
-    before, roster = standby.nats(), standby.loop.memory.detector.roster
+    before, comparison = standby.evidence_score(), standby.loop.memory.detector.comparison
     assert before > 9.0, "the recording holds a gray pod"
 
     await standby.lead()
 
-    assert standby.nats() >= 0.9 * before
-    assert standby.loop.memory.detector.roster.refs == roster.refs
+    assert standby.evidence_score() >= 0.9 * before
+    assert standby.loop.memory.detector.comparison.refs == comparison.refs
     assert any(isinstance(one, Restored) and one.watched for one in standby.events())
     standby.close()
 
 
-@pytest.mark.parametrize("rung", [Rung.DRAIN, Rung.RESTORE])
-async def test_where_another_wrote_labels_the_detectors_begin_anew(standby: Standby, rung: Rung) -> None:
+@pytest.mark.parametrize("action_kind", [ActionKind.DRAIN, ActionKind.RESTORE])
+async def test_where_another_wrote_labels_the_detectors_begin_anew(standby: Standby, action_kind: ActionKind) -> None:
     await standby.watch(LAB.fault_from + NOTICED)
-    standby.journal.entries.append(drained(LAB.fault_from, rung))
+    standby.journal.entries.append(drained(LAB.fault_from, action_kind))
 
     await standby.lead()
 
-    assert standby.nats() == 0.0
+    assert standby.evidence_score() == 0.0
     assert not any(isinstance(one, Restored) and one.watched for one in standby.events())
     standby.close()
 
@@ -178,7 +180,7 @@ async def test_the_recording_of_a_handover_replays_byte_for_byte(standby: Standb
         ([drained(1000.0)], False),
         ([drained(1000.0 - LABEL_LAG)], False),
         ([drained(999.0 - LABEL_LAG)], True),
-        ([drained(2000.0, Rung.EVICT)], True),
+        ([drained(2000.0, ActionKind.EVICT)], True),
     ],
 )
 def test_which_acts_disturb(entries: list[LedgerEntry], calm: bool) -> None:

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from observer.config.model import LeaseSettings
+from observer.config.settings.model import LeaseSettings
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.ports.stores import LeaseRecord
 from observer.runtime.leader import AlwaysLeader, LeaseElector, unique_identity

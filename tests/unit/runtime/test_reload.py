@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from observer.config.policies.book import BookKeeper
+from observer.config.policies.effective import EffectivePolicyCache
 from observer.config.reload import FileWatch, Rules, merged, read_rules
-from observer.config.settings import default, parse
-from observer.domain.action import Mode, Rung
+from observer.config.settings.read import default, parse
+from observer.domain.action import ActionKind, Mode
 from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError, SourceUnavailable
@@ -22,11 +22,11 @@ from observer.domain.incident import Phase
 from observer.engine.memory import Memory
 from observer.runtime.collect import Collector
 from observer.runtime.dispatcher import Dispatcher
-from observer.runtime.evidence import EvidenceKeeper
+from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
 from observer.runtime.reload import Reloader, ReloadState
 from observer.runtime.source_cache import BaselineCache
-from observer.runtime.state import Watcher
+from observer.runtime.state import LoopStatus
 from observer.runtime.tick import Loop
 from observer.telemetry.metrics import SelfMetrics
 from tests.support.builders import NOW, catalog, cluster, drained, incident_of, snapshot, workload
@@ -259,11 +259,11 @@ class Daemon:
         held = incident_of("catalog-1", phase=Phase.DRAINED, drain_expires=NOW + 100.0)
         pods = [drained(catalog(4)[0], held.id), *catalog(4)[1:]]
         seen, clock = FakeCluster(cluster(pods, [workload(desired=4)])), FakeClock(NOW)
-        self.watcher = Watcher(default().engine, clock, self.metrics)
-        keeper = EvidenceKeeper(seen, self.folder.path, logs=False, lines=1, max_bytes=1000, redact=[])
+        self.loop_status = LoopStatus(default().engine, clock, self.metrics)
+        keeper = EvidenceStore(seen, self.folder.path, logs=False, lines=1, max_bytes=1000, redact=[])
         lease, switch = self.lease, FakeSwitch()
         executor = Executor(
-            actuators=dict.fromkeys(Rung, self.actuator),
+            actuators=dict.fromkeys(ActionKind, self.actuator),
             cluster=seen, journal=self.journal, lease=lease, switch=switch, evidence=keeper, clock=clock, fresh_for=5.0,
         )  # fmt: skip
         metrics = FakeMetrics(SourceUnavailable("nobody asks"))
@@ -280,7 +280,7 @@ class Daemon:
             dispatcher=Dispatcher([], dropped=lambda _: None),
             clock=clock,
             rules=self.rules(),
-            state=self.watcher,
+            state=self.loop_status,
         )
         self.loop.memory = replace(self.loop.memory, incidents={held.id: held}, term=3)
 
@@ -312,8 +312,8 @@ async def test_a_pod_whose_mode_is_taken_away_is_given_back_at_once(daemon: Daem
             await asyncio.sleep(0)
     watching.cancel()
 
-    assert [(act.rung, act.pod.name, act.reason) for act in daemon.actuator.applied] == [
-        (Rung.RESTORE, "catalog-1", "mode")
+    assert [(act.action_kind, act.pod.name, act.reason) for act in daemon.actuator.applied] == [
+        (ActionKind.RESTORE, "catalog-1", "mode")
     ]
 
 
@@ -328,12 +328,12 @@ async def test_what_is_open_is_known_only_to_whoever_leads_and_took_over(daemon:
 
 async def test_what_came_of_a_reload_is_in_journal_status_and_metrics(daemon: Daemon) -> None:
     await daemon.loop.adopt(daemon.rules(), ReloadState(at=NOW), TOLD)
-    assert daemon.watcher.status()["reload"] == {"ok": True, "at": NOW, "detail": "", "needs_restart": []}
+    assert daemon.loop_status.status()["reload"] == {"ok": True, "at": NOW, "detail": "", "needs_restart": []}
 
     await daemon.loop.adopt(None, ReloadState(ok=False, at=NOW, detail="a.yaml:1:1 bad"), TOLD)
 
     assert [one.kind for one in daemon.journal.told] == ["config_reloaded", "config_reloaded"]
-    assert daemon.watcher.status()["reload"] == {
+    assert daemon.loop_status.status()["reload"] == {
         "ok": False, "at": NOW, "detail": "a.yaml:1:1 bad", "needs_restart": [],
     }  # fmt: skip
     assert b"observer_config_valid 0.0" in daemon.metrics.render()
@@ -341,12 +341,12 @@ async def test_what_came_of_a_reload_is_in_journal_status_and_metrics(daemon: Da
 
 def test_status_counts_workloads_by_mode_and_names_those_whose_policies_disagree(daemon: Daemon) -> None:
     one = workload(desired=4)
-    keeper = BookKeeper(daemon.rules().policies)
-    book = keeper.book(cluster(catalog(4), [one]), NOW)
+    keeper = EffectivePolicyCache(daemon.rules().policies)
+    policies = keeper.policies(cluster(catalog(4), [one]), NOW)
     state = replace(Memory(), complete=True)
 
-    daemon.watcher.ticked(state, snapshot(None), 0.1, "", book)
+    daemon.loop_status.ticked(state, snapshot(None), 0.1, "", policies)
 
-    found = daemon.watcher.status()["policies"]
-    assert found == {"identity": book.identity, "workloads": {"enforce": 1}, "disagreeing": {}}
+    found = daemon.loop_status.status()["policies"]
+    assert found == {"identity": policies.identity, "workloads": {"enforce": 1}, "disagreeing": {}}
     assert b'observer_policy_workloads{mode="enforce"} 1.0' in daemon.metrics.render()

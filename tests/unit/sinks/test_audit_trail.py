@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.domain.action import Rung
-from observer.domain.decision import Decision, Hold, Verdict
+from observer.domain.action import ActionKind
+from observer.domain.decision import Blocked, Decision, Verdict
 from observer.domain.errors import AuditBroken, ConfigError
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Outcome, Result
@@ -33,11 +33,11 @@ DRAIN = Decision(
     reason="evidence",
     text="fails 30 % \u2014 siblings 0.1 %\nand a newline",
     incident="i1",
-    rung=Rung.DRAIN,
+    action_kind=ActionKind.DRAIN,
     pod=PodRef("shop", "cart-1", "u1"),
     outcome=Outcome("a1", Result.APPLIED, "labelled"),
-    holds=(Hold("headroom", "no_room", "3 of 4"),),
-    figures={"nats": np.float64(17.5), "cut": None},
+    blocked_by=(Blocked("headroom", "no_room", "3 of 4"),),
+    figures={"evidence_score": np.float64(17.5), "cut": None},
 )
 
 
@@ -57,7 +57,7 @@ async def test_a_trail_verifies_and_each_line_follows_the_one_before(tmp_path: P
     assert records[0]["prev"] == GENESIS
     assert [record["prev"] for record in records[1:]] == [record["hash"] for record in records[:-1]]
     assert records[0]["decision"]["text"] == DRAIN.text
-    assert records[0]["decision"]["figures"] == {"cut": None, "nats": 17.5}
+    assert records[0]["decision"]["figures"] == {"cut": None, "evidence_score": 17.5}
     assert records[0]["decision"]["outcome"]["result"] == "applied"
     assert path.stat().st_mode & 0o777 == 0o600
     report = verify(path)

@@ -44,13 +44,13 @@ def sink(api: Api) -> KubeEventSink:
     [
         ({}, "ObserverDrained"),
         ({"verdict": Verdict.WOULD}, "ObserverWouldDrain"),
-        ({"verdict": Verdict.HOLD}, "ObserverDrainHeld"),
+        ({"verdict": Verdict.BLOCKED}, "ObserverDrainBlocked"),
         ({"mode": Mode.DRY_RUN}, "ObserverDryRunDrain"),
         ({"outcome": Outcome("a", Result.APPLIED, "applied")}, "ObserverDrained"),
         ({"outcome": Outcome("a", Result.DEFERRED, "pdb"), "kind": "evict"}, "ObserverEvictDeferred"),
         ({"outcome": Outcome("a", Result.SUPERSEDED, "gone"), "kind": "restore"}, "ObserverRestoreSuperseded"),
         ({"kind": "verified", "verdict": Verdict.TELL}, "ObserverVerified"),
-        ({"kind": "held", "verdict": Verdict.HOLD}, "ObserverHeld"),
+        ({"kind": "blocked", "verdict": Verdict.BLOCKED}, "ObserverBlocked"),
         ({"kind": "drain_verdict"}, "ObserverDrainJudged"),
     ],
 )

@@ -14,9 +14,9 @@ SUSPECTED = Decision(
     kind="suspected",
     verdict=Verdict.TELL,
     subject="pod shop/cart-1",
-    reason="siblings",
+    reason="peers",
     text="pod shop/cart-1 fails 30 % of requests,\n  its siblings 0.1 %",
-    figures={"nats": 17.512, "requests": 1234.0, "cut": None, "tied": False, "node": "n1"},
+    figures={"evidence_score": 17.512, "requests": 1234.0, "cut": None, "tied": False, "node": "n1"},
 )
 
 

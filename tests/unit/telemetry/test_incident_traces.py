@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from observer.domain.action import Rung
+from observer.domain.action import ActionKind
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef
 from observer.ports.actuators import Sink
@@ -21,13 +21,13 @@ SUSPECTED = Decision(
     kind="suspected",
     verdict=Verdict.TELL,
     subject="pod shop/cart-1",
-    reason="siblings",
+    reason="peers",
     text="fails 30 %",
     incident="i1",
     pod=PodRef("shop", "cart-1", "u1"),
-    figures={"nats": 17.5, "cut": None},
+    figures={"evidence_score": 17.5, "cut": None},
 )
-DRAIN = replace(SUSPECTED, id="d2", at=105.0, kind="drain", verdict=Verdict.ACT, rung=Rung.DRAIN)
+DRAIN = replace(SUSPECTED, id="d2", at=105.0, kind="drain", verdict=Verdict.ACT, action_kind=ActionKind.DRAIN)
 CLOSED = replace(SUSPECTED, id="d3", at=160.0, kind="closed", reason="fixed")
 
 
@@ -50,7 +50,7 @@ async def test_an_incident_is_one_trace_with_a_child_for_each_decision(
     for decision in (SUSPECTED, DRAIN, CLOSED):
         await sink.publish(decision)
 
-    below = ("sense", "judge", "blame", "choose", "guard", "act", "verify", "tell")
+    below = ("sense", "judge", "attribution", "choose", "guard", "act", "verify", "tell")
     spans = {span.name: span for span in exporter.get_finished_spans() if span.name not in below}
     facts = {name: dict(span.attributes or {}) for name, span in spans.items()}
     assert set(spans) == {"suspected", "drain", "closed", "incident"}
@@ -60,7 +60,7 @@ async def test_an_incident_is_one_trace_with_a_child_for_each_decision(
     assert root.parent is None
     assert (root.start_time, root.end_time) == (100 * 10**9, 160 * 10**9)
     assert facts["incident"]["observer.closing"] == "fixed"
-    assert facts["drain"]["observer.rung"] == "drain"
+    assert facts["drain"]["observer.action"] == "drain"
     assert facts["suspected"]["observer.figure.nats"] == 17.5
     assert "observer.figure.cut" not in facts["suspected"]
     assert facts["suspected"]["k8s.pod.uid"] == "u1"

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from observer.domain import names
 from observer.domain.circuit import CircuitState
-from observer.runtime.state import Counted
+from observer.runtime.state import LoopMetrics
 from observer.telemetry.metrics import SelfMetrics
 
 
@@ -24,7 +24,7 @@ def samples(metrics: SelfMetrics) -> dict[tuple[str, frozenset[tuple[str, str]]]
 
 
 def test_everything_is_rendered_under_its_own_name(metrics: SelfMetrics) -> None:
-    counted: Counted = metrics
+    counted: LoopMetrics = metrics
     counted.tick(0.2, complete=True)
     counted.tick(7.0, complete=False)
     counted.gap("prometheus", "timeout")
@@ -38,7 +38,7 @@ def test_everything_is_rendered_under_its_own_name(metrics: SelfMetrics) -> None
     counted.reload(ok=True)
     counted.reload(ok=False)
     counted.policies({"shadow": 3, "dry-run": 0, "enforce": 2})
-    counted.standing(suspects=2, holds=1, drained=1, leader=True, paused=False)
+    counted.standing(suspects=2, blocked=1, drained=1, leader=True, paused=False)
 
     found = samples(metrics)
     expected: list[tuple[str, dict[str, str], float]] = [
@@ -48,7 +48,7 @@ def test_everything_is_rendered_under_its_own_name(metrics: SelfMetrics) -> None
         (names.TICK_SECONDS + "_bucket", {"le": "0.25"}, 1),
         (names.GAPS_TOTAL, {"source": "prometheus", "reason": "timeout"}, 1),
         (names.DECISIONS_TOTAL, {"kind": "drain", "verdict": "act"}, 2),
-        (names.ACTIONS_TOTAL, {"rung": "drain", "result": "applied"}, 1),
+        (names.ACTIONS_TOTAL, {"action": "drain", "result": "applied"}, 1),
         (names.SOURCE_CIRCUIT, {"source": "kiali"}, 1),
         (names.SOURCE_CIRCUIT, {"source": "jaeger"}, 2),
         (names.VERIFICATIONS_TOTAL, {"verdict": "fixed"}, 1),
@@ -59,7 +59,7 @@ def test_everything_is_rendered_under_its_own_name(metrics: SelfMetrics) -> None
         (names.POLICY_WORKLOADS, {"mode": "shadow"}, 3),
         (names.POLICY_WORKLOADS, {"mode": "dry-run"}, 0),
         (names.SUSPECTS, {}, 2),
-        (names.HOLDS, {}, 1),
+        (names.BLOCKED_ACTIONS, {}, 1),
         (names.DRAINED_PODS, {}, 1),
         (names.LEADER, {}, 1),
         (names.PAUSED, {}, 0),
@@ -69,8 +69,8 @@ def test_everything_is_rendered_under_its_own_name(metrics: SelfMetrics) -> None
 
 
 def test_gauges_show_the_newest_state(metrics: SelfMetrics) -> None:
-    metrics.standing(suspects=2, holds=1, drained=1, leader=True, paused=False)
-    metrics.standing(suspects=0, holds=0, drained=0, leader=False, paused=True)
+    metrics.standing(suspects=2, blocked=1, drained=1, leader=True, paused=False)
+    metrics.standing(suspects=0, blocked=0, drained=0, leader=False, paused=True)
 
     found = samples(metrics)
     assert found[(names.SUSPECTS, frozenset())] == 0
@@ -106,6 +106,6 @@ def test_objectives_are_told_by_state_and_budget() -> None:
 
     assert 'observer_objectives{state="ok"} 2.0' in text
     assert 'observer_objective_budget_remaining_ratio{slo_id="shop/cart"} 0.75' in text
-    assert 'observer_objective_looks_total{answered="false"} 1.0' in text
-    assert "observer_objective_birth_events_total 40.0" in text
+    assert 'observer_objective_evaluations_total{answered="false"} 1.0' in text
+    assert "observer_objective_new_series_events_total 40.0" in text
     assert "observer_objective_look_duration_seconds_count 1" in text

@@ -13,7 +13,7 @@ from observer.domain.person import Role
 from observer.web.acts import ROWS
 from observer.web.openapi import description, operations
 from observer.web.routes import ROUTES
-from tests.support.people import housed
+from tests.support.people import people_world
 
 
 def document() -> dict[str, Any]:
@@ -30,7 +30,7 @@ def test_it_is_valid_and_every_reference_leads_somewhere() -> None:
 
 
 async def test_every_writing_route_is_served_and_described() -> None:
-    async with housed() as house:
+    async with people_world() as house:
         served = {
             (route.method, route.resource.canonical)
             for route in house.client.app.router.routes()

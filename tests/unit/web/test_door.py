@@ -13,14 +13,14 @@ from observer.web.people.door import CSRF_HEADER
 from observer.web.people.sessions import Sessions
 from observer.web.people.sign_in import inside
 from tests.support.alerts import StoppedClock
-from tests.support.people import LOCAL, House, housed
+from tests.support.people import LOCAL, PeopleWorld, people_world
 
 ME = "/api/v1/me"
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with housed() as one:
+async def house() -> AsyncIterator[PeopleWorld]:
+    async with people_world() as one:
         yield one
 
 
@@ -34,7 +34,7 @@ async def house() -> AsyncIterator[House]:
     ],
 )
 async def test_a_token_says_who_asks_and_the_cluster_what_they_may(
-    house: House, token: str, name: str, by: str, roles: list[str]
+    house: PeopleWorld, token: str, name: str, by: str, roles: list[str]
 ) -> None:
     status, me, _ = await house.ask("GET", ME, token)
     assert status == 200
@@ -42,34 +42,34 @@ async def test_a_token_says_who_asks_and_the_cluster_what_they_may(
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "wrong.of.cluster", LOCAL[:-1]])
-async def test_nobody_unknown_comes_in(house: House, token: str) -> None:
+async def test_nobody_unknown_comes_in(house: PeopleWorld, token: str) -> None:
     status, body, headers = await house.ask("GET", ME, token)
     assert (status, body["reason"], headers["WWW-Authenticate"]) == (401, "unauthorized", "Bearer")
     assert headers["Content-Type"].startswith("application/problem+json")
 
 
-async def test_somebody_without_a_role_may_not_even_read(house: House) -> None:
+async def test_somebody_without_a_role_may_not_even_read(house: PeopleWorld) -> None:
     status, body, _ = await house.ask("GET", ME, "nemo.of.cluster")
     assert (status, body["detail"]) == (403, "nemo is no viewer")
 
 
-async def test_who_cannot_be_checked_is_nobody(house: House) -> None:
+async def test_who_cannot_be_checked_is_nobody(house: PeopleWorld) -> None:
     house.cluster.broken = True
     status, body, headers = await house.ask("GET", ME, "ada.of.cluster")
     assert (status, body["reason"], headers["Retry-After"]) == (503, "cannot_tell", "5")
     assert (await house.ask("GET", ME, LOCAL))[0] == 200  # the local token asks nobody
 
 
-async def test_probes_ask_nobody_and_unknown_paths_everybody(house: House) -> None:
+async def test_probes_ask_nobody_and_unknown_paths_everybody(house: PeopleWorld) -> None:
     assert (await house.ask("GET", "/healthz"))[0] == 200
     assert (await house.ask("GET", "/api/v1/no-such-thing"))[0] == 401
     status, body, _ = await house.ask("GET", "/api/v1/no-such-thing", LOCAL)
     assert (status, body["reason"]) == (404, "not_found")
     status, body, headers = await house.ask("DELETE", ME, LOCAL)
-    assert (status, body["reason"], headers["Allow"]) == (405, "method_not_allowed", "GET")
+    assert (status, body["reason"], headers["Allowed"]) == (405, "method_not_allowed", "GET")
 
 
-async def test_a_role_that_is_taken_away_is_gone_within_a_minute(house: House) -> None:
+async def test_a_role_that_is_taken_away_is_gone_within_a_minute(house: PeopleWorld) -> None:
     await house.ask("GET", ME, "arno.of.cluster")
     house.cluster.grants.clear()
     assert (await house.ask("GET", ME, "arno.of.cluster"))[0] == 200
@@ -77,14 +77,14 @@ async def test_a_role_that_is_taken_away_is_gone_within_a_minute(house: House) -
     assert (await house.ask("GET", ME, "arno.of.cluster"))[0] == 403
 
 
-async def test_the_roles_of_a_session_are_asked_again_too(house: House) -> None:
+async def test_the_roles_of_a_session_are_asked_again_too(house: PeopleWorld) -> None:
     await house.sign_in("arno.of.cluster")
     house.cluster.grants["arno"] = {"get"}
     house.clock.at += 61.0
     assert (await house.ask("GET", ME))[1]["roles"] == ["viewer"]
 
 
-async def test_a_browser_is_sent_to_the_sign_in_and_back(house: House) -> None:
+async def test_a_browser_is_sent_to_the_sign_in_and_back(house: PeopleWorld) -> None:
     html = {"Accept": "text/html"}
     status, _, headers = await house.ask("GET", "/?all=1", headers=html)
     assert (status, headers["Location"]) == (303, "/sign-in?next=/?all%3D1")
@@ -101,13 +101,13 @@ async def test_a_browser_is_sent_to_the_sign_in_and_back(house: House) -> None:
 
 
 async def test_over_tls_the_cookie_is_pinned_to_host_and_tls() -> None:
-    async with housed(secure=True) as house:
+    async with people_world(secure=True) as house:
         _, _, headers = await house.ask("POST", "/sign-in", data={"token": LOCAL}, headers=house.own_origin())
         assert headers["Set-Cookie"].startswith("__Host-observer=")
         assert "Secure" in headers["Set-Cookie"] and "Domain" not in headers["Set-Cookie"]
 
 
-async def test_signing_in_from_another_site_or_with_rubbish_opens_nothing(house: House) -> None:
+async def test_signing_in_from_another_site_or_with_rubbish_opens_nothing(house: PeopleWorld) -> None:
     status, body, _ = await house.ask("POST", "/sign-in", data={"token": LOCAL}, headers={"Origin": "http://evil"})
     assert (status, "other_origin" in str(body)) == (403, True)
     status, page, headers = await house.ask("POST", "/sign-in", data={"token": "x"}, headers=house.own_origin())
@@ -118,7 +118,7 @@ async def test_signing_in_from_another_site_or_with_rubbish_opens_nothing(house:
     assert status == 403 and "Set-Cookie" not in headers
 
 
-async def test_a_session_ends_when_signed_out_idle_or_old(house: House) -> None:
+async def test_a_session_ends_when_signed_out_idle_or_old(house: PeopleWorld) -> None:
     csrf = await house.sign_in(LOCAL)
     assert (await house.ask("POST", "/sign-out", data={"csrf": "wrong"}, headers=house.own_origin()))[0] == 403
     status, _, headers = await house.ask("POST", "/sign-out", data={"csrf": csrf}, headers=house.own_origin())
@@ -141,7 +141,7 @@ async def test_a_session_ends_when_signed_out_idle_or_old(house: House) -> None:
     assert last == 401
 
 
-async def test_the_cookie_of_an_ended_session_is_worth_nothing(house: House) -> None:
+async def test_the_cookie_of_an_ended_session_is_worth_nothing(house: PeopleWorld) -> None:
     csrf = await house.sign_in(LOCAL)
     stolen = {one.key: one.value for one in house.client.session.cookie_jar}
     await house.ask("POST", "/sign-out", data={"csrf": csrf}, headers=house.own_origin())
@@ -161,7 +161,7 @@ async def test_the_cookie_of_an_ended_session_is_worth_nothing(house: House) -> 
     ],
 )
 async def test_a_cookie_alone_changes_nothing(
-    house: House, headers: dict[str, str], body: dict[str, Any], status: int, reason: str
+    house: PeopleWorld, headers: dict[str, str], body: dict[str, Any], status: int, reason: str
 ) -> None:
     await house.sign_in(LOCAL)
     given = {"headers": headers} | body
@@ -174,7 +174,7 @@ async def test_a_cookie_alone_changes_nothing(
     "header", [b"Authorization: Bearer \xff\xfe", b"Cookie: observer=\xff", b"Origin: \xff", b"Host: [", b"Host: \xff"]
 )
 @pytest.mark.parametrize("path", [b"/api/v1/me", b"/sign-in?next=//["])
-async def test_what_no_standard_lets_be_written_is_refused(house: House, header: bytes, path: bytes) -> None:
+async def test_what_no_standard_lets_be_written_is_refused(house: PeopleWorld, header: bytes, path: bytes) -> None:
     """Never a fault of ours, and never let in."""
     first, second = header.split(b": ", 1)
     host = b"" if first == b"Host" else b"Host: 127.0.0.1\r\n"
@@ -186,14 +186,14 @@ async def test_what_no_standard_lets_be_written_is_refused(house: House, header:
     assert line.split()[1] == b"400", line
 
 
-async def test_an_origin_that_is_none_is_another(house: House) -> None:
+async def test_an_origin_that_is_none_is_another(house: PeopleWorld) -> None:
     await house.sign_in(LOCAL)
     status, problem, _ = await house.ask("POST", "/api/v1/pause", headers={"Origin": "http://["}, json={})
     assert (status, problem["reason"]) == (403, "other_origin")
     assert inside("//[") == "/"
 
 
-async def test_guessing_is_slow_and_ends_nobody_elses_session(house: House) -> None:
+async def test_guessing_is_slow_and_ends_nobody_elses_session(house: PeopleWorld) -> None:
     await house.sign_in(LOCAL)
     for _ in range(throttle.FROM_ONE):
         assert (await house.ask("GET", ME, "guess"))[0] == 401
@@ -205,7 +205,7 @@ async def test_guessing_is_slow_and_ends_nobody_elses_session(house: House) -> N
     assert (await house.ask("GET", ME, LOCAL))[0] == 200
 
 
-async def test_behind_one_proxy_a_program_with_an_old_token_keeps_no_person_out(house: House) -> None:
+async def test_behind_one_proxy_a_program_with_an_old_token_keeps_no_person_out(house: PeopleWorld) -> None:
     for number in range(2 * throttle.FROM_ONE):  # whatever it says about where it comes from counts nothing
         headers = {"X-Forwarded-For": f"192.0.2.{number}", "Forwarded": f"for=192.0.2.{number}"}
         status, _, _ = await house.ask("GET", ME, "old", headers=headers)
@@ -217,7 +217,7 @@ async def test_behind_one_proxy_a_program_with_an_old_token_keeps_no_person_out(
     assert (await house.ask("POST", "/sign-in", **form))[0] == 429, "the form has a count of its own"
 
 
-async def test_who_is_in_goes_on_from_a_locked_address(house: House) -> None:
+async def test_who_is_in_goes_on_from_a_locked_address(house: PeopleWorld) -> None:
     csrf = await house.sign_in(LOCAL)
     wrong: dict[str, Any] = {"data": {"token": "guess"}, "headers": house.own_origin()}
     for _ in range(throttle.FROM_ONE):
@@ -255,7 +255,7 @@ def test_sessions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_without_a_way_to_sign_in_loopback_may_read_and_nothing_more() -> None:
-    async with housed(kubernetes=False) as house:
+    async with people_world(kubernetes=False) as house:
         status, me, _ = await house.ask("GET", ME)
         assert (status, me["by"], me["roles"]) == (200, "nobody asked", ["viewer"])
         status, body, _ = await house.ask("POST", "/api/v1/pause", json={})
@@ -264,7 +264,7 @@ async def test_without_a_way_to_sign_in_loopback_may_read_and_nothing_more() -> 
 
 @pytest.mark.parametrize(("host", "status"), [("127.0.0.1:80", 200), ("localhost", 200), ("evil.example:8090", 421)])
 async def test_a_foreign_name_that_leads_to_loopback_is_refused(host: str, status: int) -> None:
-    async with housed(kubernetes=False, hosts=frozenset({"localhost", "127.0.0.1"})) as house:
+    async with people_world(kubernetes=False, hosts=frozenset({"localhost", "127.0.0.1"})) as house:
         assert (await house.ask("GET", ME, headers={"Host": host}))[0] == status
 
 
@@ -284,6 +284,6 @@ def test_nobody_is_led_elsewhere_after_signing_in(wanted: str, found: str) -> No
     assert inside(wanted) == found
 
 
-async def test_what_was_wanted_is_text_on_the_page(house: House) -> None:
+async def test_what_was_wanted_is_text_on_the_page(house: PeopleWorld) -> None:
     _, page, _ = await house.ask("GET", "/sign-in", params={"next": '/"><script>alert(1)</script>'})
     assert "<script" not in page

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient
 
-from tests.support.people import LOCAL, House, housed
+from tests.support.people import LOCAL, PeopleWorld, people_world
 
 OUR_FORM = b"Content-Type: application/x-www-form-urlencoded"
 Client = TestClient[Any, Any]
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
-    async with housed() as one:
+async def house() -> AsyncIterator[PeopleWorld]:
+    async with people_world() as one:
         yield one
 
 
@@ -40,7 +40,7 @@ async def raw(client: Client, start: str, *headers: bytes, body: bytes = b"") ->
     return int(text.split(" ", 2)[1]), text
 
 
-def cookie(house: House) -> bytes:
+def cookie(house: PeopleWorld) -> bytes:
     return b"Cookie: " + "; ".join(f"{one.key}={one.value}" for one in house.client.session.cookie_jar).encode()
 
 
@@ -55,7 +55,7 @@ def cookie(house: House) -> bytes:
         (b"unicode_escape", b"token=\\ud800"),
     ],
 )
-async def test_a_form_speaks_utf8(house: House, charset: bytes, body: bytes) -> None:
+async def test_a_form_speaks_utf8(house: PeopleWorld, charset: bytes, body: bytes) -> None:
     status, text = await raw(house.client, "POST /sign-in", OUR_FORM + b"; charset=" + charset, body=body)
     assert status == 415 and "charset" in text
     await house.sign_in(LOCAL)
@@ -66,12 +66,12 @@ async def test_a_form_speaks_utf8(house: House, charset: bytes, body: bytes) -> 
 
 
 @pytest.mark.parametrize("charset", [b"", b"; charset=utf-8", b'; charset="UTF-8"'])
-async def test_a_form_in_utf8_signs_in(house: House, charset: bytes) -> None:
+async def test_a_form_in_utf8_signs_in(house: PeopleWorld, charset: bytes) -> None:
     status, _ = await raw(house.client, "POST /sign-in", OUR_FORM + charset, body=b"token=" + LOCAL.encode())
     assert status == 303
 
 
-async def test_a_form_that_is_no_text_is_not_understood(house: House) -> None:
+async def test_a_form_that_is_no_text_is_not_understood(house: PeopleWorld) -> None:
     status, text = await raw(house.client, "POST /sign-in", OUR_FORM, body=b"token=\xff")
     assert status == 422 and "not_understood" in text
     status, _ = await raw(house.client, "POST /sign-in", OUR_FORM, body=b"token=%FF%ED%A0%80")
@@ -86,13 +86,13 @@ async def test_a_form_that_is_no_text_is_not_understood(house: House) -> None:
         b"text/plain",
     ],
 )
-async def test_a_sign_in_is_a_plain_form(house: House, kind: bytes) -> None:
+async def test_a_sign_in_is_a_plain_form(house: PeopleWorld, kind: bytes) -> None:
     head = b'--x\r\nContent-Disposition: form-data; name="token"\r\nContent-Type: text/plain; charset=nope'
     part = head + b"\r\n\r\na\r\n--x--"
     status, text = await raw(house.client, "POST /sign-in", b"Content-Type: " + kind, body=part)
     assert status == 415 and "unsupported_media_type" in text
 
 
-async def test_a_path_that_is_no_text_breaks_nothing(house: House) -> None:
+async def test_a_path_that_is_no_text_breaks_nothing(house: PeopleWorld) -> None:
     status, _ = await raw(house.client, "GET /\udcff?x=\udcfe", b"Accept: text/html")
     assert 300 <= status < 500

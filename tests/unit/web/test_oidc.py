@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from observer.config.model import OidcSettings
+from observer.config.settings.model import OidcSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.web.people import throttle
 from observer.web.people.oidc import ASK_AGAIN, LEEWAY, WAITS, Provider, SignInFailed
 from tests.support.alerts import StoppedClock
-from tests.support.people import GRANTS, LOCAL, House, Issuer, housed, issuing
+from tests.support.people import GRANTS, LOCAL, Issuer, PeopleWorld, issuing, people_world
 
 BACK = "http://observer.example/sign-in/oidc/back"
 
@@ -233,7 +233,7 @@ async def test_a_provider_that_is_another_or_ill_is_not_believed(issuer: Issuer,
         await Provider(gone, BACK, clock).begin("/")
 
 
-async def through(house: House, issuer: Issuer) -> tuple[int, str, dict[str, str]]:
+async def through(house: PeopleWorld, issuer: Issuer) -> tuple[int, str, dict[str, str]]:
     status, _, headers = await house.ask("GET", "/sign-in/oidc?next=/incidents")
     assert status == 303 and "SameSite=Lax" in headers["Set-Cookie"] and "HttpOnly" in headers["Set-Cookie"]
     status, page, headers = await house.ask("GET", "/sign-in/oidc/back", params=issuer.authorize(headers["Location"]))
@@ -241,7 +241,7 @@ async def through(house: House, issuer: Issuer) -> tuple[int, str, dict[str, str
 
 
 async def test_a_browser_comes_in_through_the_provider(issuer: Issuer) -> None:
-    async with housed(oidc=settings(issuer), place="http://127.0.0.1") as house:
+    async with people_world(oidc=settings(issuer), place="http://127.0.0.1") as house:
         assert "Sign in with your organisation" in (await house.ask("GET", "/sign-in"))[1]
         status, page, _ = await through(house, issuer)
         assert status == 200 and 'content="0;url=/incidents"' in page
@@ -250,7 +250,7 @@ async def test_a_browser_comes_in_through_the_provider(issuer: Issuer) -> None:
 
 
 async def test_somebody_without_a_role_and_a_broken_provider_open_no_session(issuer: Issuer) -> None:
-    async with housed(oidc=settings(issuer), place="http://127.0.0.1") as house:
+    async with people_world(oidc=settings(issuer), place="http://127.0.0.1") as house:
         house.cluster.grants = {key: value for key, value in GRANTS.items() if key != "oidc:olga"}
         status, page, headers = await through(house, issuer)
         assert status == 403 and "grant get on observers.observer.dev" in page
@@ -265,13 +265,13 @@ async def test_somebody_without_a_role_and_a_broken_provider_open_no_session(iss
 
 
 async def test_without_a_provider_there_is_no_such_page() -> None:
-    async with housed() as house:
+    async with people_world() as house:
         assert (await house.ask("GET", "/sign-in/oidc"))[0] == 404
         assert (await house.ask("GET", "/sign-in/oidc/back"))[0] == 404
 
 
 async def test_another_site_locks_no_address_out(issuer: Issuer) -> None:
-    async with housed(oidc=settings(issuer), place="http://127.0.0.1") as house:
+    async with people_world(oidc=settings(issuer), place="http://127.0.0.1") as house:
         for number in range(2 * throttle.FROM_ONE):
             path = "/sign-in/oidc/back" if number % 2 else f"/sign-in/oidc/back?state=x{number}"
             status, page, headers = await house.ask("GET", path)
@@ -287,7 +287,7 @@ async def test_another_site_locks_no_address_out(issuer: Issuer) -> None:
 
 async def test_what_the_provider_or_its_token_refuses_counts(issuer: Issuer) -> None:
     issuer.claims = {"aud": "other"}
-    async with housed(oidc=settings(issuer), place="http://127.0.0.1") as house:
+    async with people_world(oidc=settings(issuer), place="http://127.0.0.1") as house:
         for _ in range(throttle.FROM_ONE):
             assert (await through(house, issuer))[0] == 401
         assert (await through(house, issuer))[0] == 429
@@ -295,7 +295,7 @@ async def test_what_the_provider_or_its_token_refuses_counts(issuer: Issuer) -> 
 
 
 async def test_tokens_that_are_guessed_keep_nobody_from_the_provider(issuer: Issuer) -> None:
-    async with housed(oidc=settings(issuer), place="http://127.0.0.1") as house:
+    async with people_world(oidc=settings(issuer), place="http://127.0.0.1") as house:
         for _ in range(throttle.FROM_ONE + 1):
             await house.ask("GET", "/api/v1/me", "guess")
             await house.ask("POST", "/sign-in", data={"token": "guess"}, headers=house.own_origin())

@@ -29,7 +29,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PageW
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(world: PageWorld) -> AsyncIterator[TestClient[Any, Any]]:
-    app = make_app(world.watcher, bytes, reading=world.reading)
+    app = make_app(world.loop_status, bytes, reading=world.reading)
     async with TestClient(TestServer(app)) as found:
         yield found
 
@@ -43,15 +43,15 @@ async def got(client: TestClient[Any, Any], path: str, status: int = 200) -> Any
 async def test_the_overview_names_what_is_wrong_what_was_done_and_what_is_wanted(client: TestClient[Any, Any]) -> None:
     found = await got(client, "/api/v1/overview")
 
-    assert found["sighted"] and found["control"]["mode"] == "enforce"
-    assert found["states"] == {"held": 1, "suspected": 1, "degraded": 1, "overdrawn": 1, "healthy": 6}
+    assert found["complete"] and found["control"]["mode"] == "enforce"
+    assert found["states"] == {"blocked": 1, "suspected": 1, "degraded": 1, "overdrawn": 1, "healthy": 6}
     assert [(row["name"], row["state"]) for row in found["workloads"][:3]] == [
-        ("checkout", "held"), ("cart", "suspected"), ("sessions", "degraded"),
+        ("checkout", "blocked"), ("cart", "suspected"), ("sessions", "degraded"),
     ]  # fmt: skip
-    assert [(ask["kind"], "checkout-00-0" in ask["text"]) for ask in found["asks"]] == [("approve", True)]
-    assert [one["kind"] for one in found["did"][:3]] == ["closed", "verified", "replaced"]
+    assert [(ask["kind"], "checkout-00-0" in ask["text"]) for ask in found["action_required"]] == [("approve", True)]
+    assert [one["kind"] for one in found["interventions"][:3]] == ["closed", "verified", "replaced"]
     assert found["namespaces"][0]["namespace"] == "shop"
-    assert found["namespaces"][0]["states"] == {"held": 1, "suspected": 1, "healthy": 4}
+    assert found["namespaces"][0]["states"] == {"blocked": 1, "suspected": 1, "healthy": 4}
     burning = next(row for row in found["workloads"] if row["name"] == "sessions")
     assert burning["budget_left"] == pytest.approx(-0.2) and burning["burn"] == 4.0
 
@@ -99,15 +99,15 @@ async def test_an_incident_is_told_from_evidence_to_proof(client: TestClient[Any
     found = await got(client, f"/api/v1/incidents/{rows[0]['id']}")
     kinds = ["suspected", "drain", "drain_effective", "drain_verdict", "evict", "replaced", "verified", "closed"]
     assert [one["kind"] for one in found["timeline"] if one["kind"] in kinds] == kinds
-    assert found["weighing"]["rung"] == "evict" and all(one["allowed"] for one in found["weighing"]["guards"])
+    assert found["guard_review"]["action"] == "evict" and all(one["allowed"] for one in found["guard_review"]["guards"])
     assert (found["experiment"]["verdict"], found["check"]["verdict"]) == ("dropped", "fixed")
     assert found["check"]["replacement"] == "shop/catalog-00-1"
-    first = found["blame"]["ranked"][0]
+    first = found["attribution"]["ranked"][0]
     assert (first["cause"], first["culprit"]) == ("pod shop/catalog-00-0", True) and first["probability"] > 0.9
-    assert first["lines"] and sum(one["probability"] for one in found["blame"]["ranked"]) == pytest.approx(1.0)
+    assert first["lines"] and sum(one["probability"] for one in found["attribution"]["ranked"]) == pytest.approx(1.0)
     assert {one["to"] for one in found["links"]} == {"jaeger", "kiali", "grafana"}
     assert {one["name"] for one in found["graph"]["nodes"]} >= {"catalog", "prices", "warehouse", "frontend"}
-    before = [one for one in found["points"] if one["nats"] is None]
+    before = [one for one in found["points"] if one["evidence_score"] is None]
     assert before and max(one["own"] for one in before[:3]) < 0.01
     assert max(one["own"] or 0.0 for one in found["points"]) > 0.1
 
@@ -116,10 +116,10 @@ async def test_what_waits_for_a_person_names_the_one_act_that_it_is_for(client: 
     row = (await got(client, "/api/v1/incidents?which=open"))["incidents"][-1]
     ids = {one["subject"]: one["id"] for one in (await got(client, "/api/v1/incidents?which=open"))["incidents"]}
     found = await got(client, f"/api/v1/incidents/{ids['pod shop/checkout-00-0']}")
-    held = found["weighing"]["guards"][0]
+    held = found["guard_review"]["guards"][0]
     assert (held["guard"], held["allowed"]) == ("approval", False)
-    assert found["approval"]["rung"] == "drain" and found["approval"]["plan"] in held["detail"]
-    assert len(found["weighing"]["guards"]) == len(GUARDS) and row["phase"] == "suspected"
+    assert found["approval"]["action"] == "drain" and found["approval"]["plan"] in held["detail"]
+    assert len(found["guard_review"]["guards"]) == len(GUARDS) and row["phase"] == "suspected"
     assert (await got(client, f"/api/v1/incidents/{ids['pod shop/cart-00-0']}"))["approval"] is None
     assert "no incident" in (await got(client, "/api/v1/incidents/nothing", 404))["detail"]
 
@@ -139,7 +139,7 @@ async def test_decisions_are_paged_to_the_end_without_a_gap(client: TestClient[A
     ("asked", "kinds"),
     [
         ("verdict=act", {"drain", "evict"}),
-        ("verdict=hold", {"held"}),
+        ("verdict=hold", {"blocked"}),
         ("kind=verified&namespace=shop", {"verified"}),
         ("namespace=stock", set()),
         ("namespace=sho_", set()),
@@ -158,8 +158,12 @@ async def test_policies_tell_what_holds_and_what_came_of_it(client: TestClient[A
     assert [(row["name"], row["mode"]) for row in found["rows"]] == [("cart", "shadow")]
     values = {one["path"]: one for one in found["effective"]["values"]}
     assert values["objectives"]["file"].endswith("platform.yaml") and values["objectives"]["line"] > 0
-    assert found["deeds"]["acted"] == {"drain": 1, "evict": 1} and found["deeds"]["would"] == {"drain": 1}
-    assert found["deeds"]["reasons"] == {"approval_needed": 1} and found["deeds"]["verified"] == {"fixed": 1}
+    assert found["interventions"]["acted"] == {"drain": 1, "evict": 1} and found["interventions"]["would"] == {
+        "drain": 1
+    }
+    assert found["interventions"]["reasons"] == {"approval_needed": 1} and found["interventions"]["verified"] == {
+        "fixed": 1
+    }
     assert "no workload" in (await got(client, "/api/v1/policies?workload=shop/nobody", 404))["detail"]
 
 
@@ -173,8 +177,8 @@ async def test_the_graph_is_cut_around_a_service(client: TestClient[Any, Any]) -
 
 async def test_sources_say_how_fresh_they_are(client: TestClient[Any, Any]) -> None:
     found = {one["name"]: one for one in (await got(client, "/api/v1/sources"))["sources"]}
-    assert (found["prometheus"]["sight"], found["kubernetes/pods"]["sight"]) == ("ok", "ok")
-    assert (found["kiali"]["sight"], found["jaeger"]["sight"]) == ("ok", "off")
+    assert (found["prometheus"]["state"], found["kubernetes/pods"]["state"]) == ("ok", "ok")
+    assert (found["kiali"]["state"], found["jaeger"]["state"]) == ("ok", "off")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +216,7 @@ async def test_what_the_caller_has_is_not_sent_again(client: TestClient[Any, Any
 
 async def test_before_the_first_tick_it_asks_to_come_again(tmp_path: Path) -> None:
     world = await PageWorld.open(tmp_path)
-    app = make_app(world.watcher, bytes, reading=world.reading)
+    app = make_app(world.loop_status, bytes, reading=world.reading)
     async with TestClient(TestServer(app)) as client, client.get("/api/v1/overview") as answer:
         assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
     await world.close()
@@ -223,7 +227,7 @@ async def test_a_journal_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     await world.tick()
     async with world.journal._engine.begin() as connection:
         await connection.exec_driver_sql("DROP TABLE incidents")
-    async with TestClient(TestServer(make_app(world.watcher, bytes, reading=world.reading))) as client:
+    async with TestClient(TestServer(make_app(world.loop_status, bytes, reading=world.reading))) as client:
         assert "journal" in (await got(client, "/api/v1/incidents", 503))["detail"]
         assert "incidents" in (await got(client, "/api/v1/sources"))["journal"]
         assert (await got(client, "/api/v1/overview"))["states"]

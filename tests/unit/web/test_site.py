@@ -39,7 +39,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PageW
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(world: PageWorld) -> AsyncIterator[Client]:
-    app = make_app(world.watcher, bytes, reading=world.reading, people=world.people())
+    app = make_app(world.loop_status, bytes, reading=world.reading, people=world.people())
     async with TestClient(TestServer(app)) as found:
         yield found
 
@@ -112,7 +112,7 @@ async def test_faults_and_missing_things_are_pages_too(client: Client) -> None:
 
 async def test_before_the_first_tick_the_page_says_so(tmp_path: Path) -> None:
     world = await PageWorld.open(tmp_path)
-    async with TestClient(TestServer(make_app(world.watcher, bytes, reading=world.reading))) as client:
+    async with TestClient(TestServer(make_app(world.loop_status, bytes, reading=world.reading))) as client:
         assert "has just started" in await text(client, "/", 503)
     await world.close()
 
@@ -123,7 +123,7 @@ async def test_blindness_a_pause_and_a_missing_source_are_said(tmp_path: Path) -
     await world.switch.write(paused=True, who="kim", reason="release")
     world.gaps = (Gap("prometheus", "timeout", "no answer within 4 s"), Gap("kiali", "denied", "HTTP 403"))
     await world.tick()
-    async with TestClient(TestServer(make_app(world.watcher, bytes, reading=world.reading))) as client:
+    async with TestClient(TestServer(make_app(world.loop_status, bytes, reading=world.reading))) as client:
         page = await text(client, "/")
         assert "2 things need you" in page and "paused and only watches: kim: release" in page
         assert (

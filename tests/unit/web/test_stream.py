@@ -31,7 +31,7 @@ async def listening(
 ) -> AsyncIterator[tuple[Stream, TestClient[Any, Any], list]]:
     counted: list[tuple[int, bool]] = []
     stream = Stream(world.board, lambda clients, *, dropped: counted.append((clients, dropped)), beat=beat, lasts=lasts)
-    app = make_app(world.watcher, bytes, reading=world.reading, stream=stream, people=people)
+    app = make_app(world.loop_status, bytes, reading=world.reading, stream=stream, people=people)
     async with TestClient(TestServer(app)) as client:
         yield stream, client, counted
 

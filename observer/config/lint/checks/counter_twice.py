@@ -13,7 +13,7 @@ _RATES: Final = frozenset({"rate", "increase", "irate", "delta", "idelta"})
 
 
 def _run(subject: Subject) -> Iterator[Hit]:
-    for question in subject.questions:
+    for question in subject.queries:
         if not question.counter or question.read.error or question.read.plain:
             continue
         if question.read.kind not in {"vector", "scalar"}:

@@ -10,7 +10,7 @@ from observer.config.lint.subject import Subject
 
 
 def _run(subject: Subject) -> Iterator[Hit]:
-    for question in subject.questions:
+    for question in subject.queries:
         if question.read.error:
             yield question.hit(f"is no PromQL: {question.read.error}")
         elif question.read.kind in {"matrix", "string"}:

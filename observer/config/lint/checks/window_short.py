@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from observer.config.durations import format_duration
+from observer.config.documents.durations import format_duration
 from observer.config.lint.check import Check, Severity
 from observer.config.lint.hit import Hit
 from observer.config.lint.subject import Subject

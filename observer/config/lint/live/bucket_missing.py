@@ -8,11 +8,11 @@ from observer.config.lint.check import Severity
 from observer.config.lint.checks.bucket_le_unknown import bound_in
 from observer.config.lint.expressions import Selected
 from observer.config.lint.hit import Hit
-from observer.config.lint.live.asking import Answers, LiveCheck
-from observer.config.lint.subject import Question
+from observer.config.lint.live.queries import Answers, LiveCheck
+from observer.config.lint.subject import IndicatorQuery
 
 
-async def _run(question: Question, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
+async def _run(question: IndicatorQuery, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
     if not await answers.lacks_bucket(selected):
         return
     wanted = ", ".join(f'le{one.op}"{one.value}"' for one in selected.on("le"))

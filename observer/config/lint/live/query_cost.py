@@ -8,15 +8,15 @@ from typing import Final
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Selected
 from observer.config.lint.hit import Hit
-from observer.config.lint.live.asking import Answers, LiveCheck
-from observer.config.lint.subject import Question
+from observer.config.lint.live.queries import Answers, LiveCheck
+from observer.config.lint.subject import IndicatorQuery
 
 _SERIES: Final = 5000
 """So many series of one SLI; a tick asks all of them again."""
 _WINDOW: Final = "1h"
 
 
-async def _run(question: Question, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
+async def _run(question: IndicatorQuery, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
     count = await answers.count(selected.text)
     if count <= _SERIES:
         return

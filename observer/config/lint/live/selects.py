@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from observer.config.documents.plural import counted
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Selected
 from observer.config.lint.hit import Hit
-from observer.config.lint.live.asking import Answers, LiveCheck
-from observer.config.lint.subject import Question
-from observer.config.plural import counted
+from observer.config.lint.live.queries import Answers, LiveCheck
+from observer.config.lint.subject import IndicatorQuery
 
 
-async def _run(question: Question, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
+async def _run(question: IndicatorQuery, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
     count = await answers.count(selected.text)
     if count == 0:
         return

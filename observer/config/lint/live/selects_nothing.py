@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Selected
 from observer.config.lint.hit import Hit
-from observer.config.lint.live.asking import Answers, LiveCheck
-from observer.config.lint.subject import Question
+from observer.config.lint.live.queries import Answers, LiveCheck
+from observer.config.lint.subject import IndicatorQuery
 
 
-async def _run(question: Question, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
+async def _run(question: IndicatorQuery, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
     if question.role == "bad":  # a service without failures has no series of them
         return
     if not await answers.exists(selected) or await answers.missing_labels(selected):

@@ -17,7 +17,7 @@
 
   // --- plots
   const evidence = document.getElementById("evidence");
-  const WANTED = { rate: ["own", "siblings"], traffic: ["own_requests", "sibling_requests"], nats: ["nats"] };
+  const WANTED = { rate: ["own", "peers"], traffic: ["own_requests", "peer_requests"], evidence_score: ["evidence_score"] };
 
   let drawing_plots = false;
 
@@ -72,7 +72,7 @@
     }
     return [[...nodes].map(([id, state]) => ({ data: { id, label: id, paint: colour("--" + state), shape: SHAPES[state] || "ellipse" } })), edges];
   }
-  const SHAPES = { failing: "triangle", held: "rectangle", acting: "pentagon", suspected: "diamond", degraded: "vee", unknown: "hexagon" };
+  const SHAPES = { failing: "triangle", blocked: "rectangle", acting: "pentagon", suspected: "diamond", degraded: "vee", unknown: "hexagon" };
 
   async function draw() {
     const [nodes, edges] = parts();

@@ -17,7 +17,7 @@ from observer.cli.report.forms import written
 from observer.cli.report.slack import MOST_ROWS, escaped, slack
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import LedgerCount, Objective, RatioSli, RollingWindow
-from observer.domain.summary import BudgetUse, HealthSummary, Wish
+from observer.domain.summary import BudgetUse, HealthSummary, RequestToPeople
 from observer.engine.summary import Records, summarize
 from tests.support.journals import HOUR, MORNING, a_night
 
@@ -73,7 +73,9 @@ def test_colours_change_no_word() -> None:
 
 
 def test_others_words_stay_words() -> None:
-    found = replace(EMPTY, decisions=1, wishes=(Wish("look", f"pod shop/{HOSTILE}", MORNING, HOSTILE),))
+    found = replace(
+        EMPTY, decisions=1, action_required=(RequestToPeople("look", f"pod shop/{HOSTILE}", MORNING, HOSTILE),)
+    )
     page = written(found, ReportForm.HTML, PLAIN)
     assert "<script>" not in page and "&lt;script&gt;" in page
     message = slack(found)["blocks"][3]["text"]["text"]
@@ -98,8 +100,8 @@ def test_the_page_is_well_formed_and_fetches_nothing() -> None:
 
 
 def test_a_bad_night_stays_within_slacks_limits() -> None:
-    wishes = tuple(Wish("look", f"pod shop/cart-{n}", MORNING, "x" * 400) for n in range(400))
-    message = slack(replace(EMPTY, decisions=1, wishes=wishes))
+    action_required = tuple(RequestToPeople("look", f"pod shop/cart-{n}", MORNING, "x" * 400) for n in range(400))
+    message = slack(replace(EMPTY, decisions=1, action_required=action_required))
     texts = [block["text"]["text"] for block in message["blocks"] if "text" in block]
     assert len(message["blocks"]) <= 50 and max(map(len, texts)) <= 3000
     assert "more; `observer report` has them all" in texts[2] and texts[2].count("\n") <= MOST_ROWS + 1
@@ -133,4 +135,4 @@ def test_an_overdrawn_budget_stands_in_the_headline_of_every_form() -> None:
 
 def test_json_is_the_whole_summary() -> None:
     body = json.loads(written(night(), ReportForm.JSON, PLAIN))
-    assert body["headline"] and len(body["deeds"]) == 3 and body["budgets"][0]["objective"] == "shop/answers"
+    assert body["headline"] and len(body["interventions"]) == 3 and body["budgets"][0]["objective"] == "shop/answers"

@@ -8,15 +8,15 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.cli.door import Door
+from observer.cli.door import ApiClient
 from observer.cli.report import gather as module
 from observer.cli.report.gather import gather
-from observer.config.model import Settings
+from observer.config.settings.model import Settings
 from observer.domain.slo import LedgerCount
 from observer.journal.store import SqlJournal
 from tests.support.journals import HOUR, MORNING, fill
 
-DEAD = Door("http://127.0.0.1:1")
+DEAD = ApiClient("http://127.0.0.1:1")
 SINCE = MORNING - 86_400.0
 LIVE = {
     "paused": True,
@@ -36,7 +36,7 @@ async def test_the_journal_and_the_shipped_objectives_make_the_summary(tmp_path:
     known = {one.objective: one for one in found.budgets}
     assert known["shop/mesh-availability.cart"].target is not None and known["shop/mesh-availability.cart"].bad == 10
     assert known["shop/forgotten"].target is None
-    assert len(found.deeds) == 3 and len(found.harms) == 4
+    assert len(found.interventions) == 3 and len(found.impacts) == 4
     assert "1 objectives were counted that no document" in found.notes[0] and "did not answer" in found.notes[1]
 
 
@@ -51,7 +51,7 @@ async def test_policies_that_cannot_be_read_cost_the_targets_and_not_the_report(
     (tmp_path / "bad.yaml").write_text("kind: HealthPolicy\n  broken\n")
     settings = Settings(journal=await fill(tmp_path), policies=(str(tmp_path / "bad.yaml"),))
     found = await gather(settings, SINCE, MORNING, DEAD)
-    assert len(found.harms) == 4 and "cannot be read" in found.notes[0] and "bad.yaml" in found.notes[0]
+    assert len(found.impacts) == 4 and "cannot be read" in found.notes[0] and "bad.yaml" in found.notes[0]
 
 
 async def test_too_many_decisions_are_cut_and_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ async def test_what_the_daemon_says_of_itself(tmp_path: Path) -> None:
     app.router.add_get("/api/status", status)
     async with TestServer(app) as server:
         settings = Settings(journal=await fill(tmp_path))
-        found = await gather(settings, SINCE, MORNING, Door(f"http://127.0.0.1:{server.port}"))
+        found = await gather(settings, SINCE, MORNING, ApiClient(f"http://127.0.0.1:{server.port}"))
     assert found.notes == (
         "Observer is paused now: storm",
         "jaeger is not asked now, its circuit is open: timeout",

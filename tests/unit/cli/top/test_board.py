@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from observer.cli.door import Door
-from observer.cli.failures import DoorError, NobodyThere
+from observer.cli.door import ApiClient
+from observer.cli.failures import ApiError, DaemonUnreachable
 from observer.cli.paint import PLAIN, Paint, Tone, bare
-from observer.cli.top.board import STATES, Board, Question, decisions_about, look
+from observer.cli.top.board import STATES, TopView, WorkloadFilter, decisions_about, look
 from observer.cli.top.plain import CLEAR, again, refreshed, text
 from observer.web.views.states import State
-from tests.support.doors import AT, daemon
+from tests.support.scripted_api import AT, daemon
 
 
-async def board(question: Question | None = None, now: float = AT + 2, **changes: Any) -> Board:
+async def board(question: WorkloadFilter | None = None, now: float = AT + 2, **changes: Any) -> TopView:
     async with daemon() as there:
         there.overview.update(changes)
-        return await look(Door(there.url), question or Question(), now)
+        return await look(ApiClient(there.url), question or WorkloadFilter(), now)
 
 
 async def test_the_whole_board() -> None:
@@ -41,8 +41,8 @@ async def test_an_overdrawn_budget_is_told_from_health() -> None:
     async with daemon() as there:
         rows = there.overview["workloads"]
         rows[1].update(state="overdrawn", budget_left=-0.3, headline="Cart: its error budget is overdrawn by 30 %")
-        there.overview["states"] = {"held": 1, "overdrawn": 1}
-        found = await look(Door(there.url), Question(), AT + 2)
+        there.overview["states"] = {"blocked": 1, "overdrawn": 1}
+        found = await look(ApiClient(there.url), WorkloadFilter(), AT + 2)
     assert ("1 overdrawn", Tone.WARN) in found.status
     assert found.workloads.rows[1].cells[0] == ("overdrawn", Tone.WARN)
     assert "overdrawn by 30 %" in text(found, PLAIN)
@@ -56,7 +56,7 @@ async def test_colours_change_no_word() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"sighted": False}, "BLIND: touches nothing"),
+        ({"complete": False}, "BLIND: touches nothing"),
         ({"control": {"mode": "shadow", "paused": True, "reason": "storm", "leader": False, "term": 0, "halted": ""}},
          "PAUSED: storm"),
         ({"control": {"mode": "shadow", "paused": False, "reason": "", "leader": False, "term": 0, "halted": "a bug"}},
@@ -85,30 +85,30 @@ async def test_nothing_is_said_to_be_nothing() -> None:
 
 async def test_the_question_is_passed_on() -> None:
     async with daemon() as there:
-        await look(Door(there.url), Question("bank", "pay"), AT)
+        await look(ApiClient(there.url), WorkloadFilter("bank", "pay"), AT)
     assert there.asked == [("/api/v1/overview", {"limit": "200", "namespace": "bank", "q": "pay"})]
 
 
 async def test_another_version_is_told_as_such() -> None:
-    with pytest.raises(DoorError, match="another version"):
+    with pytest.raises(ApiError, match="another version"):
         await board(control={"mode": 7})
 
 
 async def test_decisions_about_a_row() -> None:
     async with daemon() as there:
-        lines = await decisions_about(Door(there.url), {"incident": "i1"})
+        lines = await decisions_about(ApiClient(there.url), {"incident": "i1"})
         assert there.asked[-1][1] == {"limit": "100", "incident": "i1"}
     assert "hold  held" in lines[0] and "disruption: 0 allowed" in lines[1]
     async with daemon(text="[]") as there:
-        with pytest.raises(DoorError, match="not as Observer"):
-            await decisions_about(Door(there.url), {})
+        with pytest.raises(ApiError, match="not as Observer"):
+            await decisions_about(ApiClient(there.url), {})
 
 
 async def test_while_nothing_new_comes_the_last_picture_says_since_when() -> None:
     one = await board()
 
-    async def fails() -> Board:
-        raise NobodyThere("refused", "run it")
+    async def fails() -> TopView:
+        raise DaemonUnreachable("refused", "run it")
 
     stale = await again(fails, one)
     assert stale.lost == "nothing new since 11:06:40 UTC: refused" and stale.workloads == one.workloads
@@ -122,9 +122,9 @@ async def test_lines_are_refreshed_until_somebody_has_seen_enough() -> None:
     slept: list[float] = []
     failures = iter([False, True])
 
-    async def ask() -> Board:
+    async def ask() -> TopView:
         if next(failures, False):
-            raise NobodyThere("refused", "run it")
+            raise DaemonUnreachable("refused", "run it")
         return one
 
     async def sleep(seconds: float) -> None:

@@ -10,42 +10,42 @@ from textual.app import App
 from textual.screen import Screen
 from textual.widgets import DataTable, Input, Static
 
-from observer.cli.door import Door
-from observer.cli.failures import NobodyThere
-from observer.cli.top.board import Board, Question, look
+from observer.cli.door import ApiClient
+from observer.cli.failures import DaemonUnreachable
+from observer.cli.top.board import TopView, WorkloadFilter, look
 from observer.cli.top.screen import Details, Top
-from tests.support.doors import AT, daemon
+from tests.support.scripted_api import AT, daemon
 
 
 @pytest.fixture
-async def first() -> Board:
+async def first() -> TopView:
     async with daemon() as there:
-        return await look(Door(there.url), Question(), AT)
+        return await look(ApiClient(there.url), WorkloadFilter(), AT)
 
 
 class Source:
     """What the screen asks; ``board`` None = it does not answer."""
 
-    def __init__(self, board: Board) -> None:
-        self.board: Board | None = board
-        self.questions: list[Question] = []
+    def __init__(self, board: TopView) -> None:
+        self.board: TopView | None = board
+        self.questions: list[WorkloadFilter] = []
         self.told: list[dict[str, str]] = []
 
-    async def look(self, question: Question) -> Board:
+    async def look(self, question: WorkloadFilter) -> TopView:
         self.questions.append(question)
         if self.board is None:
-            raise NobodyThere("it does not answer", "start it")
+            raise DaemonUnreachable("it does not answer", "start it")
         return self.board
 
     async def tell(self, query: dict[str, str]) -> list[str]:
         self.told.append(query)
         if self.board is None:
-            raise NobodyThere("it does not answer", "start it")
+            raise DaemonUnreachable("it does not answer", "start it")
         return ["11:05:40  hold  held  pay-2 would be drained"]
 
 
-def top(board: Board, source: Source) -> Top:
-    return Top(board, source.look, source.tell, question=Question(), every=3600.0)
+def top(board: TopView, source: Source) -> Top:
+    return Top(board, source.look, source.tell, question=WorkloadFilter(), every=3600.0)
 
 
 def words(app: App[None] | Screen[Any], name: str) -> str:
@@ -67,10 +67,10 @@ async def settle(pilot: Any) -> None:
     await pilot.pause()
 
 
-async def test_it_shows_the_board_and_quits(first: Board) -> None:
+async def test_it_shows_the_board_and_quits(first: TopView) -> None:
     app = top(first, Source(first))
     async with app.run_test(size=(160, 48)) as pilot:
-        assert "enforce" in words(app, "status") and "pay-2 would be acted on" in words(app, "asks")
+        assert "enforce" in words(app, "status") and "pay-2 would be acted on" in words(app, "action_required")
         assert cells(app, "incidents")[0][0] == "i1" and [row[1] for row in cells(app, "workloads")] == [
             "bank/pay", "shop/cart",
         ]  # fmt: skip
@@ -79,7 +79,7 @@ async def test_it_shows_the_board_and_quits(first: Board) -> None:
     assert app.return_code == 0
 
 
-async def test_enter_tells_why_and_escape_goes_back(first: Board) -> None:
+async def test_enter_tells_why_and_escape_goes_back(first: TopView) -> None:
     source = Source(first)
     app = top(first, source)
     async with app.run_test(size=(160, 48)) as pilot:
@@ -94,7 +94,7 @@ async def test_enter_tells_why_and_escape_goes_back(first: Board) -> None:
         assert source.told[-1] == {"namespace": "shop", "q": "cart"}
 
 
-async def test_the_filter_asks_anew_and_escape_takes_it_back(first: Board) -> None:
+async def test_the_filter_asks_anew_and_escape_takes_it_back(first: TopView) -> None:
     source = Source(first)
     app = top(first, source)
     async with app.run_test(size=(160, 48)) as pilot:
@@ -102,13 +102,13 @@ async def test_the_filter_asks_anew_and_escape_takes_it_back(first: Board) -> No
         assert app.query_one("#filter", Input).display
         await pilot.press("p", "a", "y", "enter")
         await settle(pilot)
-        assert source.questions[-1] == Question("", "pay") and "'pay'" in words(app, "workloads-head")
+        assert source.questions[-1] == WorkloadFilter("", "pay") and "'pay'" in words(app, "workloads-head")
         await pilot.press("escape")
         await settle(pilot)
-        assert source.questions[-1] == Question("", "")
+        assert source.questions[-1] == WorkloadFilter("", "")
 
 
-async def test_a_daemon_that_goes_away_leaves_the_picture_and_comes_back(first: Board) -> None:
+async def test_a_daemon_that_goes_away_leaves_the_picture_and_comes_back(first: TopView) -> None:
     source = Source(first)
     app = top(first, source)
     async with app.run_test(size=(160, 48)) as pilot:
@@ -132,7 +132,7 @@ async def test_a_daemon_that_goes_away_leaves_the_picture_and_comes_back(first: 
         assert not app.query_one("#lost", Static).display
 
 
-async def test_the_cursor_stays_on_the_same_thing(first: Board) -> None:
+async def test_the_cursor_stays_on_the_same_thing(first: TopView) -> None:
     source = Source(replace(first, workloads=replace(first.workloads, rows=tuple(reversed(first.workloads.rows)))))
     app = top(first, source)
     async with app.run_test(size=(160, 48)) as pilot:
@@ -144,9 +144,9 @@ async def test_the_cursor_stays_on_the_same_thing(first: Board) -> None:
         assert cells(app, "workloads")[table.cursor_row][1] == "shop/cart" and table.cursor_row == 0
 
 
-async def test_space_stops_the_clock_and_not_the_hand(first: Board) -> None:
+async def test_space_stops_the_clock_and_not_the_hand(first: TopView) -> None:
     source = Source(first)
-    app = Top(first, source.look, source.tell, question=Question(), every=0.01)
+    app = Top(first, source.look, source.tell, question=WorkloadFilter(), every=0.01)
     async with app.run_test(size=(160, 48)) as pilot:
         await pilot.press("space")
         await settle(pilot)
@@ -160,14 +160,14 @@ async def test_space_stops_the_clock_and_not_the_hand(first: Board) -> None:
         assert len(source.questions) > before and "stopped" not in words(app, "status")
 
 
-async def test_foreign_names_are_no_markup(first: Board) -> None:
+async def test_foreign_names_are_no_markup(first: TopView) -> None:
     app = top(replace(first, asks=(("look  [red]pay[/red] [bold", None),)), Source(first))
     async with app.run_test(size=(160, 48)):
-        assert "[red]pay[/red] [bold" in words(app, "asks")
+        assert "[red]pay[/red] [bold" in words(app, "action_required")
 
 
 @pytest.mark.parametrize("size", [(60, 20), (220, 60)])
-async def test_small_and_large_terminals(first: Board, size: tuple[int, int]) -> None:
+async def test_small_and_large_terminals(first: TopView, size: tuple[int, int]) -> None:
     app = top(first, Source(first))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()

@@ -28,5 +28,5 @@ def test_every_field_is_served(wanted: type[msgspec.Struct], served: type[msgspe
 
 def test_whole_decisions_are_listed() -> None:
     assert "decisions" in DecisionList.__struct_fields__
-    assert {"at", "verdict", "kind", "text", "holds"} <= set(models.DecisionRow.__struct_fields__)
-    assert {"guard", "detail"} <= set(models.HoldView.__struct_fields__)
+    assert {"at", "verdict", "kind", "text", "blocked_by"} <= set(models.DecisionRow.__struct_fields__)
+    assert {"guard", "detail"} <= set(models.BlockedView.__struct_fields__)

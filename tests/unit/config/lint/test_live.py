@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from observer.config.lint.check import Severity
-from observer.config.lint.live.asking import LiveCheck
-from observer.config.lint.live.roll import LIVE, lint_live
+from observer.config.lint.live.queries import LiveCheck
+from observer.config.lint.live.registry import LIVE, lint_live
 from observer.config.lint.subject import Subject
 from observer.config.openslo.documents import parse_documents
 from observer.ports.sources import QueryCost

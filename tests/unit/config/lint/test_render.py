@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from observer.config.faults import Fault
+from observer.config.documents.faults import Fault
 from observer.config.lint.check import Finding, Severity
 from observer.config.lint.render import github, rows, text
 from observer.config.lint.sarif import sarif

@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
-from observer.config.policies.book import BookKeeper, PolicySet, doubts, modes
+from observer.config.documents.marks import read_marked_all
 from observer.config.policies.document import Subject
+from observer.config.policies.effective import EffectivePolicyCache, PolicySet, doubts, modes
 from observer.config.policies.keys import FLEET, paths, schema
 from observer.config.policies.load import compile_set, load, policy_files, read_sources
 from observer.config.policies.read import Source
 from observer.config.policies.windows import placed
-from observer.config.settings import default, parse
-from observer.config.yaml_marks import read_marked_all
+from observer.config.settings.read import default, parse
 from observer.domain import names
-from observer.domain.action import Mode, Rung
+from observer.domain.action import ActionKind, Mode
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
-from observer.domain.policy import PolicyBook, TimeWindow
+from observer.domain.policy import EffectivePolicies, TimeWindow
 from observer.domain.settings import GuardSettings
 from tests.support.builders import NOW, catalog, cluster, workload
 
@@ -68,8 +68,8 @@ def test_values_inherit_field_by_field_and_keep_their_place() -> None:
     assert found.values["guards.serving_share"].value == 0.75
     assert str(found.values["guards.serving_share"].place) == "f1.yaml:6"
     assert str(found.values["guards.hold_max"].place) == "f0.yaml:7"
-    assert str(found.values["ladder.rungs"].place) == "built in"
-    assert found.values["approvals"].value == (Rung.EVICT,)
+    assert str(found.values["escalation.actions"].place) == "built in"
+    assert found.values["approvals"].value == (ActionKind.EVICT,)
 
 
 def test_a_mode_without_percentage_is_for_all_whatever_was_inherited() -> None:
@@ -174,23 +174,25 @@ def test_the_schema_names_every_path() -> None:
 def test_a_book_has_the_applied_policy_of_every_workload() -> None:
     pods = catalog(3)
     view = cluster(pods, [workload(desired=3)])
-    keeper = BookKeeper(compiled(policy("platform", EVERYWHERE, "mode: enforce", "ladder: {rungs: [annotate, drain]}")))
+    keeper = EffectivePolicyCache(
+        compiled(policy("platform", EVERYWHERE, "mode: enforce", "ladder: {rungs: [annotate, drain]}"))
+    )
 
-    book = keeper.book(view, NOW)
+    policies = keeper.policies(view, NOW)
 
     ref = pods[0].workload
     assert ref is not None
-    assert book.applied[ref].mode is Mode.ENFORCE
-    assert book.applied[ref].ladder.rungs == (Rung.ANNOTATE, Rung.DRAIN)
-    assert book.applied[ref].names == ("platform",)
-    assert keeper.book(view, NOW + 5) is book
-    assert modes(book) == {"enforce": 1}
+    assert policies.applied[ref].mode is Mode.ENFORCE
+    assert policies.applied[ref].escalation.actions == (ActionKind.ANNOTATE, ActionKind.DRAIN)
+    assert policies.applied[ref].names == ("platform",)
+    assert keeper.policies(view, NOW + 5) is policies
+    assert modes(policies) == {"enforce": 1}
     gone = replace(view, namespaces={**view.namespaces, ref.namespace: {}})
-    assert keeper.book(gone, NOW + 10).applied == {}
+    assert keeper.policies(gone, NOW + 10).applied == {}
 
 
 def test_without_policies_the_book_is_empty() -> None:
-    assert BookKeeper(compiled()).book(cluster(catalog(2), [workload()]), NOW) == PolicyBook()
+    assert EffectivePolicyCache(compiled()).policies(cluster(catalog(2), [workload()]), NOW) == EffectivePolicies()
 
 
 def test_a_tie_that_only_the_cluster_shows_holds_the_workload_in_shadow() -> None:
@@ -201,12 +203,12 @@ def test_a_tie_that_only_the_cluster_shows_holds_the_workload_in_shadow() -> Non
         policy("fronts", "workloads: {labels: {tier: front}}", "mode: enforce"),
     )
 
-    book = BookKeeper(found).book(cluster(catalog(3), [labelled]), NOW)
+    policies = EffectivePolicyCache(found).policies(cluster(catalog(3), [labelled]), NOW)
 
-    applied = book.applied[one.ref]
+    applied = policies.applied[one.ref]
     assert applied.mode is Mode.SHADOW
     assert "mode is set by apps (f0.yaml:6) and by fronts (f1.yaml:6)" in applied.holds[0].reason
-    assert str(one.ref) in doubts(book)
+    assert str(one.ref) in doubts(policies)
 
 
 def test_identities_follow_values_and_not_places() -> None:
@@ -214,7 +216,7 @@ def test_identities_follow_values_and_not_places() -> None:
     view = cluster(catalog(2), [workload()])
 
     def identity(*texts: str) -> set[str]:
-        return {one.identity for one in BookKeeper(compiled(*texts)).book(view, NOW).applied.values()}
+        return {one.identity for one in EffectivePolicyCache(compiled(*texts)).policies(view, NOW).applied.values()}
 
     assert identity(text) == identity(f"# moved\n\n{text}")
     assert identity(text) != identity(text.replace("enforce", "dry-run"))

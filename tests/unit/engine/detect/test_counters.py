@@ -11,7 +11,7 @@ import pytest
 from observer.domain.cluster import Pod
 from observer.domain.counts import CounterFrame
 from observer.engine.detect.counters import CounterState, Increments, increments
-from observer.engine.detect.roster import Roster, carried, roster_of
+from observer.engine.detect.roster import ComparisonGroups, carried, comparison_of
 from tests.support.builders import CUTS, NOW, cluster, pod
 
 COLUMNS = 3 + len(CUTS) + 1
@@ -22,7 +22,7 @@ class Bed:
 
     def __init__(self, *pods: Pod) -> None:
         self.pods = list(pods or (pod("catalog-1"),))
-        self.roster, self.state = Roster(), CounterState.empty(COLUMNS)
+        self.comparison, self.state = ComparisonGroups(), CounterState.empty(COLUMNS)
         self.at, self.last_complete = NOW, 0.0
         self.writes: dict[Any, float] = {}
 
@@ -41,12 +41,12 @@ class Bed:
             targets=np.ones(len(rows), np.int64),
         )
         frame = replace(frame, **changes)
-        roster = roster_of(cluster(self.pods), frame, self.roster)
-        take = carried(roster, self.roster)[: len(roster.refs)]
-        if roster.position is not self.roster.position:
-            self.state = self.state.carried(take, roster, self.roster, self.at, self.last_complete)
-        self.roster, self.last_complete = roster, self.at
-        self.state, new = increments(self.state, roster, frame, self.writes)
+        comparison = comparison_of(cluster(self.pods), frame, self.comparison)
+        take = carried(comparison, self.comparison)[: len(comparison.refs)]
+        if comparison.position is not self.comparison.position:
+            self.state = self.state.carried(take, comparison, self.comparison, self.at, self.last_complete)
+        self.comparison, self.last_complete = comparison, self.at
+        self.state, new = increments(self.state, comparison, frame, self.writes)
         return new
 
     def counted(self, *rows: tuple[float, float] | None, **changes: Any) -> tuple[float, float] | None:
@@ -126,8 +126,10 @@ def test_a_new_series_of_a_target_that_was_up_counts_from_zero() -> None:
 def test_a_name_reused_never_inherits_its_predecessors_counters() -> None:
     bed = Bed(pod("web-0"))
     bed.see((1000.0, 300.0))
-    heir = replace(bed.pods[0], ref=replace(bed.pods[0].ref, uid="heir"), created=bed.at + 1.0, started=bed.at + 1.0)
-    bed.pods = [heir]
+    replacement = replace(
+        bed.pods[0], ref=replace(bed.pods[0].ref, uid="heir"), created=bed.at + 1.0, started=bed.at + 1.0
+    )
+    bed.pods = [replacement]
     assert bed.counted((1000.0, 300.0)) is None
     assert bed.counted((3.0, 0.0)) is None
     assert bed.counted((8.0, 1.0)) == (5.0, 1.0)

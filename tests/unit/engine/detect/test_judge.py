@@ -9,7 +9,7 @@ import pytest
 
 from observer.domain.counts import ServiceBaseline
 from observer.domain.suspect import CulpritKind, Symptom, Tier
-from observer.engine.detect.held import Held
+from observer.engine.detect.held import OpenActions
 from tests.support.builders import NOW, catalog, pod, service_ref
 from tests.support.judging import Feed, acting, everybody, suspect_of
 
@@ -34,7 +34,7 @@ def test_a_pod_that_fails_among_healthy_siblings_is_the_only_suspect() -> None:
     assert found.evidence.symptom is Symptom.ERRORS
     assert found.evidence.bad_rate == pytest.approx(0.3)
     assert found.evidence.share == pytest.approx(0.25)
-    assert found.evidence.sibling_bad == 0.0
+    assert found.evidence.peer_bad == 0.0
     assert found.evidence.bins >= 3
     assert NOW < found.evidence.onset <= feed.at
     assert feed.judgement.recheck == {service_ref()}
@@ -193,7 +193,7 @@ def test_a_pair_needs_its_history_too() -> None:
     assert acting(unknown.judgement) == set()
     assert suspect_of(unknown.judgement, "catalog-2").ceiling_reason == "no_history"
     assert acting(known.judgement, Tier.EVICT) == {"catalog-2"}
-    assert suspect_of(known.judgement, "catalog-2").evidence.history_nats is not None
+    assert suspect_of(known.judgement, "catalog-2").evidence.history_score is not None
     assert acting(usual.judgement) == set()
 
 
@@ -244,24 +244,24 @@ def test_evidence_of_a_drained_pod_is_frozen_and_silence_is_no_health() -> None:
     feed = fed(fed(Feed(pods), 5, everybody(pods, GOOD)), 6, everybody(pods, GOOD, catalog_2=SICK))
     assert feed.judgement is not None
     before = suspect_of(feed.judgement, "catalog-2")
-    feed.held = Held(drained=frozenset({pods[1].ref}), label_writes={pods[1].ref: feed.at})
+    feed.held = OpenActions(drained=frozenset({pods[1].ref}), label_writes={pods[1].ref: feed.at})
 
     fed(feed, 40, everybody(pods, GOOD, catalog_2=(0.0, 0.0)))
 
     after = suspect_of(feed.judgement, "catalog-2")
-    assert after.evidence.nats == pytest.approx(before.evidence.nats)
+    assert after.evidence.score == pytest.approx(before.evidence.score)
     assert service_ref() in feed.judgement.watch
 
 
 def test_an_acquitted_pod_is_told_only_and_comes_last() -> None:
     pods = catalog(8)
-    feed = Feed(pods, held=Held(acquitted={pods[1].ref: NOW + 1e4}))
+    feed = Feed(pods, held=OpenActions(cleared={pods[1].ref: NOW + 1e4}))
     fed(feed, 5, everybody(pods, GOOD))
     fed(feed, 8, everybody(pods, GOOD, catalog_2=(20.0, 30.0), catalog_5=SICK))
     assert feed.judgement is not None
 
     assert [one.culprit.name for one in feed.judgement.suspects][-1] == "catalog-2"
-    assert suspect_of(feed.judgement, "catalog-2").ceiling_reason == "acquitted"
+    assert suspect_of(feed.judgement, "catalog-2").ceiling_reason == "cleared"
     assert acting(feed.judgement) == {"catalog-5"}
 
 

@@ -18,7 +18,7 @@ from observer.engine.detect.state import DetectorState
 from tests.support.builders import CUTS, NOW, catalog, cluster, service_ref
 from tests.support.judging import Feed, acting, everybody
 
-TILTS = DetectionSettings().tilts
+TILTS = DetectionSettings().effect_sizes
 BOUND = math.log(20.0)
 GOOD = (50.0, 0.0)
 TICK = 5.0

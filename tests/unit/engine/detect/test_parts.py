@@ -18,9 +18,9 @@ from observer.engine.detect.callers import CallerState, Calls, advance
 from observer.engine.detect.groups import contest, pods_of
 from observer.engine.detect.hypergeometric import ln_factorial, ln_mgf
 from observer.engine.detect.latency import judged_cuts, median, mixed, slowdown
-from observer.engine.detect.roster import Roster, carried, roster_of
-from observer.engine.detect.suppress import Picture, inherited
-from observer.engine.impact import impact
+from observer.engine.detect.roster import ComparisonGroups, carried, comparison_of
+from observer.engine.detect.suppress import FailingServices, inherited
+from observer.engine.slo.impact import impact
 from tests.support.builders import CUTS, NOW, catalog, cluster, evidence, pod, service_ref
 from tests.support.judging import Feed
 
@@ -36,12 +36,12 @@ def test_factorials_are_those_of_the_gamma_function() -> None:
     ("own", "bad", "total"), [(5, 3, 20), (50, 150, 200), (300, 40, 1000), (500, 2000, 5000), (1, 1, 2), (90, 100, 100)]
 )
 def test_the_exact_form_is_the_hypergeometric_law(own: int, bad: int, total: int) -> None:
-    ln_tilts = np.log(2.0 ** np.arange(1, 11))
+    ln_effect_sizes = np.log(2.0 ** np.arange(1, 11))
     k = np.arange(0, min(own, bad) + 1)
-    weight = stats.hypergeom(total, bad, own).logpmf(k)[:, None] + k[:, None] * ln_tilts
+    weight = stats.hypergeom(total, bad, own).logpmf(k)[:, None] + k[:, None] * ln_effect_sizes
     expected = np.log(np.exp(weight - weight.max(axis=0)).sum(axis=0)) + weight.max(axis=0)
 
-    found = ln_mgf(np.array([float(own)]), np.array([float(bad)]), np.array([float(total)]), ln_tilts)
+    found = ln_mgf(np.array([float(own)]), np.array([float(bad)]), np.array([float(total)]), ln_effect_sizes)
 
     np.testing.assert_allclose(found[0], expected, atol=5e-3)
 
@@ -90,31 +90,31 @@ def test_a_service_fails_only_beyond_doubt() -> None:
 
 def test_impact_needs_share_and_ratio() -> None:
     settings = ImpactSettings()
-    assert impact(evidence(bad_rate=0.3, sibling_bad_rate=0.01), settings)[0]
-    assert not impact(evidence(bad_rate=0.009, sibling_bad_rate=0.0), settings)[0]
-    assert not impact(evidence(bad_rate=0.3, sibling_bad_rate=0.1), settings)[0]
+    assert impact(evidence(bad_rate=0.3, peer_bad_rate=0.01), settings)[0]
+    assert not impact(evidence(bad_rate=0.009, peer_bad_rate=0.0), settings)[0]
+    assert not impact(evidence(bad_rate=0.3, peer_bad_rate=0.1), settings)[0]
     slow = evidence(symptom=Symptom.LATENCY, latency_ratio=3.0, latency_excess_ms=150.0)
     assert impact(slow, settings)[0]
     assert not impact(evidence(symptom=Symptom.LATENCY, latency_ratio=3.0, latency_excess_ms=50.0), settings)[0]
     assert not impact(evidence(symptom=Symptom.UNREACHED), settings)[0]
 
 
-def _roster(*nodes: str) -> Roster:
+def _roster(*nodes: str) -> ComparisonGroups:
     pods = [pod(f"catalog-{i}", node=node) for i, node in enumerate(nodes)]
     feed = Feed(pods)
     feed.did(dict.fromkeys((one.ref.name for one in pods), (1.0, 0.0)))
-    return roster_of(cluster(pods), feed.frame(), Roster())
+    return comparison_of(cluster(pods), feed.frame(), ComparisonGroups())
 
 
 def test_a_group_must_beat_its_best_pod_by_the_margin() -> None:
-    roster = _roster("a", "a", "b", "b")
-    group = len(roster.refs)
-    assert roster.culprit(group).kind is CulpritKind.NODE
-    assert pods_of(roster, group).tolist() == [0, 1]
+    comparison = _roster("a", "a", "b", "b")
+    group = len(comparison.refs)
+    assert comparison.culprit(group).kind is CulpritKind.NODE
+    assert pods_of(comparison, group).tolist() == [0, 1]
 
-    clear = contest(roster, [0, group], {0: 10.0, group: 14.0}.__getitem__, 3.0)
-    near = contest(roster, [0, group], {0: 12.0, group: 14.0}.__getitem__, 3.0)
-    far = contest(roster, [0, group], {0: 20.0, group: 14.0}.__getitem__, 3.0)
+    clear = contest(comparison, [0, group], {0: 10.0, group: 14.0}.__getitem__, 3.0)
+    near = contest(comparison, [0, group], {0: 12.0, group: 14.0}.__getitem__, 3.0)
+    far = contest(comparison, [0, group], {0: 20.0, group: 14.0}.__getitem__, 3.0)
 
     assert clear.winners == (group,) and clear.beaten == {group: (0, 1)}
     assert near.winners == (0,) and near.near == {0: group}
@@ -131,10 +131,10 @@ def test_a_roster_is_kept_while_nothing_moved_and_carries_rows_when_it_did() -> 
     feed = Feed(pods)
     feed.did(dict.fromkeys((one.ref.name for one in pods), (1.0, 0.0)))
     view, frame = cluster(pods), feed.frame()
-    first = roster_of(view, frame, Roster())
-    assert roster_of(view, frame, first) is first
+    first = comparison_of(view, frame, ComparisonGroups())
+    assert comparison_of(view, frame, first) is first
 
-    fewer = roster_of(cluster([pods[2], pods[0]]), frame, first)
+    fewer = comparison_of(cluster([pods[2], pods[0]]), frame, first)
     assert [ref.name for ref in fewer.refs] == ["catalog-1", "catalog-3"]
     assert carried(fewer, first).tolist()[:2] == [0, 2]
 
@@ -143,7 +143,10 @@ def test_a_pod_that_is_being_deleted_or_has_no_sidecar_is_no_sibling() -> None:
     pods = [*catalog(2), pod("catalog-8", deleting=True), pod("catalog-9", sidecar=False)]
     feed = Feed(pods)
     feed.did(dict.fromkeys((one.ref.name for one in pods), (1.0, 0.0)))
-    assert [ref.name for ref in roster_of(cluster(pods), feed.frame(), Roster()).refs] == ["catalog-1", "catalog-2"]
+    assert [ref.name for ref in comparison_of(cluster(pods), feed.frame(), ComparisonGroups()).refs] == [
+        "catalog-1",
+        "catalog-2",
+    ]
 
 
 def _calls(
@@ -183,11 +186,11 @@ def test_a_service_that_was_not_watched_before_has_no_tally() -> None:
 
 def _picture(
     failing: set[ServiceRef], edges: Mapping[tuple[ServiceRef, ServiceRef], float], sick: object = None
-) -> Picture:
+) -> FailingServices:
     own: dict[ServiceRef, float] = dict.fromkeys(failing, 100.0)
     calls = {edge: Calls(1000.0, errors) for edge, errors in edges.items()}
     known = {STORE: sick} if isinstance(sick, Culprit) else {}
-    return Picture(frozenset(failing), known, calls, own, {}, {})
+    return FailingServices(frozenset(failing), known, calls, own, {}, {})
 
 
 def test_the_deepest_failing_service_is_blamed() -> None:

@@ -10,7 +10,7 @@ import pytest
 from observer.domain.counts import FloatArray, SeriesHistory
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Symptom, Tier
-from observer.engine.detect.recheck import covers, errors_again, latency_again, told_by
+from observer.engine.detect.recheck import covers, recheck_errors, recheck_latency, told_by
 from tests.support.builders import catalog
 from tests.support.judging import Feed, acting, everybody, suspect_of
 
@@ -33,15 +33,15 @@ def timed(pod: tuple[str, str], *below: float, bounds: tuple[float, ...] = (50.0
     return SeriesHistory(pod, "shop/x", TIMES, np.stack([table[:, -1], 0 * STEPS, 0 * STEPS], axis=1), bounds, table)
 
 
-def error_nats(*histories: SeriesHistory) -> float:
-    found = errors_again(histories, frozenset({A, B}), 5.0).acting_nats([A], [1.0], SETTINGS)
+def error_score(*histories: SeriesHistory) -> float:
+    found = recheck_errors(histories, frozenset({A, B}), 5.0).acting_score([A], [1.0], SETTINGS)
     assert found is not None
     return found
 
 
 def test_one_of_several_callers_adds_at_most_its_cap() -> None:
-    alone = error_nats(grown(A, "shop/x", 40, 20), grown(B, "shop/x", 60, 0))
-    storm = error_nats(
+    alone = error_score(grown(A, "shop/x", 40, 20), grown(B, "shop/x", 60, 0))
+    storm = error_score(
         grown(A, "shop/x", 40, 20), grown(B, "shop/x", 60, 0), grown(A, "shop/y", 60, 0), grown(B, "shop/y", 60, 0)
     )
 
@@ -53,14 +53,14 @@ def test_all_callers_together_add_at_most_the_bin_cap() -> None:
     callers = [f"shop/{name}" for name in "uvwxyz"]
     everywhere = [grown(pod, one, 40, 20 if pod == A else 0) for one in callers for pod in (A, B)]
 
-    assert error_nats(*everywhere) <= (len(STEPS) - 1) * SETTINGS.bin_cap + 1.0
+    assert error_score(*everywhere) <= (len(STEPS) - 1) * SETTINGS.bin_cap + 1.0
 
 
 def test_who_is_not_in_the_answer_is_not_judged_by_it() -> None:
-    found = errors_again((grown(B, "shop/x", 40, 0),), frozenset({A, B}), 5.0)
+    found = recheck_errors((grown(B, "shop/x", 40, 0),), frozenset({A, B}), 5.0)
 
-    assert found.acting_nats([A], [1.0], SETTINGS) is None
-    assert errors_again((), frozenset({A}), 5.0).acting_nats([A], [1.0], SETTINGS) is None
+    assert found.acting_score([A], [1.0], SETTINGS) is None
+    assert recheck_errors((), frozenset({A}), 5.0).acting_score([A], [1.0], SETTINGS) is None
 
 
 def test_counters_that_go_back_add_nothing() -> None:
@@ -73,7 +73,7 @@ def test_counters_that_go_back_add_nothing() -> None:
 
     assert told_by((steady,), A)[0] == {"shop/x": 9.0}
     assert told_by((lying,), A)[0] == {"shop/x": 27.0}  # three rises count, three falls do not
-    assert error_nats(steady, quiet) < error_nats(lying, quiet) < error_nats(grown(A, "shop/x", 40, 9), quiet)
+    assert error_score(steady, quiet) < error_score(lying, quiet) < error_score(grown(A, "shop/x", 40, 9), quiet)
 
 
 def test_errors_are_told_by_caller_and_flag() -> None:
@@ -91,30 +91,30 @@ def test_errors_are_told_by_caller_and_flag() -> None:
 
 def test_slowness_is_found_at_a_bound_between_the_ticks_cuts() -> None:
     slow, fast = timed(A, 10, 12, 60), timed(B, 58, 60, 60)
-    found = latency_again((slow, fast), NOBODY_COLD, 5.0, 50.0)
+    found = recheck_latency((slow, fast), NOBODY_COLD, 5.0, 50.0)
 
     assert found is not None
     assert found.cuts == (50.0, 100.0)  # nobody is slower than 500 ms: that bound says nothing
-    nats = found.acting_nats([A], [1.0, 1.0], SETTINGS)
-    assert nats is not None and nats > 20.0
-    healthy = found.acting_nats([B], [1.0, 1.0], SETTINGS)
+    score = found.acting_score([A], [1.0, 1.0], SETTINGS)
+    assert score is not None and score > 20.0
+    healthy = found.acting_score([B], [1.0, 1.0], SETTINGS)
     assert healthy is not None and healthy < 1.0
 
 
 def test_pods_are_compared_by_latency_from_when_they_are_warm() -> None:
     slow, fast = timed(A, 10, 12, 60), timed(B, 58, 60, 60)
-    cold = latency_again((slow, fast), {A: TIMES[-1], B: -1e9}, 5.0, 50.0)
+    cold = recheck_latency((slow, fast), {A: TIMES[-1], B: -1e9}, 5.0, 50.0)
 
     assert cold is not None
-    nats = cold.acting_nats([A], [1.0] * len(cold.cuts), SETTINGS)
-    assert nats == -np.inf
+    score = cold.acting_score([A], [1.0] * len(cold.cuts), SETTINGS)
+    assert score == -np.inf
 
 
 def test_without_buckets_of_everybody_latency_is_unknown() -> None:
-    assert latency_again((timed(A, 10, 12, 60), grown(B, "shop/x", 60, 0)), NOBODY_COLD, 5.0, 50.0) is None
+    assert recheck_latency((timed(A, 10, 12, 60), grown(B, "shop/x", 60, 0)), NOBODY_COLD, 5.0, 50.0) is None
     other = timed(B, 58, 60, bounds=(77.0,))
-    assert latency_again((timed(A, 10, 12, 60), other), NOBODY_COLD, 5.0, 50.0) is None
-    assert latency_again((), NOBODY_COLD, 5.0, 50.0) is None
+    assert recheck_latency((timed(A, 10, 12, 60), other), NOBODY_COLD, 5.0, 50.0) is None
+    assert recheck_latency((), NOBODY_COLD, 5.0, 50.0) is None
 
 
 def test_an_answer_that_lacks_siblings_covers_nothing() -> None:
@@ -145,7 +145,7 @@ def test_a_slow_pod_is_confirmed_by_the_second_look() -> None:
 
     found = suspect_of(feed.judgement, "catalog-2")
     assert found.evidence.symptom is Symptom.LATENCY
-    assert found.evidence.again_nats is not None
+    assert found.evidence.recheck_score is not None
     assert acting(feed.judgement) == {"catalog-2"}
 
 
@@ -154,7 +154,7 @@ def test_a_slow_pod_is_told_only_while_nobody_looked_again() -> None:
     assert feed.judgement is not None
 
     found = suspect_of(feed.judgement, "catalog-2")
-    assert found.evidence.again_nats is None
+    assert found.evidence.recheck_score is None
     assert (found.tier, found.ceiling, found.ceiling_reason) == (Tier.ANNOTATE, Tier.ANNOTATE, "no_recheck")
 
 
@@ -193,6 +193,6 @@ def test_what_one_caller_says_is_capped_in_the_verdict_too() -> None:
     assert feed.judgement is not None
 
     found = suspect_of(feed.judgement, "catalog-2").evidence
-    assert found.again_nats is not None
-    assert found.again_nats < 4 * SETTINGS.caller_cap + 1.0 < found.acting_nats
+    assert found.recheck_score is not None
+    assert found.recheck_score < 4 * SETTINGS.caller_cap + 1.0 < found.acting_score
     assert list(found.callers) == ["shop/caller"]

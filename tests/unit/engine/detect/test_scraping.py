@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Judgement, Tier
-from observer.engine.detect.held import Held
+from observer.engine.detect.held import OpenActions
 from observer.engine.detect.judge import judge
 from observer.engine.detect.state import DetectorState
 from tests.bench.world import REGIMES, Fault, World
@@ -60,7 +60,7 @@ def test_a_frozen_target_holds_its_siblings_up_for_a_while_only() -> None:
         feed.look(replace(frame, scraped=np.where(stale, frozen, frame.scraped)))
 
     # The other three go on being judged without the silent one.
-    position = next(i for i, ref in enumerate(feed.state.roster.refs) if ref.name == "catalog-2")
+    position = next(i for i, ref in enumerate(feed.state.comparison.refs) if ref.name == "catalog-2")
     assert feed.state.errors.evidence.bins[position, 0] >= 3
     assert feed.state.errors.bins.next[0] * 5.0 > frozen + 30.0
 
@@ -85,11 +85,11 @@ def test_a_drained_pod_keeps_its_usual_share() -> None:
     culprit = world.refs[0]
     state, found, settings = DetectorState.empty(), None, EngineSettings()
     for snapshot in world.stream(600):
-        held = Held(drained=frozenset({culprit} if 120 <= world.seconds < 420 else ()))
+        held = OpenActions(drained=frozenset({culprit} if 120 <= world.seconds < 420 else ()))
         state, found = judge(state, snapshot, settings, held)
         world.asked = found.recheck
         if world.seconds in (120, 420):
-            world.obey(Action(Rung.DRAIN if world.seconds == 120 else Rung.RESTORE, "i", culprit))
+            world.obey(Action(ActionKind.DRAIN if world.seconds == 120 else ActionKind.RESTORE, "i", culprit))
 
     assert found is not None
     assert [one.culprit.pod for one in found.suspects] == [culprit]

@@ -14,7 +14,7 @@ import pytest
 
 from observer.domain.events import BAD, GOOD, TOTAL, Parts, Series
 from observer.domain.slo import DataState, NoData, Objective, ObjectiveStatus, Preset
-from observer.engine.slo.books import Books, Surroundings
+from observer.engine.slo.accounting import SloAccounting, Surroundings
 from tests.support.slo import objective, readings
 
 START = 1_790_000_400.0
@@ -37,7 +37,7 @@ class Story:
     told: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.books = Books([self.one], [self.parts])
+        self.books = SloAccounting([self.one], [self.parts])
         self.at = START
 
     def show(self, page: Page, **around: Any) -> ObjectiveStatus:

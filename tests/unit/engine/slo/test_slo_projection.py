@@ -7,12 +7,12 @@ import pytest
 from observer.domain.settings import ImpactSettings
 from observer.domain.slo import DataState, Preset, Query, RatioSli
 from observer.domain.suspect import Evidence, Symptom
-from observer.engine.impact import impact
+from observer.engine.slo.impact import impact
 from observer.engine.slo.projection import excess_burn, projected_burn
 from tests.support.slo import objective, status
 
 ERRING = Evidence(
-    Symptom.ERRORS, 20.0, 20.0, None, requests=1000.0, bad=30.0, sibling_requests=9000.0, sibling_bad=9.0, share=0.1,
+    Symptom.ERRORS, 20.0, 20.0, None, requests=1000.0, bad=30.0, peer_requests=9000.0, peer_bad=9.0, share=0.1,
     bins=9, onset=0.0, dispersion=1.0,
 )  # fmt: skip
 SLOW = replace(ERRING, symptom=Symptom.LATENCY, cut=250.0, latency_ratio=1.1, latency_excess_ms=5.0)
@@ -37,14 +37,14 @@ def test_only_an_overdrawn_budget_lets_anybody_be_drained() -> None:
 
 def test_a_harmless_pod_is_not_replaced_although_it_is_certainly_odd() -> None:
     """0.3 % errors under a 99 % objective, even when the pod were the whole service."""
-    odd = replace(ERRING, bad=3.0, sibling_bad=0.0, share=1.0)
+    odd = replace(ERRING, bad=3.0, peer_bad=0.0, share=1.0)
 
     assert not impact(odd, ImpactSettings(), [status(LAX)])[0]
     assert impact(odd, ImpactSettings(), [status(STRICT)])[0]
 
 
 def test_errors_that_the_siblings_have_too_are_no_excess() -> None:
-    assert not projected_burn(replace(ERRING, sibling_bad=270.0), STRICT, DataState.OK)[0]
+    assert not projected_burn(replace(ERRING, peer_bad=270.0), STRICT, DataState.OK)[0]
 
 
 @pytest.mark.parametrize("state", sorted(set(DataState) - {DataState.OK, DataState.NEW}))

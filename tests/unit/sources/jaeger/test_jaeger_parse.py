@@ -13,7 +13,7 @@ from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide
 from observer.sources.jaeger import legacy, otlp
-from observer.sources.jaeger.meaning import node_of, span_of, workload_of
+from observer.sources.jaeger.semantics import node_of, span_of, workload_of
 from observer.sources.jaeger.source import SPANS, in_order, known_as
 from tests.support import trace_bodies
 from tests.support.trace_bodies import BEGIN, SIDECAR, TRACE

@@ -12,7 +12,7 @@ import pytest
 
 from observer.domain.traces import Span, SpanSide
 from observer.sources.jaeger import legacy, otlp
-from observer.sources.jaeger.meaning import span_of
+from observer.sources.jaeger.semantics import span_of
 from observer.sources.jaeger.source import in_order
 
 LAB = Path(__file__).parents[3] / "data" / "lab"

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.config.model import Profile
+from observer.config.settings.model import Profile
 from observer.domain.ids import ServiceRef
 from observer.sources.prometheus.history import Span, baselines_of, batches, span_for
-from observer.sources.prometheus.past import Series
+from observer.sources.prometheus.history_client import Series
 from observer.sources.prometheus.profiles import profile_for
 
 ISTIO = profile_for(Profile.ISTIO, {})

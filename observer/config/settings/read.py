@@ -1,0 +1,113 @@
+"""``observer.yaml``: read, checked as a whole, turned into the values that the daemon runs on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from observer.config.documents.faults import Fault, refuse
+from observer.config.documents.files import read_text
+from observer.config.documents.marks import read_marked
+from observer.config.documents.refusals import faults_of
+from observer.config.settings.exposure import EXPOSED_HINT, exposed
+from observer.config.settings.model import Settings
+from observer.config.settings.sections import Section, file_model, given
+from observer.domain.errors import ConfigError
+from observer.domain.settings import EngineSettings
+
+_DECIDES = ("flavor", "profile", "labels", "selector", "up_selector", "cuts_ms", "history_seconds", "recheck_seconds")
+
+
+def load(path: Path) -> Settings:
+    """
+    Read the settings file.
+
+    Raises:
+        ConfigError: with one ``file:line:column path: message (hint)`` a fault, all of them at once.
+    """
+    text = read_text(path)
+    if isinstance(text, Fault):
+        raise ConfigError(str(text))
+    return parse(text, str(path))
+
+
+def places(text: str, name: str) -> dict[str, tuple[int, int]]:
+    """Line and column of every key of a settings file by its dotted path (``escalation.drain_seconds``)."""
+    document = read_marked(text, name)
+    return {".".join(map(str, path)): mark for path, mark in document.keys.items()}
+
+
+def parse(text: str, name: str = "observer.yaml") -> Settings:
+    """The settings that ``text`` spells; ``name`` stands in the messages. Raises: ConfigError."""
+    document = read_marked(text, name)
+    faults = list(document.faults)
+    data = {} if document.data is None else document.data
+    if not isinstance(data, dict):
+        refuse([*faults, document.fault((), "must be a mapping of settings", "for example: mode: shadow")])
+    try:
+        model = file_model().model_validate(data)
+    except ValidationError as exc:
+        model, found = None, exc.errors(include_url=False)
+        broken = {fault.path for fault in faults}
+        more = [fault for error in found for fault in faults_of(document, error, file_model())]
+        faults += [fault for fault in more if fault.path not in broken]
+    if model is None or faults:
+        refuse(faults)
+    settings = _identified(_settings(model))
+    if why := exposed(settings):
+        refuse([document.fault(("listen",), why, EXPOSED_HINT)])
+    told = [one.name for one in settings.notify]
+    if twice := [index for index, name in enumerate(told) if name in told[:index]]:
+        refuse(document.fault(("notify", index, "name"), f"{told[index]} stands here twice") for index in twice)
+    return settings
+
+
+def default() -> Settings:
+    """What an empty file gives."""
+    return _identified(Settings())
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of the file, for editors."""
+    body = file_model().model_json_schema()
+    body["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    body["title"] = "Observer settings"
+    body["description"] = "observer.yaml: the settings of the Observer daemon. Every key has a safe default."
+    return body
+
+
+def identity(settings: Settings) -> str:
+    """Twelve hex digits of everything that changes decisions; where it is told or kept does not count."""
+    prometheus = asdict(settings.prometheus)
+    decides = {
+        "engine": asdict(replace(settings.engine, identity="")),
+        "prometheus": {key: prometheus[key] for key in _DECIDES},
+        "jaeger": [
+            *(bool(settings.jaeger.url), settings.jaeger.cluster),
+            *(settings.jaeger.window, settings.jaeger.traces),
+        ],
+        "kiali": [bool(settings.kiali.url), settings.kiali.cluster, settings.kiali.window],
+        "kubernetes": [
+            settings.kubernetes.namespaces,
+            settings.kubernetes.istiod_namespace,
+            settings.kubernetes.istiod_selector,
+        ],
+    }
+    text = json.dumps(decides, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _settings(model: Section) -> Settings:
+    engine = EngineSettings(**given(model, EngineSettings))
+    settings = Settings(engine=engine, **given(model, Settings))
+    guards = replace(engine.guards, own_namespace=settings.own_namespace)
+    return replace(settings, engine=replace(engine, guards=guards))
+
+
+def _identified(settings: Settings) -> Settings:
+    return replace(settings, engine=replace(settings.engine, identity=identity(settings)))

@@ -1,0 +1,143 @@
+"""What the detectors found, as a ballot: which services have trouble of their own, and who merely passes it on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from observer.domain.attribution import AttributionInputs, Measure
+from observer.domain.ids import ServiceRef
+from observer.domain.suspect import Judgement, ServiceHealth, Suppression, Suspect, Symptom
+from observer.engine.attribution.ballots import ServiceEvidence
+from observer.engine.attribution.contrast import MOST
+from observer.engine.attribution.flow import Pair, flow
+
+_OWN_FAULT: Final = frozenset({"workload_failing", "correlated_failure"})
+_SYMPTOMS: Final = {
+    Measure.ERROR_RATE: ("errors", frozenset({Symptom.ERRORS, Symptom.UNREACHED})),
+    Measure.LATENCY: ("latency", frozenset({Symptom.LATENCY})),
+}
+
+
+def unsuspected(judgement: Judgement | None, services: Iterable[ServiceRef]) -> frozenset[ServiceRef]:
+    """
+    Of these services those where the judges, who count every request, suspect nobody: a few traces do not know better.
+
+    None without a judgement, or where it saw only a part of the pods.
+    """
+    if judgement is None or not judgement.complete:
+        return frozenset()
+    alike = {one.service for one in judgement.suppressions if one.reason in _OWN_FAULT}
+    named = {one.culprit.service for one in judgement.suspects}
+    named |= {member.service for one in judgement.suspects for member in one.also}
+    return frozenset(one for one in services if one in alike or (one in judgement.services and one not in named))
+
+
+def judged_evidence(
+    inputs: AttributionInputs, calls: frozenset[Pair], counted: frozenset[ServiceRef]
+) -> list[ServiceEvidence]:
+    """
+    One ballot for each symptom that somebody is suspected of.
+
+    ``calls``: who is known to call whom. Without them a service is a victim only where the detectors said so.
+    ``counted``: services whose errors the ledger knows by caller; it tells their own errors from inherited ones better.
+    """
+    if inputs.judgement is None:
+        return []
+    target = inputs.target.measure if inputs.target is not None else None
+    ballots = [_ballot(inputs.judgement, measure, calls, counted) for measure in _SYMPTOMS if target in {None, measure}]
+    return [ballot for ballot in ballots if ballot is not None]
+
+
+def _ballot(
+    judgement: Judgement, measure: Measure, calls: frozenset[Pair], counted: frozenset[ServiceRef]
+) -> ServiceEvidence | None:
+    word, symptoms = _SYMPTOMS[measure]
+    if measure is not Measure.ERROR_RATE:
+        counted = frozenset()
+    troubles = _Troubles()
+    for suspect in judgement.suspects:
+        service = suspect.culprit.service
+        if suspect.evidence.symptom in symptoms and service is not None and service not in counted:
+            troubles.suspected(suspect, service)
+    for one in judgement.suppressions if measure is Measure.ERROR_RATE else ():
+        if one.service not in counted:
+            troubles.suppressed(one, judgement.services.get(one.service))
+    own, passed = troubles.own, troubles.passed
+    own.update({callee: 1.0 for _, callee in passed if not own[callee]})
+    _inherit(own, passed, calls)
+    stay = flow(_tops(own, passed), own, passed)
+    if not stay.services:
+        return None
+    onset = min(troubles.onsets, default=None)
+    return ServiceEvidence(
+        word, troubles.score, stay.services, texts=troubles.texts, inherited=stay.inherited, onset=onset
+    )
+
+
+@dataclass(slots=True)
+class _Troubles:
+    """Bad requests that are a service's own, or that it got from another."""
+
+    own: dict[ServiceRef, float] = field(default_factory=lambda: defaultdict(float))
+    passed: dict[Pair, float] = field(default_factory=dict)
+    texts: dict[ServiceRef, str] = field(default_factory=dict)
+    onsets: list[float] = field(default_factory=list)
+    score: float = 0.0
+
+    def suspected(self, suspect: Suspect, service: ServiceRef) -> None:
+        self.onsets.append(suspect.evidence.onset)
+        self.score = max(self.score, min(suspect.evidence.score, MOST))
+        blamed = _blamed(suspect)
+        if blamed is not None and blamed != service:
+            self.passed[(service, blamed)] = max(self.passed.get((service, blamed), 0.0), _excess(suspect))
+            return
+        self.own[service] = max(self.own[service], _excess(suspect))
+        self.texts.setdefault(service, f"{suspect.evidence.bad:.0f} bad of {suspect.evidence.requests:.0f} requests")
+
+    def suppressed(self, one: Suppression, health: ServiceHealth | None) -> None:
+        errors = max(health.errors if health is not None else 1.0, 1.0)
+        blamed = one.blamed.service if one.blamed is not None else None
+        if one.reason == "inherited" and blamed is not None and blamed != one.service:
+            self.passed[(one.service, blamed)] = errors
+            self.own[one.service] = 0.0
+        elif one.reason in _OWN_FAULT:
+            self.own[one.service] = max(self.own[one.service], errors)
+            self.texts.setdefault(one.service, one.detail)
+        else:
+            return
+        self.score = MOST
+
+
+def _excess(suspect: Suspect) -> float:
+    evidence = suspect.evidence
+    return max(evidence.bad - evidence.peer_bad_rate * evidence.requests, 0.5)
+
+
+def _blamed(suspect: Suspect) -> ServiceRef | None:
+    """A suspect that only passes on what it got names whom it got it from first."""
+    return suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
+
+
+def _inherit(own: dict[ServiceRef, float], passed: dict[Pair, float], calls: frozenset[Pair]) -> None:
+    """What a troubled service's troubled callees answered wrongly is theirs, as far as it reaches."""
+    before = dict(own)
+    for caller, callee in sorted(calls):
+        amount = before.get(callee, 0.0)
+        if caller != callee and before.get(caller, 0.0) > 0.0 and amount > 0.0 and (caller, callee) not in passed:
+            passed[(caller, callee)] = min(amount, before[caller])
+            own[caller] = max(own[caller] - amount, 0.0)
+
+
+def _tops(own: dict[ServiceRef, float], passed: dict[Pair, float]) -> dict[ServiceRef, float]:
+    called = {callee for caller, callee in passed if caller != callee}
+    amounts = {
+        service: own.get(service, 0.0) + sum(amount for (caller, _), amount in passed.items() if caller == service)
+        for service in sorted(set(own) | {caller for caller, _ in passed})
+    }
+    tops = {one: amount for one, amount in amounts.items() if amount > 0.0 and one not in called}
+    tops = tops or {one: amount for one, amount in amounts.items() if amount > 0.0}
+    whole = sum(tops.values())
+    return {one: amount / whole for one, amount in tops.items()} if whole > 0.0 else {}

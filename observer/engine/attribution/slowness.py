@@ -1,0 +1,172 @@
+"""
+Where the time goes: the part of each trace that a service spent itself, or that a call spent on the way, against what
+the same operation usually takes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from observer.domain.attribution import AttributionInputs, Cause, CauseKind, Measure
+from observer.domain.counts import FloatArray
+from observer.domain.ids import ServiceRef
+from observer.domain.traces import SpanSide
+from observer.engine.attribution.ballots import ServiceEvidence
+from observer.engine.attribution.contrast import Contrast, rise
+from observer.engine.attribution.flow import Pair
+from observer.engine.attribution.trees import SpanNode, root_seconds
+
+_BLOCKS: Final = 24
+_LEAST_TRACES: Final = 5
+"""Traces a block; fewer than eight blocks of the usual time are no reference."""
+_LEAST_BLOCKS: Final = 8
+_LEAST_SPANS: Final = 5
+_HALF_SURE: Final = 3.0
+_ALIKE: Final = 0.25
+"""Another edge shares the fault when its calls are late by at least this part of ours."""
+
+Way = tuple[ServiceRef, ServiceRef | None]
+"""A service's own work (None), or the way to another."""
+Kind = tuple[ServiceRef, str, ServiceRef | None]
+"""An operation of a service, with who answers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What an operation usually takes: mean seconds without its slowest hundredth, and its 95th percentile."""
+
+    mean: float
+    q95: float
+
+
+def kind(twig: SpanNode) -> Kind:
+    """Spans of one kind are compared with each other only."""
+    callee = twig.answered.place.service if twig.answered is not None else None
+    return (twig.place.service, twig.span.operation, callee)
+
+
+def paces(forest: list[list[SpanNode]]) -> dict[Kind, Pace]:
+    """What each operation takes in these traces."""
+    times: dict[Kind, list[float]] = defaultdict(list)
+    for twigs in forest:
+        for twig in twigs:
+            times[kind(twig)].append(twig.own)
+    found = {}
+    for one, values in times.items():
+        if len(values) >= _LEAST_SPANS:
+            known = np.array(values)
+            found[one] = Pace(
+                float(np.minimum(known, np.quantile(known, 0.99)).mean()), float(np.quantile(known, 0.95))
+            )
+    return found
+
+
+def slowness_evidence(
+    inputs: AttributionInputs, now: list[list[SpanNode]], usual: list[list[SpanNode]], pace: Mapping[Kind, Pace]
+) -> ServiceEvidence | None:
+    """Who holds the requests up; None without enough usual traces."""
+    if inputs.target is not None and inputs.target.measure is not Measure.LATENCY:
+        return None
+    size = max(len(usual) // _BLOCKS, _LEAST_TRACES)
+    if len(usual) < _LEAST_BLOCKS * size or len(now) < _LEAST_TRACES:
+        return None
+    before, _ = _late(usual, pace, size)
+    during, calls = _late(now, pace, min(size, max(len(now) // 3, _LEAST_TRACES)))
+    typical = float(np.mean([root_seconds(twigs) for twigs in usual]))
+    changes = _changes(before, during, 0.01 * max(typical, 1e-6))
+    if not changes:
+        return None
+    whole = sum(one.excess for one in changes.values())
+    services: dict[ServiceRef, float] = defaultdict(float)
+    others: dict[Cause, float] = defaultdict(float)
+    late = {way: 0.0 for way in calls if way[1] is not None}
+    late |= {way: one.excess / calls[way] for way, one in changes.items()}
+    for way in sorted(changes, key=str):
+        one = changes[way]
+        share = one.excess / whole * one.score / (one.score + _HALF_SURE)
+        if way[1] is None:
+            services[way[0]] += share
+        else:
+            _share_between_ends((way[0], way[1]), share, late, services, others)
+    score = max(one.score * min(one.excess / (0.05 * typical), 1.0) for one in changes.values())
+    return ServiceEvidence("time", score, dict(services), dict(others), _texts(changes, typical))
+
+
+def _late(
+    forest: list[list[SpanNode]], pace: Mapping[Kind, Pace], size: int
+) -> tuple[dict[Way, FloatArray], dict[Way, float]]:
+    """For each way: seconds a trace beyond the usual, by blocks of ``size`` traces; and its calls a trace."""
+    blocks = max(len(forest) // size, 1)
+    sums: dict[Way, FloatArray] = {}
+    counts: dict[Way, float] = defaultdict(float)
+    traces = np.zeros(blocks)
+    for number, twigs in enumerate(forest):
+        block = min(number // size, blocks - 1)
+        traces[block] += 1.0
+        for twig in twigs:
+            one = kind(twig)
+            known = pace.get(one)
+            if known is None or _in_vain(twig):
+                continue
+            way = (one[0], one[2])
+            if way not in sums:
+                sums[way] = np.zeros(blocks)
+            sums[way][block] += twig.own - known.mean
+            counts[way] += 1.0
+    return {way: total / traces for way, total in sums.items()}, {
+        way: count / len(forest) for way, count in counts.items()
+    }
+
+
+def _in_vain(twig: SpanNode) -> bool:
+    """A call that failed and that nobody answered: waiting for it is no work of the caller's."""
+    return twig.span.side is SpanSide.CLIENT and twig.answered is None and twig.span.error
+
+
+def _changes(before: Mapping[Way, FloatArray], during: Mapping[Way, FloatArray], floor: float) -> dict[Way, Contrast]:
+    found = {}
+    for way, values in during.items():
+        if way in before:
+            change = rise(before[way], values, floor)
+            if change.score > 0.0 and change.excess > 0.0:
+                found[way] = change
+    return found
+
+
+def _share_between_ends(
+    pair: Pair, share: float, late: Mapping[Way, float], services: dict[ServiceRef, float], others: dict[Cause, float]
+) -> None:
+    """
+    Split what a way took among its two ends and itself: an end is guilty when its other ways are late as well.
+    """
+    caller, callee = pair
+    ends = {end: 0.1 + _shared(end, pair, late) for end in sorted({caller, callee})}
+    alone = 0.1 + 0.2 * (1.0 - max(ends.values()) / 1.1)
+    whole = sum(ends.values()) + alone
+    for end, weight in ends.items():
+        services[end] += share * weight / whole
+    edge = Cause(CauseKind.EDGE, callee.namespace, f"{caller.name}->{callee.name}", caller, None, callee)
+    others[edge] += share * alone / whole
+
+
+def _shared(end: ServiceRef, pair: Pair, late: Mapping[Way, float]) -> float:
+    """Part of the end's other ways that are late too; one half when it is the callee and has no other."""
+    others = [one for one in late if end in one and one[1] is not None and one != pair]
+    if not others:
+        return 0.5 if end == pair[1] else 0.0
+    return sum(late[one] >= _ALIKE * late[pair] for one in others) / len(others)
+
+
+def _texts(changes: Mapping[Way, Contrast], typical: float) -> dict[ServiceRef, str]:
+    texts: dict[ServiceRef, str] = {}
+    for (service, callee), one in sorted(changes.items(), key=lambda item: (item[1].excess, str(item[0]))):
+        where = "its own work" if callee is None else f"the way to {callee}"
+        texts[service] = (
+            f"{one.excess * 1000:.3g} ms a request more in {where} (usually {typical * 1000:.3g} ms in all)"
+        )
+    return texts

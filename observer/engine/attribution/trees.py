@@ -1,0 +1,156 @@
+"""Traces as trees: which span called which, what of its time was its own, and who answered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from observer.domain.ids import ServiceRef
+from observer.domain.traces import Span, SpanSide, TraceSet
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A service with one of its pods; the pod's name is empty when unknown."""
+
+    service: ServiceRef
+    pod: str
+
+
+@dataclass(slots=True)
+class SpanNode:
+    """
+    One span in its tree.
+
+    Attributes:
+        own: seconds not covered by any child: for a call that somebody answered, the time spent on the way.
+        answered: the span of whoever answered this call, None for work within the service.
+        children: spans called from here.
+    """
+
+    span: Span
+    place: Place
+    own: float
+    answered: SpanNode | None
+    children: list[SpanNode]
+
+
+def place(span: Span) -> Place:
+    """Where a span happened."""
+    return Place(ServiceRef(span.namespace, span.service), span.pod)
+
+
+def trees(traces: TraceSet) -> list[list[SpanNode]]:
+    """
+    The traces, oldest first, each as its spans; spans of one trace are in order of their start.
+
+    Of spans that share id and side one is kept. Of a circle of parents one link is cut: whoever comes first is a root.
+    """
+    by_trace: dict[str, list[Span]] = {}
+    for span in traces.spans:
+        if span.service:
+            by_trace.setdefault(span.trace, []).append(span)
+    found = [_tree(sorted(spans, key=_order)) for spans in by_trace.values()]
+    return sorted(found, key=lambda twigs: (twigs[0].span.start, twigs[0].span.trace))
+
+
+def downwards(twigs: list[SpanNode]) -> list[SpanNode]:
+    """The spans of one trace, each before its children."""
+    called = {id(child) for twig in twigs for child in twig.children}
+    found = [twig for twig in twigs if id(twig) not in called]
+    for twig in found:
+        found.extend(twig.children)
+    return found
+
+
+def _order(span: Span) -> tuple[float, str, str, str, str, str, str, float, bool]:
+    """Whatever order the spans came in, the same one is kept of several with one id."""
+    return (
+        *(span.start, span.span, span.side.value, span.namespace, span.service, span.pod),
+        *(span.operation, span.seconds, span.error),
+    )
+
+
+def _tree(spans: list[Span]) -> list[SpanNode]:
+    sides: dict[str, dict[SpanSide, SpanNode]] = {}
+    for span in spans:
+        sides.setdefault(span.span, {}).setdefault(span.side, SpanNode(span, place(span), span.seconds, None, []))
+    twigs = [sides[span.span][span.side] for span in spans if sides[span.span][span.side].span is span]
+    for twig, parent in _parents(twigs, sides):
+        parent.children.append(twig)
+    for twig in twigs:
+        twig.own = _own(twig)
+        twig.answered = _answer(twig)
+    return twigs
+
+
+def _parents(
+    twigs: list[SpanNode], sides: Mapping[str, Mapping[SpanSide, SpanNode]]
+) -> Iterator[tuple[SpanNode, SpanNode]]:
+    """Who was called from whom, without circles."""
+    above = {id(twig): parent for twig in twigs if (parent := _parent(twig, sides)) is not None}
+    safe: set[int] = set()
+    for twig in twigs:
+        way: list[SpanNode] = []
+        on_it: set[int] = set()
+        at: SpanNode | None = twig
+        while at is not None and id(at) not in safe:
+            if id(at) in on_it:
+                del above[id(at)]
+                break
+            way.append(at)
+            on_it.add(id(at))
+            at = above.get(id(at))
+        safe |= on_it
+    return ((twig, above[id(twig)]) for twig in twigs if id(twig) in above)
+
+
+def _parent(twig: SpanNode, sides: Mapping[str, Mapping[SpanSide, SpanNode]]) -> SpanNode | None:
+    """
+    Some tracers give both ends of a call one id: then the callee's end was called by the caller's, and whatever names
+    this id as its parent was called by the callee.
+    """
+    span = twig.span
+    if span.side is SpanSide.SERVER and (caller := sides[span.span].get(SpanSide.CLIENT)) is not None:
+        return caller
+    known = sides.get(span.parent, {})
+    found = next((known[side] for side in (SpanSide.SERVER, SpanSide.INTERNAL, SpanSide.CLIENT) if side in known), None)
+    return None if found is twig or span.parent == span.span else found
+
+
+def _answer(twig: SpanNode) -> SpanNode | None:
+    """The child that another pod, or the other side of the same call, reported."""
+    for child in twig.children:
+        sides = twig.span.side is SpanSide.CLIENT and child.span.side is SpanSide.SERVER
+        if sides or (twig.span.side is not SpanSide.SERVER and child.place != twig.place):
+            return child
+    return None
+
+
+def _own(twig: SpanNode) -> float:
+    """
+    Length less the union of the children's times: parallel calls count once.
+
+    Two pods have two clocks, so of another pod's span only the length is sure: it is moved to where it can have been.
+    """
+    whole = twig.span.seconds
+    times: list[tuple[float, float]] = []
+    for child in twig.children:
+        first, length = child.span.start - twig.span.start, child.span.seconds
+        if child.place != twig.place:
+            length = min(length, whole)
+            first = min(max(first, 0.0), whole - length)
+        times.append((first, length))
+    covered, reached = 0.0, 0.0
+    for first, length in sorted(times):
+        last = min(first + length, whole)
+        if last > max(first, reached):
+            covered += min(length, last - max(first, reached))
+            reached = last
+    return max(whole - covered, 0.0)
+
+
+def root_seconds(twigs: list[SpanNode]) -> float:
+    """Length of the trace's longest span that nobody in the trace called."""
+    known = {twig.span.span for twig in twigs}
+    return max((twig.span.seconds for twig in twigs if twig.span.parent not in known), default=0.0)

@@ -1,0 +1,202 @@
+"""
+What the attributes of a span mean: who reported it, whom it called, how it ended.
+
+Two vocabularies are read: that of Envoy and Istio (``node_id``, ``upstream_cluster``, ``response_flags`` ...) and
+OpenTelemetry's semantic conventions, old (``http.status_code``) and new (``http.response.status_code``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from observer.domain.classify import request_class
+from observer.domain.counts import RequestClass
+from observer.domain.traces import Span, SpanSide
+from observer.sources.jaeger.raw_span import RawSpan
+
+_RANDOM: Final = re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{5}$")
+_TEMPLATE: Final = re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{6,16}$")
+_ORDINAL: Final = re.compile(r"-[0-9]+$")
+_GRPC: Final = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+_CALLED: Final = ("peer.service", "server.address", "net.peer.name", "network.peer.address", "net.peer.ip")
+_RUNS_AS: Final = ("k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name")
+
+_LONGEST: Final = 253
+"""Characters of a name that are kept: no name of a cluster is longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A proxy's id ``TYPE~IP~POD.NAMESPACE~DOMAIN``; type is ``sidecar``, ``router`` or ``waypoint``."""
+
+    pod: str
+    namespace: str
+
+
+def node_of(node_id: str) -> Node | None:
+    """The pod that a proxy's id names, None when this is none. Names of pods may hold dots, namespaces never do."""
+    parts = node_id.split("~")
+    if len(parts) != 4:
+        return None
+    pod, _, namespace = parts[2].rpartition(".")
+    return Node(pod, namespace) if pod and namespace else None
+
+
+def workload_of(pod: str) -> str:
+    """The workload that a pod's name was made from; empty when the name was not made by a controller."""
+    owner = _RANDOM.sub("", pod)
+    if owner != pod:
+        return _TEMPLATE.sub("", owner)
+    return _ORDINAL.sub("", pod) if _ORDINAL.search(pod) else ""
+
+
+def cluster_of(record: RawSpan) -> str:
+    """
+    The mesh's name for the cluster that its reporter runs in, empty when it does not say.
+
+    Applications may know their cluster by another name; that would make two of one.
+    """
+    return record.attributes.get("istio.cluster_id", "")
+
+
+def span_of(record: RawSpan, cluster: str = "") -> Span:
+    """
+    The span in the words of the domain. A span that ends before it begins (clocks differ) has no length.
+
+    Where ``cluster`` names ours, whoever reports from another one keeps its name with ``@CLUSTER`` behind it, and no
+    pod: names of pods, services and nodes are unique in one cluster only.
+    """
+    span, theirs = _told(record), cluster_of(record)
+    if not cluster or theirs in ("", cluster):
+        return span
+    return replace(span, service=f"{span.service}@{_plain(theirs)}", pod="", workload="", node="")
+
+
+def _told(record: RawSpan) -> Span:
+    found = record.attributes
+    node = node_of(found.get("node_id", ""))
+    proxied = node is not None or found.get("component") == "proxy"
+    pod = node.pod if node is not None else found.get("k8s.pod.name", "")
+    service, namespace = _service(record, node, proxied)
+    side = _side(record)
+    flags = found.get("response_flags", "")
+    http, grpc = _http(found), _grpc(found)
+    return Span(
+        trace=record.trace,
+        span=record.span,
+        parent=record.parent,
+        side=side,
+        namespace=namespace,
+        service=_plain(service),
+        pod=_plain(pod),
+        workload=_first(found, _RUNS_AS) or workload_of(pod),
+        node=found.get("k8s.node.name", ""),
+        peer=_plain(_peer(found, proxied)) if side is SpanSide.CLIENT else "",
+        operation=_plain(record.operation),
+        start=record.start,
+        seconds=max(record.seconds, 0.0),
+        error=_is_error(record, http, flags, grpc, proxied=proxied),
+        code=http if grpc in ("", "OK") and http else grpc,
+        flags="" if flags == "-" else flags,
+        request=found.get("guid:x-request-id", ""),
+        resends=_count(_first(found, ("retry.count", "http.request.resend_count", "http.resend_count"))),
+    )
+
+
+def _plain(name: str) -> str:
+    """Whoever sends spans chooses these and people read them on terminals: bounded, nothing that cannot be seen."""
+    name = name[:_LONGEST]
+    return name if name.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in name)
+
+
+def _first(found: Mapping[str, str], keys: tuple[str, ...]) -> str:
+    return next((value for key in keys if (value := found.get(key))), "")
+
+
+def _side(record: RawSpan) -> SpanSide:
+    if record.kind:
+        return SpanSide(record.kind)
+    cluster = _cluster(record.attributes)
+    if cluster.startswith("inbound"):
+        return SpanSide.SERVER
+    return SpanSide.CLIENT if cluster.startswith("outbound") else SpanSide.INTERNAL
+
+
+def _cluster(found: Mapping[str, str]) -> str:
+    return (found.get("upstream_cluster") or found.get("upstream_cluster.name", "")).rstrip(";")
+
+
+def _service(record: RawSpan, node: Node | None, proxied: bool) -> tuple[str, str]:
+    """
+    ``(service, namespace)`` of the reporter.
+
+    A proxy's service name is ``NAME.NAMESPACE`` unless the mesh was told otherwise, so its own attributes come first;
+    a name that an application chose may hold dots that mean nothing.
+    """
+    found = record.attributes
+    told = found.get("istio.canonical_service", "")
+    namespace = (node.namespace if node is not None else "") or _first(
+        found, ("istio.namespace", "k8s.namespace.name", "service.namespace")
+    )
+    name, dot, last = record.service.rpartition(".")
+    if proxied and dot and last == (namespace or last):
+        return told or name, namespace or last
+    return told or record.service, namespace
+
+
+def _peer(found: Mapping[str, str], proxied: bool) -> str:
+    """Envoy's own ``peer.address`` is whoever called it, which for an outgoing call is the application beside it."""
+    destination = found.get("istio.destination_canonical_service", "")
+    if destination and (namespace := found.get("istio.destination_namespace", "")):
+        return f"{destination}.{namespace}"
+    parts = _cluster(found).split("|")
+    if len(parts) == 4 and parts[3]:
+        return parts[3]
+    if not proxied and (told := _first(found, (*_CALLED, "peer.address"))):
+        return told
+    return _host(_first(found, ("url.full", "http.url")))
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _http(found: Mapping[str, str]) -> str:
+    code = _first(found, ("http.status_code", "http.response.status_code"))
+    return "" if code == "0" else code
+
+
+def _grpc(found: Mapping[str, str]) -> str:
+    """The gRPC status in words."""
+    told = _first(found, ("grpc.status_code", "rpc.grpc.status_code", "rpc.response.status_code")).upper()
+    number = _count(told) if told.isdigit() else -1
+    return _GRPC[number] if 0 <= number < len(_GRPC) else told
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+
+
+def _is_error(record: RawSpan, http: str, flags: str, grpc: str, *, proxied: bool) -> bool:
+    """
+    A failure of the server's side.
+
+    How a call ended is judged by codes and flags alone, as everywhere: a proxy marks clients that hung up as failed
+    too, and an application the 404 that it was right to answer. Only an application's span without any of them is
+    taken at its word, unless it says that somebody else gave it up.
+    """
+    if proxied or http or grpc:
+        return request_class(http, flags, "0" if grpc == "OK" else grpc) is RequestClass.ERROR
+    kind = record.attributes.get("error.type", "").lower()
+    return record.failed and "cancel" not in kind and "abort" not in kind

@@ -1,0 +1,117 @@
+"""A daemon's reading API that says what a test wants it to say."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+AT = 1_795_000_000.0
+
+OVERVIEW: Mapping[str, Any] = {
+    "at": AT, "tick": 512, "tick_seconds": 5.0, "sighted": True, "offset": 0, "matching": 2, "incidents_open": 1,
+    "control": {"mode": "enforce", "paused": False, "reason": "", "leader": True, "term": 3, "halted": ""},
+    "states": {"healthy": 1, "blocked": 1},
+    "asks": [{"kind": "look", "text": "pay-2 would be acted on, but is held", "incident": "i1", "since": AT - 60}],
+    "incidents": [
+        {"id": "i1", "subject": "pod bank/pay-2", "namespace": "bank", "workload": "bank/Deployment/pay",
+         "service": "bank/pay", "symptom": "errors", "phase": "suspected", "tier": 3, "opened": AT - 120,
+         "closed": None, "bad_rate": 0.31, "peer_bad_rate": 0.002, "evidence_score": 21.5, "outcome": "",
+         "headline": "pay-2 fails",
+         "blocked": [{"reason": "disruption_budget", "since": AT - 60}]},
+    ],
+    "did": [{"at": AT - 30, "kind": "drain", "verdict": "act", "text": "Drain cart-1.", "id": "d1"}],
+    "namespaces": [],
+    "workloads": [
+        {"namespace": "bank", "kind": "Deployment", "name": "pay", "state": "blocked", "headline": "pay-2 is held",
+         "mode": "enforce", "enabled": True, "ready": 3, "pods": 4, "desired": 4, "requests": 81.25,
+         "error_rate": 0.08, "budget_left": -0.25, "burn": 14.0, "incidents": ["i1"]},
+        {"namespace": "shop", "kind": "Deployment", "name": "cart", "state": "healthy", "headline": "",
+         "mode": "shadow", "enabled": False, "ready": 2, "pods": 2, "desired": None, "requests": None,
+         "error_rate": None, "budget_left": None, "burn": None, "incidents": []},
+    ],
+}  # fmt: skip
+
+DECISIONS: Mapping[str, Any] = {
+    "decisions": [
+        {"at": AT - 60, "verdict": "blocked", "kind": "blocked", "text": "pay-2 would be drained, but is not.",
+         "blocked_by": [{"guard": "disruption", "reason": "disruption_budget", "detail": "0 allowed", "refused": False}]},
+    ],
+    "next": "",
+}  # fmt: skip
+
+STATUS: Mapping[str, Any] = {
+    "mode": "shadow", "paused": False, "paused_reason": "", "leader": True, "term": 3, "ticks": 9, "complete_ticks": 9,
+    "complete": True, "last_tick": AT, "config": "abc", "halted": "", "gaps": [], "incidents": [], "circuits": [],
+    "policies": {"identity": "", "workloads": {}, "disagreeing": {}},
+    "reload": {"ok": True, "at": 0.0, "detail": "", "needs_restart": []},
+}  # fmt: skip
+
+
+@dataclass
+class Daemon:
+    """``token`` = who does not show it is asked who he is; ``status`` other than 200 is what everybody gets."""
+
+    overview: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(dict(OVERVIEW)))
+    status: int = 200
+    token: str = ""
+    text: str | None = None
+    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    url: str = ""
+
+    def app(self) -> web.Application:
+        """What the server serves."""
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._answer)
+        return app
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        self.asked.append((request.path, dict(request.query)))
+        if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.json_response({"title": "Unauthorized", "detail": "sign in"}, status=401)
+        if self.text is not None:
+            return web.Response(text=self.text, status=self.status)
+        if self.status != 200:
+            return web.json_response({"detail": "no tick has ended yet"}, status=self.status)
+        known = {"/api/v1/overview": self.overview, "/api/v1/decisions": DECISIONS, "/api/status": STATUS}
+        found = known.get(request.path)
+        return web.json_response(found) if found is not None else web.Response(status=404, text="404: Not Found")
+
+
+@asynccontextmanager
+async def daemon(**changes: Any) -> AsyncIterator[Daemon]:
+    """One that answers on the loopback interface."""
+    one = Daemon(**changes)
+    async with TestServer(one.app()) as server:
+        one.url = f"http://127.0.0.1:{server.port}"
+        yield one
+
+
+@contextmanager
+def threaded(**changes: Any) -> Iterator[Daemon]:
+    """The same in a thread of its own, for commands that run a loop themselves."""
+    ready, stop, loop = Event(), asyncio.Event(), asyncio.new_event_loop()
+    found: list[Daemon] = []
+
+    async def serve() -> None:
+        async with daemon(**changes) as one:
+            found.append(one)
+            ready.set()
+            await stop.wait()
+
+    thread = Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    ready.wait(30)
+    try:
+        yield found[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()

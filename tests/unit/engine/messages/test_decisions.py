@@ -1,0 +1,85 @@
+"""Sentences that a tired engineer reads: short, with the figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from observer.domain.action import ActionKind
+from observer.domain.decision import Blocked
+from observer.domain.incident import Check, Experiment
+from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
+from observer.domain.snapshot import Gap
+from observer.domain.suspect import CulpritKind, Symptom, Tier
+from observer.engine.messages import decisions
+from tests.support.builders import NOW, evidence, group_suspect, incident_of, pod, service_ref, suspect
+
+NEEDS = {Tier.ANNOTATE: 9.0, Tier.DRAIN: 16.0, Tier.EVICT: 20.0}
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"), [(0.0, "0 %"), (0.31, "31 %"), (0.002, "0.2 %"), (0.0004, "0.04 %"), (1.0, "100 %")]
+)
+def test_percent(rate: float, words: str) -> None:
+    assert decisions.percent(rate) == words
+
+
+def test_suspicion_of_errors() -> None:
+    found = evidence(score=18.4, requests=200.0, bad_rate=0.31, peer_bad_rate=0.002)
+    assert decisions.suspicion(suspect(pod("catalog-1"), Tier.DRAIN, found=found), NEEDS) == (
+        "catalog-1 fails 31 % of its 200 requests, its siblings 0.2 % of 600; 18.4 nats (evict needs 20.0)."
+    )
+
+
+def test_suspicion_of_latency() -> None:
+    found = replace(
+        evidence(score=21.0, bad_rate=0.6, peer_bad_rate=0.01),
+        symptom=Symptom.LATENCY, cut=250.0, latency_ratio=3.1, latency_excess_ms=252.0,
+    )  # fmt: skip
+    assert decisions.suspicion(suspect(pod("cart-1"), Tier.EVICT, found=found), NEEDS) == (
+        "cart-1 is 3.1 times as slow as its siblings at the median (+252 ms), 60 % of its requests over 250 ms "
+        "against 1.0 %; 21.0 nats (evict needs 20.0)."
+    )
+
+
+def test_suspicion_of_a_group_names_it() -> None:
+    text = decisions.suspicion(group_suspect(CulpritKind.REVISION, "pay-v2", service_ref("pay")), NEEDS)
+    assert text.startswith("Revision pay-v2 fails 30 %")
+
+
+def test_holds_are_all_named() -> None:
+    blocked_by = (Blocked("rollout", "rollout", "1 of 4 replicas"), Blocked("leader", "not_leader", "held by another"))
+    text = decisions.blocked(incident_of("catalog-1"), ActionKind.DRAIN, blocked_by)
+    assert text == ("catalog-1 would be drained, but is not: rollout: 1 of 4 replicas; not_leader: held by another.")
+
+
+@pytest.mark.parametrize("verdict", [one for one in DrainVerdict if one is not DrainVerdict.PENDING])
+def test_each_drain_verdict_says_its_name(verdict: DrainVerdict) -> None:
+    shown = Experiment(NOW, 0.25, 0.3, 0.0, requests=150.0, bad=1.0, log_odds=4.2, verdict=verdict)
+    assert decisions.drain_verdict(incident_of("catalog-1"), shown).lower().startswith(verdict.value)
+
+
+def test_verification_compares_before_and_after() -> None:
+    check = Check(NOW, NOW, pod("catalog-9").ref, requests=80.0, bad=0.0, verdict=Verification.FIXED)
+    text = decisions.verified(incident_of("catalog-1"), check)
+    assert text == "Fixed: catalog-9 had 0 bad of 80 requests (0 %); catalog-1 had 30 %, its siblings 0 %."
+
+
+@pytest.mark.parametrize("result", list(Result))
+def test_each_outcome_has_words(result: Result) -> None:
+    text = decisions.outcome(incident_of("catalog-1"), ActionKind.EVICT, Outcome("a", result, "why", "detail"), "x")
+    assert text.startswith("The evict of catalog-1 ")
+    assert text.endswith("(why: detail).")
+
+
+def test_blindness_names_its_sources() -> None:
+    text = decisions.blind((Gap("prometheus", "timeout", "no answer within 4 s"),), "")
+    assert text == "Observer is blind and touches nothing: prometheus: timeout (no answer within 4 s)."
+
+
+@pytest.mark.parametrize("reason", sorted(decisions.RESTORE_REASONS))
+def test_each_reason_to_give_back_is_a_sentence(reason: str) -> None:
+    text = decisions.restoring("catalog-1", reason)
+    assert text.startswith("Give catalog-1 back: ")
+    assert reason not in text.split(": ")[1].split()[:1]
