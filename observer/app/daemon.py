@@ -78,7 +78,7 @@ async def build(
     from observer.runtime.approvals import ApprovalCache
     from observer.runtime.clock import SystemClock
     from observer.runtime.dispatcher import Dispatcher
-    from observer.runtime.state import LoopStatus
+    from observer.runtime.status import LoopStatus
     from observer.runtime.tick import Loop
 
     clock = clock or SystemClock()
@@ -111,11 +111,11 @@ async def build(
         approvals=approvals,
         ticks=traces.ticks if traces is not None else None,
     )
-    board, reading, stream = show(settings, loop_status, clock, journal, metrics)
+    views, queries, stream = show(settings, loop_status, clock, journal, metrics)
     persons = people(access, approvals, loop, say)
-    server = make_server(settings, loop_status, metrics, webhook, reading, persons, stream)
+    server = make_server(settings, loop_status, metrics, webhook, queries, persons, stream)
     ends = [closing(metrics), *([recorder.ended] if recorder is not None else ())]
-    beside = [("approvals", approvals.run), ("board", board.run), ("page", server.run)]
+    beside = [("approvals", approvals.run), ("views", views.run), ("page", server.run)]
     return _plan(access, sources, webhook, loop, beside, make_reloader(rules, path, loop, clock), ends)
 
 

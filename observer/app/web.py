@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from observer.runtime.alerts import AlertCache
     from observer.runtime.approvals import ApprovalCache
     from observer.runtime.operator_actions import OperatorActions
-    from observer.runtime.state import LoopStatus
+    from observer.runtime.status import LoopStatus
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
     from observer.web.alerts import Acceptor, ReadAgain, Webhook
     from observer.web.authenticate import Authenticator
-    from observer.web.board import Board
-    from observer.web.people.door import Ways
+    from observer.web.board import ViewCache
+    from observer.web.people.door import SignInMethods
     from observer.web.people.oidc import Provider
-    from observer.web.reading import Reading
+    from observer.web.reading import Queries
     from observer.web.server import People, Server
     from observer.web.stream import Stream
 
@@ -40,7 +40,7 @@ Say = Callable[[str], None]
 
 def people(access: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say) -> People:
     """Raises: ConfigError when others could reach the listener and nobody had to say who they are."""
-    from observer.web.people.door import Door
+    from observer.web.people.door import AuthMiddleware
     from observer.web.people.sessions import Sessions
     from observer.web.people.sign_in import SignIn
     from observer.web.people.throttle import Throttle
@@ -52,14 +52,16 @@ def people(access: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say
     wanted = settings.people
     sessions = Sessions(access.clock, lasts=wanted.session, idle=wanted.idle)
     secure = bool(settings.tls.cert_file) or wanted.url.startswith("https://")
-    door = Door(ways(access, say), sessions, Throttle(access.clock), secure=secure, place=wanted.url)
-    return People(door, SignIn(door, provider(access)), desk(access, approvals, loop))
+    door = AuthMiddleware(
+        sign_in_methods(access, say), sessions, Throttle(access.clock), secure=secure, place=wanted.url
+    )
+    return People(door, SignIn(door, provider(access)), operator_actions(access, approvals, loop))
 
 
-def ways(access: ClusterAccess, say: Say) -> Ways:
+def sign_in_methods(access: ClusterAccess, say: Say) -> SignInMethods:
     """The ways to prove who one is that the settings name."""
     from observer.kube.reviews import KubeAccessReviews, KubeTokenReviews
-    from observer.web.people.door import Ways
+    from observer.web.people.door import SignInMethods
     from observer.web.people.local import LocalToken
     from observer.web.people.roles import Roles
 
@@ -70,7 +72,7 @@ def ways(access: ClusterAccess, say: Say) -> Ways:
         if wanted.local:
             local, token = LocalToken.made()
             say(f"token for this start, for {page(settings)}/sign-in or in a file for --token-file: {token}")
-    return Ways(
+    return SignInMethods(
         identities=KubeTokenReviews(access.api, access.clock) if wanted.kubernetes else None,
         roles=Roles(KubeAccessReviews(access.api), access.clock),
         local=local,
@@ -100,7 +102,7 @@ def provider(access: ClusterAccess) -> Provider | None:
     return Provider(wanted.oidc, f"{wanted.url.rstrip('/')}{BACK}", access.clock)
 
 
-def desk(access: ClusterAccess, approvals: ApprovalCache, loop: Loop) -> OperatorActions:
+def operator_actions(access: ClusterAccess, approvals: ApprovalCache, loop: Loop) -> OperatorActions:
     """What a person may do."""
     from observer.actuators.drain import DrainActuator
     from observer.runtime.operator_actions import OperatorActions
@@ -119,19 +121,19 @@ def desk(access: ClusterAccess, approvals: ApprovalCache, loop: Loop) -> Operato
 
 def show(
     settings: Settings, loop_status: LoopStatus, clock: Clock, journal: SqlJournal, metrics: SelfMetrics
-) -> tuple[Board, Reading, Stream]:
+) -> tuple[ViewCache, Queries, Stream]:
     """What draws the picture after each tick, what people read of it, and what tells them to read again."""
-    from observer.web.board import Board
+    from observer.web.board import ViewCache
     from observer.web.page.vendor import built
-    from observer.web.reading import Reading
+    from observer.web.reading import Queries
     from observer.web.stream import Stream
 
-    board = Board(loop_status, clock)
-    stream = Stream(board, counted=metrics.stream)
-    reading = Reading(
-        board, journal.archive, clock, links_of=links_of(settings), plots=built(), listeners=stream.listeners
+    views = ViewCache(loop_status, clock)
+    stream = Stream(views, counted=metrics.stream)
+    queries = Queries(
+        views, journal.archive, clock, links_of=links_of(settings), plots=built(), listeners=stream.listeners
     )
-    return board, reading, stream
+    return views, queries, stream
 
 
 def make_server(
@@ -139,7 +141,7 @@ def make_server(
     loop_status: LoopStatus,
     metrics: SelfMetrics,
     webhook: AlertWebhook | None,
-    reading: Reading,
+    reading: Queries,
     persons: People | None = None,
     stream: Stream | None = None,
 ) -> Server:

@@ -13,7 +13,7 @@ from observer.cli.paint import PLAIN, Paint, Tone, harmless
 from observer.config.settings.model import Settings
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Verification
-from observer.runtime.state import incident_row
+from observer.runtime.status import incident_row
 
 GOOD = frozenset({"fixed", "ended_by_itself"})
 BAD = frozenset({"worse", "no_change"})

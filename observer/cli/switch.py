@@ -7,7 +7,7 @@ from typing import Any
 from observer.app import connected, kill_switch
 from observer.cli.paint import harmless
 from observer.config.settings.model import Settings
-from observer.runtime.throw import release, stop
+from observer.runtime.operator_actions import pause_switch, resume_switch
 
 
 async def throw(settings: Settings, *, paused: bool, who: str, reason: str) -> tuple[dict[str, Any], str]:
@@ -19,10 +19,10 @@ async def throw(settings: Settings, *, paused: bool, who: str, reason: str) -> t
     async with connected(settings) as api:
         switch = kill_switch(api, settings)
         if paused:
-            before = await stop(switch, who=who, reason=reason)
+            before = await pause_switch(switch, who=who, reason=reason)
         else:
             before = await switch.look()
-            await release(switch, before, who=who)
+            await resume_switch(switch, before, who=who)
         now, why = await switch.read()
     word = "paused" if now else "running"
     text = f"Observer is {word}: {harmless(why)}" if why else f"Observer is {word}"

@@ -1,7 +1,7 @@
 """
 What a person may do through us: approve, take it back, undo, pause, resume. Each needs the hash of what was shown.
 
-Nothing here decides: an approval lifts one brake in the engine, an undo is the give-back that is always safe, and the
+Nothing here decides: an approval lifts one guard in the engine, an undo is the restore that is always safe, and the
 kill switch is the ConfigMap that is read before every write.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.approval import Approval, Plan, plan_of
 from observer.domain.decision import Decision, Verdict
-from observer.domain.errors import ObserverError, SwitchChanged
+from observer.domain.errors import ActuatorUnavailable, ObserverError, SwitchChanged
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome, Result
 from observer.domain.person import Person
@@ -24,10 +24,11 @@ from observer.ports.actuators import Actuator, KillSwitch, SwitchReading
 from observer.ports.sources import Clock
 from observer.ports.stores import Lease
 from observer.runtime.approvals import ApprovalCache
-from observer.runtime.throw import release, stop
 
 PAUSE_PLAN: Final = hashlib.sha256(b"pause").hexdigest()[:24]
 """Stopping is the same act whatever the switch says now, so nobody is ever too late for it."""
+TRIES: Final = 3
+"""How often a pause is tried again over a change of the same instant."""
 
 
 class NoSuchIncident(ObserverError):
@@ -105,7 +106,7 @@ class OperatorActions:
         word = Approval(shown, incident, plan.pod, plan.action_kind, person.name, person.by, self._clock.now())
         await self._approvals.give(word)
         text = f"{person.name} approved: {plan.action_kind.value} of {plan.pod.name}, within 15 min and if it is still due."
-        await self._told("approved", open_incident, person, text, plan.action_kind, shown)
+        await self._recorded("approved", open_incident, person, text, plan.action_kind, shown)
         return word
 
     async def withdraw(self, incident: str, shown: str, person: Person) -> None:
@@ -115,7 +116,7 @@ class OperatorActions:
         if approval is None or not await self._approvals.withdraw(shown, person.name, self._clock.now()):
             raise NotNow("nothing_approved", "no approval of this plan counts now")
         text = f"{person.name} took back the approval of {approval.action_kind.value} of {approval.pod.name}."
-        await self._told("withdrawn", open_incident, person, text, approval.action_kind, shown)
+        await self._recorded("withdrawn", open_incident, person, text, approval.action_kind, shown)
 
     async def undo(self, incident: str, shown: str, person: Person) -> Outcome:
         """Give the pod back now; the loop closes the incident when it sees it."""
@@ -129,7 +130,7 @@ class OperatorActions:
         if outcome.result is not Result.APPLIED:
             raise NotNow(outcome.reason, f"not given back: {outcome.detail or outcome.reason}")
         text = f"{person.name} gave {action.pod.name} back."
-        await self._told("undone", open_incident, person, text, ActionKind.RESTORE, shown, outcome=outcome)
+        await self._recorded("undone", open_incident, person, text, ActionKind.RESTORE, shown, outcome=outcome)
         return outcome
 
     async def switch(self) -> SwitchState:
@@ -141,10 +142,10 @@ class OperatorActions:
         if shown != PAUSE_PLAN:
             raise NotNow("plan_changed", "this is not the plan of a pause: look again")
         try:
-            before = await stop(self._switch, who=person.name, reason=reason)
+            before = await pause_switch(self._switch, who=person.name, reason=reason)
         except SwitchChanged as exc:
             raise NotNow("switch_changed", f"{exc}: look again") from exc
-        return await self._thrown("paused", reason, person, before)
+        return await self._switched("paused", reason, person, before)
 
     async def resume(self, shown: str, person: Person) -> SwitchState:
         """Let Observer write again, if the switch says what the person was told."""
@@ -155,16 +156,16 @@ class OperatorActions:
         if not now.paused:
             raise NotNow("not_paused", "Observer is not paused")
         try:
-            await release(self._switch, reading, who=person.name)
+            await resume_switch(self._switch, reading, who=person.name)
         except SwitchChanged as exc:
             raise NotNow("switch_changed", f"{exc}: look again") from exc
-        return await self._thrown("resumed", "", person, reading)
+        return await self._switched("resumed", "", person, reading)
 
-    async def _thrown(self, word: str, reason: str, person: Person, before: SwitchReading) -> SwitchState:
+    async def _switched(self, word: str, reason: str, person: Person, before: SwitchReading) -> SwitchState:
         """What stood there before is written down with it: a pause that is replaced is not forgotten."""
         over = f" Before: {before.why}." if before.paused else ""
         text = f"{person.name} {word} Observer{f': {reason}' if reason else ''}.{over}"
-        await self._told(word, None, person, text, None)
+        await self._recorded(word, None, person, text, None)
         return await self.switch()
 
     def _incident(self, key: str) -> Incident:
@@ -177,7 +178,7 @@ class OperatorActions:
         action = restore_action(incident, term=self._lease.term)
         return (action, plan_of(action, seconds=0.0)) if action is not None else (None, None)
 
-    async def _told(
+    async def _recorded(
         self,
         kind: str,
         incident: Incident | None,
@@ -201,3 +202,37 @@ class OperatorActions:
                 outcome=outcome, figures={"who": person.name, "by": person.by, "plan": plan}, severity="warning",
             )
         )  # fmt: skip
+
+
+async def pause_switch(switch: KillSwitch, *, who: str, reason: str) -> SwitchReading:
+    """
+    Pause, and answer what the switch said before.
+
+    A change of the same instant that stops Observer, too, stays as it is; one that lets it run (a resume, a label)
+    would let it run against this person's word, so the stop is tried again over it; so it is when the switch is gone
+    or cannot be read any more. One that cannot be read is written without a look: stopping must not depend on reading.
+
+    Raises: ``SwitchChanged``, ``ActuatorUnavailable``.
+    """
+    before = await switch.look()
+    for left in reversed(range(TRIES)):
+        try:
+            await switch.write(paused=True, who=who, reason=reason, over=before.version)
+        except SwitchChanged as exc:
+            if exc.paused or not left:
+                raise
+            before = await switch.look()
+        else:
+            break
+    return before
+
+
+async def resume_switch(switch: KillSwitch, reading: SwitchReading, *, who: str) -> None:
+    """
+    Resume what ``reading`` says, and nothing that came after it.
+
+    Raises: ``SwitchChanged``; ``ActuatorUnavailable``, also when it could not be read.
+    """
+    if reading.version is None:
+        raise ActuatorUnavailable(f"the kill switch {reading.why}")
+    await switch.write(paused=False, who=who, reason="", over=reading.version)

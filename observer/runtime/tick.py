@@ -41,7 +41,7 @@ from observer.runtime.collect import Collector, SnapshotRequest
 from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.execute import Executor, with_outcome
 from observer.runtime.reload import ReloadState
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 
 log = structlog.get_logger(__name__)
 

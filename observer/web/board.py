@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from observer.ports.sources import Clock
-from observer.runtime.seen import TickResult
+from observer.runtime.status import TickResult
 from observer.web.views.picture import ViewState, view_state_of
 from observer.web.views.trail import EvidenceHistory
 
@@ -16,7 +16,7 @@ class Watched(Protocol):
     """The loop's watcher, as far as it tells of ticks."""
 
     @property
-    def seen(self) -> TickResult | None: ...
+    def result(self) -> TickResult | None: ...
 
     def subscribe(self, changed: Callable[[], None]) -> None: ...
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from observer.domain.errors import ConfigError
 from observer.runtime.operator_actions import OperatorActions
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.web.acts import add_acts
 from observer.web.alerts import PATH, Webhook
 from observer.web.openapi import add_description

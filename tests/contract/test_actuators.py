@@ -34,7 +34,7 @@ from observer.ports.actuators import SwitchReading
 from observer.ports.stores import LeaseRecord
 from observer.runtime.clock import SystemClock
 from observer.runtime.leader import LeaseElector
-from observer.runtime.throw import stop
+from observer.runtime.operator_actions import pause_switch
 from observer.sinks.kube_events import KubeEventSink
 from tests.support.kube_sim import running, until
 from tests.support.kube_worlds import PATIENCE, SIDES, KubeWorld, kube_world, reference
@@ -308,7 +308,7 @@ async def test_a_resume_is_written_only_over_the_pause_that_was_read(world: Kube
     with pytest.raises(SwitchChanged, match="now not paused: resumed by ada") as changed:
         await switch.write(paused=True, who="ann", reason="late", over=now.version)
     assert not changed.value.paused
-    assert await stop(switch, who="ann", reason="sale") == SwitchReading(False, "", ANY, "ada")
+    assert await pause_switch(switch, who="ann", reason="sale") == SwitchReading(False, "", ANY, "ada")
     assert (await switch.look()).why.endswith(": sale")
 
 

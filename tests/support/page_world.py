@@ -39,7 +39,7 @@ from observer.journal.store import SqlJournal
 from observer.runtime.approvals import ApprovalCache
 from observer.runtime.execute import with_outcome
 from observer.runtime.operator_actions import OperatorActions
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.telemetry.metrics import SelfMetrics
 from observer.web.board import ViewCache
 from observer.web.people.door import AuthMiddleware, SignInMethods

@@ -20,7 +20,7 @@ from observer.domain.slo import ObjectiveStatus
 from observer.engine.detect.lately import RecentTraffic, by_service, by_workload
 from observer.engine.memory import IN_PROGRESS
 from observer.engine.remediation.approvals import waiting
-from observer.runtime.seen import TickResult
+from observer.runtime.status import TickResult
 from observer.web.views.models import Control, NamespaceRow, WorkloadRow
 from observer.web.views.rows import burn, headline, overdraft
 from observer.web.views.states import QUIET, STANDING, URGENCY, State

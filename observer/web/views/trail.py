@@ -12,7 +12,7 @@ from observer.domain.counts import FloatArray, SeriesHistory
 from observer.domain.incident import Incident
 from observer.domain.suspect import Symptom
 from observer.engine.detect.lately import RecentTraffic, against_peers
-from observer.runtime.seen import TickResult
+from observer.runtime.status import TickResult
 
 MOST_INCIDENTS: Final = 200
 MOST_POINTS: Final = 600

@@ -26,7 +26,7 @@ from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
 from observer.runtime.reload import Reloader, ReloadState
 from observer.runtime.source_cache import BaselineCache
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.runtime.tick import Loop
 from observer.telemetry.metrics import SelfMetrics
 from tests.support.builders import NOW, catalog, cluster, drained, incident_of, snapshot, workload

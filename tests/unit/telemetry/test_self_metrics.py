@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from observer.domain import names
 from observer.domain.circuit import CircuitState
-from observer.runtime.state import LoopMetrics
+from observer.runtime.status import LoopMetrics
 from observer.telemetry.metrics import SelfMetrics
 
 

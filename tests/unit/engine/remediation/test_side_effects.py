@@ -59,7 +59,7 @@ def test_overdispersion_asks_for_more() -> None:
 
 def sight_of(
     tallies: list[PodTally], seen: list[CallerTally] = [], suppressed: tuple[Suppression, ...] = ()
-) -> TickContext:  # noqa: B006
+) -> TickContext:
     view = cluster([*catalog(4), pod("catalog-new1", created=NOW - 15.0)])
     picture = judgement(tallies=tallies, seen_by=seen, suppressions=suppressed)
     return TickContext.of(snapshot(view), picture, view)
