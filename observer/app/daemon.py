@@ -75,9 +75,9 @@ async def build(
     is told the local token; ``clock`` is the simulator's where it is not the system's.
     """
     from observer.config.reload import rules_of
-    from observer.runtime.approvals import ApprovalCache
     from observer.runtime.clock import SystemClock
     from observer.runtime.dispatcher import Dispatcher
+    from observer.runtime.inbox import ApprovalCache
     from observer.runtime.status import LoopStatus
     from observer.runtime.tick import Loop
 
@@ -129,8 +129,7 @@ def _plan(
     ends: Sequence[Callable[[], Awaitable[None]]],
 ) -> Plan:
     """What runs beside the loop, what comes before its first tick, and what is closed at the end."""
-    from observer.runtime.retention import keep_journal_small
-    from observer.runtime.supervise import Plan
+    from observer.runtime.supervise import Plan, keep_journal_small
 
     async def warm() -> None:
         await access.cluster.synced(WARM_SECONDS)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         TraceSource,
     )
     from observer.ports.stores import CountLedger
-    from observer.runtime.approvals import ApprovalCache
     from observer.runtime.collect import Collector
+    from observer.runtime.inbox import ApprovalCache
     from observer.runtime.objectives import ObjectiveCache
     from observer.runtime.source_cache import BaselineCache, DependencyCaches
     from observer.telemetry.metrics import SelfMetrics

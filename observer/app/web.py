@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from observer.journal.store import SqlJournal
     from observer.ports.sources import Clock
     from observer.ports.stores import AlertInbox
-    from observer.runtime.alerts import AlertCache
-    from observer.runtime.approvals import ApprovalCache
+    from observer.runtime.inbox import AlertCache, ApprovalCache
     from observer.runtime.operator_actions import OperatorActions
     from observer.runtime.status import LoopStatus
     from observer.runtime.tick import Loop
@@ -175,7 +174,7 @@ class AlertWebhook:
 
 def alert_webhook(access: ClusterAccess, store: AlertInbox, metrics: SelfMetrics) -> AlertWebhook | None:
     """None when the webhook is off. Raises: ConfigError when nobody could prove who calls."""
-    from observer.runtime.alerts import AlertCache
+    from observer.runtime.inbox import AlertCache
     from observer.web.alerts import Acceptor, Webhook
 
     wanted = access.settings.webhook

@@ -15,8 +15,7 @@ from observer.domain.snapshot import UNREADABLE, Control, Gap, Snapshot
 from observer.ports.actuators import KillSwitch
 from observer.ports.sources import Cluster, MetricSource
 from observer.ports.stores import Lease
-from observer.runtime.alerts import AlertCache
-from observer.runtime.approvals import ApprovalCache
+from observer.runtime.inbox import AlertCache, ApprovalCache
 from observer.runtime.objectives import ObjectiveCache
 from observer.runtime.source_cache import BaselineCache, DependencyCaches
 

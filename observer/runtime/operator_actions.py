@@ -23,7 +23,7 @@ from observer.engine.remediation.approvals import restore_action
 from observer.ports.actuators import Actuator, KillSwitch, SwitchReading
 from observer.ports.sources import Clock
 from observer.ports.stores import Lease
-from observer.runtime.approvals import ApprovalCache
+from observer.runtime.inbox import ApprovalCache
 
 PAUSE_PLAN: Final = hashlib.sha256(b"pause").hexdigest()[:24]
 """Stopping is the same act whatever the switch says now, so nobody is ever too late for it."""

@@ -35,11 +35,10 @@ from observer.recording.events import (
     Settled,
     Ticked,
 )
-from observer.runtime.alerts import AlertCache
-from observer.runtime.approvals import ApprovalCache
 from observer.runtime.collect import Collector, SnapshotRequest
 from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.execute import Executor, with_outcome
+from observer.runtime.inbox import AlertCache, ApprovalCache
 from observer.runtime.reload import ReloadState
 from observer.runtime.status import LoopStatus
 

@@ -36,8 +36,8 @@ from observer.engine.decide import decide, settle
 from observer.engine.memory import Memory
 from observer.engine.remediation.approvals import waiting
 from observer.journal.store import SqlJournal
-from observer.runtime.approvals import ApprovalCache
 from observer.runtime.execute import with_outcome
+from observer.runtime.inbox import ApprovalCache
 from observer.runtime.operator_actions import OperatorActions
 from observer.runtime.status import LoopStatus
 from observer.telemetry.metrics import SelfMetrics

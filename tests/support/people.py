@@ -22,7 +22,7 @@ from observer.domain.errors import SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.person import Identity
-from observer.runtime.approvals import ApprovalCache
+from observer.runtime.inbox import ApprovalCache
 from observer.runtime.operator_actions import OperatorActions
 from observer.web.acts import add_acts
 from observer.web.people.door import AuthMiddleware, SignInMethods, csrf_token, person_of
