@@ -1,5 +1,5 @@
 """
-Writes reference pages from the code: every setting, every command, every metric. `make docs` runs it.
+Writes reference pages from the code: every setting, every command, every metric, every log event. `make docs` runs it.
 
 The same code gives the same bytes; a test holds the pages in the tree against it.
 """
@@ -16,7 +16,7 @@ import typer
 from observer.cli.main import app
 from observer.config.settings.read import schema
 
-PAGES = ("settings.md", "commands.md", "metrics.md")
+PAGES = ("settings.md", "commands.md", "metrics.md", "log-events.md")
 
 
 def main(words: list[str]) -> int:
@@ -34,7 +34,7 @@ def main(words: list[str]) -> int:
 
 def pages() -> Mapping[str, str]:
     """The pages by file name."""
-    return dict(zip(PAGES, (_settings(), _commands(), _metrics()), strict=True))
+    return dict(zip(PAGES, (_settings(), _commands(), _metrics(), _log_events()), strict=True))
 
 
 def _settings() -> str:
@@ -119,3 +119,11 @@ def _metrics() -> str:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
+
+
+def _log_events() -> str:
+    from observer.telemetry.log_events import LOG_EVENTS
+
+    lines = ["# Log events", "", "The `event` of each JSON line. Other keys are facts; no secret is among them.", ""]
+    lines += ["| event | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in LOG_EVENTS.items())]
+    return "\n".join(lines) + "\n"
