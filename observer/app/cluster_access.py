@@ -127,13 +127,18 @@ def lease(settings: Settings, api: KubeApi, clock: Clock) -> Lease:
 def executor(access: ClusterAccess, approvals: ApprovalStore | None = None) -> Executor:
     from observer.actuators.drain import DrainActuator
     from observer.actuators.evict import EvictActuator
+    from observer.actuators.restore import RestoreActuator
     from observer.runtime.execute import Executor
 
     settings = access.settings
-    drain = DrainActuator(access.api, by=settings.lease.identity or socket.gethostname())
+    by = settings.lease.identity or socket.gethostname()
     tick, patience = settings.engine.tick, settings.prometheus.timeout
     return Executor(
-        actuators={ActionKind.DRAIN: drain, ActionKind.RESTORE: drain, ActionKind.EVICT: EvictActuator(access.api)},
+        actuators={
+            ActionKind.DRAIN: DrainActuator(access.api, by=by),
+            ActionKind.RESTORE: RestoreActuator(access.api),
+            ActionKind.EVICT: EvictActuator(access.api),
+        },
         cluster=access.cluster,
         journal=access.journal,
         lease=access.lease,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -103,12 +102,12 @@ def provider(access: ClusterAccess) -> Provider | None:
 
 def operator_actions(access: ClusterAccess, approvals: ApprovalCache, loop: Loop) -> OperatorActions:
     """What a person may do."""
-    from observer.actuators.drain import DrainActuator
+    from observer.actuators.restore import RestoreActuator
     from observer.runtime.operator_actions import OperatorActions
 
     return OperatorActions(
         approvals=approvals,
-        restore=DrainActuator(access.api, by=access.settings.lease.identity or socket.gethostname()),
+        restore=RestoreActuator(access.api),
         switch=access.switch,
         lease=access.lease,
         clock=access.clock,
