@@ -53,7 +53,8 @@ def missed(demand: ExpectedOutcome, heard: Iterable[Decision]) -> list[str]:
     heard = list(heard)
     faults = [
         f"{one.pod} was touched ({one.action_kind.value})" for one in heard
-        if one.action_kind is not None and one.action_kind in _HARM and _applied(one) and f"pod {one.pod}" != demand.named
+        if one.action_kind is not None and one.action_kind in _HARM and _applied(one) and f"pod {one.pod}" !=
+        demand.named
     ]  # fmt: skip
     ends = {one.subject: one.reason for one in heard if one.kind == "closed"}
     # A suspicion of somebody else that fades is no harm: the first errors on a node may as well be the node's.

@@ -200,7 +200,8 @@ class RankedCause:
     """
     One cause with its posterior.
 
-    ``inherited`` is the part of its service's trouble, 0..1, that its callees account for; ``score`` is its score before
+    ``inherited`` is the part of its service's trouble, 0..1, that its callees account for; ``score`` is its score
+    before
     normalisation, comparable within one answer only.
     """
 

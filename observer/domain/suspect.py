@@ -71,11 +71,13 @@ class Evidence:
         share: the culprit's share of its service's requests, 0..1 (before any drain).
         bins: bins that carried evidence.
         onset: estimated start of the fault, Unix seconds. newest: end of the last bin that spoke against the culprit,
-            Unix seconds; 0 = not told. Nats are not counted beyond ``FULL_SCORE``: then only this tells that it goes on.
+            Unix seconds; 0 = not told. Nats are not counted beyond ``FULL_SCORE``: then only this tells that it goes
+            on.
         dispersion: the overdispersion that divided the evidence, at least 1.
         cut: for LATENCY, the cut point that ``bad`` counts by, milliseconds; None for ERRORS.
         latency_ratio, latency_excess_ms: for LATENCY, culprit's median over siblings', and the difference.
-        again_nats: ``acting_score`` once more, from the last minutes asked again, with caps per caller; None while there
+        again_nats: ``acting_score`` once more, from the last minutes asked again, with caps per caller; None while
+        there
             is no such answer: then nothing above the annotate tier is confirmed.
         callers, flags: the culprit's errors in that answer by calling workload and by response flags, most first.
     """

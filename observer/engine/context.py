@@ -19,7 +19,8 @@ from observer.engine.guards.fleet import Fleet
 @dataclass(frozen=True, slots=True, eq=False)
 class TickContext:
     """
-    ``by_culprit`` holds the strongest suspicion of each culprit, ``groups`` those of them that are no pod; ``attributor``
+    ``by_culprit`` holds the strongest suspicion of each culprit, ``groups`` those of them that are no pod;
+    ``attributor``
     answers who is to blame.
     """
 

@@ -16,7 +16,7 @@ from observer.engine.remediation.conclude import conclude
 from observer.engine.remediation.outcomes import settle
 from observer.engine.ruled import weigh
 
-__all__ = ["decide", "in_hand", "settle"]
+__all__ = ["decide", "in_progress", "settle"]
 
 
 def decide(

@@ -50,7 +50,8 @@ def test_model() -> type[Part]:
     expectation = section(
         "Expectation",
         at=offset, after=offset, before=offset, count=count(0, 100_000), verdict=word(*Verdict, NONE), kind=text(),
-        action=choice(ActionKind), reason=text(), severity=word("info", "warning", "page"), pod=text(), objective=text(),
+        action=choice(ActionKind), reason=text(), severity=word("info", "warning", "page"), pod=text(),
+        objective=text(),
         state=choice(DataState), told=word("page", "ticket", NONE), firing=many(text()),
     )  # fmt: skip
     series = section("Series", ("values",), series=text(), query=text(), values=text())

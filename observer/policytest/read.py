@@ -268,7 +268,8 @@ class _Reading:
             place=place_of(self._document, path),
             at=one.at, after=one.after or 0.0, before=one.before or 0.0, count=one.count,
             verdict="" if one.verdict in (None, NONE) else str(one.verdict), none=one.verdict == NONE,
-            kind=one.kind or "", action=one.action, reason=one.reason or "", severity=one.severity or "", pod=one.pod or "",
+            kind=one.kind or "", action=one.action, reason=one.reason or "", severity=one.severity or "",
+            pod=one.pod or "",
             objective=one.objective or "", state=one.state, told="" if one.told == NONE else one.told,
             firing=tuple(one.firing) if one.firing is not None else None,
         )  # fmt: skip

@@ -105,7 +105,8 @@ class OperatorActions:
                 return approval
         word = Approval(shown, incident, plan.pod, plan.action_kind, person.name, person.by, self._clock.now())
         await self._approvals.give(word)
-        text = f"{person.name} approved: {plan.action_kind.value} of {plan.pod.name}, within 15 min and if it is still due."
+        what = f"{plan.action_kind.value} of {plan.pod.name}"
+        text = f"{person.name} approved: {what}, within 15 min and if it is still due."
         await self._recorded("approved", open_incident, person, text, plan.action_kind, shown)
         return word
 

@@ -181,7 +181,8 @@ def act(action_kind: ActionKind, at: float, *, attempt: int = 0, incident: str =
     action = Action(action_kind, incident, POD, attempt=attempt)
     made = Decision(
         f"d{at}", at, action_kind.value, Verdict.ACT, "pod shop/cart-1", "evidence", f"{action_kind.value} at {at:.0f}",
-        incident=incident, action_kind=action_kind, mode=Mode.ENFORCE, pod=POD, workload=WorkloadRef("shop", "Deployment", "cart"),
+        incident=incident, action_kind=action_kind, mode=Mode.ENFORCE, pod=POD,
+        workload=WorkloadRef("shop", "Deployment", "cart"),
         action=action, outcome=Outcome(action.id, Result.APPLIED, "applied"),
     )  # fmt: skip
     return replace(made, **changes)

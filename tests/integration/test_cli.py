@@ -149,7 +149,7 @@ async def test_check_prints_what_holds_for_a_workload_and_from_where(person: Per
     policy.write_text(
         "apiVersion: observer.dev/v1alpha1\nkind: HealthPolicy\nmetadata: {name: shop}\nspec:\n"
         "  selector: {namespaces: {names: [shop]}, workloads: {names: [catalog-v1]}}\n"
-        "  mode: enforce\n  ladder: {drain_seconds: 7m}\n"
+        "  mode: enforce\n  escalation: {drain_seconds: 7m}\n"
         "  hold: {reason: sale, until: 2026-12-01T00:00:00Z}\n"
         '  windows: [{days: [tue, mon], from: "09:00", to: "17:00", zone: Europe/Berlin}]\n'
     )

@@ -64,8 +64,8 @@ class OperatorActions:
 def desk(hearing: Subscription | None = None, **grouping: Any) -> OperatorActions:
     reader, clock, lost = Reader(), FakeClock(), list[str]()
     sink = NotifySink(
-        "people", reader, hearing=hearing or Subscription("info"), grouping=Grouping(**grouping), clock=clock, record=RECORD,
-        dropped=lost.append,
+        "people", reader, hearing=hearing or Subscription("info"), grouping=Grouping(**grouping), clock=clock,
+        record=RECORD, dropped=lost.append,
     )  # fmt: skip
     return OperatorActions(reader, clock, sink, lost)
 

@@ -18,7 +18,7 @@ from observer.engine.attribution.attribute import attribution
 from observer.engine.attribution.permit import permits_removal
 from observer.engine.attribution.trees import downwards, trees
 from tests.support.builders import NOW, SHOP, judgement, pod, suspect
-from tests.support.incidents import METRICS, graph, ref, seat
+from tests.support.incidents import METRICS, graph, placement, ref
 
 NAMES = ("a", "b", "c")
 IDS = ("1", "2", "3", "4", "5")
@@ -77,7 +77,7 @@ def incidents(draw: st.DrawFn) -> AttributionInputs:
 
 
 def _seats() -> dict[tuple[str, str], Placement]:
-    return dict(seat(name, number, node=f"n{number}") for name in NAMES for number in (1, 2))
+    return dict(placement(name, number, node=f"n{number}") for name in NAMES for number in (1, 2))
 
 
 @FEW

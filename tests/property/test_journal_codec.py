@@ -49,7 +49,7 @@ def test_a_number_that_is_none_survives() -> None:
     assert figures["y"] == -math.inf
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"rung": "fly"}', '{"incident": 3}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"action_kind": "fly"}', '{"incident": 3}'])
 def test_a_row_that_is_no_such_value_is_told(text: str) -> None:
     with pytest.raises(JournalUnavailable, match="is no Action"):
         decode(text, Action)

@@ -74,7 +74,8 @@ def evicted(of: Incident, at: float, *, useful: bool | None, verdict: str) -> tu
     assert of.culprit.pod is not None
     action = Action(ActionKind.EVICT, of.id, of.culprit.pod)
     entry = LedgerEntry(
-        action.id, at, ActionKind.EVICT, of.id, of.culprit.pod, of.workload, of.service, "pod", "errors", "node-1", "v1",
+        action.id, at, ActionKind.EVICT, of.id, of.culprit.pod, of.workload, of.service, "pod", "errors", "node-1",
+        "v1",
         settled=True, applied=True, useful=useful, verdict=verdict,
     )  # fmt: skip
     return action, entry
@@ -118,7 +119,8 @@ def a_night() -> tuple[Sequence[Incident], Sequence[Decision], Sequence[tuple[Ac
         decision("d11", MORNING - 2 * HOUR, "blocked", Verdict.BLOCKED, incident=blocked.id, subject="pod bank/pay-2",
                  action_kind=ActionKind.DRAIN, blocked_by=(brake,), reason="disruption_budget", severity="warning",
                  text="pay-2 would be drained, but is not: disruption_budget: 0 disruptions allowed."),
-        decision("d12", MORNING - HOUR, "page", incident=blocked.id, subject="pod bank/pay-2", reason="blocked_too_long",
+        decision("d12", MORNING - HOUR, "page", incident=blocked.id, subject="pod bank/pay-2",
+        reason="blocked_too_long",
                  severity="page", text="pay-2 has been held for 60 min and still hurts users: disruption_budget."),
         decision("d13", MORNING - HOUR / 2, "config_rejected", subject="observer", reason="rejected",
                  severity="warning", text="Edited settings or policies are refused: shop.yaml:3:1 unknown key."),

@@ -1,7 +1,8 @@
 """
 Families of faults, drawn for any mesh: what happens, and who is to blame for it.
 
-Each is data: faults, load, rollouts. Probes stay green in all of them. ``InjectedFault.culprits`` holds the right answers:
+Each is data: faults, load, rollouts. Probes stay green in all of them. ``InjectedFault.culprits`` holds the right
+answers:
 more than one only where nothing that can be seen tells them apart.
 """
 

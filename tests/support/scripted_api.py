@@ -42,7 +42,8 @@ OVERVIEW: Mapping[str, Any] = {
 DECISIONS: Mapping[str, Any] = {
     "decisions": [
         {"at": AT - 60, "verdict": "blocked", "kind": "blocked", "text": "pay-2 would be drained, but is not.",
-         "blocked_by": [{"guard": "disruption", "reason": "disruption_budget", "detail": "0 allowed", "refused": False}]},
+         "blocked_by": [{"guard": "disruption", "reason": "disruption_budget", "detail": "0 allowed", "refused":
+         False}]},
     ],
     "next": "",
 }  # fmt: skip

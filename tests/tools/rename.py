@@ -10,6 +10,7 @@ applied at the same time, and once: a second time would go on where a new name i
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,28 +73,32 @@ def apply(folder: Path, renames: Renames, *, write: bool = True) -> list[Path]:
 
 
 def move(folder: Path, renames: Renames) -> None:
-    """Move modules and other files to their new places; a package that is left empty goes."""
-    rows = sorted(
-        ((row.kind, row.old, row.new) for row in renames.rows if row.kind in ("module", "path")),
-        key=lambda row: -row[1].count("."),
-    )
-    for kind, old, new in rows:
-        if kind == "path":
-            pairs = [(folder / old, folder / new)]
+    """Move modules and other files to their new places, those deep inside a package before the package."""
+    rows = sorted((row for row in renames.rows if row.kind in ("module", "path")), key=lambda row: -row.old.count("."))
+    pairs: list[tuple[Path, Path]] = []
+    for row in rows:
+        if row.kind == "path":
+            pairs.append((folder / row.old, folder / row.new))
         else:
-            stem, target = folder / old.replace(".", "/"), folder / new.replace(".", "/")
-            pairs = [(stem.with_suffix(".py"), target.with_suffix(".py")), (stem, target)]
-        for source, goal in pairs:
-            if source.is_dir() and goal.is_dir():
-                for inner in sorted(source.iterdir()):
-                    if not (goal / inner.name).exists():
-                        inner.rename(goal / inner.name)
-            elif source.exists() and not goal.exists():
-                goal.parent.mkdir(parents=True, exist_ok=True)
-                if goal.suffix == ".py" and goal.is_relative_to(folder / "observer"):
-                    for package in goal.relative_to(folder).parents[:-1]:
-                        (folder / package / "__init__.py").touch()
-                source.rename(goal)
+            stem, goal = folder / row.old.replace(".", "/"), folder / row.new.replace(".", "/")
+            pairs += [(stem.with_name(f"{stem.name}.py"), goal.with_name(f"{goal.name}.py")), (stem, goal)]
+    # What is there before the first move: a package that a move makes is no source of another.
+    for source, goal in [pair for pair in pairs if pair[0].exists()]:
+        inside = sorted(source.rglob("*.py")) if source.is_dir() else [source]
+        for inner in inside:
+            _move(folder, inner, goal / inner.relative_to(source) if inner != source else goal)
+        if source.is_dir() and not any(source.rglob("*.py")):
+            shutil.rmtree(source)
+
+
+def _move(folder: Path, source: Path, goal: Path) -> None:
+    if goal.exists() and not (goal.name == "__init__.py" and not goal.read_text()):
+        return
+    goal.parent.mkdir(parents=True, exist_ok=True)
+    if goal.is_relative_to(folder / "observer"):
+        for package in goal.relative_to(folder).parents[:-1]:
+            (folder / package / "__init__.py").touch()
+    source.rename(goal)
 
 
 def main() -> int:

@@ -43,9 +43,11 @@ class Renames:
     rows: tuple[Row, ...]
     modules: dict[str, str] = field(init=False)
     symbols: dict[tuple[str, str], tuple[str, str]] = field(init=False)
+    _moved: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.modules = {row.old: row.new for row in self.rows if row.kind == "module"}
+        self._moved = {new: old for old, new in self.modules.items()}
         self.symbols = {
             (row.old.partition(":")[0], row.old.partition(":")[2]): (
                 row.new.partition(":")[0],
@@ -64,10 +66,19 @@ class Renames:
                 return ".".join((new, *parts[length:]))
         return dotted
 
+    def former(self, path: str) -> str:
+        """What a file was called before its module moved: rows speak of old places."""
+        parts = path.removesuffix(".py").split("/")
+        for length in range(len(parts), 0, -1):
+            old = self._moved.get(".".join(parts[:length]))
+            if old is not None:
+                return "/".join((*old.split("."), *parts[length:])) + ".py"
+        return path
+
     def of(self, kinds: Iterable[str], path: str) -> dict[str, str]:
         """``old -> new`` of the rows of these kinds that reach a file; rows with ``where`` win."""
-        wanted = set(kinds)
-        matching = [row for row in self.rows if row.kind in wanted and row.reaches(path)]
+        wanted, places = set(kinds), {path, self.former(path)}
+        matching = [row for row in self.rows if row.kind in wanted and any(map(row.reaches, places))]
         matching.sort(key=lambda row: bool(row.where))
         return {row.old: row.new for row in matching}
 

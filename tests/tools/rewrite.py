@@ -15,6 +15,7 @@ from tests.tools.renames import Renames
 
 WORDS: Final = ("metric", "log", "reason")
 _QUOTE: Final = re.compile(r"^([A-Za-z]*)(\"\"\"|'''|\"|')")
+_COMMENT: Final = re.compile(r"((?:^|(?<=\s))#.*)", re.MULTILINE)
 _CODE: Final = re.compile(r"(``?)([^`\n]+)(\1)")
 
 
@@ -27,6 +28,7 @@ class Maps:
     keys: Mapping[str, str]
     words: re.Pattern[str] | None
     by_word: Mapping[str, str]
+    renames: Renames
 
     @classmethod
     def of(cls, renames: Renames, path: str) -> Maps:
@@ -43,6 +45,7 @@ class Maps:
             keys=renames.of(["key"], path),
             words=_whole_words(by_word),
             by_word=by_word,
+            renames=renames,
         )
 
 
@@ -75,6 +78,10 @@ def plain(text: str, renames: Renames, path: str) -> str:
 
     if path.endswith(".md"):
         return _CODE.sub(lambda match: match[1] + _names_in(spelled(match[2]), maps) + match[3], text)
+    if path.endswith((".yaml", ".yml")):
+        return "".join(
+            spelled(piece) if number % 2 == 0 else piece for number, piece in enumerate(_COMMENT.split(text))
+        )
     return spelled(text)
 
 
@@ -105,20 +112,21 @@ def python(text: str, renames: Renames, path: str) -> str:
     """A Python file: imports by the modules' and symbols' rows, then every token."""
     maps = Maps.of(renames, path)
     text, aliases = _imports(text, renames, maps)
-    text = dotted_paths(text, renames)
     return _tokens(text, maps, aliases)
 
 
 def _imports(text: str, renames: Renames, maps: Maps) -> tuple[str, dict[str, str]]:
     """The import statements rewritten, and the modules whose short name changed with it."""
     tree = ast.parse(text)
+    taken = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    taken |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     lines = text.splitlines(keepends=True)
     aliases: dict[str, str] = {}
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     for node in sorted(nodes, key=lambda node: -node.lineno):
         first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
         whole = "".join(lines[first : last + 1])
-        made = _import_from(node, renames, maps, aliases)
+        made = _import_from(node, renames, maps, (aliases, taken))
         if made is None or ";" in whole:
             continue
         comment = re.search(r"  #.*$", whole.rstrip("\n")) if first == last else None
@@ -127,9 +135,12 @@ def _imports(text: str, renames: Renames, maps: Maps) -> tuple[str, dict[str, st
     return "".join(lines), aliases
 
 
-def _import_from(node: ast.ImportFrom, renames: Renames, maps: Maps, aliases: dict[str, str]) -> list[str] | None:
+def _import_from(
+    node: ast.ImportFrom, renames: Renames, maps: Maps, short: tuple[dict[str, str], set[str]]
+) -> list[str] | None:
     """The statements that take the place of one; None = it stays."""
     module = node.module or ""
+    aliases, taken = short
     groups: dict[str, list[str]] = defaultdict(list)
     changed = False
     for alias in node.names:
@@ -139,7 +150,9 @@ def _import_from(node: ast.ImportFrom, renames: Renames, maps: Maps, aliases: di
             target, name = renames.symbols[module, name]
         elif as_module in renames.modules or renames.module(as_module) != f"{target}.{name}":
             target, _, name = renames.module(as_module).rpartition(".")
-            if alias.asname is None and name != alias.name:
+            if alias.asname is None and name != alias.name and name in taken:
+                name = f"{name} as {alias.name}"
+            elif alias.asname is None and name != alias.name:
                 aliases[alias.name] = name
         else:
             name = maps.names.get(name, name)
@@ -163,12 +176,24 @@ def _tokens(text: str, maps: Maps, aliases: Mapping[str, str]) -> str:
             width = skipped
         elif token.type == tokenize.NAME:
             width = _name(tokens, place, maps, aliases, edits)
+        elif token.type == tokenize.STRING and _names_parameters(tokens, place):
+            edits.append((token.start, token.end, _names_in(token.string, maps)))
         elif token.type == tokenize.STRING:
             edits.append((token.start, token.end, _string(token.string, maps, aliases)))
         elif token.type == tokenize.COMMENT:
             edits.append((token.start, token.end, _prose(token.string, maps)))
         place += width
     return _edited(text, edits)
+
+
+def _names_parameters(tokens: list[tokenize.TokenInfo], place: int) -> bool:
+    """Whether a string is among the names of ``parametrize``: one string, or a tuple of them."""
+    before = [token.string for token in tokens[max(place - 30, 0) : place] if token.string.strip()]
+    while before and before[-1] not in ("(", "["):
+        if before[-1] != "," and not before[-1].startswith(('"', "'")):
+            return False
+        before.pop()
+    return before[-2:] == ["parametrize", "("] or before[-3:] == ["parametrize", "(", "("]
 
 
 def _name(
@@ -225,6 +250,7 @@ def _string(text: str, maps: Maps, aliases: Mapping[str, str]) -> str:
 
 def _prose(text: str, maps: Maps) -> str:
     """Docstrings, comments, other strings: words that are known everywhere, and names between double backticks."""
+    text = dotted_paths(text, maps.renames)
     if maps.words is not None:
         text = maps.words.sub(lambda m: maps.by_word[m[1]], text)
     return re.sub(r"``([^`\n]+)``", lambda m: f"``{_names_in(m[1], maps)}``", text)

@@ -23,9 +23,8 @@ def headline(found: HealthSummary) -> str:
     """The whole in one sentence, the most urgent first."""
     parts = []
     if found.action_required:
-        parts.append(
-            f"{counted(len(found.action_required), 'thing')} {'waits' if len(found.action_required) == 1 else 'wait'} for you"
-        )
+        count = len(found.action_required)
+        parts.append(f"{counted(count, 'thing')} {'waits' if count == 1 else 'wait'} for you")
     parts.append(_incidents(found.impacts))
     parts += _outcomes(found.interventions)
     if found.troubles:

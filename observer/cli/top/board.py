@@ -78,7 +78,7 @@ class WorkloadFilter:
 
 
 async def look(door: ApiClient, question: WorkloadFilter, now: float) -> TopView:
-    """Ask the daemon. Raises: DoorError."""
+    """ActionRequired the daemon. Raises: DoorError."""
     body = await door.ask("/api/v1/overview", question.query())
     try:
         return board_of(msgspec.convert(body, Overview), now)

@@ -55,12 +55,12 @@ class Top(App[None]):
 
     TITLE = "observer top"
     CSS = """
-    #status, #asks, #lost { padding: 0 1; height: auto; }
+    #status, #action_required, #lost { padding: 0 1; height: auto; }
     #lost { color: $error; display: none; }
     .head { padding: 0 1; text-style: bold; margin-top: 1; }
     #incidents { height: auto; max-height: 30%; }
     #workloads { height: 1fr; }
-    #did { height: auto; max-height: 9; padding: 0 1; }
+    #interventions { height: auto; max-height: 9; padding: 0 1; }
     #filter { display: none; dock: bottom; }
     Details { align: center middle; }
     #details { width: 90%; height: 80%; border: round $accent; background: $surface; padding: 0 1; }
@@ -166,8 +166,10 @@ class Top(App[None]):
         lost = home.query_one("#lost", Static)
         lost.display = bool(board.lost)
         lost.update(Text(board.lost))
-        home.query_one("#asks", Static).update(Text("\n").join(map(_styled, board.asks)) if board.asks else "nothing")
-        home.query_one("#did", Static).update(Text("\n".join(board.did) or "nothing"))
+        home.query_one("#action_required", Static).update(
+            Text("\n").join(map(_styled, board.asks)) if board.asks else "nothing"
+        )
+        home.query_one("#interventions", Static).update(Text("\n".join(board.did) or "nothing"))
         for name, table in self._tables():
             head = {"incidents": "Open incidents", "workloads": "Workloads"}[name]
             text = f" holding {self.question.text!r}" if name == "workloads" and self.question.text else ""

@@ -16,7 +16,7 @@ class Control(Struct, frozen=True):
     halted: str
 
 
-class Ask(Struct, frozen=True):
+class ActionRequired(Struct, frozen=True):
     """Something that Observer wants of a person."""
 
     kind: str
@@ -81,7 +81,7 @@ class Overview(Struct, frozen=True):
     sighted: bool
     control: Control
     states: dict[str, int]
-    asks: tuple[Ask, ...]
+    asks: tuple[ActionRequired, ...]
     incidents_open: int
     incidents: tuple[IncidentRow, ...]
     did: tuple[DecisionRow, ...]

@@ -1,0 +1,1 @@
+"""YAML documents as people write them: places of keys, faults, values with their units."""

@@ -180,7 +180,7 @@ def paths() -> Iterator[str]:
     """Every dotted path that inherits, in the order in which people read them."""
     yield from ("mode", "percent", "objectives", "detectors.errors", "detectors.latency")
     yield from (f"detectors.impact.{item.name}" for item in fields(ImpactSettings))
-    yield from (f"ladder.{item.name}" for item in fields(EscalationSettings))
+    yield from (f"escalation.{item.name}" for item in fields(EscalationSettings))
     yield from (f"guards.{item.name}" for item in fields(GuardSettings) if item.name not in FLEET)
     yield from ("approvals", "windows", "alerts")
 

@@ -93,7 +93,7 @@ def contradictions(
     """``(path, message, hint)`` of values that cannot work together; ``largest_cut`` in milliseconds."""
     escalation, guards = escalation_of(effective), guards_of(effective, engine)
     for found in RULES[EscalationSettings](escalation):
-        yield f"ladder.{found.field}", found.message, found.hint
+        yield f"escalation.{found.field}", found.message, found.hint
     if guards.backoff_max < guards.backoff_seconds:
         text = format_duration(guards.backoff_seconds)
         yield "guards.backoff_max", f"must be at least backoff_seconds, {text}", ""
@@ -131,7 +131,11 @@ def _never_done(effective: EffectiveValues, escalation: EscalationSettings) -> I
     values = effective.values
     for action_kind in values["approvals"].value:
         if action_kind not in escalation.actions:
-            yield "approvals", f"{action_kind.value} is not among ladder.rungs and is never asked for", "add it there"
+            yield (
+                "approvals",
+                f"{action_kind.value} is not among escalation.actions and is never asked for",
+                "add it there",
+            )
     acts = values["mode"].value is not Mode.SHADOW
     if acts and not (values["detectors.errors"].value or values["detectors.latency"].value):
         path = "detectors.latency" if values["detectors.latency"].policy else "detectors.errors"

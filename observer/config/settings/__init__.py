@@ -1,0 +1,1 @@
+"""Settings of the daemon: what may stand in them, how they are read, what must fit together."""

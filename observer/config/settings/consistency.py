@@ -38,7 +38,7 @@ def _detection(it: DetectionSettings) -> Iterator[Disagreement]:
     if not it.effect_sizes or any(a >= b for a, b in pairwise(it.effect_sizes)):
         yield Disagreement("effect_sizes", "must be a non-empty list that rises strictly")
     if it.effect_sizes and it.acting_effect_size > max(it.effect_sizes):
-        yield Disagreement("acting_effect_size", f"must not be above the largest tilt, {max(it.effect_sizes):g}")
+        yield Disagreement("acting_effect_size", f"must not be above the largest effect size, {max(it.effect_sizes):g}")
     if it.caller_cap > it.bin_cap:
         yield Disagreement("caller_cap", f"must not be above bin_cap, {it.bin_cap:g}")
     a_month = it.false_annotate_per_day * 30
@@ -53,7 +53,7 @@ def _detection(it: DetectionSettings) -> Iterator[Disagreement]:
 
 def _escalation(it: EscalationSettings) -> Iterator[Disagreement]:
     if not it.actions:
-        yield Disagreement("actions", "must name at least one rung", "[annotate] only tells")
+        yield Disagreement("actions", "must name at least one action", "[annotate] only tells")
     if len(set(it.actions)) != len(it.actions):
         yield Disagreement("actions", "names a rung twice")
     needed = it.effective_within + it.experiment_seconds

@@ -29,7 +29,8 @@ def overdispersion_bound(
     """
     Shape (I, T): the most nats that ``bad`` of ``all_bad`` on a row with this ``share`` of the requests may tell.
 
-    ``overdispersion`` is the overdispersion that the tilts are tempered by, shape (I,); infinite where there is no clump to
+    ``overdispersion`` is the overdispersion that the tilts are tempered by, shape (I,); infinite where there is no
+    clump to
     speak of: at one bad request, at no more than its share on the row, or without overdispersion.
     """
     result = np.full((len(bad), len(effect_sizes)), np.inf)

@@ -98,7 +98,8 @@ def log_odds(losses: Losses, effect_sizes: Iterable[float]) -> float:
     ln of (the losses began with the silence : they did not).
 
     Against it stand "lost about as usual" (the best of its rates) and, as two accidents, "lost more since some minutes
-    before the silence". How much more is lost is not known: a mean over ``effect_sizes``, for the silent pod those of at least
+    before the silence". How much more is lost is not known: a mean over ``effect_sizes``, for the silent pod those of
+    at least
     four. Against each usual rate this is an e-process in what is counted since, so that it may be looked at every tick.
     0 while the minutes before the silence are unknown: the losses may have begun there.
     """

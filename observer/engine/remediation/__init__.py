@@ -1,0 +1,1 @@
+"""From a suspicion to its end: incidents, escalation, drain experiment, restore, outcomes, verification."""

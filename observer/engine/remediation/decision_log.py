@@ -29,7 +29,8 @@ class DecisionLog:
     """
     Collects decisions and changes.
 
-    ``needs`` are the nats of each tier, for the texts. ``planned`` are the harmful acts decided in this tick. ``policies``
+    ``needs`` are the nats of each tier, for the texts. ``planned`` are the harmful acts decided in this tick.
+    ``policies``
     holds the policy of each workload.
     """
 
@@ -290,7 +291,8 @@ class DecisionLog:
             Decision(
                 "", self.at, kind, verdict, str(incident.culprit), reason, text,
                 incident=incident.id, action_kind=action_kind, mode=policy.mode, pod=pod or incident.culprit.pod,
-                service=incident.service, workload=incident.workload, action=action, outcome=outcome, blocked_by=blocked_by,
+                service=incident.service, workload=incident.workload, action=action, outcome=outcome,
+                blocked_by=blocked_by,
                 figures={**figures_of(incident), **(figures or {})}, config=policy.identity, severity=severity,
             )
         )  # fmt: skip
@@ -300,7 +302,8 @@ class DecisionLog:
         action = decision.action.id if decision.action is not None else ""
         parts = (
             repr(decision.at), decision.kind, decision.verdict.value, decision.subject, decision.reason, decision.text,
-            decision.incident, decision.action_kind.value if decision.action_kind else "", action, repr(decision.blocked_by),
+            decision.incident, decision.action_kind.value if decision.action_kind else "", action,
+            repr(decision.blocked_by),
             repr(sorted(decision.figures.items())), decision.config, str(len(self.decisions)),
         )  # fmt: skip
         return replace(decision, id=hashlib.sha256("|".join(parts).encode()).hexdigest()[:24])

@@ -69,7 +69,8 @@ def settle(
         incident = log.put(replace(incident, attempts=attempts))
     if action.dry_run:
         log.tell(
-            incident, "dry_run", outcome.reason, decisions.outcome(incident, action.action_kind, outcome, str(action.pod)),
+            incident, "dry_run", outcome.reason, decisions.outcome(incident, action.action_kind, outcome,
+            str(action.pod)),
             action_kind=action.action_kind, outcome=outcome,
         )  # fmt: skip
         return log.finish(), tuple(log.decisions)

@@ -132,7 +132,7 @@ def figures(baseline: Baseline, incident: Incident, impact: ImpactSettings) -> d
     found: dict[str, float | str | bool | None] = {}
     for one in compared(baseline, incident, impact):
         if one.enough:
-            who = one.who.removeprefix("its ")
+            who = one.who.removeprefix("its ").replace("siblings", "peers")
             name = f"slow_{who}" if one.what == "are slow in" else who
             found[f"{name}_before"], found[f"{name}_since"] = (round(rate, 5) for rate in one.rates)
     return found

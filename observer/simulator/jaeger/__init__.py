@@ -1,0 +1,1 @@
+"""A Jaeger that holds the spans of the simulated mesh."""

@@ -1,0 +1,1 @@
+"""A Kiali that draws the simulated mesh."""

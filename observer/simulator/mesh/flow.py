@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from observer.simulator.arrays import FloatArray, IntArray
 from observer.simulator.mesh.pods import MeshPod
 from observer.simulator.mesh.topology import Balancing
-from observer.simulator.prometheus.tsdb import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

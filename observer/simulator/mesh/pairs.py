@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from observer.simulator.arrays import BoolArray, FloatArray, IntArray
 from observer.simulator.mesh.faults import Fault, Where
 from observer.simulator.mesh.pods import MeshPod
-from observer.simulator.prometheus.tsdb import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
+from observer.simulator.arrays import BoolArray, FloatArray, IntArray
 from observer.simulator.mesh.pods import Identity, MeshPod
-from observer.simulator.prometheus.tsdb import BoolArray, FloatArray, IntArray
 
 BOUNDS: Final = np.array(
     [0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 1.8e6, 3.6e6], dtype=np.float64

@@ -15,9 +15,9 @@ from typing import Final
 
 import numpy as np
 
+from observer.simulator.arrays import FloatArray, IntArray
 from observer.simulator.mesh.pods import MeshPod
 from observer.simulator.mesh.sidecars import Outcome, Outcomes
-from observer.simulator.prometheus.tsdb import FloatArray, IntArray
 
 UNTRACED: Final = -1
 _ROOT: Final = -2

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from observer.simulator.arrays import BoolArray, FloatArray, IntArray
 from observer.simulator.mesh.faults import FaultSet, Sidecar
 from observer.simulator.mesh.flow import Answer, Edge, Flight, Pool
 from observer.simulator.mesh.pairs import PairRules, hits
@@ -20,7 +21,6 @@ from observer.simulator.mesh.pods import NO_SLOT, MeshPod, PodTable
 from observer.simulator.mesh.sidecars import UNKNOWN, Outcomes, Sidecars
 from observer.simulator.mesh.spans import SpanRecorder
 from observer.simulator.mesh.topology import Load, MeshSpec, ServiceSpec
-from observer.simulator.prometheus.tsdb import BoolArray, FloatArray, IntArray
 
 REFUSED: Final = 0.001
 """Seconds until a refused connection is known."""

@@ -1,0 +1,1 @@
+"""A Prometheus that scrapes the simulated mesh: storage, queries, HTTP API."""

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from observer.simulator.arrays import FloatArray, IntArray
 from observer.simulator.mesh.faults import Sidecar
 from observer.simulator.mesh.pods import MeshPod
 from observer.simulator.mesh.sidecars import BOUNDS, Page
 from observer.simulator.mesh.topology import ScrapeSpec
 from observer.simulator.mesh.traffic import Mesh
-from observer.simulator.prometheus.tsdb import NAME, Block, FloatArray, IntArray, TimeSeriesMemory
+from observer.simulator.prometheus.tsdb import NAME, Block, TimeSeriesMemory
 
 JOB: Final = "mesh"
 PORT: Final = 15020

@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
+from observer.simulator.arrays import BoolArray, FloatArray, IntArray
+
 Labels = Mapping[str, str]
 
 LOOKBACK_MS = 300_000

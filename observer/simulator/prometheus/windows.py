@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from observer.simulator.prometheus.tsdb import BoolArray, FloatArray, IntArray, Selection
+from observer.simulator.arrays import BoolArray, FloatArray, IntArray
+from observer.simulator.prometheus.tsdb import Selection
 
 
 def growth(selection: Selection, at_ms: IntArray, range_ms: int, *, per_second: bool) -> tuple[FloatArray, BoolArray]:

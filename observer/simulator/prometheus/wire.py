@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import promql_parser as pp
 
+from observer.simulator.arrays import IntArray
 from observer.simulator.prometheus.promql import QueryError, Samples, Scalar, Value, Vector
-from observer.simulator.prometheus.tsdb import IntArray
 
 MAX_POINTS = 11_000
 

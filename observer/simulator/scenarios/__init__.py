@@ -1,0 +1,1 @@
+"""Worlds: a mesh, a cluster and their servers together."""

@@ -19,8 +19,8 @@ from observer.sources.kubernetes.cluster import KubernetesCluster
 
 SYNC_SECONDS = 20.0
 _OPTIONAL = {
-    ResourceKind.BUDGETS: "grant list and watch on policy/poddisruptionbudgets; without it every drain and eviction is held",
-    ResourceKind.AUTOSCALERS: "grant list and watch on autoscaling/horizontalpodautoscalers; without it every act is held",
+    ResourceKind.BUDGETS: "grant list and watch on policy/poddisruptionbudgets; else nothing is drained or evicted",
+    ResourceKind.AUTOSCALERS: "grant list and watch on autoscaling/horizontalpodautoscalers; else no pod is touched",
 }
 
 

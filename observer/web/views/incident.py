@@ -133,7 +133,8 @@ class IncidentView(Struct, frozen=True):
 
     ``needs`` are the nats of each tier. ``points`` is the evidence from tick to tick since this process began, oldest
     first. ``timeline`` holds every decision of the incident, oldest first, at most 500. ``weighing`` is null until an
-    act was weighed, ``attribution`` until somebody was asked. ``approval`` is the act that waits for a person, ``drained``
+    act was weighed, ``attribution`` until somebody was asked. ``approval`` is the act that waits for a person,
+    ``drained``
     whether the pod can be given back.
     """
 

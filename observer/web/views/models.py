@@ -96,7 +96,8 @@ class StandingBlock(Struct, frozen=True):
 
 class IncidentRow(Struct, frozen=True):
     """
-    One incident in a line. ``bad_rate`` and ``peer_bad_rate`` are 0..1; ``evidence_score`` is the evidence; ``outcome`` is
+    One incident in a line. ``bad_rate`` and ``peer_bad_rate`` are 0..1; ``evidence_score`` is the evidence;
+    ``outcome`` is
     how it ended, empty while it is open; ``headline`` says all that in one sentence.
     """
 

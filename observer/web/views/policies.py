@@ -197,7 +197,7 @@ def deeds_of(decisions: Sequence[Decision], since: float, *, whole: bool) -> Int
             would[action_kind] += 1
         elif one.verdict is Verdict.BLOCKED:
             held.add(one.incident)
-            reasons.update({hold.reason for hold in one.holds})
+            reasons.update({answer.reason for answer in one.blocked_by})
         elif one.kind == "verified":
             verified[one.reason] += 1
     most = dict(reasons.most_common(MOST_REASONS))

@@ -1,5 +1,6 @@
 """
-``python -m tests.bench.attribution``: who is blamed, in simulated episodes, on others' data and on the laboratory's, beside
+``python -m tests.bench.attribution``: who is blamed, in simulated episodes, on others' data and on the laboratory's,
+beside
 what was published.
 
 Needs the corpus (``--corpus DIR`` or ``OBSERVER_CORPUS``) for PetShop and Nezha; without it they are NOT RUN, loudly.

@@ -1,5 +1,6 @@
 """
-``python -m tests.bench.attribution.convert petshop|nezha CORPUS OUT``: others' data as the files of ``observer diagnose``.
+``python -m tests.bench.attribution.convert petshop|nezha CORPUS OUT``: others' data as the files of ``observer
+diagnose``.
 
 Each question becomes a folder with ``metrics.csv``, ``graph.jsonl`` and ``traces.jsonl`` (those it has anything for),
 the options that belong to it in ``options.txt``, and the right answer in ``truth.txt``.

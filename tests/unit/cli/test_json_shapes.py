@@ -39,7 +39,8 @@ def maybe(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 INCIDENT = {
-    "id": TEXT, "subject": TEXT, "symptom": TEXT, "phase": TEXT, "opened": NUMBER, "evidence_score": NUMBER, "bad_rate": NUMBER,
+    "id": TEXT, "subject": TEXT, "symptom": TEXT, "phase": TEXT, "opened": NUMBER, "evidence_score": NUMBER,
+    "bad_rate": NUMBER,
     "peer_bad_rate": NUMBER, "blocked": many(TEXT), "closing": TEXT, "evidence": TEXT,
 }  # fmt: skip
 LISTED = {
@@ -48,7 +49,8 @@ LISTED = {
 }  # fmt: skip
 POD = of(namespace=TEXT, name=TEXT, uid=TEXT)
 DECISION = of(
-    id=TEXT, at=NUMBER, kind=TEXT, verdict=TEXT, subject=TEXT, reason=TEXT, text=TEXT, incident=TEXT, action_kind=MAYBE_TEXT,
+    id=TEXT, at=NUMBER, kind=TEXT, verdict=TEXT, subject=TEXT, reason=TEXT, text=TEXT, incident=TEXT,
+    action_kind=MAYBE_TEXT,
     mode=TEXT, pod=maybe(POD), service=maybe(of(namespace=TEXT, name=TEXT)),
     workload=maybe(of(namespace=TEXT, kind=TEXT, name=TEXT)), action=maybe({"type": "object"}),
     outcome=maybe(of(action_id=TEXT, result=TEXT, reason=TEXT, detail=TEXT, retry_after=NUMBER)),

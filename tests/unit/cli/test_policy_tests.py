@@ -49,7 +49,7 @@ def test_the_page_holds_a_test_that_passes(tmp_path: Path) -> None:
 
 def test_exit_codes_and_words(tmp_path: Path) -> None:
     good = written(tmp_path, "{at: 1m, verdict: none}")
-    bad = written(tmp_path, "{before: 1m, verdict: act, rung: drain}", "loud")
+    bad = written(tmp_path, "{before: 1m, verdict: act, action: drain}", "loud")
 
     assert call(good).exit_code == 0
     done = call(tmp_path)

@@ -58,7 +58,7 @@ def test_values_arrive_where_they_belong() -> None:
         mode: enforce
         tick: 1s
         own_namespace: watch
-        ladder: {rungs: [annotate, drain], drain_seconds: 2m}
+        escalation: {actions: [annotate, drain], drain_seconds: 2m}
         guards: {namespace_actions: 3, refused_namespaces: [kube-system]}
         prometheus: {cuts_ms: [10, 100], max_bytes: 1MiB, labels: {pod: kubernetes_pod_name}}
         lease: {enabled: false}
@@ -96,9 +96,9 @@ def test_values_arrive_where_they_belong() -> None:
         ("guards: {namespace_window: 0s}", "must be from 1s to 7d, got 0s"),
         ("tick: 0s", "must be from 200ms to 5m, got 0s"),
         ("tick: true", "must be a duration"),
-        ("ladder: {rungs: []}", "must name at least one rung"),
-        ("ladder: {rungs: evict}", "must be a list"),
-        ("detection: {acting_tilt: 1024, tilts: [2, 4]}", "must not be above the largest tilt, 4"),
+        ("escalation: {actions: []}", "must name at least one action"),
+        ("escalation: {actions: evict}", "must be a list"),
+        ("detection: {acting_effect_size: 1024, effect_sizes: [2, 4]}", "must not be above the largest effect size, 4"),
         ("detection: {caller_cap: 7}", "must not be above bin_cap, 6"),
         ("detection: {false_evict_per_month: 100}", "allowed false acts must not grow with harm"),
         ("prometheus: {cuts_ms: [5, 5]}", "must be a non-empty list that rises strictly"),

@@ -96,13 +96,13 @@ def situation(case: Case | None = None) -> GuardContext:
 
 
 def other_in_hand(phase: Phase = Phase.DRAINING, **changes: Any) -> dict[str, Any]:
-    return {"in_hand": (incident_of("catalog-2", phase=phase, **changes),)}
+    return {"in_progress": (incident_of("catalog-2", phase=phase, **changes),)}
 
 
 BUDGET = DisruptionBudget("shop", "pdb", frozenset({"catalog-1"}), 1, current=True)
 SCALER = Autoscaler("shop", "hpa", workload_ref(), 4, 4, None)
 ELSEWHERE: dict[str, Any] = {"workload": workload_ref("other"), "service": service_ref("other")}
-EVICT: dict[str, Any] = {"rung": ActionKind.EVICT}
+EVICT: dict[str, Any] = {"action_kind": ActionKind.EVICT}
 DRAIN_SECONDS = EscalationSettings().drain_seconds
 APPROVED = plan_of(Action(ActionKind.DRAIN, "incident-catalog-1", pod("catalog-1").ref), seconds=DRAIN_SECONDS).hash
 ALL_DAY = TimeWindow(frozenset(range(7)), 0, 1440, "UTC")
@@ -457,7 +457,9 @@ ALLOWED = [
     Case(budgets.replacement_first, "it serves", situation=EVICT | other_in_hand(Phase.VERIFYING, **ELSEWHERE)),
     Case(capacity.in_flight, "another workload", situation=other_in_hand(**ELSEWHERE)),
     Case(
-        capacity.in_flight, "its own incident", situation={"in_hand": (incident_of("catalog-1", phase=Phase.DRAINED),)}
+        capacity.in_flight,
+        "its own incident",
+        situation={"in_progress": (incident_of("catalog-1", phase=Phase.DRAINED),)},
     ),
     Case(capacity.headroom, "exactly the peak", picture={"peak": 40.0 / 3.0}),
     Case(capacity.small_workload, "four have slack", others=lambda: [*catalog(4)[1:3], pod("catalog-4", ready=False)]),

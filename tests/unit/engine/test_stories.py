@@ -367,7 +367,7 @@ def test_delete_that_races_the_eviction_supersedes() -> None:
     stage = Stage(faults={"catalog-1": 0.5})
 
     def answer(action: object) -> Outcome:
-        action_kind = getattr(action, "rung", None)
+        action_kind = getattr(action, "action_kind", None)
         result = Result.SUPERSEDED if action_kind is ActionKind.EVICT else Result.APPLIED
         return Outcome(
             str(getattr(action, "id", "")), result, "uid_changed" if action_kind is ActionKind.EVICT else "applied"

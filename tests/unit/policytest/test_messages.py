@@ -13,7 +13,7 @@ from observer.policytest.keys import schema
 from observer.policytest.read import read_tests
 from observer.policytest.rulebook import read_file, rules_for
 
-GOLDEN = Path(__file__).parents[3] / "golden" / "testing"
+GOLDEN = Path(__file__).parents[2] / "golden" / "testing"
 
 
 @pytest.mark.parametrize("name", ["structure", "meaning"])

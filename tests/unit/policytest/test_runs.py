@@ -217,8 +217,8 @@ def test_the_same_test_takes_the_same_course(tmp_path: Path) -> None:
 
 def test_what_was_expected_and_what_came(tmp_path: Path) -> None:
     expect = """    expect:
-      - {at: 8m, verdict: act, rung: drain, pod: cart-1}
-      - {after: 7m, before: 8m, verdict: hold}
+      - {at: 8m, verdict: act, action: drain, pod: cart-1}
+      - {after: 7m, before: 8m, verdict: blocked}
       - {before: 6m, verdict: act}
       - {before: 8m, count: 0, verdict: act}
       - {at: 6m, verdict: none}

@@ -105,7 +105,7 @@ async def test_an_old_decision_is_asked_again(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rung", "metadata", "reason"),
+    ("action_kind", "metadata", "reason"),
     [
         (ActionKind.DRAIN, {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "terminating"),
         (ActionKind.DRAIN, {"annotations": {names.OPT_OUT: "true"}}, "opt_out"),

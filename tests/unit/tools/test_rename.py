@@ -60,6 +60,8 @@ def rewritten(tmp_path: Path, name: str, text: str) -> str:
          'x = f"{evidence.score:+.1f} nats {{rung}} {a[evidence_score]!r:>{evidence_score}}"\n'),
         ('x = {"rung": 1, "a rung": tell}\n', 'x = {"action": 1, "a rung": tell}\n'),
         ('x = "sum(rate(observer_told_total[5m]))"\n', 'x = "sum(rate(observer_published_total[5m]))"\n'),
+        ('parametrize("nats", [])\n', 'parametrize("evidence_score", [])\n'),
+        ('parametrize(("bad", "nats"), ["nats"])\n', 'parametrize(("bad", "evidence_score"), ["nats"])\n'),
         ('"""A ``Turn`` of nats."""\n', '"""A ``DecisionLog`` of nats."""\n'),
         ('x = "observer.engine.turn"\n', 'x = "observer.engine.remediation.decision_log"\n'),
     ],
@@ -78,7 +80,7 @@ def test_a_module_moves_with_its_package(tmp_path: Path) -> None:
 
 
 def test_texts_are_rewritten_by_whole_words(tmp_path: Path) -> None:
-    assert rewritten(tmp_path, "rules/a.yaml", "rung: drain  # rungs\n") == "action: drain  # rungs\n"
+    assert rewritten(tmp_path, "rules/a.yaml", "rung: drain  # a rung\n") == "action: drain  # a rung\n"
 
 
 def test_prose_is_left_alone_and_code_spans_are_not(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from observer.web.views.overview import Overview
 PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (wire.Overview, Overview),
     (wire.Control, models.Control),
-    (wire.Ask, models.Ask),
-    (wire.Held, models.Held),
+    (wire.ActionRequired, models.ActionRequired),
+    (wire.StandingBlock, models.StandingBlock),
     (wire.IncidentRow, models.IncidentRow),
     (wire.DecisionRow, models.DecisionRow),
     (wire.WorkloadRow, models.WorkloadRow),

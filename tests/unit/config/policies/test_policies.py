@@ -58,7 +58,7 @@ def test_messages_are_as_recorded(name: str) -> None:
 
 def test_values_inherit_field_by_field_and_keep_their_place() -> None:
     found = compiled(
-        policy("platform", EVERYWHERE, "mode: dry-run", "guards: {serving_share: 0.6, hold_max: 10m}"),
+        policy("platform", EVERYWHERE, "mode: dry-run", "guards: {serving_share: 0.6, blocked_max: 10m}"),
         policy("shop", SHOP, "guards: {serving_share: 0.75}"),
         policy("cart", CARTS, "mode: enforce", "percent: 100", "approvals: [evict]"),
     ).effective(CART)
@@ -108,11 +108,11 @@ def test_policies_without_a_namespace_reach_enabled_namespaces_only() -> None:
 
 
 def test_rules_that_need_both_values_see_what_is_inherited() -> None:
-    platform = policy("platform", EVERYWHERE, "ladder: {drain_seconds: 20m}")
-    cart = policy("cart", CARTS, "ladder: {experiment_seconds: 10m}")
+    platform = policy("platform", EVERYWHERE, "escalation: {drain_seconds: 20m}")
+    cart = policy("cart", CARTS, "escalation: {experiment_seconds: 10m}")
 
     assert len(compiled(platform, cart).policies) == 2
-    assert "f0.yaml:6:12 spec.ladder.drain_seconds: must be longer" in refusal(cart)
+    assert "f0.yaml:6:12 spec.escalation.drain_seconds: must be longer" in refusal(cart)
 
 
 def test_the_shipped_policies_load_and_none_is_loaded_when_the_settings_say_so(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_a_book_has_the_applied_policy_of_every_workload() -> None:
     pods = catalog(3)
     view = cluster(pods, [workload(desired=3)])
     keeper = EffectivePolicyCache(
-        compiled(policy("platform", EVERYWHERE, "mode: enforce", "ladder: {rungs: [annotate, drain]}"))
+        compiled(policy("platform", EVERYWHERE, "mode: enforce", "escalation: {actions: [annotate, drain]}"))
     )
 
     policies = keeper.policies(view, NOW)

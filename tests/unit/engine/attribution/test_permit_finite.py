@@ -31,7 +31,7 @@ def test_what_is_no_number_permits_nothing(probability: float, inherited: float,
     assert not refused.allowed and "not_finite" in refused.reasons[0]
 
 
-@pytest.mark.parametrize(("evidence_score", "line"), [(math.nan, 12.0), (-math.inf, 12.0), (12.0, math.inf)])
+@pytest.mark.parametrize(("score", "line"), [(math.nan, 12.0), (-math.inf, 12.0), (12.0, math.inf)])
 def test_nor_does_a_score_that_is_none(score: float, line: float) -> None:
     mine, unknown = found(0.999, 0.95, 0.001).ranked
     callee = ServiceRef("shop", "store")

@@ -57,18 +57,20 @@ def test_overdispersion_asks_for_more() -> None:
     assert not found.worse(10.0)
 
 
-def sight_of(
-    tallies: list[PodTally], seen: list[CallerTally] = [], suppressed: tuple[Suppression, ...] = ()
+def context_of(
+    tallies: list[PodTally],
+    seen: tuple[CallerTally, ...] | list[CallerTally] = (),
+    suppressed: tuple[Suppression, ...] = (),
 ) -> TickContext:
     view = cluster([*catalog(4), pod("catalog-new1", created=NOW - 15.0)])
-    picture = judgement(tallies=tallies, seen_by=seen, suppressions=suppressed)
+    picture = judgement(tallies=tallies, seen_by=list(seen), suppressions=suppressed)
     return TickContext.of(snapshot(view), picture, view)
 
 
 def test_counts_siblings_of_before_and_callers() -> None:
     pods = catalog(4)
     tallies = [tally(one, 50.0, 2.0) for one in [*pods, pod("catalog-new1", created=NOW - 15.0)]]
-    seen = observed(Baseline(), VERIFYING, sight_of(tallies, [callers(service_ref(), 250.0, 9.0)]))
+    seen = observed(Baseline(), VERIFYING, context_of(tallies, [callers(service_ref(), 250.0, 9.0)]))
 
     assert seen.peers_since == (150.0, 6.0, 6.0)  # neither the culprit nor the newcomer
     assert seen.callers_since == (250.0, 9.0)
@@ -77,7 +79,7 @@ def test_counts_siblings_of_before_and_callers() -> None:
 def test_errors_that_come_from_elsewhere_are_not_counted() -> None:
     inherited = (Suppression(service_ref(), "inherited", "its errors come from workload shop/pay"),)
     tallies = [tally(one, 50.0, 20.0) for one in catalog(4)]
-    assert observed(Baseline(), VERIFYING, sight_of(tallies, suppressed=inherited)) == Baseline()
+    assert observed(Baseline(), VERIFYING, context_of(tallies, suppressed=inherited)) == Baseline()
 
 
 def test_siblings_and_callers_are_told_apart() -> None:

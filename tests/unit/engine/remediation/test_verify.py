@@ -61,11 +61,11 @@ def test_small_difference_needs_more_requests() -> None:
 
 
 def test_replacement_was_not_there_before() -> None:
-    replacement = pod("catalog-9", created=NOW - 1.0)
+    newcomer = pod("catalog-9", created=NOW - 1.0)
     older = pod("catalog-8", created=NOW - 30.0)
-    assert replacement(incident(), cluster([*catalog(4)[1:], older, replacement]), NOW) == replacement
+    assert replacement(incident(), cluster([*catalog(4)[1:], older, newcomer]), NOW) == newcomer
     assert replacement(incident(), cluster(catalog(4)[1:]), NOW) is None
-    assert replacement(replace(incident(), workload=None), cluster([replacement]), NOW) is None
+    assert replacement(replace(incident(), workload=None), cluster([newcomer]), NOW) is None
 
 
 def test_ready_replacement_is_preferred_and_a_dying_one_ignored() -> None:

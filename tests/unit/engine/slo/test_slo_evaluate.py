@@ -86,7 +86,7 @@ def test_the_text_names_the_tier_both_windows_the_events_and_the_budget() -> Non
 
 
 @pytest.mark.parametrize(
-    ("bad", "total", "blocked"),
+    ("bad", "total", "held"),
     [
         (1, 60, "1 of 60 bad; 5 needed"),
         (4, 4, "4 of 4 bad; 5 needed"),
