@@ -50,7 +50,7 @@ _REASONS = {
     "evict": "Evicted",
     "replaced": "Replaced",
     "verified": "Verified",
-    "blocked": "Held",
+    "blocked": "Blocked",
     "suggested": "Suggested",
     "suppressed": "Suppressed",
     "unreached": "Unreached",
@@ -203,7 +203,7 @@ def event_reason(decision: Decision) -> str:
     if act is None:
         return f"Observer{_REASONS[decision.kind]}"
     if decision.verdict is Verdict.BLOCKED:
-        return f"Observer{act}Held"
+        return f"Observer{act}Blocked"
     if decision.verdict is Verdict.WOULD:
         return f"ObserverWould{act}"
     if decision.outcome is not None and decision.outcome.result is not Result.APPLIED:

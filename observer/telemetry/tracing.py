@@ -157,7 +157,7 @@ def _of_stage(stage: Stage, decision: Decision) -> dict[str, str | bool | float]
             facts = {"observer.blocked_by": ", ".join(block.reason for block in decision.blocked_by) or None}
         case Stage.ACT:
             facts = {
-                "observer.action": decision.action.id if decision.action else None,
+                "observer.action_id": decision.action.id if decision.action else None,
                 "observer.result": decision.outcome.result.value if decision.outcome else None,
             }
         case Stage.TELL:

@@ -83,7 +83,7 @@ async def benched(folder: Path) -> AsyncIterator[Bench]:
 ACTION_KINDS = [(ActionKind.DRAIN, "patch", "pods"), (ActionKind.EVICT, "create", "pods/eviction")]
 
 
-@pytest.mark.parametrize(("action", "verb", "resource"), ACTION_KINDS)
+@pytest.mark.parametrize(("action_kind", "verb", "resource"), ACTION_KINDS)
 @pytest.mark.parametrize("effect", [Reset(), Hang(5), Answer(500), Answer(503), Answer(504)], ids=str)
 async def test_a_write_without_a_clear_answer_is_looked_up(
     bench: Bench, action_kind: ActionKind, verb: str, resource: str, effect: Any
@@ -98,7 +98,7 @@ async def test_a_write_without_a_clear_answer_is_looked_up(
     assert (await actuator.apply(bench.act(action_kind))).result is Result.APPLIED
 
 
-@pytest.mark.parametrize(("action", "verb", "resource"), ACTION_KINDS)
+@pytest.mark.parametrize(("action_kind", "verb", "resource"), ACTION_KINDS)
 async def test_a_write_that_happened_although_its_answer_was_lost_is_found(
     bench: Bench, action_kind: ActionKind, verb: str, resource: str
 ) -> None:
@@ -110,7 +110,7 @@ async def test_a_write_that_happened_although_its_answer_was_lost_is_found(
     assert (outcome.result, outcome.reason) == (Result.APPLIED, "applied")
 
 
-@pytest.mark.parametrize(("action", "verb", "resource"), ACTION_KINDS)
+@pytest.mark.parametrize(("action_kind", "verb", "resource"), ACTION_KINDS)
 @pytest.mark.parametrize(
     ("effect", "result", "reason"),
     [

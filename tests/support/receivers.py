@@ -51,7 +51,7 @@ def acted(action_kind: ActionKind = ActionKind.EVICT, result: Result = Result.AP
     action = Action(action_kind, "i1", POD)
     facts = {
         "verdict": Verdict.ACT,
-        "rung": action_kind,
+        "action_kind": action_kind,
         "action": action,
         "outcome": Outcome(action.id, result, result.value),
         "blocked_by": (Blocked("pdb", "pdb", "allows no disruption"),) if result is Result.DEFERRED else (),

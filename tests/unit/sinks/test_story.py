@@ -33,7 +33,7 @@ async def test_lines_tell_when_what_and_why() -> None:
     assert lines == [
         (
             "  +0:00  SUSPECTED        pod shop/cart-1 fails 30 % of requests, its siblings 0.1 %"
-            "  [nats 17.5, requests 1234, tied no, node n1]"
+            "  [evidence score 17.5, requests 1234, tied no, node n1]"
         ),
         "  +1:05  DRAIN EFFECTIVE  traffic has left",
     ]

@@ -61,7 +61,7 @@ async def test_an_incident_is_one_trace_with_a_child_for_each_decision(
     assert (root.start_time, root.end_time) == (100 * 10**9, 160 * 10**9)
     assert facts["incident"]["observer.closing"] == "fixed"
     assert facts["drain"]["observer.action"] == "drain"
-    assert facts["suspected"]["observer.figure.nats"] == 17.5
+    assert facts["suspected"]["observer.figure.evidence_score"] == 17.5
     assert "observer.figure.cut" not in facts["suspected"]
     assert facts["suspected"]["k8s.pod.uid"] == "u1"
 

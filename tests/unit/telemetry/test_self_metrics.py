@@ -108,4 +108,4 @@ def test_objectives_are_told_by_state_and_budget() -> None:
     assert 'observer_objective_budget_remaining_ratio{slo_id="shop/cart"} 0.75' in text
     assert 'observer_objective_evaluations_total{answered="false"} 1.0' in text
     assert "observer_objective_new_series_events_total 40.0" in text
-    assert "observer_objective_look_duration_seconds_count 1" in text
+    assert "observer_objective_evaluation_duration_seconds_count 1" in text
