@@ -23,14 +23,13 @@ if TYPE_CHECKING:
     from observer.runtime.status import LoopStatus
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.alerts import Acceptor, ReadAgain, Webhook
-    from observer.web.authenticate import Authenticator
-    from observer.web.board import ViewCache
-    from observer.web.people.door import SignInMethods
+    from observer.web.alert_webhook import Acceptor, ReadAgain, Webhook
+    from observer.web.people.auth import SignInMethods
     from observer.web.people.oidc import Provider
-    from observer.web.reading import Queries
+    from observer.web.queries import Queries, ViewCache
     from observer.web.server import People, Server
     from observer.web.stream import Stream
+    from observer.web.webhook_auth import Authenticator
 
 Say = Callable[[str], None]
 """Tells whoever started us something that must not be logged."""
@@ -38,10 +37,9 @@ Say = Callable[[str], None]
 
 def people(access: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say) -> People:
     """Raises: ConfigError when others could reach the listener and nobody had to say who they are."""
-    from observer.web.people.door import AuthMiddleware
-    from observer.web.people.sessions import Sessions
+    from observer.web.people.auth import AuthMiddleware
+    from observer.web.people.sessions import Sessions, Throttle
     from observer.web.people.sign_in import SignIn
-    from observer.web.people.throttle import Throttle
     from observer.web.server import People
 
     settings = access.settings
@@ -59,9 +57,8 @@ def people(access: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say
 def sign_in_methods(access: ClusterAccess, say: Say) -> SignInMethods:
     """The ways to prove who one is that the settings name."""
     from observer.kube.reviews import KubeAccessReviews, KubeTokenReviews
-    from observer.web.people.door import SignInMethods
-    from observer.web.people.local import LocalToken
-    from observer.web.people.roles import Roles
+    from observer.web.people.auth import SignInMethods
+    from observer.web.people.sessions import LocalToken, Roles
 
     settings, wanted = access.settings, access.settings.people
     local, names = None, frozenset[str]()
@@ -121,9 +118,8 @@ def show(
     settings: Settings, loop_status: LoopStatus, clock: Clock, journal: SqlJournal, metrics: SelfMetrics
 ) -> tuple[ViewCache, Queries, Stream]:
     """What draws the picture after each tick, what people read of it, and what tells them to read again."""
-    from observer.web.board import ViewCache
-    from observer.web.page.vendor import built
-    from observer.web.reading import Queries
+    from observer.web.page.render import built
+    from observer.web.queries import Queries, ViewCache
     from observer.web.stream import Stream
 
     views = ViewCache(loop_status, clock)
@@ -139,7 +135,7 @@ def make_server(
     loop_status: LoopStatus,
     metrics: SelfMetrics,
     webhook: AlertWebhook | None,
-    reading: Queries,
+    queries: Queries,
     persons: People | None = None,
     stream: Stream | None = None,
 ) -> Server:
@@ -151,7 +147,7 @@ def make_server(
         loop_status,
         metrics.render,
         webhook=webhook.webhook if webhook is not None else None,
-        reading=reading,
+        queries=queries,
         stream=stream,
         people=persons,
     )
@@ -174,7 +170,7 @@ class AlertWebhook:
 def alert_webhook(access: ClusterAccess, store: AlertInbox, metrics: SelfMetrics) -> AlertWebhook | None:
     """None when the webhook is off. Raises: ConfigError when nobody could prove who calls."""
     from observer.runtime.inbox import AlertCache
-    from observer.web.alerts import Acceptor, Webhook
+    from observer.web.alert_webhook import Acceptor, Webhook
 
     wanted = access.settings.webhook
     if not wanted.enabled:
@@ -194,7 +190,7 @@ def alert_webhook(access: ClusterAccess, store: AlertInbox, metrics: SelfMetrics
 def _callers(access: ClusterAccess, wanted: WebhookSettings) -> Sequence[Authenticator]:
     """The ways to prove who calls that the settings name."""
     from observer.kube.reviews import KubeTokenReviews
-    from observer.web.authenticate import Basic, BearerToken, ClientCertificate, SecretFile, ServiceAccountToken, Signed
+    from observer.web.webhook_auth import Basic, BearerToken, ClientCertificate, SecretFile, ServiceAccountToken, Signed
 
     callers: list[Authenticator] = []
     if wanted.bearer_file:

@@ -191,7 +191,7 @@ class HttpClient:
                 _check_redirect(url, target, again=redirected)
                 response.release()
                 return await self._exchange(request, target, redirected=True)
-            partial = request.discard or response.status != HTTPStatus.OK
+            partial = request.discard or not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
             body = await (_begin(response) if partial else self._whole(response))
             return Response(
                 status=response.status,

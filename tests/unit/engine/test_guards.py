@@ -20,10 +20,10 @@ from observer.domain.policy import EffectivePolicy, StandingHold, TimeWindow
 from observer.domain.settings import EscalationSettings, GuardSettings
 from observer.domain.suspect import Suppression, Symptom, Tier
 from observer.engine.attribution.attribute import attribution
+from observer.engine.context import Fleet
 from observer.engine.guards import GUARDS, accused, ask, budgets, capacity, changes, control, eligibility, history
 from observer.engine.guards import policy as rules
 from observer.engine.guards.context import Guard, GuardContext
-from observer.engine.guards.fleet import Fleet
 from observer.engine.memory import Memory
 from tests.support.builders import (
     NOW,
