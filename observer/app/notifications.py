@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import TYPE_CHECKING
 
 from observer.config.settings.model import Settings
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from observer.config.settings.model import GrafanaSettings
     from observer.domain.finding import Finding
     from observer.domain.ids import PodRef
-    from observer.http_client.client import Endpoint
     from observer.http_client.delivery import Receiver
     from observer.ports.actuators import Sink
     from observer.ports.sources import Clock
@@ -131,13 +129,14 @@ def alertmanagers(settings: Settings, clock: Clock) -> Alertmanagers:
 
 def _replicas(settings: Settings, clock: Clock) -> list[Receiver]:
     from observer.http_client.client import Endpoint
+    from observer.http_client.delivery import Receiver
 
     wanted = settings.alertmanager
     endpoints = [
         Endpoint("alertmanager", url=url, auth=wanted.auth, headers=wanted.headers, timeout=wanted.timeout)
         for url in wanted.urls
     ]
-    return [receiver_of(endpoint, clock, 2 * wanted.timeout) for endpoint in endpoints]
+    return [Receiver(endpoint, clock, patience=2 * wanted.timeout) for endpoint in endpoints]
 
 
 async def silence_own_alerts(settings: Settings, pod: PodRef, seconds: float, *, by: str, comment: str) -> Silenced:
@@ -215,6 +214,7 @@ def sender(wanted: NotifySettings, clock: Clock) -> Sender:
 
 def receiver(wanted: CloudEventSettings | NotifySettings, section: str, clock: Clock) -> Receiver:
     from observer.http_client.client import Endpoint
+    from observer.http_client.delivery import Receiver
 
     endpoint = Endpoint(
         section,
@@ -224,14 +224,7 @@ def receiver(wanted: CloudEventSettings | NotifySettings, section: str, clock: C
         headers=wanted.headers,
         timeout=wanted.timeout,
     )
-    return receiver_of(endpoint, clock, wanted.patience)
-
-
-def receiver_of(endpoint: Endpoint, clock: Clock, patience: float) -> Receiver:
-    from observer.http_client.delivery import Receiver
-
-    # Only pauses are drawn from it.
-    return Receiver(endpoint, clock, Random(), patience=patience)  # noqa: S311
+    return Receiver(endpoint, clock, patience=wanted.patience)
 
 
 async def examine_notifications(settings: Settings, clock: Clock) -> Sequence[Finding]:

@@ -68,11 +68,10 @@ def tracer(settings: Settings, clock: Clock, dropped: Callable[[str], None]) -> 
 
 async def examine_collector(settings: Settings, clock: Clock) -> list[Finding]:
     """What ``observer doctor`` says of it; an empty export is a valid one."""
-    from observer.app.notifications import receiver_of
     from observer.domain.errors import ConfigError
     from observer.domain.finding import Finding
     from observer.http_client.client import Endpoint, Request
-    from observer.http_client.delivery import probe
+    from observer.http_client.delivery import Receiver, probe
     from observer.telemetry.otlp import check_installed
 
     sender, wanted = collector(settings), settings.otlp
@@ -89,5 +88,5 @@ async def examine_collector(settings: Settings, clock: Clock) -> list[Finding]:
             "otlp", url=sender.address(signal), auth=wanted.auth, headers=wanted.headers, timeout=wanted.timeout
         )
         export = Request("POST", headers={"Content-Type": "application/x-protobuf"})
-        findings.append(await probe(receiver_of(endpoint, clock, 0.0), f"otlp {signal}", "otlp", export))
+        findings.append(await probe(Receiver(endpoint, clock), f"otlp {signal}", "otlp", export))
     return findings

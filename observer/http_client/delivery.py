@@ -106,8 +106,11 @@ class Receiver:
     Raises ``ConfigError`` when constructed with settings that can never work.
     """
 
-    def __init__(self, endpoint: Endpoint, clock: Clock, random: Random, *, patience: float = 60.0) -> None:
-        self._client, self._clock, self._random, self._patience = HttpClient(endpoint), clock, random, patience
+    def __init__(
+        self, endpoint: Endpoint, clock: Clock, random: Random | None = None, *, patience: float = 60.0
+    ) -> None:
+        self._client, self._clock, self._patience = HttpClient(endpoint), clock, patience
+        self._random = random or Random()  # noqa: S311  (only pauses are drawn from it)
         self._gone = False
         self._not_before = 0.0
 
