@@ -1,6 +1,6 @@
 """
-Writes what is made of the code: reference pages (settings, health policies, commands, metrics, log events), ``observer.yaml`` with
-every key, and the JSON Schemas that shipped files name for editors. ``make docs`` runs it.
+Writes what is made of the code: reference pages (settings, policies, commands, metrics, log events), ``observer.yaml``
+with every key, and the JSON Schemas that shipped files name for editors. ``make docs`` runs it.
 
 The same code gives the same bytes; a test holds the files in the tree against it.
 """
