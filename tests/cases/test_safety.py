@@ -226,7 +226,7 @@ async def test_an_audit_trail_that_was_changed_and_sealed_anew_does_not_verify(t
     path = tmp_path / "audit.jsonl"
     sink = open_audit(path)
     for number in range(4):
-        await sink.tell(decided(Action(ActionKind.DRAIN, f"i{number}", POD), 1.0 + number))
+        await sink.publish(decided(Action(ActionKind.DRAIN, f"i{number}", POD), 1.0 + number))
     await sink.close()
     assert verify(path).fault == ""
     path.write_bytes(b"\n".join(resealed(path.read_bytes().splitlines(), 1)) + b"\n")
