@@ -137,7 +137,7 @@ class ObjectiveCache:
     async def _accounting_of(
         self, wanted: tuple[Objective, ...], frame: ObjectiveFrame | None, at: float
     ) -> SloAccounting:
-        """The accounting of these objectives: the same, new ones that inherit, or the first ones with the ledger read."""
+        """That of these objectives: the same, a new one that inherits, or the first one with the ledger read."""
         old = self._accounting
         if old is not None and old.plan.objectives == wanted and not (self._unread or (frame and not old.at)):
             return old
