@@ -37,7 +37,7 @@ Tally = tuple[float, float]
 
 
 def suspect_evidence(suspects: Iterable[Suspect], sizes: Mapping[ServiceRef, int]) -> list[MemberEvidence]:
-    """What the sibling tests say; where they call it a tie, the rival gets the same vote."""
+    """What the peer tests say; where they call it a tie, the rival gets the same vote."""
     found = []
     for suspect in suspects:
         service = suspect.culprit.service
@@ -48,7 +48,7 @@ def suspect_evidence(suspects: Iterable[Suspect], sizes: Mapping[ServiceRef, int
             continue
         price = math.log(max(sizes.get(service, 1), 1))
         score = min(suspect.evidence.score - price, MOST)
-        text = f"{suspect.evidence.score:.1f} nats against its siblings ({suspect.evidence.symptom.value})"
+        text = f"evidence {suspect.evidence.score:.1f} against its peers ({suspect.evidence.symptom.value})"
         found.append(MemberEvidence(service, cause_of(suspect.culprit), EvidenceLine("peers", score, text)))
         if suspect.ceiling_reason.startswith("tie_") and suspect.also and suspect.also[0].kind in _KINDS:
             rival = cause_of(suspect.also[0])
@@ -69,7 +69,7 @@ def _pooled_votes(suspect: Suspect) -> list[MemberEvidence]:
             EvidenceLine(
                 "peers",
                 0.0 if number else score,
-                f"{suspect.evidence.score:.1f} nats over {len(services)} services, {service} among them",
+                f"evidence {suspect.evidence.score:.1f} over {len(services)} services, {service} among them",
             ),
         )
         for number, service in enumerate(services)
@@ -77,7 +77,7 @@ def _pooled_votes(suspect: Suspect) -> list[MemberEvidence]:
 
 
 def silent_member_evidence(suppressions: Iterable[Suppression]) -> list[MemberEvidence]:
-    """The one sibling whose sidecar fell silent as calls got lost: the likeliest, and no more than that."""
+    """The one peer whose sidecar fell silent as calls got lost: the likeliest, and no more than that."""
     return [
         MemberEvidence(one.service, cause_of(one.blamed), EvidenceLine("peers", _SILENT, one.detail))
         for one in suppressions
@@ -129,7 +129,7 @@ def counted_member_evidence(
             if score <= 0.0:
                 continue
             score = min(score - math.log(len(pods)), _PICKED) + _RARE[cause.kind]
-            text = f"{bad:.0f} of {total:.0f} bad there, {rest_bad:.0f} of {rest:.0f} at its siblings"
+            text = f"{bad:.0f} of {total:.0f} bad there, {rest_bad:.0f} of {rest:.0f} at its peers"
             found.append(MemberEvidence(service, cause, EvidenceLine(word, score, text)))
     return found
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from observer.domain.attribution import Attribution, CauseKind, RankedCause
 from observer.domain.ids import PodRef
+from observer.engine.messages.wording import percent
 
 MEMBER_ODDS: Final = 20.0
 """The pod against each of the other pods that could be meant, together."""
@@ -42,7 +43,7 @@ def permits_removal(attribution: Attribution, pod: PodRef) -> Permission:
     if mine is None or not pod.uid:
         return Permission(False, ("not_named: no evidence names this pod with its uid",))
     if not is_finite(attribution):
-        return Permission(False, ("not_finite: the blame holds something that is no number",))
+        return Permission(False, ("not_finite: the attribution holds something that is no number",))
     rivals = [one for one in attribution.ranked if one is not mine]
     members = sum(one.probability for one in rivals if one.cause.kind is CauseKind.POD)
     shared = sum(one.probability for one in rivals if one.cause.kind is not CauseKind.POD)
@@ -52,9 +53,9 @@ def permits_removal(attribution: Attribution, pod: PodRef) -> Permission:
     if mine.probability < SHARED_ODDS * shared:
         reasons.append(f"shared_cause: odds {_odds(mine.probability, shared)} against shared causes, need 5:1")
     if not any(line.word in COUNTED and line.score > 0.0 for line in mine.lines):
-        reasons.append("spans_only: no counter sets it apart from its siblings, and spans can be forged")
+        reasons.append("spans_only: no counter sets it apart from its peers, and spans can be forged")
     if victim_of(attribution, mine) is not None:
-        reasons.append(f"victim: its callees account for {mine.inherited:.0%} of its service's trouble")
+        reasons.append(f"victim: its callees account for {percent(mine.inherited)} of its service's trouble")
     return Permission(not reasons, tuple(reasons))
 
 

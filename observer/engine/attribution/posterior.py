@@ -9,6 +9,7 @@ from typing import Final
 from observer.domain.attribution import UNKNOWN, Cause, CauseKind, EvidenceLine, RankedCause, workload_cause
 from observer.domain.ids import ServiceRef
 from observer.engine.attribution.ballots import MemberEvidence, ServiceEvidence
+from observer.engine.messages.wording import percent
 
 DOUBT: Final = 3.0
 """Nats that UNKNOWN starts with: about 20:1 against a cause for which nothing speaks."""
@@ -28,7 +29,7 @@ def posterior(
     whole. Ties are broken against the more drastic act: UNKNOWN first, pods last.
     """
     lines: dict[Cause, list[EvidenceLine]] = {
-        UNKNOWN: [EvidenceLine("doubt", DOUBT + blind, "nobody, or nobody we can see")]
+        UNKNOWN: [EvidenceLine("doubt", DOUBT + blind, "no cause, or none that can be seen")]
     }
     of_service: dict[ServiceRef, list[EvidenceLine]] = {}
     inherited: dict[ServiceRef, float] = {}
@@ -62,14 +63,14 @@ def _count(
 ) -> None:
     for service, share in ballot.services.items():
         text = ballot.texts.get(service, "")
-        said = f"{share:.0%} of the {ballot.word.replace('_', ' ')}" + (f": {text}" if text else "")
+        said = f"{percent(share)} of the {ballot.word.replace('_', ' ')}" + (f": {text}" if text else "")
         of_service.setdefault(service, []).append(EvidenceLine(ballot.word, ballot.score * share, said))
     for cause, share in ballot.others.items():
-        line = EvidenceLine(ballot.word, ballot.score * share, f"{share:.0%} of the {ballot.word}")
+        line = EvidenceLine(ballot.word, ballot.score * share, f"{percent(share)} of the {ballot.word}")
         lines.setdefault(cause, []).append(line)
     if ballot.unexplained > 1e-9 and ballot.score > 0.0:
         score = ballot.score * ballot.unexplained
-        lines[UNKNOWN].append(EvidenceLine(ballot.word, score, f"{ballot.unexplained:.0%} explained by nobody"))
+        lines[UNKNOWN].append(EvidenceLine(ballot.word, score, f"{percent(ballot.unexplained)} without a cause"))
 
 
 def _normalised(

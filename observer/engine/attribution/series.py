@@ -13,6 +13,7 @@ from observer.engine.attribution.ballots import ServiceEvidence
 from observer.engine.attribution.contrast import Contrast, contrast, mean_over
 from observer.engine.attribution.flow import Pair, flow
 from observer.engine.attribution.ledger import Line, placed
+from observer.engine.messages.wording import percent
 
 _HALF_SURE = 3.0
 """Nats at which a rise counts half when it is to explain another."""
@@ -185,6 +186,6 @@ def _texts(troubled: Mapping[ServiceRef, _Risen]) -> dict[ServiceRef, str]:
         if measure is Measure.LATENCY:
             rise = f"{change.usual * 1000:.3g} ms -> {(change.usual + change.excess) * 1000:.3g} ms"
         else:
-            rise = f"errors {change.usual:.2%} -> {change.usual + change.excess:.2%}"
-        texts[service] = f"{rise}, {change.score:.1f} nats, {one.impact:.1%} of what the target serves"
+            rise = f"errors {percent(change.usual)} -> {percent(change.usual + change.excess)}"
+        texts[service] = f"{rise}, evidence {change.score:.1f}, {percent(one.impact)} of what the target serves"
     return texts

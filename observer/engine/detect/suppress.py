@@ -46,17 +46,17 @@ class FailingServices:
 
 
 def correlated(comparison: ComparisonGroups, bad: BoolArray, settings: DetectionSettings) -> dict[ServiceRef, str]:
-    """Services where more than ``bad_share`` of the siblings, and at least two, are suspected; with the figures."""
+    """Services where more than ``bad_share`` of the peers, and at least two, are suspected; with the figures."""
     if not len(bad):
         return {}
     count = np.add.reduceat(bad.astype(np.int64), comparison.first[:-1])
     size = np.diff(comparison.first)
     chosen = np.flatnonzero((count >= 2) & (count > settings.bad_share * size))
-    return {comparison.services[i]: f"{count[i]} of {size[i]} siblings are suspected" for i in chosen.tolist()}
+    return {comparison.services[i]: f"{count[i]} of {size[i]} replicas are suspected" for i in chosen.tolist()}
 
 
 def inherited(picture: FailingServices) -> dict[ServiceRef, Culprit]:
-    """Services whose errors come from another, with the deepest one to blame (its sick pod where it has one)."""
+    """Services whose errors come from another, with the deepest cause (its sick pod where it has one)."""
     troubled = picture.failing | picture.sick.keys()
     sources: dict[ServiceRef, list[tuple[float, ServiceRef]]] = {}
     for (caller, called), calls in picture.edges.items():
@@ -136,7 +136,7 @@ def suppressions(
         elif service in crowded:
             blamed, reason, detail = workload_culprit(service), "correlated_failure", crowded[service]
         else:
-            reason, detail = "workload_failing", "all siblings fail alike, more than is usual"
+            reason, detail = "workload_failing", "all replicas fail at the same unusual rate"
             blamed = workload_culprit(service)
             # Whether it only passes on what it got is known when its own calls have been watched for a while.
             waited = at - since.get((service, reason), at) >= _PATIENCE

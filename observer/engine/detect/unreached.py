@@ -20,6 +20,7 @@ from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.counters import Increments
 from observer.engine.detect.losses import Losses, log_odds
 from observer.engine.detect.roster import ComparisonGroups
+from observer.engine.messages.wording import percent
 
 LOST: Final = 1.5
 _PART: Final = 0.0005
@@ -83,7 +84,7 @@ def unreached(
         lost = f"{seen.lately.lost:.0f} requests{_usually(seen)}"
         detail = (
             f"the sidecar of {pod} has been silent for {at - since:.0f} s and callers lost {lost}: "
-            "nobody can tell for sure that they were meant for it"
+            "it is not certain that they were meant for it"
         )
         blamed = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
         found.append(Suppression(service, "unreached", detail, blamed, since))
@@ -95,4 +96,4 @@ def _usually(seen: Losses) -> str:
     before = seen.usual or seen.earlier
     if before is None or before.lost <= 0.0 or seen.since.calls <= 0.0:
         return ""
-    return f" ({seen.since.lost / seen.since.calls:.2%} of all, {before.lost / before.calls:.2%} before)"
+    return f" ({percent(seen.since.lost / seen.since.calls)} of all, {percent(before.lost / before.calls)} before)"

@@ -41,7 +41,7 @@ from tests.support.builders import (
 from tests.support.incidents import calm, edge, first, graph, named, ref, series
 
 SICK = pod("catalog-1")
-COUNTED = (EvidenceLine("peers", 12.0, "20 nats against its siblings"),)
+COUNTED = (EvidenceLine("peers", 12.0, "evidence 20 against its peers"),)
 PEERS = catalog(4)
 
 
@@ -104,7 +104,7 @@ def test_the_detectors_word_on_inheritance_is_enough_without_a_graph() -> None:
     store = Culprit(CulpritKind.WORKLOAD, SHOP, "store", ref("store"))
     told = (
         Suppression(ref("catalog"), "inherited", "its errors come from store", store),
-        Suppression(ref("store"), "workload_failing", "all siblings fail alike", store),
+        Suppression(ref("store"), "workload_failing", "all replicas fail at the same unusual rate", store),
         Suppression(ref("front"), "warming_up", "", None),
     )
     found = attribution(AttributionInputs(at=NOW, judgement=judged(suppressions=told)))
