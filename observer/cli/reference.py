@@ -9,12 +9,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
+from typer.core import TyperGroup
 
 from observer.cli.main import app
 from observer.config.settings.read import schema
+
+if TYPE_CHECKING:
+    from typer._click.core import Command, Parameter
 
 PAGES = ("settings.md", "commands.md", "metrics.md")
 
@@ -47,28 +51,36 @@ def _settings() -> str:
         "",
         "| key | kind | default |",
         "|---|---|---|",
-        *_keys(body, body.get("$defs", {}), ""),
+        *_keys(body, _section(body, "$defs"), ""),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _keys(model: Mapping[str, Any], shared: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    for name, field in model.get("properties", {}).items():
-        reference = str(field.get("$ref", "")).rpartition("/")[2]
-        if reference and "properties" in shared.get(reference, {}):
-            yield from _keys(shared[reference], shared, f"{prefix}{name}.")
+def _keys(model: Mapping[str, object], shared: Mapping[str, object], prefix: str) -> Iterator[str]:
+    for name, field in _section(model, "properties").items():
+        one = field if isinstance(field, dict) else {}
+        named = _section(shared, str(one.get("$ref", "")).rpartition("/")[2])
+        if "properties" in named:
+            yield from _keys(named, shared, f"{prefix}{name}.")
             continue
-        found = {**shared.get(reference, {}), **field}
-        yield f"| `{prefix}{name}` | {_kind(found)} | `{_cell(found.get('default'))}` |"
+        whole = {**named, **one}
+        yield f"| `{prefix}{name}` | {_kind(whole)} | `{_cell(whole.get('default'))}` |"
 
 
-def _kind(field: Mapping[str, Any]) -> str:
-    if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
+def _section(schema: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """The part of a schema of that name, empty where there is none."""
+    part = schema.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _kind(field: Mapping[str, object]) -> str:
+    values, kinds = field.get("enum"), field.get("anyOf")
+    if isinstance(values, list):
+        return ", ".join(f"`{value}`" for value in values)
     if field.get("type") == "array":
-        return f"list of {field.get('items', {}).get('type', 'values')}"
-    if "anyOf" in field:
-        return " or ".join(sorted({str(one.get("type", "value")) for one in field["anyOf"]}))
+        return f"list of {_section(field, 'items').get('type', 'values')}"
+    if isinstance(kinds, list):
+        return " or ".join(sorted({str(kind.get("type", "value")) for kind in kinds}))
     return str(field.get("type", "value"))
 
 
@@ -81,28 +93,28 @@ def _cell(value: object) -> str:
 
 
 def _commands() -> str:
-    group: Any = typer.main.get_command(app)
     codes = "Exit codes: 0 well, 2 bad input, 3 not found, 4 unreachable; others stand with their command."
     lines = ["# Commands", "", codes, ""]
-    for name, command in _all_commands(group):
+    group = typer.main.get_command(app)
+    for name, command in _all_commands(group) if isinstance(group, TyperGroup) else ():
         lines += [f"## observer {name}", "", *(line.strip() for line in (command.help or "").strip().splitlines()), ""]
         rows = [_option(one) for one in command.params if not getattr(one, "hidden", False)]
         lines += [*rows, ""] if rows else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _all_commands(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+def _all_commands(group: TyperGroup, above: str = "") -> Iterator[tuple[str, Command]]:
     """Every command with its full name; a group's come in its place."""
     for name, command in group.commands.items():
-        if hasattr(command, "commands"):
+        if isinstance(command, TyperGroup):
             yield from _all_commands(command, f"{above}{name} ")
         else:
             yield f"{above}{name}", command
 
 
-def _option(one: Any) -> str:
-    spelled = ", ".join((*one.opts, *one.secondary_opts)) if one.param_type_name == "option" else one.name.upper()
-    return f"- `{spelled}` {one.help or ''}".rstrip()
+def _option(one: Parameter) -> str:
+    spelled = ", ".join((*one.opts, *one.secondary_opts)) if one.param_type_name == "option" else str(one.name).upper()
+    return f"- `{spelled}` {getattr(one, 'help', None) or ''}".rstrip()
 
 
 def _metrics() -> str:
@@ -110,10 +122,10 @@ def _metrics() -> str:
     from observer.telemetry.metrics import SelfMetrics
 
     metrics = SelfMetrics()
-    told = metrics.described()
+    described = metrics.described()
     metrics.close()
     lines = ["# Metrics of Observer itself", "", "Served at `/metrics`. No label ever holds a pod's name.", ""]
-    lines += ["| metric | meaning |", "|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in told)]
+    lines += ["| metric | meaning |", "|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in described)]
     return "\n".join(lines) + "\n"
 
 

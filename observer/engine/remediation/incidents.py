@@ -11,7 +11,7 @@ from observer.domain.incident import Incident, Phase
 from observer.domain.suspect import FULL_SCORE, CulpritKind, Suspect, Symptom, Tier
 from observer.engine import ledger
 from observer.engine.context import TickContext
-from observer.engine.detect.suspects import UNCONFIRMED
+from observer.engine.detect.candidates import UNCONFIRMED
 from observer.engine.memory import Baseline
 from observer.engine.messages import decisions as say
 from observer.engine.remediation.decision_log import NEW_EVIDENCE, DecisionLog, Figures, incident_id

@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from observer.domain.counts import CallerCounts, CallerFrame
 from observer.domain.graph import Reach
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Judgement, Suppression
-from observer.engine.detect.callers import CallerState, advance
-from observer.engine.detect.losses import FEWEST_TICKS, Losses, log_odds
 from observer.engine.detect.state import DetectorState
-from tests.support.builders import CUTS, NOW, catalog, cluster, service_ref
+from observer.engine.detect.unreached import FEWEST_TICKS, Losses, log_odds
+from tests.support.builders import catalog
 from tests.support.judging import Feed, acting, everybody
 
 TILTS = DetectionSettings().effect_sizes
@@ -216,19 +214,3 @@ def test_a_false_word_is_rarer_than_the_odds_however_often_it_is_looked_at() -> 
                 told += 1
                 break
     assert told <= 20
-
-
-def test_what_callers_gave_up_or_were_refused_is_lost_too() -> None:
-    front, service = catalog(1, app="front"), service_ref()
-    view = cluster(front, at=NOW)
-
-    def frame(at: float, *counts: float) -> CallerFrame:
-        row = CallerCounts(counts[0], counts[1], counts[2], counts[3])
-        return CallerFrame(at, frozenset({service}), CUTS, {("shop", "front-1", service): row})
-
-    state, _ = advance(CallerState(), frame(NOW, 10.0, 1.0, 2.0, 1.0), view, lambda _: 0.0, NOW)
-    assert state.new == {}
-    state, _ = advance(state, frame(NOW + 5, 110.0, 4.0, 7.0, 3.0), view, lambda _: 0.0, NOW + 5)
-    assert state.new == {service: Reach(108.0, 7.0)}
-    state, _ = advance(state, None, view, lambda _: 0.0, NOW + 10)
-    assert state.new == {}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from observer.domain.settings import ImpactSettings
 from observer.domain.slo import DataState
-from tests.support.builders import catalog, service_ref
+from observer.domain.suspect import Symptom
+from observer.engine.slo.impact import impact
+from tests.support.builders import catalog, evidence, service_ref
 from tests.support.judging import Feed
 from tests.support.slo import objective, status
 
@@ -35,3 +38,14 @@ def test_the_objective_decides(target: float, state: DataState, hurts: bool, wor
 
     assert found[0] is hurts
     assert words in found[1]
+
+
+def test_impact_needs_share_and_ratio() -> None:
+    settings = ImpactSettings()
+    assert impact(evidence(bad_rate=0.3, peer_bad_rate=0.01), settings)[0]
+    assert not impact(evidence(bad_rate=0.009, peer_bad_rate=0.0), settings)[0]
+    assert not impact(evidence(bad_rate=0.3, peer_bad_rate=0.1), settings)[0]
+    slow = evidence(symptom=Symptom.LATENCY, latency_ratio=3.0, latency_excess_ms=150.0)
+    assert impact(slow, settings)[0]
+    assert not impact(evidence(symptom=Symptom.LATENCY, latency_ratio=3.0, latency_excess_ms=50.0), settings)[0]
+    assert not impact(evidence(symptom=Symptom.UNREACHED), settings)[0]

@@ -1,4 +1,8 @@
 """
+What one kind of evidence has to say: one score, shared out among causes.
+
+Two counts of bad among all: how much more likely are two rates than one?
+
 Before and during, robustly: did a series leave what it used to do, by how much, and since when?
 
 Medians and a tail-aware scale, because one spike is no incident and an onset estimated a minute late must not matter.
@@ -7,16 +11,79 @@ A stretch counts by as much as it beats the strongest stretch of its kind in the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from observer.domain.attribution import Measure, Reading
+from observer.domain.attribution import Cause, EvidenceLine, Measure, Reading
 from observer.domain.counts import FloatArray
+from observer.domain.ids import ServiceRef
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEvidence:
+    """
+    Attributes:
+        word: the kind of evidence, as in ``EvidenceLine``.
+        score: how certain it is that anything is wrong at all, as far as this kind can see.
+        services, others: the part of the trouble, 0..1, that stays with each service, and with edges and strangers.
+            What is missing from 1 is explained by nobody and speaks for UNKNOWN.
+        texts: what a person should read about each service.
+        inherited: the part of each service's own trouble, 0..1, that its callees account for.
+        onset: when the trouble began, Unix seconds; None when this kind cannot tell.
+    """
+
+    word: str
+    score: float
+    services: Mapping[ServiceRef, float]
+    others: Mapping[Cause, float] = field(default_factory=dict)
+    texts: Mapping[ServiceRef, str] = field(default_factory=dict)
+    inherited: Mapping[ServiceRef, float] = field(default_factory=dict)
+    onset: float | None = None
+
+    @property
+    def unexplained(self) -> float:
+        """The part that nobody accounts for, 0..1."""
+        return max(1.0 - sum(self.services.values()) - sum(self.others.values()), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberEvidence:
+    """
+    Within one service: evidence for one member over all pods being alike, as a score (negative: against).
+
+    ``cause`` is a pod, revision, node or zone.
+    """
+
+    service: ServiceRef
+    cause: Cause
+    line: EvidenceLine
+
+
+def more(bad: float, total: float, other_bad: float, other_total: float) -> float:
+    """
+    Score for a higher rate in the first count than in the second; 0 when it is not higher.
+
+    Profile likelihood of two rates against one, less a score of a half per doubling of what was looked at (the
+    price of the second rate). Half an event is added to the second count, so that "never seen" is not "impossible".
+    """
+    other_bad, other_total = other_bad + 0.5, other_total + 1.0
+    if total <= 0.0 or bad <= 0.0 or bad / total <= other_bad / other_total:
+        return 0.0
+    gain = _fit(bad, total) + _fit(other_bad, other_total) - _fit(bad + other_bad, total + other_total)
+    return max(gain - 0.5 * math.log1p(total), 0.0)
+
+
+def _fit(bad: float, total: float) -> float:
+    good = max(total - bad, 0.0)
+    return (bad * math.log(bad / total) if bad > 0.0 else 0.0) + (good * math.log(good / total) if good > 0.0 else 0.0)
+
 
 MOST: Final = 12.0
-"""Nats that one series can add: what is beyond is certain enough, and no single series is."""
+"""Score that one series can add: what is beyond is certain enough, and no single series is."""
 _LEAST: Final = 8
 """Reference points below which nothing is known about the usual."""
 _STEEP: Final = 3.5
@@ -39,7 +106,7 @@ _FLOOR: Final = {
 class Contrast:
     """
     Attributes:
-        nats: evidence for a rise, 0..``MOST``.
+        score: evidence for a rise, 0..``MOST``.
         excess: median of the disturbed stretch less what was usual, in the reading's unit; 0 without a rise.
         usual: the usual level in that unit.
         first, last: the disturbed stretch, indices into ``times``.
@@ -64,12 +131,12 @@ def contrast(reading: Reading, before: float | None = None) -> Contrast | None:
     if np.count_nonzero(~np.isnan(usual)) < _LEAST or not np.any(~np.isnan(now)):
         return None
     level = max(float(np.nanmedian(usual)), _early(reading, now, before))
-    found = rise(usual, now, _FLOOR[reading.measure], level)
+    raised = rise(usual, now, _FLOOR[reading.measure], level)
     usually = _unscaled(level, reading.measure)
-    if found.score <= 0.0:
+    if raised.score <= 0.0:
         return Contrast(0.0, 0.0, usually)
-    excess = max(_unscaled(level + found.excess, reading.measure) - usually, 0.0)
-    return Contrast(found.score, excess, usually, found.first, found.last, float(reading.times[found.first]))
+    excess = max(_unscaled(level + raised.excess, reading.measure) - usually, 0.0)
+    return Contrast(raised.score, excess, usually, raised.first, raised.last, float(reading.times[raised.first]))
 
 
 def rise(usual: FloatArray, now: FloatArray, floor: float, level: float | None = None) -> Contrast:
@@ -92,16 +159,16 @@ def rise(usual: FloatArray, now: FloatArray, floor: float, level: float | None =
 def mean_over(values: FloatArray, first: int, last: int) -> float:
     """Mean of the known values of a stretch, 0 when none is known."""
     part = values[first : last + 1]
-    known = part[~np.isnan(part)]
-    return float(known.mean()) if len(known) else 0.0
+    samples = part[~np.isnan(part)]
+    return float(samples.mean()) if len(samples) else 0.0
 
 
 def _early(reading: Reading, now: FloatArray, before: float | None) -> float:
     """The level at the beginning of the time in question, where that is known to precede the incident."""
-    known = ~np.isnan(now)
-    early = known & (reading.times <= before) if before is not None else np.zeros(len(now), dtype=np.bool_)
-    if not early.any() and not reading.adjacent and known.any() and len(now) > 1:
-        early[np.flatnonzero(known)[0]] = True
+    sampled = ~np.isnan(now)
+    early = sampled & (reading.times <= before) if before is not None else np.zeros(len(now), dtype=np.bool_)
+    if not early.any() and not reading.adjacent and sampled.any() and len(now) > 1:
+        early[np.flatnonzero(sampled)[0]] = True
     return float(np.median(now[early])) if early.any() else -np.inf
 
 
@@ -117,15 +184,15 @@ def _unscaled(value: float, measure: Measure) -> float:
 
 def _law(values: FloatArray, floor: float) -> tuple[float, float]:
     """Median, and a scale that is no smaller than what the upper tail shows."""
-    known = values[~np.isnan(values)]
-    middle = float(np.median(known))
-    spread = 1.4826 * float(np.median(np.abs(known - middle)))
-    tail = (float(np.quantile(known, 0.975)) - middle) / 1.96
+    samples = values[~np.isnan(values)]
+    middle = float(np.median(samples))
+    spread = 1.4826 * float(np.median(np.abs(samples - middle)))
+    tail = (float(np.quantile(samples, 0.975)) - middle) / 1.96
     return middle, max(spread, tail, floor)
 
 
 def _gains(deviations: FloatArray) -> FloatArray:
-    """Nats that each point adds to a stretch of raised values; NaN adds nothing."""
+    """Score that each point adds to a stretch of raised values; NaN adds nothing."""
     plain = np.clip(3.0 * deviations - 4.5, _DROP, 3.0 * _STEEP - 4.5)
     far = _TAIL * np.log(np.maximum(deviations, _STEEP) / _STEEP)
     return np.where(np.isnan(deviations), 0.0, plain + far)

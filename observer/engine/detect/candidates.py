@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,69 +17,29 @@ from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Evidence, Suppression, Suspect, Symptom, Tier
 from observer.engine.detect import history, recheck
-from observer.engine.detect.groups import Contest, contest, pods_of, tie
-from observer.engine.detect.latency import mixed, slowdown
+from observer.engine.detect.comparison_groups import Contest, contest, pods_of, tie
 from observer.engine.detect.peer_test import likelihood
-from observer.engine.detect.state import DetectorState, Track
-from observer.engine.detect.tiers import tier_of
+from observer.engine.detect.state import DetectorState
+from observer.engine.detect.tiers import Strength, tier_of, tier_scores
 from observer.engine.slo.impact import impact
 
 _NO_CEILING = (Tier.EVICT, "")
 _CHOSEN = 1.0
-"""Nats that a stretch gains by beginning where it suits it; beside it stands the choice among so many services."""
+"""Score that a stretch gains by beginning where it suits it; beside it stands the choice among so many services."""
 UNCONFIRMED = frozenset({"no_recheck", "no_history"})
 """Ceilings that stand for an answer that is missing."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Strength:
-    """
-    Evidence by row in nats, shape (R,) each: all tilts and acting tilts, for errors and for latency; ``cut``: the
-    cut that speaks loudest.
-    """
-
-    errors: FloatArray
-    errors_acting: FloatArray
-    latency: FloatArray
-    latency_acting: FloatArray
-    cut: np.ndarray
-
-    def of(self, symptom: Symptom) -> tuple[FloatArray, FloatArray]:
-        if symptom is Symptom.LATENCY:
-            return self.latency, self.latency_acting
-        return self.errors, self.errors_acting
-
-    def doubted(self, need: float) -> np.ndarray:
-        """Shape (R,): rows with at least ``need`` nats of either symptom."""
-        return (self.errors >= need) | (self.latency >= need)
-
-
-def strength(state: DetectorState, settings: EngineSettings) -> Strength:
-    """Sum the processes up; the acting figures count only from ``min_bins`` bins."""
-    effect_sizes, detection = np.array(state.effect_sizes), settings.detection
-
-    def both(track: Track) -> tuple[FloatArray, FloatArray]:
-        acting = track.evidence.score(effect_sizes, detection.acting_effect_size)
-        enough = track.evidence.bins >= detection.min_bins
-        return track.evidence.score(effect_sizes), np.where(enough, acting, -np.inf)
-
-    (errors, errors_acting), (slow, slow_acting) = both(state.errors), both(state.latency)
-    cut = np.argmax(slow, axis=1) if slow.shape[1] else np.zeros(len(slow), np.int64)
-    return Strength(errors[:, 0], errors_acting[:, 0], mixed(slow), mixed(slow_acting), cut)
 
 
 class Candidates:
     """Judges the rows of one tick."""
 
     def __init__(
-        self, state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings,
-        needs: Mapping[Tier, float], force: Strength,
-    ) -> None:  # fmt: skip
+        self, state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, force: Strength
+    ) -> None:
         self._state, self._snapshot, self._cluster = state, snapshot, cluster
-        self._settings, self._needs, self._force = settings, needs, force
-        need = needs[Tier.ANNOTATE]
-        pods = len(state.comparison.refs)
-        self._suspected = frozenset(np.flatnonzero(force.doubted(need)[:pods]).tolist())
+        self._settings, self._needs, self._force = settings, tier_scores(settings), force
+        suspected = force.doubted(self._needs[Tier.ANNOTATE])[: len(state.comparison.refs)]
+        self._suspected = frozenset(np.flatnonzero(suspected).tolist())
         cap = settings.detection.overdispersion_cap
         self._overdispersion = {
             Symptom.ERRORS: state.errors.overdispersion(state.comparison, cap),
@@ -90,7 +50,7 @@ class Candidates:
 
     def suspects(self) -> list[Suspect]:
         """Everybody who reached the annotate tier, strongest first."""
-        found: dict[object, Suspect] = {}
+        strongest: dict[object, Suspect] = {}
         for symptom in (Symptom.ERRORS, Symptom.LATENCY):
             score, _ = self._force.of(symptom)
             rows = np.flatnonzero(score >= self._needs[Tier.ANNOTATE]).tolist()
@@ -98,10 +58,10 @@ class Candidates:
             outcome = contest(self._state.comparison, rows, weigh, self._settings.detection.group_margin)
             for row in outcome.winners:
                 suspect = self._suspect(row, symptom, outcome)
-                rival = found.get(suspect.culprit)
+                rival = strongest.get(suspect.culprit)
                 if rival is None or _rank(suspect) < _rank(rival):
-                    found[suspect.culprit] = suspect
-        return sorted(found.values(), key=_rank)
+                    strongest[suspect.culprit] = suspect
+        return sorted(strongest.values(), key=_rank)
 
     def _suspect(self, row: int, symptom: Symptom, outcome: Contest) -> Suspect:
         comparison = self._state.comparison
@@ -131,7 +91,7 @@ class Candidates:
         return Suspect(culprit, evidence, tier, ceiling, why, hurts, text, also)
 
     def _acts(self, row: int, evidence: Evidence) -> tuple[float, str]:
-        """Nats that may be acted on, and why they may not."""
+        """Score that may be acted on, and why they may not."""
         acts = evidence.acting_score
         comparison = self._state.comparison
         if row >= len(comparison.refs):
@@ -148,12 +108,12 @@ class Candidates:
         return min(acts, evidence.recheck_score), ""
 
     def _again(self, row: int, symptom: Symptom) -> float | None:
-        """What the second look says of a pod; None without one that covers its siblings."""
-        found = self._looked_again(int(self._state.comparison.service_of[row]), symptom)
-        if found is None:
+        """What the second look says of a pod; None without one that covers its peers."""
+        second_look = self._looked_again(int(self._state.comparison.service_of[row]), symptom)
+        if second_look is None:
             return None
         member = (self._state.comparison.refs[row].key,)
-        return found.acting_score(member, self._factors(row, symptom, found), self._settings.detection)
+        return second_look.acting_score(member, self._factors(row, symptom, second_look), self._settings.detection)
 
     def _looked_again(self, service: int, symptom: Symptom) -> recheck.Recheck | None:
         """The second look at one service, put into bins once for all its suspects."""
@@ -175,26 +135,26 @@ class Candidates:
         least = 0.5 * self._settings.impact.latency_excess_ms
         return recheck.recheck_latency(histories, warm, float(state.latency.bins.width[service]), least)
 
-    def _factors(self, row: int, symptom: Symptom, found: recheck.Recheck) -> list[float]:
+    def _factors(self, row: int, symptom: Symptom, second_look: recheck.Recheck) -> list[float]:
         """The overdispersion of each stream: that of the tested cut below, as more requests are slower than it."""
         overdispersion = self._overdispersion[symptom][row]
         if symptom is Symptom.ERRORS:
             return [float(overdispersion[0])]
         tested = [self._state.cuts[i] for i in self._state.tested]
-        return [float(overdispersion[max(bisect_right(tested, cut) - 1, 0)]) for cut in found.cuts]
+        return [float(overdispersion[max(bisect_right(tested, cut) - 1, 0)]) for cut in second_look.cuts]
 
     def _evidence(self, row: int, symptom: Symptom) -> Evidence:
         state, force = self._state, self._force
         slow = symptom is Symptom.LATENCY
         stream = int(force.cut[row]) if slow else 0
         every, acting = force.of(symptom)
-        it = (state.latency if slow else state.errors).evidence
-        requests, bad = float(it.own_total[row, stream]), float(it.own_bad[row, stream])
-        everyone, all_bad = float(it.all_total[row, stream]), float(it.all_bad[row, stream])
+        gathered = (state.latency if slow else state.errors).evidence
+        requests, bad = float(gathered.own_total[row, stream]), float(gathered.own_bad[row, stream])
+        everyone, all_bad = float(gathered.all_total[row, stream]), float(gathered.all_bad[row, stream])
         past = None
         if symptom is Symptom.ERRORS and row < len(state.past):
-            found = float(history.score(state.past[row : row + 1])[0])
-            past = found if np.isfinite(found) else None
+            past_score = float(history.score(state.past[row : row + 1])[0])
+            past = past_score if np.isfinite(past_score) else None
         overdispersion = self._overdispersion[symptom]
         ratio, excess = self._slowdown(row) if slow else (1.0, 0.0)
         single = row < len(state.comparison.refs)
@@ -209,9 +169,9 @@ class Candidates:
             peer_requests=max(everyone - requests, 0.0),
             peer_bad=max(all_bad - bad, 0.0),
             share=requests / everyone if everyone > 0.0 else 0.0,
-            bins=int(it.bins[row, stream]),
-            onset=float(it.onset[row, stream]),
-            newest=float(it.newest[row, stream]),
+            bins=int(gathered.bins[row, stream]),
+            onset=float(gathered.onset[row, stream]),
+            newest=float(gathered.newest[row, stream]),
             dispersion=float(overdispersion[row, stream]) if row < len(overdispersion) else 1.0,
             cut=state.cuts[state.tested[stream]] if slow else None,
             latency_ratio=ratio,
@@ -228,7 +188,7 @@ class Candidates:
 
     def _uncapped(self, symptom: Symptom, row: int) -> float:
         """
-        Nats of the best tilt (and cut) over the run as a whole; a pooled row adds up what its services say.
+        Score of the best effect size (and cut) over the run as a whole; a pooled row adds up what its services say.
 
         Each service's run began where its own data chose: the stray errors of several would otherwise outweigh the one
         sick pod among them.
@@ -239,7 +199,7 @@ class Candidates:
         return max(self._over_run(symptom, row, stream) for stream in streams)
 
     def _over_run(self, symptom: Symptom, row: int, stream: int) -> float:
-        it = (self._state.latency if symptom is Symptom.LATENCY else self._state.errors).evidence
+        gathered = (self._state.latency if symptom is Symptom.LATENCY else self._state.errors).evidence
         comparison, overdispersion = self._state.comparison, self._overdispersion[symptom]
         pool = row - len(overdispersion)
         parts = (
@@ -247,16 +207,20 @@ class Candidates:
             if pool < 0
             else comparison.parts[comparison.pool_first[pool] : comparison.pool_first[pool + 1]]
         )
-        bad, total = it.own_bad[parts, stream], it.own_total[parts, stream]
-        all_bad, all_total = it.all_bad[parts, stream], it.all_total[parts, stream]
-        told = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
-        if not told.any():
+        bad, total = gathered.own_bad[parts, stream], gathered.own_total[parts, stream]
+        all_bad, all_total = gathered.all_bad[parts, stream], gathered.all_total[parts, stream]
+        telling = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
+        if not telling.any():
             return 0.0
-        found = likelihood(
-            bad[told], total[told], all_bad[told], all_total[told], effect_sizes=np.array(self._state.effect_sizes)
+        ratios = likelihood(
+            bad[telling],
+            total[telling],
+            all_bad[telling],
+            all_total[telling],
+            effect_sizes=np.array(self._state.effect_sizes),
         )
-        whole = float((found / overdispersion[parts[told], stream][:, None]).sum(axis=0).max())
-        return whole - (_CHOSEN + math.log(len(parts))) * (int(np.count_nonzero(told)) - 1)
+        whole = float((ratios / overdispersion[parts[telling], stream][:, None]).sum(axis=0).max())
+        return whole - (_CHOSEN + math.log(len(parts))) * (int(np.count_nonzero(telling)) - 1)
 
     def _slowdown(self, row: int) -> tuple[float, float]:
         state, comparison = self._state, self._state.comparison
@@ -275,7 +239,7 @@ def restrained(
     at: float,
 ) -> tuple[Suspect, ...]:
     """Suspects who are told only: their service is suppressed, they pass on what they got, or they were cleared."""
-    barred = {one.service: one.reason for one in reversed(suppressed)}
+    barred = {suppression.service: suppression.reason for suppression in reversed(suppressed)}
     result = []
     for suspect in suspects:
         pod, service = suspect.culprit.pod, suspect.culprit.service
@@ -290,7 +254,7 @@ def restrained(
             result.append(replace(suspect, ceiling=Tier.ANNOTATE, ceiling_reason=reason, also=also))
         else:
             result.append(suspect)
-    return tuple(sorted(result, key=lambda one: (one.ceiling_reason == "cleared", _rank(one))))
+    return tuple(sorted(result, key=lambda suspect: (suspect.ceiling_reason == "cleared", _rank(suspect))))
 
 
 def _rank(suspect: Suspect) -> tuple[object, ...]:
@@ -306,3 +270,26 @@ def _rank(suspect: Suspect) -> tuple[object, ...]:
 
 def _plain(score: float) -> float:
     return float(score) if np.isfinite(score) else 0.0
+
+
+def median(buckets: FloatArray, cuts: tuple[float, ...]) -> float:
+    """
+    Median in milliseconds by linear interpolation inside its bucket; the last cut where it lies beyond it, NaN
+    without requests. ``buckets``: shape (cuts + 1,), cumulative requests.
+    """
+    half = 0.5 * float(buckets[-1])
+    if half <= 0.0:
+        return float("nan")
+    place = int(np.argmax(buckets >= half))
+    if place >= len(cuts):
+        return cuts[-1]
+    low, below = (cuts[place - 1], float(buckets[place - 1])) if place else (0.0, 0.0)
+    return low + (cuts[place] - low) * (half - below) / (float(buckets[place]) - below)
+
+
+def slowdown(own: FloatArray, others: FloatArray, cuts: tuple[float, ...]) -> tuple[float, float]:
+    """Median of the culprit over that of its peers, and the difference in milliseconds; ``(1, 0)`` if unknown."""
+    mine, theirs = median(own, cuts), median(others, cuts)
+    if not mine > 0.0 or not theirs > 0.0:
+        return 1.0, 0.0
+    return mine / theirs, mine - theirs

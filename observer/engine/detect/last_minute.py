@@ -1,18 +1,18 @@
-"""The last minute of every pod, and what the guards and experiments read of it."""
+"""The last minute of every pod: what guards and experiments read of it, and its figures for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from observer.domain.counts import BoolArray, FloatArray, IntArray
-from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.suspect import PodTally, ServiceHealth
+from observer.engine.detect.comparison_groups import ComparisonGroups
 from observer.engine.detect.counters import taken
-from observer.engine.detect.roster import ComparisonGroups
 
 MINUTE: Final = 60.0
 _SLOTS: Final = 12
@@ -41,7 +41,7 @@ class Minute:
 
     def leaving(self, at: float) -> tuple[FloatArray, FloatArray]:
         """Requests and errors of the slots that ``added`` will clear at ``at``, shape (N,) each."""
-        places = [one % _SLOTS for one in self._fresh(at)]
+        places = [slot % _SLOTS for slot in self._fresh(at)]
         sums = self.slots[:, places].sum(axis=1)
         return sums[:, 0], sums[:, 1]
 
@@ -55,7 +55,7 @@ class Minute:
         """With this tick's counts, shape (N,) each."""
         now = int(at // _SLOT)
         slots = self.slots.copy()
-        slots[:, [one % _SLOTS for one in self._fresh(at)]] = 0.0
+        slots[:, [slot % _SLOTS for slot in self._fresh(at)]] = 0.0
         slots[:, now % _SLOTS, 0] += requests
         slots[:, now % _SLOTS, 1] += errors
         return Minute(slots, now, self.since if self.slot >= 0 else at)
@@ -73,8 +73,8 @@ class Minute:
 class Tallies(Mapping[PodRef, PodTally]):
     """This tick's counts by pod; each entry is made when it is asked for, as few ever are."""
 
-    def __init__(self, comparison: ComparisonGroups, counts: FloatArray, told: BoolArray) -> None:
-        self._roster, self._counts, self._told = comparison, counts, told
+    def __init__(self, comparison: ComparisonGroups, counts: FloatArray, reported: BoolArray) -> None:
+        self._roster, self._counts, self._told = comparison, counts, reported
 
     def __getitem__(self, pod: PodRef) -> PodTally:
         position = self._roster.position[pod]
@@ -119,3 +119,69 @@ class Services(Mapping[ServiceRef, ServiceHealth]):
 
     def __len__(self) -> int:
         return len(self._roster.services)
+
+
+@dataclass(frozen=True, slots=True)
+class RecentTraffic:
+    """Events counted over the last ``seconds``; for people, nothing is judged by it."""
+
+    requests: float
+    errors: float
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return self.requests / self.seconds if self.seconds > 0.0 else 0.0
+
+    @property
+    def error_rate(self) -> float:
+        """Share of the requests that were errors, 0..1; 0 without a request."""
+        return self.errors / self.requests if self.requests > 0.0 else 0.0
+
+
+def by_service(comparison: ComparisonGroups, minute: Minute, at: float) -> Mapping[ServiceRef, RecentTraffic]:
+    """The last minute up to ``at`` (Unix seconds) of every service that has a pod with a sidecar."""
+    requests, errors = minute.totals()
+    if not len(requests) or len(requests) != len(comparison.refs):
+        return {}
+    sums = np.add.reduceat(np.stack([requests, errors], axis=1), comparison.first[:-1]).tolist()
+    seconds = minute.seconds(at)
+    return {
+        service: RecentTraffic(asked, failed, seconds)
+        for service, (asked, failed) in zip(comparison.services, sums, strict=True)
+    }
+
+
+def by_workload(comparison: ComparisonGroups, minute: Minute, at: float) -> Mapping[WorkloadRef, RecentTraffic]:
+    """The same of every workload that has a pod with a sidecar."""
+    requests, errors = minute.totals()
+    if not len(requests) or len(requests) != len(comparison.refs):
+        return {}
+    rows: dict[WorkloadRef, int] = {}
+    row_of = np.array([rows.setdefault(pod.workload, len(rows)) if pod.workload else -1 for pod in comparison.pods])
+    owned = row_of >= 0
+    asked = np.bincount(row_of[owned], requests[owned], len(rows)).tolist()
+    failed = np.bincount(row_of[owned], errors[owned], len(rows)).tolist()
+    seconds = minute.seconds(at)
+    return {workload: RecentTraffic(asked[row], failed[row], seconds) for workload, row in rows.items()}
+
+
+def against_peers(
+    comparison: ComparisonGroups, minute: Minute, at: float, pods: Iterable[PodRef]
+) -> Mapping[PodRef, tuple[RecentTraffic, RecentTraffic]]:
+    """Each pod's own last minute and that of its peers together; pods that are not judged are left out."""
+    requests, errors = minute.totals()
+    if len(requests) != len(comparison.refs):
+        return {}
+    seconds = minute.seconds(at)
+    compared = {}
+    for pod in pods:
+        if (row := comparison.position.get(pod)) is None:
+            continue
+        peers = comparison.peers(int(comparison.service_of[row]))
+        chosen = slice(peers.start, peers.stop)
+        own = RecentTraffic(float(requests[row]), float(errors[row]), seconds)
+        asked, failed = float(requests[chosen].sum()), float(errors[chosen].sum())
+        compared[pod] = (own, RecentTraffic(asked - own.requests, failed - own.errors, seconds))
+    return compared

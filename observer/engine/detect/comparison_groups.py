@@ -3,19 +3,24 @@ Who is compared with whom: pods in the order of their services, and the groups t
 
 Everything after this works on arrays in this order. Rows are the pods, then the groups inside one service (revision,
 node, zone), then nodes and zones pooled over services.
+
+Pod or place? A group wins over its pods by evidence; where the two cannot be told apart, that is said.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind
 
 NO_INTS: IntArray = np.zeros(0, np.int64)
@@ -77,7 +82,7 @@ class ComparisonGroups:
 
 
 def comparison_of(cluster: ClusterView, frame: CounterFrame, last: ComparisonGroups) -> ComparisonGroups:
-    """The roster of this tick; the last one itself while neither pods nor frame rows changed."""
+    """The comparison groups of this tick; the last one itself while neither pods nor frame rows changed."""
     if last.pods_seen is cluster.pods and last.names_seen is frame.pods:
         return last
     rows = {key: row for row, key in enumerate(frame.pods)}
@@ -114,16 +119,16 @@ def _peers(cluster: ClusterView) -> tuple[list[ServiceRef], list[Pod], IntArray]
     services: list[ServiceRef] = []
     pods: list[Pod] = []
     first = [0]
-    for service in sorted(cluster.by_service, key=lambda one: (one.namespace, one.name)):
-        found = [
+    for service in sorted(cluster.by_service, key=lambda ref: (ref.namespace, ref.name)):
+        judged = [
             pod
             for ref in cluster.by_service[service]
             if (pod := cluster.pods.get(ref)) is not None and pod.sidecar and not pod.deleting
         ]
-        if found:
-            found.sort(key=lambda pod: (pod.ref.name, pod.ref.uid))
+        if judged:
+            judged.sort(key=lambda pod: (pod.ref.name, pod.ref.uid))
             services.append(service)
-            pods.extend(found)
+            pods.extend(judged)
             first.append(len(pods))
     return services, pods, np.array(first, dtype=np.int64)
 
@@ -132,14 +137,14 @@ def carried(new: ComparisonGroups, old: ComparisonGroups) -> IntArray:
     """Shape (rows of ``new``,): the row of ``old`` that holds the same pod or group, -1 = it is new."""
     pods = np.fromiter((old.position.get(ref, -1) for ref in new.refs), np.int64, len(new.refs))
     base, count = len(old.refs), len(old.refs) + len(old.groups)
-    known = {culprit: base + i for i, culprit in enumerate(old.groups)}
-    known |= {culprit: count + i for i, culprit in enumerate(old.pools)}
-    rest = [known.get(culprit, -1) for culprit in (*new.groups, *new.pools)]
+    old_rows = {culprit: base + i for i, culprit in enumerate(old.groups)}
+    old_rows |= {culprit: count + i for i, culprit in enumerate(old.pools)}
+    rest = [old_rows.get(culprit, -1) for culprit in (*new.groups, *new.pools)]
     return np.concatenate([pods, np.array(rest, dtype=np.int64)])
 
 
-def _same_place(one: Pod, other: Pod) -> bool:
-    return one is other or (one.node, one.revision, one.owner_uid, one.workload) == (
+def _same_place(pod: Pod, other: Pod) -> bool:
+    return pod is other or (pod.node, pod.revision, pod.owner_uid, pod.workload) == (
         other.node,
         other.revision,
         other.owner_uid,
@@ -179,11 +184,11 @@ def _rows(refs: list[PodRef] | tuple[PodRef, ...], rows: Mapping[tuple[str, str]
 
 
 def _flat(lists: list[list[int]]) -> IntArray:
-    return np.array([item for one in lists for item in one], dtype=np.int64)
+    return np.array([item for part in lists for item in part], dtype=np.int64)
 
 
 def _firsts(lists: list[list[int]]) -> IntArray:
-    return np.cumsum([0, *(len(one) for one in lists)], dtype=np.int64)
+    return np.cumsum([0, *(len(part) for part in lists)], dtype=np.int64)
 
 
 class _Groups:
@@ -204,7 +209,7 @@ class _Groups:
     def _split(self, index: int, service: ServiceRef, peers: range) -> None:
         if len(peers) < 2:
             return
-        seen: set[tuple[int, ...]] = set()
+        listed: set[tuple[int, ...]] = set()
         for kind, name_of in (
             (CulpritKind.REVISION, _deployment),
             (CulpritKind.REVISION, lambda pod: pod.revision),
@@ -221,9 +226,9 @@ class _Groups:
                     continue
                 row = positions[0]
                 if len(positions) > 1:
-                    if kind is CulpritKind.REVISION and tuple(positions) in seen:
+                    if kind is CulpritKind.REVISION and tuple(positions) in listed:
                         continue
-                    seen.add(tuple(positions))
+                    listed.add(tuple(positions))
                     row = len(self._pods) + len(self.culprits)
                     self.culprits.append(Culprit(kind, service.namespace, name, service))
                     self.members.append(positions)
@@ -242,3 +247,119 @@ def _deployment(pod: Pod) -> str:
 
 def _replica_set(pod: Pod) -> str:
     return pod.owner_name
+
+
+_MOSTLY: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """
+    Who explains the evidence best, for one symptom.
+
+    Attributes:
+        winners: rows to be named, pods and groups.
+        beaten: group row to the pods that it explains; explained: those pods.
+        near: pod row to a group that explains nearly as much.
+    """
+
+    winners: tuple[int, ...]
+    beaten: dict[int, tuple[int, ...]]
+    near: dict[int, int]
+
+
+def contest(
+    comparison: ComparisonGroups, suspected: list[int], weigh: Callable[[int], float], margin: float
+) -> Contest:
+    """
+    Nested comparison of the suspected rows, smallest group first: a larger one must beat what stands by ``margin``.
+
+    ``weigh`` tells a row's evidence score without caps: with them, all rows of a strong fault look alike.
+    """
+    pods = len(comparison.refs)
+    score = {row: weigh(row) for row in suspected}
+    nobody = -math.inf
+    standing: dict[int, int] = {row: row for row in suspected if row < pods}
+    near: dict[int, int] = {}
+    groups = sorted((row for row in suspected if row >= pods), key=lambda row: (len(pods_of(comparison, row)), row))
+    named: dict[int, tuple[int, ...]] = {}
+    for group in groups:
+        members = pods_of(comparison, group).tolist()
+        rivals = {standing.get(member, member) for member in members}
+        best = max(rivals, key=lambda row: (score.get(row, nobody), -row))
+        if score[group] >= score.get(best, nobody) + margin:
+            for rival in rivals:
+                named.pop(rival, None)
+            named[group] = tuple(members)
+            standing.update(dict.fromkeys(members, group))
+        elif best < pods and score[group] > score[best] - margin:
+            near[best] = group
+    winners = [row for row in suspected if row in named or (row < pods and standing[row] == row)]
+    return Contest(tuple(winners), named, near)
+
+
+def pods_of(comparison: ComparisonGroups, row: int) -> IntArray:
+    """Positions of the pods that a row stands for."""
+    pods, groups = len(comparison.refs), len(comparison.groups)
+    if row < pods:
+        return np.array([row], dtype=np.int64)
+    if row < pods + groups:
+        return comparison.group_members(row - pods)
+    pool = row - pods - groups
+    parts = comparison.parts[comparison.pool_first[pool] : comparison.pool_first[pool + 1]]
+    return np.concatenate([pods_of(comparison, int(part)) for part in parts])
+
+
+def explained(comparison: ComparisonGroups, bad: FloatArray, over: BoolArray) -> BoolArray:
+    """
+    Shape (R, X): groups most of whose bad requests were those of pods that are suspected no more.
+
+    ``bad``: shape (R, X), since the run began; ``over``: shape (N, X), pods that are gone or whose fault ended. Such a
+    pod cannot stand against the group any more: what it did would become the group's.
+    """
+    rows = np.zeros(bad.shape, dtype=np.bool_)
+    pods = len(comparison.refs)
+    lost = np.where(over, bad[:pods], 0.0)
+    for row in (np.flatnonzero(bad[pods:].any(axis=1)) + pods).tolist() if lost.any() else ():
+        part = lost[pods_of(comparison, row)].sum(axis=0)
+        rows[row] = (part > 0.0) & (part >= _MOSTLY * bad[row])
+    return rows
+
+
+def tie(
+    comparison: ComparisonGroups,
+    position: int,
+    suspected: frozenset[int],
+    cluster: ClusterView,
+    at: float,
+    settings: DetectionSettings,
+) -> tuple[str, Culprit] | None:
+    """
+    The place that cannot be told from the pod: it is the only judged peer there, and something speaks against it.
+
+    ``suspected`` are positions of pods at the annotate tier. Returns a fixed reason word with the place.
+    """
+    pod = comparison.pods[position]
+    peers = [comparison.pods[i] for i in comparison.peers(int(comparison.service_of[position])) if i != position]
+    if pod.node and all(other.node != pod.node for other in peers):
+        for other in sorted(suspected):
+            neighbour = comparison.pods[other]
+            if neighbour.node == pod.node and neighbour.service != pod.service:
+                return "tie_node", Culprit(CulpritKind.NODE, "", pod.node)
+    lone = bool(peers) and all(_revision(other) != _revision(pod) for other in peers)
+    if lone and at - _revision_since(pod, cluster) < settings.young_revision:
+        return "tie_revision", Culprit(CulpritKind.REVISION, pod.ref.namespace, _revision_name(pod), pod.service)
+    return None
+
+
+def _revision(pod: Pod) -> tuple[object, ...]:
+    return (pod.workload, pod.owner_uid)
+
+
+def _revision_name(pod: Pod) -> str:
+    return pod.workload.name if pod.workload is not None else pod.owner_name or pod.revision
+
+
+def _revision_since(pod: Pod, cluster: ClusterView) -> float:
+    workload = cluster.workloads.get(pod.workload) if pod.workload is not None else None
+    return workload.progressing_since if workload is not None else pod.created
