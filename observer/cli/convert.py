@@ -12,7 +12,7 @@ import typer
 from observer.cli.application import app
 from observer.cli.output import EXIT_BAD_INPUT, fail
 from observer.config.documents.faults import Fault, refuse
-from observer.config.documents.files import read_text, yaml_files
+from observer.config.documents.marks import read_text, yaml_files
 from observer.domain.errors import ConfigError
 from observer.exchange.conversion import Converted
 from observer.exchange.formats import Format, converted

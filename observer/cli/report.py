@@ -105,7 +105,7 @@ def written(found: HealthSummary, form: ReportForm, paint: Paint) -> str:
 
 async def gather(settings: Settings, since: float, until: float, client: ApiClient) -> HealthSummary:
     """The summary of ``since`` to ``until`` (Unix seconds). Raises: JournalUnavailable."""
-    from observer.config.openslo.recalled import recalled
+    from observer.config.openslo.wanted import recalled
     from observer.engine.summary import Records, summarize
 
     objectives, notes = _objectives(settings, until)

@@ -15,7 +15,7 @@ from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, fail, show
 from observer.config.documents.durations import format_duration
 from observer.config.documents.faults import refuse
-from observer.config.documents.files import yaml_files
+from observer.config.documents.marks import yaml_files
 from observer.config.openslo.templates import expand
 from observer.config.settings.model import SHIPPED, Settings
 from observer.domain.errors import ConfigError
@@ -163,7 +163,7 @@ def body(results: Results) -> dict[str, object]:
                     for at, decision in one.course.decisions
                 ],
                 "objectives": [
-                    {"id": status.objective.id, "state": status.state.value, "told": status.told}
+                    {"id": status.objective.id, "state": status.state.value, "alert": status.told}
                     for status in (one.course.looks[-1][1] if one.course.looks else ())
                 ],
             }
@@ -174,7 +174,7 @@ def body(results: Results) -> dict[str, object]:
 
 def text(results: Results, *, verbose: bool = False) -> str:
     """What the terminal shows; ``verbose``: the decisions of the tests that passed, too."""
-    from observer.policytest.judging import told
+    from observer.policytest.judging import line_of
 
     lines: list[str] = []
     for one in results.done:
@@ -183,7 +183,7 @@ def text(results: Results, *, verbose: bool = False) -> str:
             lines.append(f"          line {failure.expectation.place.line}: expected {failure.expected}")
             lines += [f"            came {line}" for line in failure.came]
         if verbose:
-            lines += [f"          {format_duration(at):>7}  {told(what)}" for at, what in one.course.decisions]
+            lines += [f"          {format_duration(at):>7}  {line_of(what)}" for at, what in one.course.decisions]
     lines += [f"observer: {fault}" for fault in results.faults]
     failed = sum(not one.ok for one in results.done)
     count = len(results.faults)
