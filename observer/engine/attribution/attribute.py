@@ -257,7 +257,7 @@ def _gaps(inputs: AttributionInputs) -> tuple[str, ...]:
     if inputs.traces is not None and inputs.traces.truncated:
         gaps.append("traces were cut off at the limit")
     if inputs.judgement is None:
-        gaps.append("no sibling tests")
+        gaps.append("no peer tests")
     elif not inputs.judgement.complete:
-        gaps.append("the sibling tests saw only part of the pods")
+        gaps.append("the peer tests saw only part of the pods")
     return tuple(dict.fromkeys(gaps))

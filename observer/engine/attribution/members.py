@@ -46,7 +46,7 @@ def suspect_evidence(suspects: Iterable[Suspect], sizes: Mapping[ServiceRef, int
             continue
         price = math.log(max(sizes.get(service, 1), 1))
         score = min(suspect.evidence.score - price, MOST)
-        text = f"{suspect.evidence.score:.1f} nats against its siblings ({suspect.evidence.symptom.value})"
+        text = f"evidence {suspect.evidence.score:.1f} against its peers ({suspect.evidence.symptom.value})"
         members_evidence.append(MemberEvidence(service, cause_of(suspect.culprit), EvidenceLine("peers", score, text)))
         if suspect.ceiling_reason.startswith("tie_") and suspect.also and suspect.also[0].kind in _KINDS:
             rival = cause_of(suspect.also[0])
@@ -67,7 +67,7 @@ def _pooled_member_evidence(suspect: Suspect) -> list[MemberEvidence]:
             EvidenceLine(
                 "peers",
                 0.0 if number else score,
-                f"{suspect.evidence.score:.1f} nats over {len(services)} services, {service} among them",
+                f"evidence {suspect.evidence.score:.1f} over {len(services)} services, {service} among them",
             ),
         )
         for number, service in enumerate(services)
@@ -133,7 +133,7 @@ def counted_member_evidence(
             if score <= 0.0:
                 continue
             score = min(score - math.log(len(pods)), _PICKED) + _RARE[cause.kind]
-            text = f"{bad:.0f} of {total:.0f} bad there, {rest_bad:.0f} of {rest:.0f} at its siblings"
+            text = f"{bad:.0f} of {total:.0f} bad there, {rest_bad:.0f} of {rest:.0f} at its peers"
             members_evidence.append(MemberEvidence(service, cause, EvidenceLine(word, score, text)))
     return members_evidence
 

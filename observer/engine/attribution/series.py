@@ -187,7 +187,7 @@ def _texts(troubled: Mapping[ServiceRef, _Risen]) -> dict[ServiceRef, str]:
             rise = f"{change.usual * 1000:.3g} ms -> {(change.usual + change.excess) * 1000:.3g} ms"
         else:
             rise = f"errors {change.usual:.2%} -> {change.usual + change.excess:.2%}"
-        texts[service] = f"{rise}, {change.score:.1f} nats, {risen.impact:.1%} of what the target serves"
+        texts[service] = f"{rise}, evidence {change.score:.1f}, {risen.impact:.1%} of what the target serves"
     return texts
 
 

@@ -49,7 +49,7 @@ def correlated(comparison: ComparisonGroups, bad: BoolArray, settings: Detection
     count = np.add.reduceat(bad.astype(np.int64), comparison.first[:-1])
     size = np.diff(comparison.first)
     chosen = np.flatnonzero((count >= 2) & (count > settings.bad_share * size))
-    return {comparison.services[i]: f"{count[i]} of {size[i]} siblings are suspected" for i in chosen.tolist()}
+    return {comparison.services[i]: f"{count[i]} of {size[i]} replicas are suspected" for i in chosen.tolist()}
 
 
 def inherited(failing_services: FailingServices) -> dict[ServiceRef, Culprit]:
@@ -140,7 +140,7 @@ def suppressions(
         elif service in crowded:
             blamed, reason, detail = workload_culprit(service), "correlated_failure", crowded[service]
         else:
-            reason, detail = "workload_failing", "all siblings fail alike, more than is usual"
+            reason, detail = "workload_failing", "all replicas fail at the same unusual rate"
             blamed = workload_culprit(service)
             # Whether it only passes on what it got is known when its own calls have been watched for a while.
             waited = at - since.get((service, reason), at) >= _PATIENCE

@@ -161,7 +161,7 @@ def silent_pods(
     """
     Ready pods that were scraped once and are not now, with the last scrape, or when it was noticed if that is unknown.
 
-    ``known``: shape (N,), was scraped at some time.
+    ``scraped_once``: shape (N,), was scraped at some time.
     """
     chosen = np.flatnonzero(~new.up & scraped_once & comparison.ready).tolist()
     last = {comparison.refs[i]: float(new.scraped[i]) for i in chosen}
