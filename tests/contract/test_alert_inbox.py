@@ -12,10 +12,9 @@ import pytest
 
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.errors import JournalUnavailable
-from observer.journal.alerts import SqlAlertInbox
-from observer.journal.connect import engine_for, parsed
-from observer.journal.schema import migrate
+from observer.journal.database import engine_for, migrate, parsed
 from observer.journal.store import SqlJournal
+from observer.journal.stores import SqlAlertInbox
 from tests.support.postgres import fresh_database, running_postgres
 
 if TYPE_CHECKING:

@@ -15,10 +15,9 @@ from observer.domain.approval import Approval
 from observer.domain.errors import JournalUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.policy import APPROVAL_SECONDS
-from observer.journal.approvals import SqlApprovals
-from observer.journal.connect import engine_for, parsed
-from observer.journal.schema import migrate
+from observer.journal.database import engine_for, migrate, parsed
 from observer.journal.store import SqlJournal
+from observer.journal.stores import SqlApprovals
 from tests.support.postgres import fresh_database, running_postgres
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
-from observer.journal.schema import migrate
+from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
 from observer.journal.tables import REVISION
 from tests.support.postgres import fresh_database, running_postgres
@@ -260,7 +260,7 @@ async def test_an_empty_postgresql_waits_for_its_migration(postgres: PostgresSer
 
     with pytest.raises(JournalUnavailable, match=r"is empty, this Observer needs .*: run `observer migrate`"):
         await SqlJournal.open(address)
-    code = f"from observer.journal.schema import migrate; print(migrate({address!r}))"
+    code = f"from observer.journal.database import migrate; print(migrate({address!r}))"
     both = [await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=PIPE, cwd=ROOT) for _ in range(2)]
     said = [(await one.communicate())[0] for one in both]
     journal = await SqlJournal.open(address)

@@ -35,10 +35,10 @@ from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory
 from observer.engine.remediation.approvals import waiting
 from observer.journal.store import SqlJournal
-from observer.runtime.approvals import ApprovalCache
 from observer.runtime.execute import with_outcome
+from observer.runtime.inbox import ApprovalCache
 from observer.runtime.operator_actions import OperatorActions
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.telemetry.metrics import SelfMetrics
 from observer.web.people.auth import AuthMiddleware, SignInMethods
 from observer.web.people.sessions import LocalToken, Sessions, Throttle

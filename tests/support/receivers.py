@@ -80,12 +80,13 @@ class Receiver:
     answers: list[int | tuple[int, dict[str, str]]] = field(default_factory=lambda: [200])
     got: list[ReceivedRequest] = field(default_factory=list)
     url: str = ""
+    body: bytes = b"what the receiver says is not ours to repeat"
 
     async def answer(self, request: web.Request) -> web.Response:
         self.got.append(ReceivedRequest(request.method, request.path, dict(request.headers), await request.read()))
         said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         status, headers = said if isinstance(said, tuple) else (said, {})
-        return web.Response(status=status, headers=headers, body=b"what the receiver says is not ours to repeat")
+        return web.Response(status=status, headers=headers, body=self.body)
 
 
 @asynccontextmanager

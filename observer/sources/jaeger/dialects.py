@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Final
 
 from observer.domain.errors import SourceProtocolError
-from observer.http_client.asker import Answer, HttpClient, refused
+from observer.http_client.client import HttpClient, Response, refused
 from observer.sources.jaeger import legacy, otlp
 from observer.sources.jaeger.raw_span import RawSpan
 
@@ -71,15 +71,15 @@ V1: Final = Dialect(
 )
 
 
-async def choose(asker: HttpClient) -> tuple[Dialect, frozenset[str]]:
+async def choose(client: HttpClient) -> tuple[Dialect, frozenset[str]]:
     """
     The API that the server speaks, v3 before v1, and its services.
 
     A route that is not there is a 404, or before 2.16 a page of the user interface: neither is an outage.
     """
     for dialect in (V3, V1):
-        answer = await asker.get(dialect.services_path, {})
-        if answer.good:
+        answer = await client.get(dialect.services_path, {})
+        if answer.has_json:
             return dialect, dialect.parse_services(answer.body)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
             raise refused(answer.status, told(answer))
@@ -88,6 +88,6 @@ async def choose(asker: HttpClient) -> tuple[Dialect, frozenset[str]]:
     )
 
 
-def told(answer: Answer) -> str:
+def told(answer: Response) -> str:
     """What an error says, for people."""
     return f"HTTP {answer.status}: {answer.body[:300].decode('utf-8', 'replace').strip()}"

@@ -12,7 +12,7 @@ from http import HTTPStatus
 import msgspec
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.http_client.decode import decoded
+from observer.http_client.client import decoded
 from observer.sources.jaeger.raw_span import RawSpan, as_text, attributes_of, count, parent_of
 
 _KINDS: Mapping[str, str] = {

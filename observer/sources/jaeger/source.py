@@ -13,8 +13,8 @@ from observer.domain.circuit import Circuit
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
-from observer.http_client.asker import HttpClient, refused
 from observer.http_client.breaker import Breaker
+from observer.http_client.client import Endpoint, HttpClient, refused
 from observer.ports.sources import Clock
 from observer.sources.jaeger.dialects import Dialect, choose, told
 from observer.sources.jaeger.semantics import cluster_of, span_of
@@ -53,13 +53,16 @@ class JaegerSource:
     """
 
     def __init__(self, settings: JaegerSettings, clock: Clock) -> None:
-        self._asker = HttpClient(
-            "jaeger",
-            url=settings.url,
-            auth=settings.auth,
-            headers=settings.headers,
-            timeout=settings.timeout,
-            max_bytes=settings.max_bytes,
+        self._client = HttpClient(
+            Endpoint(
+                "jaeger",
+                url=settings.url,
+                auth=settings.auth,
+                headers=settings.headers,
+                timeout=settings.timeout,
+                max_bytes=settings.max_bytes,
+                follow=True,
+            )
         )
         self._cluster = settings.cluster
         self._clock = clock
@@ -93,7 +96,7 @@ class JaegerSource:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._asker.close()
+        await self._client.close()
 
     async def _traces(self, at: float, seconds: float, services: frozenset[ServiceRef], limit: int) -> TraceSet:
         server = await self._known()
@@ -122,17 +125,17 @@ class JaegerSource:
         now = self._clock.now()
         if self._server is None or not 0 <= now - self._server.since < _KNOWN_FOR:
             self._server = None
-            self._server = _Server(*await choose(self._asker), now)
+            self._server = _Server(*await choose(self._client), now)
         return self._server
 
     async def _search(self, dialect: Dialect, service: str, start: float, end: float, limit: int) -> _Found:
         """The spans of one service's traces."""
-        answer = await self._asker.get(dialect.traces_path, dialect.search(service, start, end, limit))
+        answer = await self._client.get(dialect.traces_path, dialect.search(service, start, end, limit))
         if answer.status == HTTPStatus.NOT_FOUND and dialect.nothing(answer.body):
             return _Found((), frozenset(), more=False)
         if answer.status != HTTPStatus.OK:
             raise refused(answer.status, told(answer))
-        if not answer.good:
+        if not answer.has_json:
             raise SourceProtocolError(f"answered {answer.content_type} instead of JSON")
         return await asyncio.to_thread(self._read, dialect, answer.body, limit)
 

@@ -21,7 +21,7 @@ from observer.domain.counts import RequestClass
 from observer.domain.errors import SourceProtocolError
 from observer.domain.graph import Edge, EdgeSource
 from observer.domain.ids import ServiceRef
-from observer.http_client.decode import decoded
+from observer.http_client.client import decoded
 
 OUTSIDE: Final = ServiceRef("", "unknown")
 _UNKNOWN: Final = frozenset({"", "unknown"})

@@ -10,7 +10,7 @@ from observer.domain.classify import request_class
 from observer.domain.counts import RequestClass
 from observer.domain.errors import SourceProtocolError
 from observer.domain.graph import WorkloadHealth
-from observer.http_client.decode import decoded
+from observer.http_client.client import decoded
 
 Rates = Mapping[str, Mapping[str, float]]
 

@@ -15,8 +15,7 @@ from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
 from observer.runtime.collect import Collector, SnapshotRequest
-from observer.runtime.history import BaselineCache
-from observer.runtime.neighbours import DependencyCaches
+from observer.runtime.source_cache import BaselineCache, DependencyCaches
 from tests.support.builders import catalog, cluster, service_ref
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeMetrics, FakeSwitch
 
@@ -104,7 +103,7 @@ async def test_a_second_question_that_fails_is_a_gap_of_its_own_and_the_first_an
 
 
 class Known(DependencyCaches):
-    """Neighbours that know what they were given."""
+    """DependencyCaches that know what they were given."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -24,9 +24,9 @@ from observer.runtime.collect import Collector
 from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
-from observer.runtime.history import BaselineCache
 from observer.runtime.reload import Reloader, ReloadState
-from observer.runtime.state import LoopStatus
+from observer.runtime.source_cache import BaselineCache
+from observer.runtime.status import LoopStatus
 from observer.runtime.tick import Loop
 from observer.telemetry.metrics import SelfMetrics
 from observer.web.models.answers import PoliciesStatus

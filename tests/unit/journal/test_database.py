@@ -16,8 +16,7 @@ from alembic.script import ScriptDirectory
 
 import observer.journal
 from observer.domain.errors import ConfigError, JournalUnavailable
-from observer.journal.connect import parsed
-from observer.journal.schema import migrate, revision
+from observer.journal.database import migrate, parsed, revision
 from observer.journal.store import SqlJournal
 from observer.journal.tables import METADATA, REVISION
 

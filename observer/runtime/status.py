@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -20,9 +21,41 @@ from observer.domain.snapshot import Gap, Snapshot
 from observer.engine.memory import Memory
 from observer.ports.sources import Clock
 from observer.runtime.reload import ReloadState
-from observer.runtime.seen import TickResult
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TickResult:
+    """
+    One tick after its end.
+
+    Attributes:
+        number: ticks that have ended; complete: those that saw enough to act on.
+        took: seconds from the first question to the last record.
+        recent: the newest decisions of this process, oldest first.
+        rules: settings, policies and objectives in force; None where nobody told them.
+        circuits: of the sources that have one.
+        halted: the broken invariant, empty when none.
+    """
+
+    number: int
+    complete: int
+    took: float
+    memory: Memory
+    snapshot: Snapshot
+    settings: EngineSettings
+    policies: EffectivePolicies
+    recent: tuple[Decision, ...] = ()
+    rules: Rules | None = None
+    reload: ReloadState = field(default_factory=ReloadState)
+    circuits: Mapping[str, Circuit] = field(default_factory=dict)
+    halted: str = ""
+
+    @property
+    def at(self) -> float:
+        """The instant of the tick, Unix seconds."""
+        return self.snapshot.at
 
 
 class LoopMetrics(Protocol):
@@ -196,10 +229,10 @@ class LoopStatus:
     def _ruled(self, policies: EffectivePolicies) -> None:
         if policies is self._book:
             return
-        found = doubts(policies)
-        for workload in sorted(found.keys() - self._doubts.keys()):
-            log.warning("policies_conflicted", workload=workload, detail=found[workload])
-        self._book, self._doubts = policies, found
+        conflicts = doubts(policies)
+        for workload in sorted(conflicts.keys() - self._doubts.keys()):
+            log.warning("policies_conflicted", workload=workload, detail=conflicts[workload])
+        self._book, self._doubts = policies, conflicts
         self._metrics.policies(dict.fromkeys((mode.value for mode in Mode), 0) | modes(policies))
 
     def _tell_gaps(self, gaps: tuple[Gap, ...]) -> None:

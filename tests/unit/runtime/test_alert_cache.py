@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import JournalUnavailable
-from observer.runtime.alerts import KEPT_SECONDS, AlertCache
+from observer.runtime.inbox import ALERTS_KEPT, AlertCache
 from tests.support.alerts import NOW, FakeInbox, StoppedClock
 
 FIRING = Alert("g", "f", "2026-11-25T10:00:00Z", AlertStatus.FIRING, {"alertname": "A"}, received=NOW)
@@ -92,4 +92,4 @@ async def test_old_alerts_are_forgotten() -> None:
 
     async with running(AlertCache(Pruned(), StoppedClock())):
         await until(lambda: bool(forgotten))
-    assert forgotten == [NOW - KEPT_SECONDS]
+    assert forgotten == [NOW - ALERTS_KEPT]
