@@ -37,7 +37,7 @@ class Feed:
     pods: list[Pod]
     settings: EngineSettings = field(default_factory=EngineSettings)
     recheck: bool = True
-    held: OpenActions = field(default_factory=OpenActions)
+    open_actions: OpenActions = field(default_factory=OpenActions)
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
     objectives: Mapping[ServiceRef, tuple[ObjectiveStatus, ...]] = field(default_factory=dict)
     state: DetectorState = field(default_factory=DetectorState.empty)
@@ -94,7 +94,7 @@ class Feed:
             usual_edges=usual,
             earlier_edges=earlier,
         )
-        self.state, self.judgement = judge(self.state, snapshot, self.settings, self.held)
+        self.state, self.judgement = judge(self.state, snapshot, self.settings, self.open_actions)
         return self.judgement
 
     def frame(self) -> CounterFrame:
@@ -164,11 +164,15 @@ class Feed:
 
 def acting(judgement: Judgement, tier: Tier = Tier.DRAIN) -> set[str]:
     """Names of pods that evidence and ceiling would let act on."""
-    return {one.culprit.name for one in judgement.suspects if one.culprit.pod and min(one.tier, one.ceiling) >= tier}
+    return {
+        suspect.culprit.name
+        for suspect in judgement.suspects
+        if suspect.culprit.pod and min(suspect.tier, suspect.ceiling) >= tier
+    }
 
 
 def suspect_of(judgement: Judgement, name: str) -> Suspect:
-    return next(one for one in judgement.suspects if one.culprit.name == name)
+    return next(suspect for suspect in judgement.suspects if suspect.culprit.name == name)
 
 
 def everybody(pods: Iterable[Pod], did: Did, **others: Did) -> dict[str, Did]:

@@ -55,7 +55,7 @@ def permits_removal(attribution: Attribution, pod: PodRef) -> Permission:
     if mine is None or not pod.uid:
         return Permission(False, ("not_named: no evidence names this pod with its uid",))
     if not is_finite(attribution):
-        return Permission(False, ("not_finite: the attribution holds something that is no number",))
+        return Permission(False, ("not_finite: the attribution holds a figure that is not a number",))
     rivals = [rival for rival in attribution.ranked if rival is not mine]
     members = sum(rival.probability for rival in rivals if rival.cause.kind is CauseKind.POD)
     shared = sum(rival.probability for rival in rivals if rival.cause.kind is not CauseKind.POD)
