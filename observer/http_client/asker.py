@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-from observer.config.settings.auth import HttpAuth
+from observer.config.settings.sources import HttpAuth
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
 from observer.http_client.reason import reason

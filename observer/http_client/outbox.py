@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from observer.config.settings.auth import HttpAuth
+from observer.config.settings.sources import HttpAuth
 from observer.domain.errors import SourceUnavailable
 from observer.http_client.credentials import Credentials, SecretFile, address_of, checked_url
 from observer.http_client.reason import reason

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from observer.config.settings.auth import HttpAuth
+from observer.config.settings.sources import HttpAuth
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.http_client.outbox import Outbox, Target, retry_after
 from tests.support.fakes import FakeClock

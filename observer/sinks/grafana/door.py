@@ -11,7 +11,7 @@ from typing import Any, Final
 import aiohttp
 import msgspec
 
-from observer.config.settings.auth import HttpAuth
+from observer.config.settings.sources import HttpAuth
 from observer.domain.errors import ObserverError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
 from observer.http_client.reason import reason

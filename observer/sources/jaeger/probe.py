@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from observer.config.settings.model import JaegerSettings
+from observer.config.settings.sources import JaegerSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.finding import Finding
 from observer.domain.ids import ServiceRef

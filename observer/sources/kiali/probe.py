@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from observer.config.settings.model import KialiSettings
+from observer.config.settings.sources import KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.finding import Finding
 from observer.domain.graph import CallGraph, WorkloadHealth

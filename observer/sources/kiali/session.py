@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from observer.config.settings.model import KialiLogin, KialiSettings
+from observer.config.settings.sources import KialiLogin, KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.asker import Answer, HttpClient, refused
 from observer.http_client.credentials import SecretFile

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from observer.config.settings.model import PrometheusSettings, Settings
+from observer.config.settings.model import Settings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.counts import CounterFrame
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.finding import Finding
