@@ -75,10 +75,7 @@ def _callers(reporter: str) -> Row:
         "Callers, as their sidecars count",
         (
             Panel(
-                "Requests by caller",
-                "Who calls this workload.",
-                "reqps",
-                (Target(everything, "{{source_workload}}"),),
+                "Requests by caller", "Who calls this workload.", "reqps", (Target(everything, "{{source_workload}}"),)
             ),
             Panel(
                 "Share of errors by caller",
