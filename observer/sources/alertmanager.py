@@ -59,22 +59,22 @@ class AlertmanagerApi:
 def parse_alerts(body: bytes, receiver: str) -> Sequence[Alert]:
     """Alerts of ``GET /api/v2/alerts``. Raises: SourceProtocolError."""
     try:
-        found = msgspec.json.decode(body, type=list[WireAlert])
+        alerts = msgspec.json.decode(body, type=list[WireAlert])
     except msgspec.DecodeError as exc:
         raise SourceProtocolError(f"alertmanager: not a list of alerts: {exc}") from exc
     return tuple(
         Alert(
             group="",
-            fingerprint=one.fingerprint,
-            starts=one.starts_at,
+            fingerprint=alert.fingerprint,
+            starts=alert.starts_at,
             status=AlertStatus.FIRING,
-            labels=one.labels,
-            annotations=one.annotations,
+            labels=alert.labels,
+            annotations=alert.annotations,
             receiver=receiver,
-            generator=one.generator_url,
+            generator=alert.generator_url,
         )
-        for one in found
-        if not receiver or any(other.name == receiver for other in one.receivers)
+        for alert in alerts
+        if not receiver or any(other.name == receiver for other in alert.receivers)
     )
 
 

@@ -156,9 +156,14 @@ class PageWorld:
         """Tick until a decision of this kind about the service was recorded."""
         for _ in range(limit):
             await self.tick()
-            if any(one.kind == kind and one.service and one.service.name == name for one in self.decisions):
+            if any(
+                decision.kind == kind and decision.service and decision.service.name == name
+                for decision in self.decisions
+            ):
                 return self
-        raise AssertionError(f"never {kind}: {sorted({(one.kind, one.reason) for one in self.decisions})}")
+        raise AssertionError(
+            f"never {kind}: {sorted({(decision.kind, decision.reason) for decision in self.decisions})}"
+        )
 
     async def tick(self) -> None:
         """Five seconds of traffic, one decision, carried out and recorded."""

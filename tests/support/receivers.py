@@ -126,11 +126,15 @@ class OtlpCollector:
     def _take(self, path: str, body: bytes) -> None:
         if path.endswith("/v1/traces"):
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                self.resources.append({one.key: one.value.string_value for one in resource.resource.attributes})
+                self.resources.append(
+                    {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
+                )
                 self.spans += [span for scope in resource.scope_spans for span in scope.spans]
         else:
             for group in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-                self.resources.append({one.key: one.value.string_value for one in group.resource.attributes})
+                self.resources.append(
+                    {attribute.key: attribute.value.string_value for attribute in group.resource.attributes}
+                )
                 for scope in group.scope_metrics:
                     self.metrics |= {metric.name: metric for metric in scope.metrics}
 

@@ -10,7 +10,11 @@ from typing import Final
 
 from observer.domain.errors import SourceProtocolError
 from observer.http_client.client import HttpClient, Response, refused
-from observer.sources.jaeger import legacy, otlp
+from observer.sources.jaeger.legacy import parse_services as services_v1
+from observer.sources.jaeger.legacy import parse_traces as traces_v1
+from observer.sources.jaeger.otlp import parse_services as services_v3
+from observer.sources.jaeger.otlp import parse_traces as traces_v3
+from observer.sources.jaeger.otlp import says_nothing_found
 from observer.sources.jaeger.raw_span import RawSpan
 
 
@@ -62,13 +66,11 @@ V3: Final = Dialect(
     "/api/v3/services",
     "/api/v3/traces",
     _search_v3,
-    otlp.parse_services,
-    otlp.parse_traces,
-    otlp.says_nothing_found,
+    services_v3,
+    traces_v3,
+    says_nothing_found,
 )
-V1: Final = Dialect(
-    "v1", "/api/services", "/api/traces", _search_v1, legacy.parse_services, legacy.parse_traces, lambda _: False
-)
+V1: Final = Dialect("v1", "/api/services", "/api/traces", _search_v1, services_v1, traces_v1, lambda _: False)
 
 
 async def choose(client: HttpClient) -> tuple[Dialect, frozenset[str]]:

@@ -100,7 +100,7 @@ class JaegerSource:
 
     async def _traces(self, at: float, seconds: float, services: frozenset[ServiceRef], limit: int) -> TraceSet:
         server = await self._known()
-        named = sorted({name for one in services if (name := known_as(one, server.services))})
+        named = sorted({name for service in services if (name := known_as(service, server.services))})
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def search(name: str) -> _Found:
@@ -113,13 +113,18 @@ class JaegerSource:
         except ExceptionGroup as failed:
             self._server = None
             raise failed.exceptions[0] from None
-        found = [task.result() for task in tasks]
-        clusters = frozenset().union(*(one.clusters for one in found))
+        searches = [task.result() for task in tasks]
+        clusters = frozenset().union(*(search.clusters for search in searches))
         if not self._cluster and len(clusters) > 1:
             shown = ", ".join(sorted(clusters)[:5])
             raise SourceProtocolError(f"spans of several clusters ({shown[:200]}): name this one in jaeger.cluster")
-        spans, cut = in_order(span for one in found for span in one.spans)
-        return TraceSet(at, seconds, spans, truncated=cut or len(named) > SERVICES or any(one.more for one in found))
+        spans, cut = in_order(span for search in searches for span in search.spans)
+        return TraceSet(
+            at,
+            seconds,
+            spans,
+            truncated=cut or len(named) > SERVICES or any(search.more for search in searches),
+        )
 
     async def _known(self) -> _Server:
         now = self._clock.now()
@@ -170,12 +175,12 @@ def in_order(spans: Iterable[Span]) -> tuple[tuple[Span, ...], bool]:
     traces: dict[str, dict[tuple[str, SpanSide], Span]] = {}
     for span in spans:
         traces.setdefault(span.trace, {}).setdefault((span.span, span.side), span)
-    begun: Mapping[str, float] = {name: min(one.start for one in some.values()) for name, some in traces.items()}
+    begun: Mapping[str, float] = {name: min(span.start for span in some.values()) for name, some in traces.items()}
     kept: list[list[Span]] = []
     room = SPANS
     for name in sorted(traces, key=lambda name: (-begun[name], name)):  # the newest are kept
         if len(traces[name]) > room:
             continue  # one that is too large keeps the others
         room -= len(traces[name])
-        kept.append(sorted(traces[name].values(), key=lambda one: (one.start, one.span, one.side)))
+        kept.append(sorted(traces[name].values(), key=lambda span: (span.start, span.span, span.side)))
     return tuple(span for some in reversed(kept) for span in some), len(kept) < len(traces)

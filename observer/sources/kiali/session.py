@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -27,7 +27,7 @@ class _Error(msgspec.Struct):
 
 
 class _Status(msgspec.Struct):
-    status: dict[str, Any] | None = None
+    status: dict[str, object] | None = None
 
 
 _INFO = msgspec.json.Decoder(_AuthInfo)
