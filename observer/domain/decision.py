@@ -9,13 +9,14 @@ from enum import StrEnum
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.outcome import Outcome
+from observer.domain.reasons import GuardName, Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """A brake has no objection."""
 
-    guard: str
+    guard: GuardName
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,12 @@ class Blocked:
     """
     A brake says no.
 
-    ``guard`` is the brake's name, ``reason`` a fixed snake_case word, ``detail`` the figures for people;
+    ``detail`` are the figures for people;
     ``refused`` = will not change by waiting (opt-out, system pod), so nothing is asked again.
     """
 
-    guard: str
-    reason: str
+    guard: GuardName
+    reason: Reason
     detail: str
     refused: bool = False
 

@@ -9,6 +9,7 @@ from observer.domain.action import ActionKind
 from observer.domain.attribution import Attribution
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.outcome import DrainVerdict, Verification
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, Symptom, Tier
 
 
@@ -113,7 +114,7 @@ class Incident:
     requests: float = 0.0
     bad: float = 0.0
     attempts: dict[ActionKind, int] = field(default_factory=dict)
-    blocked: dict[str, float] = field(default_factory=dict)
+    blocked: dict[Reason, float] = field(default_factory=dict)
     experiment: Experiment | None = None
     check: Check | None = None
     drain_expires: float = 0.0
@@ -125,7 +126,7 @@ class Incident:
     tier: Tier = Tier.NONE
     """Highest tier that the evidence reached while the culprit had traffic."""
     ceiling: Tier = Tier.EVICT
-    ceiling_reason: str = ""
+    ceiling_reason: Reason = Reason.NONE
     restoring: str = ""
     """Why the pod is being given back, from that decision until the label is off; empty otherwise."""
     known_pods: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.snapshot import Gap
 
 FULL_SCORE = 59.0
@@ -130,7 +131,7 @@ class Suspect:
     evidence: Evidence
     tier: Tier
     ceiling: Tier = Tier.EVICT
-    ceiling_reason: str = ""
+    ceiling_reason: Reason = Reason.NONE
     impact: bool = False
     impact_reason: str = ""
     also: tuple[Culprit, ...] = ()
@@ -147,7 +148,7 @@ class Suppression:
     """
 
     service: ServiceRef
-    reason: str
+    reason: Reason
     detail: str
     blamed: Culprit | None = None
     since: float = 0.0

@@ -11,6 +11,7 @@ from observer.domain.action import ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Result
+from observer.domain.reasons import Reason
 from observer.domain.slo import LedgerCount, Objective
 from observer.domain.summary import (
     Blindness,
@@ -24,7 +25,7 @@ from observer.domain.summary import (
 )
 from observer.engine.slo.evaluate import budget_of, start_of
 
-APPROVAL: Final = "approval_needed"
+APPROVAL: Final = Reason.APPROVAL_NEEDED
 TROUBLES: Final = frozenset({"suppressed", "unreached"})
 DONE: Final[Mapping[ActionKind, str]] = {
     ActionKind.DRAIN: "drained",

@@ -23,6 +23,7 @@ from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.incident import Incident, Phase
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Gap, Snapshot
 from observer.domain.suspect import (
@@ -207,7 +208,7 @@ def group_suspect(kind: CulpritKind, name: str, service: ServiceRef | None = Non
     """A suspicion against a revision, node, zone or workload."""
     namespace = service.namespace if service is not None else ""
     culprit = Culprit(kind, namespace, name, service)
-    return Suspect(culprit, evidence(score=25.0), tier, Tier.ANNOTATE, f"{kind.value}_named", impact=True)
+    return Suspect(culprit, evidence(score=25.0), tier, Tier.ANNOTATE, Reason(f"{kind.value}_named"), impact=True)
 
 
 def tally(one: Pod, requests: float, errors: float = 0.0, slow: tuple[float, ...] = ()) -> PodTally:

@@ -19,6 +19,7 @@ from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Blocked, Decision, Verdict
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.outcome import Outcome, Result
+from observer.domain.reasons import GuardName, Reason
 
 POD = PodRef("shop", "cart-1", "u1")
 AT = 1_790_000_000.25
@@ -54,7 +55,9 @@ def acted(action_kind: ActionKind = ActionKind.EVICT, result: Result = Result.AP
         "action_kind": action_kind,
         "action": action,
         "outcome": Outcome(action.id, result, result.value),
-        "blocked_by": (Blocked("pdb", "pdb", "allows no disruption"),) if result is Result.DEFERRED else (),
+        "blocked_by": (Blocked(GuardName.DISRUPTION_BUDGET, Reason.PDB, "allows no disruption"),)
+        if result is Result.DEFERRED
+        else (),
     }
     return told(action_kind.value, **{**facts, **changes})
 

@@ -33,8 +33,8 @@ from observer.config.settings.notifications import (
     OtlpSettings,
 )
 from observer.domain import names
-from observer.domain.decision_record import SEVERITIES
-from observer.domain.kinds import KINDS
+from observer.domain.kinds import Kind
+from observer.domain.severities import Severity
 from observer.engine.remediation.silences import LONGEST_SECONDS
 
 Switch = Annotated[bool, Strict()]
@@ -57,7 +57,7 @@ def _check_source(value: str) -> str | None:
 
 
 _TAKEN = frozenset({"alertname", "namespace", "pod", "workload", "service", "cluster", names.ALERT_INCIDENT})
-_KINDS = many(word(*KINDS))
+_KINDS = many(word(*Kind))
 _CLOUDEVENTS: dict[str, Any] = {
     "url": http_url(empty=True),
     "url_file": readable_file(),
@@ -85,7 +85,7 @@ _NOTIFY: dict[str, Any] = {
     "kind": choice(NotifyKind),
     "url": http_url(empty=True),
     "url_file": readable_file(),
-    "severity": word(*SEVERITIES),
+    "severity": word(*Severity),
     "kinds": _KINDS,
     "namespaces": many(dns_label()),
     "group_by": choice(GroupBy),

@@ -9,6 +9,7 @@ from typing import Final
 
 from observer.domain.attribution import AttributionInputs, Measure
 from observer.domain.ids import ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Judgement, ServiceHealth, Suppression, Suspect, Symptom
 from observer.engine.attribution.ballots import ServiceEvidence
 from observer.engine.attribution.contrast import MOST
@@ -100,7 +101,7 @@ class _Troubles:
     def suppressed(self, one: Suppression, health: ServiceHealth | None) -> None:
         errors = max(health.errors if health is not None else 1.0, 1.0)
         blamed = one.blamed.service if one.blamed is not None else None
-        if one.reason == "inherited" and blamed is not None and blamed != one.service:
+        if one.reason == Reason.INHERITED and blamed is not None and blamed != one.service:
             self.passed[(one.service, blamed)] = errors
             self.own[one.service] = 0.0
         elif one.reason in _OWN_FAULT:
@@ -118,7 +119,7 @@ def _excess(suspect: Suspect) -> float:
 
 def _blamed(suspect: Suspect) -> ServiceRef | None:
     """A suspect that only passes on what it got names whom it got it from first."""
-    return suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
+    return suspect.also[0].service if suspect.ceiling_reason == Reason.INHERITED and suspect.also else None
 
 
 def _inherit(own: dict[ServiceRef, float], passed: dict[Pair, float], calls: frozenset[Pair]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from observer.domain.attribution import AttributionInputs, Cause, CauseKind, EvidenceLine, Placement, workload_cause
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import TIES, Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Suspect
 from observer.engine.attribution.ballots import MemberEvidence, ServiceEvidence
 from observer.engine.attribution.binomial import more
@@ -50,9 +51,9 @@ def suspect_evidence(suspects: Iterable[Suspect], sizes: Mapping[ServiceRef, int
         score = min(suspect.evidence.score - price, MOST)
         text = f"{suspect.evidence.score:.1f} nats against its siblings ({suspect.evidence.symptom.value})"
         found.append(MemberEvidence(service, cause_of(suspect.culprit), EvidenceLine("peers", score, text)))
-        if suspect.ceiling_reason.startswith("tie_") and suspect.also and suspect.also[0].kind in _KINDS:
+        if suspect.ceiling_reason in TIES and suspect.also and suspect.also[0].kind in _KINDS:
             rival = cause_of(suspect.also[0])
-            rarer = _RIVAL[rival.kind] if suspect.ceiling_reason == "tie_group" else 0.0
+            rarer = _RIVAL[rival.kind] if suspect.ceiling_reason == Reason.TIE_GROUP else 0.0
             line = EvidenceLine("peers", score + rarer, f"cannot be told from {suspect.culprit}")
             found.append(MemberEvidence(service, rival, line))
     return found
@@ -81,7 +82,7 @@ def silent_member_evidence(suppressions: Iterable[Suppression]) -> list[MemberEv
     return [
         MemberEvidence(one.service, cause_of(one.blamed), EvidenceLine("peers", _SILENT, one.detail))
         for one in suppressions
-        if one.reason == "unreached" and one.blamed is not None
+        if one.reason == Reason.UNREACHED and one.blamed is not None
     ]
 
 
@@ -93,7 +94,9 @@ def silence_evidence(suppressions: Iterable[Suppression]) -> ServiceEvidence | N
     It speaks for the silent pod and its service as a whole, never for a sibling: that one answers, and must not become
     likelier, nor its kill permitted, because another pod is silent.
     """
-    silent = {cause_of(one.blamed): one.service for one in suppressions if one.reason == "unreached" and one.blamed}
+    silent = {
+        cause_of(one.blamed): one.service for one in suppressions if one.reason == Reason.UNREACHED and one.blamed
+    }
     if not silent:
         return None
     share = 1.0 / len(silent)

@@ -16,6 +16,7 @@ import numpy as np
 
 from observer.domain.counts import BoolArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.counters import Increments
 from observer.engine.detect.losses import Losses, log_odds
@@ -75,7 +76,7 @@ def unreached(
     found = []
     for service, pod in lone.items():
         seen, since = losses[pod], silent[pod]
-        kept = _KEEPS if (service, "unreached") in standing else 1.0
+        kept = _KEEPS if (service, Reason.UNREACHED) in standing else 1.0
         if seen.lately.lost < kept * max(LOST, _PART * seen.lately.calls):
             continue
         if seen.bursts or log_odds(seen, effect_sizes) <= math.log(_ODDS):
@@ -86,7 +87,7 @@ def unreached(
             "nobody can tell for sure that they were meant for it"
         )
         blamed = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
-        found.append(Suppression(service, "unreached", detail, blamed, since))
+        found.append(Suppression(service, Reason.UNREACHED, detail, blamed, since))
     return tuple(found)
 
 

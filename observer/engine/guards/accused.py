@@ -7,6 +7,7 @@ from typing import Final
 from observer.domain.action import ActionKind
 from observer.domain.attribution import Attribution, CauseKind, RankedCause
 from observer.domain.decision import Allowed, Blocked
+from observer.domain.reasons import GuardName, Reason
 from observer.engine.attribution.permit import is_finite, permits_removal, victim_of
 from observer.engine.guards.context import GuardContext
 
@@ -17,15 +18,15 @@ _TOLD: Final = 3
 _TIE: Final = 1.0 + 1e-9
 """A pod and its rival with the same evidence differ by rounding only."""
 _REASONS: Final = {
-    CauseKind.POD: "other_pod_likelier",
-    CauseKind.REVISION: "revision_likelier",
-    CauseKind.NODE: "node_likelier",
-    CauseKind.ZONE: "zone_likelier",
-    CauseKind.WORKLOAD: "workload_likelier",
-    CauseKind.EDGE: "edge_likelier",
-    CauseKind.CALLER: "caller_likelier",
-    CauseKind.EXTERNAL: "external_likelier",
-    CauseKind.UNKNOWN: "cannot_tell",
+    CauseKind.POD: Reason.OTHER_POD_LIKELIER,
+    CauseKind.REVISION: Reason.REVISION_LIKELIER,
+    CauseKind.NODE: Reason.NODE_LIKELIER,
+    CauseKind.ZONE: Reason.ZONE_LIKELIER,
+    CauseKind.WORKLOAD: Reason.WORKLOAD_LIKELIER,
+    CauseKind.EDGE: Reason.EDGE_LIKELIER,
+    CauseKind.CALLER: Reason.CALLER_LIKELIER,
+    CauseKind.EXTERNAL: Reason.EXTERNAL_LIKELIER,
+    CauseKind.UNKNOWN: Reason.CANNOT_TELL,
 }
 
 
@@ -37,9 +38,9 @@ def attribution(context: GuardContext) -> Allowed | Blocked:
     removes it for good needs the odds of ``permits_removal``.
     """
     if context.attribution is None:
-        return Blocked("attribution", "attribution_unknown", "nobody has been asked yet who is to blame")
+        return Blocked(GuardName.ATTRIBUTION, Reason.ATTRIBUTION_UNKNOWN, "nobody has been asked yet who is to blame")
     if not is_finite(context.attribution):
-        return Blocked("attribution", "cannot_tell", "the blame holds something that is no number")
+        return Blocked(GuardName.ATTRIBUTION, Reason.CANNOT_TELL, "the blame holds something that is no number")
     mine = next(
         (
             one
@@ -50,22 +51,26 @@ def attribution(context: GuardContext) -> Allowed | Blocked:
     )
     if mine is None:
         return Blocked(
-            "attribution", "not_named", f"no evidence names this pod; likeliest: {_first_of(context.attribution)}"
+            GuardName.ATTRIBUTION,
+            Reason.NOT_NAMED,
+            f"no evidence names this pod; likeliest: {_first_of(context.attribution)}",
         )
     culprit = victim_of(context.attribution, mine)
     if culprit is not None:
         detail = f"{mine.inherited:.0%} of its service's trouble comes from {said(culprit)}"
-        return Blocked("attribution", "victim", detail)
+        return Blocked(GuardName.ATTRIBUTION, Reason.VICTIM, detail)
     rival = max(
         (one for one in context.attribution.ranked if one is not mine), key=lambda one: one.probability, default=None
     )
     if rival is not None and rival.probability > mine.probability * _TIE:
-        return Blocked("attribution", _REASONS[rival.cause.kind], f"{said(rival)} is likelier than {said(mine)}")
+        return Blocked(
+            GuardName.ATTRIBUTION, _REASONS[rival.cause.kind], f"{said(rival)} is likelier than {said(mine)}"
+        )
     if context.action_kind not in _MILD:
         permission = permits_removal(context.attribution, context.pod.ref)
         if not permission.allowed:
-            return Blocked("attribution", "removal_odds", "; ".join(permission.reasons))
-    return Allowed("attribution")
+            return Blocked(GuardName.ATTRIBUTION, Reason.REMOVAL_ODDS, "; ".join(permission.reasons))
+    return Allowed(GuardName.ATTRIBUTION)
 
 
 def _first_of(found: Attribution) -> str:

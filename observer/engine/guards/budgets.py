@@ -7,6 +7,7 @@ import math
 from observer.domain.action import ActionKind
 from observer.domain.decision import Allowed, Blocked
 from observer.domain.incident import Phase
+from observer.domain.reasons import GuardName, Reason
 from observer.engine.guards.context import GuardContext
 
 
@@ -16,21 +17,21 @@ def namespace_rate(context: GuardContext) -> Allowed | Blocked:
     done = sum(1 for act in context.acts(context.at - guards.namespace_window) if act.pod.namespace == namespace)
     if done >= guards.namespace_actions:
         detail = f"{done} acts in {namespace} in the last {guards.namespace_window / 60:.0f} min"
-        return Blocked("namespace_rate", "namespace_rate", detail)
-    return Allowed("namespace_rate")
+        return Blocked(GuardName.NAMESPACE_RATE, Reason.NAMESPACE_RATE, detail)
+    return Allowed(GuardName.NAMESPACE_RATE)
 
 
 def replacement_first(context: GuardContext) -> Allowed | Blocked:
     """No second eviction in a namespace before the first replacement serves."""
     if context.action_kind is not ActionKind.EVICT:
-        return Allowed("replacement_first")
+        return Allowed(GuardName.REPLACEMENT_FIRST)
     planned = {act.incident for act in context.planned if act.action_kind is ActionKind.EVICT}
     for other in context.others_in_progress():
         waits = other.phase is Phase.EVICTING or other.id in planned
         if waits and other.culprit.namespace == context.pod.ref.namespace:
             detail = f"the replacement of {other.culprit.name} does not serve yet"
-            return Blocked("replacement_first", "replacement_first", detail)
-    return Allowed("replacement_first")
+            return Blocked(GuardName.REPLACEMENT_FIRST, Reason.REPLACEMENT_FIRST, detail)
+    return Allowed(GuardName.REPLACEMENT_FIRST)
 
 
 def cluster_rate(context: GuardContext) -> Allowed | Blocked:
@@ -39,8 +40,8 @@ def cluster_rate(context: GuardContext) -> Allowed | Blocked:
     done = len(context.acts(context.at - guards.cluster_window))
     if done >= guards.cluster_actions:
         detail = f"{done} acts in the cluster in the last {guards.cluster_window / 60:.0f} min"
-        return Blocked("cluster_rate", "cluster_rate", detail)
-    return Allowed("cluster_rate")
+        return Blocked(GuardName.CLUSTER_RATE, Reason.CLUSTER_RATE, detail)
+    return Allowed(GuardName.CLUSTER_RATE)
 
 
 def cluster_share(context: GuardContext) -> Allowed | Blocked:
@@ -50,9 +51,11 @@ def cluster_share(context: GuardContext) -> Allowed | Blocked:
     held = len(context.others_in_progress())
     if held >= limit:
         return Blocked(
-            "cluster_share", "cluster_share", f"{held} of {desired} replicas are in hand, at most {limit} may be"
+            GuardName.CLUSTER_SHARE,
+            Reason.CLUSTER_SHARE,
+            f"{held} of {desired} replicas are in hand, at most {limit} may be",
         )
-    return Allowed("cluster_share")
+    return Allowed(GuardName.CLUSTER_SHARE)
 
 
 def disruption_budget(context: GuardContext) -> Allowed | Blocked:
@@ -62,10 +65,14 @@ def disruption_budget(context: GuardContext) -> Allowed | Blocked:
     if len(found) > 1:
         names = ", ".join(budget.name for budget in found)
         detail = f"several budgets select it ({names}), which the Eviction API refuses"
-        return Blocked("disruption_budget", "several_budgets", detail, refused=True)
+        return Blocked(GuardName.DISRUPTION_BUDGET, Reason.SEVERAL_BUDGETS, detail, refused=True)
     for budget in found:
         if not budget.current:
-            return Blocked("disruption_budget", "budget_stale", f"status of {budget.name} lags behind its spec")
+            return Blocked(
+                GuardName.DISRUPTION_BUDGET, Reason.BUDGET_STALE, f"status of {budget.name} lags behind its spec"
+            )
         if budget.disruptions_allowed < 1:
-            return Blocked("disruption_budget", "disruption_budget", f"{budget.name} allows no disruption now")
-    return Allowed("disruption_budget")
+            return Blocked(
+                GuardName.DISRUPTION_BUDGET, Reason.DISRUPTION_BUDGET, f"{budget.name} allows no disruption now"
+            )
+    return Allowed(GuardName.DISRUPTION_BUDGET)

@@ -7,6 +7,7 @@ import math
 from observer.domain.action import ActionKind
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.decision import Allowed, Blocked
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.settings import GuardSettings
 from observer.domain.snapshot import Snapshot
 from observer.engine.guards.context import GuardContext, pods_of, serves
@@ -51,14 +52,14 @@ def serving_floor(context: GuardContext) -> Allowed | Blocked:
         floor = floor_of(wanted, context.policy.guards)
         if left < floor:
             detail = f"{name}: {left} of {wanted} would go on serving healthily, at least {floor} must"
-            return Blocked("serving_floor", "serving_floor", detail)
-    return Allowed("serving_floor")
+            return Blocked(GuardName.SERVING_FLOOR, Reason.SERVING_FLOOR, detail)
+    return Allowed(GuardName.SERVING_FLOOR)
 
 
 def small_workload(context: GuardContext) -> Allowed | Blocked:
     """With three replicas or fewer there is no slack: every other one must serve healthily before one is taken."""
     if context.workload is None or context.workload.desired > 3:
-        return Allowed("small_workload")
+        return Allowed(GuardName.SMALL_WORKLOAD)
     healthy = context.health_of(context.pod.service)
     others = pods_of(context.cluster, context.cluster.by_workload.get(context.workload.ref, ()), but=context.pod.ref)
     well = sum(1 for other in others if serves(other) and other.ref in healthy)
@@ -66,8 +67,8 @@ def small_workload(context: GuardContext) -> Allowed | Blocked:
         detail = (
             f"{context.workload.ref.name} has {context.workload.desired} replicas; only {well} others serve healthily"
         )
-        return Blocked("small_workload", "small_workload", detail)
-    return Allowed("small_workload")
+        return Blocked(GuardName.SMALL_WORKLOAD, Reason.SMALL_WORKLOAD, detail)
+    return Allowed(GuardName.SMALL_WORKLOAD)
 
 
 def highest_healthy_rate(context: Snapshot, memory: Memory, pod: Pod) -> float:
@@ -79,14 +80,14 @@ def highest_healthy_rate(context: Snapshot, memory: Memory, pod: Pod) -> float:
 def headroom(context: GuardContext) -> Allowed | Blocked:
     """Each remaining sibling must have carried healthily before what it would carry after."""
     if context.drained:
-        return Allowed("headroom")  # its load has moved already; siblings that suffer get it back
+        return Allowed(GuardName.HEADROOM)  # its load has moved already; siblings that suffer get it back
     health = context.fleet.health(context.pod.service)
     peak = highest_healthy_rate(context.snapshot, context.memory, context.pod)
     if health is None or peak <= 0.0 or context.pod.ref not in health.rates:
-        return Blocked("headroom", "headroom_unknown", "it is not known what one sibling can carry")
+        return Blocked(GuardName.HEADROOM, Reason.HEADROOM_UNKNOWN, "it is not known what one sibling can carry")
     left = [other.ref for other in context.peers() if serves(other)]
     if not left:
-        return Blocked("headroom", "headroom_unknown", "no sibling is left to carry its requests")
+        return Blocked(GuardName.HEADROOM, Reason.HEADROOM_UNKNOWN, "no sibling is left to carry its requests")
     share = health.rates[context.pod.ref] / len(left)
     projected = max(health.rates.get(ref, 0.0) for ref in left) + share
     if projected > peak:
@@ -94,8 +95,8 @@ def headroom(context: GuardContext) -> Allowed | Blocked:
             f"the busiest sibling would get {projected:.1f} requests/s and never carried more than {peak:.1f} "
             f"healthily; scale {context.workload.ref.name if context.workload else 'it'} up by one"
         )
-        return Blocked("headroom", "headroom", detail)
-    return Allowed("headroom")
+        return Blocked(GuardName.HEADROOM, Reason.HEADROOM, detail)
+    return Allowed(GuardName.HEADROOM)
 
 
 def in_flight(context: GuardContext) -> Allowed | Blocked:
@@ -109,8 +110,8 @@ def in_flight(context: GuardContext) -> Allowed | Blocked:
     ]
     if len(same) >= limit:
         names = ", ".join(f"{other.culprit.name} ({other.phase.value})" for other in same)
-        return Blocked("in_flight", "in_flight", f"not finished yet: {names}")
+        return Blocked(GuardName.IN_FLIGHT, Reason.IN_FLIGHT, f"not finished yet: {names}")
     drained = [other for other in context.peers() if other.drained_by_us]
     if context.action_kind is ActionKind.DRAIN and len(drained) >= limit:
-        return Blocked("in_flight", "in_flight", f"{drained[0].ref.name} is drained already")
-    return Allowed("in_flight")
+        return Blocked(GuardName.IN_FLIGHT, Reason.IN_FLIGHT, f"{drained[0].ref.name} is drained already")
+    return Allowed(GuardName.IN_FLIGHT)

@@ -6,6 +6,7 @@ from observer.domain.cluster import ClusterView, Workload
 from observer.domain.decision import Allowed, Blocked
 from observer.domain.ids import WorkloadRef
 from observer.domain.incident import Phase
+from observer.domain.reasons import GuardName, Reason
 from observer.engine.guards.context import GuardContext
 from observer.engine.rollout import rolling
 
@@ -17,9 +18,9 @@ def rollout(context: GuardContext) -> Allowed | Blocked:
     """No act while a workload behind the same service is rolled out or paused."""
     for workload in _behind(context):
         if why := rolling(workload, context.at):
-            reason = "rollout_paused" if workload.paused else "rollout"
-            return Blocked("rollout", reason, f"{workload.ref.name}: {why}")
-    return Allowed("rollout")
+            reason = Reason.ROLLOUT_PAUSED if workload.paused else Reason.ROLLOUT
+            return Blocked(GuardName.ROLLOUT, reason, f"{workload.ref.name}: {why}")
+    return Allowed(GuardName.ROLLOUT)
 
 
 def shrinking(cluster: ClusterView, workload: WorkloadRef, since: float) -> str:
@@ -37,31 +38,31 @@ def shrinking(cluster: ClusterView, workload: WorkloadRef, since: float) -> str:
 def autoscaler(context: GuardContext) -> Allowed | Blocked:
     """An autoscaler that just took replicas away must settle first."""
     if context.workload is None:
-        return Allowed("autoscaler")
+        return Allowed(GuardName.AUTOSCALER)
     why = shrinking(context.cluster, context.workload.ref, context.at - context.policy.guards.autoscaler_quiet)
-    return Blocked("autoscaler", "autoscaler_scaled_down", why) if why else Allowed("autoscaler")
+    return Blocked(GuardName.AUTOSCALER, Reason.AUTOSCALER_SCALED_DOWN, why) if why else Allowed(GuardName.AUTOSCALER)
 
 
 def node(context: GuardContext) -> Allowed | Blocked:
     """A node that is drained or sick is somebody else's work in progress."""
     found = context.cluster.nodes.get(context.pod.node)
     if found is None:
-        return Blocked("node", "node_unknown", f"node {context.pod.node or '(none)'} is not known")
+        return Blocked(GuardName.NODE, Reason.NODE_UNKNOWN, f"node {context.pod.node or '(none)'} is not known")
     if found.draining:
-        return Blocked("node", "node_draining", f"node {found.name} is being drained")
+        return Blocked(GuardName.NODE, Reason.NODE_DRAINING, f"node {found.name} is being drained")
     if not found.ready:
-        return Blocked("node", "node_not_ready", f"node {found.name} is not Ready")
-    return Allowed("node")
+        return Blocked(GuardName.NODE, Reason.NODE_NOT_READY, f"node {found.name} is not Ready")
+    return Allowed(GuardName.NODE)
 
 
 def mesh(context: GuardContext) -> Allowed | Blocked:
     """Without istiod and its injector no drain takes effect and no replacement gets a sidecar."""
     control = context.cluster.mesh
     if control.ready is None:
-        return Blocked("mesh", "mesh_unknown", control.detail or "the state of istiod is not known")
+        return Blocked(GuardName.MESH, Reason.MESH_UNKNOWN, control.detail or "the state of istiod is not known")
     if not control.ready:
-        return Blocked("mesh", "mesh_unhealthy", control.detail or "istiod is not Ready")
-    return Allowed("mesh")
+        return Blocked(GuardName.MESH, Reason.MESH_UNHEALTHY, control.detail or "istiod is not Ready")
+    return Allowed(GuardName.MESH)
 
 
 def other_owner(context: GuardContext) -> Allowed | Blocked:
@@ -72,8 +73,8 @@ def other_owner(context: GuardContext) -> Allowed | Blocked:
     """
     for workload in _behind(context):
         if "flagger" in workload.managers and context.at - workload.progressing_since <= workload.progress_deadline:
-            return Blocked("other_owner", "other_owner", f"Flagger may be analysing {workload.ref.name}")
-    return Allowed("other_owner")
+            return Blocked(GuardName.OTHER_OWNER, Reason.OTHER_OWNER, f"Flagger may be analysing {workload.ref.name}")
+    return Allowed(GuardName.OTHER_OWNER)
 
 
 def person(context: GuardContext) -> Allowed | Blocked:
@@ -84,13 +85,13 @@ def person(context: GuardContext) -> Allowed | Blocked:
         lately = context.at - workload.touched < quiet
         if lately and workload.touched > workload.progressing_since + REPLICASET_SLACK:
             detail = f"{workload.ref.name} was edited {(context.at - workload.touched) / 60:.0f} min ago"
-            return Blocked("person", "person_touched", detail)
+            return Blocked(GuardName.PERSON, Reason.PERSON_TOUCHED, detail)
     for other in context.memory.incidents.values():
-        taken = other.phase is Phase.CLOSED and other.closing in ("person_took_it", "restored_by_person")
+        taken = other.phase is Phase.CLOSED and other.closing in (Reason.PERSON_TOOK_IT, Reason.RESTORED_BY_PERSON)
         if taken and other.culprit.pod == context.pod.ref and context.at - other.closed < quiet:
             detail = f"a person took it from Observer {(context.at - other.closed) / 60:.0f} min ago"
-            return Blocked("person", "person_touched", detail)
-    return Allowed("person")
+            return Blocked(GuardName.PERSON, Reason.PERSON_TOUCHED, detail)
+    return Allowed(GuardName.PERSON)
 
 
 def _behind(context: GuardContext) -> tuple[Workload, ...]:

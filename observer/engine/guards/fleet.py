@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from observer.domain.cluster import ClusterView
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.suspect import CulpritKind, Judgement, ServiceHealth
 
-CORRELATED = frozenset({"correlated_failure", "workload_failing"})
+CORRELATED = frozenset({Reason.CORRELATED_FAILURE, Reason.WORKLOAD_FAILING})
 """Suppressions that mean: everything behind the service is bad."""
 
 

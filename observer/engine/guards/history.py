@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from observer.domain.action import ActionKind
 from observer.domain.decision import Allowed, Blocked
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.suspect import Symptom, Tier
 from observer.engine import ledger
 from observer.engine.guards.context import GuardContext
@@ -13,31 +14,31 @@ def ceiling(context: GuardContext) -> Allowed | Blocked:
     """The explanation of the evidence may allow less than its strength: ties with a node, named revisions."""
     needed = Tier.EVICT if context.action_kind is ActionKind.EVICT else Tier.DRAIN
     if context.incident.symptom is Symptom.UNREACHED:
-        return Blocked("ceiling", "unreached", "its sidecar is silent: what it does cannot be measured")
+        return Blocked(GuardName.CEILING, Reason.UNREACHED, "its sidecar is silent: what it does cannot be measured")
     if context.incident.ceiling < needed:
-        reason = context.incident.ceiling_reason or "ceiling"
+        reason = context.incident.ceiling_reason or Reason.CEILING
         return Blocked(
-            "ceiling", reason, f"the evidence allows at most {context.incident.ceiling.name.lower()}: {reason}"
+            GuardName.CEILING, reason, f"the evidence allows at most {context.incident.ceiling.name.lower()}: {reason}"
         )
-    return Allowed("ceiling")
+    return Allowed(GuardName.CEILING)
 
 
 def impact(context: GuardContext) -> Allowed | Blocked:
     """A certain but harmless pod is annotated, not replaced."""
     if context.drained:
-        return Allowed("impact")  # it passed when it was drained, and drained pods do no harm to measure
+        return Allowed(GuardName.IMPACT)  # it passed when it was drained, and drained pods do no harm to measure
     if context.suspect is None or not context.suspect.impact:
         why = context.suspect.impact_reason if context.suspect is not None else "it is not suspected any more"
-        return Blocked("impact", "no_impact", why or "it hurts too few requests")
-    return Allowed("impact")
+        return Blocked(GuardName.IMPACT, Reason.NO_IMPACT, why or "it hurts too few requests")
+    return Allowed(GuardName.IMPACT)
 
 
 def suppressed(context: GuardContext) -> Allowed | Blocked:
     """The judges say that nobody behind this service may be removed."""
     for one in context.judgement.suppressions:
         if one.service == context.pod.service:
-            return Blocked("suppressed", one.reason, one.detail)
-    return Allowed("suppressed")
+            return Blocked(GuardName.SUPPRESSED, one.reason, one.detail)
+    return Allowed(GuardName.SUPPRESSED)
 
 
 def cleared(context: GuardContext) -> Allowed | Blocked:
@@ -47,28 +48,32 @@ def cleared(context: GuardContext) -> Allowed | Blocked:
         detail = (
             f"a drain showed that the callers' errors stay without it; cleared for {(until - context.at) / 60:.0f} min"
         )
-        return Blocked("cleared", "cleared", detail)
-    return Allowed("cleared")
+        return Blocked(GuardName.CLEARED, Reason.CLEARED, detail)
+    return Allowed(GuardName.CLEARED)
 
 
 def back_off(context: GuardContext) -> Allowed | Blocked:
     """Twice as long after each act that gained nothing, at most an hour."""
     if context.pod.workload is None:
-        return Allowed("back_off")
+        return Allowed(GuardName.BACK_OFF)
     key = (context.pod.workload, context.incident.culprit.kind.value, context.pod.node, context.pod.revision)
     until, times = ledger.wait(context.memory.ledger, key, context.incident.id, context.policy.guards)
     if context.at < until:
         detail = f"{times} earlier attempts there gained nothing; waiting {(until - context.at) / 60:.1f} min more"
-        return Blocked("back_off", "back_off", detail)
-    return Allowed("back_off")
+        return Blocked(GuardName.BACK_OFF, Reason.BACK_OFF, detail)
+    return Allowed(GuardName.BACK_OFF)
 
 
 def frozen(context: GuardContext) -> Allowed | Blocked:
     """Several acts helped nothing, or one made it worse: only a person goes on."""
     if context.pod.workload is None:
-        return Allowed("frozen")
+        return Allowed(GuardName.FROZEN)
     why = ledger.frozen(context.memory.ledger, context.pod.workload, context.at, context.policy.guards)
-    return Blocked("frozen", "frozen", f"{context.pod.workload.name}: {why}") if why else Allowed("frozen")
+    return (
+        Blocked(GuardName.FROZEN, Reason.FROZEN, f"{context.pod.workload.name}: {why}")
+        if why
+        else Allowed(GuardName.FROZEN)
+    )
 
 
 def fleet_breaker(context: GuardContext) -> Allowed | Blocked:
@@ -76,13 +81,17 @@ def fleet_breaker(context: GuardContext) -> Allowed | Blocked:
     guards = context.settings.guards
     useless, graded = ledger.useless_share(context.memory.ledger, guards.breaker_last)
     if useless >= guards.breaker_bad_min and useless > guards.breaker_useless_share * graded:
-        return Blocked("fleet_breaker", "breaker_useless", f"{useless} of the last {graded} acts gained nothing")
+        return Blocked(
+            GuardName.FLEET_BREAKER, Reason.BREAKER_USELESS, f"{useless} of the last {graded} acts gained nothing"
+        )
     namespace = context.pod.ref.namespace
     for name, scope in ((f"namespace {namespace}", namespace), ("the cluster", None)):
         bad, judged = _bad(context, scope)
         if bad >= guards.breaker_bad_min and bad > guards.breaker_bad_share * judged:
-            return Blocked("fleet_breaker", "breaker_bad_share", f"{bad} of {judged} pods in {name} are bad")
-    return Allowed("fleet_breaker")
+            return Blocked(
+                GuardName.FLEET_BREAKER, Reason.BREAKER_BAD_SHARE, f"{bad} of {judged} pods in {name} are bad"
+            )
+    return Allowed(GuardName.FLEET_BREAKER)
 
 
 def _bad(context: GuardContext, namespace: str | None) -> tuple[int, int]:

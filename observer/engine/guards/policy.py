@@ -7,6 +7,7 @@ from observer.domain.approval import Plan, plan_of
 from observer.domain.decision import Allowed, Blocked
 from observer.domain.incident import Phase
 from observer.domain.policy import APPROVAL_SECONDS
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.suspect import Symptom, Tier
 from observer.engine.guards.context import GuardContext
 
@@ -17,8 +18,8 @@ def detector(context: GuardContext) -> Allowed | Blocked:
     on = {Symptom.ERRORS: context.policy.errors, Symptom.LATENCY: context.policy.latency}.get(symptom, True)
     if not on:
         detail = f"the policy switched {symptom.value} off for {_owner(context)}"
-        return Blocked("detector", "detector_off", detail, refused=True)
-    return Allowed("detector")
+        return Blocked(GuardName.DETECTOR, Reason.DETECTOR_OFF, detail, refused=True)
+    return Allowed(GuardName.DETECTOR)
 
 
 def policy_hold(context: GuardContext) -> Allowed | Blocked:
@@ -26,15 +27,17 @@ def policy_hold(context: GuardContext) -> Allowed | Blocked:
     standing = [hold for hold in context.policy.holds if context.at < hold.until]
     if standing:
         detail = "; ".join(f"{hold.reason} ({hold.source})" if hold.source else hold.reason for hold in standing)
-        return Blocked("policy_hold", "policy_hold", detail)
-    return Allowed("policy_hold")
+        return Blocked(GuardName.POLICY_HOLD, Reason.POLICY_HOLD, detail)
+    return Allowed(GuardName.POLICY_HOLD)
 
 
 def window(context: GuardContext) -> Allowed | Blocked:
     """Acting is allowed inside one of the policy's windows only."""
     if context.policy.windows and not any(one.holds_at(context.at) for one in context.policy.windows):
-        return Blocked("window", "outside_window", f"outside the windows in which {_owner(context)} may be touched")
-    return Allowed("window")
+        return Blocked(
+            GuardName.WINDOW, Reason.OUTSIDE_WINDOW, f"outside the windows in which {_owner(context)} may be touched"
+        )
+    return Allowed(GuardName.WINDOW)
 
 
 def approval(context: GuardContext) -> Allowed | Blocked:
@@ -46,20 +49,20 @@ def approval(context: GuardContext) -> Allowed | Blocked:
     still reach the tier of its rung, and every other brake is asked again all the same.
     """
     if context.action_kind not in context.policy.approvals or context.policy.mode is Mode.SHADOW:
-        return Allowed("approval")  # in shadow nothing is written, so nobody is asked
+        return Allowed(GuardName.APPROVAL)  # in shadow nothing is written, so nobody is asked
     wanted = plan(context).hash
     until = context.snapshot.approvals.get(wanted, 0.0)
     if not context.at < until <= context.at + APPROVAL_SECONDS:
         return Blocked(
-            "approval",
-            "approval_needed",
+            GuardName.APPROVAL,
+            Reason.APPROVAL_NEEDED,
             f"{context.action_kind.value} of {context.pod.ref.name} needs approval {wanted}",
         )
     needed, found = Tier.EVICT if context.action_kind is ActionKind.EVICT else Tier.DRAIN, _tier(context)
     if found < needed:
         detail = f"approved, but the evidence is now {found.name.lower()} where {needed.name.lower()} is needed"
-        return Blocked("approval", "evidence_weakened", detail)
-    return Allowed("approval")
+        return Blocked(GuardName.APPROVAL, Reason.EVIDENCE_WEAKENED, detail)
+    return Allowed(GuardName.APPROVAL)
 
 
 def plan(context: GuardContext) -> Plan:

@@ -8,10 +8,11 @@ from observer.domain.cluster import ClusterView
 from observer.domain.decision import Verdict
 from observer.domain.incident import Incident
 from observer.domain.policy import NO_POLICIES, EffectivePolicies
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.engine.memory import DRAIN_PHASES, Memory
 
-NEEDED = "approval_needed"
+NEEDED = Reason.APPROVAL_NEEDED
 """The reason of the hold that only a person lifts."""
 
 

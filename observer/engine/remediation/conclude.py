@@ -9,6 +9,7 @@ from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.ids import ServiceRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.policy import NO_POLICIES, EffectivePolicies
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import Judgement, Suppression, Tier
@@ -105,7 +106,7 @@ def _tell_suppressions(log: DecisionLog, judgement: Judgement) -> None:
     for subject, one in standing.items():
         if 0.0 <= log.at - one.since < 0.9 * log.settings.tick:
             continue  # one tick is too little to tell people a name
-        kind = "unreached" if one.reason == "unreached" else "suppressed"
+        kind = "unreached" if one.reason == Reason.UNREACHED else "suppressed"
         severity = "info" if one.reason in QUIET_SUPPRESSIONS else "warning"
         figures = {"blamed": str(one.blamed) if one.blamed is not None else None, "since": one.since}
         log.announce(

@@ -9,6 +9,7 @@ from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.cluster import Pod
 from observer.domain.decision import Blocked, LedgerEntry
 from observer.domain.incident import Incident, Phase
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine.context import TickContext
 from observer.engine.guards import ask
@@ -46,12 +47,17 @@ def attempt(log: DecisionLog, context: TickContext, incident: Incident, action_k
     """Ask all brakes; returns whether the act was decided."""
     pod = context.pod(incident)
     if pod is None:
-        _held(log, incident, action_kind, (Blocked("pod", "pod_unknown", "Kubernetes does not know this pod"),))
+        _held(
+            log,
+            incident,
+            action_kind,
+            (Blocked(GuardName.POD, Reason.POD_UNKNOWN, "Kubernetes does not know this pod"),),
+        )
         return False
     guard_context = _guard_context(log, context, incident, pod, action_kind)
     if blocked_by := (*_group(context, pod), *ask(guard_context)):
         _held(log, incident, action_kind, blocked_by)
-        if guard_context.attribution is not None and any(block.guard == "attribution" for block in blocked_by):
+        if guard_context.attribution is not None and any(block.guard == GuardName.ATTRIBUTION for block in blocked_by):
             advise(log, log.incident(incident.id), pod, guard_context.attribution)
         return False
     policy = log.policy(incident)
@@ -126,7 +132,11 @@ def _group(context: TickContext, pod: Pod) -> tuple[Blocked, ...]:
     named = context.group_named(pod)
     if named is None:
         return ()
-    return (Blocked("group", f"{named.kind.value}_named", f"{named} explains the evidence better than this pod"),)
+    return (
+        Blocked(
+            GuardName.GROUP, Reason(f"{named.kind.value}_named"), f"{named} explains the evidence better than this pod"
+        ),
+    )
 
 
 def _held(log: DecisionLog, incident: Incident, action_kind: ActionKind, blocked_by: tuple[Blocked, ...]) -> None:
@@ -134,7 +144,7 @@ def _held(log: DecisionLog, incident: Incident, action_kind: ActionKind, blocked
     policy = log.policy(incident)
     if policy.mode is Mode.SHADOW or any(block.refused for block in blocked_by):
         return
-    if all(block.reason == "approval_needed" for block in blocked_by):
+    if all(block.reason == Reason.APPROVAL_NEEDED for block in blocked_by):
         text = f"Everything but a person's word speaks for it: {blocked_by[0].detail}."
         log.tell_once(blocked, "page", f"approval_needed_{action_kind.value}", text, severity="page")
         return

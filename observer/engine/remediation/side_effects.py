@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from observer.domain.incident import Incident
+from observer.domain.reasons import Reason
 from observer.domain.settings import ImpactSettings
 from observer.engine.context import TickContext
 from observer.engine.memory import Baseline
@@ -139,7 +140,9 @@ def figures(baseline: Baseline, incident: Incident, impact: ImpactSettings) -> d
 
 
 def _inherits(incident: Incident, context: TickContext) -> bool:
-    return any(one.service == incident.service and one.reason == "inherited" for one in context.judgement.suppressions)
+    return any(
+        one.service == incident.service and one.reason == Reason.INHERITED for one in context.judgement.suppressions
+    )
 
 
 def _rate(bad: float, requests: float) -> float:

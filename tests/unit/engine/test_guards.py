@@ -17,6 +17,7 @@ from observer.domain.decision import Allowed, Blocked
 from observer.domain.ids import PodRef
 from observer.domain.incident import Phase
 from observer.domain.policy import EffectivePolicy, StandingHold, TimeWindow
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.settings import EscalationSettings, GuardSettings
 from observer.domain.suspect import Suppression, Symptom, Tier
 from observer.engine.attribution.attribute import attribution
@@ -233,7 +234,7 @@ CASES = [
     Case(
         history.suppressed,
         "correlated_failure",
-        judged={"suppressions": (Suppression(service_ref(), "correlated_failure", "2 of 4 are bad"),)},
+        judged={"suppressions": (Suppression(service_ref(), Reason.CORRELATED_FAILURE, "2 of 4 are bad"),)},
     ),
     Case(history.cleared, "cleared", memory={"cleared": {pod("catalog-1").ref: NOW + 60.0}}),
     Case(history.frozen, "frozen", memory={"ledger": (entry(verdict="worse", useful=False),)}),
@@ -256,7 +257,7 @@ CASES = [
     Case(
         history.fleet_breaker,
         "breaker_bad_share",
-        judged={"suppressions": (Suppression(service_ref(), "workload_failing", "all fail"),)},
+        judged={"suppressions": (Suppression(service_ref(), Reason.WORKLOAD_FAILING, "all fail"),)},
     ),
     Case(history.back_off, "back_off", memory={"ledger": (entry(ago=250.0, useful=False),)}),
     Case(changes.person, "person_touched", workload={"touched": NOW - 600.0}),
@@ -349,7 +350,7 @@ def test_holds(case: Case) -> None:
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.__name__)
 @pytest.mark.parametrize("action_kind", [ActionKind.DRAIN, ActionKind.EVICT])
 def test_calm_situation_is_allowed(guard: Guard, action_kind: ActionKind) -> None:
-    assert guard(replace(situation(), action_kind=action_kind)) == Allowed(guard.__name__)
+    assert guard(replace(situation(), action_kind=action_kind)) == Allowed(GuardName(guard.__name__))
 
 
 def test_every_guard_is_in_the_table() -> None:
@@ -468,14 +469,14 @@ ALLOWED = [
 
 @pytest.mark.parametrize("case", ALLOWED, ids=_name)
 def test_allows(case: Case) -> None:
-    assert case.guard(situation(case)) == Allowed(case.guard.__name__)
+    assert case.guard(situation(case)) == Allowed(GuardName(case.guard.__name__))
 
 
 def test_headroom_takes_what_memory_saw() -> None:
     seen = Memory(peaks={service_ref(): ((int(NOW // 3600), 50.0),)})
     unknown = situation(Case(control.leader, "", picture={"peak": 0.0}))
     assert isinstance(capacity.headroom(unknown), Blocked)
-    assert capacity.headroom(replace(unknown, memory=seen)) == Allowed("headroom")
+    assert capacity.headroom(replace(unknown, memory=seen)) == Allowed(GuardName.HEADROOM)
 
 
 @pytest.mark.parametrize(
