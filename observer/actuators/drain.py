@@ -11,7 +11,7 @@ from observer.kube.client import KubeApi
 from observer.kube.drain_mark import DrainMark
 from observer.kube.errors import Invalid, KubeError
 from observer.kube.patches import Operation, draining, patch_pod, restoring
-from observer.kube.target import Target, read_target
+from observer.kube.target import LivePod, read_target
 
 
 class DrainActuator:
@@ -60,7 +60,7 @@ class DrainActuator:
             return Outcome(action.id, Result.APPLIED, "applied", "found so when looked up")
         return outcomes.not_applied(action, "the pod is still drained" if drained else "the pod is not drained by us")
 
-    def _drain(self, action: Action, target: Target) -> list[Operation] | Outcome:
+    def _drain(self, action: Action, target: LivePod) -> list[Operation] | Outcome:
         mark = target.mark
         if mark is not None and not target.drained:
             return _taken(action)
@@ -69,7 +69,7 @@ class DrainActuator:
         return draining(target, DrainMark(action.incident, action.expires, self._by, action.term))
 
     @staticmethod
-    def _restore(action: Action, target: Target) -> list[Operation] | Outcome:
+    def _restore(action: Action, target: LivePod) -> list[Operation] | Outcome:
         mark = target.mark
         if mark is None and not target.drained:
             return Outcome(action.id, Result.APPLIED, "already", "neither label nor note is on it")
@@ -81,7 +81,7 @@ class DrainActuator:
             return Outcome(action.id, Result.SUPERSEDED, "other_incident", f"drained for incident {mark.incident}")
         return restoring(target)
 
-    async def _write(self, action: Action, target: Target, plan: list[Operation]) -> Outcome:
+    async def _write(self, action: Action, target: LivePod, plan: list[Operation]) -> Outcome:
         try:
             await patch_pod(self._api, target, plan, dry_run=action.dry_run)
         except Invalid as exc:
@@ -90,7 +90,7 @@ class DrainActuator:
             return outcomes.not_written(action, exc)
         return Outcome(action.id, Result.APPLIED, "applied")
 
-    async def _explain(self, action: Action, before: Target, error: Invalid) -> Outcome:
+    async def _explain(self, action: Action, before: LivePod, error: Invalid) -> Outcome:
         """422 is a failed ``test`` (the object changed under our hands) or a patch that is refused for good."""
         try:
             target = outcomes.standing(action, await read_target(self._api, action.pod))
@@ -105,3 +105,8 @@ class DrainActuator:
 
 def _taken(action: Action) -> Outcome:
     return Outcome(action.id, Result.SUPERSEDED, "person_took_it", f"label {names.DRAIN_LABEL} was taken off by hand")
+
+
+def actuator(api: KubeApi, by: str) -> DrainActuator:
+    """Whoever drains."""
+    return DrainActuator(api, by=by)

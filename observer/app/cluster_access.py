@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observer.config.settings.model import Settings
-from observer.domain.action import ActionKind
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -125,15 +124,13 @@ def lease(settings: Settings, api: KubeApi, clock: Clock) -> Lease:
 
 
 def executor(hands: ClusterAccess, approvals: ApprovalStore | None = None) -> Executor:
-    from observer.actuators.drain import DrainActuator
-    from observer.actuators.evict import EvictActuator
+    from observer import actuators
     from observer.runtime.execute import Executor
 
     settings = hands.settings
-    drain = DrainActuator(hands.api, by=settings.lease.identity or socket.gethostname())
     tick, patience = settings.engine.tick, settings.prometheus.timeout
     return Executor(
-        actuators={ActionKind.DRAIN: drain, ActionKind.RESTORE: drain, ActionKind.EVICT: EvictActuator(hands.api)},
+        actuators=actuators.every(hands.api, by=settings.lease.identity or socket.gethostname()),
         cluster=hands.cluster,
         journal=hands.journal,
         lease=hands.lease,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,11 +95,14 @@ def _refused(status: int, body: dict[str, Any]) -> Reply:
 
 
 def _shown(plan: dict[str, Any]) -> str:
-    head = (
-        f"incident {plan['incident']}: {plan['action']} of pod {plan['namespace']}/{plan['pod']}, plan {plan['plan']}"
-    )
+    head = f"incident {plan['incident']}: {plan['action']} of {subject(plan['target'])}, plan {plan['plan']}"
     return "\n".join([head, *(f"  {line}" for line in plan["diff"])])
 
 
 def _time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+
+
+def subject(target: Mapping[str, str]) -> str:
+    """``pod shop/cart-1``."""
+    return f"{target['kind']} {'/'.join(part for part in (target['namespace'], target['name']) if part)}"

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from observer.domain.action import ActionKind
+from observer import actions
 from observer.domain.decision import Decision, Verdict
 from observer.domain.outcome import Result
 
 FIXED: Final = "fixed"
 BY_ITSELF: Final = "ended_by_itself"
-_HARM: Final = frozenset({ActionKind.DRAIN, ActionKind.EVICT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def missed(demand: ExpectedOutcome, heard: Iterable[Decision]) -> list[str]:
     heard = list(heard)
     faults = [
         f"{one.pod} was touched ({one.action_kind.value})" for one in heard
-        if one.action_kind is not None and one.action_kind in _HARM and _applied(one) and f"pod {one.pod}" !=
+        if one.action_kind is not None and actions.harmful(one.action_kind) and _applied(one) and f"pod {one.pod}" !=
         demand.named
     ]  # fmt: skip
     ends = {one.subject: one.reason for one in heard if one.kind == "closed"}
@@ -66,7 +65,7 @@ def missed(demand: ExpectedOutcome, heard: Iterable[Decision]) -> list[str]:
     ending = ends.get(demand.named, "no end")
     if ending not in demand.endings:
         faults.append(f"{demand.named}: {ending} instead of {' or '.join(demand.endings)}")
-    evicted = any(one.action_kind is ActionKind.EVICT and _applied(one) for one in heard)
+    evicted = any(actions.has_effect(one.action_kind, actions.Effect.REPLACEMENT) and _applied(one) for one in heard)
     proven = any(one.kind == "verified" and one.reason == FIXED and one.subject == demand.named for one in heard)
     if ending == FIXED and not (evicted and proven):
         faults.append(f"{demand.named}: called fixed, but {'not verified' if evicted else 'never replaced'}")

@@ -88,7 +88,7 @@ class Incident:
     Attributes:
         id: stable: hash of culprit and opening instant.
         nats: strongest acting evidence so far; kept while the pod is drained and silent.
-        attempts: how often each rung was tried (part of the intent's id).
+        attempts: how often each action was tried (part of the intent's id).
         held: the standing hold reasons with the instant each began.
         closing: why it was closed (``fixed``, ``ended_by_itself``, ``cleared``, ``person_took_it`` ...).
         evidence_at: where the evidence kept before an eviction lies.

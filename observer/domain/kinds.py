@@ -71,33 +71,33 @@ class Kind(Vocabulary):
         return member
 
     ALERT = "alert", "an alert that asked Observer to look was answered", _SUSPICION
-    APPROVED = "approved", "a person approved one act", _NEWS
+    APPROVED = "approved", "a person approved one action", _NEWS
     BLIND = "blind", "sources are missing: nothing is judged", (Stage.SENSE, Stage.TELL)
     CLOSED = "closed", "the incident ended", _PROOF
     CONFIG_REJECTED = "config_rejected", "edited settings or policies are refused, the old ones stay in force", _NEWS
     CONFIG_RELOADED = "config_reloaded", "edited settings or policies are in force", _NEWS
-    DEFERRED = "deferred", "the API server put an act off", (Stage.ACT, Stage.TELL)
-    DRAIN = "drain", "traffic is taken from a pod", _ACT
+    DEFERRED = "deferred", "the API server put an action off", (Stage.ACT, Stage.TELL)
+    DRAIN = "drain", "a pod is taken out of traffic", _ACT
     DRAIN_EFFECTIVE = "drain_effective", "the traffic has left the drained pod", _PROOF
     DRAIN_VERDICT = "drain_verdict", "the drain experiment has an answer", _PROOF
-    DRY_RUN = "dry_run", "the API server checked an act and kept nothing", (Stage.ACT, Stage.TELL)
+    DRY_RUN = "dry_run", "the API server checked an action and kept nothing", (Stage.ACT, Stage.TELL)
     EVICT = "evict", "a pod is evicted", _ACT
-    FROZEN = "frozen", "a workload is left alone after useless acts", (Stage.GUARD, Stage.TELL)
-    BLOCKED = "blocked", "brakes forbid the next rung", _BLOCKED
+    FROZEN = "frozen", "a workload is left alone after useless actions", (Stage.GUARD, Stage.TELL)
+    BLOCKED = "blocked", "guards block the next action", _BLOCKED
     PAGE = "page", "a person is needed", _NEWS
-    PAUSED = "paused", "a person paused all acts", _NEWS
-    REGRADED = "regraded", "an earlier act counts as useless now", _PROOF
+    PAUSED = "paused", "a person paused all actions", _NEWS
+    REGRADED = "regraded", "an earlier action counts as useless now", _PROOF
     REPLACED = "replaced", "a replacement serves", _PROOF
-    RESTORE = "restore", "a drained pod is given back", _ACT
+    RESTORE = "restore", "a drained pod is restored", _ACT
     RESUMED = "resumed", "an incident goes on after a restart, or a person lets Observer act again", _NEWS
     RECOVERED = "recovered", "sources are back: Observer judges again", (Stage.SENSE, Stage.TELL)
-    SUGGESTED = "suggested", "what a person could do about a cause that no rung of a pod reaches", _SUSPICION
-    SUPPRESSED = "suppressed", "nobody is removed: a common cause", _SUSPICION
+    SUGGESTED = "suggested", "what a person could do about a cause that no action on a pod reaches", _SUSPICION
+    SUPPRESSED = "suppressed", "no action taken: a common cause", _SUSPICION
     SUSPECTED = "suspected", "evidence against a pod or a group", _SUSPICION
     UNDONE = "undone", "a person had a drained pod restored", _NEWS
     UNREACHED = "unreached", "callers cannot reach a pod", _SUSPICION
     VERIFIED = "verified", "the same figures before and after a replacement were compared", _PROOF
-    WAITING = "waiting", "the next rung needs more evidence", (Stage.SENSE, Stage.JUDGE, Stage.CHOOSE, Stage.TELL)
+    WAITING = "waiting", "the next action needs more evidence", (Stage.SENSE, Stage.JUDGE, Stage.CHOOSE, Stage.TELL)
     WITHDRAWN = "withdrawn", "a person took an approval back", _NEWS
 
     @classmethod

@@ -67,7 +67,7 @@ class EffectivePolicy:
         objectives: names of the SLO documents whose projected burn is the impact gate (``Objective.slo``, of those
             whose scope is the culprit's service); empty = ``impact`` holds.
         impact, ladder, guards: as in the settings, with the policy's changes.
-        approvals: rungs that need a person.
+        approvals: actions that need a person.
         windows: acting is allowed only inside one of them; empty = always.
         holds: standing holds of every policy that reaches the workload; a more specific one lifts none of them.
         alerts: names of alerts that may start or cancel work here.

@@ -46,7 +46,7 @@ class ImpactSettings:
 
 @dataclass(frozen=True, slots=True)
 class EscalationSettings:
-    """Which rungs are allowed and how the drain experiment is timed."""
+    """Which actions are allowed and how the drain experiment is timed."""
 
     actions: tuple[ActionKind, ...] = (ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.EVICT)
     effective_share: float = 0.05

@@ -122,7 +122,7 @@ class Suspect:
     Attributes:
         tier: what the evidence allows, before impact gate and guards.
         ceiling: the most that may ever be done (a tie with node or revision: DRAIN; a named revision, node, zone or
-            workload: ANNOTATE until their rungs exist); ``ceiling_reason`` says why when it is below EVICT.
+            workload: ANNOTATE until there are actions for them); ``ceiling_reason`` says why when it is below EVICT.
         impact: its own excess hurts users enough to act (the design's form without an objective).
         also: weaker explanations of the same evidence, strongest first (a group and its members, ties).
     """

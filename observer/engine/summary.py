@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from observer import actions
 from observer.domain.action import ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.incident import Incident, Phase
@@ -27,12 +28,6 @@ from observer.engine.slo.evaluate import budget_of, start_of
 
 APPROVAL: Final = Reason.APPROVAL_NEEDED
 TROUBLES: Final = frozenset({"suppressed", "unreached"})
-DONE: Final[Mapping[ActionKind, str]] = {
-    ActionKind.DRAIN: "drained",
-    ActionKind.EVICT: "evicted",
-    ActionKind.RESTORE: "given back",
-    ActionKind.ANNOTATE: "annotated",
-}
 _HELPED: Final = {"fixed": True, "no_change": False, "worse": False}
 
 
@@ -154,7 +149,7 @@ def _deeds(touched: Sequence[Incident], told: Sequence[Decision], acts: Sequence
 
 def _step(one: Decision) -> str:
     action_kind = one.action_kind or ActionKind.ANNOTATE
-    word = DONE[action_kind]
+    word = actions.of(action_kind).done
     if one.verdict is Verdict.WOULD:
         return word
     if one.outcome is None:

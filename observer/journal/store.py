@@ -237,7 +237,7 @@ def _ledger_row(entry: LedgerEntry) -> dict[str, object]:
         "at": entry.at,
         "rung": entry.action_kind.value,
         "incident": entry.incident,
-        "namespace": entry.pod.namespace,
+        "namespace": entry.target.namespace,
         "workload": str(entry.workload or ""),
         "settled": entry.settled,
         "applied": entry.applied,

@@ -8,13 +8,13 @@ from observer.domain import names
 from observer.kube import paths
 from observer.kube.client import KubeApi
 from observer.kube.drain_mark import DrainMark
-from observer.kube.target import Target
+from observer.kube.target import LivePod
 
 JSON_PATCH = "application/json-patch+json"
 Operation = Mapping[str, object]
 
 
-def draining(target: Target, mark: DrainMark) -> list[Operation]:
+def draining(target: LivePod, mark: DrainMark) -> list[Operation]:
     """Write label and note on exactly the object that was read."""
     return [
         *_same(target),
@@ -23,7 +23,7 @@ def draining(target: Target, mark: DrainMark) -> list[Operation]:
     ]
 
 
-def restoring(target: Target) -> list[Operation]:
+def restoring(target: LivePod) -> list[Operation]:
     """Take off label and note from exactly the object that was read; it must carry both."""
     return [
         *_same(target),
@@ -32,14 +32,14 @@ def restoring(target: Target) -> list[Operation]:
     ]
 
 
-async def patch_pod(api: KubeApi, target: Target, operations: list[Operation], *, dry_run: bool = False) -> None:
+async def patch_pod(api: KubeApi, target: LivePod, operations: list[Operation], *, dry_run: bool = False) -> None:
     """Send a JSON Patch; raises ``KubeError``, ``Invalid`` when a ``test`` in it failed."""
     query = {"fieldManager": names.FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
     path = paths.pod(target.ref.namespace, target.ref.name)
     await api.request("PATCH", path, query=query, body=operations, content_type=JSON_PATCH)
 
 
-def _same(target: Target) -> list[Operation]:
+def _same(target: LivePod) -> list[Operation]:
     return [
         {"op": "test", "path": "/metadata/uid", "value": target.ref.uid},
         {"op": "test", "path": "/metadata/resourceVersion", "value": target.resource_version},

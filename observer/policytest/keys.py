@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from observer import actions
 from observer.config.documents.values import choice, count, many, mapping, number, seconds, text, word
 from observer.config.policies.keys import API_VERSION, TEST_KIND, WORKLOAD_KINDS, Part, section
 from observer.config.policies.windows import check_instant
@@ -43,9 +44,7 @@ def test_model() -> type[Part]:
         "leader": Switch,
         "mesh": Switch,
     }
-    approval = section(
-        "Approval", ("pod", "action"), pod=text(), action=choice(ActionKind, (ActionKind.DRAIN, ActionKind.EVICT))
-    )
+    approval = section("Approval", ("pod", "action"), pod=text(), action=choice(ActionKind, actions.approvable))
     change = section("Change", ("at",), at=offset, approve=many(approval), **world)
     expectation = section(
         "Expectation",

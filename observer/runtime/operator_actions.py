@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from observer.actions import plan_of
 from observer.domain.action import Action, ActionKind, Mode
-from observer.domain.approval import Approval, Plan, plan_of
+from observer.domain.approval import Approval, Plan
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ObserverError, SwitchChanged
 from observer.domain.incident import Incident
@@ -102,9 +103,9 @@ class OperatorActions:
         for one in self.given(incident):
             if one.plan == shown and one.who == person.name:
                 return one
-        word = Approval(shown, incident, plan.pod, plan.action_kind, person.name, person.by, self._clock.now())
+        word = Approval(shown, incident, plan.target, plan.action_kind, person.name, person.by, self._clock.now())
         await self._approvals.give(word)
-        act = f"{plan.action_kind.value} of {plan.pod.name}"
+        act = f"{plan.action_kind.value} of {plan.target.name}"
         text = f"{person.name} approved: {act}, within 15 min and if it is still due."
         await self._told("approved", known, person, text, plan.action_kind, shown)
         return word
@@ -115,7 +116,7 @@ class OperatorActions:
         word = next((one for one in self.given(incident) if one.plan == shown), None)
         if word is None or not await self._approvals.withdraw(shown, person.name, self._clock.now()):
             raise NotNow("nothing_approved", "no approval of this plan counts now")
-        text = f"{person.name} took back the approval of {word.action_kind.value} of {word.pod.name}."
+        text = f"{person.name} took back the approval of {word.action_kind.value} of {word.target.name}."
         await self._told("withdrawn", known, person, text, word.action_kind, shown)
 
     async def undo(self, incident: str, shown: str, person: Person) -> Outcome:
@@ -129,7 +130,7 @@ class OperatorActions:
         outcome = await self._restore.apply(action)
         if outcome.result is not Result.APPLIED:
             raise NotNow(outcome.reason, f"not given back: {outcome.detail or outcome.reason}")
-        text = f"{person.name} gave {action.pod.name} back."
+        text = f"{person.name} gave {action.target.name} back."
         await self._told("undone", known, person, text, ActionKind.RESTORE, shown, outcome=outcome)
         return outcome
 

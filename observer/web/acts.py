@@ -19,6 +19,7 @@ from observer.web.people.door import csrf_token, require, session_of
 from observer.web.people.sign_in import inside
 from observer.web.refusals import FORM, ApiProblem, form_of
 from observer.web.rows import Row
+from observer.web.views.models import TargetView, target_view
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{24}$", description="Hash of the plan that was shown.")]
 Key = Annotated[str, Meta(pattern="^[0-9a-f]{1,64}$", description="Id of an incident.")]
@@ -43,9 +44,7 @@ class PlanView(Struct, frozen=True):
 
     plan: Hash
     incident: str
-    namespace: str
-    pod: str
-    uid: str
+    target: TargetView
     action: str
     dry_run: bool
     diff: tuple[str, ...]
@@ -243,10 +242,7 @@ def _key(request: web.Request) -> str:
 
 
 def _plan(one: Plan) -> PlanView:
-    pod = one.pod
-    return PlanView(
-        one.hash, one.incident, pod.namespace, pod.name, pod.uid, one.action_kind.value, one.dry_run, one.diff
-    )
+    return PlanView(one.hash, one.incident, target_view(one.target), one.action_kind.value, one.dry_run, one.diff)
 
 
 def _approval(one: Approval) -> ApprovalView:

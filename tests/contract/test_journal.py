@@ -15,7 +15,7 @@ import pytest
 from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import DuplicateIntent, JournalUnavailable
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
@@ -62,13 +62,23 @@ def incident(key: str, *, opened: float = 100.0, closed: float = 0.0) -> Inciden
 
 
 def drain(key: str, attempt: int = 0) -> Action:
-    return Action(ActionKind.DRAIN, key, POD, attempt, "rv-7", expires=400.0, term=3, reason="suspected")
+    return Action(ActionKind.DRAIN, key, Target.of(POD), attempt, "rv-7", expires=400.0, term=3, reason="suspected")
 
 
 def entry(action: Action, at: float = 100.0) -> LedgerEntry:
     workload, service = WorkloadRef("shop", "Deployment", "cart"), ServiceRef("shop", "cart")
     return LedgerEntry(
-        action.id, at, action.action_kind, action.incident, POD, workload, service, "pod", "errors", "n1", "v1"
+        action.id,
+        at,
+        action.action_kind,
+        action.incident,
+        Target.of(POD),
+        workload,
+        service,
+        "pod",
+        "errors",
+        "n1",
+        "v1",
     )
 
 

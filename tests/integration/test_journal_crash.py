@@ -43,7 +43,7 @@ async def act(url, deadly, told):
         event.listen(journal._engine.sync_engine, name, step)
     for incident in ("a", "b"):
         pod = PodRef("shop", "cart-" + incident, "uid-" + incident)
-        action = Action(Rung.DRAIN, incident, pod)
+        action = Action(Rung.DRAIN, incident, Target.of(pod))
         entry = LedgerEntry(action.id, 1.0, Rung.DRAIN, incident, pod, None, None, "pod", "", "", "")
         await journal.intend(action, entry)
         say("intended " + incident)

@@ -21,7 +21,7 @@ from observer.domain.cluster import (
 )
 from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import LedgerEntry
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
@@ -339,7 +339,7 @@ def ledger_entry(
         at=NOW - ago,
         action_kind=action_kind,
         incident=incident or f"old-{name}",
-        pod=one.ref,
+        target=Target.of(one.ref),
         workload=one.workload,
         service=one.service,
         culprit_kind="pod",

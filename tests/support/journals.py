@@ -9,7 +9,7 @@ from pathlib import Path
 
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Blocked, Decision, LedgerEntry, Verdict
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
 from observer.domain.reasons import GuardName, Reason
@@ -73,9 +73,10 @@ def decision(key: str, at: float, kind: str, verdict: Verdict = Verdict.TELL, **
 def evicted(of: Incident, at: float, *, useful: bool | None, verdict: str) -> tuple[Action, LedgerEntry]:
     """An eviction that was carried out, and what became of it."""
     assert of.culprit.pod is not None
-    action = Action(ActionKind.EVICT, of.id, of.culprit.pod)
+    action = Action(ActionKind.EVICT, of.id, Target.of(of.culprit.pod))
     entry = LedgerEntry(
-        action.id, at, ActionKind.EVICT, of.id, of.culprit.pod, of.workload, of.service, "pod", "errors", "node-1",
+        action.id, at, ActionKind.EVICT, of.id, Target.of(of.culprit.pod), of.workload, of.service, "pod", "errors",
+        "node-1",
         "v1",
         settled=True, applied=True, useful=useful, verdict=verdict,
     )  # fmt: skip

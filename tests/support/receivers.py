@@ -17,7 +17,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Blocked, Decision, Verdict
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.outcome import Outcome, Result
 from observer.domain.reasons import GuardName, Reason
 
@@ -49,7 +49,7 @@ def told(kind: str = "suspected", **changes: Any) -> Decision:
 
 def acted(action_kind: ActionKind = ActionKind.EVICT, result: Result = Result.APPLIED, **changes: Any) -> Decision:
     """A decision that was carried out."""
-    action = Action(action_kind, "i1", POD)
+    action = Action(action_kind, "i1", Target.of(POD))
     facts = {
         "verdict": Verdict.ACT,
         "action_kind": action_kind,

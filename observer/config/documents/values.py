@@ -90,25 +90,26 @@ def above(low: float, high: float) -> Any:
     return Annotated[float, Field(gt=low, le=high, allow_inf_nan=False)]
 
 
-def choice(kind: type[StrEnum], allowed: tuple[StrEnum, ...] = ()) -> Any:
-    """One word of ``kind`` (of ``allowed``, if given)."""
-    return _word({member.value: member for member in (allowed or tuple(kind))})
+def choice(kind: type[StrEnum], allowed: Callable[[], tuple[StrEnum, ...]] | None = None) -> Any:
+    """One word of ``kind``; of those that ``allowed`` answers when a document is read, if given."""
+    return _word(lambda: {member.value: member for member in (allowed() if allowed else tuple(kind))})
 
 
 def word(*allowed: str) -> Any:
     """One of these words."""
-    return _word({name: name for name in allowed})
+    return _word(lambda: {name: name for name in allowed})
 
 
-def _word(members: dict[str, Any]) -> Any:
+def _word(listed: Callable[[], dict[str, Any]]) -> Any:
     def read(value: object) -> Any:
+        members = listed()
         if isinstance(value, str) and value in members:
             return members[value]
         near = difflib.get_close_matches(str(value), members, n=1)
         hint = f"did you mean {near[0]}?" if near else ""
         raise wrong(f"must be one of {', '.join(members)}, got {_shown(value)}", hint)
 
-    return Annotated[Any, BeforeValidator(read), WithJsonSchema({"type": "string", "enum": list(members)})]
+    return Annotated[Any, BeforeValidator(read), WithJsonSchema({"type": "string", "enum": list(listed())})]
 
 
 def text(check: Callable[[str], str | None] | None = None, *, pattern: str = "", empty: bool = False) -> Any:

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import pydantic
 from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema, create_model
 
+from observer import actions
 from observer.config.documents.values import choice, dns_label, many, mapping, number, text, word, wrong
 from observer.config.policies.windows import CLOCK_PATTERN, WEEKDAYS, check_clock, check_instant, window, zone
 from observer.config.settings.sections import KEYS, Switch
@@ -158,7 +159,7 @@ def document_model() -> type[Part]:
         detectors=section("Detectors", errors=Switch, latency=Switch, impact=_of(ImpactSettings)),
         escalation=_of(EscalationSettings),
         guards=_of(GuardSettings, FLEET),
-        approvals=many(choice(ActionKind, (ActionKind.DRAIN, ActionKind.EVICT))),
+        approvals=many(choice(ActionKind, actions.approvable)),
         windows=many(_window()),
         hold=section("Blocked", ("reason",), reason=text(), until=text(check_instant)),
         alerts=many(text()),

@@ -16,6 +16,7 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Strict, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
+from observer import actions
 from observer.config.documents.durations import format_duration
 from observer.config.documents.values import (
     above,
@@ -105,7 +106,7 @@ _IMPACT = {
     "latency_excess_ms": number(0, 600_000),
 }
 _ESCALATION = {
-    "actions": many(choice(ActionKind, (ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.EVICT))),
+    "actions": many(choice(ActionKind, actions.selectable)),
     "effective_share": above(0, 0.5),
     "effective_within": seconds(1, 10 * MINUTE),
     "experiment_odds": above(1, 1e6),

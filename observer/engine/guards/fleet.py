@@ -1,4 +1,4 @@
-"""The last minute of all services, asked for once a tick however many brakes want to know."""
+"""The last minute of all services, asked for once a tick however many guards want to know."""
 
 from __future__ import annotations
 

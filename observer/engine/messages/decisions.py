@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from observer import actions
 from observer.domain.action import ActionKind
 from observer.domain.decision import Blocked
 from observer.domain.incident import Check, Experiment, Incident
@@ -84,7 +85,7 @@ def name_of(suspect: Suspect) -> str:
 def blocked(incident: Incident, action_kind: ActionKind, blocked_by: Sequence[Blocked]) -> str:
     """What is not done and every reason."""
     reasons = "; ".join(f"{block.reason}: {block.detail}" for block in blocked_by)
-    return f"{incident.culprit.name} would be {_done(action_kind)}, but is not: {reasons}."
+    return f"{incident.culprit.name} would be {actions.of(action_kind).done}, but is not: {reasons}."
 
 
 def acting(incident: Incident, action_kind: ActionKind, *, would: bool, seconds: float, needs: Needs) -> str:
@@ -181,9 +182,3 @@ def blind(gaps: Sequence[Gap], reason: str) -> str:
         named = "; ".join(f"{gap.source}: {gap.reason}{f' ({gap.detail})' if gap.detail else ''}" for gap in gaps)
         return f"Observer is blind and touches nothing: {named}."
     return f"Observer is blind and touches nothing: {reason}."
-
-
-def _done(action_kind: ActionKind) -> str:
-    return {ActionKind.DRAIN: "drained", ActionKind.EVICT: "evicted", ActionKind.RESTORE: "given back"}.get(
-        action_kind, action_kind.value
-    )

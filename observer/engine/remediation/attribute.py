@@ -14,7 +14,7 @@ from observer.engine.attribution.members import cause_of
 from observer.engine.attribution.permit import victim_of
 from observer.engine.attribution.record import shortened, with_drain
 from observer.engine.context import TickContext
-from observer.engine.guards.accused import said
+from observer.engine.guards.attribution import said
 from observer.engine.remediation.decision_log import DecisionLog
 from observer.engine.remediation.incidents import COUNTING
 

@@ -156,7 +156,9 @@ def _ask_again(log: DecisionLog, context: TickContext, incident: Incident, entry
     if pod is None:
         return
     found = context.cluster.pods.get(pod)
-    action = log.action(incident, action_kind, pod, version=found.resource_version if found is not None else "")
+    action = log.action(
+        incident, action_kind, entry.target, version=found.resource_version if found is not None else ""
+    )
     if action.id != entry.action_id:
         action = replace(action, dry_run=not action.dry_run)  # the mode is another one since it was sent
     if action.id != entry.action_id:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from observer import actions
 from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.cluster import Pod
@@ -13,9 +14,9 @@ from observer.domain.reasons import GuardName, Reason
 from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine.context import TickContext
 from observer.engine.guards import ask
+from observer.engine.guards.approval import plan
 from observer.engine.guards.capacity import highest_healthy_rate
 from observer.engine.guards.context import GuardContext
-from observer.engine.guards.policy import plan
 from observer.engine.messages import decisions
 from observer.engine.remediation.attribute import advise, attribution_of
 from observer.engine.remediation.decision_log import DecisionLog
@@ -29,16 +30,14 @@ def choose(log: DecisionLog, context: TickContext, incident: Incident) -> None:
     suspect, pod = context.suspect(incident), context.pod(incident)
     if suspect is None or incident.culprit.kind is not CulpritKind.POD or incident.symptom is Symptom.UNREACHED:
         return
-    actions = log.policy(incident).escalation.actions
-    can_drain = ActionKind.DRAIN in actions and (pod is None or (pod.sidecar and not pod.gateway))
+    first = actions.first_for(log.policy(incident).escalation.actions, incident, pod)
     if incident.phase is Phase.READMITTED:
         returned = incident.evidence_score >= log.baseline(incident).base + RETURNED
         if returned and incident.tier >= Tier.EVICT:
             attempt(log, context, incident, ActionKind.DRAIN, "errors_returned")
-    elif can_drain and suspect.tier >= Tier.DRAIN:
-        attempt(log, context, incident, ActionKind.DRAIN, "suspicion")
-    elif not can_drain and ActionKind.EVICT in actions and suspect.tier >= Tier.EVICT:
-        attempt(log, context, incident, ActionKind.EVICT, "cannot_drain")
+    elif first is not None and suspect.tier >= first.tier:
+        reason = Reason.CANNOT_DRAIN if first.effect is actions.Effect.REPLACEMENT else Reason.SUSPICION
+        attempt(log, context, incident, first.kind, reason)
     elif incident.blocked:
         log.put(replace(incident, blocked={}))
 
@@ -71,7 +70,9 @@ def attempt(log: DecisionLog, context: TickContext, incident: Incident, action_k
         return False
     if policy.mode is Mode.DRY_RUN and incident.attempts.get(action_kind, 0) > 0:
         return False
-    action = log.action(free, action_kind, pod.ref, version=pod.resource_version, reason=reason)
+    action = log.action(
+        free, action_kind, actions.of(action_kind).targets(free, pod), version=pod.resource_version, reason=reason
+    )
     if action_kind in policy.approvals:
         action = replace(action, approval=plan(guard_context).hash)
     log.plan(planned(action, free, log.at))
@@ -87,7 +88,7 @@ def planned(action: Action, incident: Incident, at: float) -> LedgerEntry:
         at=at,
         action_kind=action.action_kind,
         incident=incident.id,
-        pod=action.pod,
+        target=action.target,
         workload=incident.workload,
         service=incident.service,
         culprit_kind=incident.culprit.kind.value,

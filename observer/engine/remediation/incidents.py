@@ -170,9 +170,9 @@ def spread(log: DecisionLog, context: TickContext) -> None:
             log.memory.ledger, incident.service, incident.symptom.value, log.at, log.policy(incident).guards
         )
         for entry in found:
-            if entry.pod != incident.culprit.pod and entry.incident != incident.id:
+            if entry.target.pod != incident.culprit.pod and entry.incident != incident.id:
                 text = (
-                    f"The eviction of {entry.pod.name} counts as useless: {incident.culprit.name} shows the same "
+                    f"The eviction of {entry.target.name} counts as useless: {incident.culprit.name} shows the same "
                     f"symptom {(log.at - entry.at) / 60:.0f} min later. It was the traffic, not the pod."
                 )
                 log.grade(entry.incident, useful=False, verdict="same_symptom_on_sibling")

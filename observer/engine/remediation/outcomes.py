@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from observer.domain.action import Action, ActionKind
+from observer import actions
+from observer.domain.action import Action
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result
 from observer.domain.policy import NO_POLICIES, EffectivePolicies
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.engine.memory import DRAIN_PHASES, Memory
 from observer.engine.messages import decisions
@@ -61,7 +63,7 @@ def settle(
     if open_before and outcome.result is Result.DEFERRED and outcome.reason in NOT_SENT:
         return memory, ()
     gone = outcome.result is Result.SUPERSEDED and outcome.reason in OURS_PROBABLY
-    if open_before and action.action_kind is ActionKind.EVICT and gone:
+    if open_before and actions.has_effect(action.action_kind, actions.Effect.REPLACEMENT) and gone:
         outcome = replace(outcome, result=Result.APPLIED)
     _note(log, action, incident, outcome)
     if outcome.result is not Result.UNKNOWN:
@@ -70,7 +72,7 @@ def settle(
     if action.dry_run:
         log.tell(
             incident, "dry_run", outcome.reason, decisions.outcome(incident, action.action_kind, outcome,
-            str(action.pod)),
+            str(action.target)),
             action_kind=action.action_kind, outcome=outcome,
         )  # fmt: skip
         return log.finish(), tuple(log.decisions)
@@ -79,7 +81,7 @@ def settle(
 
 
 def _follow(log: DecisionLog, incident: Incident, action: Action, outcome: Outcome) -> None:
-    text = decisions.outcome(incident, action.action_kind, outcome, str(action.pod))
+    text = decisions.outcome(incident, action.action_kind, outcome, str(action.target))
     match outcome.result:
         case Result.APPLIED:
             _label_written(log, action, outcome)
@@ -103,15 +105,20 @@ def _follow(log: DecisionLog, incident: Incident, action: Action, outcome: Outco
 def _applied(log: DecisionLog, incident: Incident, action: Action) -> None:
     waits = {key: until for key, until in log.memory.not_before.items() if key != incident.id}
     log.memory = replace(log.memory, not_before=waits)
-    match action.action_kind:
-        case ActionKind.DRAIN:
+    match actions.of(action.action_kind).effect:
+        case actions.Effect.EXPERIMENT:
             _drained(log, incident, action)
-        case ActionKind.RESTORE:
+        case actions.Effect.RESTORED:
             _restored(log, incident)
-        case ActionKind.EVICT:
+        case actions.Effect.REPLACEMENT:
             evicted = replace(incident, check=Check(log.at, 0.0), drain_expires=0.0, restoring="")
             log.phase(evicted, Phase.EVICTING)
-        case ActionKind.ANNOTATE:
+        case actions.Effect.ENDED:
+            spec = actions.of(action.action_kind)
+            log.close(
+                incident, Reason.APPLIED, f"{action.target.subject} was {spec.done}; what goes on is a new incident."
+            )
+        case actions.Effect.NOTHING:
             pass
 
 
@@ -151,11 +158,7 @@ def _wait(log: DecisionLog, incident: Incident, seconds: float) -> None:
 
 
 def _label_written(log: DecisionLog, action: Action, outcome: Outcome) -> None:
-    if (
-        outcome.result is Result.APPLIED
-        and action.action_kind in (ActionKind.DRAIN, ActionKind.RESTORE)
-        and not action.dry_run
-    ):
+    if outcome.result is Result.APPLIED and actions.labels(action.action_kind) and not action.dry_run:
         log.memory = replace(log.memory, label_writes={**log.memory.label_writes, action.pod: log.at})
 
 
@@ -163,7 +166,7 @@ def _note(log: DecisionLog, action: Action, incident: Incident | None, outcome: 
     """Enter the act in the ledger, or settle its entry."""
     before = next((e for e in log.memory.ledger if e.action_id == action.id), None)
     entry = before or (planned(action, incident, log.at) if incident is not None else _bare(action, log.at))
-    refused = outcome.result is Result.REFUSED and action.action_kind is not ActionKind.RESTORE
+    refused = outcome.result is Result.REFUSED and actions.harmful(action.action_kind)
     entry = replace(
         entry,
         settled=outcome.result is not Result.UNKNOWN,
@@ -176,4 +179,4 @@ def _note(log: DecisionLog, action: Action, incident: Incident | None, outcome: 
 
 
 def _bare(action: Action, at: float) -> LedgerEntry:
-    return LedgerEntry(action.id, at, action.action_kind, action.incident, action.pod, None, None, "pod", "", "", "")
+    return LedgerEntry(action.id, at, action.action_kind, action.incident, action.target, None, None, "pod", "", "", "")

@@ -9,6 +9,7 @@ from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.cluster import ClusterView, Pod, ResourceKind
 from observer.domain.decision import Decision, Verdict
+from observer.domain.ids import Target
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict
 from observer.domain.policy import NO_POLICIES, EffectivePolicies
@@ -62,7 +63,9 @@ def give_back(log: DecisionLog, incident: Incident, pod: Pod, reason: str) -> No
     marked = log.put(replace(incident, restoring=incident.restoring or reason))
     if known and log.at < log.memory.not_before.get(incident.id, 0.0):
         return
-    action = log.action(marked, ActionKind.RESTORE, pod.ref, version=pod.resource_version, reason=marked.restoring)
+    action = log.action(
+        marked, ActionKind.RESTORE, Target.of(pod.ref), version=pod.resource_version, reason=marked.restoring
+    )
     log.act(marked, action, marked.restoring, decisions.restoring(incident.culprit.name, marked.restoring))
 
 
@@ -203,11 +206,11 @@ def _give_orphan_back(log: DecisionLog, pod: Pod) -> None:
     incident, policy = incident_of_mark(pod), log.policy(pod.workload)
     known = log.memory.incidents.get(incident)
     tried = known.attempts.get(ActionKind.RESTORE, 0) if known is not None else 0
-    entries = sum(1 for e in log.memory.ledger if e.pod == pod.ref and e.action_kind is ActionKind.RESTORE)
+    entries = sum(1 for e in log.memory.ledger if e.target.pod == pod.ref and e.action_kind is ActionKind.RESTORE)
     action = Action(
         action_kind=ActionKind.RESTORE,
         incident=incident,
-        pod=pod.ref,
+        target=Target.of(pod.ref),
         attempt=max(tried, entries),
         resource_version=pod.resource_version,
         term=log.memory.term,
@@ -219,5 +222,6 @@ def _give_orphan_back(log: DecisionLog, pod: Pod) -> None:
             decisions.restoring(pod.ref.name, "orphan"),
             incident=incident, action_kind=ActionKind.RESTORE, mode=policy.mode, pod=pod.ref, service=pod.service,
             workload=pod.workload, action=action, config=policy.identity, severity="warning",
+            target=action.target,
         )
     )  # fmt: skip

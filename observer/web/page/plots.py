@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from observer import actions
 from observer.web.views.trail import Point
 
 WIDTH: Final = 600.0
@@ -63,7 +64,8 @@ def plots_of(points: Sequence[Point], needs: dict[str, float]) -> tuple[Plot, ..
         points,
         (("pod", lambda p: p.own_requests), ("mean sibling", lambda p: p.peer_requests)),
     )
-    levels = {name: evidence_score for name, evidence_score in needs.items() if name in ("annotate", "drain", "evict")}
+    tiers = {actions.of(kind).tier.name.lower() for kind in actions.selectable()}
+    levels = {name: evidence_score for name, evidence_score in needs.items() if name in tiers}
     evidence_score = _plot(
         "evidence_score", "Evidence (nats)", "", points, (("evidence", lambda p: p.evidence_score),), levels
     )

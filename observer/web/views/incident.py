@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from observer import actions
 from observer.domain.action import ActionKind, Mode
 from observer.domain.approval import Plan
 from observer.domain.attribution import RankedCause
@@ -19,7 +20,7 @@ from observer.web.views.asked import GraphQuery
 from observer.web.views.asks import asks
 from observer.web.views.graph import GraphView, graph_view
 from observer.web.views.links import Link, LinksOf, links_for
-from observer.web.views.models import ActionRequired, DecisionRow, IncidentRow
+from observer.web.views.models import ActionRequired, DecisionRow, IncidentRow, TargetView, target_view
 from observer.web.views.picture import ViewState
 from observer.web.views.rows import decision_row, incident_row
 from observer.web.views.trail import Point
@@ -27,13 +28,12 @@ from observer.web.views.trail import Point
 MOST_STEPS: Final = 500
 STORY: Final = (
     "suspected", "drain_effective", "drain_verdict", "readmitted", "blocked", "page", "approved", "withdrawn",
-    "drain", "restore", "evict",
+    *(spec.kind.value for spec in actions.writing()),
     "replaced", "verified", "undone", "frozen", "closed",
 )  # fmt: skip
 """The journal keeps instants only: within one, a verdict comes before what is done about it, the end last."""
-HARM: Final = (ActionKind.DRAIN, ActionKind.EVICT)
-BRAKES: Final = tuple(guard.__name__ for guard in GUARDS)
-"""Every brake by its name; all are asked, so one that did not hold has allowed."""
+GUARD_NAMES: Final = tuple(guard.name for guard in GUARDS)
+"""All are asked, so one that did not block has allowed."""
 
 
 class IncidentList(Struct, frozen=True):
@@ -121,8 +121,7 @@ class PendingApproval(Struct, frozen=True):
     """
 
     action: ActionKind
-    pod: str
-    uid: str
+    target: TargetView
     plan: str
     diff: tuple[str, ...]
 
@@ -209,14 +208,16 @@ def in_order(decisions: Sequence[Decision]) -> list[Decision]:
 def weighing(decisions: Sequence[Decision]) -> GuardReview | None:
     """The last time that an act was weighed."""
     weighed = (Verdict.ACT, Verdict.WOULD, Verdict.BLOCKED)
-    last = next((one for one in reversed(decisions) if one.action_kind in HARM and one.verdict in weighed), None)
+    last = next(
+        (one for one in reversed(decisions) if actions.harmful(one.action_kind) and one.verdict in weighed), None
+    )
     if last is None or last.action_kind is None:
         return None
     held = [
         GuardView(block.guard, allowed=False, reason=block.reason, detail=block.detail) for block in last.blocked_by
     ]
     names = {one.guard for one in held}
-    allowed = [GuardView(name, allowed=True, reason="", detail="") for name in BRAKES if name not in names]
+    allowed = [GuardView(name, allowed=True, reason="", detail="") for name in GUARD_NAMES if name not in names]
     return GuardReview(last.at, last.action_kind, (*held, *allowed))
 
 
@@ -236,7 +237,7 @@ def _cause(one: RankedCause, incident: Incident) -> CauseView:
 def _next_act(plan: Plan | None) -> PendingApproval | None:
     if plan is None:
         return None
-    return PendingApproval(plan.action_kind, str(plan.pod), plan.pod.uid, plan.hash, plan.diff)
+    return PendingApproval(plan.action_kind, target_view(plan.target), plan.hash, plan.diff)
 
 
 def _experiment(one: Incident) -> ExperimentView | None:

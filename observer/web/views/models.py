@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from observer.domain.action import Mode
 from observer.domain.decision import Verdict
+from observer.domain.ids import Target
 from observer.domain.incident import Phase
 from observer.domain.slo import DataState
 from observer.domain.suspect import Symptom
@@ -134,6 +135,20 @@ class OutcomeView(Struct, frozen=True):
     result: str
     reason: str
     detail: str
+
+
+class TargetView(Struct, frozen=True):
+    """What an action is done to; ``namespace`` and ``uid`` are empty where there is none."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+
+def target_view(target: Target) -> TargetView:
+    """A target under the API's names."""
+    return TargetView(target.kind.value, target.namespace, target.name, target.uid)
 
 
 class DecisionRow(Struct, frozen=True):

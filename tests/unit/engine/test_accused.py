@@ -91,7 +91,7 @@ def test_a_victim_is_never_touched_while_its_dependencys_pod_is_removed() -> Non
     assert ("pod shop/catalog-1", "victim") in told(stage, "blocked")
     assert ("pod shop/catalog-1", "dependency") in told(stage, "suggested")
     block = next(block for one in stage.told("blocked") for block in one.blocked_by if block.reason == "victim")
-    assert "store" in block.detail and "evidence_score" in block.detail
+    assert "store" in block.detail and "evidence +" in block.detail
 
 
 def test_the_same_pod_is_removed_when_nobody_below_it_fails() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from observer.domain.action import Action, ActionKind
+from observer.domain.ids import Target
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Judgement, Tier
 from observer.engine.detect.held import OpenActions
@@ -89,7 +90,9 @@ def test_a_drained_pod_keeps_its_usual_share() -> None:
         state, found = judge(state, snapshot, settings, held)
         world.asked = found.recheck
         if world.seconds in (120, 420):
-            world.obey(Action(ActionKind.DRAIN if world.seconds == 120 else ActionKind.RESTORE, "i", culprit))
+            world.obey(
+                Action(ActionKind.DRAIN if world.seconds == 120 else ActionKind.RESTORE, "i", Target.of(culprit))
+            )
 
     assert found is not None
     assert [one.culprit.pod for one in found.suspects] == [culprit]
