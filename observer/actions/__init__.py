@@ -44,6 +44,11 @@ def of(kind: ActionKind) -> ActionSpec:
     return _TABLE[kind]
 
 
+def named(word: str) -> ActionSpec | None:
+    """The action with this id; None for a word that is none."""
+    return next((spec for spec in _TABLE.values() if spec.kind == word), None)
+
+
 def every() -> tuple[ActionSpec, ...]:
     """All actions, mildest first; those that were registered later come last."""
     return tuple(_TABLE.values())

@@ -214,8 +214,8 @@ def event_reason(decision: Decision) -> str:
 
 def _acting(decision: Decision) -> ActionSpec | None:
     """The action that a decision is to do; None for one that tells something else."""
-    kind = decision.action_kind
-    return actions.of(kind) if kind is not None and decision.kind == kind and actions.of(kind).writes else None
+    spec = actions.named(decision.kind)
+    return spec if spec is not None and spec.writes else None
 
 
 def event_name(decision: Decision, subject: Subject) -> str:

@@ -133,9 +133,13 @@ def test_a_list_of_actions_stands_nowhere_else() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["x in (ActionKind.DRAIN, ActionKind.EVICT)", "{ActionKind.DRAIN: 1, ActionKind.EVICT: 2}", "['drain', 'evict']"]
-    + ["if x is ActionKind.DRAIN:\n 1\nelif x is ActionKind.EVICT:\n 2"]
-    + ["match x:\n case ActionKind.DRAIN: 1\n case ActionKind.EVICT: 2"],
+    [
+        "x in (ActionKind.DRAIN, ActionKind.EVICT)",
+        "{ActionKind.DRAIN: 1, ActionKind.EVICT: 2}",
+        "['drain', 'evict']",
+        "if x is ActionKind.DRAIN:\n 1\nelif x is ActionKind.EVICT:\n 2",
+        "match x:\n case ActionKind.DRAIN: 1\n case ActionKind.EVICT: 2",
+    ],
 )
 def test_the_search_finds_such_lists(text: str) -> None:
     assert list(lists_of_actions(ast.parse(text)))
