@@ -69,7 +69,8 @@ class ActionSpec:
     Attributes:
         kind: its id; decisions to do it have the same word as their kind.
         target: what it is done to; ``targets`` finds that for an incident and its culprit.
-        summary: one sentence about what it does. done: the past participle in a sentence about the target.
+        summary: one sentence about what it does. ``done``, ``doing``, ``noun``: how sentences name it
+            (``drained``, ``Draining``, ``drain``).
         harmful: it takes something from users or their workload: guards are asked, budgets count it, people may be
             asked to approve it. What is not harmful is never blocked.
         reversible: what it changed can be put back as it was; otherwise the attribution must be sure enough to remove.
@@ -91,6 +92,8 @@ class ActionSpec:
     target: TargetKind = TargetKind.POD
     summary: str
     done: str
+    doing: str
+    noun: str
     harmful: bool
     reversible: bool
     tier: Tier

@@ -12,7 +12,7 @@ from observer.cli.failures import ApiError, DaemonUnreachable
 from observer.cli.paint import PLAIN, Paint, Tone, harmless
 from observer.config.settings.model import Settings
 from observer.domain.errors import JournalUnavailable
-from observer.engine.messages.decisions import percent
+from observer.engine.messages.wording import percent
 from observer.runtime.state import incident_row
 
 MOST_OVERDRAWN: Final = 10

@@ -18,7 +18,7 @@ from observer.domain.errors import InvariantError, JournalUnavailable
 from observer.domain.outcome import Outcome
 from observer.domain.slo import Objective
 from observer.domain.snapshot import Snapshot
-from observer.engine.decide import decide, settle
+from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory, undisturbed
 from observer.engine.remediation.approvals import waiting
 from observer.engine.remediation.restore import floor_check, recover
@@ -268,7 +268,7 @@ class Loop:
     async def _settle(self, decision: Decision, outcome: Outcome) -> None:
         now = self._clock.now()
         policies = self._policies.policies(None, now)
-        memory, more = settle(self.memory, decision, outcome, now, self._settings, policies)
+        memory, more = apply_outcome(self.memory, decision, outcome, now, self._settings, policies)
         self._adopt(memory)
         self._note(Settled(RulesInForce(self._settings, policies), now, decision, outcome, more))
         for one in more:

@@ -49,7 +49,7 @@ _REASONS = {
     "drain_verdict": "DrainJudged",
     "replaced": "Replaced",
     "verified": "Verified",
-    "blocked": "Held",
+    "blocked": "Blocked",
     "suggested": "Suggested",
     "suppressed": "Suppressed",
     "unreached": "Unreached",

@@ -17,9 +17,9 @@ from observer.domain.suspect import Suspect, Tier
 from observer.engine.attribution.attributor import Attributor
 from observer.engine.attribution.permit import permits_removal, victim_of
 from observer.engine.attribution.record import shortened, with_drain
+from observer.engine.context import Fleet
 from observer.engine.guards import attribution as guard
 from observer.engine.guards.context import GuardContext
-from observer.engine.guards.fleet import Fleet
 from observer.engine.memory import Memory
 from tests.property.test_attribution_laws import FEW, NAMES, edges
 from tests.support.builders import (

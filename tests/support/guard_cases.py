@@ -14,8 +14,8 @@ from observer.domain.policy import EffectivePolicy
 from observer.domain.settings import GuardSettings
 from observer.domain.suspect import Tier
 from observer.engine.attribution.attribute import attribution
+from observer.engine.context import Fleet
 from observer.engine.guards.context import GuardContext
-from observer.engine.guards.fleet import Fleet
 from observer.engine.guards.guard import Guard
 from observer.engine.memory import Memory
 from tests.support.builders import (

@@ -32,7 +32,7 @@ from observer.domain.slo import (
     TierStatus,
 )
 from observer.domain.snapshot import Gap, Snapshot
-from observer.engine.decide import decide, settle
+from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory
 from observer.engine.remediation.approvals import waiting
 from observer.journal.store import SqlJournal
@@ -186,7 +186,7 @@ class PageWorld:
         outcome = self.world.obey(decision.action)
         assert outcome.result is Result.APPLIED
         await self._record(with_outcome(decision, outcome))
-        self.memory, more = settle(self.memory, decision, outcome, at, self.settings, self.policies)
+        self.memory, more = apply_outcome(self.memory, decision, outcome, at, self.settings, self.policies)
         for one in more:
             await self._record(one)
 

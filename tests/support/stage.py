@@ -17,9 +17,10 @@ from observer.domain.policy import NO_POLICIES, EffectivePolicies
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import CallerTally, Evidence, PodTally, Suppression, Suspect, Symptom, Tier
+from observer.engine.context import Rules
+from observer.engine.decide import conclude
 from observer.engine.memory import Memory
-from observer.engine.remediation.conclude import conclude
-from observer.engine.remediation.outcomes import settle
+from observer.engine.remediation.outcomes import apply_outcome
 from observer.engine.remediation.restore import floor_check, recover
 from tests.support.builders import (
     CUTS,
@@ -158,7 +159,7 @@ class Stage:
             seen_by=seen if self.complete else (),
         )
         picture = snapshot(view, at=self.at, gaps=self.gaps, **self.picture)
-        self.memory, decisions = conclude(picture, found, self.memory, self.settings, NEEDS, self.policies)
+        self.memory, decisions = conclude(picture, found, self.memory, Rules(self.settings, self.policies, NEEDS))
         self.carry_out(decisions)
         return decisions
 
@@ -183,7 +184,7 @@ class Stage:
             outcome = self.answer(decision.action)
             if outcome.result is Result.APPLIED:
                 self._obey(decision.action)
-            self.memory, more = settle(self.memory, decision, outcome, self.at, self.settings, self.policies)
+            self.memory, more = apply_outcome(self.memory, decision, outcome, self.at, self.settings, self.policies)
             self.decisions.extend(more)
 
     # --- inside

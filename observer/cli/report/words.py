@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from observer.cli.moments import span
 from observer.domain.summary import Blindness, BlockedAction, BudgetUse, HealthSummary, Impact, Intervention
-from observer.engine.messages.decisions import percent
+from observer.engine.messages.wording import percent
 
 
 def title(found: HealthSummary) -> str:

@@ -13,7 +13,7 @@ from observer.cli.failures import ApiError
 from observer.cli.moments import clock, span
 from observer.cli.paint import Tone, harmless
 from observer.cli.top.wire import Overview
-from observer.engine.messages.decisions import percent
+from observer.engine.messages.wording import percent
 
 MOST_ROWS: Final = 200
 STATES: Final = {

@@ -35,8 +35,7 @@ def approval(context: GuardContext) -> No | None:
     wanted = plan(context).hash
     until = context.snapshot.approvals.get(wanted, 0.0)
     if not context.at < until <= context.at + APPROVAL_SECONDS:
-        what = f"{context.action_kind.value} of {context.pod.ref.name}"
-        return No(Reason.APPROVAL_NEEDED, f"{what} needs approval {wanted}")
+        return No(Reason.APPROVAL_NEEDED, f"a person must approve plan {wanted}")
     needed, standing = actions.of(context.action_kind).tier, _tier(context)
     if standing >= needed:
         return None

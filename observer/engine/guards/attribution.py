@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from observer import actions
-from observer.domain.attribution import Attribution, CauseKind, RankedCause
+from observer.domain.attribution import Attribution, CauseKind
 from observer.domain.reasons import GuardName, Reason
 from observer.engine.attribution.permit import is_finite, permits_removal, victim_of
 from observer.engine.guards.context import GuardContext
 from observer.engine.guards.guard import No, guard
+from observer.engine.messages.wording import cause as say_cause
+from observer.engine.messages.wording import percent
 
-_LINES: Final = 3
-"""Lines of evidence in an answer."""
 _TIE: Final = 1.0 + 1e-9
 """A pod and its rival with the same evidence differ by rounding only."""
 _REASONS: Final = {
@@ -60,10 +60,10 @@ def attribution(context: GuardContext) -> No | None:
         return No(Reason.NOT_NAMED, f"no evidence names this pod; likeliest: {_first_of(known)}")
     culprit = victim_of(known, mine)
     if culprit is not None:
-        return No(Reason.VICTIM, f"{mine.inherited:.0%} of its service's trouble comes from {said(culprit)}")
+        return No(Reason.VICTIM, f"{percent(mine.inherited)} of its service's trouble comes from {say_cause(culprit)}")
     rival = max((one for one in known.ranked if one is not mine), key=lambda one: one.probability, default=None)
     if rival is not None and rival.probability > mine.probability * _TIE:
-        return No(_REASONS[rival.cause.kind], f"{said(rival)} is likelier than {said(mine)}")
+        return No(_REASONS[rival.cause.kind], f"{say_cause(rival)} is likelier than {say_cause(mine)}")
     if not actions.of(context.action_kind).reversible:
         permission = permits_removal(known, pod)
         if not permission.allowed:
@@ -73,13 +73,7 @@ def attribution(context: GuardContext) -> No | None:
 
 def _first_of(known: Attribution) -> str:
     """The likeliest cause with its probability."""
-    return said(known.ranked[0]) if known.ranked else "nobody"
-
-
-def said(ranked: RankedCause) -> str:
-    """``pod shop/store-1 (99.9 %: 3 of 90 errors ...)`` with its strongest lines."""
-    lines = "; ".join(f"{line.text} (evidence {line.score:+.1f})" for line in ranked.lines[:_LINES])
-    return f"{ranked.cause} ({100.0 * ranked.probability:.3g} %{': ' + lines if lines else ''})"
+    return say_cause(known.ranked[0]) if known.ranked else "nobody"
 
 
 GUARDS = (attribution,)

@@ -8,7 +8,6 @@ from observer.domain.incident import Phase
 from observer.domain.reasons import GuardName, Reason
 from observer.engine.guards.context import GuardContext
 from observer.engine.guards.guard import No, guard
-from observer.engine.rollout import rolling
 
 REPLICASET_SLACK = 5.0
 """Seconds between the edit that starts a rollout and the ReplicaSet it makes: such an edit is a rollout."""
@@ -50,7 +49,7 @@ def person(context: GuardContext) -> No | None:
 def rollout(context: GuardContext) -> No | None:
     """No action while a workload behind the same service is rolled out or paused."""
     for workload in _behind(context):
-        if why := rolling(workload, context.at):
+        if why := workload.rolling(context.at):
             reason = Reason.ROLLOUT_PAUSED if workload.paused else Reason.ROLLOUT
             return No(reason, f"{workload.ref.name}: {why}")
     return None

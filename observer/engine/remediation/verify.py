@@ -26,7 +26,7 @@ def replacement(incident: Incident, cluster: ClusterView, evicted: float) -> Pod
     """The pod that took the culprit's place: of the same workload and not there when the eviction was decided."""
     if incident.workload is None:
         return None
-    found = [
+    candidates = [
         pod
         for ref in cluster.by_workload.get(incident.workload, ())
         if (pod := cluster.pods.get(ref)) is not None
@@ -35,7 +35,7 @@ def replacement(incident: Incident, cluster: ClusterView, evicted: float) -> Pod
         and pod.created >= evicted - CREATION_SLACK
         and not pod.deleting
     ]
-    return min(found, key=lambda pod: (not pod.ready, pod.created, pod.ref), default=None)
+    return min(candidates, key=lambda pod: (not pod.ready, pod.created, pod.ref), default=None)
 
 
 def observe(check: Check, incident: Incident, tally: PodTally, settings: EscalationSettings) -> Check:
@@ -45,8 +45,8 @@ def observe(check: Check, incident: Incident, tally: PodTally, settings: Escalat
     good = min(floor_rate(incident.p0, incident.requests, incident.share), incident.p1 / 2.0)
     p1, p0 = _inside(incident.p1), _inside(good)
     odds = bad * math.log(p0 / p1) + (requests - bad) * math.log((1.0 - p0) / (1.0 - p1))
-    seen = replace(check, requests=requests, bad=bad, log_odds=odds)
-    return replace(seen, verdict=judge(seen, incident, settings))
+    counted = replace(check, requests=requests, bad=bad, log_odds=odds)
+    return replace(counted, verdict=judge(counted, incident, settings))
 
 
 def judge(check: Check, incident: Incident, settings: EscalationSettings) -> Verification:

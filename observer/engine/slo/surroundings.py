@@ -9,7 +9,6 @@ from typing import Final
 from observer.domain.cluster import ClusterView, ResourceKind
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.slo import Objective
-from observer.engine.rollout import rolling
 from observer.engine.slo.accounting import Surroundings
 from observer.engine.slo.states import STALE_AFTER
 
@@ -77,7 +76,7 @@ def surroundings(
         ready=len(ready),
         watched=len(ready) - unseen,
         scoped=True,
-        rollout=any(rolling(found, scene.at) for found in workloads),
+        rollout=any(workload.rolling(scene.at) for workload in workloads),
         disagreement=disagreement,
     )
 

@@ -19,11 +19,9 @@ import numpy as np
 import promql_parser as pp
 
 from observer.domain.errors import ObserverError
+from observer.simulator.arrays import BoolArray, FloatArray, IntArray
 from observer.simulator.prometheus.tsdb import (
     NAME,
-    BoolArray,
-    FloatArray,
-    IntArray,
     Match,
     Matcher,
     Matchers,

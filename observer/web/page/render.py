@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from observer.engine.messages.decisions import percent
+from observer.engine.messages.wording import percent
 from observer.web.views.states import State
 
 DASH: Final = "\u2013"

@@ -8,8 +8,8 @@ from typing import Final
 from observer.domain.action import Mode
 from observer.domain.decision import Verdict
 from observer.domain.incident import Incident, Phase
+from observer.engine.context import REQUIRED_SOURCES
 from observer.engine.remediation.approvals import NEEDED
-from observer.engine.remediation.conclude import REQUIRED_SOURCES
 from observer.web.views.models import ActionRequired
 from observer.web.views.picture import ViewState
 

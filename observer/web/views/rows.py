@@ -6,7 +6,7 @@ from observer.domain.decision import Decision
 from observer.domain.incident import Incident
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.suspect import Symptom
-from observer.engine.messages.decisions import percent
+from observer.engine.messages.wording import percent
 from observer.web.views.models import BlockedView, DecisionRow, IncidentRow, ObjectiveView, OutcomeView, StandingBlock
 from observer.web.views.states import PHASES, SYMPTOMS
 

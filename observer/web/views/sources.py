@@ -13,7 +13,7 @@ from observer.domain.circuit import CircuitState
 from observer.domain.cluster import ResourceKind
 from observer.domain.slo import DataState
 from observer.domain.snapshot import Snapshot
-from observer.engine.remediation.conclude import REQUIRED_SOURCES
+from observer.engine.context import REQUIRED_SOURCES
 from observer.web.views.picture import ViewState
 
 LATE: Final = 3.0

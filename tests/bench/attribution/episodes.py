@@ -26,7 +26,7 @@ from observer.domain.suspect import Judgement, Tier
 from observer.engine.attribution.attribute import attribution
 from observer.engine.attribution.changes import changes_of, seats_of
 from observer.engine.attribution.contrast import contrast
-from observer.engine.decide import decide, in_progress, settle
+from observer.engine.decide import apply_outcome, decide, open_actions
 from observer.engine.detect.judge import judge
 from observer.engine.detect.tiers import tier_scores
 from observer.engine.memory import Memory
@@ -189,7 +189,7 @@ class _Play:
 
     def _asked(self, snapshot: Snapshot, before: Memory) -> Attribution:
         """Nobody reached for a pod: what an alert would ask."""
-        _, judgement = judge(before.detector, snapshot, self.settings, in_progress(before))
+        _, judgement = judge(before.detector, snapshot, self.settings, open_actions(before))
         return attribution(question(self.stage, snapshot, judgement, self.log))
 
     def _follow(self, decision: Decision, at: float) -> None:
@@ -199,7 +199,7 @@ class _Play:
             right = self.injury is not None and action.pod.name in self.injury.pods
             self.acts.append(Act(action.action_kind.value, str(action.pod), at - min(self.began, at), right))
         outcome = self.stage.obey(action)
-        self.memory, _ = settle(self.memory, decision, outcome, at, self.settings)
+        self.memory, _ = apply_outcome(self.memory, decision, outcome, at, self.settings)
 
 
 class Log:

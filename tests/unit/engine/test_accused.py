@@ -18,6 +18,7 @@ from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suspect, Symptom, Tier
 from observer.engine.attribution.attributor import Attributor
 from observer.engine.attribution.record import shortened, with_drain
+from observer.engine.context import Rules
 from observer.engine.memory import Memory
 from observer.engine.remediation.attribute import advise
 from observer.engine.remediation.decision_log import DecisionLog
@@ -91,7 +92,7 @@ def test_a_victim_is_never_touched_while_its_dependencys_pod_is_removed() -> Non
     assert ("pod shop/catalog-1", "victim") in told(stage, "blocked")
     assert ("pod shop/catalog-1", "dependency") in told(stage, "suggested")
     block = next(block for one in stage.told("blocked") for block in one.blocked_by if block.reason == "victim")
-    assert "store" in block.detail and "evidence +" in block.detail
+    assert "store" in block.detail and "errors in 1000 requests" in block.detail
 
 
 def test_the_same_pod_is_removed_when_nobody_below_it_fails() -> None:
@@ -269,7 +270,6 @@ def test_nobody_is_sent_after_a_cause_that_is_no_likelier_than_unknown() -> None
     other = Cause(CauseKind.REVISION, "shop", "catalog", sick.service)
     parts = ((mine, 0.7), (UNKNOWN, 0.2), (other, 0.1))
     doubtful = Attribution(NOW, None, tuple(RankedCause(cause, part, math.log(part)) for cause, part in parts))
-    turn = DecisionLog(NOW, enforce(), Memory())
-    incident = turn.put(incident_of("catalog-1"))
-    advise(turn, incident, view.pods[sick.ref], doubtful)
-    assert turn.decisions == []
+    incident = incident_of("catalog-1")
+    log = advise(DecisionLog(NOW, Rules(enforce()), Memory()).put(incident), incident, view.pods[sick.ref], doubtful)
+    assert log.decisions == ()
