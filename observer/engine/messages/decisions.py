@@ -279,4 +279,4 @@ def outcome(incident: Incident | None, action_kind: ActionKind, answer: Outcome,
 def done(action: Action) -> str:
     """An action was carried out that nothing follows in its incident."""
     target = action.target
-    return f"{target.name}: {target.kind.value} {actions.of(action.action_kind).done}; what goes on is a new incident."
+    return f"{target.name} was {actions.of(action.action_kind).done} ({target.kind.value}); what goes on is a new incident."

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 
 import observer.engine.messages
-from observer.domain.action import ActionKind
+from observer.domain.action import Action, ActionKind
 from observer.domain.attribution import Cause, CauseKind, EvidenceLine, RankedCause
 from observer.domain.decision import Blocked
+from observer.domain.ids import Target, TargetKind
 from observer.domain.incident import Check, Experiment
 from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
 from observer.domain.reasons import GuardName, Reason
@@ -78,6 +79,7 @@ def acts() -> Iterator[str]:
     yield decisions.blocked_too_long(POD, 1500.0, ("disruption_budget", "rollout"))
     yield decisions.held_for_human(POD, 900.0)
     yield decisions.evict_not_allowed(POD)
+    yield decisions.done(Action(ActionKind.EVICT, "i1", Target(TargetKind.POD, "shop", POD)))
 
 
 def drains() -> Iterator[str]:
