@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from observer.ports.stores import AlertInbox
     from observer.runtime.alerts import AlertCache
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.alerts import Acceptor, ReadAgain, Webhook
-    from observer.web.authenticate import Authenticator
+    from observer.web.alert_webhook import Acceptor, ReadAgain, Webhook
+    from observer.web.webhook_auth import Authenticator
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class AlertWebhook:
 def mailbox(hands: ClusterAccess, inbox: AlertInbox, metrics: SelfMetrics) -> AlertWebhook | None:
     """None when the webhook is off. Raises: ConfigError when nobody could prove who calls."""
     from observer.runtime.alerts import AlertCache
-    from observer.web.alerts import Acceptor, Webhook
+    from observer.web.alert_webhook import Acceptor, Webhook
 
     wanted = hands.settings.webhook
     if not wanted.enabled:
@@ -50,7 +50,7 @@ def mailbox(hands: ClusterAccess, inbox: AlertInbox, metrics: SelfMetrics) -> Al
 def ways(hands: ClusterAccess, wanted: WebhookSettings) -> Sequence[Authenticator]:
     """The ways to prove who calls that the settings name."""
     from observer.kube.reviews import KubeTokenReviews
-    from observer.web.authenticate import Basic, BearerToken, ClientCertificate, SecretFile, ServiceAccountToken, Signed
+    from observer.web.webhook_auth import Basic, BearerToken, ClientCertificate, SecretFile, ServiceAccountToken, Signed
 
     found: list[Authenticator] = []
     if wanted.bearer_file:

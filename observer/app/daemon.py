@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from observer.runtime.tick import Loop
     from observer.telemetry.metrics import SelfMetrics
     from observer.telemetry.tracing import IncidentTracer
-    from observer.web.reading import Queries
+    from observer.web.queries import Queries
     from observer.web.server import People, Server
     from observer.web.stream import Stream
 
@@ -185,7 +185,7 @@ def make_server(
 
     tls = settings.tls
     webhook = mail.webhook if mail is not None else None
-    app = make_app(loop_status, metrics.render, webhook=webhook, reading=reading, stream=stream, people=persons)
+    app = make_app(loop_status, metrics.render, webhook=webhook, queries=reading, stream=stream, people=persons)
     return Server(app, settings.listen, tls=listener_tls(tls.cert_file, tls.key_file, tls.client_ca_file))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from observer.runtime.approvals import ApprovalCache
     from observer.runtime.operator_actions import OperatorActions
     from observer.runtime.tick import Loop
-    from observer.web.people.door import SignInMethods
+    from observer.web.people.auth import SignInMethods
     from observer.web.people.oidc import Provider
     from observer.web.server import People
 
@@ -26,10 +26,9 @@ Say = Callable[[str], None]
 
 def people(hands: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say) -> People:
     """Raises: ConfigError when others could reach the listener and nobody had to say who they are."""
-    from observer.web.people.door import AuthMiddleware
-    from observer.web.people.sessions import Sessions
+    from observer.web.people.auth import AuthMiddleware
+    from observer.web.people.sessions import Sessions, Throttle
     from observer.web.people.sign_in import SignIn
-    from observer.web.people.throttle import Throttle
     from observer.web.server import People
 
     settings = hands.settings
@@ -45,9 +44,8 @@ def people(hands: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say)
 def ways(hands: ClusterAccess, say: Say) -> SignInMethods:
     """The ways to prove who one is that the settings name."""
     from observer.kube.reviews import KubeAccessReviews, KubeTokenReviews
-    from observer.web.people.door import SignInMethods
-    from observer.web.people.local import LocalToken
-    from observer.web.people.roles import Roles
+    from observer.web.people.auth import SignInMethods
+    from observer.web.people.sessions import LocalToken, Roles
 
     settings, wanted = hands.settings, hands.settings.people
     local, names = None, frozenset[str]()

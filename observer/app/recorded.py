@@ -72,10 +72,9 @@ async def _server(events: Iterable[Event], journal: SqlJournal, listen: str, fil
     from observer.app.shown import show
     from observer.config.settings.read import default
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.people.door import AuthMiddleware, SignInMethods
-    from observer.web.people.sessions import Sessions
+    from observer.web.people.auth import AuthMiddleware, SignInMethods
+    from observer.web.people.sessions import Sessions, Throttle
     from observer.web.people.sign_in import SignIn
-    from observer.web.people.throttle import Throttle
     from observer.web.server import People, Server, make_app
 
     metrics = SelfMetrics()
@@ -91,7 +90,7 @@ async def _server(events: Iterable[Event], journal: SqlJournal, listen: str, fil
         SignInMethods(hosts=hosts), Sessions(clock, lasts=1.0, idle=1.0), Throttle(clock), secure=False
     )
     people = People(door, SignIn(door), None)
-    return Server(make_app(loop_status, metrics.render, reading=reading, people=people, stream=stream), listen)
+    return Server(make_app(loop_status, metrics.render, queries=reading, people=people, stream=stream), listen)
 
 
 async def _watched(events: Iterable[Event], journal: SqlJournal, metrics: SelfMetrics, file: Path) -> LoopStatus:

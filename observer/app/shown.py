@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from observer.ports.sources import Clock
     from observer.runtime.state import LoopStatus
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.board import ViewCache
-    from observer.web.reading import Queries
+    from observer.web.queries import Queries, ViewCache
     from observer.web.stream import Stream
 
 
@@ -21,9 +20,8 @@ def show(
     settings: Settings, loop_status: LoopStatus, clock: Clock, journal: SqlJournal, metrics: SelfMetrics
 ) -> tuple[ViewCache, Queries, Stream]:
     """What draws the picture after each tick, what people read of it, and what tells them to read again."""
-    from observer.web.board import ViewCache
-    from observer.web.page.vendor import built
-    from observer.web.reading import Queries
+    from observer.web.page.render import built
+    from observer.web.queries import Queries, ViewCache
     from observer.web.stream import Stream
 
     board = ViewCache(loop_status, clock)

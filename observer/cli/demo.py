@@ -8,28 +8,40 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+import typer
 
-from observer.config.settings.model import (
-    EvidenceSettings,
-    KubernetesSettings,
-    LeaseSettings,
-    PrometheusSettings,
-    Settings,
-)
-from observer.domain.action import Mode
-from observer.domain.decision import Decision, Verdict
-from observer.runtime.clock import SystemClock
+from observer.cli.application import Json, app
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
+    from observer.domain.decision import Decision
     from observer.simulator.scenarios.world import World
+
 
 ERROR_RATE = 0.3
 CALM_SECONDS = 6.0
 LIMIT_SECONDS = 150.0
 HISTORY_SECONDS = 600.0
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Keep mesh and Observer running until Ctrl-C.")] = False,
+    day: Annotated[
+        Path | None, typer.Option("--day", help="Record a day with many incidents into this file instead.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated mesh.")] = 7,
+    json: Json = False,
+) -> None:
+    """Run the whole story on a simulated mesh: a gray pod is found, drained, proven, evicted, replaced, verified."""
+    if day is not None:
+        from observer.cli.demo_day import run_day
+
+        raise SystemExit(asyncio.run(run_day(day, seed)))
+    raise SystemExit(asyncio.run(run_demo(keep=keep, seed=seed, json=json)))
 
 
 class Ending:
@@ -38,6 +50,8 @@ class Ending:
     name = "ending"
 
     def __init__(self, *, json: bool) -> None:
+        from observer.runtime.clock import SystemClock
+
         self._json = json
         self._clock = SystemClock()
         self._start = self._clock.now()
@@ -47,6 +61,8 @@ class Ending:
         self.touched: set[str] = set()
 
     async def tell(self, decision: Decision) -> None:
+        from observer.domain.decision import Verdict
+
         if self._json:
             self.say(msgspec.json.encode(decision).decode())
         else:
@@ -147,7 +163,9 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
+    from observer.config.settings.model import EvidenceSettings, KubernetesSettings, LeaseSettings, PrometheusSettings
     from observer.config.settings.read import default
+    from observer.domain.action import Mode
     from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 
     prometheus, kubernetes = await world.serve()

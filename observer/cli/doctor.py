@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Final
 
-from observer.app import examine_sources
-from observer.cli.paint import PLAIN, Paint, Tone
-from observer.config.settings.model import Settings
-from observer.domain.finding import Finding
+from observer.cli.application import Config, Json, app, awaited, settings_from
+from observer.cli.output import EXIT_UNREACHABLE, PLAIN, Paint, Tone, paint_for, show
 
-MARK = {True: "ok  ", False: "RED ", None: "?   "}
-TONE = {True: Tone.GOOD, False: Tone.BAD, None: Tone.WARN}
+if TYPE_CHECKING:
+    from observer.domain.finding import Finding
 
-
-async def examine(settings: Settings) -> Sequence[Finding]:
-    """Every finding, sources in the order of the settings file."""
-    return await examine_sources(settings)
+MARK: Final = {True: "ok  ", False: "RED ", None: "?   "}
+TONE: Final = {True: Tone.GOOD, False: Tone.BAD, None: Tone.WARN}
 
 
-def rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+@app.command()
+def doctor(config: Config = None, json: Json = False) -> None:
+    """Ask each source: reachable, authenticated, fresh, right metrics and labels? Says what to do about red lines."""
+    from observer.app import examine_sources
+
+    findings = awaited(examine_sources(settings_from(config)))
+    show(rows(findings), text(findings, paint_for(sys.stdout)), json=json)
+    if any(finding.ok is False for finding in findings):
+        raise SystemExit(EXIT_UNREACHABLE)
+
+
+def rows(findings: Sequence[Finding]) -> list[dict[str, object]]:
     """For ``--json``: stable keys."""
     return [{"name": f.name, "ok": f.ok, "detail": f.detail, "remedy": f.remedy} for f in findings]
 

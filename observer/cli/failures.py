@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_UNREACHABLE
-from observer.cli.paint import harmless
+from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_UNREACHABLE, harmless
 from observer.domain.errors import (
     AuditBroken,
     ConfigError,
@@ -51,7 +50,7 @@ class DaemonUnreachable(ApiError):
     """Nothing answers at that address."""
 
 
-def told(exc: ObserverError) -> tuple[str, int, str]:
+def described(exc: ObserverError) -> tuple[str, int, str]:
     """Message, exit code and next step."""
     if isinstance(exc, ApiError):
         return str(exc), EXIT_UNREACHABLE, exc.step

@@ -7,14 +7,28 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from observer.app import build, connected
-from observer.config.settings.model import LeaseSettings, RecordingSettings, Settings, WebhookSettings
-from observer.domain.action import Mode
+import typer
+
+from observer.cli.application import Config, app, settings_from
 from observer.domain.errors import RecordingError
 
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
+
+
 LONGER: Final = "give it longer with --seconds; `observer doctor` says what a tick lacks"
+
+
+@app.command()
+def record(
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the recording; it is made.")],
+    seconds: Annotated[float, typer.Option(min=1, help="Stop after so long.")] = 600.0,
+    config: Config = None,
+) -> None:
+    """Watch in shadow mode and record what is seen and decided, for `observer replay`; writes nothing else."""
+    raise SystemExit(asyncio.run(run_record(settings_from(config), folder, seconds)))
 
 
 async def run_record(settings: Settings, folder: Path, seconds: float) -> int:
@@ -23,6 +37,7 @@ async def run_record(settings: Settings, folder: Path, seconds: float) -> int:
 
     Raises: RecordingError when the folder cannot be made, or no tick was recorded.
     """
+    from observer.app import build, connected
     from observer.runtime.supervise import stop_on_signals, supervise
     from observer.telemetry.logging import configure_logging
 
@@ -61,6 +76,9 @@ def _files(folder: Path) -> list[Path]:
 
 def _only_watching(settings: Settings, folder: Path, scratch: Path) -> Settings:
     """The same eyes without a hand: no policy may take it out of shadow, and nothing of the real daemon is touched."""
+    from observer.config.settings.model import LeaseSettings, RecordingSettings, WebhookSettings
+    from observer.domain.action import Mode
+
     return replace(
         settings,
         engine=replace(settings.engine, mode=Mode.SHADOW),

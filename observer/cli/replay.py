@@ -6,18 +6,21 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from observer.app import now
-from observer.config.policies.effective import EffectivePolicyCache
-from observer.config.reload import rules_of
-from observer.config.settings.model import Settings
-from observer.domain.cluster import ClusterView
-from observer.domain.decision import Decision
+import typer
+
+from observer.cli.application import Config, Json, app, settings_from
+from observer.cli.output import show
 from observer.domain.errors import RecordingError
-from observer.recording.events import Event, RulesInForce, Ticked
-from observer.recording.files import Recording
-from observer.recording.replay import Step, WhatIf, replay
+
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
+    from observer.domain.cluster import ClusterView
+    from observer.domain.decision import Decision
+    from observer.recording.events import Event, RulesInForce
+    from observer.recording.replay import Step, WhatIf
+
 
 SHOWN = 200
 """Differences that are kept; the rest is counted."""
@@ -25,8 +28,38 @@ _OF_RULES = frozenset({"id", "config", "mode", "action", "outcome"})
 """Fields that differ under other rules whatever is decided: they name the rules, or what came of an act then."""
 
 
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="A recording.")],
+    policy: Annotated[
+        list[Path] | None, typer.Option("--policy", "-p", help="What if: these policies instead of the recorded ones.")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Decide a recording again; with --policy or --config print what other rules would have decided.
+
+    Exit codes: 0 as recorded (or a what-if), 1 the same rules decide otherwise now, 2 the file cannot be read.
+    """
+    tried = None
+    if policy or config is not None:  # $OBSERVER_CONFIG alone must not turn a proof into a what-if
+        from observer.cli.check import named
+
+        settings = settings_from(config)
+        tried = what_if(replace(settings, policies=named(policy, "--policy ")) if policy else settings)
+    code, body, text = run_replay(file, tried)
+    show(body, text, json=json)
+    raise SystemExit(code)
+
+
 def what_if(settings: Settings) -> WhatIf:
     """Replay under the mode, impact, ladder, guards and policies of ``settings``; tick and detection stay."""
+    from observer.app import now
+    from observer.config.policies.effective import EffectivePolicyCache
+    from observer.config.reload import rules_of
+    from observer.recording.events import RulesInForce
+
     rules = rules_of(settings, now())
     keepers: dict[float, EffectivePolicyCache] = {}
 
@@ -42,11 +75,14 @@ def what_if(settings: Settings) -> WhatIf:
 
 def run_replay(path: Path, tried: WhatIf | None) -> tuple[int, dict[str, Any], str]:
     """Exit code (1 = the same rules gave other decisions), body for machines, text for people."""
+    from observer.recording.files import Recording
+    from observer.recording.replay import replay as replayed
+
     ticks = decided = different = 0
     differences: list[dict[str, Any]] = []
     with Recording(path) as recording:
         counter = _Ticks(recording.events())
-        for step in replay(counter, tried):
+        for step in replayed(counter, tried):
             decided += len(step.recorded)
             if step.same:
                 continue
@@ -83,6 +119,8 @@ class _Ticks:
         self._events, self.ticks = events, 0
 
     def __iter__(self) -> Iterator[Event]:
+        from observer.recording.events import Ticked
+
         for event in self._events:
             self.ticks += isinstance(event, Ticked)
             yield event
@@ -125,6 +163,8 @@ def _by_words(decisions: Iterable[Decision]) -> dict[tuple[str, int], Decision]:
 
 def _differing(one: Decision | None, other: Decision | None) -> frozenset[str]:
     """Names of the fields that differ, byte for byte; ``kind`` and so on when one of them is not there at all."""
+    from observer.domain.decision import Decision
+
     if one is None or other is None:
         return frozenset({"text"})
     pairs = ((field.name, getattr(one, field.name), getattr(other, field.name)) for field in fields(Decision))

@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+import typer
 
-from observer.app import open_journal
-from observer.cli.paint import PLAIN, Paint, Tone
-from observer.config.settings.model import Settings
+from observer.cli.application import Config, Json, app, awaited, settings_from
+from observer.cli.completion import namespaces, subjects
+from observer.cli.output import EXIT_NOT_FOUND, PLAIN, Paint, Tone, paint_for, show
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
-from observer.domain.incident import Incident
-from observer.domain.suspect import CulpritKind
 
-KINDS = tuple(kind.value for kind in CulpritKind)
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
+    from observer.domain.incident import Incident
+
+
 _CAUSES = 4
 """Causes that the terminal shows; ``--json`` has them all."""
-
-
 TONES = {Verdict.ACT: Tone.GOOD, Verdict.WOULD: Tone.WARN, Verdict.BLOCKED: Tone.BAD, Verdict.TELL: Tone.FAINT}
+
+
+@app.command()
+def why(
+    subject: Annotated[
+        str,
+        typer.Argument(help="KIND/NAME or KIND/NAMESPACE/NAME, for example pod/shop/cart-1.", autocompletion=subjects),
+    ],
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Namespace of NAME.", autocompletion=namespaces)
+    ] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many decisions.")] = 50,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Print every decision about something, to act and not to act, with evidence and where the evidence is kept."""
+    settings, paint = settings_from(config), paint_for(sys.stdout)
+    body, text = awaited(explain(settings, subject, namespace, limit, paint))
+    show(body, text, json=json)
+    if not body["decisions"]:
+        raise SystemExit(EXIT_NOT_FOUND)
 
 
 async def explain(
     settings: Settings, subject: str, namespace: str, limit: int, paint: Paint = PLAIN
 ) -> tuple[dict[str, Any], str]:
     """Returns what ``--json`` and the terminal show; ``ConfigError`` when the subject cannot be read."""
+    from observer.app import open_journal
+
     kind, space, name = parse(subject, namespace)
     async with open_journal(settings) as journal:
         if space:
@@ -49,9 +74,12 @@ async def explain(
 
 def parse(subject: str, namespace: str) -> tuple[str, str, str]:
     """``pod/shop/cart-1`` or ``pod/cart-1`` with a namespace option, to kind, namespace, name."""
+    from observer.domain.suspect import CulpritKind
+
+    kinds = [kind.value for kind in CulpritKind]
     parts = subject.split("/")
-    if parts[0] not in KINDS or not 2 <= len(parts) <= 3 or not all(parts):
-        raise ConfigError(f"{subject!r}: expected KIND/NAME or KIND/NAMESPACE/NAME with KIND one of {', '.join(KINDS)}")
+    if parts[0] not in kinds or not 2 <= len(parts) <= 3 or not all(parts):
+        raise ConfigError(f"{subject!r}: expected KIND/NAME or KIND/NAMESPACE/NAME with KIND one of {', '.join(kinds)}")
     if len(parts) == 3 and namespace and parts[1] != namespace:
         raise ConfigError(f"{subject!r} names namespace {parts[1]}, --namespace says {namespace}")
     return parts[0], parts[1] if len(parts) == 3 else namespace, parts[-1]

@@ -161,37 +161,19 @@ class LoopStatus:
         limit = max(6 * self._settings.tick, 30.0)
         return age <= limit, f"last tick {age:.0f} s ago"
 
-    def status(self) -> dict[str, object]:
-        """JSON-like picture for ``observer status`` and ``/api/status``."""
-        paused, reason, leader, term = self._control
-        return {
-            "mode": self._settings.mode.value,
-            "config": self._settings.identity,
-            "ticks": self._ticks,
-            "complete_ticks": self._complete_ticks,
-            "complete": self._complete,
-            "last_tick": self._last,
-            "paused": paused,
-            "paused_reason": reason,
-            "leader": leader,
-            "term": term,
-            "halted": self._halted,
-            "policies": {
-                "identity": self._book.identity,
-                "workloads": modes(self._book),
-                "disagreeing": self._doubts,
-            },
-            "reload": {
-                "ok": self._reload.ok,
-                "at": self._reload.at,
-                "detail": self._reload.detail,
-                "needs_restart": list(self._reload.needs_restart),
-            },
-            "gaps": [{"source": g.source, "reason": g.reason, "detail": g.detail} for g in self._gaps],
-            "circuits": [circuit_row(source, circuit) for source, circuit in self._circuits().items()],
-            "overdrawn": overdrawn_rows(self.result.snapshot) if self.result is not None else [],
-            "incidents": [incident_row(incident) for incident in self._incidents],
-        }
+    @property
+    def settings(self) -> EngineSettings:
+        """Those in force now."""
+        return self._settings
+
+    @property
+    def reload(self) -> ReloadState:
+        """The last try to take edited files into force."""
+        return self._reload
+
+    def circuits(self) -> Mapping[str, Circuit]:
+        """Those of the sources that have one."""
+        return self._circuits()
 
     def _show(self, memory: Memory, snapshot: Snapshot, took: float, policies: EffectivePolicies) -> None:
         self.result = TickResult(
@@ -230,47 +212,3 @@ class LoopStatus:
         for source, reason in before - now:
             log.info("source_recovered", source=source, reason=reason)
         self._gaps = gaps
-
-
-def circuit_row(source: str, circuit: Circuit) -> dict[str, object]:
-    """One source's circuit for people and machines."""
-    return {
-        "source": source,
-        "state": circuit.state.value,
-        "since": circuit.since,
-        "reason": circuit.reason,
-        "detail": circuit.detail,
-        "failures": circuit.failures,
-        "last_success": circuit.last_success,
-        "retry_at": circuit.retry_at,
-    }
-
-
-def overdrawn_rows(snapshot: Snapshot) -> list[dict[str, object]]:
-    """The objectives whose budget is overdrawn, for people and machines, the worst first."""
-    found = [(str(service), one) for service, each in snapshot.objectives.items() for one in each if one.overdrawn]
-    return [
-        {
-            "service": service,
-            "objective": one.objective.display or one.objective.slo,
-            "budget_left": round(one.budget.remaining, 4),
-        }
-        for service, one in sorted(found, key=lambda each: (each[1].budget.remaining, each[0]))
-    ]
-
-
-def incident_row(incident: Incident) -> dict[str, object]:
-    """One incident for people and machines."""
-    return {
-        "id": incident.id,
-        "subject": str(incident.culprit),
-        "symptom": incident.symptom.value,
-        "phase": incident.phase.value,
-        "opened": incident.opened,
-        "evidence_score": round(incident.evidence_score, 2),
-        "bad_rate": round(incident.p1, 4),
-        "peer_bad_rate": round(incident.p0, 4),
-        "blocked": sorted(incident.blocked),
-        "closing": incident.closing,
-        "evidence": incident.evidence_at,
-    }

@@ -73,11 +73,11 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 
 
 async def status(settings: Settings, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """``/api/status`` as soon as it satisfies ``until``."""
+    """``/api/v1/status`` as soon as it satisfies ``until``."""
     async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
         while True:
             try:
-                async with session.get(f"http://{settings.listen}/api/status") as answer:
+                async with session.get(f"http://{settings.listen}/api/v1/status") as answer:
                     found: dict[str, Any] = await answer.json()
             except aiohttp.ClientError:
                 found = {}

@@ -13,7 +13,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from observer.cli.doctor import examine, rows
+from observer.app import examine_sources
+from observer.cli.doctor import rows
 from observer.cli.doctor import text as doctor_text
 from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import Settings
@@ -92,7 +93,8 @@ async def api_answers(settings: Settings, wrong: str) -> dict[str, str]:
     base = f"http://{settings.listen}"
     async with aiohttp.ClientSession() as session:
         found = {
-            path: await got(session, base + path) for path in ("/metrics", "/api/status", "/api/decisions", "/readyz")
+            path: await got(session, base + path)
+            for path in ("/metrics", "/api/v1/status", "/api/v1/decisions", "/readyz")
         }
         for name, headers in {
             "bearer": {"Authorization": f"Bearer {wrong}"},
@@ -140,13 +142,13 @@ async def test_no_secret_is_told_or_kept(tmp_path: Path) -> None:
             world.inject(pod_errors(world.pods_of("catalog")[0], 0.5))
             await status(settings, lambda it: bool(it["incidents"]), PATIENCE)
             told = await api_answers(settings, garden.planted["wrong"])
-            findings = await examine(settings)
+            findings = await examine_sources(settings)
         told["doctor"] = doctor_text(findings) + json.dumps(rows(findings))
         told["events"] = json.dumps(world.store.list("events"))
         told["log"] = log.getvalue().decode()
     told |= {str(path): path.read_bytes().decode("latin-1") for path in home.rglob("*") if path.is_file()}
 
-    assert "suspected" in told["/api/decisions"] and "Suspected" in told["events"]
+    assert "suspected" in told["/api/v1/decisions"] and "Suspected" in told["events"]
     assert "grafana" in told["doctor"] and "[redacted]" in told["log"] and "[redacted]" in told["doctor"]
     assert {"journal.db", "audit.jsonl"} <= {Path(name).name for name in told}
     assert told["webhook nothing"].startswith("401") and told["webhook bearer"].startswith("401")

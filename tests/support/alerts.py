@@ -15,8 +15,9 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.errors import JournalUnavailable
-from observer.web.alerts import PATH, Acceptor, ReadAgain, Webhook
-from observer.web.authenticate import Authenticator, BearerToken, SecretFile
+from observer.web.alert_webhook import Acceptor, ReadAgain, Webhook
+from observer.web.routes import ALERTS as PATH
+from observer.web.webhook_auth import Authenticator, BearerToken, SecretFile
 
 TOKEN = "correct-horse-battery-staple"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -95,7 +95,7 @@ async def daemon(folder: Path) -> AsyncIterator[Daemon]:
             group.create_task(supervise(await build(settings, api, say=said.append), stop))
             one = Daemon(world, settings, said[0].rpartition(" ")[2], session)
             try:
-                await one.until("/api/status", lambda it: bool(it["complete"]))
+                await one.until("/api/v1/status", lambda it: bool(it["complete"]))
                 yield one
             finally:
                 stop.set()

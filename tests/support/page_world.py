@@ -41,13 +41,10 @@ from observer.runtime.execute import with_outcome
 from observer.runtime.operator_actions import OperatorActions
 from observer.runtime.state import LoopStatus
 from observer.telemetry.metrics import SelfMetrics
-from observer.web.board import ViewCache
-from observer.web.people.door import AuthMiddleware, SignInMethods
-from observer.web.people.local import LocalToken
-from observer.web.people.sessions import Sessions
+from observer.web.people.auth import AuthMiddleware, SignInMethods
+from observer.web.people.sessions import LocalToken, Sessions, Throttle
 from observer.web.people.sign_in import SignIn
-from observer.web.people.throttle import Throttle
-from observer.web.reading import Queries
+from observer.web.queries import Queries, ViewCache
 from observer.web.server import People
 from tests.bench.picture import START
 from tests.bench.world import Fault, Regime, World
@@ -116,8 +113,8 @@ class PageWorld:
         self.loop_status = LoopStatus(
             self.settings, self.clock, self.metrics, circuits=lambda: circuits, rules=self.rules
         )
-        self.board = ViewCache(self.loop_status, self.clock)
-        self.reading = Queries(self.board, self.journal.archive, self.clock, links_of=lambda one: LINKS.of(one, ""))
+        self.cache = ViewCache(self.loop_status, self.clock)
+        self.queries = Queries(self.cache, self.journal.archive, self.clock, links_of=lambda one: LINKS.of(one, ""))
         self._stream = self.world.stream(86_400)
         self.switch, self.keeper = FakeSwitch(), ApprovalCache(self.journal.approvals, self.clock)
         self.desk = OperatorActions(
@@ -177,7 +174,7 @@ class PageWorld:
         for incident in self.memory.incidents.values():
             await self.journal.save(incident)
         self.loop_status.ticked(self.memory, snapshot, 0.02, "", self.policies)
-        await self.board.refresh()
+        await self.cache.refresh()
 
     async def _follow(self, decision: Decision, at: float) -> None:
         if decision.verdict is not Verdict.ACT or decision.action is None:

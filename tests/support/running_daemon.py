@@ -66,11 +66,11 @@ async def running(settings: Settings, log: BinaryIO) -> AsyncIterator[None]:
 
 
 async def status(settings: Settings, until: Callable[[dict[str, Any]], bool], patience: float) -> dict[str, Any]:
-    """``/api/status`` as soon as it satisfies ``until``. Raises ``TimeoutError`` after ``patience`` seconds."""
+    """``/api/v1/status`` as soon as it satisfies ``until``. Raises ``TimeoutError`` after ``patience`` seconds."""
     async with asyncio.timeout(patience), aiohttp.ClientSession() as session:
         while True:
             try:
-                async with session.get(f"http://{settings.listen}/api/status") as answer:
+                async with session.get(f"http://{settings.listen}/api/v1/status") as answer:
                     found: dict[str, Any] = await answer.json()
             except aiohttp.ClientError:
                 found = {}

@@ -278,5 +278,5 @@ def outcome(incident: Incident | None, action_kind: ActionKind, answer: Outcome,
 
 def done(action: Action) -> str:
     """An action was carried out that nothing follows in its incident."""
-    target = action.target
-    return f"{target.name} was {actions.of(action.action_kind).done} ({target.kind.value}); what goes on is a new incident."
+    what = f"{action.target.name} was {actions.of(action.action_kind).done}"
+    return f"{what} ({action.target.kind.value}); what goes on is a new incident."
