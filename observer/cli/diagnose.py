@@ -56,10 +56,10 @@ def target_of(service: str, namespace: str, symptom: str) -> AffectedService | N
 
 def run_diagnosis(files: Files, limit: int) -> tuple[dict[str, object], str]:
     """Returns what ``--json`` and the terminal show."""
-    from observer.engine.attribution.attribute import attribution
+    from observer.engine.attribution.attribute import attribute
     from observer.exchange.incident_files import read_incident
 
-    found = attribution(read_incident(files))
+    found = attribute(read_incident(files))
     body: dict[str, object] = {
         "at": found.at,
         "onset": found.onset,

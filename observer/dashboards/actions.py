@@ -83,7 +83,7 @@ def _acts() -> Row:
             ),
             Panel(
                 "Verdicts",
-                "`no-change` and `worse` count as useless: they lengthen the back-off and feed the breaker.",
+                "`no_change` and `worse` count as useless: they lengthen the back-off and feed the breaker.",
                 "short",
                 (Target(by("verdict", grown(own(names.VERIFICATIONS_TOTAL))), "{{verdict}}"),),
                 Shape.BARS, width=12,

@@ -212,7 +212,7 @@ class Reason(Vocabulary):
     ERRORS = "errors", Page.SYMPTOMS, "It fails more of its requests than its peers."
     LATENCY = "latency", Page.SYMPTOMS, "It answers slower than its peers."
     UNREACHED = "unreached", Page.SYMPTOMS, "Its callers' requests do not arrive, and its sidecar is silent."
-    SAME_SYMPTOM_ON_PEER = "same_symptom_on_sibling", Page.SYMPTOMS, "A peer shows the same symptom after the eviction."
+    SAME_SYMPTOM_ON_PEER = "same_symptom_on_peer", Page.SYMPTOMS, "A peer shows the same symptom after the eviction."
     # why nobody may be removed
     CORRELATED_FAILURE = (
         "correlated_failure",
@@ -224,7 +224,7 @@ class Reason(Vocabulary):
     # why less is allowed than the evidence would
     NO_RECHECK = "no_recheck", Page.CEILINGS, "The second look at the last minutes is missing."
     NO_HISTORY = "no_history", Page.CEILINGS, "The service's own history is missing, and two replicas need it."
-    NO_PEERS = "no_siblings", Page.CEILINGS, "There is no peer to compare with."
+    NO_PEERS = "no_peers", Page.CEILINGS, "There is no peer to compare with."
     TIE_GROUP = "tie_group", Page.CEILINGS, "A group around the pod explains the evidence as well."
     TIE_NODE = "tie_node", Page.CEILINGS, "The pod and its node cannot be told apart."
     TIE_REVISION = "tie_revision", Page.CEILINGS, "The pod and its young revision cannot be told apart."

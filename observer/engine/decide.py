@@ -14,8 +14,8 @@ from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import Judgement, Suppression
 from observer.engine import ledger
 from observer.engine.context import REQUIRED_SOURCES, Rules, TickContext
-from observer.engine.detect.held import OpenActions
 from observer.engine.detect.judge import judge
+from observer.engine.detect.state import OpenActions
 from observer.engine.detect.tiers import tier_scores
 from observer.engine.memory import DRAIN_PHASES, IN_PROGRESS, Memory
 from observer.engine.messages import announcements

@@ -235,7 +235,7 @@ def _ledger_row(entry: LedgerEntry) -> dict[str, object]:
     return {
         "action_id": entry.action_id,
         "at": entry.at,
-        "rung": entry.action_kind.value,
+        "action_kind": entry.action_kind.value,
         "incident": entry.incident,
         "namespace": entry.target.namespace,
         "workload": str(entry.workload or ""),

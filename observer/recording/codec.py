@@ -24,6 +24,7 @@ from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.policy import EffectivePolicies, EffectivePolicy
 from observer.domain.settings import EngineSettings
 from observer.domain.slo import Objective
+from observer.recording import former
 
 SHARED: Final = frozenset(
     {
@@ -42,9 +43,13 @@ _PLAIN = (str, int, float, bool, bytes, type(None))
 class Codec:
     """One side of a recording: the writer only packs, the reader only unpacks."""
 
-    def __init__(self, recorded: Mapping[str, Sequence[str]] | None = None) -> None:
-        """``recorded``: field names by type as the file has them (``catalogue``); without it those of today."""
-        self._recorded = recorded or {}
+    def __init__(self, recorded: Mapping[str, Sequence[str]] | None = None, *, renamed: bool = False) -> None:
+        """
+        ``recorded``: field names by type as the file has them (``catalogue``); without it those of today.
+        ``renamed``: names and words are those of ``former``.
+        """
+        self._recorded = former.types_of_today(recorded or {}) if renamed else recorded or {}
+        self._renamed = renamed
         self._packers: dict[Any, Pack] = {}
         self._unpackers: dict[Any, Unpack] = {}
         self._hints: dict[type, dict[str, Any]] = {}
@@ -117,7 +122,8 @@ class Codec:
         if _is_array(hint):
             return lambda data: self._unpack_array(data, place)
         if isinstance(hint, type) and issubclass(hint, Enum):
-            return hint
+            renamed = self._renamed and hint.__name__ in former.ENUMS
+            return (lambda data: hint(former.reworded(data))) if renamed else hint
         if dataclasses.is_dataclass(hint):
             return self._shared_unpacker(hint) if hint in SHARED else self._dataclass_unpacker(hint)
         return self._container_unpacker(hint)
@@ -141,12 +147,14 @@ class Codec:
         if unknown := sorted(set(names) - set(hints)):
             raise RecordingError(f"{kind.__name__} was recorded with {', '.join(unknown)}, which this version lacks")
         unpackers = [self._unpacker(hints[name], (kind, name)) for name in names]
+        worded = former.WORDED.get(kind.__name__, frozenset()) if self._renamed else frozenset()
         hidden = {field.name for field in dataclasses.fields(kind) if not field.init}
 
         def unpack(data: Any) -> Any:
             if len(data) != len(unpackers):
                 raise ValueError(f"{len(data)} fields where {kind.__name__} has {len(unpackers)}")
             values = {name: unpacker(one) for name, unpacker, one in zip(names, unpackers, data, strict=True)}
+            values |= {name: former.reworded(values[name]) for name in worded & set(values)}
             made = kind(**{name: value for name, value in values.items() if name not in hidden})
             for name in hidden:
                 object.__setattr__(made, name, values[name])

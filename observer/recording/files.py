@@ -24,7 +24,9 @@ from observer.recording.codec import Codec, catalogue
 from observer.recording.events import KINDS, Began, Event
 
 FORMAT: Final = "observer-recording"
-VERSION: Final = 1
+VERSION: Final = 2
+RENAMED_SINCE: Final = 1
+"""The last format with the names and words of ``former``."""
 _BEGIN: Final = f'{{"format":"{FORMAT}"'.encode()
 _LENGTH: Final = struct.Struct(">I")
 _LARGEST_FRAME: Final = 1 << 30
@@ -41,6 +43,7 @@ class Header:
     observer: str
     began: float
     types: dict[str, list[str]]
+    format: int = VERSION
 
 
 @cache
@@ -120,7 +123,7 @@ class Recording:
 
     def events(self) -> Iterator[Event]:
         """The events in their order."""
-        codec = Codec(self.header.types)
+        codec = Codec(self.header.types, renamed=self.header.format <= RENAMED_SINCE)
         unpack = msgspec.msgpack.Decoder().decode
         for number, content in enumerate(self._frames()):
             if number % ANEW_EVERY == 0:
@@ -150,7 +153,7 @@ class Recording:
         try:
             found: dict[str, Any] = json.loads(line)
             kind, version = str(found["format"]), found["version"]
-            header = Header(str(found["observer"]), float(found["began"]), dict(found["types"]))
+            header = Header(str(found["observer"]), float(found["began"]), dict(found["types"]), version)
         except (ValueError, KeyError, TypeError, RecursionError) as exc:
             raise RecordingError(f"{self._path}: is no recording of Observer") from exc
         if kind != FORMAT:

@@ -89,13 +89,16 @@ class Executor:
         return outcome, kept
 
     async def look_up(self, action: Action) -> Outcome:
-        """What came of an intent whose answer was never seen; settles it when that can be known."""
+        """
+        What came of an intent whose answer was never seen; settles it when that can be known. Never raises: what the
+        journal cannot be told leaves the intent open, and the next start looks it up again.
+        """
         try:
             outcome = await self._actuators[action.action_kind].look_up(action)
         except ActuatorUnavailable as exc:
             return Outcome(action.id, Result.UNKNOWN, "look_up_failed", str(exc))
         if outcome.result is not Result.UNKNOWN:
-            await self._journal.settle(action.id, outcome, self._clock.now())
+            await self._noted(action, outcome)
         return outcome
 
     async def _last_look(self, decision: Decision, action: Action) -> Outcome | None:

@@ -178,11 +178,11 @@ async def test_grades_reach_every_act_of_the_incident(journal: SqlJournal) -> No
     for i, action in enumerate(acts):
         await journal.intend(action, entry(action, at=100.0 + i))
 
-    await journal.grade("a", useful=False, verdict="no-change")
+    await journal.grade("a", useful=False, verdict="no_change")
 
     assert [(one.useful, one.verdict) for one in await journal.ledger(0.0)] == [
-        (False, "no-change"),
-        (False, "no-change"),
+        (False, "no_change"),
+        (False, "no_change"),
         (None, ""),
     ]
     assert [one.at for one in await journal.ledger(101.5)] == [102.0]

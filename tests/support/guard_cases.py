@@ -13,7 +13,7 @@ from observer.domain.incident import Phase
 from observer.domain.policy import EffectivePolicy
 from observer.domain.settings import GuardSettings
 from observer.domain.suspect import Tier
-from observer.engine.attribution.attribute import attribution
+from observer.engine.attribution.attribute import attribute
 from observer.engine.context import Fleet
 from observer.engine.guards.context import GuardContext
 from observer.engine.guards.guard import Guard
@@ -91,7 +91,7 @@ def context_of(case: Case | None = None) -> GuardContext:
         settings=settings,
         policy=replace(EffectivePolicy.of(settings), **(case.policy or {})),
         fleet=Fleet(judged),
-        attribution=attribution(AttributionInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
+        attribution=attribute(AttributionInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
     )
     return replace(made, **(case.context or {}))
 

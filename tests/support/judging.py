@@ -16,13 +16,14 @@ from observer.domain.settings import EngineSettings
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect, Tier
-from observer.engine.detect.held import OpenActions
 from observer.engine.detect.judge import judge
-from observer.engine.detect.state import DetectorState
+from observer.engine.detect.state import DetectorState, OpenActions
 from tests.support.builders import CUTS, NOW, cluster
 
 Did = tuple[float, ...]
 """``(ok, errors)`` or ``(ok, errors, slow)``: requests, and how many of them took 400 ms instead of 20."""
+GOOD: Did = (50.0, 0.0)
+SICK: Did = (35.0, 15.0)
 
 
 @dataclass
@@ -174,3 +175,10 @@ def everybody(pods: Iterable[Pod], did: Did, **others: Did) -> dict[str, Did]:
     """The same for all pods but those named (dashes as underscores)."""
     changed = {name.replace("_", "-"): what for name, what in others.items()}
     return {pod.ref.name: changed.get(pod.ref.name, did) for pod in pods}
+
+
+def fed(feed: Feed, ticks: int, did: dict[str, tuple[float, ...]]) -> Feed:
+    """The same feed after so many ticks in which everybody did the same."""
+    for _ in range(ticks):
+        feed.tick(did)
+    return feed

@@ -34,9 +34,8 @@ from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement
-from observer.engine.detect.held import OpenActions
 from observer.engine.detect.judge import judge
-from observer.engine.detect.state import DetectorState
+from observer.engine.detect.state import DetectorState, OpenActions
 from observer.sources.kubernetes import parse
 from observer.sources.kubernetes.wire import DeploymentWire, NodeWire, PodWire, ReplicaSetWire
 

@@ -1,4 +1,4 @@
-"""What the detectors found, as a ballot: which services have trouble of their own, and who merely passes it on."""
+"""What the detectors found, as evidence: which services have trouble of their own, and who merely passes it on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from observer.domain.attribution import AttributionInputs, Measure
 from observer.domain.ids import ServiceRef
 from observer.domain.reasons import Reason
 from observer.domain.suspect import Judgement, ServiceHealth, Suppression, Suspect, Symptom
-from observer.engine.attribution.ballots import ServiceEvidence
-from observer.engine.attribution.contrast import MOST
-from observer.engine.attribution.flow import Pair, flow
+from observer.engine.attribution.calls import Pair, flow, tops
+from observer.engine.attribution.evidence import MOST, ServiceEvidence
 
-_OWN_FAULT: Final = frozenset({"workload_failing", "correlated_failure"})
+_OWN_FAULT: Final = frozenset({Reason.WORKLOAD_FAILING, Reason.CORRELATED_FAILURE})
 _SYMPTOMS: Final = {
     Measure.ERROR_RATE: ("errors", frozenset({Symptom.ERRORS, Symptom.UNREACHED})),
     Measure.LATENCY: ("latency", frozenset({Symptom.LATENCY})),
@@ -30,17 +29,19 @@ def unsuspected(judgement: Judgement | None, services: Iterable[ServiceRef]) -> 
     """
     if judgement is None or not judgement.complete:
         return frozenset()
-    alike = {one.service for one in judgement.suppressions if one.reason in _OWN_FAULT}
-    named = {one.culprit.service for one in judgement.suspects}
-    named |= {member.service for one in judgement.suspects for member in one.also}
-    return frozenset(one for one in services if one in alike or (one in judgement.services and one not in named))
+    alike = {suppression.service for suppression in judgement.suppressions if suppression.reason in _OWN_FAULT}
+    named = {suspect.culprit.service for suspect in judgement.suspects}
+    named |= {member.service for suspect in judgement.suspects for member in suspect.also}
+    return frozenset(
+        service for service in services if service in alike or (service in judgement.services and service not in named)
+    )
 
 
 def judged_evidence(
     inputs: AttributionInputs, calls: frozenset[Pair], counted: frozenset[ServiceRef]
 ) -> list[ServiceEvidence]:
     """
-    One ballot for each symptom that somebody is suspected of.
+    Evidence for each symptom that somebody is suspected of.
 
     ``calls``: who is known to call whom. Without them a service is a victim only where the detectors said so.
     ``counted``: services whose errors the ledger knows by caller; it tells their own errors from inherited ones better.
@@ -63,13 +64,17 @@ def _ballot(
         service = suspect.culprit.service
         if suspect.evidence.symptom in symptoms and service is not None and service not in counted:
             troubles.suspected(suspect, service)
-    for one in judgement.suppressions if measure is Measure.ERROR_RATE else ():
-        if one.service not in counted:
-            troubles.suppressed(one, judgement.services.get(one.service))
+    for suppression in judgement.suppressions if measure is Measure.ERROR_RATE else ():
+        if suppression.service not in counted:
+            troubles.suppressed(suppression, judgement.services.get(suppression.service))
     own, passed = troubles.own, troubles.passed
     own.update({callee: 1.0 for _, callee in passed if not own[callee]})
     _inherit(own, passed, calls)
-    stay = flow(_tops(own, passed), own, passed)
+    amounts = {
+        service: own.get(service, 0.0) + sum(amount for (caller, _), amount in passed.items() if caller == service)
+        for service in sorted(set(own) | {caller for caller, _ in passed})
+    }
+    stay = flow(tops(amounts, {callee for caller, callee in passed if caller != callee}), own, passed)
     if not stay.services:
         return None
     onset = min(troubles.onsets, default=None)
@@ -98,15 +103,15 @@ class _Troubles:
         self.own[service] = max(self.own[service], _excess(suspect))
         self.texts.setdefault(service, f"{suspect.evidence.bad:.0f} bad of {suspect.evidence.requests:.0f} requests")
 
-    def suppressed(self, one: Suppression, health: ServiceHealth | None) -> None:
+    def suppressed(self, suppression: Suppression, health: ServiceHealth | None) -> None:
         errors = max(health.errors if health is not None else 1.0, 1.0)
-        blamed = one.blamed.service if one.blamed is not None else None
-        if one.reason == Reason.INHERITED and blamed is not None and blamed != one.service:
-            self.passed[(one.service, blamed)] = errors
-            self.own[one.service] = 0.0
-        elif one.reason in _OWN_FAULT:
-            self.own[one.service] = max(self.own[one.service], errors)
-            self.texts.setdefault(one.service, one.detail)
+        blamed = suppression.blamed.service if suppression.blamed is not None else None
+        if suppression.reason == Reason.INHERITED and blamed is not None and blamed != suppression.service:
+            self.passed[(suppression.service, blamed)] = errors
+            self.own[suppression.service] = 0.0
+        elif suppression.reason in _OWN_FAULT:
+            self.own[suppression.service] = max(self.own[suppression.service], errors)
+            self.texts.setdefault(suppression.service, suppression.detail)
         else:
             return
         self.score = MOST
@@ -130,15 +135,3 @@ def _inherit(own: dict[ServiceRef, float], passed: dict[Pair, float], calls: fro
         if caller != callee and before.get(caller, 0.0) > 0.0 and amount > 0.0 and (caller, callee) not in passed:
             passed[(caller, callee)] = min(amount, before[caller])
             own[caller] = max(own[caller] - amount, 0.0)
-
-
-def _tops(own: dict[ServiceRef, float], passed: dict[Pair, float]) -> dict[ServiceRef, float]:
-    called = {callee for caller, callee in passed if caller != callee}
-    amounts = {
-        service: own.get(service, 0.0) + sum(amount for (caller, _), amount in passed.items() if caller == service)
-        for service in sorted(set(own) | {caller for caller, _ in passed})
-    }
-    tops = {one: amount for one, amount in amounts.items() if amount > 0.0 and one not in called}
-    tops = tops or {one: amount for one, amount in amounts.items() if amount > 0.0}
-    whole = sum(tops.values())
-    return {one: amount / whole for one, amount in tops.items()} if whole > 0.0 else {}

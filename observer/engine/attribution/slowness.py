@@ -12,13 +12,12 @@ from typing import Final
 
 import numpy as np
 
-from observer.domain.attribution import AttributionInputs, Cause, CauseKind, Measure
+from observer.domain.attribution import AttributionInputs, Cause, Measure, edge_cause
 from observer.domain.counts import FloatArray
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import SpanSide
-from observer.engine.attribution.ballots import ServiceEvidence
-from observer.engine.attribution.contrast import Contrast, rise
-from observer.engine.attribution.flow import Pair
+from observer.engine.attribution.calls import Pair
+from observer.engine.attribution.evidence import Contrast, ServiceEvidence, rise
 from observer.engine.attribution.trees import SpanNode, root_seconds
 
 _BLOCKS: Final = 24
@@ -56,14 +55,14 @@ def paces(forest: list[list[SpanNode]]) -> dict[Kind, Pace]:
     for twigs in forest:
         for twig in twigs:
             times[kind(twig)].append(twig.own)
-    found = {}
-    for one, values in times.items():
+    result = {}
+    for operation, values in times.items():
         if len(values) >= _LEAST_SPANS:
-            known = np.array(values)
-            found[one] = Pace(
-                float(np.minimum(known, np.quantile(known, 0.99)).mean()), float(np.quantile(known, 0.95))
+            seconds = np.array(values)
+            result[operation] = Pace(
+                float(np.minimum(seconds, np.quantile(seconds, 0.99)).mean()), float(np.quantile(seconds, 0.95))
             )
-    return found
+    return result
 
 
 def slowness_evidence(
@@ -81,19 +80,19 @@ def slowness_evidence(
     changes = _changes(before, during, 0.01 * max(typical, 1e-6))
     if not changes:
         return None
-    whole = sum(one.excess for one in changes.values())
+    whole = sum(slower.excess for slower in changes.values())
     services: dict[ServiceRef, float] = defaultdict(float)
     others: dict[Cause, float] = defaultdict(float)
     late = {way: 0.0 for way in calls if way[1] is not None}
-    late |= {way: one.excess / calls[way] for way, one in changes.items()}
+    late |= {way: slower.excess / calls[way] for way, slower in changes.items()}
     for way in sorted(changes, key=str):
-        one = changes[way]
-        share = one.excess / whole * one.score / (one.score + _HALF_SURE)
+        change = changes[way]
+        share = change.excess / whole * change.score / (change.score + _HALF_SURE)
         if way[1] is None:
             services[way[0]] += share
         else:
             _share_between_ends((way[0], way[1]), share, late, services, others)
-    score = max(one.score * min(one.excess / (0.05 * typical), 1.0) for one in changes.values())
+    score = max(slower.score * min(slower.excess / (0.05 * typical), 1.0) for slower in changes.values())
     return ServiceEvidence("time", score, dict(services), dict(others), _texts(changes, typical))
 
 
@@ -109,14 +108,14 @@ def _late(
         block = min(number // size, blocks - 1)
         traces[block] += 1.0
         for twig in twigs:
-            one = kind(twig)
-            known = pace.get(one)
-            if known is None or _in_vain(twig):
+            span_kind = kind(twig)
+            usual_pace = pace.get(span_kind)
+            if usual_pace is None or _in_vain(twig):
                 continue
-            way = (one[0], one[2])
+            way = (span_kind[0], span_kind[2])
             if way not in sums:
                 sums[way] = np.zeros(blocks)
-            sums[way][block] += twig.own - known.mean
+            sums[way][block] += twig.own - usual_pace.mean
             counts[way] += 1.0
     return {way: total / traces for way, total in sums.items()}, {
         way: count / len(forest) for way, count in counts.items()
@@ -129,13 +128,13 @@ def _in_vain(twig: SpanNode) -> bool:
 
 
 def _changes(before: Mapping[Way, FloatArray], during: Mapping[Way, FloatArray], floor: float) -> dict[Way, Contrast]:
-    found = {}
+    changes = {}
     for way, values in during.items():
         if way in before:
             change = rise(before[way], values, floor)
             if change.score > 0.0 and change.excess > 0.0:
-                found[way] = change
-    return found
+                changes[way] = change
+    return changes
 
 
 def _share_between_ends(
@@ -150,23 +149,22 @@ def _share_between_ends(
     whole = sum(ends.values()) + alone
     for end, weight in ends.items():
         services[end] += share * weight / whole
-    edge = Cause(CauseKind.EDGE, callee.namespace, f"{caller.name}->{callee.name}", caller, None, callee)
-    others[edge] += share * alone / whole
+    others[edge_cause(caller, callee)] += share * alone / whole
 
 
 def _shared(end: ServiceRef, pair: Pair, late: Mapping[Way, float]) -> float:
     """Part of the end's other ways that are late too; one half when it is the callee and has no other."""
-    others = [one for one in late if end in one and one[1] is not None and one != pair]
+    others = [way for way in late if end in way and way[1] is not None and way != pair]
     if not others:
         return 0.5 if end == pair[1] else 0.0
-    return sum(late[one] >= _ALIKE * late[pair] for one in others) / len(others)
+    return sum(late[way] >= _ALIKE * late[pair] for way in others) / len(others)
 
 
 def _texts(changes: Mapping[Way, Contrast], typical: float) -> dict[ServiceRef, str]:
     texts: dict[ServiceRef, str] = {}
-    for (service, callee), one in sorted(changes.items(), key=lambda item: (item[1].excess, str(item[0]))):
+    for (service, callee), change in sorted(changes.items(), key=lambda item: (item[1].excess, str(item[0]))):
         where = "its own work" if callee is None else f"the way to {callee}"
         texts[service] = (
-            f"{one.excess * 1000:.3g} ms a request more in {where} (usually {typical * 1000:.3g} ms in all)"
+            f"{change.excess * 1000:.3g} ms a request more in {where} (usually {typical * 1000:.3g} ms in all)"
         )
     return texts

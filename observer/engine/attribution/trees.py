@@ -50,17 +50,17 @@ def trees(traces: TraceSet) -> list[list[SpanNode]]:
     for span in traces.spans:
         if span.service:
             by_trace.setdefault(span.trace, []).append(span)
-    found = [_tree(sorted(spans, key=_order)) for spans in by_trace.values()]
-    return sorted(found, key=lambda twigs: (twigs[0].span.start, twigs[0].span.trace))
+    forest = [_tree(sorted(spans, key=_order)) for spans in by_trace.values()]
+    return sorted(forest, key=lambda twigs: (twigs[0].span.start, twigs[0].span.trace))
 
 
 def downwards(twigs: list[SpanNode]) -> list[SpanNode]:
     """The spans of one trace, each before its children."""
     called = {id(child) for twig in twigs for child in twig.children}
-    found = [twig for twig in twigs if id(twig) not in called]
-    for twig in found:
-        found.extend(twig.children)
-    return found
+    ordered = [twig for twig in twigs if id(twig) not in called]
+    for twig in ordered:
+        ordered.extend(twig.children)
+    return ordered
 
 
 def _order(span: Span) -> tuple[float, str, str, str, str, str, str, float, bool]:
@@ -73,9 +73,12 @@ def _order(span: Span) -> tuple[float, str, str, str, str, str, str, float, bool
 
 def _tree(spans: list[Span]) -> list[SpanNode]:
     sides: dict[str, dict[SpanSide, SpanNode]] = {}
+    twigs: list[SpanNode] = []
     for span in spans:
-        sides.setdefault(span.span, {}).setdefault(span.side, SpanNode(span, place(span), span.seconds, None, []))
-    twigs = [sides[span.span][span.side] for span in spans if sides[span.span][span.side].span is span]
+        ends = sides.setdefault(span.span, {})
+        if span.side not in ends:
+            ends[span.side] = SpanNode(span, place(span), span.seconds, None, [])
+            twigs.append(ends[span.side])
     for twig, parent in _parents(twigs, sides):
         parent.children.append(twig)
     for twig in twigs:
@@ -113,9 +116,9 @@ def _parent(twig: SpanNode, sides: Mapping[str, Mapping[SpanSide, SpanNode]]) ->
     span = twig.span
     if span.side is SpanSide.SERVER and (caller := sides[span.span].get(SpanSide.CLIENT)) is not None:
         return caller
-    known = sides.get(span.parent, {})
-    found = next((known[side] for side in (SpanSide.SERVER, SpanSide.INTERNAL, SpanSide.CLIENT) if side in known), None)
-    return None if found is twig or span.parent == span.span else found
+    ends = sides.get(span.parent, {})
+    parent = next((ends[side] for side in (SpanSide.SERVER, SpanSide.INTERNAL, SpanSide.CLIENT) if side in ends), None)
+    return None if parent is twig or span.parent == span.span else parent
 
 
 def _answer(twig: SpanNode) -> SpanNode | None:
@@ -152,5 +155,5 @@ def _own(twig: SpanNode) -> float:
 
 def root_seconds(twigs: list[SpanNode]) -> float:
     """Length of the trace's longest span that nobody in the trace called."""
-    known = {twig.span.span for twig in twigs}
-    return max((twig.span.seconds for twig in twigs if twig.span.parent not in known), default=0.0)
+    ids = {twig.span.span for twig in twigs}
+    return max((twig.span.seconds for twig in twigs if twig.span.parent not in ids), default=0.0)

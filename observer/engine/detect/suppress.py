@@ -1,7 +1,7 @@
 """
 When nobody may be removed: the fault is not the pod's.
 
-Many siblings are sick at once; the whole service is; or its errors come from a service that it calls.
+Many peers are sick at once; the whole service is; or its errors come from a service that it calls.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.reasons import Reason
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
-from observer.engine.detect.callers import Calls, Edge
-from observer.engine.detect.roster import ComparisonGroups
+from observer.engine.detect.callers import CallerState
+from observer.engine.detect.comparison_groups import ComparisonGroups
 
 _PART = 0.5
 """A service inherits its errors when calls to failing services explain so large a part of them."""
 _PATIENCE = 30.0
-"""Seconds after which a failing service that inherits from nobody is blamed itself."""
+"""Seconds after which a failing service that inherits from no other is named itself."""
 _FEW = 3.0
 """Fewer errors than this explain nothing."""
 
@@ -35,19 +35,16 @@ class FailingServices:
     Attributes:
         failing: services that fail even without the pods and groups under suspicion.
         sick: the strongest suspect of each service that has one.
-        edges, own, pod_edges, pod_own: as in ``CallerState``.
+        calls: what callers saw and what failed at themselves.
     """
 
     failing: frozenset[ServiceRef]
     sick: Mapping[ServiceRef, Culprit]
-    edges: Mapping[Edge, Calls]
-    own: Mapping[ServiceRef, float]
-    pod_edges: Mapping[tuple[PodRef, ServiceRef], Calls]
-    pod_own: Mapping[PodRef, float]
+    calls: CallerState
 
 
 def correlated(comparison: ComparisonGroups, bad: BoolArray, settings: DetectionSettings) -> dict[ServiceRef, str]:
-    """Services where more than ``bad_share`` of the siblings, and at least two, are suspected; with the figures."""
+    """Services where more than ``bad_share`` of the peers, and at least two, are suspected; with the figures."""
     if not len(bad):
         return {}
     count = np.add.reduceat(bad.astype(np.int64), comparison.first[:-1])
@@ -57,16 +54,21 @@ def correlated(comparison: ComparisonGroups, bad: BoolArray, settings: Detection
 
 
 def inherited(picture: FailingServices) -> dict[ServiceRef, Culprit]:
-    """Services whose errors come from another, with the deepest one to blame (its sick pod where it has one)."""
+    """
+    Services whose errors come from another, with the deepest one that they come from (its sick pod where it has
+    one).
+    """
     troubled = picture.failing | picture.sick.keys()
     sources: dict[ServiceRef, list[tuple[float, ServiceRef]]] = {}
-    for (caller, called), calls in picture.edges.items():
+    for (caller, called), calls in picture.calls.edges.items():
         if called in troubled and caller != called and calls.errors >= _FEW:
             sources.setdefault(caller, []).append((calls.errors, called))
     direct: dict[ServiceRef, ServiceRef] = {}
-    for caller, found in sources.items():
-        if caller in picture.failing and sum(count for count, _ in found) >= _PART * picture.own.get(caller, 0.0):
-            direct[caller] = max(found)[1]
+    for caller, answers in sources.items():
+        if caller in picture.failing and sum(count for count, _ in answers) >= _PART * picture.calls.own.get(
+            caller, 0.0
+        ):
+            direct[caller] = max(answers)[1]
     return {
         caller: _blamed(_deepest(caller, direct), picture) for caller in sorted(direct) if not _loops(caller, direct)
     }
@@ -74,24 +76,24 @@ def inherited(picture: FailingServices) -> dict[ServiceRef, Culprit]:
 
 def victims(picture: FailingServices, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
     """
-    Single pods most of whose errors are answers of a failing service, with whom to blame.
+    Single pods most of whose errors are answers of a failing service, with whom they come from.
 
     It happens where calls stick to one pod or place. Calls that reached nobody stay the caller's own fault.
     """
     troubled = picture.failing | picture.sick.keys()
-    found: dict[PodRef, Culprit] = {}
+    passing_on: dict[PodRef, Culprit] = {}
     for culprit in pods:
         pod, service = culprit.pod, culprit.service
-        if pod is None or picture.pod_own.get(pod, 0.0) < _FEW:
+        if pod is None or picture.calls.pod_own.get(pod, 0.0) < _FEW:
             continue
         answers = [
             (calls.answered, called)
-            for (caller, called), calls in picture.pod_edges.items()
+            for (caller, called), calls in picture.calls.pod_edges.items()
             if caller == pod and called in troubled and called != service
         ]
-        if sum(count for count, _ in answers) >= _PART * picture.pod_own[pod]:
-            found[pod] = _blamed(max(answers)[1], picture)
-    return found
+        if sum(count for count, _ in answers) >= _PART * picture.calls.pod_own[pod]:
+            passing_on[pod] = _blamed(max(answers)[1], picture)
+    return passing_on
 
 
 def _deepest(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> ServiceRef:
@@ -101,12 +103,12 @@ def _deepest(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> Se
 
 
 def _loops(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> bool:
-    seen = {service}
+    visited = {service}
     while service in direct:
         service = direct[service]
-        if service in seen:
+        if service in visited:
             return True
-        seen.add(service)
+        visited.add(service)
     return False
 
 
@@ -127,7 +129,7 @@ def suppressions(
     since: Mapping[tuple[ServiceRef, Reason], float],
 ) -> tuple[Suppression, ...]:
     """One for each service and reason, sorted by service; the strongest explanation only."""
-    found: list[Suppression] = []
+    result: list[Suppression] = []
     blamed: Culprit | None
     victims = inherited(picture)
     for service in sorted(picture.failing | crowded.keys()):
@@ -143,5 +145,5 @@ def suppressions(
             waited = at - since.get((service, reason), at) >= _PATIENCE
             if blamed not in victims.values() and not waited:
                 blamed = None
-        found.append(Suppression(service, reason, detail, blamed, since.get((service, reason), at)))
-    return tuple(found)
+        result.append(Suppression(service, reason, detail, blamed, since.get((service, reason), at)))
+    return tuple(result)

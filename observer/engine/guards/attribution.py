@@ -7,7 +7,7 @@ from typing import Final
 from observer import actions
 from observer.domain.attribution import Attribution, CauseKind
 from observer.domain.reasons import GuardName, Reason
-from observer.engine.attribution.permit import is_finite, permits_removal, victim_of
+from observer.engine.attribution.removal import is_finite, permits_removal, victim_of
 from observer.engine.guards.context import GuardContext
 from observer.engine.guards.guard import No, guard
 from observer.engine.messages.wording import cause as say_cause

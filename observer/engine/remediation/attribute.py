@@ -11,8 +11,7 @@ from observer.domain.incident import Incident
 from observer.domain.outcome import DrainVerdict
 from observer.domain.suspect import CulpritKind, Suspect, Tier
 from observer.engine.attribution.members import cause_of
-from observer.engine.attribution.permit import victim_of
-from observer.engine.attribution.record import shortened, with_drain
+from observer.engine.attribution.removal import shortened, victim_of, with_drain
 from observer.engine.context import TickContext
 from observer.engine.messages.announcements import advice, suggestion
 from observer.engine.remediation.decision_log import DecisionLog
@@ -67,7 +66,7 @@ def advise(log: DecisionLog, incident: Incident, pod: Pod, attribution: Attribut
 
 def _asked(log: DecisionLog, context: TickContext, incident: Incident, suspect: Suspect) -> DecisionLog:
     cause = cause_of(suspect.culprit)
-    attribution = shortened(context.attributor.attribution(suspect), (cause,))
+    attribution = shortened(context.attributor.attribute(suspect), (cause,))
     changed, first = replace(incident, attribution=attribution), attribution.ranked[0]
     log = log.put(changed)
     if suspect.culprit.kind is not CulpritKind.POD and first.cause == cause and first.probability >= _SURE:

@@ -11,7 +11,7 @@ from observer.domain.incident import Incident, Phase
 from observer.domain.suspect import FULL_SCORE, CulpritKind, Suspect, Symptom, Tier
 from observer.engine import ledger
 from observer.engine.context import TickContext
-from observer.engine.detect.suspects import UNCONFIRMED
+from observer.engine.detect.candidates import UNCONFIRMED
 from observer.engine.memory import Baseline
 from observer.engine.messages import decisions as say
 from observer.engine.remediation.decision_log import NEW_EVIDENCE, DecisionLog, Figures, incident_id
@@ -126,8 +126,8 @@ def spread(log: DecisionLog, context: TickContext) -> DecisionLog:
         for entry in ledger.same_symptom(log.memory.ledger, incident.service, symptom, log.at, guards):
             if entry.target.pod != incident.culprit.pod and entry.incident != incident.id:
                 text = say.regraded(entry.target.name, incident.culprit.name, log.at - entry.at)
-                log = log.grade(entry.incident, useful=False, verdict="same_symptom_on_sibling")
-                log = log.tell(incident, "regraded", "same_symptom_on_sibling", text, severity="warning")
+                log = log.grade(entry.incident, useful=False, verdict="same_symptom_on_peer")
+                log = log.tell(incident, "regraded", "same_symptom_on_peer", text, severity="warning")
     return log
 
 

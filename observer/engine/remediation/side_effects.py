@@ -17,13 +17,14 @@ from observer.engine.context import TickContext
 from observer.engine.memory import Baseline
 from observer.engine.messages import decisions as say
 from observer.engine.remediation.drain_experiment import TINY, bad_of, kullback
-from observer.engine.remediation.verify import CREATION_SLACK
 
 CLEAR: Final = 9.0
 """Evidence: some hundred looks at a handful of rates, and a twentieth of a false word about all of them."""
 ENOUGH: Final = 100.0
 """Requests on either side below which nothing is compared."""
 RATIO: Final = 2.0
+CREATION_SLACK: Final = 2.0
+"""Seconds: creation times are whole seconds of another clock."""
 _SLOWER: Final = 0.1
 """Part of the requests that must be slower than the cut, beyond what was."""
 

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import Final
 
 from observer.domain.action import ActionKind
-from observer.domain.cluster import Pod, ResourceKind
-from observer.domain.incident import Check, Experiment, Incident, Phase
-from observer.domain.outcome import DrainVerdict, Verification
+from observer.domain.cluster import Pod
+from observer.domain.incident import Experiment, Incident, Phase
+from observer.domain.outcome import DrainVerdict
 from observer.domain.suspect import Tier
 from observer.engine.context import TickContext
 from observer.engine.memory import DRAIN_PHASES, Baseline
 from observer.engine.messages import decisions as say
 from observer.engine.remediation import drain_experiment as drain
-from observer.engine.remediation import side_effects, verify
+from observer.engine.remediation import verify
 from observer.engine.remediation.decision_log import DecisionLog
 from observer.engine.remediation.escalation import attempt, choose, wants_human
 from observer.engine.remediation.restore import check_drained, restore
@@ -43,9 +43,9 @@ def step(log: DecisionLog, context: TickContext, incident: Incident, *, sees: bo
         case Phase.READMITTED if sees:
             return _readmitted(log, context, incident)
         case Phase.EVICTING:
-            return _evicting(log, context, incident, sees=sees)
+            return verify.evicting(log, context, incident, sees=sees)
         case Phase.VERIFYING if sees:
-            return _verifying(log, context, incident)
+            return verify.verifying(log, context, incident)
     return log
 
 
@@ -191,94 +191,6 @@ def _readmitted(log: DecisionLog, context: TickContext, incident: Incident) -> D
     if log.at >= incident.readmit_until and quiet >= log.policy(incident).escalation.readmit_seconds:
         return log.close(incident, "ended_by_itself", say.ended("quiet_after_restore", incident.culprit.name))
     return choose(log, context, incident)
-
-
-def _evicting(log: DecisionLog, context: TickContext, incident: Incident, *, sees: bool) -> DecisionLog:
-    """Wait until that incarnation leaves and another pod of the workload is Ready."""
-    if sees:
-        log = log.put_baseline(incident, side_effects.observed(log.baseline(incident), incident, context))
-    check, cluster, stale = incident.check, context.cluster, log.rules.settings.guards.kubernetes_stale
-    if check is None or log.at - cluster.fresh.get(ResourceKind.PODS, 0.0) > stale:
-        return log
-    workload = cluster.workloads.get(incident.workload) if incident.workload is not None else None
-    if check.deadline <= 0.0:
-        usual = workload.usual_start if workload is not None else None
-        deadline = verify.start_deadline(check.evicted, usual, log.policy(incident).escalation)
-        check = replace(check, deadline=deadline)
-        incident = replace(incident, check=check)
-        log = log.put(incident)
-    old, new = context.pod(incident), verify.replacement(incident, cluster, check.evicted)
-    if new is not None and new.ready and (old is None or old.deleting):
-        ready = replace(incident, check=replace(check, replacement=new.ref, ready=log.at))
-        log = log.phase(ready, Phase.VERIFYING)
-        text = say.replaced(ready, new.ref.name, log.at - check.evicted)
-        return log.tell(log.incident(incident.id), "replaced", "replacement_ready", text)
-    if log.at > check.deadline:
-        desired = workload.desired if workload is not None else 0
-        return _no_replacement(log, incident, check, old, new, desired=desired)
-    return log
-
-
-def _no_replacement(
-    log: DecisionLog, incident: Incident, check: Check, old: Pod | None, new: Pod | None, *, desired: int
-) -> DecisionLog:
-    waited = log.at - check.evicted
-    if old is not None and not old.deleting:
-        return _finish(log, incident, Verification.UNKNOWN, say.still_there(incident.culprit.name, waited))
-    if new is None and desired < len(incident.known_pods):
-        return _finish(log, incident, Verification.UNKNOWN, say.scaled_down())
-    name, state = (new.ref.name, new.waiting) if new is not None else ("", "")
-    return _finish(log, incident, Verification.WORSE, say.not_ready(name, state, waited))
-
-
-def _verifying(log: DecisionLog, context: TickContext, incident: Incident) -> DecisionLog:
-    """The same symptom on the replacement, until the verdict or the end of the time."""
-    check, policy = incident.check, log.policy(incident)
-    if check is None:
-        return log
-    pod = context.cluster.pods.get(check.replacement) if check.replacement is not None else None
-    over = log.at - check.ready >= policy.escalation.verify_seconds
-    baseline = side_effects.observed(log.baseline(incident), incident, context)
-    log = log.put_baseline(incident, baseline)
-    if side_effects.side_effect(baseline, incident, policy.impact) is not None:
-        return _finish(log, incident, Verification.WORSE)
-    if pod is None or pod.deleting:
-        return _finish(log, incident, Verification.UNKNOWN, say.replacement_gone())
-    tally = context.tally(pod.ref)
-    if tally is not None:
-        check = verify.observe(check, incident, tally, policy.escalation)
-        incident = replace(incident, check=check)
-        log = log.put(incident)
-    if check.verdict is not Verification.PENDING:
-        # Good news waits until peers and callers could be looked at too.
-        waits = check.verdict is Verification.FIXED and side_effects.waits(baseline, incident, policy.impact)
-        return log if waits and not over else _finish(log, incident, check.verdict)
-    if not over:
-        return log
-    if not pod.ready:
-        return _finish(log, incident, Verification.WORSE, say.not_ready_for_long(pod.ref.name))
-    why = say.too_few_requests(pod.ref.name, check.requests, log.at - check.ready)
-    return _finish(log, incident, Verification.UNKNOWN, why)
-
-
-def _finish(log: DecisionLog, incident: Incident, verdict: Verification, why: str = "") -> DecisionLog:
-    """Tell, grade and close; a workload that was made worse, itself or its neighbours, is frozen."""
-    baseline, impact = log.baseline(incident), log.policy(incident).impact
-    harmed = side_effects.side_effect(baseline, incident, impact)
-    if harmed is not None:
-        verdict, why = Verification.WORSE, str(harmed)
-    check = replace(incident.check or Check(log.at, log.at), verdict=verdict)
-    incident = replace(incident, check=check)
-    log = log.put(incident)
-    useful = {Verification.FIXED: True, Verification.UNKNOWN: None}.get(verdict, False)
-    if useful is not None:
-        log = log.grade(incident.id, useful=useful, verdict=verdict.value)
-    severity = {Verification.WORSE: "page", Verification.FIXED: "info"}.get(verdict, "warning")
-    figures = {"useful": useful, **side_effects.figures(baseline, incident, impact)}
-    text = say.verified(incident, check, why)
-    log = log.tell(incident, "verified", verdict.value, text, severity=severity, figures=figures)
-    text = say.finished(incident.culprit.name, verdict, log.at - incident.opened)
-    return log.close(incident, verdict.value.replace("-", "_"), text)
 
 
 def _peers_suffer(log: DecisionLog, context: TickContext, incident: Incident, pod: Pod) -> str:

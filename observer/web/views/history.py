@@ -10,7 +10,7 @@ import numpy as np
 from observer.domain.counts import FloatArray, SeriesHistory
 from observer.domain.incident import Incident
 from observer.domain.suspect import Symptom
-from observer.engine.detect.lately import RecentTraffic, against_peers
+from observer.engine.detect.last_minute import RecentTraffic, against_peers
 from observer.runtime.seen import TickResult
 from observer.web.models.answers import Point
 
@@ -35,7 +35,9 @@ class EvidenceHistory:
         """Take one tick in."""
         detector = tick.memory.detector
         judged = [incident.culprit.pod for incident in incidents if incident.culprit.pod is not None]
-        recent = against_peers(detector, judged) if tick.memory.complete else {}
+        recent = (
+            against_peers(detector.comparison, detector.minute, detector.at, judged) if tick.memory.complete else {}
+        )
         for incident in incidents:
             points = self._points.setdefault(incident.id, [])
             if incident.id not in self._begun and (past := _before(incident, tick, points)):

@@ -10,7 +10,7 @@ from observer.domain.cluster import Pod
 from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Incident, Phase
 from observer.engine.context import REQUIRED_SOURCES
-from observer.engine.detect.lately import RecentTraffic, against_peers
+from observer.engine.detect.last_minute import RecentTraffic, against_peers
 from observer.engine.remediation.approvals import NEEDED
 from observer.web.models import answers
 from observer.web.models.parameters import OverviewQuery
@@ -140,7 +140,8 @@ def workload_view(state: ViewState, namespace: str, name: str) -> answers.Worklo
     about = {f"service {service}" for service in services} | {f"workload {namespace}/{name}"}
     decisions = [decision for decision in state.tick.recent if decision.workload == ref or decision.subject in about]
     first = pods[:MOST_PODS]
-    recent = against_peers(memory.detector, (pod.ref for pod in first)) if state.complete else {}
+    detector, shown = memory.detector, [pod.ref for pod in first]
+    recent = against_peers(detector.comparison, detector.minute, detector.at, shown) if state.complete else {}
     return answers.WorkloadView(
         at=state.at,
         workload=row,

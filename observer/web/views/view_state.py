@@ -18,7 +18,7 @@ from observer.domain.decision import Decision
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.incident import Incident
 from observer.domain.slo import ObjectiveStatus
-from observer.engine.detect.lately import RecentTraffic, by_service, by_workload
+from observer.engine.detect.last_minute import RecentTraffic, by_service, by_workload
 from observer.engine.memory import IN_PROGRESS
 from observer.engine.remediation.approvals import waiting
 from observer.runtime.seen import TickResult
@@ -118,7 +118,9 @@ class _Facts:
         for incident in open_incidents:
             incidents[incident.workload if incident.workload is not None else incident.service].append(incident)
         detector = tick.memory.detector
-        return cls(tick, open_incidents, standing(tick), by_service(detector), by_workload(detector), incidents)
+        services = by_service(detector.comparison, detector.minute, detector.at)
+        workloads = by_workload(detector.comparison, detector.minute, detector.at)
+        return cls(tick, open_incidents, standing(tick), services, workloads, incidents)
 
     def rows(self, view: ClusterView) -> Iterable[WorkloadRow]:
         for ref in {**view.workloads, **view.by_workload}:

@@ -23,9 +23,9 @@ from observer.domain.ids import ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Judgement, Tier
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.changes import changes_of, seats_of
-from observer.engine.attribution.contrast import contrast
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.evidence import contrast
+from observer.engine.attribution.posterior import changes_of, seats_of
 from observer.engine.decide import apply_outcome, decide, open_actions
 from observer.engine.detect.judge import judge
 from observer.engine.detect.tiers import tier_scores
@@ -190,7 +190,7 @@ class _Play:
     def _asked(self, snapshot: Snapshot, before: Memory) -> Attribution:
         """Nobody reached for a pod: what an alert would ask."""
         _, judgement = judge(before.detector, snapshot, self.settings, open_actions(before))
-        return attribution(question(self.stage, snapshot, judgement, self.log))
+        return attribute(question(self.stage, snapshot, judgement, self.log))
 
     def _follow(self, decision: Decision, at: float) -> None:
         action = decision.action

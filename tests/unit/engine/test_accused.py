@@ -17,7 +17,7 @@ from observer.domain.incident import Incident, Phase
 from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suspect, Symptom, Tier
 from observer.engine.attribution.attributor import Attributor
-from observer.engine.attribution.record import shortened, with_drain
+from observer.engine.attribution.removal import shortened, with_drain
 from observer.engine.context import Rules
 from observer.engine.memory import Memory
 from observer.engine.remediation.attribute import advise
@@ -240,7 +240,7 @@ def test_nobody_is_asked_about_in_a_blind_tick() -> None:
 def _asked(pods: list[Pod], one: Suspect, *others: Suspect) -> Any:
     view = cluster(pods, [workload()])
     found = judgement(suspects=[one, *others], services=health(pods))
-    return Attributor(snapshot(view), found, view).attribution(one)
+    return Attributor(snapshot(view), found, view).attribute(one)
 
 
 def test_a_group_without_the_pod_or_of_another_symptom_is_no_rival() -> None:

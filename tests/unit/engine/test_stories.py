@@ -403,7 +403,7 @@ def test_same_symptom_on_a_sibling_regrades_the_eviction() -> None:
     assert all(entry.useful for entry in stage.memory.ledger)
     stage.faults["catalog-2"] = 0.5
     stage.ticks(10)
-    assert [one.reason for one in stage.told("regraded")] == ["same_symptom_on_sibling"]
+    assert [one.reason for one in stage.told("regraded")] == ["same_symptom_on_peer"]
     first = stage.memory.ledger[0].incident
     assert all(e.useful is False for e in stage.memory.ledger if e.incident == first)
 

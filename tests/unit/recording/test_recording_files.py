@@ -162,7 +162,7 @@ def test_a_field_that_came_later_takes_its_default(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"version": 99}, "is of format 99, written by Observer 0.0; this one reads up to 1: use a newer Observer"),
+        ({"version": 99}, "is of format 99, written by Observer 0.0; this one reads up to 2: use a newer Observer"),
         ({"version": 0}, "is of format '0', which never was"),
         ({"version": 1.5}, "is of format '1.5', which never was"),
         ({"version": float("inf")}, "which never was"),

@@ -10,7 +10,7 @@ import pytest
 
 from observer.domain.attribution import AffectedService, AttributionInputs, Measure
 from observer.domain.traces import Span, SpanSide, TraceSet
-from observer.engine.attribution.attribute import attribution
+from observer.engine.attribution.attribute import attribute
 from observer.engine.attribution.trees import downwards, trees
 from tests.support.builders import NOW, SHOP
 from tests.support.incidents import call, first, named, ref, traced
@@ -45,7 +45,7 @@ def test_a_circle_of_parents_ends(size: int, service: str) -> None:
 
     assert len(twigs) == size + 1
     assert sum(len(twig.children) for twig in twigs) == size
-    found = attribution(AttributionInputs(at=NOW, traces=TraceSet(NOW, 60.0, (*circle, tail)), usual_traces=usual()))
+    found = attribute(AttributionInputs(at=NOW, traces=TraceSet(NOW, 60.0, (*circle, tail)), usual_traces=usual()))
     assert sum(one.probability for one in found.ranked) == pytest.approx(1.0)
 
 
@@ -64,13 +64,21 @@ def test_a_long_chain_of_odd_calls_is_looked_at_once() -> None:
     """Each of them breaks a habit; walking up from each of them would take hours."""
     usually = [span(f"{t}-{i}", "", -600.0, 0.1, trace=f"u{t}", operation="work") for t in range(30) for i in range(20)]
     chain = [span(f"s{i}", f"s{i - 1}", 0.0, 1.0, operation="work") for i in range(30_000)]
-    found = attribution(
+    found = attribute(
         AttributionInputs(
             at=NOW, traces=TraceSet(NOW, 60.0, tuple(chain)), usual_traces=TraceSet(NOW, 60.0, tuple(usually))
         )
     )
 
     assert first(found) == "workload shop/cart"
+
+
+def test_a_span_that_is_given_twice_is_one_span() -> None:
+    """The very same object as well: an answer that is joined to itself is no second request."""
+    once = span("a", "", 0.0, 1.0)
+    (twigs,) = trees(TraceSet(NOW, 60.0, (once, once, replace(once))))
+
+    assert [twig.span for twig in twigs] == [once]
 
 
 def test_both_ends_of_a_call_may_share_one_id() -> None:
@@ -134,7 +142,7 @@ def test_who_is_slow_is_named_whatever_the_clocks_say() -> None:
 
     before = [told(number - 900.0, 0.02) for number in range(120)]
     now = [told(float(number), 0.5) for number in range(40)]
-    found = attribution(
+    found = attribute(
         AttributionInputs(
             at=NOW,
             target=AffectedService(ref("front"), Measure.LATENCY),
@@ -151,6 +159,6 @@ def test_a_span_without_a_service_is_passed_over() -> None:
     spans = [
         replace(one, service="" if one.service == "cart" else one.service) for one in call("t", PATH, fails="store")
     ]
-    found = attribution(AttributionInputs(at=NOW, traces=traced(spans), usual_traces=usual()))
+    found = attribute(AttributionInputs(at=NOW, traces=traced(spans), usual_traces=usual()))
 
     assert not any("shop/cart" in name or name.endswith("/") for name in named(found))

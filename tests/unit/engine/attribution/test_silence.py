@@ -9,8 +9,8 @@ import pytest
 from observer.domain.attribution import Attribution, AttributionInputs
 from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Tier
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.permit import permits_removal
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.removal import permits_removal
 from tests.support.builders import NOW, SHOP, catalog, health, judgement, suspect
 from tests.support.incidents import calm, edge, first, graph
 
@@ -32,7 +32,7 @@ def asked(*suppressions: Suppression, own: float = 3.0, pay: float = 0.0, **chan
         edge("pay", "store"),
     )
     told = judgement(suppressions=suppressions, services=health(PODS), suspects=changes.pop("suspects", ()))
-    return attribution(AttributionInputs(at=NOW, graph=edges, usual_graph=calm(*CALLS), judgement=told, **changes))
+    return attribute(AttributionInputs(at=NOW, graph=edges, usual_graph=calm(*CALLS), judgement=told, **changes))
 
 
 def test_few_lost_calls_and_a_silent_sibling_name_it() -> None:

@@ -10,7 +10,7 @@ import pytest
 from observer.domain.attribution import AffectedService, Attribution, AttributionInputs, Measure
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
-from observer.engine.attribution.attribute import attribution
+from observer.engine.attribution.attribute import attribute
 from observer.engine.attribution.failures import failures
 from observer.engine.attribution.trees import root_seconds, trees
 from tests.support.builders import NOW, SHOP
@@ -38,7 +38,7 @@ def usual() -> TraceSet:
 
 
 def asked(*told: list[Span], **changes: Any) -> Attribution:
-    return attribution(AttributionInputs(at=NOW, traces=traced(*told), usual_traces=usual(), **changes))
+    return attribute(AttributionInputs(at=NOW, traces=traced(*told), usual_traces=usual(), **changes))
 
 
 def test_parallel_children_count_once_and_never_outside_their_parent() -> None:
@@ -106,7 +106,7 @@ def test_a_call_that_nobody_answered_is_the_ways_or_the_callees() -> None:
 
 def test_a_call_to_somebody_never_seen_is_external() -> None:
     lonely = [one for spans in requests(30, unanswered="store") for one in spans]
-    found = attribution(AttributionInputs(at=NOW, traces=TraceSet(NOW, 60.0, tuple(lonely))))
+    found = attribute(AttributionInputs(at=NOW, traces=TraceSet(NOW, 60.0, tuple(lonely))))
 
     assert first(found) == "external store"
 

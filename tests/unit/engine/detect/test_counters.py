@@ -10,8 +10,8 @@ import pytest
 
 from observer.domain.cluster import Pod
 from observer.domain.counts import CounterFrame
+from observer.engine.detect.comparison_groups import ComparisonGroups, carried, comparison_of
 from observer.engine.detect.counters import CounterState, Increments, increments
-from observer.engine.detect.roster import ComparisonGroups, carried, comparison_of
 from tests.support.builders import CUTS, NOW, cluster, pod
 
 COLUMNS = 3 + len(CUTS) + 1
