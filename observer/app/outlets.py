@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from observer.config.settings.model import Settings
@@ -85,7 +85,7 @@ def links_of(settings: Settings) -> Callable[[Decision], Mapping[str, str]]:
     from observer.config.settings.links import Links
     from observer.telemetry.trace_ids import spelled, trace_id_of
 
-    links = Links(settings.links, settings.cluster)
+    links = Links(asdict(settings.links), settings.cluster)
     return lambda decision: links.of(decision, spelled(trace_id_of(decision.incident)))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from observer.app.cluster_access import ClusterAccess
-from observer.config.settings.exposure import EXPOSED_HINT, exposed, host_of, is_loopback
+from observer.config.settings.consistency import EXPOSED_HINT, exposed, host_of, is_loopback
 from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 

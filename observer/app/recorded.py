@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observer.config.documents.values import check_listen
-from observer.config.settings.exposure import host_of, is_loopback
+from observer.config.settings.consistency import host_of, is_loopback
 from observer.domain.errors import ConfigError, RecordingError
 
 if TYPE_CHECKING:

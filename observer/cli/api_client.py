@@ -23,7 +23,7 @@ from observer.web.models.rows import Problem
 
 MAX_BYTES: Final = 64 << 20
 SEND_SECONDS: Final = 15.0
-"""An act waits for the API server or the disk."""
+"""An action waits for the API server or the disk."""
 RUN: Final = (
     "is it running? start it with `observer run`; in a cluster, "
     "`kubectl -n {namespace} port-forward deploy/observer {port}`"

@@ -22,10 +22,10 @@ from observer.cli.application import (
 )
 from observer.cli.moments import clock
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_NOT_FOUND, fail, show
+from observer.web.models.operator import ApprovalView, PlanConfirmation, PlansView, PlanView, ResultView, WaitingView
 
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
-    from observer.web.models.operator import PlanView
     from observer.web.models.rows import Problem
 
 LIST: Final = "`observer approve` alone lists what waits, with the ids"
@@ -49,9 +49,11 @@ def approve(
     json: Json = False,
 ) -> None:
     """
-    Approve what a policy wants a person for, or list what waits; an approval is for one act and lasts 15 minutes.
+    Approve an action that a policy requires approval for, or list what waits; an approval is for one action and lasts
+    15 minutes.
 
-    Exit codes: 0 done, 1 refused or another act waits now, 2 no permission, 3 nothing waits, 4 the daemon is silent.
+    Exit codes: 0 done, 1 rejected or another action waits now, 2 no permission, 3 nothing waits, 4 no daemon
+    answers.
     """
     words("INCIDENT", incident)
     words("--plan", plan)
@@ -84,7 +86,6 @@ async def approve_plan(client: ApiClient, incident: str, shown: str, *, confirm:
     Approve what waits in ``incident``. ``shown`` is the plan's hash if the person has seen it elsewhere, else the plan
     is put before ``confirm``.
     """
-    from observer.web.models.operator import ApprovalView, PlanConfirmation
     from observer.web.models.rows import Problem
 
     plan = next((plan for plan in await _waiting(client) if plan.incident == incident), None)
@@ -103,7 +104,6 @@ async def approve_plan(client: ApiClient, incident: str, shown: str, *, confirm:
 
 async def withdraw_all(client: ApiClient, incident: str) -> Reply:
     """Take back every approval that counts now in ``incident``."""
-    from observer.web.models.operator import PlanConfirmation, PlansView, ResultView
     from observer.web.models.rows import Problem
 
     plans = await client.get(f"/api/v1/incidents/{incident}/plans", PlansView)
@@ -128,8 +128,6 @@ def ask_person(shown: str) -> bool:
 
 
 async def _waiting(client: ApiClient) -> Sequence[PlanView]:
-    from observer.web.models.operator import WaitingView
-
     return (await client.get("/api/v1/approvals", WaitingView)).plans
 
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from msgspec import Struct
 
+from observer.app import is_foreign, trail_files, verify_trail
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import EXIT_FINDINGS, EXIT_NOT_FOUND, PLAIN, Paint, Tone, paint_for, show
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from observer.config.settings.model import Settings
     from observer.sinks.audit import AuditReport
 
 
@@ -58,8 +59,6 @@ def verify_files(
 
     Raises: ConfigError for files that cannot be read, and for named ones that are no audit log at all.
     """
-    from observer.app import is_foreign, trail_files, verify_trail
-
     if contains and (len(contains) != 64 or set(contains) - set("0123456789abcdef")):
         raise ConfigError("--contains: expected 64 hex digits, the last_hash of an earlier `observer audit verify`")
     files = list(paths) or list(trail_files(settings))
@@ -84,7 +83,7 @@ def verify_files(
     if found.fault:
         lines += [
             f"{paint('BROKEN', Tone.BAD)}  {found.fault}",
-            f"        {found.records} records before it hold, up to record {found.last_seq} {found.last_hash}",
+            f"        {found.records} records before it are intact, up to record {found.last_seq} {found.last_hash}",
             "     -> keep every file as it is, compare with a copy kept elsewhere, ask who can write to that folder",
         ]
     else:

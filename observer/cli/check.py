@@ -13,19 +13,22 @@ import typer
 from msgspec import Struct
 
 from observer import __version__
+from observer.app import look_at_cluster, now, series_catalogue
 from observer.cli.application import Config, Json, app, awaited, settings_from, settings_path
 from observer.cli.completion import workloads
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, fail, json_text, show
+from observer.config.documents.faults import Fault
+from observer.config.documents.marks import read_text
+from observer.config.policies.document import Place, Subject, Value
+from observer.config.settings.model import SHIPPED, Settings
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
 from observer.domain.names import NAMESPACE_ENABLED
 
 if TYPE_CHECKING:
     from observer.config.lint.check import Finding
-    from observer.config.policies.document import Place, Subject, Value
     from observer.config.policies.effective import PolicySet
     from observer.config.policies.inherit import EffectiveValues
-    from observer.config.settings.model import Settings
 
 
 class Output(StrEnum):
@@ -60,7 +63,7 @@ def check(  # noqa: PLR0917  (typer gives every argument by name)
     json: Json = False,
 ) -> None:
     """
-    Check settings, policies and objectives and print the false acts a month that they allow, or what holds for one.
+    Check settings, policies and objectives and print the false actions a month that they allow, or what holds for one.
 
     Exit codes: 0 clean, 1 a finding is an error, 2 a file cannot be read.
     """
@@ -77,8 +80,6 @@ def check(  # noqa: PLR0917  (typer gives every argument by name)
         body, text = awaited(work) if live else asyncio.run(work)
         show(body, text, json=json)
         return
-    from observer.app import now
-
     result = awaited(run_live_checks(settings, now())) if live else run_checks(settings, now())
     typer.echo(printed(settings, result, Output.JSON if json else output))
     raise SystemExit(result.code)
@@ -92,7 +93,7 @@ def allowed_report(settings: Settings) -> tuple[dict[str, object], str]:
 
     engine, policies = settings.engine, load(settings)
     names = sorted(policy.name for policy in policies.policies)
-    evidence_score = tier_scores(engine)
+    needed = tier_scores(engine)
     allowed = allowed_per_month(engine)
     tiers = (Tier.ANNOTATE, Tier.DRAIN, Tier.EVICT, Tier.NODE)
     body: dict[str, object] = {
@@ -105,8 +106,8 @@ def allowed_report(settings: Settings) -> tuple[dict[str, object], str]:
         "tiers": [
             {
                 "tier": tier.name.lower(),
-                "evidence_score": round(evidence_score[tier], 2),
-                "false_acts_per_month": allowed[tier],
+                "evidence_score": round(needed[tier], 2),
+                "false_actions_per_month": allowed[tier],
             }
             for tier in tiers
         ],
@@ -115,14 +116,14 @@ def allowed_report(settings: Settings) -> tuple[dict[str, object], str]:
     }
     actions = ", ".join(action_kind.value for action_kind in engine.escalation.actions)
     lines = [
-        f"settings {engine.identity}: good; mode {engine.mode.value}, tick {engine.tick:g} s, rungs {actions}",
-        f"tier       nats   false acts allowed a month ({engine.detection.tests} pods and groups judged at once)",
+        f"settings {engine.identity}: valid; mode {engine.mode.value}, tick {engine.tick:g} s, actions {actions}",
+        f"tier      evidence needed   false actions a month ({engine.detection.tests} pods and groups judged at once)",
     ]
-    lines += [f"{tier.name.lower():<9} {evidence_score[tier]:6.1f}   {allowed[tier]:g}" for tier in tiers]
+    lines += [f"{tier.name.lower():<9} {needed[tier]:15.1f}   {allowed[tier]:g}" for tier in tiers]
     if names:
-        lines.append(f"policies {policies.identity}: good; {', '.join(names)}")
+        lines.append(f"policies {policies.identity}: valid; {', '.join(names)}")
     if engine.mode.value == "shadow":
-        lines.append("mode is shadow: everything is decided and told, nothing is written to the cluster")
+        lines.append("mode is shadow: everything is decided and reported, nothing is written to the cluster")
     return body, "\n".join(lines)
 
 
@@ -130,11 +131,10 @@ def named(paths: Sequence[Path], option: str = "") -> tuple[str, ...]:
     """
     Files and directories that a person names instead of ``policies`` of the settings.
 
-    Raises: ConfigError for what is not there, or holds nothing that could be read: nothing found would say that it is
-    good.
+    Raises: ConfigError for what is not there, or holds nothing that could be read: no finding would say that it
+    is valid.
     """
     from observer.config.policies.load import policy_files
-    from observer.config.settings.model import SHIPPED
 
     for path in paths:
         if str(path) != SHIPPED and not path.exists():
@@ -158,7 +158,7 @@ def run_checks(settings: Settings, at: float) -> CheckResult:
     from observer.config.lint.check import Finding, Severity
     from observer.config.lint.registry import lint
     from observer.config.lint.render import UNREADABLE
-    from observer.config.lint.rule_files import subject_of
+    from observer.config.lint.subject import subject_of
 
     subject, faults = subject_of(settings, at)
     if faults:
@@ -170,10 +170,9 @@ def run_checks(settings: Settings, at: float) -> CheckResult:
 
 async def run_live_checks(settings: Settings, at: float) -> CheckResult:
     """The same, and what the metric server of the settings says about the queries."""
-    from observer.app import series_catalogue
     from observer.config.lint.check import in_order
     from observer.config.lint.live.registry import lint_live
-    from observer.config.lint.rule_files import subject_of
+    from observer.config.lint.subject import subject_of
 
     found = run_checks(settings, at)
     if found.code == EXIT_BAD_INPUT:
@@ -199,7 +198,6 @@ def printed(settings: Settings, found: CheckResult, output: Output) -> str:
     """The whole standard output; text and JSON hold what the settings allow, too, when all could be read."""
     from observer.config.lint.render import github, rows, text
     from observer.config.lint.sarif import sarif
-    from observer.config.settings.model import SHIPPED
 
     readable = found.code != EXIT_BAD_INPUT
     match output:
@@ -211,9 +209,11 @@ def printed(settings: Settings, found: CheckResult, output: Output) -> str:
             body = allowed_report(settings)[0] if readable else {}
             return json_text({**body, "ok": found.code == 0, "findings": rows(found.findings)})
         case Output.TEXT:
-            told = allowed_report(settings)[1] if readable else ""
+            allowed = allowed_report(settings)[1] if readable else ""
             return (
-                told if not found.findings and settings.policies == (SHIPPED,) else f"{text(found.findings)}\n\n{told}"
+                allowed
+                if not found.findings and settings.policies == (SHIPPED,)
+                else f"{text(found.findings)}\n\n{allowed}"
             )
 
 
@@ -245,9 +245,6 @@ async def explain(settings: Settings, config: Path | None, query: EffectiveQuery
 
 
 def _places(config: Path | None) -> dict[str, Place]:
-    from observer.config.documents.faults import Fault
-    from observer.config.documents.files import read_text
-    from observer.config.policies.document import Place
     from observer.config.settings.read import places
 
     text = read_text(config) if config is not None else ""
@@ -265,14 +262,11 @@ def _ref(query: EffectiveQuery) -> WorkloadRef:
 
 def _offline(query: EffectiveQuery) -> Subject:
     """As if the namespace were on-boarded, unless a label given says otherwise."""
-    from observer.config.policies.document import Subject
-
     enabled = {NAMESPACE_ENABLED: "true"}
     return Subject(_ref(query), _pairs(query.labels), enabled | _pairs(query.namespace_labels))
 
 
 async def _live(settings: Settings, query: EffectiveQuery) -> Subject:
-    from observer.app import look_at_cluster
     from observer.config.policies.effective import subjects
 
     ref = _ref(query)
@@ -295,7 +289,6 @@ def _pairs(given: Iterable[str]) -> dict[str, str]:
 
 
 def _refuse(policies: PolicySet, effective: EffectiveValues) -> None:
-    from observer.config.documents.faults import Fault
     from observer.config.policies.rules import contradictions
 
     faults = [tie.other.place.fault(f"spec.{tie.path}", str(tie)) for tie in effective.ties]
@@ -346,20 +339,20 @@ def _effective_body(subject: Subject, effective: EffectiveValues) -> EffectiveBo
 
 
 def _row(path: str, value: Value) -> EffectiveValue:
-    from observer.config.policies.spelling import written
+    from observer.config.policies.inherit import written
 
     place = value.place
     return EffectiveValue(path, written(path, value.value), place.file, place.line, value.policy)
 
 
 def _effective_text(subject: Subject, body: EffectiveBody) -> str:
-    from observer.config.policies.spelling import shown
+    from observer.config.policies.inherit import shown
 
     lines = [f"{body.workload}: mode {body.mode}, policies {', '.join(body.policies) or 'none'}"]
     if not body.inside_percent:
         lines.append("it is outside the percentage that the mode is for, so it is in shadow")
     if not subject.enabled:
-        lines.append(f"namespace {subject.ref.namespace} lacks {NAMESPACE_ENABLED}=true: Observer does not act there")
+        lines.append(f"namespace {subject.ref.namespace} lacks {NAMESPACE_ENABLED}=true: no actions there")
     rows = [(row, shown(row.value)) for row in (*body.values, *body.holds)]
     left, middle = max(len(row.path) for row, _ in rows), max(len(value) for _, value in rows)
     for row, value in rows:

@@ -13,6 +13,7 @@ import typer
 
 from observer.cli.application import app, settings_from
 from observer.cli.output import show
+from observer.domain.errors import ObserverError
 
 if TYPE_CHECKING:
     from observer.web.models.answers import Overview
@@ -88,7 +89,6 @@ def pods(ctx: typer.Context, incomplete: str) -> list[str]:
 def _named(ctx: typer.Context, incomplete: str, names: Callable[[Overview], Iterable[str]]) -> list[str]:
     """Names that begin so; nothing when the daemon does not say them in time. Never fails, never prints."""
     from observer.cli.api_client import client_of
-    from observer.domain.errors import ObserverError
     from observer.web.models.answers import Overview
 
     options, environment = ctx.params, os.environ

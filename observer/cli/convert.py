@@ -11,13 +11,14 @@ import typer
 
 from observer.cli.application import app
 from observer.cli.output import EXIT_BAD_INPUT, fail
+from observer.config.documents.faults import Fault, refuse
+from observer.config.documents.marks import read_text, yaml_files
 from observer.domain.errors import ConfigError
+from observer.exchange.conversion import Converted
+from observer.exchange.formats import Format, converted
 
 if TYPE_CHECKING:
-    from observer.config.documents.faults import Fault
     from observer.config.documents.marks import Document
-    from observer.exchange.conversion import Converted
-    from observer.exchange.formats import Format
 
 
 @app.command()
@@ -26,11 +27,9 @@ def convert(
     source: Annotated[str, typer.Option("--from", help="Format of the files; default: what they say.")] = "",
     folder: Annotated[Path | None, typer.Option("--out", "-o", help="Write files here instead of printing.")] = None,
 ) -> None:
-    """Print objectives of other tools as OpenSLO v1; what cannot be carried is an error or a note, never silent."""
-    from observer.exchange.formats import Format
-
+    """Print objectives of other tools as OpenSLO v1; what cannot be carried is an error or a note, never dropped."""
     if source and source not in set(Format):
-        step = "leave it out: files say themselves what they are"
+        step = "leave it out: the format is read from the files"
         fail(f"--from {source!r}: must be one of {', '.join(Format)}", EXIT_BAD_INPUT, step)
     result = convert_files(files, Format(source) if source else None)
     for note in result.notes:
@@ -58,8 +57,6 @@ def convert_files(paths: Sequence[Path], form: Format | None) -> Result:
         ConfigError: with everything that cannot be carried, or whose conversion is no good OpenSLO v1; nothing is
             handed out then.
     """
-    from observer.config.documents.faults import Fault, refuse
-    from observer.config.documents.files import read_text, yaml_files
     from observer.config.documents.marks import read_marked_all
 
     found, faults = Result(), []
@@ -99,8 +96,6 @@ def save(result: Result, folder: Path) -> list[Path]:
 
 
 def _one(document: Document, form: Format | None, stem: str, found: Result) -> Iterable[Fault]:
-    from observer.exchange.formats import converted
-
     result = converted(document.data, form)
     found.notes += [
         f"note: {document.fault(one.path, one.message, one.hint)}" for one in result.remarks if not one.fatal

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
+from observer.app import now
 from observer.cli.application import Json, app, awaited
 from observer.cli.output import EXIT_BAD_INPUT, fail, show
 from observer.cli.rules import documented
+from observer.config.settings.auth import HttpAuth
+from observer.config.settings.model import GrafanaSettings
+from observer.dashboards.model import Dashboard
+from observer.dashboards.render import rendered
 from observer.domain.errors import ConfigError, SourceUnavailable
-
-if TYPE_CHECKING:
-    from observer.dashboards.model import Dashboard
-
 
 FOLDER: Final = "observer"
 TITLE: Final = "Observer"
@@ -45,7 +46,7 @@ def dashboards(
             "--provisioning", help="PATH of the JSON files in Grafana: also write the provider that loads them."
         ),
     ] = "",
-    publish: Annotated[str, typer.Option("--publish", help="URL of a Grafana to bring them to.")] = "",
+    publish: Annotated[str, typer.Option("--publish", help="Grafana URL to publish to.")] = "",
     token_file: Annotated[
         Path | None, typer.Option("--token-file", help="With --publish: file with a service account's token.")
     ] = None,
@@ -67,8 +68,6 @@ def dashboards(
 
     Exit codes: 2 bad input, 4 Grafana refused or does not answer.
     """
-    from observer.app import now
-
     _check_wanted(out, publish, queries=queries)
     brought = {"--token-file": token_file, "--ca-file": ca_file, "--overwrite": overwrite}
     _check_company(brought, "--publish URL", publish)
@@ -85,8 +84,8 @@ def dashboards(
 
 def _check_wanted(out: Path | None, publish: str, *, queries: bool) -> None:
     if not (out or publish or queries):
-        step = "`--out FOLDER` writes files, `--publish URL` brings them to a Grafana, `--queries` only prints"
-        fail("say --out FOLDER, --publish URL or --queries", EXIT_BAD_INPUT, step)
+        step = "`--out FOLDER` writes files, `--publish URL` publishes them to a Grafana, `--queries` only prints"
+        fail("one of --out FOLDER, --publish URL or --queries is required", EXIT_BAD_INPUT, step)
 
 
 def _check_company(given: Mapping[str, object], wanted: str, value: object) -> None:
@@ -155,9 +154,6 @@ async def publish_all(dashboards: Sequence[Dashboard], target: Target) -> tuple[
     """Into a running Grafana; returns what ``--json`` and the terminal show. Raises as ``publish_dashboards`` does."""
     from observer.app.grafana import publish_dashboards
     from observer.cli.api_client import check_address
-    from observer.config.settings.auth import HttpAuth
-    from observer.config.settings.model import GrafanaSettings
-    from observer.dashboards.render import rendered
 
     check_address("--publish", target.url)
     if target.token is not None and not target.token.is_file():

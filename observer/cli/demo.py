@@ -13,11 +13,22 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from observer.app import build, connected
 from observer.cli.application import Json, app
+from observer.config.settings.model import (
+    EvidenceSettings,
+    KubernetesSettings,
+    LeaseSettings,
+    PrometheusSettings,
+    Settings,
+)
+from observer.domain.action import Mode
+from observer.domain.decision import Decision, Verdict
+from observer.runtime.clock import SystemClock
+from observer.simulator.clock import SimClock
+from observer.sinks.story import offset, story_line
 
 if TYPE_CHECKING:
-    from observer.config.settings.model import Settings
-    from observer.domain.decision import Decision
     from observer.simulator.scenarios.world import World
 
 
@@ -50,8 +61,6 @@ class Ending:
     name = "ending"
 
     def __init__(self, *, json: bool) -> None:
-        from observer.runtime.clock import SystemClock
-
         self._json = json
         self._clock = SystemClock()
         self._start = self._clock.now()
@@ -61,13 +70,9 @@ class Ending:
         self.touched: set[str] = set()
 
     async def tell(self, decision: Decision) -> None:
-        from observer.domain.decision import Verdict
-
         if self._json:
             self.say(msgspec.json.encode(decision).decode())
         else:
-            from observer.sinks.story import story_line
-
             self.say(story_line(decision, self._start, brief=True))
         if decision.verdict is Verdict.ACT and decision.pod is not None:
             self.touched.add(decision.pod.name)
@@ -79,8 +84,6 @@ class Ending:
     def scene(self, text: str) -> None:
         """A line of the narrator, not of Observer."""
         if not self._json:
-            from observer.sinks.story import offset
-
             self.say(f"{offset(self._clock.now() - self._start)}  {'(mesh)':<15}  {text}")
 
     def say(self, line: str) -> None:
@@ -88,12 +91,11 @@ class Ending:
         sys.stdout.flush()
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
 
 async def run_demo(*, keep: bool, seed: int, json: bool) -> int:
     """Exit code 0 when the gray pod was replaced and the replacement verified as fixed."""
-    from observer.simulator.clock import SimClock
     from observer.simulator.scenarios.world import World
     from observer.telemetry.logging import configure_logging
 
@@ -107,7 +109,6 @@ async def run_demo(*, keep: bool, seed: int, json: bool) -> int:
 
 
 async def _story(world: World, settings: Settings, ending: Ending, *, keep: bool) -> int:
-    from observer.app import build, connected
     from observer.runtime.supervise import stop_on_signals, supervise
 
     stop = asyncio.Event()
@@ -116,15 +117,15 @@ async def _story(world: World, settings: Settings, ending: Ending, *, keep: bool
         plan = await build(settings, api, extra_sinks=[ending])
         async with asyncio.TaskGroup() as group:
             daemon = group.create_task(supervise(plan, stop))
-            telling = group.create_task(_direct(world, settings, ending, stop, keep=keep))
-            await asyncio.wait({daemon, telling}, return_when=asyncio.FIRST_COMPLETED)
+            narrator = group.create_task(_direct(world, settings, ending, stop, keep=keep))
+            await asyncio.wait({daemon, narrator}, return_when=asyncio.FIRST_COMPLETED)
             stop.set()
             await asyncio.wait({daemon})
-            telling.cancel()
+            narrator.cancel()
     if ending.verdict == "fixed" and ending.touched == {ending.pod}:
-        ending.scene("the end: one gray pod replaced, nobody else touched")
+        ending.scene("the end: one gray pod replaced, no other pod touched")
         return 0
-    touched = ", ".join(sorted(ending.touched)) or "nobody"
+    touched = ", ".join(sorted(ending.touched)) or "no pod"
     ending.scene(f"the story did not end well: {ending.verdict or 'no verdict'}; touched {touched}")
     return 1
 
@@ -163,9 +164,7 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
-    from observer.config.settings.model import EvidenceSettings, KubernetesSettings, LeaseSettings, PrometheusSettings
     from observer.config.settings.read import default
-    from observer.domain.action import Mode
     from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 
     prometheus, kubernetes = await world.serve()

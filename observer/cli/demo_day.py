@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from observer import actions
+from observer.app import build, connected
 from observer.cli.output import EXIT_FINDINGS
 from observer.config.settings.model import (
     EvidenceSettings,
@@ -30,6 +31,7 @@ from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import RecordingError
 from observer.domain.outcome import Result
+from observer.simulator.clock import SimClock
 
 if TYPE_CHECKING:
     from observer.runtime.tick import Loop
@@ -88,7 +90,7 @@ class DecisionCollector:
         self._heard.append(decision)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
     def taken(self) -> Sequence[Decision]:
         """What was heard since this was asked before."""
@@ -134,25 +136,25 @@ def the_pod(*endings: str) -> Ask:
     return ask
 
 
-def nobody(named: str, *endings: str) -> Ask:
-    """No pod is to blame: ``named`` is, and nobody is touched."""
+def no_pod(named: str, *endings: str) -> Ask:
+    """No pod is at fault: ``named`` is, and no pod is touched."""
     return lambda _: ExpectedOutcome(named, endings)
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
     """
-    At ``at`` seconds of the day a fault begins; ``told`` is what the narrator says, ``ask`` what the fault demands.
+    At ``at`` seconds of the day a fault begins; ``text`` is what the narrator says, ``ask`` what the fault demands.
     """
 
     at: float
-    told: str
+    text: str
     make: Make
     ask: Ask = field(default_factory=the_pod)
 
 
 def scenes() -> tuple[Scene, ...]:
-    """The day: gray pods of every kind, and faults for which no pod is to blame."""
+    """The day: gray pods of every kind, and faults that no pod causes."""
     from observer.simulator.mesh import faults
 
     def errors(service: str, rate: float, lasts: float = faults.FOR_EVER) -> Make:
@@ -173,9 +175,9 @@ def scenes() -> tuple[Scene, ...]:
     return (
         Scene(0.7 * HOUR, "a pod of catalog fails 30 % of its requests", errors("catalog", 0.3)),
         Scene(2.2 * HOUR, "a pod of cart is slow", slow("cart", 0.8)),
-        Scene(4.0 * HOUR, "a burst of errors hits all of cart", burst(0.3), nobody("workload shop/cart")),
-        Scene(6.1 * HOUR, "version 2 of pay is bad", revision(0.2), nobody("revision shop/pay-v2", BY_ITSELF)),
-        Scene(8.3 * HOUR, "store fails, and with it whoever calls it", dependency(0.25), nobody("workload shop/store")),
+        Scene(4.0 * HOUR, "a burst of errors hits all of cart", burst(0.3), no_pod("workload shop/cart")),
+        Scene(6.1 * HOUR, "version 2 of pay is bad", revision(0.2), no_pod("revision shop/pay-v2", BY_ITSELF)),
+        Scene(8.3 * HOUR, "store fails, and with it whoever calls it", dependency(0.25), no_pod("workload shop/store")),
         Scene(
             9.9 * HOUR,
             "a pod of catalog fails for half a minute",
@@ -197,7 +199,6 @@ async def run_day(file: Path, seed: int) -> int:
 
     Raises: RecordingError when the file exists or cannot be written.
     """
-    from observer.simulator.clock import SimClock
     from observer.simulator.mesh.topology import shop
     from observer.simulator.scenarios.world import World
     from observer.telemetry.logging import configure_logging
@@ -214,7 +215,6 @@ async def run_day(file: Path, seed: int) -> int:
 
 async def _recorded(world: World, settings: Settings) -> int:
     """Play every scene; returns how many did not end as they must."""
-    from observer.app import build, connected
     from observer.runtime.supervise import supervise
 
     stop, began, collector, wrong = asyncio.Event(), world.clock.now(), DecisionCollector(), 0
@@ -240,7 +240,7 @@ async def _play(world: World, loop: Loop, began: float, scene: Scene) -> Expecte
     """One scene to its end; returns what it demands."""
     world.skip(max(0.0, began + scene.at - BEFORE - world.clock.now()), COARSE)
     at = began + scene.at
-    _say(scene.at, scene.told)
+    _say(scene.at, scene.text)
     known, quiet = set(loop.memory.incidents), 0.0
     fault = scene.make(world, at)
     world.inject(fault)

@@ -1,4 +1,4 @@
-"""``observer diagnose``: who is to blame, from files, with no cluster at hand."""
+"""``observer diagnose``: the likeliest causes of an incident, from files, with no cluster at hand."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def diagnose(
     graph: Annotated[Path | None, typer.Option(help="JSON lines: who calls whom, with counts where known.")] = None,
     traces: Annotated[Path | None, typer.Option(help="JSON lines: one span each.")] = None,
     since: Annotated[float | None, typer.Option(help="Beginning of the incident, Unix seconds.")] = None,
-    target: Annotated[str, typer.Option(help="The service whose users are hurt.")] = "",
+    target: Annotated[str, typer.Option(help="The service whose users are affected.")] = "",
     namespace: Annotated[str, typer.Option("--namespace", "-n", help="Namespace of the target.")] = "",
-    symptom: Annotated[str, typer.Option(help="What hurts the target's users: errors or latency.")] = "errors",
+    symptom: Annotated[str, typer.Option(help="What the target's users see: errors or latency.")] = "errors",
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many causes.")] = 10,
     json: Json = False,
 ) -> None:
-    """Rank who is to blame for an incident from files (formats in docs/diagnose.md); needs no cluster."""
+    """Rank the likeliest causes of an incident from files (formats in docs/diagnose.md); needs no cluster."""
     from observer.exchange.incident_files import Files
 
     files = Files(metrics, graph, traces, since, target_of(target, namespace, symptom))
@@ -81,9 +81,7 @@ def _row(one: RankedCause) -> dict[str, object]:
         "callee": _said(cause.callee),
         "probability": round(one.probability, 6),
         "inherited": round(one.inherited, 4),
-        "evidence": [
-            {"word": line.word, "evidence_score": round(line.score, 2), "text": line.text} for line in one.lines
-        ],
+        "evidence": [{"word": line.word, "score": round(line.score, 2), "text": line.text} for line in one.lines],
     }
 
 
@@ -95,9 +93,9 @@ def _said(service: ServiceRef | None) -> str:
 
 
 def _text(found: Attribution, limit: int) -> str:
-    lines = [] if found.culprits else ["nobody can be named: UNKNOWN is the most probable"]
+    lines = [] if found.culprits else ["no cause can be named: UNKNOWN is the most probable"]
     for one in found.ranked[:limit]:
         lines.append(f"{one.probability:7.1%}  {one.cause}")
-        lines += [f"{'':9}{line.score:+5.1f} nats  {line.word}: {line.text}" for line in one.lines]
+        lines += [f"{'':9}{line.score:+5.1f}  {line.word}: {line.text}" for line in one.lines]
     lines += [f"not known: {gap}" for gap in found.gaps]
     return "\n".join(lines)

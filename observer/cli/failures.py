@@ -23,11 +23,11 @@ _STEPS: Final = (
     (AuditBroken, EXIT_UNREACHABLE, "`observer audit verify` names file and line"),
     (RecordingError, EXIT_BAD_INPUT, "name another file, or make one with `observer record`"),
 )
-_AGAIN: Final = "`observer status` says how it stands; if you still mean it, say it again"
+_AGAIN: Final = "`observer status` shows the switch now; if you still want it, run the command again"
 _DOCTOR: Final = "`observer doctor` asks each source and says what to do"
 _OPTION: Final = "--help of the command shows its options"
 _CLUSTER: Final = "from outside the cluster, name a kubeconfig: `kubernetes.kubeconfig` of the settings"
-_FILE: Final = "mend it; `observer check` says when everything can be read"
+_FILE: Final = "fix the errors, then run `observer check`"
 _NAMED: Final = (
     ("No such file or directory", "name one that is there"),
     ("does not exist", "name one that is there"),
@@ -84,7 +84,7 @@ def _named(exc: ObserverError) -> str:
 
 
 def _corrected(message: str) -> str:
-    """What mends a ConfigError of this message."""
+    """What fixes a ConfigError of this message."""
     if message.startswith("kubernetes: not usable from inside a pod"):
         return _CLUSTER
     for ending, step in _NAMED:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
+from observer.app import now, open_journal
 from observer.cli.application import Config, Json, app, awaited, settings_from
 from observer.cli.completion import namespaces
 from observer.cli.moments import instant, span
 from observer.cli.moments import since as instant_of
 from observer.cli.output import PLAIN, Paint, Tone, columns, harmless, paint_for, show
+from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
-    from observer.config.settings.model import Settings
     from observer.web.models.rows import IncidentRow
 
 
@@ -54,8 +55,6 @@ def incidents(
     json: Json = False,
 ) -> None:
     """List incidents, newest first: who was suspected of what, where it stands or how it ended; from the journal."""
-    from observer.app import now
-
     at = now()
     wanted = IncidentFilter(at, instant_of(since, at) if since else 0.0, namespace, open_only, limit)
     body, text = awaited(listed(settings_from(config), wanted, paint_for(sys.stdout)))
@@ -72,7 +71,6 @@ class IncidentsBody(Struct, frozen=True):
 
 async def listed(settings: Settings, wanted: IncidentFilter, paint: Paint = PLAIN) -> tuple[IncidentsBody, str]:
     """Returns what ``--json`` and the terminal show, newest first."""
-    from observer.app import open_journal
     from observer.web.views.rows import incident_row
 
     async with open_journal(settings) as journal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from observer.app import migrate_journal
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import show
 
@@ -9,7 +10,5 @@ from observer.cli.output import show
 @app.command()
 def migrate(config: Config = None, json: Json = False) -> None:
     """Bring the journal's schema to this version."""
-    from observer.app import migrate_journal
-
     revision = migrate_journal(settings_from(config))
     show({"revision": revision}, f"the journal is at schema {revision}", json=json)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from observer.cli.application import app
+from observer.domain.errors import ObserverError
 
 
 @app.command()
@@ -24,7 +25,6 @@ def page(
 async def run_page(file: Path, listen: str) -> int:
     """Until a signal; exit code 0. Raises: RecordingError, ConfigError."""
     from observer.app.recorded import show_recording
-    from observer.domain.errors import ObserverError
     from observer.runtime.supervise import stop_on_signals
     from observer.telemetry.logging import configure_logging
 

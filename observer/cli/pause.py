@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from observer.app import connected, kill_switch
 from observer.cli.application import Config, Json, app, awaited, settings_from, who_is_here, words
 from observer.cli.output import harmless, show
-
-if TYPE_CHECKING:
-    from observer.config.settings.model import Settings
+from observer.config.settings.model import Settings
+from observer.runtime.throw import release, stop
 
 
 @app.command()
 def pause(
-    reason: Annotated[str, typer.Option(help="Why; everybody who asks is told.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; everybody can see it.")] = "",
     config: Config = None,
     json: Json = False,
 ) -> None:
     """
-    Throw the kill switch: Observer goes on observing and writes nothing but give-backs.
+    Pause all actions; only restores still run.
 
-    Exit codes: 0 paused, 1 somebody else paused it in the same instant and theirs stands, 4 the cluster is silent.
+    Exit codes: 0 paused, 1 somebody else paused in the same instant and theirs stands, 4 API server unreachable.
     """
     set_switch(config, paused=True, reason=reason, json=json)
 
@@ -41,8 +41,6 @@ async def throw(settings: Settings, *, paused: bool, who: str, reason: str) -> t
 
     Raises: ``SwitchChanged``, ``ActuatorUnavailable``.
     """
-    from observer.app import connected, kill_switch
-    from observer.runtime.throw import release, stop
 
     async with connected(settings) as api:
         switch = kill_switch(api, settings)
@@ -53,6 +51,6 @@ async def throw(settings: Settings, *, paused: bool, who: str, reason: str) -> t
             await release(switch, before, who=who)
         now, why = await switch.read()
     word = "paused" if now else "running"
-    text = f"Observer is {word}: {harmless(why)}" if why else f"Observer is {word}"
+    text = f"actions are {word}: {harmless(why)}" if why else f"actions are {word}"
     over = f"\nbefore: {harmless(before.why)}" if before.paused else ""
     return {"paused": now, "reason": why, "before": before.why}, text + over

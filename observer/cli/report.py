@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from observer.app import now, open_journal, send_report
 from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, client_from, settings_from
 from observer.cli.failures import ApiError
 from observer.cli.moments import instant
 from observer.cli.moments import since as instant_of
 from observer.cli.output import EXIT_BAD_INPUT, PLAIN, Paint, fail, json_text, paint_for, show
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
+from observer.domain.slo import RollingWindow
+from observer.domain.summary import HealthSummary
 
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
     from observer.config.openslo.wanted import ObjectiveSet
-    from observer.config.settings.model import Settings
-    from observer.domain.summary import HealthSummary
 
 
 MOST: Final = 20_000
@@ -56,10 +58,9 @@ def report(
     json: Json = False,
 ) -> None:
     """
-    Tell the morning after: what was hurt, budgets spent, what Observer did and whether it helped, what it held back
-    and why, what it wants of people, and how long it was blind; from the journal.
+    Summarise impact, budgets and actions: what users suffered, what Observer did and whether it helped, which actions
+    were blocked and why, what a person has to do, and how long data was incomplete; from the journal.
     """
-    from observer.app import now, send_report
     from observer.cli import report_forms as forms
 
     if json and form not in (ReportForm.TEXT, ReportForm.JSON):
@@ -104,8 +105,7 @@ def written(found: HealthSummary, form: ReportForm, paint: Paint) -> str:
 
 async def gather(settings: Settings, since: float, until: float, client: ApiClient) -> HealthSummary:
     """The summary of ``since`` to ``until`` (Unix seconds). Raises: JournalUnavailable."""
-    from observer.app import open_journal
-    from observer.config.openslo.recalled import recalled
+    from observer.config.openslo.wanted import recalled
     from observer.engine.summary import Records, summarize
 
     objectives, notes = _objectives(settings, until)
@@ -138,8 +138,6 @@ def _objectives(settings: Settings, at: float) -> tuple[ObjectiveSet, list[str]]
 
 def _longest(known: ObjectiveSet) -> float:
     """Seconds that the longest window of any objective reaches back."""
-    from observer.domain.slo import RollingWindow
-
     every = [*known.plain, *(part for template in known.templates for part in template.parts)]
     spans = [one.window.seconds if isinstance(one.window, RollingWindow) else LONGEST_PERIOD for one in every]
     return max(spans, default=0.0)

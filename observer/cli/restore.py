@@ -1,18 +1,18 @@
-"""``observer restore``: put drained pods back without daemon or journal. ``undo`` does it for one."""
+"""``observer restore``: restores drained pods without daemon or journal. ``undo`` does it for one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from observer.app import connected, give_back
 from observer.cli.application import Config, Json, app, awaited, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_UNREACHABLE, fail, show
+from observer.config.settings.model import Settings
 from observer.domain.outcome import Outcome, Result
-
-if TYPE_CHECKING:
-    from observer.config.settings.model import Settings
+from observer.runtime.clock import SystemClock
 
 Restored = Sequence[tuple[str, Outcome]]
 """Pods as NAMESPACE/NAME with what came of it."""
@@ -20,28 +20,26 @@ Restored = Sequence[tuple[str, Outcome]]
 
 @app.command()
 def restore(
-    expired: Annotated[bool, typer.Option("--expired", help="Give back every pod whose drain has expired.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Give back every pod that Observer drained.")] = False,
+    expired: Annotated[bool, typer.Option("--expired", help="Restore every pod whose drain has expired.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Restore every pod that Observer drained.")] = False,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Give drained pods back even when the daemon is dead; run by a CronJob."""
+    """Restore drained pods even when the daemon is down; run by a CronJob."""
     if expired == everything:
-        step = "--expired gives back what is overdue and is harmless; --all ends every drain that Observer began"
-        fail("say either --expired or --all", EXIT_BAD_INPUT, step)
+        step = "--expired restores what is overdue; --all ends every drain that Observer began"
+        fail("one of --expired or --all is required", EXIT_BAD_INPUT, step)
     code, body, text = awaited(many_pods(settings_from(config), force=everything))
     show(body, text, json=json)
     raise SystemExit(code)
 
 
 async def many_pods(settings: Settings, *, force: bool) -> tuple[int, dict[str, object], str]:
-    """Give back what has expired, or with ``force`` all that Observer drained."""
-    from observer.app import connected, give_back
-    from observer.runtime.clock import SystemClock
+    """Restore what has expired, or with ``force`` all that Observer drained."""
 
     async with connected(settings) as api:
         given = await give_back(api, now=SystemClock().now(), force=force, only=None)
-    text = text_of(given) if given else "nothing to give back"
+    text = text_of(given) if given else "nothing to restore"
     return code_of(given), body_of(given), text
 
 

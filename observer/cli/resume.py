@@ -9,8 +9,8 @@ from observer.cli.pause import set_switch
 @app.command()
 def resume(config: Config = None, json: Json = False) -> None:
     """
-    Release the kill switch, as it says now; a pause that comes meanwhile stays.
+    Let actions run again; a pause that comes meanwhile stays.
 
-    Exit codes: 0 released, 1 somebody else changed it meanwhile, 4 the cluster is silent.
+    Exit codes: 0 released, 1 somebody else changed it meanwhile, 4 API server unreachable.
     """
     set_switch(config, paused=False, reason="", json=json)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from observer.app import now
 from observer.cli.application import Json, app
 from observer.cli.output import EXIT_BAD_INPUT, fail, show
+from observer.config.openslo.templates import expand
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import BURN_PRESETS, DAY, Objective, Preset, RollingWindow
@@ -45,15 +47,14 @@ def rules(
 
     From OpenSLO documents (templates for every --service), or a preset for every --service.
     """
-    from observer.app import now
     from observer.exchange.prometheus_rules import Dialect, RuleOptions
 
     options = RuleOptions(dialect=Dialect(dialect))
     if paths:
         given = {"--preset": preset, "--target": target, "--burn": burn, "--cut-ms": cut_ms}
-        if said := [name for name, value in given.items() if value is not None]:
+        if repeated := [name for name, value in given.items() if value is not None]:
             step = "leave it out, or leave the documents out for a preset"
-            fail(f"{', '.join(said)}: documents say it themselves", EXIT_BAD_INPUT, step)
+            fail(f"{', '.join(repeated)}: the documents already set it", EXIT_BAD_INPUT, step)
         found = documented(paths, service or (), now(), cluster=cluster, ambient=ambient)
         body, text = write(found.objectives, out, options, found.waiting)
     else:
@@ -122,7 +123,6 @@ def documented(
     calendar windows. Raises ``ConfigError`` with every fault of the documents, or naming the option at fault.
     """
     from observer.config.openslo.documents import load_documents
-    from observer.config.openslo.templates import expand
     from observer.config.openslo.wanted import objective_set
 
     found = objective_set(load_documents(paths), at=at, cluster=cluster)

@@ -5,21 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 from msgspec import Struct
 
+from observer.app import alerts_about, silence_own_alerts
 from observer.cli.application import Config, Json, app, awaited, settings_from, who_is_here, words
 from observer.cli.completion import pods
 from observer.cli.moments import instant, length, span
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, PLAIN, Paint, Tone, fail, harmless, paint_for, show
+from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.ids import PodRef
-
-if TYPE_CHECKING:
-    from observer.config.settings.model import Settings
-
+from observer.engine.remediation.silences import LONGEST_SECONDS
 
 _REACH: Final = "nothing was silenced; name an Alertmanager that answers: `alertmanager.urls`, or --alertmanager here"
 Confirm = Callable[[str], bool]
@@ -55,7 +54,7 @@ def silence(
     seconds_of(lasting)
     settings = with_alertmanager(settings_from(config), alertmanager)
     if not yes and not sys.stdin.isatty():
-        fail("nobody is here to be asked", EXIT_BAD_INPUT, "say --yes, or run it in a terminal")
+        fail("not a terminal; pass --yes", EXIT_BAD_INPUT, "pass --yes, or run it in a terminal")
 
     def confirm(preview: str) -> bool:
         if not json:
@@ -86,8 +85,6 @@ async def silence_pod(
 
     Raises: ConfigError for what cannot be asked, SourceUnavailable and SourceProtocolError of Alertmanager.
     """
-    from observer.app import alerts_about, silence_own_alerts
-
     pod, seconds = pod_of(wanted.pod), seconds_of(wanted.lasting)
     who, reason = who_is_here(), words("--reason", wanted.reason)
     settings = with_alertmanager(settings, wanted.alertmanager)
@@ -114,13 +111,11 @@ def pod_of(text: str) -> PodRef:
 
 def seconds_of(text: str) -> float:
     """How long, within what may be. Raises: ConfigError."""
-    from observer.engine.remediation.silences import LONGEST_SECONDS
-
     seconds = length(text, "--for")
     if not 0.0 < seconds <= LONGEST_SECONDS:
         raise ConfigError(
             f"--for {text}: must be above 0 and at most {span(LONGEST_SECONDS)}; what needs longer is no silence of a "
-            "pod: mend it, or silence it in Alertmanager yourself"
+            "pod: fix it, or silence it in Alertmanager yourself"
         )
     return seconds
 

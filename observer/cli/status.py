@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, structs
 
+from observer.app import open_journal
 from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, client_from, settings_from
 from observer.cli.failures import DaemonUnreachable
 from observer.cli.moments import clock
 from observer.cli.output import PLAIN, Paint, Tone, harmless, paint_for, show
+from observer.config.settings.model import Settings
 from observer.domain.errors import JournalUnavailable
 
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
-    from observer.config.settings.model import Settings
     from observer.web.models.answers import CircuitStatus, OverdrawnObjective, Status
     from observer.web.models.rows import IncidentRow
 
@@ -65,7 +66,6 @@ async def current(
 
 
 async def _from_journal(settings: Settings, why: str) -> tuple[JournalStatus, str]:
-    from observer.app import open_journal
     from observer.web.views.rows import incident_row
 
     async with open_journal(settings) as journal:

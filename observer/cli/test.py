@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from observer.app import now
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, fail, show
+from observer.config.documents.durations import format_duration
+from observer.config.documents.faults import refuse
+from observer.config.documents.marks import yaml_files
+from observer.config.openslo.templates import expand
+from observer.config.settings.model import SHIPPED, Settings
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
+from observer.domain.slo import Objective
 
 if TYPE_CHECKING:
-    from observer.config.settings.model import Settings
-    from observer.domain.slo import Objective
     from observer.policytest.judging import Failure
     from observer.policytest.read import TestFile
     from observer.policytest.run import ScenarioRun
@@ -43,7 +48,7 @@ def try_out(
     json: Json = False,
 ) -> None:
     """
-    Run unit tests of policies and objectives: series and facts of a cluster in, verdicts and alerts out.
+    Run unit tests of policies and objectives: series and facts of a cluster in, decisions and alerts out.
 
     Exit codes: 0 all passed, 1 one failed, 2 a file cannot be read.
     """
@@ -93,7 +98,6 @@ def run_tests(paths: Sequence[Path], name: str = "") -> Results:
 
     What cannot be read is told for all files at once, and then nothing of that file runs.
     """
-    from observer.config.documents.files import yaml_files
     from observer.policytest.rulebook import read_file
 
     done: list[Done] = []
@@ -120,7 +124,6 @@ def run_tests(paths: Sequence[Path], name: str = "") -> Results:
 
 
 def _one(test: TestFile, scenario: Scenario) -> Done:
-    from observer.config.documents.faults import refuse
     from observer.policytest.judging import failures, unknown_objectives
     from observer.policytest.rulebook import rules_for
     from observer.policytest.run import run
@@ -160,7 +163,7 @@ def body(results: Results) -> dict[str, object]:
                     for at, decision in one.course.decisions
                 ],
                 "objectives": [
-                    {"id": status.objective.id, "state": status.state.value, "told": status.told}
+                    {"id": status.objective.id, "state": status.state.value, "alert": status.told}
                     for status in (one.course.looks[-1][1] if one.course.looks else ())
                 ],
             }
@@ -171,8 +174,7 @@ def body(results: Results) -> dict[str, object]:
 
 def text(results: Results, *, verbose: bool = False) -> str:
     """What the terminal shows; ``verbose``: the decisions of the tests that passed, too."""
-    from observer.config.documents.durations import format_duration
-    from observer.policytest.judging import told
+    from observer.policytest.judging import line_of
 
     lines: list[str] = []
     for one in results.done:
@@ -181,7 +183,7 @@ def text(results: Results, *, verbose: bool = False) -> str:
             lines.append(f"          line {failure.expectation.place.line}: expected {failure.expected}")
             lines += [f"            came {line}" for line in failure.came]
         if verbose:
-            lines += [f"          {format_duration(at):>7}  {told(what)}" for at, what in one.course.decisions]
+            lines += [f"          {format_duration(at):>7}  {line_of(what)}" for at, what in one.course.decisions]
     lines += [f"observer: {fault}" for fault in results.faults]
     failed = sum(not one.ok for one in results.done)
     count = len(results.faults)
@@ -197,12 +199,9 @@ def write_starters(settings: Settings, wanted: str, folder: Path) -> tuple[dict[
 
     A file that is there already is left alone. Raises ``ConfigError``.
     """
-    from observer.app import now
     from observer.config.openslo.documents import load_documents
-    from observer.config.openslo.templates import expand
     from observer.config.openslo.wanted import objective_set
     from observer.config.policies.load import policy_files
-    from observer.config.settings.model import SHIPPED
     from observer.policytest.starter import Starter
 
     path = Path(wanted)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from observer.app import now
 from observer.cli.application import CaFile, Config, TokenFile, Url, app, client_from, settings_from
 from observer.cli.completion import namespaces
 from observer.cli.output import paint_for
@@ -31,7 +32,7 @@ def top(
         str, typer.Option("--namespace", "-n", help="Only workloads of this namespace.", autocompletion=namespaces)
     ] = "",
     text: Annotated[str, typer.Option("--filter", help="Only workloads whose namespace/name holds this text.")] = "",
-    every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between two pictures.")] = 2.0,
+    every: Annotated[float, typer.Option(min=0.5, max=3600, help="Seconds between two updates.")] = 2.0,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the full screen.")] = False,
     url: Url = "",
     token_file: TokenFile = "",
@@ -39,7 +40,7 @@ def top(
     config: Config = None,
 ) -> None:
     """
-    Watch the daemon live: what it wants of you, open incidents, workloads, what it did; needs the extra `tui`.
+    Watch the daemon live: actions required of people, open incidents, workloads, interventions; needs the extra `tui`.
 
     Where standard output is no terminal it prints once. Keys: arrows and enter (why), i, w, / (filter), space, r, q.
     """
@@ -53,11 +54,10 @@ def top(
 
 def run_top(client: ApiClient, only: WorkloadFilter, *, every: float, plain: bool, interactive: bool) -> None:
     """
-    The full screen on a terminal, lines with ``plain``, one picture where nobody watches.
+    The full screen on a terminal, lines with ``plain``, once where standard output is no terminal.
 
     Raises: ApiError when the daemon cannot be asked at the start, ConfigError without the extra.
     """
-    from observer.app import now
     from observer.cli.top_view import fetch, text
 
     if not interactive:
@@ -72,7 +72,6 @@ def run_top(client: ApiClient, only: WorkloadFilter, *, every: float, plain: boo
 
 
 async def _lines(client: ApiClient, only: WorkloadFilter, every: float) -> None:
-    from observer.app import now
     from observer.cli.top_view import fetch, refreshed
 
     def write(said: str) -> None:
@@ -83,7 +82,6 @@ async def _lines(client: ApiClient, only: WorkloadFilter, every: float) -> None:
 
 
 async def _screen(client: ApiClient, only: WorkloadFilter, every: float) -> None:
-    from observer.app import now
     from observer.cli.top_screen import Top
     from observer.cli.top_view import decisions_about, fetch
 
@@ -92,7 +90,7 @@ async def _screen(client: ApiClient, only: WorkloadFilter, every: float) -> None
     async def ask(wanted: WorkloadFilter) -> TopView:
         return await fetch(patient, wanted, now())
 
-    async def tell(query: dict[str, str]) -> list[str]:
+    async def decisions(query: dict[str, str]) -> list[str]:
         return await decisions_about(patient, query)
 
-    await Top(await ask(only), ask, tell, only=only, every=every).run_async()
+    await Top(await ask(only), ask, decisions, only=only, every=every).run_async()

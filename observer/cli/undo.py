@@ -1,20 +1,20 @@
-"""``observer undo``: put one drained pod back."""
+"""``observer undo``: restores one drained pod."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
+from observer.app import connected, give_back
 from observer.cli.application import Config, Json, app, awaited, settings_from, words
 from observer.cli.completion import pods
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, fail, show
 from observer.cli.restore import body_of, code_of, text_of
+from observer.config.settings.model import Settings
 from observer.domain.names import DRAIN_LABEL
 from observer.domain.outcome import Result
-
-if TYPE_CHECKING:
-    from observer.config.settings.model import Settings
+from observer.runtime.clock import SystemClock
 
 DRAINED: Final = f"`observer incidents --open` and `kubectl get pods -A -l {DRAIN_LABEL}` name what is drained"
 
@@ -25,7 +25,7 @@ def undo(
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Give one drained pod back now, with or without a running daemon; touches only what is Observer's."""
+    """Restore one drained pod now, with or without a running daemon; only what Observer drained."""
     words("POD", pod)
     if pod.count("/") != 1 or not all(pod.split("/")):
         fail(f"{pod!r}: expected NAMESPACE/POD, for example shop/cart-1", EXIT_BAD_INPUT, DRAINED)
@@ -35,14 +35,12 @@ def undo(
 
 
 async def one_pod(settings: Settings, pod: str) -> tuple[int, dict[str, object], str]:
-    """Give ``NAMESPACE/POD`` back now; exit code, JSON body, text."""
-    from observer.app import connected, give_back
-    from observer.runtime.clock import SystemClock
+    """Restore ``NAMESPACE/POD`` now; exit code, JSON body, text."""
 
     async with connected(settings) as api:
         given = await give_back(api, now=SystemClock().now(), force=True, only=pod)
     if not given:
-        return EXIT_NOT_FOUND, body_of(given), f"{pod}: nothing to give back: there is no such pod"
+        return EXIT_NOT_FOUND, body_of(given), f"{pod}: nothing to restore: there is no such pod"
     if all(outcome.result is Result.SUPERSEDED for _, outcome in given):
-        return EXIT_NOT_FOUND, body_of(given), f"nothing to give back: {text_of(given)}"
+        return EXIT_NOT_FOUND, body_of(given), f"nothing to restore: {text_of(given)}"
     return code_of(given), body_of(given), text_of(given)

@@ -42,6 +42,16 @@ class ActionKind(StrEnum):
 _REGISTERED: Final[dict[str, ActionKind]] = {}
 
 
+def selectable() -> tuple[ActionKind, ...]:
+    """The actions that may be listed in an escalation, mildest first, those that were registered last."""
+    return (ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.EVICT, *_REGISTERED.values())
+
+
+def approvable() -> tuple[ActionKind, ...]:
+    """The actions that a policy may want a person to approve."""
+    return (ActionKind.DRAIN, ActionKind.EVICT, *_REGISTERED.values())
+
+
 class Mode(StrEnum):
     """SHADOW decides and writes nothing; DRY_RUN sends every write with ``dryRun=All``; ENFORCE acts."""
 

@@ -10,7 +10,6 @@ from typing import Final, Self
 
 from observer.config.reload import Rules, rules_of
 from observer.config.settings.links import Links
-from observer.config.settings.notifications import LinkSettings
 from observer.config.settings.read import default
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.circuit import Circuit
@@ -69,12 +68,12 @@ CALLS: Final = (
     ("sessions", "accounts"),
 )  # fmt: skip
 LINKS: Final = Links(
-    LinkSettings(
-        page="https://observer.example.test/incidents/{incident}",
-        jaeger="https://jaeger.example.test/search?service={service}.{namespace}",
-        kiali="https://kiali.example.test/kiali/console/namespaces/{namespace}/workloads/{workload}",
-        grafana="https://grafana.example.test/d/workload?var-workload={workload}&from={from_ms}&to={to_ms}",
-    ),
+    {
+        "page": "https://observer.example.test/incidents/{incident}",
+        "jaeger": "https://jaeger.example.test/search?service={service}.{namespace}",
+        "kiali": "https://kiali.example.test/kiali/console/namespaces/{namespace}/workloads/{workload}",
+        "grafana": "https://grafana.example.test/d/workload?var-workload={workload}&from={from_ms}&to={to_ms}",
+    },
     "",
 )
 FAULT_FROM: Final = 120

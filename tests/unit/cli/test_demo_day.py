@@ -33,7 +33,7 @@ def test_every_scene_demands_a_verdict_of_its_own_fault() -> None:
         kind, _, name = demand.named.partition(" shop/")
         hit = scene.make(world, scene.at).where
         assert (kind == "pod") is bool(hit.pods)
-        assert hit.pods == {name} if hit.pods else name.startswith(hit.service), scene.told
+        assert hit.pods == {name} if hit.pods else name.startswith(hit.service), scene.text
         assert kind == "workload" or demand.endings
         assert FIXED in demand.endings or kind != "pod"
 

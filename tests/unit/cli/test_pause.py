@@ -26,8 +26,8 @@ def switch(monkeypatch: pytest.MonkeyPatch) -> FakeSwitch:
     async def connected(_: object) -> AsyncIterator[None]:
         yield None
 
-    monkeypatch.setattr("observer.app.connected", connected)
-    monkeypatch.setattr("observer.app.kill_switch", lambda *_: found)
+    monkeypatch.setattr("observer.cli.pause.connected", connected)
+    monkeypatch.setattr("observer.cli.pause.kill_switch", lambda *_: found)
     return found
 
 
@@ -60,7 +60,7 @@ async def test_a_pause_is_written_over_what_stood_and_says_what_that_was(
     switch.answers = [before]
     body, text = await command.throw(default(), paused=True, who="ada", reason="sale")
     assert body == {"paused": True, "reason": "ada: sale", "before": before[1]}
-    assert text.splitlines() == ["Observer is paused: ada: sale", f"before: {before[1]}"]
+    assert text.splitlines() == ["actions are paused: ada: sale", f"before: {before[1]}"]
 
 
 async def test_of_two_pauses_of_the_same_instant_the_first_keeps_its_words(switch: FakeSwitch) -> None:

@@ -39,8 +39,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 WRONG = [
     ("undo x", "NAMESPACE/POD", "observer incidents --open"),
-    ("restore", "--expired or --all", "--expired gives back"),
-    ("restore --all --expired", "--expired or --all", "--expired gives back"),
+    ("restore", "--expired or --all", "--expired restores"),
+    ("restore --all --expired", "--expired or --all", "--expired restores"),
     ("undo a/b", "kubernetes", "kubernetes.kubeconfig"),
     ("pause", "kubernetes", "kubernetes.kubeconfig"),
     ("record --out new --seconds 1", "kubernetes", "kubernetes.kubeconfig"),
