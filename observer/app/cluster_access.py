@@ -57,7 +57,7 @@ def kill_switch(api: KubeApi, settings: Settings) -> ConfigMapSwitch:
     return ConfigMapSwitch(api, namespace=settings.own_namespace)
 
 
-def hands(settings: Settings, api: KubeApi, clock: Clock, journal: Journal) -> ClusterAccess:
+def cluster_access(settings: Settings, api: KubeApi, clock: Clock, journal: Journal) -> ClusterAccess:
     return ClusterAccess(
         settings=settings,
         api=api,
@@ -123,34 +123,34 @@ def lease(settings: Settings, api: KubeApi, clock: Clock) -> Lease:
     return LeaseElector(store, replace(wanted, identity=unique_identity(wanted.identity)), clock)
 
 
-def executor(hands: ClusterAccess, approvals: ApprovalStore | None = None) -> Executor:
+def executor(access: ClusterAccess, approvals: ApprovalStore | None = None) -> Executor:
     from observer import actuators
     from observer.runtime.execute import Executor
 
-    settings = hands.settings
+    settings = access.settings
     tick, patience = settings.engine.tick, settings.prometheus.timeout
     return Executor(
-        actuators=actuators.every(hands.api, by=settings.lease.identity or socket.gethostname()),
-        cluster=hands.cluster,
-        journal=hands.journal,
-        lease=hands.lease,
-        switch=hands.switch,
-        evidence=evidence(hands),
-        clock=hands.clock,
+        actuators=actuators.every(access.api, by=settings.lease.identity or socket.gethostname()),
+        cluster=access.cluster,
+        journal=access.journal,
+        lease=access.lease,
+        switch=access.switch,
+        evidence=evidence(access),
+        clock=access.clock,
         fresh_for=max(2 * tick, patience + tick),
         approvals=approvals,
     )
 
 
-def evidence(hands: ClusterAccess) -> EvidenceStore:
+def evidence(access: ClusterAccess) -> EvidenceStore:
     from observer.runtime.evidence import EvidenceStore
 
-    kept = hands.settings.evidence
+    wanted = access.settings.evidence
     return EvidenceStore(
-        hands.cluster,
-        Path(kept.path),
-        logs=kept.logs,
-        lines=kept.log_lines,
-        max_bytes=kept.max_bytes,
-        redact=kept.redact,
+        access.cluster,
+        Path(wanted.path),
+        logs=wanted.logs,
+        lines=wanted.log_lines,
+        max_bytes=wanted.max_bytes,
+        redact=wanted.redact,
     )

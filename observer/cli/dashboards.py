@@ -152,7 +152,7 @@ def write(folder: Path, made: dict[str, str]) -> tuple[dict[str, object], str]:
 
 async def publish_all(dashboards: Sequence[Dashboard], target: Target) -> tuple[dict[str, object], str]:
     """Into a running Grafana; returns what ``--json`` and the terminal show. Raises as ``publish_dashboards`` does."""
-    from observer.app.grafana import publish_dashboards
+    from observer.app.notifications import publish_dashboards
     from observer.cli.api_client import check_address
 
     check_address("--publish", target.url)

@@ -69,7 +69,7 @@ class Ending:
         self.verdict = ""
         self.touched: set[str] = set()
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         if self._json:
             self.say(msgspec.json.encode(decision).decode())
         else:

@@ -86,7 +86,7 @@ class DecisionCollector:
     def __init__(self) -> None:
         self._heard: list[Decision] = []
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         self._heard.append(decision)
 
     async def close(self) -> None:

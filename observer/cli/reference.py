@@ -1,6 +1,6 @@
 """
-Writes what is made of the code: reference pages (settings, health policies, commands, metrics), ``observer.yaml`` with
-every key, and the JSON Schemas that shipped files name for editors. ``make docs`` runs it.
+Writes what is made of the code: reference pages (settings, policies, commands, metrics, log events), ``observer.yaml``
+with every key, and the JSON Schemas that shipped files name for editors. ``make docs`` runs it.
 
 The same code gives the same bytes; a test holds the files in the tree against it.
 """
@@ -51,6 +51,7 @@ def pages() -> Mapping[str, str]:
         "policies.md": _page("Health policies", of_policies, policy_schema()),
         "commands.md": _commands(),
         "metrics.md": _metrics(),
+        "log-events.md": _log_events(),
     }
 
 
@@ -159,6 +160,14 @@ def _metrics() -> str:
     metrics.close()
     lines = ["# Metrics of Observer itself", "", "Served at `/metrics`. No label ever holds a pod's name.", ""]
     lines += ["| metric | meaning |", "|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in described)]
+    return "\n".join(lines) + "\n"
+
+
+def _log_events() -> str:
+    from observer.telemetry.log_events import LOG_EVENTS
+
+    lines = ["# Log events", "", "The `event` of each JSON line. Other keys are facts; no secret is among them.", ""]
+    lines += ["| event | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in LOG_EVENTS.items())]
     return "\n".join(lines) + "\n"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import cast
 
 import structlog
 
@@ -20,7 +19,9 @@ from observer.domain.errors import (
     SourceUnavailable,
 )
 from observer.domain.incident import Incident
+from observer.domain.json_values import mapping
 from observer.domain.outcome import Outcome, Result
+from observer.engine.remediation.escalation import ledger_entry
 from observer.ports.actuators import Actuator, KillSwitch
 from observer.ports.sources import Clock, Cluster
 from observer.ports.stores import ApprovalStore, Journal, Lease
@@ -35,7 +36,7 @@ class Executor:
 
     ``fresh_for`` (seconds) is how old a decision may be when it is written: older evidence is asked again by the next
     tick instead. ``approvals`` is asked again before each write that a person had to approve; without it none of these
-    is written. What does no harm (RESTORE) needs neither a running switch nor fresh evidence: it is the safe way.
+    is written. RESTORE needs neither a running switch nor fresh evidence: giving back is always the safe way.
     """
 
     def __init__(
@@ -66,15 +67,15 @@ class Executor:
         action = decision.action
         if action is None:
             raise ValueError(f"decision {decision.id} carries no action")
-        held = await self._last_look(decision, action)
-        if held is not None:
-            return held, ""
-        kept = ""
+        objection = await self._last_look(decision, action)
+        if objection is not None:
+            return objection, ""
+        folder = ""
         if actions.of(action.action_kind).keeps_evidence and not action.dry_run:
-            kept, held = await self._keep_evidence(decision, action)
-            held = held or await self._last_look(decision, action)
-            if held is not None:
-                return held, kept
+            folder, objection = await self._keep_evidence(decision, action)
+            objection = objection or await self._last_look(decision, action)
+            if objection is not None:
+                return objection, folder
         outcome = await self._write(decision, action, ledger_entry(action, incident, self._clock.now()))
         log.info(
             "action_executed",
@@ -86,7 +87,7 @@ class Executor:
             reason=outcome.reason,
             detail=outcome.detail,
         )
-        return outcome, kept
+        return outcome, folder
 
     async def look_up(self, action: Action) -> Outcome:
         """
@@ -108,9 +109,9 @@ class Executor:
             return None
         if (stopped := await self._stopped(action)) is not None:
             return stopped
+        if action.target.pod is None:
+            return None  # whoever carries it out reads it again before the write
         try:
-            if action.target.pod is None:
-                return None  # whoever carries it out reads it again before the write
             raw = await self._cluster.pod_now(action.target.pod)
         except (SourceUnavailable, SourceProtocolError) as exc:
             return Outcome(action.id, Result.DEFERRED, "pod_unreadable", str(exc))
@@ -142,7 +143,7 @@ class Executor:
             standing = await self._approvals.standing(now)
         except JournalUnavailable as exc:
             return f"approvals cannot be read: {exc}"
-        if any(one.plan == plan and one.given <= now < one.until for one in standing):
+        if any(approval.plan == plan and approval.given <= now < approval.until for approval in standing):
             return ""
         return f"approval {plan} is over or was withdrawn"
 
@@ -164,11 +165,11 @@ class Executor:
             if actions.harmful(action.action_kind):
                 return Outcome(action.id, Result.DEFERRED, "journal_unavailable", str(exc))
         # A slow disk may have held the intent for long: Lease, age and people's word count as of the write itself.
-        held = await self._stopped(action) if actions.harmful(action.action_kind) else None
-        held = self._outdated(decision, action) or held
-        if held is not None:
-            await self._noted(action, held)
-            return held
+        objection = await self._stopped(action) if actions.harmful(action.action_kind) else None
+        objection = self._outdated(decision, action) or objection
+        if objection is not None:
+            await self._noted(action, objection)
+            return objection
         try:
             outcome = await self._actuators[action.action_kind].apply(action)
         except ActuatorUnavailable as exc:
@@ -187,9 +188,8 @@ def _objection(action: Action, raw: Mapping[str, object] | None) -> Outcome | No
     """What the pod object, read a moment before the write, says against it."""
     if raw is None:
         return Outcome(action.id, Result.SUPERSEDED, "gone", "that incarnation is gone")
-    meta = cast("Mapping[str, object]", raw.get("metadata") or {})
-    labels = cast("Mapping[str, str]", meta.get("labels") or {})
-    annotations = cast("Mapping[str, str]", meta.get("annotations") or {})
+    meta = mapping(raw.get("metadata"))
+    labels, annotations = mapping(meta.get("labels")), mapping(meta.get("annotations"))
     if meta.get("deletionTimestamp"):
         return Outcome(action.id, Result.SUPERSEDED, "terminating", "it is being deleted already")
     if annotations.get(names.OPT_OUT) == "true":
@@ -201,27 +201,6 @@ def _objection(action: Action, raw: Mapping[str, object] | None) -> Outcome | No
     if effect is actions.Effect.REPLACEMENT and ours and not labels.get(names.DRAIN_LABEL):
         return Outcome(action.id, Result.SUPERSEDED, "person_took_it", "a person took the drain label off")
     return None
-
-
-def ledger_entry(action: Action, incident: Incident | None, at: float) -> LedgerEntry:
-    """The budget entry of an action; written with the intent, before the act."""
-    if incident is None:
-        return LedgerEntry(
-            action.id, at, action.action_kind, action.incident, action.target, None, None, "pod", "", "", ""
-        )
-    return LedgerEntry(
-        action_id=action.id,
-        at=at,
-        action_kind=action.action_kind,
-        incident=action.incident,
-        target=action.target,
-        workload=incident.workload,
-        service=incident.service,
-        culprit_kind=incident.culprit.kind.value,
-        symptom=incident.symptom.value,
-        node=incident.node,
-        revision=incident.revision,
-    )
 
 
 def with_outcome(decision: Decision, outcome: Outcome) -> Decision:

@@ -97,7 +97,7 @@ def a_night() -> tuple[Sequence[Incident], Sequence[Decision], Sequence[tuple[Ac
         "inc-worse", "mail-1", MORNING - 6 * HOUR, phase=Phase.CLOSED, closing="worse", closed=MORNING - 5.8 * HOUR,
         check=Check(MORNING - 6 * HOUR, MORNING - 5.9 * HOUR, verdict=Verification.WORSE),
     )  # fmt: skip
-    brake = Blocked(GuardName.DISRUPTION_BUDGET, Reason.DISRUPTION_BUDGET, "0 disruptions allowed by pdb bank/pay")
+    brake = Blocked(GuardName("disruption"), Reason.DISRUPTION_BUDGET, "0 disruptions allowed by pdb bank/pay")
     told = (
         decision("d01", MORNING - 9 * HOUR, "suspected", incident=good.id, reason="errors",
                  text="cart-1 fails 31 % of its 1200 requests, its siblings 0.2 % of 3600; 21.5 nats."),

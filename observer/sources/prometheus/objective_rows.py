@@ -77,11 +77,11 @@ class Reader:
 
     def scrapes(self, table: Table) -> dict[tuple[str, str], float]:
         """Last scrape of each target by the pod that it names; the newest where two targets name one."""
-        found: dict[tuple[str, str], float] = {}
+        places: dict[tuple[str, str], float] = {}
         for labels, value in table:
             pod = self._pod(labels, "target_")
-            found[pod] = max(found.get(pod, 0.0), value)
-        return found
+            places[pod] = max(places.get(pod, 0.0), value)
+        return places
 
     def _calls(
         self, tables: Tables, objectives: Sequence[Objective], views: Sequence[ServiceRef]
@@ -201,11 +201,11 @@ def _counted(objective: Objective) -> bool:
 
 
 def _rows(objectives: Sequence[Objective], preset: Preset) -> dict[ServiceRef, list[int]]:
-    found: dict[ServiceRef, list[int]] = defaultdict(list)
-    for row, one in enumerate(objectives):
-        if one.preset is preset and one.scope is not None:
-            found[one.scope].append(row)
-    return found
+    rows: dict[ServiceRef, list[int]] = defaultdict(list)
+    for row, objective in enumerate(objectives):
+        if objective.preset is preset and objective.scope is not None:
+            rows[objective.scope].append(row)
+    return rows
 
 
 def _lost(rows: Iterable[Sequence[int]], error: Exception) -> Iterator[Failed]:

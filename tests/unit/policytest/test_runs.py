@@ -16,7 +16,7 @@ from observer.policytest.run import ScenarioRun, run
 from observer.policytest.scenario import Scenario
 from observer.policytest.traffic import CALLER, Traffic
 from observer.policytest.world import World
-from observer.runtime import calls
+from observer.runtime import source_cache
 
 CART = ServiceRef("shop", "cart")
 OK = '{series: \'istio_requests_total{pod=~"cart-.+",response_code="200"}\', values: "0+50x%d"}'
@@ -189,7 +189,7 @@ def test_a_silent_target_is_unreached_when_calls_begin_to_get_lost_with_it(
 
 
 def test_what_is_usual_is_asked_as_the_daemon_asks() -> None:
-    assert (frames.LAG, frames.WINDOW, frames.USUAL) == (calls.LAG, calls.WINDOW, calls.USUAL)
+    assert (frames.LAG, frames.WINDOW, frames.USUAL) == (source_cache.LAG, source_cache.WINDOW, source_cache.USUAL)
 
 
 def test_more_replicas_are_born_and_fewer_go() -> None:
