@@ -52,14 +52,14 @@ class Losses:
     Attributes:
         usual, earlier: before the silence; None = not known (yet).
         since: counted since the silence was noticed; ticks: in how many ticks some of them got lost.
-        lately: the same, fading.
+        recent: the same, fading.
     """
 
     usual: Reach | None = None
     earlier: Reach | None = None
     since: Reach = field(default=_NOTHING)
     ticks: int = 0
-    lately: Reach = field(default=_NOTHING)
+    recent: Reach = field(default=_NOTHING)
 
     def known(self, graphs: tuple[CallGraph | None, CallGraph | None], service: ServiceRef, silent: float) -> Losses:
         """With what ``(usual, earlier)`` graphs tell that ended before the silence; what is known already stays."""
@@ -74,7 +74,7 @@ class Losses:
         return replace(
             self,
             since=Reach(self.since.calls + new.calls, self.since.lost + new.lost),
-            lately=Reach(self.lately.calls * part + new.calls, self.lately.lost * part + new.lost),
+            recent=Reach(self.recent.calls * part + new.calls, self.recent.lost * part + new.lost),
             ticks=self.ticks + (new.lost > 0.0),
         )
 
@@ -162,7 +162,7 @@ def silent_pods(
     """
     Ready pods that were scraped once and are not now, with the last scrape, or when it was noticed if that is unknown.
 
-    ``known``: shape (N,), was scraped at some time.
+    ``scraped_once``: shape (N,), was scraped at some time.
     """
     chosen = np.flatnonzero(~new.up & scraped_once & comparison.ready).tolist()
     last = {comparison.refs[i]: float(new.scraped[i]) for i in chosen}
@@ -198,11 +198,11 @@ def unreached(
     for service, pod in lone.items():
         losses_of_pod, since = losses[pod], silent[pod]
         kept = _KEEPS if (service, Reason.UNREACHED) in standing else 1.0
-        if losses_of_pod.lately.lost < kept * max(LOST, _PART * losses_of_pod.lately.calls):
+        if losses_of_pod.recent.lost < kept * max(LOST, _PART * losses_of_pod.recent.calls):
             continue
         if losses_of_pod.bursts or log_odds(losses_of_pod, effect_sizes) <= math.log(_ODDS):
             continue
-        lost = f"{losses_of_pod.lately.lost:.0f} requests{_usually(losses_of_pod)}"
+        lost = f"{losses_of_pod.recent.lost:.0f} requests{_usually(losses_of_pod)}"
         detail = (
             f"the sidecar of {pod} has been silent for {at - since:.0f} s and callers lost {lost}: "
             "nobody can tell for sure that they were meant for it"
