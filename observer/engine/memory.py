@@ -173,8 +173,3 @@ def undisturbed(ledger: Iterable[LedgerEntry], since: float) -> bool:
     to two scrapes later.
     """
     return not any(entry.at >= since - LABEL_LAG and actions.labels(entry.action_kind) for entry in ledger)
-
-
-def counts(entry: LedgerEntry) -> bool:
-    """The act weighs on the budgets: it happened, or nobody knows yet whether it did."""
-    return entry.applied or not entry.settled

@@ -51,9 +51,9 @@ def attribution(context: GuardContext) -> No | None:
     """
     known = context.attribution
     if known is None:
-        return No(Reason.ATTRIBUTION_UNKNOWN, "nobody has been asked yet who is to blame")
+        return No(Reason.ATTRIBUTION_UNKNOWN, "no attribution has been made yet")
     if not is_finite(known):
-        return No(Reason.CANNOT_TELL, "the blame holds something that is no number")
+        return No(Reason.CANNOT_TELL, "the attribution holds something that is no number")
     pod = context.pod.ref
     mine = next((one for one in known.ranked if one.cause.kind is CauseKind.POD and one.cause.pod == pod), None)
     if mine is None:

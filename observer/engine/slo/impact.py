@@ -10,6 +10,7 @@ from observer.domain.settings import ImpactSettings
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Evidence, Judgement, Suspect, Symptom
+from observer.engine.messages.wording import percent
 from observer.engine.slo.projection import objective_impact
 
 
@@ -34,7 +35,7 @@ def impact(
         return False, "nobody can tell which pod the lost requests were meant for"
     rate, usual = evidence.bad_rate, evidence.peer_bad_rate
     hurts = rate - usual >= settings.error_rate and rate >= settings.error_ratio * usual
-    return hurts, f"it fails {100.0 * rate:.2f} % of its requests, its peers {100.0 * usual:.2f} %"
+    return hurts, f"it fails {percent(rate)} of its requests, its peers {percent(usual)}"
 
 
 def weigh(judgement: Judgement, snapshot: Snapshot, policies: EffectivePolicies) -> Judgement:
