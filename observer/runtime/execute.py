@@ -36,7 +36,7 @@ class Executor:
 
     ``fresh_for`` (seconds) is how old a decision may be when it is written: older evidence is asked again by the next
     tick instead. ``approvals`` is asked again before each write that a person had to approve; without it none of these
-    is written. RESTORE needs neither a running switch nor fresh evidence: giving back is always the safe way.
+    is written. RESTORE needs neither a running switch nor fresh evidence: restoring is always the safe way.
     """
 
     def __init__(

@@ -130,8 +130,8 @@ class OperatorActions:
             raise NotNow("plan_changed", "what would be undone is another act than the one shown: look again")
         outcome = await self._restore.apply(action)
         if outcome.result is not Result.APPLIED:
-            raise NotNow(outcome.reason, f"not given back: {outcome.detail or outcome.reason}")
-        text = f"{person.name} gave {action.target.name} back."
+            raise NotNow(outcome.reason, f"not restored: {outcome.detail or outcome.reason}")
+        text = f"{person.name} restored {action.target.name}."
         await self._recorded("undone", open_incident, person, text, ActionKind.RESTORE, shown, outcome=outcome)
         return outcome
 
