@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 
 def metric_sources(settings: Settings) -> tuple[MetricSource, HistorySource]:
-    from observer.sources.prometheus import PrometheusSource
     from observer.sources.prometheus.history import PrometheusHistory
+    from observer.sources.prometheus.source import PrometheusSource
 
     return PrometheusSource(settings.prometheus), PrometheusHistory(settings.prometheus)
 
@@ -69,7 +69,7 @@ def objectives(
 def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
     if not settings.jaeger.url:
         return None
-    from observer.sources.jaeger import JaegerSource
+    from observer.sources.jaeger.source import JaegerSource
 
     return JaegerSource(settings.jaeger, clock)
 
@@ -77,7 +77,7 @@ def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
 def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
     if not settings.kiali.url:
         return None
-    from observer.sources.kiali import KialiSource
+    from observer.sources.kiali.source import KialiSource
 
     return KialiSource(settings.kiali, clock)
 

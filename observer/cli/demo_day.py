@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from observer import actions
-from observer.app import build, connected
+from observer.actions import table as actions
+from observer.app.cluster_access import connected
+from observer.app.daemon import build
 from observer.cli.output import EXIT_FINDINGS
 from observer.config.settings.model import EvidenceSettings, LeaseSettings, RecordingSettings, Settings
 from observer.config.settings.sources import KubernetesSettings, PrometheusSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observer.actions import writing
+from observer.actions.table import writing
 from observer.dashboards.model import Colour, Dashboard, Panel, Row, Shape, Target
 from observer.dashboards.queries import INSTANCE, JOB, by, grown, own, share
 from observer.domain import names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from observer.actions import plan_of
+from observer.actions.table import plan_of
 from observer.config.openslo.templates import expand
 from observer.config.policies.effective import EffectivePolicyCache
 from observer.config.reload import Rules

@@ -18,8 +18,7 @@ from observer.config.settings.notifications import GroupBy, NotifyKind, NotifySe
 from observer.config.settings.read import parse
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.runtime.dispatcher import Dispatcher
-from observer.sinks.notify import Grouping, NotifySink, Subscription
-from observer.sinks.notify.sink import MOST_GROUPS
+from observer.sinks.notify.sink import MOST_GROUPS, Grouping, NotifySink, Subscription
 from tests.support.fakes import FakeClock
 from tests.support.receivers import acted, receiving, told
 

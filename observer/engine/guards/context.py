@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from observer import actions
+from observer.actions import table as actions
 from observer.domain.action import ActionKind
 from observer.domain.attribution import Attribution
 from observer.domain.cluster import ClusterView, Pod, Workload

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from observer import actions
+from observer.actions import table as actions
 from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.cluster import Pod
@@ -14,10 +14,10 @@ from observer.domain.incident import Incident, Phase
 from observer.domain.reasons import GuardName, Reason
 from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine.context import TickContext
-from observer.engine.guards import ask
 from observer.engine.guards.approval import plan
 from observer.engine.guards.capacity import highest_healthy_rate
 from observer.engine.guards.context import GuardContext
+from observer.engine.guards.order import ask
 from observer.engine.messages import decisions as say
 from observer.engine.remediation.attribute import advise, attribution_of
 from observer.engine.remediation.decision_log import DecisionLog

@@ -10,7 +10,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from observer import actions
+from observer.actions import table as actions
 from observer.engine.messages.wording import percent
 from observer.web.models.rows import State
 

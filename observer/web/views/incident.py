@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from observer import actions
+from observer.actions import table as actions
 from observer.domain.approval import Plan
 from observer.domain.attribution import RankedCause
 from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Incident
 from observer.engine.attribution.members import cause_of
 from observer.engine.detect.tiers import tier_scores
-from observer.engine.guards import GUARDS
+from observer.engine.guards.order import GUARDS
 from observer.web.models import answers
 from observer.web.models.parameters import GraphQuery
 from observer.web.models.rows import Link

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from observer import actions
-from observer.actions import ActionSpec, Effect
+from observer.actions import table as actions
+from observer.actions.model import ActionSpec, Effect
 from observer.domain.action import Action, ActionKind
 from observer.domain.ids import PodRef, Target, TargetKind
 from observer.domain.kinds import Kind
