@@ -13,8 +13,7 @@ from observer.domain.policy import NO_POLICIES, EffectivePolicies, EffectivePoli
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, PodTally, ServiceHealth, Suspect, Tier
-from observer.engine.attribution.attributor import Attributor
-from observer.engine.attribution.membership import belongs
+from observer.engine.attribution.attributor import Attributor, belongs
 
 REQUIRED_SOURCES: Final = frozenset({"prometheus", "kubernetes", "control"})
 """Sources without which a tick cannot be judged. Without ``history`` those guards block that need it."""
