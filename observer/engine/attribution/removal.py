@@ -16,6 +16,7 @@ from observer.domain.cluster import ClusterView, Pod
 from observer.domain.ids import PodRef
 from observer.engine.attribution.evidence import MOST
 from observer.engine.attribution.posterior import revision_of
+from observer.engine.messages.wording import percent
 
 MEMBER_ODDS: Final = 20.0
 """The pod against each of the other pods that could be meant, together."""
@@ -66,7 +67,7 @@ def permits_removal(attribution: Attribution, pod: PodRef) -> Permission:
     if not any(line.word in COUNTED and line.score > 0.0 for line in mine.lines):
         reasons.append("spans_only: no counter sets it apart from its peers, and spans can be forged")
     if victim_of(attribution, mine) is not None:
-        reasons.append(f"victim: its callees account for {mine.inherited:.0%} of its service's trouble")
+        reasons.append(f"victim: its callees account for {percent(mine.inherited)} of its service's trouble")
     return Permission(not reasons, tuple(reasons))
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef
 from observer.engine.detect.comparison_groups import ComparisonGroups
+from observer.engine.messages.wording import percent
 
 UNKNOWN, COUNTED, ZERO = 0, 1, 2
 """What is known of a pod's counters: nothing; the values in ``last``; that there were none yet, so all count."""
@@ -139,7 +140,7 @@ class Increments:
     def disagreement(self) -> str:
         """Why several servers with different memories seem to answer behind one address; empty when they do not."""
         if self.backward >= _BACKWARD:
-            return f"{self.backward:.0%} of the scrape times went back"
+            return f"{percent(self.backward)} of the scrape times went back"
         if self.fallen >= max(_FALLEN, _BACKWARD * self.scrapes):
             return f"the counters of {self.fallen} pods fell although nothing restarted"
         return ""

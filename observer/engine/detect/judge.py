@@ -28,6 +28,7 @@ from observer.engine.detect.suppress import FailingServices, correlated, suppres
 from observer.engine.detect.tiers import PRE_ANNOTATE, strength, tier_scores
 from observer.engine.detect.unreached import followed, lonely, silent_pods, unreached
 from observer.engine.detect.weigh import weighed
+from observer.engine.messages.wording import percent
 
 _BLIND_TICKS: Final = 10
 """A pause of more ticks than this makes every next scrape a baseline."""
@@ -62,7 +63,7 @@ def judge(
     state, tallies, caller_tallies = _observed(state, snapshot, cluster, new)
     fresh = _fresh_share(state.comparison, new, frame.at)
     if fresh < _FRESH_SHARE:
-        gaps.append(Gap("prometheus", "stale", f"{fresh:.0%} of the sidecars were scraped lately"))
+        gaps.append(Gap("prometheus", "stale", f"{percent(fresh)} of the sidecars were scraped lately"))
     if not gaps:
         state = replace(state, last_complete=frame.at)
     state, judgement = _concluded(state, snapshot, cluster, settings, open_actions, new)

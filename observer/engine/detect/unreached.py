@@ -27,6 +27,7 @@ from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.comparison_groups import ComparisonGroups
 from observer.engine.detect.counters import Increments
+from observer.engine.messages.wording import percent
 
 _LEAST_EFFECT_SIZE: Final = 4.0
 _DRIFT: Final = (1.0, 1.5, 2.0)
@@ -202,7 +203,7 @@ def unreached(
         lost = f"{losses_of_pod.recent.lost:.0f} requests{_usually(losses_of_pod)}"
         detail = (
             f"the sidecar of {pod} has been silent for {at - since:.0f} s and callers lost {lost}: "
-            "nobody can tell for sure that they were meant for it"
+            "it is not certain that they were meant for it"
         )
         blamed = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
         result.append(Suppression(service, "unreached", detail, blamed, since))
@@ -214,4 +215,4 @@ def _usually(losses: Losses) -> str:
     before = losses.usual or losses.earlier
     if before is None or before.lost <= 0.0 or losses.since.calls <= 0.0:
         return ""
-    return f" ({losses.since.lost / losses.since.calls:.2%} of all, {before.lost / before.calls:.2%} before)"
+    return f" ({percent(losses.since.lost / losses.since.calls)} of all, {percent(before.lost / before.calls)} before)"
