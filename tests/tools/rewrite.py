@@ -122,9 +122,8 @@ def _imports(text: str, renames: Renames, maps: Maps) -> tuple[str, dict[str, st
     taken |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     lines = text.splitlines(keepends=True)
     aliases: dict[str, str] = {}
-    whole_modules = [node for node in ast.walk(tree) if isinstance(node, ast.Import)]
-    for node in whole_modules:
-        for row in range(node.lineno - 1, node.end_lineno or node.lineno):
+    for statement in [node for node in ast.walk(tree) if isinstance(node, ast.Import)]:
+        for row in range(statement.lineno - 1, statement.end_lineno or statement.lineno):
             lines[row] = dotted_paths(lines[row], renames)
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     for node in sorted(nodes, key=lambda node: -node.lineno):
