@@ -13,8 +13,8 @@ from observer.app import now
 from observer.cli.application import Json, app, awaited
 from observer.cli.output import EXIT_BAD_INPUT, fail, show
 from observer.cli.rules import documented
-from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import GrafanaSettings
+from observer.config.settings.sources import HttpAuth
 from observer.dashboards.model import Dashboard
 from observer.dashboards.render import rendered
 from observer.domain.errors import ConfigError, SourceUnavailable

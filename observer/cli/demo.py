@@ -15,13 +15,8 @@ import typer
 
 from observer.app import build, connected
 from observer.cli.application import Json, app
-from observer.config.settings.model import (
-    EvidenceSettings,
-    KubernetesSettings,
-    LeaseSettings,
-    PrometheusSettings,
-    Settings,
-)
+from observer.config.settings.model import EvidenceSettings, LeaseSettings, Settings
+from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict
 from observer.runtime.clock import SystemClock

@@ -18,14 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from observer.app import build, connected
 from observer.cli.output import EXIT_FINDINGS
-from observer.config.settings.model import (
-    EvidenceSettings,
-    KubernetesSettings,
-    LeaseSettings,
-    PrometheusSettings,
-    RecordingSettings,
-    Settings,
-)
+from observer.config.settings.model import EvidenceSettings, LeaseSettings, RecordingSettings, Settings
+from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import RecordingError

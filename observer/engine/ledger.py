@@ -10,7 +10,6 @@ from observer.domain.decision import LedgerEntry
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.outcome import Verification
 from observer.domain.settings import GuardSettings
-from observer.engine.memory import counts
 from observer.engine.messages import announcements
 
 Key = tuple[WorkloadRef | None, str, str, str]
@@ -104,3 +103,8 @@ def same_symptom(
 
 def _harm(entry: LedgerEntry) -> bool:
     return entry.action_kind in (ActionKind.DRAIN, ActionKind.EVICT) and (counts(entry) or entry.verdict == "refused")
+
+
+def counts(entry: LedgerEntry) -> bool:
+    """The act weighs on the budgets: it happened, or nobody knows yet whether it did."""
+    return entry.applied or not entry.settled

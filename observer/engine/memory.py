@@ -176,8 +176,3 @@ def undisturbed(ledger: Iterable[LedgerEntry], since: float) -> bool:
         entry.at >= since - LABEL_LAG and entry.action_kind in (ActionKind.DRAIN, ActionKind.RESTORE)
         for entry in ledger
     )
-
-
-def counts(entry: LedgerEntry) -> bool:
-    """The act weighs on the budgets: it happened, or nobody knows yet whether it did."""
-    return entry.applied or not entry.settled

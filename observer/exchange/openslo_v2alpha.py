@@ -34,7 +34,7 @@ def convert(data: object) -> Converted:
 def _slo(spec: Fields, out: Converted) -> Plain:
     found = _renamed(spec, out, {"serviceRef": "service"})
     if "objectives" in found:
-        found["objectives"] = [_renamed(one, out, {}) for one in spec.items("objectives")]
+        found["objectives"] = [_renamed(item, out, {}) for item in spec.items("objectives")]
     return found
 
 

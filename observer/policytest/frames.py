@@ -39,7 +39,7 @@ def counter_frame(world: World, traffic: Traffic, cuts: tuple[float, ...]) -> Co
         requests=rows[:, :_CLASSES],
         cuts=cuts,
         buckets=rows[:, _CLASSES:],
-        scraped=np.array([0.0 if one.down else one.scraped for one in targets]),
+        scraped=np.array([0.0 if target.down else target.scraped for target in targets]),
         targets=np.ones(len(refs), np.int64),
         outward=np.array([world.facts.workloads[world.pods[ref].key].gateway for ref in refs], np.bool_),
     )

@@ -20,7 +20,8 @@ from aiohttp import web
 
 from observer.actuators.drain import DrainActuator
 from observer.actuators.kill_switch import ConfigMapSwitch
-from observer.config.settings.model import EvidenceSettings, KubernetesSettings
+from observer.config.settings.model import EvidenceSettings
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict

@@ -18,7 +18,8 @@ import pytest
 from observer.actuators.drain import DrainActuator
 from observer.actuators.kill_switch import ConfigMapSwitch
 from observer.actuators.lease_store import KubeLeaseStore
-from observer.config.settings.model import KubernetesSettings, LeaseSettings, PrometheusSettings
+from observer.config.settings.model import LeaseSettings
+from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain.action import Action, ActionKind
 from observer.domain.errors import SourceUnavailable, SwitchChanged
 from observer.domain.ids import PodRef, ServiceRef

@@ -18,7 +18,8 @@ from observer.actuators.restore import restore_expired
 from observer.config.policies.load import compile_set, policy_files, read_sources
 from observer.config.policies.read import Source
 from observer.config.settings import read
-from observer.config.settings.model import SHIPPED, KubernetesSettings
+from observer.config.settings.model import SHIPPED
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict

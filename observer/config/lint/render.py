@@ -31,17 +31,17 @@ def rows(findings: Sequence[Finding]) -> list[dict[str, object]]:
     """Stable keys for programs."""
     return [
         {
-            "check": one.check,
-            "severity": one.severity.value,
-            "file": one.fault.file,
-            "line": one.fault.line,
-            "column": one.fault.column,
-            "path": one.fault.path,
-            "message": one.fault.message,
-            "hint": one.fault.hint,
-            "page": CHECKS[one.check].page if one.check in CHECKS else "",
+            "check": finding.check,
+            "severity": finding.severity.value,
+            "file": finding.fault.file,
+            "line": finding.fault.line,
+            "column": finding.fault.column,
+            "path": finding.fault.path,
+            "message": finding.fault.message,
+            "hint": finding.fault.hint,
+            "page": CHECKS[finding.check].page if finding.check in CHECKS else "",
         }
-        for one in findings
+        for finding in findings
     ]
 
 

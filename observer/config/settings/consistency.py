@@ -10,21 +10,17 @@ from urllib.parse import urlsplit
 
 from observer.config.documents.declarations import Disagreement, Rule
 from observer.config.documents.durations import format_duration
-from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import (
     GrafanaSettings,
-    JaegerSettings,
-    KialiLogin,
-    KialiSettings,
     LeaseSettings,
     OidcSettings,
     PeopleSettings,
-    PrometheusSettings,
     Settings,
     TlsSettings,
     WebhookSettings,
 )
 from observer.config.settings.notifications import CloudEventSettings, NotifyKind, NotifySettings
+from observer.config.settings.sources import HttpAuth, JaegerSettings, KialiLogin, KialiSettings, PrometheusSettings
 from observer.domain.settings import DetectionSettings, EscalationSettings, GuardSettings
 
 

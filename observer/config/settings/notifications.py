@@ -10,9 +10,9 @@ from typing import Annotated, Final
 from pydantic import AfterValidator
 
 from observer.config.documents.values import FILE, HEADERS, NAME, URL, Check, Words, wrong
-from observer.config.settings.auth import HttpAuth
 from observer.config.settings.links import check_link
 from observer.config.settings.message_templates import check_template
+from observer.config.settings.sources import LOGIN, MORE_HEADERS, ONE_REQUEST, HttpAuth
 from observer.domain import names
 from observer.domain.decision_record import SEVERITIES
 from observer.domain.kinds import KINDS
@@ -42,10 +42,6 @@ def _check_source(value: str) -> str | None:
 _KIND = Words(tuple(KINDS))
 _LINK = Check(check_link)
 _LABELS = AfterValidator(_check_labels)
-
-ONE_REQUEST: Final = Setting("Longest time that one request may take.", ge=0.1, le=_MINUTE, unit=SECONDS)
-MORE_HEADERS: Final = Setting("HTTP headers that go with every request; none that carries a secret.")
-LOGIN: Final = Setting("How Observer says who it is, and how it checks the server.")
 
 
 class EventMode(StrEnum):

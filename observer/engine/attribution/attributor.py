@@ -99,7 +99,7 @@ class Attributor:
             for graph in (self._snapshot.edges, self._snapshot.usual_edges, self._snapshot.graph):
                 for edge in graph.edges if graph is not None else ():
                     self._callees[edge.caller].add(edge.callee)
-            for caller, callee in _told(self._judgement):
+            for caller, callee in _inheritances(self._judgement):
                 self._callees[caller].add(callee)
         reached, ahead = set(services), list(services)
         while ahead:
@@ -223,7 +223,7 @@ def _services(suspect: Suspect) -> tuple[ServiceRef, ...]:
     return tuple(dict.fromkeys(culprit.service for culprit in suspect.also if culprit.service is not None))
 
 
-def _told(judgement: Judgement) -> Iterable[tuple[ServiceRef, ServiceRef]]:
+def _inheritances(judgement: Judgement) -> Iterable[tuple[ServiceRef, ServiceRef]]:
     """Calls that the detectors know of: who inherits from whom."""
     for suppression in judgement.suppressions:
         if (

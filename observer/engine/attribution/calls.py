@@ -362,9 +362,13 @@ def _rate(line: Line) -> float:
     return line.more_answered / line.requests if line.requests > 0.0 else 0.0
 
 
-def with_callers(ballot: ServiceEvidence, lone: Mapping[ServiceRef, ServiceRef]) -> ServiceEvidence:
+def with_callers(service_evidence: ServiceEvidence, lone: Mapping[ServiceRef, ServiceRef]) -> ServiceEvidence:
     """The same evidence; most of the share of a service that fails one caller only is that caller's."""
-    services, others, texts = dict(ballot.services), dict(ballot.others), dict(ballot.texts)
+    services, others, texts = (
+        dict(service_evidence.services),
+        dict(service_evidence.others),
+        dict(service_evidence.texts),
+    )
     for callee, caller in sorted(lone.items()):
         share = services.get(callee, 0.0)
         if share <= 0.0:
@@ -374,4 +378,4 @@ def with_callers(ballot: ServiceEvidence, lone: Mapping[ServiceRef, ServiceRef])
         others[cause] = others.get(cause, 0.0) + share * _PART
         text = f"only {caller} is answered with errors"
         texts[callee] = f"{texts[callee]}; {text}" if callee in texts else text
-    return replace(ballot, services=services, others=others, texts=texts)
+    return replace(service_evidence, services=services, others=others, texts=texts)

@@ -158,7 +158,7 @@ class Candidates:
         overdispersion = self._overdispersion[symptom]
         ratio, excess = self._slowdown(row) if slow else (1.0, 0.0)
         single = row < len(state.comparison.refs)
-        callers, flags = self._told_by(row) if single else ({}, {})
+        callers, flags = self._errors_by_caller(row) if single else ({}, {})
         return Evidence(
             symptom=symptom,
             score=_plain(every[row]),
@@ -181,10 +181,10 @@ class Candidates:
             flags=flags,
         )
 
-    def _told_by(self, row: int) -> tuple[dict[str, float], dict[str, float]]:
+    def _errors_by_caller(self, row: int) -> tuple[dict[str, float], dict[str, float]]:
         comparison = self._state.comparison
         histories = self._snapshot.rechecks.get(comparison.services[int(comparison.service_of[row])], ())
-        return recheck.told_by(histories, comparison.refs[row].key)
+        return recheck.errors_by_caller(histories, comparison.refs[row].key)
 
     def _uncapped(self, symptom: Symptom, row: int) -> float:
         """

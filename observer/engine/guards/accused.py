@@ -37,9 +37,9 @@ def attribution(context: GuardContext) -> Allowed | Blocked:
     removes it for good needs the odds of ``permits_removal``.
     """
     if context.attribution is None:
-        return Blocked("attribution", "attribution_unknown", "nobody has been asked yet who is to blame")
+        return Blocked("attribution", "attribution_unknown", "no attribution has been made yet")
     if not is_finite(context.attribution):
-        return Blocked("attribution", "cannot_tell", "the blame holds something that is no number")
+        return Blocked("attribution", "cannot_tell", "the attribution holds something that is no number")
     mine = next(
         (
             one

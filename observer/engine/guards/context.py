@@ -16,7 +16,8 @@ from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect
 from observer.engine.context import Fleet, pods_of
-from observer.engine.memory import Memory, counts
+from observer.engine.ledger import counts
+from observer.engine.memory import Memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,6 +10,7 @@ from observer.domain.settings import ImpactSettings
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Evidence, Judgement, Suspect, Symptom
+from observer.engine.messages.wording import percent
 from observer.engine.slo.projection import objective_impact
 
 
@@ -28,13 +29,13 @@ def impact(
         return answer
     if evidence.symptom is Symptom.LATENCY:
         ratio, excess = evidence.latency_ratio, evidence.latency_excess_ms
-        text = f"its median is {ratio:.1f} times its siblings' and {excess:.0f} ms more"
+        text = f"its median is {ratio:.1f} times its peers' and {excess:.0f} ms more"
         return ratio >= settings.latency_ratio and excess >= settings.latency_excess_ms, text
     if evidence.symptom is Symptom.UNREACHED:
         return False, "nobody can tell which pod the lost requests were meant for"
     rate, usual = evidence.bad_rate, evidence.peer_bad_rate
     hurts = rate - usual >= settings.error_rate and rate >= settings.error_ratio * usual
-    return hurts, f"it fails {100.0 * rate:.2f} % of its requests, its siblings {100.0 * usual:.2f} %"
+    return hurts, f"it fails {percent(rate)} of its requests, its peers {percent(usual)}"
 
 
 def weigh(judgement: Judgement, snapshot: Snapshot, policies: EffectivePolicies) -> Judgement:

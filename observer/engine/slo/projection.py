@@ -12,6 +12,7 @@ from typing import Final
 
 from observer.domain.slo import DataState, Objective, ObjectiveStatus, Preset, RatioSli
 from observer.domain.suspect import Evidence, Symptom
+from observer.engine.messages.wording import percent
 
 ENOUGH: Final = 1.0
 """Budgets that the excess must overdraw."""
@@ -36,12 +37,12 @@ def projected_burn(
     """
     name = objective.display or objective.slo
     if state not in _KNOWN:
-        return False, f"objective {name} is {state.value}: what is not known lets nobody be drained"
+        return False, f"objective {name} is {state.value}: on unknown data no pod is drained"
     burn = excess_burn(evidence, objective)
     lost = f", {rate * burn * objective.allowed:.3g} events a second" if rate > 0 else ""
     text = (
-        f"its own excess ({100 * evidence.bad_rate:.2f} % against {100 * evidence.peer_bad_rate:.2f} % on "
-        f"{100 * evidence.share:.0f} % of the requests{lost}) burns {burn:.2f} times the budget of objective {name}"
+        f"its own excess ({percent(evidence.bad_rate)} against {percent(evidence.peer_bad_rate)} on "
+        f"{percent(evidence.share)} of the requests{lost}) burns {burn:.2f} times the budget of objective {name}"
     )
     return burn > ENOUGH, text
 

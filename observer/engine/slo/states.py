@@ -61,7 +61,7 @@ def state_of(facts: Facts, at: float, shortest: float) -> tuple[DataState, str]:
     if not facts.answered:
         return DataState.STALE, "the metric source did not answer"
     if facts.scoped and facts.desired is None:
-        return DataState.PARTIAL, "Kubernetes is not known, so nobody can tell which pods should be seen"
+        return DataState.PARTIAL, "Kubernetes is not known, so it is unknown which pods should be seen"
     if facts.parts_missing:
         return DataState.ABSENT, facts.parts_missing
     return _with_series(facts, at, shortest) if facts.series else _without_series(facts)
@@ -95,7 +95,7 @@ def _without_series(facts: Facts) -> tuple[DataState, str]:
     if (missing := _unwatched(facts)) > 0:
         return DataState.ABSENT, f"its series are gone and {missing} of {facts.ready} Ready pods are not scraped"
     why = "since the rollout" if facts.rollout else "since they started"
-    return DataState.IDLE, f"all {facts.ready} Ready pods are scraped and nobody has called them {why}"
+    return DataState.IDLE, f"all {facts.ready} Ready pods are scraped and have not been called {why}"
 
 
 def _unwatched(facts: Facts) -> int:

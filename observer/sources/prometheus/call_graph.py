@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.classify import ERROR_FLAGS, flags_of, is_unreached, request_class
 from observer.domain.counts import CallerCounts, CallerFrame, RequestClass
 from observer.domain.graph import CallGraph, Edge, EdgeSource, Reach

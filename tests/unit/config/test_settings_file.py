@@ -9,8 +9,9 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from observer.config.settings.model import KialiLogin, Settings
+from observer.config.settings.model import Settings
 from observer.config.settings.read import FILE, default, identity, load, parse, places, schema
+from observer.config.settings.sources import KialiLogin
 from observer.domain.action import ActionKind, Mode
 from observer.domain.errors import ConfigError
 from observer.domain.settings import EngineSettings, GuardSettings, declared

@@ -230,7 +230,7 @@ def test_what_was_expected_and_what_came(tmp_path: Path) -> None:
     wrong = failures(test.scenarios[0], found)
 
     assert [one.expected for one in wrong] == [
-        "between 7m and 8m: hold",
+        "between 7m and 8m: blocked",
         "between 0s and 6m: act",
         "between 0s and 8m: 0 times act",
         "at 8m: nothing stands about cart-1",

@@ -148,7 +148,7 @@ def test_a_few_traces_do_not_outweigh_counters_that_say_all_alike() -> None:
     spans = [call(f"a{i}", path[0], fails="store") for i in range(12)]
     spans += [call(f"b{i}", path[1], fails="store" if i < 6 else "") for i in range(12)]
     placements = dict([placement("store", 1), placement("store", 2)])
-    alike = Suppression(ref("store"), "workload_failing", "all siblings fail alike")
+    alike = Suppression(ref("store"), "workload_failing", "all replicas fail alike")
     edges = edge("front", "store", errors=300.0, callee_errors=300.0)
 
     found = asked(edges, traces=traced(*spans), placements=placements, judgement=judgement(suppressions=(alike,)))

@@ -18,8 +18,8 @@ SILENT, PEER, *_ = PODS = catalog(4)
 
 
 def unreached(reason: str = "unreached") -> Suppression:
-    blamed = Culprit(CulpritKind.POD, SHOP, SILENT.ref.name, SILENT.service, SILENT.ref)
-    return Suppression(SILENT.service, reason, "silent", blamed)
+    origin = Culprit(CulpritKind.POD, SHOP, SILENT.ref.name, SILENT.service, SILENT.ref)
+    return Suppression(SILENT.service, reason, "silent", origin)
 
 
 def asked(*suppressions: Suppression, own: float = 3.0, pay: float = 0.0, **changes: Any) -> Attribution:
