@@ -34,7 +34,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """There is no way back: what is new has no former word."""
-    raise NotImplementedError("a journal with the words of today cannot be read by Observer 0.1.0")
+    raise RuntimeError("a journal with the words of today cannot be read by Observer 0.1.0")
 
 
 def _rewrite(name: str, key: str, words: tuple[str, ...], change: Callable[[Body], None]) -> None:
@@ -48,12 +48,21 @@ def _rewrite(name: str, key: str, words: tuple[str, ...], change: Callable[[Body
         .all()
     ):
         for row in rows:
-            body = json.loads(row["body"])
+            if (body := _object(row["body"])) is None:
+                continue  # whoever reads this row is told that it is damaged
             change(body)
             new = {"body": json.dumps(body, separators=(",", ":"), ensure_ascii=False)}
             new |= {column: WORDS.get(row[column], row[column]) for column in words}
             connection.execute(sa.update(table).where(known == row[key]).values(new))
         last = rows[-1][key]
+
+
+def _object(text: str) -> Body | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _renamed(body: Body, kind: str) -> None:
