@@ -1,1 +1,1 @@
-"""The hands: what Observer writes to the cluster, and the switches that stop it from writing."""
+"""What Observer writes to the cluster, and the switches that stop it from writing."""

@@ -20,6 +20,7 @@ from observer.domain.errors import (
 from observer.domain.incident import Incident
 from observer.domain.json_values import mapping
 from observer.domain.outcome import Outcome, Result
+from observer.engine.remediation.escalation import ledger_entry
 from observer.ports.actuators import Actuator, KillSwitch
 from observer.ports.sources import Clock, Cluster
 from observer.ports.stores import ApprovalStore, Journal, Lease
@@ -34,7 +35,7 @@ class Executor:
 
     ``fresh_for`` (seconds) is how old a decision may be when it is written: older evidence is asked again by the next
     tick instead. ``approvals`` is asked again before each write that a person had to approve; without it none of these
-    is written. RESTORE needs neither a running switch nor fresh evidence: giving back is always the safe way.
+    is written. RESTORE needs neither a running switch nor fresh evidence: restoring is always the safe way.
     """
 
     def __init__(
@@ -196,27 +197,6 @@ def _objection(action: Action, raw: Mapping[str, object] | None) -> Outcome | No
     if action.action_kind is ActionKind.EVICT and ours and not labels.get(names.DRAIN_LABEL):
         return Outcome(action.id, Result.SUPERSEDED, "person_took_it", "a person took the drain label off")
     return None
-
-
-def ledger_entry(action: Action, incident: Incident | None, at: float) -> LedgerEntry:
-    """The budget entry of an action; written with the intent, before the act."""
-    if incident is None:
-        return LedgerEntry(
-            action.id, at, action.action_kind, action.incident, action.pod, None, None, "pod", "", "", ""
-        )
-    return LedgerEntry(
-        action_id=action.id,
-        at=at,
-        action_kind=action.action_kind,
-        incident=action.incident,
-        pod=action.pod,
-        workload=incident.workload,
-        service=incident.service,
-        culprit_kind=incident.culprit.kind.value,
-        symptom=incident.symptom.value,
-        node=incident.node,
-        revision=incident.revision,
-    )
 
 
 def with_outcome(decision: Decision, outcome: Outcome) -> Decision:

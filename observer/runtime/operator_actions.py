@@ -129,7 +129,7 @@ class OperatorActions:
             raise NotNow("plan_changed", "what would be undone is another act than the one shown: look again")
         outcome = await self._restore.apply(action)
         if outcome.result is not Result.APPLIED:
-            raise NotNow(outcome.reason, f"not given back: {outcome.detail or outcome.reason}")
+            raise NotNow(outcome.reason, f"not restored: {outcome.detail or outcome.reason}")
         text = f"{person.name} gave {action.pod.name} back."
         await self._recorded("undone", open_incident, person, text, ActionKind.RESTORE, shown, outcome=outcome)
         return outcome

@@ -27,10 +27,11 @@ from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import JournalUnavailable
 from observer.domain.ids import PodRef
+from observer.engine.remediation.escalation import ledger_entry
 from observer.journal.store import SqlJournal
 from observer.runtime.clock import SystemClock
 from observer.runtime.evidence import EvidenceStore
-from observer.runtime.execute import Executor, ledger_entry
+from observer.runtime.execute import Executor
 from observer.simulator.kubernetes import objects as kube_objects
 from observer.sinks.audit import open_audit, verify
 from observer.sources.kubernetes.cluster import KubernetesCluster

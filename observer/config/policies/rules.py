@@ -118,15 +118,19 @@ def _never_seen(
         ("escalation.experiment_requests", escalation.experiment_requests, escalation.drain_seconds),
     ):
         if wanted > PEAK_RATE * within:
-            needed = f"{wanted / within:.0f} requests a second of one pod for {format_duration(within)}"
-            yield path, f"can never be seen: it needs {needed}", f"at most {PEAK_RATE * within:.0f}"
+            needed = f"{wanted / within:.0f} requests a second for {format_duration(within)}"
+            yield (
+                path,
+                f"can never be reached: one pod would have to serve {needed}",
+                f"at most {PEAK_RATE * within:.0f}",
+            )
     if effective.values["detectors.latency"].value:
         excess = effective.values["detectors.impact.latency_excess_ms"].value
         if excess >= largest_cut:
-            message = f"can never be seen: nothing above {largest_cut:g} ms is told apart"
+            message = f"has no effect: latencies above {largest_cut:g} ms are not distinguished"
             yield "detectors.impact.latency_excess_ms", message, "prometheus.cuts_ms of the settings"
     if effective.values["detectors.errors"].value and effective.values["detectors.impact.error_rate"].value >= 1.0:
-        message = "can never be seen: every request would have to fail, and none of its replica peers'"
+        message = "can never be reached: all of its requests would have to fail, and none of its replica peers'"
         yield "detectors.impact.error_rate", message, "0.01 is one request in a hundred"
 
 
