@@ -1,7 +1,7 @@
 """
-Evidence, members and changes -> probabilities. The sum of the scores of each cause, normalised; nothing else.
+Evidence, members and changes -> probabilities: the sum of the scores of each cause, normalised; nothing else.
 
-What was changed shortly before is likelier to be at fault; what was restarted after it began is less so.
+What was changed shortly before the onset is likelier to be at fault; what was restarted after it is less so.
 """
 
 from __future__ import annotations
