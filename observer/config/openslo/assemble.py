@@ -18,16 +18,7 @@ from observer.config.openslo.tiers import Rule, rule_of, tiers_of
 from observer.config.openslo.windows import window_of
 from observer.config.openslo.words import seconds
 from observer.domain import names
-from observer.domain.slo import (
-    BudgetingMethod,
-    BurnTier,
-    LowTraffic,
-    NoData,
-    Objective,
-    Preset,
-    RatioSli,
-    ThresholdSli,
-)
+from observer.domain.slo import BudgetingMethod, BurnTier, LowTraffic, NoData, Objective, Preset, RatioSli, ThresholdSli
 
 NO_NAMESPACE: Final = "-"
 """Stands for the namespace in the id of an objective that belongs to no service; no namespace can be called so."""
@@ -213,8 +204,5 @@ def _named(objective: Objective, slo: Placed[SloSpec], part: str) -> Objective:
         service = service_of(scope) if scope else None
         whole = f"{service.namespace if service else NO_NAMESPACE}/{slo.name}"
     return replace(
-        objective,
-        id=f"{whole}#{part}" if part else whole,
-        scope=service,
-        composite=whole if slo.spec.composite else "",
+        objective, id=f"{whole}#{part}" if part else whole, scope=service, composite=whole if slo.spec.composite else ""
     )

@@ -1,4 +1,4 @@
-"""A set of policies and the book it makes of a cluster: which policy holds for each workload."""
+"""A set of policies, and which of them are in force for each workload of a cluster."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class PolicySet:
 
 
 class EffectivePolicyCache:
-    """Keeps the book up to date; workloads that are reached by the same documents share one applied policy."""
+    """Keeps the effective policies up to date; workloads that the same documents reach share one policy."""
 
     def __init__(self, policies: PolicySet) -> None:
         self._set = policies

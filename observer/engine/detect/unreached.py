@@ -1,12 +1,10 @@
 """
-Did calls begin to get lost as a sidecar fell silent, or are they lost here all the time?
+Pods whose sidecar went silent while callers lose requests that they did not lose before.
 
 Lost calls are counted in three stretches: usually (ten minutes, well before), earlier (a minute, nearer to the silence)
 and since the silence began. The usual rate is not known exactly: what was usual makes a gamma posterior of it
 (Jeffreys' prior), which is integrated out below. With few calls before, no number of lost ones is much of a surprise;
 an unknown past is no evidence.
-
-Pods whose sidecar went silent while callers lose requests that they did not lose before.
 
 A frozen proxy answers neither scrapes nor calls. Its callers see resets and timeouts, but not whose they are: without
 a name nobody is acted on, the service is told to people with the silent pod as the candidate. A scrape that broke
@@ -25,6 +23,7 @@ import numpy as np
 from observer.domain.counts import BoolArray
 from observer.domain.graph import CallGraph, Reach
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.comparison_groups import ComparisonGroups
@@ -197,7 +196,7 @@ def unreached(
     result = []
     for service, pod in lone.items():
         losses_of_pod, since = losses[pod], silent[pod]
-        kept = _KEEPS if (service, "unreached") in standing else 1.0
+        kept = _KEEPS if (service, Reason.UNREACHED) in standing else 1.0
         if losses_of_pod.recent.lost < kept * max(LOST, _PART * losses_of_pod.recent.calls):
             continue
         if losses_of_pod.bursts or log_odds(losses_of_pod, effect_sizes) <= math.log(_ODDS):
@@ -208,7 +207,7 @@ def unreached(
             "it is not certain that they were meant for it"
         )
         blamed = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
-        result.append(Suppression(service, "unreached", detail, blamed, since))
+        result.append(Suppression(service, Reason.UNREACHED, detail, blamed, since))
     return tuple(result)
 
 
