@@ -51,10 +51,10 @@ async def run_record(settings: Settings, folder: Path, seconds: float) -> int:
             daemon = group.create_task(supervise(plan, stop))
             await asyncio.wait({daemon}, timeout=seconds)
             stop.set()
-    found = await asyncio.to_thread(_files, folder)
-    if not set(found) - set(before):
+    files = await asyncio.to_thread(_files, folder)
+    if not set(files) - set(before):
         raise RecordingError(f"{folder}: no tick ended within {seconds:g} s: nothing was recorded", step=LONGER)
-    for path in found:
+    for path in files:
         sys.stdout.write(f"{path}\n")
     return 0
 

@@ -58,4 +58,6 @@ def body_of(given: Restored) -> dict[str, object]:
 
 
 def text_of(given: Restored) -> str:
-    return "\n".join(f"{pod}: {one.result.value}: {one.reason} {one.detail}".rstrip() for pod, one in given)
+    return "\n".join(
+        f"{pod}: {outcome.result.value}: {outcome.reason} {outcome.detail}".rstrip() for pod, outcome in given
+    )
