@@ -55,7 +55,7 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile --group build --universal --generate-hashes --no-strip-extras --no-header --quiet -o requirements/build.txt
 
 docs: .venv/runtime ## Write docs/reference and dashboards/ from the code
-	$(BIN)/python -m observer.cli.reference docs/reference
+	$(BIN)/python -m observer.cli.reference docs/reference deploy
 	$(BIN)/observer dashboards --out dashboards
 
 bench-blame: .venv/dev ## Print who is blamed rightly, how often (ARGS="--corpus DIR --json FILE")

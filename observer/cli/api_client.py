@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 from msgspec import Struct
 
 from observer import __version__
 from observer.cli.failures import ApiError, DaemonUnreachable
+from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import Settings
-from observer.domain.errors import ConfigError
-from observer.http_client.reason import reason
+from observer.domain.errors import ConfigError, SourceUnavailable
+from observer.http_client.client import Endpoint, HttpClient, Request, RequestFailed
 from observer.web.models.rows import Problem
 
 MAX_BYTES: Final = 64 << 20
@@ -58,20 +58,21 @@ class ApiClient:
         """The ``answer`` of ``GET path``. Raises: ApiError, DaemonUnreachable."""
         if not self.url:
             raise DaemonUnreachable("no address of the daemon is known", NAME_IT)
+        client = self._client(self.timeout)
         try:
-            async with (
-                self._session(self.timeout) as http,
-                http.get(self.url + path, params=query, allow_redirects=False, ssl=self._tls()) as response,
-            ):
-                body = await response.content.read(MAX_BYTES)
-        except aiohttp.ClientConnectorCertificateError as exc:
-            raise ApiError(f"the daemon at {self.url} is not trusted: {exc.certificate_error}", TRUST) from exc
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
-            raise self._unreachable(exc) from exc
+            response = await client.get(path, query or {})
+        except RequestFailed as exc:
+            if exc.untrusted:
+                raise ApiError(f"the daemon at {self.url} is not trusted: {exc.untrusted}", TRUST) from exc
+            raise self._unreachable(exc.why) from exc
+        except SourceUnavailable as exc:
+            raise self._unreachable(str(exc)) from exc
+        finally:
+            await client.close()
         if response.status != HTTPStatus.OK:
-            raise self._refused(path, response.status, body)
+            raise self._refused(path, response.status, response.body)
         try:
-            return msgspec.json.decode(body, type=answer)
+            return msgspec.json.decode(response.body, type=answer)
         except msgspec.DecodeError as exc:
             raise self._not_observer(f"{path}: {exc}") from exc
 
@@ -81,25 +82,18 @@ class ApiClient:
 
         Raises: ApiError when nothing that can be read came back: it is not known whether it was done.
         """
-        sent, headers = msgspec.json.encode(body), {"Content-Type": "application/json"}
+        client = self._client(SEND_SECONDS)
         try:
-            async with (
-                self._session(SEND_SECONDS) as http,
-                http.post(
-                    self.url + path, data=sent, headers=headers, allow_redirects=False, ssl=self._tls()
-                ) as response,
-            ):
-                received = await response.content.read(MAX_BYTES)
-            done = response.status in {HTTPStatus.OK, HTTPStatus.CREATED}
-            return msgspec.json.decode(received, type=answer) if done else msgspec.json.decode(received, type=Problem)
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            response = await client.send(Request.of_json("POST", path, body))
+            if response.status in {HTTPStatus.OK, HTTPStatus.CREATED}:
+                return msgspec.json.decode(response.body, type=answer)
+            return msgspec.json.decode(response.body, type=Problem)
+        except SourceUnavailable as exc:
             raise ApiError(f"{self.url} did not answer: it is not known whether it was done", LOOK) from exc
         except msgspec.DecodeError as exc:
             raise ApiError(f"{self.url} answers, but not as Observer {__version__} does", LOOK) from exc
-
-    def _session(self, seconds: float) -> aiohttp.ClientSession:
-        headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
-        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=seconds), headers=headers)
+        finally:
+            await client.close()
 
     def _refused(self, path: str, status: int, body: bytes) -> ApiError:
         if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
@@ -115,19 +109,23 @@ class ApiClient:
     def _not_observer(self, why: str) -> ApiError:
         return ApiError(f"{self.url} answers, but not as Observer {__version__} does ({why})", OTHER_VERSION)
 
-    def _unreachable(self, exc: Exception) -> DaemonUnreachable:
-        why = f"no answer within {self.timeout:g} s" if isinstance(exc, TimeoutError) else reason(exc)
+    def _unreachable(self, why: str) -> DaemonUnreachable:
         port = urlsplit(self.url).port or 8090
         step = RUN.format(namespace=self.namespace, port=port)
         return DaemonUnreachable(f"the daemon at {self.url} does not answer: {why}", step)
 
-    def _tls(self) -> ssl.SSLContext | bool:
-        if not self.ca_file:
-            return True
-        try:
-            return ssl.create_default_context(cafile=self.ca_file)
-        except OSError as exc:
-            raise ConfigError(f"--ca-file: {self.ca_file} holds no certificate: {exc.strerror or exc}") from exc
+    def _client(self, timeout: float) -> HttpClient:
+        """Raises: ConfigError for an authority that cannot be read."""
+        if self.ca_file:
+            try:
+                ssl.create_default_context(cafile=self.ca_file)
+            except OSError as exc:
+                raise ConfigError(f"--ca-file: {self.ca_file} holds no certificate: {exc.strerror or exc}") from exc
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        auth = HttpAuth(ca_file=self.ca_file)
+        return HttpClient(
+            Endpoint("--url", url=self.url, auth=auth, headers=headers, timeout=timeout, max_bytes=MAX_BYTES)
+        )
 
 
 def client_of(

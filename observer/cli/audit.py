@@ -13,10 +13,10 @@ from msgspec import Struct
 from observer.app import is_foreign, trail_files, verify_trail
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import EXIT_FINDINGS, EXIT_NOT_FOUND, PLAIN, Paint, Tone, paint_for, show
-from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.sinks.audit import AuditReport
 
 

@@ -18,9 +18,7 @@ from observer.cli.application import Config, Json, app, awaited, settings_from, 
 from observer.cli.completion import workloads
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, fail, json_text, show
 from observer.config.documents.faults import Fault
-from observer.config.documents.files import read_text
 from observer.config.policies.document import Place, Subject, Value
-from observer.config.settings.model import SHIPPED, Settings
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
 from observer.domain.names import NAMESPACE_ENABLED
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from observer.config.lint.check import Finding
     from observer.config.policies.effective import PolicySet
     from observer.config.policies.inherit import EffectiveValues
+    from observer.config.settings.model import Settings
 
 
 class Output(StrEnum):
@@ -135,6 +134,7 @@ def named(paths: Sequence[Path], option: str = "") -> tuple[str, ...]:
     is valid.
     """
     from observer.config.policies.load import policy_files
+    from observer.config.settings.model import SHIPPED
 
     for path in paths:
         if str(path) != SHIPPED and not path.exists():
@@ -158,7 +158,7 @@ def run_checks(settings: Settings, at: float) -> CheckResult:
     from observer.config.lint.check import Finding, Severity
     from observer.config.lint.registry import lint
     from observer.config.lint.render import UNREADABLE
-    from observer.config.lint.rule_files import subject_of
+    from observer.config.lint.subject import subject_of
 
     subject, faults = subject_of(settings, at)
     if faults:
@@ -172,7 +172,7 @@ async def run_live_checks(settings: Settings, at: float) -> CheckResult:
     """The same, and what the metric server of the settings says about the queries."""
     from observer.config.lint.check import in_order
     from observer.config.lint.live.registry import lint_live
-    from observer.config.lint.rule_files import subject_of
+    from observer.config.lint.subject import subject_of
 
     offline = run_checks(settings, at)
     if offline.code == EXIT_BAD_INPUT:
@@ -198,6 +198,7 @@ def printed(settings: Settings, result: CheckResult, output: Output) -> str:
     """The whole standard output; text and JSON hold what the settings allow, too, when all could be read."""
     from observer.config.lint.render import github, rows, text
     from observer.config.lint.sarif import sarif
+    from observer.config.settings.model import SHIPPED
 
     readable = result.code != EXIT_BAD_INPUT
     match output:
@@ -245,6 +246,7 @@ async def explain(settings: Settings, config: Path | None, query: EffectiveQuery
 
 
 def _places(config: Path | None) -> dict[str, Place]:
+    from observer.config.documents.marks import read_text
     from observer.config.settings.read import places
 
     text = read_text(config) if config is not None else ""
@@ -339,14 +341,14 @@ def _effective_body(subject: Subject, effective: EffectiveValues) -> EffectiveBo
 
 
 def _row(path: str, value: Value) -> EffectiveValue:
-    from observer.config.policies.spelling import written
+    from observer.config.policies.inherit import written
 
     place = value.place
     return EffectiveValue(path, written(path, value.value), place.file, place.line, value.policy)
 
 
 def _effective_text(subject: Subject, body: EffectiveBody) -> str:
-    from observer.config.policies.spelling import shown
+    from observer.config.policies.inherit import shown
 
     lines = [f"{body.workload}: mode {body.mode}, policies {', '.join(body.policies) or 'none'}"]
     if not body.inside_percent:

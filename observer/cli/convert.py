@@ -12,7 +12,6 @@ import typer
 from observer.cli.application import app
 from observer.cli.output import EXIT_BAD_INPUT, fail
 from observer.config.documents.faults import Fault, refuse
-from observer.config.documents.files import read_text, yaml_files
 from observer.domain.errors import ConfigError
 from observer.exchange.conversion import Converted
 from observer.exchange.formats import Format, converted
@@ -57,7 +56,7 @@ def convert_files(paths: Sequence[Path], form: Format | None) -> Result:
         ConfigError: with everything that cannot be carried, or whose conversion is no good OpenSLO v1; nothing is
             handed out then.
     """
-    from observer.config.documents.marks import read_marked_all
+    from observer.config.documents.marks import read_marked_all, read_text, yaml_files
 
     result, faults = Result(), []
     for path in yaml_files(paths):

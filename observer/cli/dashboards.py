@@ -13,8 +13,6 @@ from observer.app import now
 from observer.cli.application import Json, app, awaited
 from observer.cli.output import EXIT_BAD_INPUT, fail, show
 from observer.cli.rules import documented
-from observer.config.settings.auth import HttpAuth
-from observer.config.settings.model import GrafanaSettings
 from observer.dashboards.model import Dashboard
 from observer.dashboards.render import rendered
 from observer.domain.errors import ConfigError, SourceUnavailable
@@ -152,8 +150,10 @@ def write(folder: Path, made: dict[str, str]) -> tuple[dict[str, object], str]:
 
 async def publish_all(dashboards: Sequence[Dashboard], target: Target) -> tuple[dict[str, object], str]:
     """Into a running Grafana; returns what ``--json`` and the terminal show. Raises as ``publish_dashboards`` does."""
-    from observer.app.grafana import publish_dashboards
+    from observer.app.notifications import publish_dashboards
     from observer.cli.api_client import check_address
+    from observer.config.settings.auth import HttpAuth
+    from observer.config.settings.model import GrafanaSettings
 
     check_address("--publish", target.url)
     if target.token is not None and not target.token.is_file():

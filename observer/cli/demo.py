@@ -15,13 +15,6 @@ import typer
 
 from observer.app import build, connected
 from observer.cli.application import Json, app
-from observer.config.settings.model import (
-    EvidenceSettings,
-    KubernetesSettings,
-    LeaseSettings,
-    PrometheusSettings,
-    Settings,
-)
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict
 from observer.runtime.clock import SystemClock
@@ -29,6 +22,7 @@ from observer.simulator.clock import SimClock
 from observer.sinks.story import offset, story_line
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.simulator.scenarios.world import World
 
 
@@ -69,7 +63,7 @@ class Ending:
         self.verdict = ""
         self.touched: set[str] = set()
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         if self._json:
             self.say(msgspec.json.encode(decision).decode())
         else:
@@ -164,6 +158,7 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
+    from observer.config.settings.model import EvidenceSettings, KubernetesSettings, LeaseSettings, PrometheusSettings
     from observer.config.settings.read import default
     from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 

@@ -18,14 +18,6 @@ from typing import TYPE_CHECKING, Final
 
 from observer.app import build, connected
 from observer.cli.output import EXIT_FINDINGS
-from observer.config.settings.model import (
-    EvidenceSettings,
-    KubernetesSettings,
-    LeaseSettings,
-    PrometheusSettings,
-    RecordingSettings,
-    Settings,
-)
 from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import RecordingError
@@ -33,6 +25,9 @@ from observer.domain.outcome import Result
 from observer.simulator.clock import SimClock
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import (
+        Settings,
+    )
     from observer.runtime.tick import Loop
     from observer.simulator.mesh.faults import Fault
     from observer.simulator.scenarios.world import World
@@ -86,7 +81,7 @@ class DecisionCollector:
     def __init__(self) -> None:
         self._heard: list[Decision] = []
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         self._heard.append(decision)
 
     async def close(self) -> None:
@@ -276,6 +271,13 @@ async def _until(true: Callable[[], bool], world: World) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
+    from observer.config.settings.model import (
+        EvidenceSettings,
+        KubernetesSettings,
+        LeaseSettings,
+        PrometheusSettings,
+        RecordingSettings,
+    )
     from observer.config.settings.read import default
     from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 

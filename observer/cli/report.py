@@ -16,7 +16,6 @@ from observer.cli.failures import ApiError
 from observer.cli.moments import instant
 from observer.cli.moments import since as instant_of
 from observer.cli.output import EXIT_BAD_INPUT, PLAIN, Paint, fail, json_text, paint_for, show
-from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 from observer.domain.slo import RollingWindow
 from observer.domain.summary import HealthSummary
@@ -24,6 +23,7 @@ from observer.domain.summary import HealthSummary
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
     from observer.config.openslo.wanted import ObjectiveSet
+    from observer.config.settings.model import Settings
 
 
 MOST: Final = 20_000
@@ -105,7 +105,7 @@ def written(summary: HealthSummary, form: ReportForm, paint: Paint) -> str:
 
 async def gather(settings: Settings, since: float, until: float, client: ApiClient) -> HealthSummary:
     """The summary of ``since`` to ``until`` (Unix seconds). Raises: JournalUnavailable."""
-    from observer.config.openslo.recalled import recalled
+    from observer.config.openslo.wanted import recalled
     from observer.engine.summary import Records, summarize
 
     objectives, notes = _objectives(settings, until)

@@ -27,7 +27,7 @@ class SchemaOf(StrEnum):
 _MAKERS: Final = {
     SchemaOf.SETTINGS: ("observer.config.settings.read", "schema"),
     SchemaOf.POLICY: ("observer.config.policies.keys", "schema"),
-    SchemaOf.OPENSLO: ("observer.config.openslo.schema", "schema"),
+    SchemaOf.OPENSLO: ("observer.config.openslo.documents", "schema"),
     SchemaOf.TEST: ("observer.policytest.keys", "schema"),
     SchemaOf.OPENAPI: ("observer.web.openapi", "description"),
     SchemaOf.EVENTS: ("observer.exchange.event_schema", "schema"),

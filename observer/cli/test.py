@@ -15,14 +15,13 @@ from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, fail, show
 from observer.config.documents.durations import format_duration
 from observer.config.documents.faults import refuse
-from observer.config.documents.files import yaml_files
 from observer.config.openslo.templates import expand
-from observer.config.settings.model import SHIPPED, Settings
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import Objective
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.policytest.judging import Failure
     from observer.policytest.read import TestFile
     from observer.policytest.run import ScenarioRun
@@ -98,6 +97,7 @@ def run_tests(paths: Sequence[Path], name: str = "") -> Results:
 
     What cannot be read is told for all files at once, and then nothing of that file runs.
     """
+    from observer.config.documents.marks import yaml_files
     from observer.policytest.rulebook import read_file
 
     done: list[Done] = []
@@ -163,7 +163,7 @@ def body(results: Results) -> dict[str, object]:
                     for at, decision in run.course.decisions
                 ],
                 "objectives": [
-                    {"id": status.objective.id, "state": status.state.value, "told": status.told}
+                    {"id": status.objective.id, "state": status.state.value, "alert": status.told}
                     for status in (run.course.looks[-1][1] if run.course.looks else ())
                 ],
             }
@@ -174,7 +174,7 @@ def body(results: Results) -> dict[str, object]:
 
 def text(results: Results, *, verbose: bool = False) -> str:
     """What the terminal shows; ``verbose``: the decisions of the tests that passed, too."""
-    from observer.policytest.judging import told
+    from observer.policytest.judging import line_of
 
     lines: list[str] = []
     for run in results.done:
@@ -183,7 +183,7 @@ def text(results: Results, *, verbose: bool = False) -> str:
             lines.append(f"          line {failure.expectation.place.line}: expected {failure.expected}")
             lines += [f"            came {line}" for line in failure.came]
         if verbose:
-            lines += [f"          {format_duration(at):>7}  {told(what)}" for at, what in run.course.decisions]
+            lines += [f"          {format_duration(at):>7}  {line_of(what)}" for at, what in run.course.decisions]
     lines += [f"observer: {fault}" for fault in results.faults]
     failed = sum(not run.ok for run in results.done)
     count = len(results.faults)
@@ -202,6 +202,7 @@ def write_starters(settings: Settings, wanted: str, folder: Path) -> tuple[dict[
     from observer.config.openslo.documents import load_documents
     from observer.config.openslo.wanted import objective_set
     from observer.config.policies.load import policy_files
+    from observer.config.settings.model import SHIPPED
     from observer.policytest.starter import Starter
 
     path = Path(wanted)

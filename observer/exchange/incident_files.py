@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -197,7 +197,7 @@ def _sample(head: Sequence[str], row: Sequence[str], where: str, faults: _Faults
     if len(row) != len(head):
         faults.add(where, f"{len(row)} fields, the header has {len(head)}")
         return None
-    fields: dict[str, Any] = {name: text.strip() for name, text in zip(head, row, strict=True) if text.strip()}
+    fields: dict[str, object] = {name: text.strip() for name, text in zip(head, row, strict=True) if text.strip()}
     try:
         one = msgspec.convert(fields, SampleLine, strict=False)
     except msgspec.ValidationError as exc:

@@ -94,7 +94,7 @@ def _duration(one: Fields, unit: str, count: int) -> str:
 
 
 def _indicator(fields: Fields) -> Plain:
-    found = {"thresholdMetric": _source(fields.within("thresholdMetric", required=True))}
+    found: Plain = {"thresholdMetric": _source(fields.within("thresholdMetric", required=True))}
     fields.close()
     return found
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Final
 
 import promql_parser as pp
 import yaml
@@ -115,7 +115,7 @@ class _Writer:
         }
         self._total, self._bad = f"{_TOTAL}:increase{self._width}", f"{_BAD}:increase{self._width}"
 
-    def group(self) -> dict[str, Any]:
+    def group(self) -> dict[str, object]:
         """Counts, then sums, then alerts: Prometheus evaluates a group's rules in this order at one instant."""
         where = f"{self._objective.cluster}:" if self._objective.cluster else ""
         windows = sorted({w for tier in self._objective.tiers for w in (tier.long, tier.short)})
@@ -130,7 +130,7 @@ class _Writer:
             ],
         }
 
-    def _counts(self) -> list[dict[str, Any]]:
+    def _counts(self) -> list[dict[str, object]]:
         total, bad = self._events()
         method = self._objective.method
         if method is BudgetingMethod.TIMESLICES:
@@ -190,10 +190,10 @@ class _Writer:
                 raise self._refused(f"counters are counted by a selector, several joined by 'or', not: {query.expr}")
         return found
 
-    def _ratio(self, window: float) -> dict[str, Any]:
+    def _ratio(self, window: float) -> dict[str, object]:
         return self._record(_named(window), f"{self._sum(self._bad, window)} / {self._sum(self._total, window)}")
 
-    def _budget(self) -> list[dict[str, Any]]:
+    def _budget(self) -> list[dict[str, object]]:
         """Share of the budget that is gone; a calendar's periods cannot be said in PromQL."""
         window = self._objective.window
         if not isinstance(window, RollingWindow) or window.seconds % self._bucket:
@@ -202,7 +202,7 @@ class _Writer:
         allowed = repr(self._objective.allowed)
         return [self._record(names.SLO_SPENT, f"{bad} / ({allowed} * ({total} > 0)) or {total} * 0")]
 
-    def _alert(self, tier: BurnTier) -> dict[str, Any]:
+    def _alert(self, tier: BurnTier) -> dict[str, object]:
         # One number, worked out here: both sides of the comparison must round as the daemon's do.
         limit = repr(tier.factor * self._objective.allowed)
         chosen = self._chosen()
@@ -243,7 +243,7 @@ class _Writer:
         written = ", ".join(f"{label}={_quoted(value)}" for label, value in self._identity.items())
         return f"{{{written}}}"
 
-    def _record(self, name: str, expr: str) -> dict[str, Any]:
+    def _record(self, name: str, expr: str) -> dict[str, object]:
         return {"record": name, "expr": expr, "labels": dict(self._identity)}
 
     def _refused(self, why: str) -> ConfigError:

@@ -86,7 +86,7 @@ def _of_objective(one: Expectation, course: ScenarioRun) -> Failure | None:
     firing = tuple(tier.tier.name for tier in status.tiers if tier.firing)
     right = (
         (one.state is None or status.state is one.state)
-        and (one.told is None or status.told == one.told)
+        and (one.alert is None or status.told == one.alert)
         and (one.firing is None or set(firing) == set(one.firing))
     )
     return None if right else Failure(one, expected(one), (f"{_at(when)}  {_status(status, firing)}",))
@@ -119,7 +119,7 @@ def expected(one: Expectation) -> str:
     if one.objective:
         words = [
             f"state {one.state.value}" if one.state is not None else "",
-            f"told {one.told or 'none'}" if one.told is not None else "",
+            f"alert {one.alert or 'none'}" if one.alert is not None else "",
             f"firing [{', '.join(one.firing)}]" if one.firing is not None else "",
         ]
         return f"{when}: {one.objective} {', '.join(word for word in words if word)}"
@@ -137,15 +137,12 @@ def expected(one: Expectation) -> str:
     return f"{when}: {' '.join(word for word in words if word)}"
 
 
-def told(decision: Decision) -> str:
+def line_of(decision: Decision) -> str:
     """A decision in one line."""
-    action = (
-        f" {decision.action_kind.value}"
-        if decision.action_kind is not None and decision.kind != decision.action_kind.value
-        else ""
-    )
+    action = decision.action_kind.value if decision.action_kind is not None else decision.kind
+    words = decision.kind if action == decision.kind else f"{decision.kind} {action}"
     reasons = list(dict.fromkeys([decision.reason, *(block.reason for block in decision.blocked_by)]))
-    return f"{decision.verdict.value} {decision.kind}{action}  {decision.subject}  {', '.join(reasons)}"
+    return f"{decision.verdict.value} {words}  {decision.subject}  {', '.join(reasons)}"
 
 
 def _status(status: ObjectiveStatus, firing: Sequence[str]) -> str:
@@ -153,12 +150,12 @@ def _status(status: ObjectiveStatus, firing: Sequence[str]) -> str:
     held = [f"{tier.tier.name}: {tier.held}" for tier in status.tiers if tier.over and tier.held]
     burns = ", ".join(f"{tier.tier.name} {tier.long:.3g}/{tier.short:.3g}" for tier in status.tiers)
     more = f"; held: {'; '.join(held)}" if held else ""
-    state = f"state {status.state.value}{why}, told {status.told or 'none'}, firing [{', '.join(firing)}]"
+    state = f"state {status.state.value}{why}, alert {status.told or 'none'}, firing [{', '.join(firing)}]"
     return f"{state}, burn {burns}{more}"
 
 
 def _listed(items: Iterable[tuple[float, Decision]]) -> list[str]:
-    lines = [f"{_at(at)}  {told(decision)}" for at, decision in items]
+    lines = [f"{_at(at)}  {line_of(decision)}" for at, decision in items]
     more = len(lines) - _SHOWN
     return lines if more <= 0 else [*lines[:_SHOWN], f"and {more} more"]
 

@@ -21,9 +21,8 @@ from observer.domain.slo import Objective, ObjectiveStatus
 from observer.domain.snapshot import Control, Snapshot
 from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory
-from observer.policytest.frames import caller_frame, counter_frame, rechecks
+from observer.policytest.frames import LostCalls, caller_frame, counter_frame, rechecks
 from observer.policytest.objectives import ObjectiveRuns
-from observer.policytest.reached import LostCalls
 from observer.policytest.scenario import Scenario, WorkloadFacts, WorkloadKey
 from observer.policytest.traffic import Traffic
 from observer.policytest.world import World

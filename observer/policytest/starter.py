@@ -172,10 +172,10 @@ class Starter:
     def _story(self, name: str, growth: Growth, expect: Sequence[str]) -> _Story:
         return _Story(name, [(one, _series(growth, one)) for one in self.examples], expect, self._workload())
 
-    def _expected(self, sample: int, state: str | None, told: str | None) -> str:
+    def _expected(self, sample: int, state: str | None, alert: str | None) -> str:
         words = [f"at: {format_duration(sample * STEP)}", f"objective: {json.dumps(self.objective.id)}"]
         words += [f"state: {state}"] if state is not None else []
-        words += [f"told: {told or 'none'}"] if told is not None else []
+        words += [f"alert: {alert or 'none'}"] if alert is not None else []
         return f"{{{', '.join(words)}}}"
 
     def _key(self) -> str:

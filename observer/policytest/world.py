@@ -19,8 +19,16 @@ from observer.domain.cluster import (
     Workload,
 )
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
-from observer.policytest.facts import laid_over, over
-from observer.policytest.scenario import Facts, NodeFacts, PodFacts, Scenario, WorkloadFacts, WorkloadKey
+from observer.policytest.scenario import (
+    Facts,
+    NodeFacts,
+    PodFacts,
+    Scenario,
+    WorkloadFacts,
+    WorkloadKey,
+    laid_over,
+    over,
+)
 
 _BARE_OWNERS = {"Deployment": "ReplicaSet"}
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self
 
 import msgspec
 
@@ -44,6 +44,14 @@ class Header:
     began: float
     types: dict[str, list[str]]
     format: int = VERSION
+
+
+class _FirstLine(msgspec.Struct):
+    format: str
+    version: int | float | str | bool | None
+    observer: str
+    began: float
+    types: dict[str, list[str]]
 
 
 @cache
@@ -151,23 +159,22 @@ class Recording:
         if line.startswith(_BEGIN) and not line.endswith(b"\n"):
             raise RecordingError(f"{self._path}: is a recording that was cut in its first line: nothing of it is left")
         try:
-            found: dict[str, Any] = json.loads(line)
-            kind, version = str(found["format"]), found["version"]
-            header = Header(str(found["observer"]), float(found["began"]), dict(found["types"]), version)
-        except (ValueError, KeyError, TypeError, RecursionError) as exc:
+            first = msgspec.convert(json.loads(line), _FirstLine)
+        except (ValueError, RecursionError) as exc:
             raise RecordingError(f"{self._path}: is no recording of Observer") from exc
-        if kind != FORMAT:
-            raise RecordingError(f"{self._path}: is no recording of Observer but of {kind[:60]!r}")
+        version = first.version
+        if first.format != FORMAT:
+            raise RecordingError(f"{self._path}: is no recording of Observer but of {first.format[:60]!r}")
         if type(version) is not int or version < 1:
             raise RecordingError(f"{self._path}: is of format {str(version)[:20]!r}, which never was")
         if version > VERSION:
             raise RecordingError(
-                f"{self._path}: is of format {version}, written by Observer {header.observer}; this one reads up to "
+                f"{self._path}: is of format {version}, written by Observer {first.observer}; this one reads up to "
                 f"{VERSION}: use a newer Observer"
             )
-        if not math.isfinite(header.began):
+        if not math.isfinite(first.began):
             raise RecordingError(f"{self._path}: does not say when it began")
-        return header
+        return Header(first.observer, first.began, first.types, version)
 
     def _frames(self) -> Iterator[bytes]:
         stream, held = zlib.decompressobj(), bytearray()

@@ -82,7 +82,7 @@ WORDS: Final[Mapping[str, str]] = {
 }
 """Verdicts, kinds, reasons, names of guards and of figures."""
 
-ENUMS: Final = frozenset({"Verdict"})
+ENUMS: Final = frozenset({"GuardName", "Kind", "Reason", "Verdict"})
 """Enumerations of which a member was renamed."""
 
 WORDED: Final[Mapping[str, frozenset[str]]] = {

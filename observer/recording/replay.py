@@ -145,10 +145,10 @@ class _Again:
 
     def _settle(self, memory: Memory, event: Settled) -> Step | None:
         ruling = self._ruling(event.ruling)
-        known = self._open.pop(event.outcome.action_id, None)
-        if self._what_if is not None and known is None:
+        acted = self._open.pop(event.outcome.action_id, None)
+        if self._what_if is not None and acted is None:
             return None  # the what-if did not do it, so there is nothing to answer
-        decision = known or event.decision
+        decision = acted or event.decision
         self._memory, more = apply_outcome(memory, decision, event.outcome, event.at, ruling.settings, ruling.policies)
         return Step(event.at, event.decisions, more)
 

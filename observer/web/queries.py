@@ -15,7 +15,7 @@ from observer.domain.errors import JournalUnavailable
 from observer.domain.incident import Incident
 from observer.ports.sources import Clock
 from observer.ports.stores import Archive, DecisionSearch
-from observer.runtime.seen import TickResult
+from observer.runtime.status import TickResult
 from observer.web.models import answers, parameters
 from observer.web.models.parameters import Which, cursor_of, mark_of
 from observer.web.views.graph import graph_view

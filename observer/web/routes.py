@@ -21,7 +21,7 @@ from msgspec import Struct
 from observer.domain.errors import JournalUnavailable
 from observer.domain.person import Role
 from observer.runtime.operator_actions import OperatorActions
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.web.alert_webhook import Webhook, WireNotification
 from observer.web.models import answers, parameters
 from observer.web.models import operator as acts

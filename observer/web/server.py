@@ -15,7 +15,7 @@ from aiohttp import web
 
 from observer.domain.errors import ConfigError
 from observer.runtime.operator_actions import OperatorActions
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.web.alert_webhook import Webhook
 from observer.web.openapi import description
 from observer.web.page.site import Site

@@ -15,7 +15,7 @@ from observer.domain.ids import WorkloadRef
 from observer.domain.snapshot import Snapshot
 from observer.engine.decide import decide
 from observer.engine.memory import Memory
-from observer.runtime.calls import LAG, USUAL, WINDOW
+from observer.runtime.source_cache import LAG, USUAL, WINDOW
 from observer.simulator.mesh import faults
 from observer.simulator.mesh.topology import shop
 from observer.simulator.scenarios.world import World

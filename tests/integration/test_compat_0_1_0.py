@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import lzma
+import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from observer.cli.test import run_tests
+from observer.config.policies.load import load as load_policies
+from observer.config.settings.read import default, load
 from observer.domain.action import ActionKind
 from observer.domain.decision import Verdict
+from observer.domain.errors import ConfigError
 from observer.domain.incident import Phase
 from observer.domain.outcome import DrainVerdict
-from observer.journal.schema import migrate
+from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
 from observer.recording.events import Ticked
 from observer.recording.files import Recording
@@ -159,3 +165,86 @@ def test_a_recording_is_decided_again(tmp_path: Path) -> None:
     assert len(ticks) == 49
     steps = list(replay(events))
     assert [len(step.recorded) for step in steps] == [len(step.replayed) for step in steps]
+
+
+REFUSED = re.compile(r"(?P<file>[^ ]+):(?P<line>\d+):(?P<column>\d+) .*\((?:it is called|did you mean) (?P<new>\w+)")
+
+
+def faults_of_settings(folder: Path) -> list[str]:
+    return _lines(lambda: load(folder / "observer.yaml"))
+
+
+def faults_of_policies(folder: Path) -> list[str]:
+    return _lines(lambda: load_policies(replace(default(), policies=("shipped", str(folder / "policies")))))
+
+
+def faults_of_tests(folder: Path) -> list[str]:
+    return list(run_tests([folder / "policies" / "tests"]).faults)
+
+
+def _lines(read: Callable[[], object]) -> list[str]:
+    try:
+        read()
+    except ConfigError as exc:
+        return str(exc).splitlines()
+    return []
+
+
+def follow(fault: str) -> tuple[str, str]:
+    """Write the word that a refusal names at the place that it names; returns the old word and the new one."""
+    told = REFUSED.match(fault)
+    assert told is not None, fault
+    path = Path(told["file"])
+    lines = path.read_text().splitlines(keepends=True)
+    line, column = lines[int(told["line"]) - 1], int(told["column"]) - 1
+    old = re.match(r"\w+", line[column:])
+    assert old is not None, fault
+    lines[int(told["line"]) - 1] = line[:column] + told["new"] + line[column + len(old[0]) :]
+    path.write_text("".join(lines))
+    return old[0], told["new"]
+
+
+@pytest.mark.parametrize(
+    ("faults", "renamed"),
+    [
+        (
+            faults_of_settings,
+            {
+                "acting_tilt": "acting_effect_size",
+                "acquit_seconds": "cleared_seconds",
+                "dispersion_cap": "overdispersion_cap",
+                "held": "blocked",
+                "hold_max": "blocked_max",
+                "ladder": "escalation",
+                "rungs": "actions",
+                "sighted": "recovered",
+                "tilts": "effect_sizes",
+            },
+        ),
+        (
+            faults_of_policies,
+            {
+                "acquit_seconds": "cleared_seconds",
+                "hold_max": "blocked_max",
+                "ladder": "escalation",
+                "rungs": "actions",
+            },
+        ),
+        (faults_of_tests, {"held": "blocked", "hold": "blocked", "rung": "action", "told": "alert"}),
+    ],
+)
+def test_old_words_in_files_of_people_are_refused_at_their_place_and_following_the_hints_is_enough(
+    tmp_path: Path, faults: Callable[[Path], list[str]], renamed: dict[str, str]
+) -> None:
+    folder = tmp_path / "0.1.0"
+    shutil.copytree(OLD, folder)
+    followed = {}
+    for _ in range(len(renamed) * 4):
+        # What is missing is missing only because it still has its former name.
+        named = [fault for fault in faults(folder) if not fault.endswith("is missing")]
+        if not named:
+            break
+        old, new = follow(named[-1])
+        followed[old] = new
+    assert followed == renamed
+    assert faults(folder) == []

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import pytest
@@ -19,8 +19,8 @@ from observer.cli.doctor import text as doctor_text
 from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import Settings
 from observer.config.settings.notifications import NotifyKind, NotifySettings
-from observer.config.settings.sections import KEYS
 from observer.domain.action import Mode
+from observer.domain.settings import declared
 from observer.simulator.clock import SimClock
 from observer.simulator.mesh.faults import pod_errors
 from observer.simulator.scenarios.world import World
@@ -39,11 +39,12 @@ NOT_READ = {"key_file"}
 
 def file_keys(kind: type, prefix: str = "") -> Iterator[str]:
     """Every key of the settings that names a file with a secret, dotted."""
-    for name, type_ in KEYS[kind].items():
-        if isinstance(type_, type) and type_ in KEYS:
-            yield from file_keys(type_, f"{prefix}{name}.")
-        elif name.endswith("_file") and name not in PUBLIC | NOT_READ:
-            yield f"{prefix}{name}"
+    for item in declared(kind):
+        inner = get_args(item.hint)[0]
+        if is_dataclass(inner) and isinstance(inner, type):
+            yield from file_keys(inner, f"{prefix}{item.name}.")
+        elif item.name.endswith("_file") and item.name not in PUBLIC | NOT_READ:
+            yield f"{prefix}{item.name}"
 
 
 class Garden:
@@ -69,9 +70,9 @@ class Garden:
             key, value = f"{prefix}{one.name}", getattr(settings, one.name)
             if isinstance(value, HttpAuth):
                 changes[one.name] = self._login(f"{key}.", basic=one.name != "auth" or prefix[:-1] in BASIC)
-            elif is_dataclass(value) and type(value) in KEYS:
+            elif is_dataclass(value) and declared(value.__class__):
                 changes[one.name] = self.grown(value, f"{key}.")
-            elif isinstance(value, tuple) and any(type(item) in KEYS for item in value):
+            elif isinstance(value, tuple) and any(is_dataclass(item) for item in value):
                 changes[one.name] = tuple(self.grown(item, f"{key}.") for item in value)
             elif one.name.endswith("_file") and one.name not in PUBLIC | NOT_READ:
                 changes[one.name] = self.secret(key)

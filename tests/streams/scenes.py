@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from observer.cli.test import run_tests
-from observer.config.documents.files import yaml_files
+from observer.config.documents.marks import yaml_files
 from observer.domain.action import Mode
 from tests.bench.attribution.episodes import draw
 from tests.bench.attribution.lab import NAMES

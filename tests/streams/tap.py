@@ -79,7 +79,7 @@ class Stream:
             [str(part) if part is not None else None for part in (one.pod, one.service, one.workload)],
             self._action(one.action),
             _outcome(one.outcome) if one.outcome is not None else None,
-            [[block.guard, _plain(block.reason), block.refused] for block in one.blocked_by],
+            [[_plain(block.guard), _plain(block.reason), block.refused] for block in one.blocked_by],
             {key: _figure(key, value) for key, value in sorted(one.figures.items()) if key not in _PATHS},
         ]
 

@@ -164,11 +164,15 @@ class Feed:
 
 def acting(judgement: Judgement, tier: Tier = Tier.DRAIN) -> set[str]:
     """Names of pods that evidence and ceiling would let act on."""
-    return {one.culprit.name for one in judgement.suspects if one.culprit.pod and min(one.tier, one.ceiling) >= tier}
+    return {
+        suspect.culprit.name
+        for suspect in judgement.suspects
+        if suspect.culprit.pod and min(suspect.tier, suspect.ceiling) >= tier
+    }
 
 
 def suspect_of(judgement: Judgement, name: str) -> Suspect:
-    return next(one for one in judgement.suspects if one.culprit.name == name)
+    return next(suspect for suspect in judgement.suspects if suspect.culprit.name == name)
 
 
 def everybody(pods: Iterable[Pod], did: Did, **others: Did) -> dict[str, Did]:

@@ -10,7 +10,6 @@ from typing import Final, Self
 
 from observer.config.reload import Rules, rules_of
 from observer.config.settings.links import Links
-from observer.config.settings.notifications import LinkSettings
 from observer.config.settings.read import default
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.circuit import Circuit
@@ -36,10 +35,10 @@ from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory
 from observer.engine.remediation.approvals import waiting
 from observer.journal.store import SqlJournal
-from observer.runtime.approvals import ApprovalCache
 from observer.runtime.execute import with_outcome
+from observer.runtime.inbox import ApprovalCache
 from observer.runtime.operator_actions import OperatorActions
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.telemetry.metrics import SelfMetrics
 from observer.web.people.auth import AuthMiddleware, SignInMethods
 from observer.web.people.sessions import LocalToken, Sessions, Throttle
@@ -69,12 +68,12 @@ CALLS: Final = (
     ("sessions", "accounts"),
 )  # fmt: skip
 LINKS: Final = Links(
-    LinkSettings(
-        page="https://observer.example.test/incidents/{incident}",
-        jaeger="https://jaeger.example.test/search?service={service}.{namespace}",
-        kiali="https://kiali.example.test/kiali/console/namespaces/{namespace}/workloads/{workload}",
-        grafana="https://grafana.example.test/d/workload?var-workload={workload}&from={from_ms}&to={to_ms}",
-    ),
+    {
+        "page": "https://observer.example.test/incidents/{incident}",
+        "jaeger": "https://jaeger.example.test/search?service={service}.{namespace}",
+        "kiali": "https://kiali.example.test/kiali/console/namespaces/{namespace}/workloads/{workload}",
+        "grafana": "https://grafana.example.test/d/workload?var-workload={workload}&from={from_ms}&to={to_ms}",
+    },
     "",
 )
 FAULT_FROM: Final = 120
@@ -157,9 +156,14 @@ class PageWorld:
         """Tick until a decision of this kind about the service was recorded."""
         for _ in range(limit):
             await self.tick()
-            if any(one.kind == kind and one.service and one.service.name == name for one in self.decisions):
+            if any(
+                decision.kind == kind and decision.service and decision.service.name == name
+                for decision in self.decisions
+            ):
                 return self
-        raise AssertionError(f"never {kind}: {sorted({(one.kind, one.reason) for one in self.decisions})}")
+        raise AssertionError(
+            f"never {kind}: {sorted({(decision.kind, decision.reason) for decision in self.decisions})}"
+        )
 
     async def tick(self) -> None:
         """Five seconds of traffic, one decision, carried out and recorded."""

@@ -22,9 +22,9 @@ from observer.domain.errors import SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.person import Identity
-from observer.runtime.approvals import ApprovalCache
+from observer.runtime.inbox import ApprovalCache
 from observer.runtime.operator_actions import OperatorActions
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.telemetry.metrics import SelfMetrics
 from observer.web.people.auth import OPEN, AuthMiddleware, SignInMethods, csrf_token, person_of
 from observer.web.people.oidc import Provider

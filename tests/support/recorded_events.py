@@ -47,11 +47,11 @@ def _events(name: str, settings: EngineSettings) -> Iterator[Event]:
         )
         memory, decisions = decide(snapshot, memory, settings)
         yield Ticked(RulesInForce(settings), snapshot, decisions)
-        for one in decisions:
-            if one.verdict is Verdict.ACT and one.action is not None:
-                answer = Outcome(one.action.id, Result.DEFERRED, "budget", "nothing may go now", 5.0)
-                memory, more = apply_outcome(memory, one, answer, snapshot.at, settings)
-                yield Settled(RulesInForce(settings), snapshot.at, one, answer, more)
+        for decision in decisions:
+            if decision.verdict is Verdict.ACT and decision.action is not None:
+                answer = Outcome(decision.action.id, Result.DEFERRED, "budget", "nothing may go now", 5.0)
+                memory, more = apply_outcome(memory, decision, answer, snapshot.at, settings)
+                yield Settled(RulesInForce(settings), snapshot.at, decision, answer, more)
         asked[0], asked[1] = memory.watch, memory.recheck
 
 

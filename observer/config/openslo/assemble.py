@@ -8,16 +8,15 @@ from typing import Final
 
 from observer.config.documents.faults import Fault, refuse
 from observer.config.documents.marks import Path
-from observer.config.openslo.burn import BURN_SETS
+from observer.config.openslo.annotations import BURN_SETS
 from observer.config.openslo.documents import Documents, Placed
-from observer.config.openslo.identity import identified
 from observer.config.openslo.indicators import IndicatorReader, service_of, unknown_source
 from observer.config.openslo.models import Objective as ObjectiveModel
 from observer.config.openslo.models import SliSpec, SloSpec
-from observer.config.openslo.shorthand import seconds
-from observer.config.openslo.templates import Template
+from observer.config.openslo.templates import Template, identified
 from observer.config.openslo.tiers import Rule, rule_of, tiers_of
 from observer.config.openslo.windows import window_of
+from observer.config.openslo.words import seconds
 from observer.domain import names
 from observer.domain.slo import (
     BudgetingMethod,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeGuard, TypeVar
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 from observer.config.documents.faults import Fault, refuse
-from observer.config.documents.files import read_text, yaml_files
-from observer.config.documents.marks import Document, Path, read_marked_all
+from observer.config.documents.marks import Document, Path, read_marked_all, read_text, yaml_files
+from observer.config.documents.refusals import validated
 from observer.config.openslo.annotations import judged
 from observer.config.openslo.models import (
     API_VERSION,
@@ -24,20 +27,20 @@ from observer.config.openslo.models import (
     SloSpec,
     TargetSpec,
 )
-from observer.config.openslo.validation import validated
 from observer.domain import names
 
 Spec = TypeVar("Spec", bound=Part)
+Spec_co = TypeVar("Spec_co", bound=Part, covariant=True)
 _KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 
 
 @dataclass(frozen=True, slots=True)
-class Placed(Generic[Spec]):
+class Placed(Generic[Spec_co]):
     """One OpenSLO object, a document of its own or inline: ``at`` is its path within ``document``."""
 
     kind: str
     metadata: Metadata
-    spec: Spec
+    spec: Spec_co
     document: Document
     at: Path = ()
 
@@ -59,6 +62,11 @@ class Placed(Generic[Spec]):
         return self.fault(("metadata", "annotations", key), message, hint)
 
 
+def has_spec(placed: Placed[Part], kind: type[Spec]) -> TypeGuard[Placed[Spec]]:
+    """It is an object of this kind."""
+    return isinstance(placed.spec, kind)
+
+
 @dataclass(slots=True)
 class Documents:
     """
@@ -75,9 +83,9 @@ class Documents:
     targets: dict[str, Placed[TargetSpec]] = field(default_factory=dict)
     services: dict[str, Placed[ServiceSpec]] = field(default_factory=dict)
     others: list[Document] = field(default_factory=list)
-    order: list[Placed[Any]] = field(default_factory=list)
+    order: list[Placed[Part]] = field(default_factory=list)
 
-    def plain(self) -> list[dict[str, Any]]:
+    def plain(self) -> list[dict[str, object]]:
         """The OpenSLO documents as plain mappings, in the order of the files: nothing added, nothing lost."""
         return [
             {
@@ -89,13 +97,13 @@ class Documents:
             for one in self.order
         ]
 
-    def add(self, placed: Placed[Any]) -> Placed[Any] | None:
+    def add(self, placed: Placed[Part]) -> Placed[Part] | None:
         """Take one in; answers the one that has its name already, if there is one."""
         self.order.append(placed)
-        if placed.kind == "SLO":
+        if has_spec(placed, SloSpec):
             self.slos.append(placed)
             return None
-        shelf: dict[str, Placed[Any]] = self._shelves()[placed.kind]
+        shelf: dict[str, Placed[Part]] = self._shelves()[placed.kind]
         first = shelf.setdefault(placed.name, placed)
         return first if first is not placed else None
 
@@ -208,16 +216,16 @@ def _part(
     value = {} if data[key] is None and empty else data[key]
     if not isinstance(value, dict):
         return None, [document.fault((key,), "must be a mapping")]
-    return validated(model, value, document, (key,))
+    return validated(model, value, document, (key,), nothing="write one, or remove the key")
 
 
-def _annotated(one: Placed[Any]) -> Iterator[Fault]:
+def _annotated(one: Placed[Part]) -> Iterator[Fault]:
     """What is wrong with Observer's annotations of one object."""
     for wrong in judged(one.kind, one.metadata.annotations):
         yield one.annotation_fault(wrong.field, wrong.message, wrong.hint)
 
 
-def inline_parts(placed: Placed[Any]) -> Iterator[Placed[Any]]:
+def inline_parts(placed: Placed[Part]) -> Iterator[Placed[Part]]:
     """The object itself and every object that stands inline in it, at any depth."""
     yield placed
     for kind, part, at in _inline(placed.spec):
@@ -240,3 +248,32 @@ def _inline(spec: Part) -> Iterator[tuple[str, Part, Path]]:
             yield "AlertCondition", condition, ("conditions", index)
         for index, target in enumerate(spec.notification_targets):
             yield "AlertNotificationTarget", target, ("notificationTargets", index)
+
+
+def schema() -> dict[str, object]:
+    """Draft 2020-12. What keys say about each other (one of good and bad) stands in ``docs/openslo.md`` only."""
+    models: list[type[BaseModel]] = [Metadata, *SPECS.values()]
+    references, shared = models_json_schema([(model, "validation") for model in models])
+    metadata = references[Metadata, "validation"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:{names.OBSERVER}:schema:openslo:1",
+        "title": "OpenSLO v1",
+        "description": "Objectives as Observer reads them. Its own annotations begin with observer.dev/.",
+        "oneOf": [
+            {
+                "type": "object",
+                "title": kind,
+                "additionalProperties": False,
+                "required": ["apiVersion", "kind", "metadata", "spec"],
+                "properties": {
+                    "apiVersion": {"const": API_VERSION},
+                    "kind": {"const": kind},
+                    "metadata": {**metadata, "description": "Name of the document, and what stands beside it."},
+                    "spec": {**references[model, "validation"], "description": f"The {kind} itself."},
+                },
+            }
+            for kind, model in SPECS.items()
+        ],
+        **shared,
+    }

@@ -22,7 +22,7 @@ from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import OidcSettings
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity
-from observer.http_client.asker import Answer, HttpClient, refused
+from observer.http_client.client import Endpoint, HttpClient, Response, refused
 from observer.ports.sources import Clock
 from observer.web.webhook_auth import SecretFile
 
@@ -240,14 +240,17 @@ class Provider:
 
     async def _ask(
         self, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> Response:
         client = HttpClient(
-            "people.oidc",
-            url=url,
-            auth=HttpAuth(ca_file=self._settings.ca_file),
-            headers=headers or {},
-            timeout=self._settings.timeout,
-            max_bytes=_BYTES,
+            Endpoint(
+                "people.oidc",
+                url=url,
+                auth=HttpAuth(ca_file=self._settings.ca_file),
+                headers=headers or {},
+                timeout=self._settings.timeout,
+                max_bytes=_BYTES,
+                follow=True,
+            )
         )
         try:
             rest = "/" if url.endswith("/") else ""  # the client takes it off
@@ -258,8 +261,8 @@ class Provider:
             await client.close()
 
 
-def _read(answer: Answer, kind: type[T], what: str) -> T:
-    if not answer.good:
+def _read(answer: Response, kind: type[T], what: str) -> T:
+    if not answer.has_json:
         raise refused(answer.status, f"people.oidc: {what}: the provider answers {answer.status}")
     try:
         return msgspec.json.decode(answer.body, type=kind)

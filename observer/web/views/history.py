@@ -11,7 +11,7 @@ from observer.domain.counts import FloatArray, SeriesHistory
 from observer.domain.incident import Incident
 from observer.domain.suspect import Symptom
 from observer.engine.detect.last_minute import RecentTraffic, against_peers
-from observer.runtime.seen import TickResult
+from observer.runtime.status import TickResult
 from observer.web.models.answers import Point
 
 MOST_INCIDENTS: Final = 200

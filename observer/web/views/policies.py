@@ -8,10 +8,10 @@ from typing import Final
 
 from observer.config.lint.check import Finding
 from observer.config.lint.registry import lint
-from observer.config.lint.rule_files import subject_of
+from observer.config.lint.subject import subject_of
 from observer.config.policies.document import Value
 from observer.config.policies.effective import doubts, subjects
-from observer.config.policies.spelling import shown, written
+from observer.config.policies.inherit import shown, written
 from observer.config.reload import Rules
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError

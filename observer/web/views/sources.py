@@ -13,7 +13,7 @@ from observer.domain.cluster import ResourceKind
 from observer.domain.slo import DataState
 from observer.domain.snapshot import Gap, Snapshot
 from observer.engine.context import REQUIRED_SOURCES
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.web.models import answers
 from observer.web.models.answers import SourceState, SourceView
 from observer.web.models.rows import GapView

@@ -21,7 +21,7 @@ from observer.domain.slo import ObjectiveStatus
 from observer.engine.detect.last_minute import RecentTraffic, by_service, by_workload
 from observer.engine.memory import IN_PROGRESS
 from observer.engine.remediation.approvals import waiting
-from observer.runtime.seen import TickResult
+from observer.runtime.status import TickResult
 from observer.web.models.rows import URGENCY, Control, NamespaceRow, State, WorkloadRow
 from observer.web.views.rows import burn, headline, overdraft
 

@@ -30,7 +30,7 @@ from observer.engine.decide import apply_outcome, decide, open_actions
 from observer.engine.detect.judge import judge
 from observer.engine.detect.tiers import tier_scores
 from observer.engine.memory import Memory
-from observer.runtime import calls
+from observer.runtime import source_cache
 from observer.simulator.mesh.topology import ScrapeSpec
 from observer.simulator.scenarios.world import COARSE, World
 from tests.bench.attribution.stage import Stage, usual_errors
@@ -40,7 +40,7 @@ from tests.support.scenarios import FAMILIES, InjectedFault, Scene, begin, pod_c
 
 TICK: Final = 5.0
 WARM: Final = 150.0
-_PAST: Final = {"sidecar_down": calls.LAG + calls.USUAL}
+_PAST: Final = {"sidecar_down": source_cache.LAG + source_cache.USUAL}
 """Seconds instead, where what is judged needs to know what was usual: as long as the daemon looks back for it."""
 ASKED: Final = 90.0
 """Seconds after the fault at which is asked where nobody reached for a pod."""

@@ -21,8 +21,8 @@ async def settings(tmp_path: Path) -> Settings:
     path = tmp_path / "audit.jsonl"
     for name in ("audit.jsonl.1", ""):
         sink = open_audit(path)
-        await sink.tell(TOLD)
-        await sink.tell(TOLD)
+        await sink.publish(TOLD)
+        await sink.publish(TOLD)
         await sink.close()
         if name:
             path.rename(tmp_path / name)

@@ -77,6 +77,6 @@ def test_a_common_cause_is_named_and_nobody_is_touched() -> None:
 
 async def test_what_was_heard_in_one_scene_is_not_of_the_next() -> None:
     listener = DecisionCollector()
-    await listener.tell(STORY[0])
+    await listener.publish(STORY[0])
     assert listener.taken() == [STORY[0]] and listener.taken() == []
     await listener.close()

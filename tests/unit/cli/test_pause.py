@@ -12,7 +12,7 @@ from observer.cli.failures import described
 from observer.cli.output import EXIT_FINDINGS
 from observer.config.settings.read import default
 from observer.domain.errors import ActuatorUnavailable, SwitchChanged
-from observer.runtime.throw import TRIES
+from observer.runtime.operator_actions import TRIES
 from tests.support.fakes import FakeSwitch
 
 BEN = (True, "ben: database on fire")

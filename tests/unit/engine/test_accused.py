@@ -21,7 +21,7 @@ from observer.engine.context import Rules
 from observer.engine.memory import Memory
 from observer.engine.remediation.attribute import advise
 from observer.engine.remediation.decision_log import DecisionLog
-from observer.journal.codec import decode, encode
+from observer.journal.database import decode, encode
 from tests.support.builders import (
     NOW,
     catalog,

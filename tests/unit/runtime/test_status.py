@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from observer.cli.status import circuit_text
 from observer.domain.circuit import FAILURES, Circuit
 from observer.engine.memory import Memory
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.web.models.answers import CircuitStatus
 from observer.web.views.sources import circuit_status, status_of
 from tests.support.builders import NOW, enforce, snapshot

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from observer.config.lint.check import Check, Severity
-from observer.config.lint.envoy import BUCKETS_MS, neighbours, spellings
-from observer.config.lint.expressions import Matcher
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
+from observer.config.lint.expressions import BUCKETS_MS, Matcher, neighbours, spellings
+from observer.config.lint.subject import Hit, Subject
 
 _MESH: Final = "istio_request_duration_milliseconds_bucket"
 _NUMBER: Final = re.compile(r"[0-9]+(?:(?:\.|\\\.|\[\.\])[0-9]+)?")

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Matcher, Selected
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import IndicatorQuery
+from observer.config.lint.subject import Hit, IndicatorQuery
 from observer.config.openslo.templates import VARIABLE
 from observer.ports.sources import QueryCost, SeriesCatalogue
 
