@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from observer import __version__
 from observer.cli.failures import ApiError, DaemonUnreachable
-from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import Settings
+from observer.config.settings.sources import HttpAuth
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.http_client.client import Endpoint, HttpClient, Request, RequestFailed
 from observer.web.models.rows import Problem

@@ -152,8 +152,8 @@ async def publish_all(dashboards: Sequence[Dashboard], target: Target) -> tuple[
     """Into a running Grafana; returns what ``--json`` and the terminal show. Raises as ``publish_dashboards`` does."""
     from observer.app.notifications import publish_dashboards
     from observer.cli.api_client import check_address
-    from observer.config.settings.auth import HttpAuth
     from observer.config.settings.model import GrafanaSettings
+    from observer.config.settings.sources import HttpAuth
 
     check_address("--publish", target.url)
     if target.token is not None and not target.token.is_file():

@@ -158,8 +158,9 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
-    from observer.config.settings.model import EvidenceSettings, KubernetesSettings, LeaseSettings, PrometheusSettings
+    from observer.config.settings.model import EvidenceSettings, LeaseSettings
     from observer.config.settings.read import default
+    from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
     from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 
     prometheus, kubernetes = await world.serve()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from observer import actions
 from observer.app import build, connected
 from observer.cli.output import EXIT_FINDINGS
 from observer.domain.action import ActionKind, Mode
@@ -25,9 +26,7 @@ from observer.domain.outcome import Result
 from observer.simulator.clock import SimClock
 
 if TYPE_CHECKING:
-    from observer.config.settings.model import (
-        Settings,
-    )
+    from observer.config.settings.model import Settings
     from observer.runtime.tick import Loop
     from observer.simulator.mesh.faults import Fault
     from observer.simulator.scenarios.world import World
@@ -54,7 +53,6 @@ STEP: Final = 0.25
 
 FIXED: Final = "fixed"
 BY_ITSELF: Final = "ended_by_itself"
-_HARM: Final = frozenset({ActionKind.DRAIN, ActionKind.EVICT})
 
 Make = Callable[["World", float], "Fault"]
 Ask = Callable[["Fault"], "ExpectedOutcome"]
@@ -96,7 +94,8 @@ class DecisionCollector:
 def missed(demand: ExpectedOutcome, heard: Iterable[Decision]) -> list[str]:
     """What was wrong with the decisions of one scene, in sentences; empty = all that its fault demands came."""
     heard = list(heard)
-    touched = [it for it in heard if it.action_kind in _HARM and _applied(it) and f"pod {it.pod}" != demand.named]
+    acted = [it for it in heard if actions.harmful(it.action_kind) and _applied(it)]
+    touched = [it for it in acted if f"pod {it.pod}" != demand.named]
     faults = [f"{it.pod} was touched ({it.action_kind})" for it in touched]
     ends = {it.subject: it.reason for it in heard if it.kind == "closed"}
     # A suspicion of somebody else that fades is no harm: the first errors on a node may as well be the node's.
@@ -271,14 +270,9 @@ async def _until(true: Callable[[], bool], world: World) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
-    from observer.config.settings.model import (
-        EvidenceSettings,
-        KubernetesSettings,
-        LeaseSettings,
-        PrometheusSettings,
-        RecordingSettings,
-    )
+    from observer.config.settings.model import EvidenceSettings, LeaseSettings, RecordingSettings
     from observer.config.settings.read import default
+    from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
     from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 
     prometheus, kubernetes = await world.serve()

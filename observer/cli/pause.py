@@ -42,7 +42,6 @@ async def throw(settings: Settings, *, paused: bool, who: str, reason: str) -> t
 
     Raises: ``SwitchChanged``, ``ActuatorUnavailable``.
     """
-
     from observer.runtime.operator_actions import pause_switch, resume_switch
 
     async with connected(settings) as api:

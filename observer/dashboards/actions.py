@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from observer.actions import writing
 from observer.dashboards.model import Colour, Dashboard, Panel, Row, Shape, Target
 from observer.dashboards.queries import INSTANCE, JOB, by, grown, own, share
 from observer.domain import names
@@ -26,9 +27,14 @@ def _sums() -> Row:
     return Row(
         "In this time",
         (
-            _sum("Drains", "Pods taken out of traffic.", of(names.ACTIONS_TOTAL, 'rung="drain"', 'result="applied"')),
-            _sum("Given back", "Drained pods put back.", of(names.ACTIONS_TOTAL, 'rung="restore"', 'result="applied"')),
-            _sum("Evictions", "Pods replaced.", of(names.ACTIONS_TOTAL, 'rung="evict"', 'result="applied"')),
+            *(
+                _sum(
+                    spec.done.capitalize(),
+                    spec.summary,
+                    of(names.ACTIONS_TOTAL, f'action="{spec.kind.value}"', 'result="applied"'),
+                )
+                for spec in writing()
+            ),
             _sum(
                 "Refused or unknown",
                 "Acts that a person has to look at: no permission, several budgets, or an answer that got lost.",
@@ -63,21 +69,21 @@ def _acts() -> Row:
         (
             *(
                 Panel(
-                    title,
-                    description,
+                    f"{spec.done.capitalize()}, by result",
+                    f"{spec.summary} Deferred: tried again. Superseded: its target is gone.",
                     "short",
-                    (Target(by("result", grown(own(names.ACTIONS_TOTAL, f'rung="{action_kind}"'))), "{{result}}"),),
+                    (
+                        Target(
+                            by("result", grown(own(names.ACTIONS_TOTAL, f'action="{spec.kind.value}"'))), "{{result}}"
+                        ),
+                    ),
                     Shape.BARS,
                 )
-                for title, description, action_kind in (
-                    ("Drains by result", "Deferred: tried again. Superseded: its pod is gone.", "drain"),
-                    ("Evictions by result", "Deferred: disruption budget or API server said not now.", "evict"),
-                    ("Give-backs by result", "They are never held by a brake.", "restore"),
-                )
+                for spec in writing()
             ),
             Panel(
                 "Verdicts",
-                "`no-change` and `worse` count as useless: they lengthen the back-off and feed the breaker.",
+                "`no_change` and `worse` count as useless: they lengthen the back-off and feed the breaker.",
                 "short",
                 (Target(by("verdict", grown(own(names.VERIFICATIONS_TOTAL))), "{{verdict}}"),),
                 Shape.BARS, width=12,

@@ -32,7 +32,7 @@ _Dumper.add_representer(
 
 def config_maps(dashboards: Iterable[Dashboard], *, namespace: str, folder: str) -> str:
     """One ConfigMap a dashboard, with the label that Grafana's sidecar looks for; ``folder`` empty = its default."""
-    return "---\n".join(_yaml(_config_map(one, namespace, folder)) for one in dashboards)
+    return "---\n".join(_yaml(_config_map(dashboard, namespace, folder)) for dashboard in dashboards)
 
 
 def provider(path: str, *, folder: str, title: str) -> str:

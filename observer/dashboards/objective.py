@@ -94,12 +94,12 @@ def _burn(objective: Objective, chosen: str, tier: BurnTier) -> Panel:
     windows = dict.fromkeys((tier.long, tier.short))
     return Panel(
         f"Burn rate, {tier.severity} {span(tier.long)}",
-        f"How many times too fast the budget burns. Above {tier.factor:g} over all of its windows people are told.",
+        f"How many times too fast the budget burns. Above {tier.factor:g} over all of its windows people are alerted.",
         "short",
         (
             *(
-                Target(f"{names.SLO_ERROR}{span(one)}{{{chosen}}} / {objective.allowed!r}", span(one))
-                for one in windows
+                Target(f"{names.SLO_ERROR}{span(window)}{{{chosen}}} / {objective.allowed!r}", span(window))
+                for window in windows
             ),
             Target(f"vector({tier.factor!r})", "limit"),
         ),

@@ -115,9 +115,9 @@ def _work() -> Row:
             ),
             Panel(
                 "Acts",
-                "Writes to the cluster by rung and by what the API server said.",
+                "Writes to the cluster by action and by what the API server said.",
                 "short",
-                (Target(by("rung, result", grown(own(names.ACTIONS_TOTAL))), "{{rung}} {{result}}"),),
+                (Target(by("action, result", grown(own(names.ACTIONS_TOTAL))), "{{action}} {{result}}"),),
                 Shape.BARS,
             ),
             Panel(

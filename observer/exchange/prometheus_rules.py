@@ -76,7 +76,9 @@ def file_name(objective: Objective) -> str:
 
 def inhibition(objectives: Iterable[Objective]) -> str:
     """Alertmanager's ``inhibit_rules``: of one objective only the fastest tier that burns is told."""
-    orders = sorted({tuple(tier.name for tier in one.tiers) for one in objectives if len(one.tiers) > 1})
+    orders = sorted(
+        {tuple(tier.name for tier in objective.tiers) for objective in objectives if len(objective.tiers) > 1}
+    )
     rules = [
         {
             "source_matchers": [f'alertname="{names.BURN_ALERT}"', f'{names.BURN_TIER}="{order[i]}"'],
@@ -164,7 +166,7 @@ class _Writer:
         return total, f"clamp_min({total} - ({good}), 0)"
 
     def _grown(self, query: Query) -> str:
-        parts = " or ".join(f"increase({one}[{self._range}])" for one in self._selectors(query))
+        parts = " or ".join(f"increase({selector}[{self._range}])" for selector in self._selectors(query))
         return f"sum({parts})"
 
     def _taken(self, query: Query) -> str:
@@ -253,11 +255,11 @@ class _Writer:
 def check_alike(objectives: Sequence[Objective]) -> None:
     """Raise ``ConfigError`` when two objectives would write the same file or group."""
     seen: dict[str, str] = {}
-    for one in objectives:
-        name = file_name(one)
+    for objective in objectives:
+        name = file_name(objective)
         if name in seen:
-            raise ConfigError(f"objectives {seen[name]} and {one.id} would share the file {name}: rename one")
-        seen[name] = one.id
+            raise ConfigError(f"objectives {seen[name]} and {objective.id} would share the file {name}: rename one")
+        seen[name] = objective.id
 
 
 def _whole(node: pp.BinaryExpr) -> bool:

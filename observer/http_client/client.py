@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 import msgspec
 
-from observer.config.settings.auth import HttpAuth
+from observer.config.settings.sources import HttpAuth
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.credentials import Credentials, SecretFile, address_of, checked_url
 

@@ -9,14 +9,7 @@ from typing import Final
 import numpy as np
 
 from observer.domain.classify import flags_of, is_unreached, request_class
-from observer.domain.counts import (
-    CallerCounts,
-    CallerFrame,
-    CounterFrame,
-    FloatArray,
-    RequestClass,
-    SeriesHistory,
-)
+from observer.domain.counts import CallerCounts, CallerFrame, CounterFrame, FloatArray, RequestClass, SeriesHistory
 from observer.domain.graph import CallGraph, Reach
 from observer.domain.ids import PodRef, ServiceRef
 from observer.policytest.read import BUCKETS, REQUESTS
@@ -39,7 +32,7 @@ def counter_frame(world: World, traffic: Traffic, cuts: tuple[float, ...]) -> Co
         requests=rows[:, :_CLASSES],
         cuts=cuts,
         buckets=rows[:, _CLASSES:],
-        scraped=np.array([0.0 if one.down else one.scraped for one in targets]),
+        scraped=np.array([0.0 if target.down else target.scraped for target in targets]),
         targets=np.ones(len(refs), np.int64),
         outward=np.array([world.facts.workloads[world.pods[ref].key].gateway for ref in refs], np.bool_),
     )
@@ -126,11 +119,7 @@ def tally(counters: Mapping[Name, float], cuts: tuple[float, ...]) -> FloatArray
 
 def _how(name: Name) -> tuple[str, str, str]:
     words = name.words
-    return (
-        words.get("response_code", ""),
-        words.get("response_flags", ""),
-        words.get("grpc_response_status", ""),
-    )
+    return (words.get("response_code", ""), words.get("response_flags", ""), words.get("grpc_response_status", ""))
 
 
 LAG: Final = 120.0

@@ -113,12 +113,14 @@ def _selectors(tree: object) -> Iterator[Selector]:
         yield from _selectors(tree.lhs)
         yield from _selectors(tree.rhs)
     elif isinstance(tree, pp.VectorSelector) and tree.offset is None and tree.at is None and tree.name:
-        yield Selector(tree.name, tuple(_matcher(one) for one in tree.matchers.matchers if one.name != "__name__"))
+        yield Selector(
+            tree.name, tuple(_matcher(matcher) for matcher in tree.matchers.matchers if matcher.name != "__name__")
+        )
     else:
         raise ValueError("no selector")
 
 
-def _matcher(one: pp.Matcher) -> tuple[str, re.Pattern[str], bool]:
-    plain = one.op in (pp.MatchOp.Equal, pp.MatchOp.NotEqual)
-    wanted = one.op in (pp.MatchOp.Equal, pp.MatchOp.Re)
-    return one.name, re.compile(re.escape(one.value) if plain else one.value), wanted
+def _matcher(matcher: pp.Matcher) -> tuple[str, re.Pattern[str], bool]:
+    plain = matcher.op in (pp.MatchOp.Equal, pp.MatchOp.NotEqual)
+    wanted = matcher.op in (pp.MatchOp.Equal, pp.MatchOp.Re)
+    return matcher.name, re.compile(re.escape(matcher.value) if plain else matcher.value), wanted

@@ -13,7 +13,7 @@ from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.slo import Objective, ObjectiveStatus, Query, RatioSli, ThresholdSli
 from observer.engine.slo.accounting import SloAccounting
 from observer.engine.slo.presets import ISTIO, preset_sli
-from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
+from observer.engine.slo.states import Scene, newest_scrape, owners_of, surroundings
 from observer.policytest.frames import calls_of
 from observer.policytest.notation import Selector, selectors
 from observer.policytest.read import REQUESTS
@@ -57,15 +57,15 @@ class ObjectiveRuns:
         scraped = {ref.key: 0.0 if one.down else one.scraped for ref, one in traffic.targets.items()}
         newest = newest_scrape({**scraped, CALLER: traffic.at})
         scene = Scene(world.at, view, scraped, self._owners)
-        around = [surroundings(one, scene, newest=newest) for one in books.plan.objectives]
+        around = [surroundings(objective, scene, newest=newest) for objective in books.plan.objectives]
         self.statuses = books.statuses(world.at, around)
 
     def by_service(self) -> dict[ServiceRef, tuple[ObjectiveStatus, ...]]:
         """The statuses of each service's own objectives."""
         found: dict[ServiceRef, list[ObjectiveStatus]] = {}
-        for one in self.statuses:
-            if one.objective.scope is not None:
-                found.setdefault(one.objective.scope, []).append(one)
+        for status in self.statuses:
+            if status.objective.scope is not None:
+                found.setdefault(status.objective.scope, []).append(status)
         return {service: tuple(ones) for service, ones in found.items()}
 
     def _books_of(self, wanted: tuple[Objective, ...]) -> SloAccounting:

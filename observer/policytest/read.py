@@ -270,29 +270,30 @@ class _Reading:
 
     # --- expectations
 
-    def _expectation(self, path: Path, one: ExpectationKeys) -> Expectation:
+    def _expectation(self, path: Path, expectation: ExpectationKeys) -> Expectation:
         own = path[len(self._at) :]
-        if (one.at is None) is (one.before is None):
+        if (expectation.at is None) is (expectation.before is None):
             self._add(own, "needs either at or before", "at: what stands then; after and before: what was decided")
-        if one.at is not None and "after" in one.model_fields_set:
+        if expectation.at is not None and "after" in expectation.model_fields_set:
             self._add((*own, "after"), "belongs to before, not to at")
-        if one.after > (one.before if one.before is not None else float("inf")):
+        if expectation.after > (expectation.before if expectation.before is not None else float("inf")):
             self._add((*own, "after"), "is later than before")
-        self._about(own, one)
-        if one.pod and not self._known(one.pod):
-            self._add((*own, "pod"), *self._nobody(one.pod))
+        self._about(own, expectation)
+        if expectation.pod and not self._known(expectation.pod):
+            self._add((*own, "pod"), *self._nobody(expectation.pod))
         return Expectation(
             place=place_of(self._document, path),
-            at=one.at, after=one.after, before=one.before or 0.0, count=one.count,
-            verdict="" if one.verdict == NONE else str(one.verdict), none=one.verdict == NONE,
-            kind=one.kind, action=one.action, reason=one.reason, severity=one.severity, pod=one.pod,
-            objective=one.objective, state=one.state, alert="" if one.alert == NONE else one.alert,
-            firing=tuple(one.firing) if one.firing is not None else None,
+            at=expectation.at, after=expectation.after, before=expectation.before or 0.0, count=expectation.count,
+            verdict="" if expectation.verdict == NONE else str(expectation.verdict), none=expectation.verdict == NONE,
+            kind=expectation.kind, action=expectation.action, reason=expectation.reason,
+            severity=expectation.severity, pod=expectation.pod, objective=expectation.objective,
+            state=expectation.state, alert="" if expectation.alert == NONE else expectation.alert,
+            firing=tuple(expectation.firing) if expectation.firing is not None else None,
         )  # fmt: skip
 
-    def _about(self, own: Path, one: ExpectationKeys) -> None:
+    def _about(self, own: Path, expectation: ExpectationKeys) -> None:
         """An expectation speaks of decisions or of an objective."""
-        given = one.model_fields_set
+        given = expectation.model_fields_set
         if "objective" in given:
             for key in (*_OF_DECISIONS, "before"):
                 if key in given:
@@ -307,9 +308,9 @@ class _Reading:
                 self._add((*own, key), "needs the objective that it speaks of", "objective: NAMESPACE/NAME")
         if not given & set(_OF_DECISIONS):
             self._add(own, "expects nothing", f"add one of {', '.join(_OF_DECISIONS)}, or an objective")
-        if one.at is not None and "count" in given:
+        if expectation.at is not None and "count" in given:
             self._add((*own, "count"), "counts what was decided between after and before")
-        if one.at is not None and one.verdict == Verdict.TELL:
+        if expectation.at is not None and expectation.verdict == Verdict.TELL:
             self._add((*own, "verdict"), "tell is said once and does not stand", "use after and before")
-        if one.verdict == NONE and (one.at is None or given & {"action", "reason", "kind", "severity"}):
+        if expectation.verdict == NONE and (expectation.at is None or given & {"action", "reason", "kind", "severity"}):
             self._add((*own, "verdict"), "none stands with at and pod alone", "count: 0 with after and before")

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from observer import actions
 from observer.domain import names
-from observer.domain.action import Action, ActionKind
+from observer.domain.action import Action
 from observer.domain.cluster import (
     Autoscaler,
     ClusterView,
@@ -102,44 +103,45 @@ class World:
             if pod.ready_since is None and one.replacement_starts and at - pod.created >= one.start:
                 pod.ready_since = at
 
-    def _note(self, key: WorkloadKey, one: WorkloadFacts, before: WorkloadFacts) -> None:
-        if one.touched:
+    def _note(self, key: WorkloadKey, workload_facts: WorkloadFacts, before: WorkloadFacts) -> None:
+        if workload_facts.touched:
             self._touched[key] = self.at
-        if one.scaled_down:
+        if workload_facts.scaled_down:
             self._shrunk[key] = self.at
-        if one.rollout and not before.rollout:
+        if workload_facts.rollout and not before.rollout:
             self._rolled[key] = self.at
         for pod in self.pods.values():
-            if pod.key == key and one.pods.get(pod.name, PodFacts()).restarted:
+            if pod.key == key and workload_facts.pods.get(pod.name, PodFacts()).restarted:
                 pod.restarts, pod.started = pod.restarts + 1, self.at
 
-    def _fit(self, key: WorkloadKey, one: WorkloadFacts, *, born: float) -> None:
+    def _fit(self, key: WorkloadKey, workload_facts: WorkloadFacts, *, born: float) -> None:
         """As many pods as are wanted: the newest go first."""
         mine = [pod for pod in self.pods.values() if pod.key == key]
-        for pod in mine[one.replicas :]:
+        for pod in mine[workload_facts.replicas :]:
             del self.pods[pod.ref]
-        taken = {pod.replaces for pod in mine[: one.replicas]}
+        taken = {pod.replaces for pod in mine[: workload_facts.replicas]}
         number = 0
-        for _ in range(one.replicas - len(mine)):
+        for _ in range(workload_facts.replicas - len(mine)):
             number += 1
             while f"{key[1]}-{number}" in taken:
                 number += 1
             name = f"{key[1]}-{number}"
-            ready = born + one.start if born + one.start <= self.at else None
+            ready = born + workload_facts.start if born + workload_facts.start <= self.at else None
             pod = SimulatedPod(key, name, name, born, born, ready)
             self.pods[pod.ref] = pod
 
     def obey(self, action: Action) -> None:
         """The API server did what was asked; a dry run changes nothing."""
-        pod = self.pods.get(action.pod)
+        pod = self.pods.get(action.target.pod) if action.target.pod is not None else None
         if pod is None or action.dry_run:
             return
         pod.version += 1
-        if action.action_kind is ActionKind.DRAIN:
+        effect = actions.of(action.action_kind).effect
+        if effect is actions.Effect.EXPERIMENT:
             pod.note = json.dumps({"incident": action.incident, "by": "observer"})
-        elif action.action_kind is ActionKind.RESTORE:
+        elif effect is actions.Effect.RESTORED:
             pod.note = ""
-        elif action.action_kind is ActionKind.EVICT:
+        elif effect is actions.Effect.REPLACEMENT:
             del self.pods[pod.ref]
             number = self._replacements[pod.replaces] = self._replacements.get(pod.replaces, 0) + 1
             replacement = SimulatedPod(pod.key, f"{pod.replaces}-r{number}", pod.replaces, self.at, self.at, None)
@@ -176,7 +178,7 @@ class World:
             at=self.at,
             fresh=dict.fromkeys(ResourceKind, self.at),
             pods=pods,
-            workloads={one.ref: one for one in self._workloads()},
+            workloads={workload.ref: workload for workload in self._workloads()},
             budgets=tuple(self._budgets()),
             autoscalers=tuple(self._autoscalers()),
             nodes=self._nodes(pods.values()),

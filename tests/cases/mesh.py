@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from observer.config.settings.model import PrometheusSettings, Settings
+from observer.config.settings.model import Settings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.finding import Finding
 from observer.domain.settings import EngineSettings

@@ -8,13 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from observer.config.settings.model import (
-    JaegerSettings,
-    KialiSettings,
-    KubernetesSettings,
-    PrometheusSettings,
-    Settings,
-)
+from observer.config.settings.model import Settings
+from observer.config.settings.sources import JaegerSettings, KialiSettings, KubernetesSettings, PrometheusSettings
 from observer.domain.ids import ServiceRef
 from observer.simulator.kubernetes import objects as kube_objects
 from observer.sources.jaeger.probe import probe as ask_jaeger

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.decision import Decision, Verdict
 from observer.domain.graph import CallGraph

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from observer.config.settings.auth import HttpAuth
+from observer.config.settings.sources import HttpAuth
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.http_client.client import Endpoint, Request, RequestFailed
 from observer.http_client.delivery import DeliveryQueue, Receiver, retry_after

@@ -15,16 +15,9 @@ import pytest
 from observer.app import build, connected
 from observer.app.cluster_access import ClusterAccess
 from observer.app.sources import graph_source, neighbours, trace_source
-from observer.config.settings.model import (
-    EvidenceSettings,
-    JaegerSettings,
-    KialiSettings,
-    KubernetesSettings,
-    LeaseSettings,
-    PrometheusSettings,
-    Settings,
-)
+from observer.config.settings.model import EvidenceSettings, LeaseSettings, Settings
 from observer.config.settings.read import default
+from observer.config.settings.sources import JaegerSettings, KialiSettings, KubernetesSettings, PrometheusSettings
 from observer.domain import names
 from observer.domain.ids import ServiceRef
 from observer.runtime.supervise import supervise

@@ -16,9 +16,9 @@ import pytest
 from observer.app import examine_sources
 from observer.cli.doctor import rows
 from observer.cli.doctor import text as doctor_text
-from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import Settings
 from observer.config.settings.notifications import NotifyKind, NotifySettings
+from observer.config.settings.sources import HttpAuth
 from observer.domain.action import Mode
 from observer.domain.settings import declared
 from observer.simulator.clock import SimClock

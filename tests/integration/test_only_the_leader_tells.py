@@ -16,8 +16,8 @@ from observer.app import connected
 from observer.app.cluster_access import cluster_access
 from observer.app.daemon import sinks
 from observer.app.notifications import notifications
-from observer.config.settings.model import KubernetesSettings
 from observer.config.settings.read import parse
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain.action import ActionKind
 from observer.domain.decision import Decision
 from observer.runtime.dispatcher import Dispatcher

@@ -16,8 +16,9 @@ from jsonschema import Draft202012Validator
 
 from observer.app import build, connected
 from observer.app.notifications import examine_notifications
-from observer.config.settings.model import EvidenceSettings, KubernetesSettings, PrometheusSettings, Settings
+from observer.config.settings.model import EvidenceSettings, Settings
 from observer.config.settings.read import parse
+from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain import names
 from observer.exchange.event_schema import schema
 from observer.runtime.clock import SystemClock

@@ -118,11 +118,11 @@ def _rounded(found: Attribution) -> dict[str, float]:
 @given(some=forests)
 def test_every_tree_is_a_tree(some: tuple[Span, ...]) -> None:
     """Each span is called at most once, no span calls itself by any way, own time is a part of its length."""
-    for twigs in trees(TraceSet(NOW, 60.0, some)):
-        called = [id(child) for twig in twigs for child in twig.children]
-        assert len(called) == len(set(called)) < len(twigs)
-        assert sorted(map(id, downwards(twigs))) == sorted(map(id, twigs))
-        assert all(0.0 <= twig.own <= twig.span.seconds for twig in twigs)
+    for nodes in trees(TraceSet(NOW, 60.0, some)):
+        called = [id(child) for node in nodes for child in node.children]
+        assert len(called) == len(set(called)) < len(nodes)
+        assert sorted(map(id, downwards(nodes))) == sorted(map(id, nodes))
+        assert all(0.0 <= node.own <= node.span.seconds for node in nodes)
 
 
 @FEW

@@ -15,15 +15,14 @@ from observer.app import build, connected
 from observer.config.settings.model import (
     SHIPPED,
     EvidenceSettings,
-    KubernetesSettings,
     LeaseSettings,
     PeopleSettings,
-    PrometheusSettings,
     RecordingSettings,
     Settings,
     WebhookSettings,
 )
 from observer.config.settings.read import default
+from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain.action import Mode
 from observer.runtime.supervise import supervise
 from observer.simulator.clock import SimClock

@@ -37,7 +37,7 @@ class Feed:
     pods: list[Pod]
     settings: EngineSettings = field(default_factory=EngineSettings)
     recheck: bool = True
-    held: OpenActions = field(default_factory=OpenActions)
+    open_actions: OpenActions = field(default_factory=OpenActions)
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
     objectives: Mapping[ServiceRef, tuple[ObjectiveStatus, ...]] = field(default_factory=dict)
     state: DetectorState = field(default_factory=DetectorState.empty)
@@ -94,7 +94,7 @@ class Feed:
             usual_edges=usual,
             earlier_edges=earlier,
         )
-        self.state, self.judgement = judge(self.state, snapshot, self.settings, self.held)
+        self.state, self.judgement = judge(self.state, snapshot, self.settings, self.open_actions)
         return self.judgement
 
     def frame(self) -> CounterFrame:

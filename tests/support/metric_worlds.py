@@ -21,7 +21,7 @@ import numpy as np
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.config.settings.model import Flavor, PrometheusSettings
+from observer.config.settings.sources import Flavor, PrometheusSettings
 from observer.simulator.prometheus.api import PrometheusApi
 from observer.simulator.prometheus.tsdb import NAME, Block, TimeSeriesMemory
 from observer.sources.prometheus.credentials import flavor_parameters

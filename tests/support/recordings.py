@@ -349,12 +349,14 @@ class Replay:
             found.append(SeriesHistory(key, caller, times, table, CUTS, slow))
         return tuple(found)
 
-    def judged(self, settings: EngineSettings, held: OpenActions | None = None) -> Iterator[tuple[float, Judgement]]:
+    def judged(
+        self, settings: EngineSettings, open_actions: OpenActions | None = None
+    ) -> Iterator[tuple[float, Judgement]]:
         """Seconds since the fault, and the judgement of each tick."""
         state = DetectorState.empty()
         asked: list[frozenset[ServiceRef]] = [frozenset(), frozenset()]
         for snapshot in self.snapshots(asked):
-            state, judgement = judge(state, snapshot, settings, held)
+            state, judgement = judge(state, snapshot, settings, open_actions)
             asked[0], asked[1] = judgement.watch, judgement.recheck
             yield snapshot.at - self.recording.fault_from, judgement
 

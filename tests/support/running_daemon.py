@@ -12,16 +12,9 @@ from typing import Any, BinaryIO
 import aiohttp
 
 from observer.app import build, connected
-from observer.config.settings.model import (
-    EvidenceSettings,
-    JaegerSettings,
-    KialiSettings,
-    KubernetesSettings,
-    LeaseSettings,
-    PrometheusSettings,
-    Settings,
-)
+from observer.config.settings.model import EvidenceSettings, LeaseSettings, Settings
 from observer.config.settings.read import default
+from observer.config.settings.sources import JaegerSettings, KialiSettings, KubernetesSettings, PrometheusSettings
 from observer.domain.action import Mode
 from observer.runtime.supervise import supervise
 from observer.simulator.kubernetes.kubeconfig import write_kubeconfig

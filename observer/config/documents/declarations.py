@@ -114,11 +114,8 @@ class Models:
         return made
 
     def _plain(self, inner: object, setting: Setting, beside: tuple[object, ...], *, empty: bool) -> object:
-        inner = (
-            next((one for one in get_args(inner) if one is not NoneType), inner)
-            if NoneType in get_args(inner)
-            else inner
-        )
+        if NoneType in get_args(inner):  # None is for a key that is left out; nobody writes it
+            inner = get_args(inner)[0]
         origin, arguments = get_origin(inner), get_args(inner)
         if origin in (tuple, frozenset):
             return GenericAlias(list, (self._type(arguments[0]),))
@@ -186,7 +183,7 @@ def _without_nothing(body: dict[str, object]) -> dict[str, object]:
 
 def default_of(kind: type, name: str) -> object:
     """What a field of a dataclass is when nothing is written; None where it must be given."""
-    item = next(one for one in fields(kind) if one.name == name)
+    item = next(field for field in fields(kind) if field.name == name)
     if item.default is not MISSING:
         return item.default
     return item.default_factory() if item.default_factory is not MISSING else None

@@ -108,11 +108,16 @@ class Size:
 class Words:
     """Beside ``str``: the words that may be written; beside an enum: those of its members."""
 
-    allowed: tuple[str, ...]
+    allowed: tuple[str, ...] | Callable[[], tuple[str, ...]]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Those that may be written now: what is registered later counts, too."""
+        return self.allowed() if callable(self.allowed) else self.allowed
 
     def read(self, value: object) -> str:
         """The word, or the member of that value. Raises: a refusal."""
-        by_word = {str(member): member for member in self.allowed}
+        by_word = {str(member): member for member in self.words}
         if isinstance(value, str) and value in by_word:
             return by_word[value]
         raise wrong(f"must be one of {', '.join(by_word)}, got {_shown(value)}", meant(str(value), by_word))
@@ -121,7 +126,7 @@ class Words:
         return core_schema.no_info_plain_validator_function(self.read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "enum": [str(member) for member in self.allowed]}
+        return {"type": "string", "enum": [str(member) for member in self.words]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class Selected:
 
     def on(self, *labels: str) -> tuple[Matcher, ...]:
         """Its matchers on any of these labels."""
-        return tuple(one for one in self.matchers if one.label in labels)
+        return tuple(matcher for matcher in self.matchers if matcher.label in labels)
 
     def takes(self, label: str, value: str) -> bool:
         """Whether every matcher on ``label`` lets ``value`` pass; a matcher that cannot be read does."""
@@ -57,7 +57,9 @@ class Selected:
     @property
     def text(self) -> str:
         """The selector as PromQL."""
-        inner = ",".join(f"{one.label}{one.op}{json.dumps(one.value, ensure_ascii=False)}" for one in self.matchers)
+        inner = ",".join(
+            f"{matcher.label}{matcher.op}{json.dumps(matcher.value, ensure_ascii=False)}" for matcher in self.matchers
+        )
         return f"{self.metric}{{{inner}}}"
 
 
@@ -99,8 +101,8 @@ def _selectors(node: object, around: tuple[str, ...]) -> Iterator[Selected]:
         case promql_parser.MatrixSelector():
             yield _selected(node.vector_selector, around, ranged=True)
         case promql_parser.Call():
-            for one in node.args:
-                yield from _selectors(one, (*around, node.func.name))
+            for arg in node.args:
+                yield from _selectors(arg, (*around, node.func.name))
         case promql_parser.AggregateExpr():
             yield from _selectors(node.expr, (*around, str(node.op)))
         case promql_parser.BinaryExpr():
@@ -113,9 +115,9 @@ def _selectors(node: object, around: tuple[str, ...]) -> Iterator[Selected]:
 def _selected(node: promql_parser.VectorSelector, around: tuple[str, ...], *, ranged: bool) -> Selected:
     if node.matchers.or_matchers:
         raise _OrMatchers
-    matchers = [Matcher(one.name, _OPS[str(one.op)], one.value) for one in node.matchers.matchers]
-    named = next((one.value for one in matchers if one.label == "__name__" and one.op == "="), "")
-    rest = tuple(one for one in matchers if not (one.label == "__name__" and one.op == "="))
+    matchers = [Matcher(matcher.name, _OPS[str(matcher.op)], matcher.value) for matcher in node.matchers.matchers]
+    named = next((matcher.value for matcher in matchers if matcher.label == "__name__" and matcher.op == "="), "")
+    rest = tuple(matcher for matcher in matchers if not (matcher.label == "__name__" and matcher.op == "="))
     return Selected(node.name or named, rest, around, ranged)
 
 

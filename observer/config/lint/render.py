@@ -18,10 +18,10 @@ _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severi
 def text(findings: Sequence[Finding]) -> str:
     """One line a finding, and what they come to."""
     counts = Counter(finding.severity for finding in findings)
-    told = ", ".join(counted(counts[severity], severity.value) for severity in Severity if counts[severity])
+    totals = ", ".join(counted(counts[severity], severity.value) for severity in Severity if counts[severity])
     pages = sorted({finding.check for finding in findings} - {UNREADABLE})
     lines = [str(finding) for finding in findings]
-    lines.append(told or "nothing found")
+    lines.append(totals or "nothing found")
     if pages:
         lines.append(f"explained in docs/checks: {', '.join(pages)}")
     return "\n".join(lines)
@@ -31,17 +31,17 @@ def rows(findings: Sequence[Finding]) -> list[dict[str, object]]:
     """Stable keys for programs."""
     return [
         {
-            "check": one.check,
-            "severity": one.severity.value,
-            "file": one.fault.file,
-            "line": one.fault.line,
-            "column": one.fault.column,
-            "path": one.fault.path,
-            "message": one.fault.message,
-            "hint": one.fault.hint,
-            "page": CHECKS[one.check].page if one.check in CHECKS else "",
+            "check": finding.check,
+            "severity": finding.severity.value,
+            "file": finding.fault.file,
+            "line": finding.fault.line,
+            "column": finding.fault.column,
+            "path": finding.fault.path,
+            "message": finding.fault.message,
+            "hint": finding.fault.hint,
+            "page": CHECKS[finding.check].page if finding.check in CHECKS else "",
         }
-        for one in findings
+        for finding in findings
     ]
 
 

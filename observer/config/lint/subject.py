@@ -91,18 +91,18 @@ def policy_hit(place: Place, path: str, message: str, hint: str = "") -> Hit:
 
 def _questions(documents: Documents) -> Iterator[IndicatorQuery]:
     for document in documents.order:
-        for one in inline_parts(document):
-            if not has_spec(one, SliSpec):
+        for inline_part in inline_parts(document):
+            if not has_spec(inline_part, SliSpec):
                 continue
-            ratio = one.spec.ratio_metric
-            for at, metric in metrics_of(one.spec):
+            ratio = inline_part.spec.ratio_metric
+            for at, metric in metrics_of(inline_part.spec):
                 expr = metric.metric_source.spec.get("query")
                 if isinstance(expr, str):
                     role = "threshold" if ratio is None else str(at[-1])
                     counter = ratio is not None and ratio.counter and role != "raw"
                     path = (*at, "metricSource", "spec", "query")
                     source = metric.metric_source.metric_source_ref or ""
-                    yield IndicatorQuery(one, path, role, counter, expr, source, read(expr))
+                    yield IndicatorQuery(inline_part, path, role, counter, expr, source, read(expr))
 
 
 def subject_of(settings: Settings, at: float) -> tuple[Subject, Sequence[Fault]]:

@@ -151,22 +151,22 @@ def parse_documents(text: str, name: str = "slo.yaml") -> Documents:
     return found
 
 
-def _read(text: str, name: str, found: Documents) -> Iterator[Fault]:
+def _read(text: str, name: str, documents: Documents) -> Iterator[Fault]:
     for document in read_marked_all(text, name):
         yield from document.faults
         if document.data is not None:
             broken = {fault.path for fault in document.faults}
-            yield from (fault for fault in _sorted_in(document, found) if fault.path not in broken)
+            yield from (fault for fault in _sorted_in(document, documents) if fault.path not in broken)
 
 
-def _sorted_in(document: Document, found: Documents) -> Iterator[Fault]:
+def _sorted_in(document: Document, documents: Documents) -> Iterator[Fault]:
     data = document.data
     if not isinstance(data, dict):
         yield document.fault((), "must be a mapping with apiVersion, kind, metadata and spec")
         return
     version, kind = data.get("apiVersion"), data.get("kind")
     if str(version).startswith(f"{names.OBSERVER}/"):
-        found.others.append(document)
+        documents.others.append(document)
         return
     if version != API_VERSION:
         yield _foreign(document, data)
@@ -179,7 +179,7 @@ def _sorted_in(document: Document, found: Documents) -> Iterator[Fault]:
         for key in data
         if key not in _KEYS
     )
-    yield from _typed(document, data, kind, found)
+    yield from _typed(document, data, kind, documents)
 
 
 def _foreign(document: Document, data: Mapping[str, object]) -> Fault:
@@ -192,7 +192,7 @@ def _foreign(document: Document, data: Mapping[str, object]) -> Fault:
     return document.fault((key,), f'must be {API_VERSION}, got "{version}"', hint)
 
 
-def _typed(document: Document, data: Mapping[str, object], kind: str, found: Documents) -> Iterator[Fault]:
+def _typed(document: Document, data: Mapping[str, object], kind: str, documents: Documents) -> Iterator[Fault]:
     metadata, faults = _part(Metadata, document, data, "metadata")
     spec, more = _part(SPECS[kind], document, data, "spec", empty=kind == "Service")
     yield from (*faults, *more)
@@ -202,8 +202,10 @@ def _typed(document: Document, data: Mapping[str, object], kind: str, found: Doc
     if spec is None:
         return
     placed = Placed(kind, metadata, spec, document)
-    yield from (fault for one in inline_parts(placed) if one is not placed for fault in _annotated(one))
-    if first := found.add(placed):
+    yield from (
+        fault for inline_part in inline_parts(placed) if inline_part is not placed for fault in _annotated(inline_part)
+    )
+    if first := documents.add(placed):
         where = f"{first.document.file}:{first.document.values[()][0]}"
         yield placed.fault(("metadata", "name"), f"another {kind} has this name", f"first given at {where}")
 
@@ -219,10 +221,10 @@ def _part(
     return validated(model, value, document, (key,), nothing="write one, or remove the key")
 
 
-def _annotated(one: Placed[Part]) -> Iterator[Fault]:
+def _annotated(placed: Placed[Part]) -> Iterator[Fault]:
     """What is wrong with Observer's annotations of one object."""
-    for wrong in judged(one.kind, one.metadata.annotations):
-        yield one.annotation_fault(wrong.field, wrong.message, wrong.hint)
+    for wrong in judged(placed.kind, placed.metadata.annotations):
+        yield placed.annotation_fault(wrong.field, wrong.message, wrong.hint)
 
 
 def inline_parts(placed: Placed[Part]) -> Iterator[Placed[Part]]:

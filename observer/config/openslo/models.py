@@ -348,9 +348,9 @@ class SloSpec(Part):
             yield from (_within(index, one) for one in _compared(objective, self.indicator))
 
 
-def _within(index: int, one: Disagreement) -> Disagreement:
-    dot = "." if one.field else ""
-    return Disagreement(f"objectives[{index}]{dot}{one.field}", one.message, one.hint)
+def _within(index: int, disagreement: Disagreement) -> Disagreement:
+    dot = "." if disagreement.field else ""
+    return Disagreement(f"objectives[{index}]{dot}{disagreement.field}", disagreement.message, disagreement.hint)
 
 
 def _sliced(objective: Objective, method: str) -> Iterator[Disagreement]:

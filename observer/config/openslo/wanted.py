@@ -31,7 +31,7 @@ class ObjectiveSet:
         if not self.plain and not self.templates:
             return ""
         parts = [f"{one.id}={one.version}" for one in self.plain]
-        parts += [f"{each.name}:{one.version}" for each in self.templates for one in each.parts]
+        parts += [f"{each.name}:{part.version}" for each in self.templates for part in each.parts]
         return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:12]
 
     def wanted(self, policies: EffectivePolicies, cluster: ClusterView) -> tuple[Objective, ...]:
@@ -75,10 +75,10 @@ def _expanded(template: Template, service: ServiceRef) -> tuple[Objective, ...]:
         return ()
 
 
-def recalled(known: ObjectiveSet, ids: Iterable[str]) -> Mapping[str, Objective]:
+def recalled(objective_set: ObjectiveSet, ids: Iterable[str]) -> Mapping[str, Objective]:
     """Those of ``ids`` that the documents of today make; the rest was counted for documents that are gone."""
-    found = {one.id: one for one in known.plain}
-    shapes = [(_shape(part.id), template) for template in known.templates for part in template.parts]
+    found = {one.id: one for one in objective_set.plain}
+    shapes = [(_shape(part.id), template) for template in objective_set.templates for part in template.parts]
     wanted = set(ids)
     for key in sorted(wanted - found.keys()):
         for shape, template in shapes:

@@ -143,7 +143,9 @@ def section(effective: EffectiveValues, prefix: str, base: T) -> T:
 def identity(effective: EffectiveValues, engine: EngineSettings, mode: Mode, holds: tuple[StandingHold, ...]) -> str:
     """Twelve hex digits of everything that changes decisions about the workload; where it stands does not count."""
     values = sorted((path, _spelled(value.value)) for path, value in effective.values.items())
-    text = repr((engine.identity, effective.policies, mode.value, values, [(one.reason, one.until) for one in holds]))
+    text = repr(
+        (engine.identity, effective.policies, mode.value, values, [(hold.reason, hold.until) for hold in holds])
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -71,9 +71,15 @@ def window(days: Iterable[str], begin: str, end: str, zone: str) -> TimeWindow:
     return TimeWindow(frozenset(WEEKDAYS.index(day) for day in days), first, last, zone)
 
 
-def placed(found: TimeWindow, at: float) -> TimeWindow:
+def placed(time_window: TimeWindow, at: float) -> TimeWindow:
     """The window with the offsets of its zone from a day before ``at`` (Unix seconds) to ``AHEAD_DAYS`` after it."""
-    return TimeWindow(found.days, found.begin, found.end, found.zone, _offsets(found.zone, int(at // 86_400)))
+    return TimeWindow(
+        time_window.days,
+        time_window.begin,
+        time_window.end,
+        time_window.zone,
+        _offsets(time_window.zone, int(at // 86_400)),
+    )
 
 
 @lru_cache(maxsize=256)

@@ -130,7 +130,7 @@ def check_template(path: str) -> str | None:
 def facts_of(group: str, records: Sequence[Mapping[str, object]], *, more: int, severity: str) -> dict[str, object]:
     """What a template sees; ``records`` are in the order of time and not empty."""
     newest = records[-1]
-    subjects = list(dict.fromkeys(str(one["subject"]) for one in records))
+    subjects = list(dict.fromkeys(str(record["subject"]) for record in records))
     about = subjects[0] if len(subjects) == 1 else f"{subjects[0]} and {len(subjects) - 1} more"
     mode = str(newest["mode"])
     where = f" [{newest['cluster']}]" if newest.get("cluster") else ""

@@ -38,7 +38,7 @@ _ONE_MISSING = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _Traced:
     """What the traces of the incident and of before hold."""
 
     now: list[list[SpanNode]]
@@ -54,17 +54,15 @@ def attribute(inputs: AttributionInputs) -> Attribution:
 
     The order of edges, spans, readings and suspects does not matter, and no name has a meaning.
     """
-    spans_seen = _seen(inputs)
+    traced = _traced(inputs)
     lines = ledger(inputs.graph, inputs.usual_graph) if inputs.graph is not None else {}
-    calls = frozenset(lines) | _calls(inputs.usual_graph) | _spanned(spans_seen)
+    calls = frozenset(lines) | _calls(inputs.usual_graph) | _spanned(traced)
     counted = (
-        ledger_evidence(inputs, lines, spans_seen.failures.handed_up() if spans_seen is not None else {})
-        if lines
-        else None
+        ledger_evidence(inputs, lines, traced.failures.handed_up() if traced is not None else {}) if lines else None
     )
     events = sum(line.requests for line in lines.values())
     most = MOST if not events else counted.score if counted is not None else 0.0
-    ballots = [
+    all_evidence = [
         *series_evidence(inputs, calls, lines),
         *judged_evidence(
             inputs, calls, frozenset(callee for (_, callee), line in lines.items() if line.requests > 0.0)
@@ -72,18 +70,25 @@ def attribute(inputs: AttributionInputs) -> Attribution:
         saturation_evidence(inputs),
         silence_evidence(inputs.judgement.suppressions) if inputs.judgement is not None else None,
         counted,
-        *(_of_traces(inputs, spans_seen, most) if spans_seen is not None else ()),
+        *(_of_traces(inputs, traced, most) if traced is not None else ()),
     ]
     below = _below(inputs.target.service, calls) if inputs.target is not None else None
     lone = lone_callers(lines)
-    merged = _merged([ballot for ballot in ballots if ballot is not None])
-    ballots_left = [
-        _only(with_callers(ballot, lone) if ballot.word in _FAILING else ballot, below) for ballot in merged
+    merged = _merged([service_evidence for service_evidence in all_evidence if service_evidence is not None])
+    evidence_left = [
+        _only(with_callers(service_evidence, lone) if service_evidence.word in _FAILING else service_evidence, below)
+        for service_evidence in merged
     ]
-    onset = _onset(inputs, ballots_left)
+    onset = _onset(inputs, evidence_left)
     changes = change_lines(inputs.changes, onset if onset is not None else inputs.at)
-    votes = [vote for vote in _votes(inputs, spans_seen) if below is None or vote.service in below]
-    return Attribution(inputs.at, onset, posterior(ballots_left, votes, changes, _blind(inputs, calls)), _gaps(inputs))
+    members_evidence = [
+        member_evidence
+        for member_evidence in _members_evidence(inputs, traced)
+        if below is None or member_evidence.service in below
+    ]
+    return Attribution(
+        inputs.at, onset, posterior(evidence_left, members_evidence, changes, _blind(inputs, calls)), _gaps(inputs)
+    )
 
 
 def _blind(inputs: AttributionInputs, calls: frozenset[Pair]) -> float:
@@ -110,21 +115,25 @@ def _below(target: ServiceRef, calls: frozenset[Pair]) -> frozenset[ServiceRef]:
     return frozenset(reached)
 
 
-def _only(ballot: ServiceEvidence, below: frozenset[ServiceRef] | None) -> ServiceEvidence:
+def _only(service_evidence: ServiceEvidence, below: frozenset[ServiceRef] | None) -> ServiceEvidence:
     """Without the shares of those who cannot hurt the target: what they account for is explained by nobody."""
     if below is None:
-        return ballot
-    services = {service: share for service, share in ballot.services.items() if service in below}
-    others = {cause: share for cause, share in ballot.others.items() if cause.service is None or cause.service in below}
-    return replace(ballot, services=services, others=others)
+        return service_evidence
+    services = {service: share for service, share in service_evidence.services.items() if service in below}
+    others = {
+        cause: share
+        for cause, share in service_evidence.others.items()
+        if cause.service is None or cause.service in below
+    }
+    return replace(service_evidence, services=services, others=others)
 
 
-def _seen(inputs: AttributionInputs) -> _Seen | None:
+def _traced(inputs: AttributionInputs) -> _Traced | None:
     if inputs.traces is None or not inputs.traces.spans:
         return None
     now = trees(_of_today(inputs.traces, inputs.placements))
     usual = trees(inputs.usual_traces) if inputs.usual_traces is not None else []
-    return _Seen(now, usual, failures(now), failures(usual) if usual else None, paces(usual))
+    return _Traced(now, usual, failures(now), failures(usual) if usual else None, paces(usual))
 
 
 def _of_today(traces: TraceSet, placements: Mapping[tuple[str, str], Placement]) -> TraceSet:
@@ -141,28 +150,28 @@ def _calls(graph: CallGraph | None) -> frozenset[Pair]:
     return frozenset((edge.caller, edge.callee) for edge in graph.edges) if graph is not None else frozenset()
 
 
-def _spanned(traced: _Seen | None) -> frozenset[Pair]:
+def _spanned(traced: _Traced | None) -> frozenset[Pair]:
     """Calls that the traces show, those of callers that report no calls of their own included."""
     return frozenset(
-        (twig.place.service, child.place.service)
-        for twigs in (traced.now if traced is not None else ())
-        for twig in twigs
-        for child in twig.children
-        if child.place.service != twig.place.service
+        (node.place.service, child.place.service)
+        for nodes in (traced.now if traced is not None else ())
+        for node in nodes
+        for child in node.children
+        if child.place.service != node.place.service
     )
 
 
-def _of_traces(inputs: AttributionInputs, traced: _Seen, most: float) -> Iterable[ServiceEvidence | None]:
+def _of_traces(inputs: AttributionInputs, traced: _Traced, most: float) -> Iterable[ServiceEvidence | None]:
     yield failures_evidence(inputs, traced.failures, traced.usual_failures, most)
     yield slowness_evidence(inputs, traced.now, traced.usual, traced.pace)
     yield shapes_evidence(traced.now, traced.usual)
 
 
-def _votes(inputs: AttributionInputs, traced: _Seen | None) -> list[MemberEvidence]:
-    votes: list[MemberEvidence] = []
+def _members_evidence(inputs: AttributionInputs, traced: _Traced | None) -> list[MemberEvidence]:
+    members_evidence: list[MemberEvidence] = []
     if inputs.judgement is not None:
-        votes += suspect_evidence(inputs.judgement.suspects, sizes_of(inputs))
-        votes += silent_member_evidence(inputs.judgement.suppressions)
+        members_evidence += suspect_evidence(inputs.judgement.suspects, sizes_of(inputs))
+        members_evidence += silent_member_evidence(inputs.judgement.suppressions)
     if traced is not None:
         bad = {
             spot: (float(traced.failures.begun[spot]), float(calls)) for spot, calls in traced.failures.calls.items()
@@ -171,60 +180,69 @@ def _votes(inputs: AttributionInputs, traced: _Seen | None) -> list[MemberEviden
             *counted_member_evidence(bad, inputs.placements, "failures"),
             *counted_member_evidence(_slow(traced), inputs.placements, "slow"),
         ]
-        settled = unsuspected(inputs.judgement, {vote.service for vote in spoken})
-        votes += [vote for vote in spoken if vote.service not in settled]
-    return strongest(votes)
+        settled = unsuspected(inputs.judgement, {member_evidence.service for member_evidence in spoken})
+        members_evidence += [member_evidence for member_evidence in spoken if member_evidence.service not in settled]
+    return strongest(members_evidence)
 
 
-def _slow(traced: _Seen) -> dict[Place, Tally]:
+def _slow(traced: _Traced) -> dict[Place, Tally]:
     """Spans slower than nineteen in twenty usually are, by pod; where nothing usual is known, of these traces."""
     pace = traced.pace or paces(traced.now)
     slow: dict[Place, float] = defaultdict(float)
     total: dict[Place, float] = defaultdict(float)
-    for twigs in traced.now:
-        for twig in twigs:
-            usual_pace = pace.get(kind(twig))
-            if usual_pace is not None and twig.answered is None:
-                total[twig.place] += 1.0
-                slow[twig.place] += twig.own > usual_pace.q95
+    for nodes in traced.now:
+        for node in nodes:
+            usual_pace = pace.get(kind(node))
+            if usual_pace is not None and node.answered is None:
+                total[node.place] += 1.0
+                slow[node.place] += node.own > usual_pace.q95
     return {spot: (slow[spot], count) for spot, count in total.items()}
 
 
-def _merged(ballots: list[ServiceEvidence]) -> list[ServiceEvidence]:
+def _merged(all_evidence: list[ServiceEvidence]) -> list[ServiceEvidence]:
     """Evidence for each thing seen: several views of the same requests are averaged by their scores."""
     groups: dict[str, list[ServiceEvidence]] = defaultdict(list)
-    for ballot in ballots:
-        groups[_SAME_THING.get(ballot.word, ballot.word)].append(ballot)
+    for service_evidence in all_evidence:
+        groups[_SAME_THING.get(service_evidence.word, service_evidence.word)].append(service_evidence)
     return [_average(word, groups[word]) for word in sorted(groups)]
 
 
-def _average(word: str, ballots: list[ServiceEvidence]) -> ServiceEvidence:
-    whole = sum(ballot.score for ballot in ballots)
-    if len(ballots) == 1 or whole <= 0.0:
-        return ballots[0]
+def _average(word: str, all_evidence: list[ServiceEvidence]) -> ServiceEvidence:
+    whole = sum(service_evidence.score for service_evidence in all_evidence)
+    if len(all_evidence) == 1 or whole <= 0.0:
+        return all_evidence[0]
     services: dict[ServiceRef, float] = defaultdict(float)
     others: dict[Cause, float] = defaultdict(float)
     inherited: dict[ServiceRef, float] = {}
     texts: dict[ServiceRef, str] = {}
-    for ballot in ballots:
-        weight = ballot.score / whole
-        for service, share in ballot.services.items():
+    for service_evidence in all_evidence:
+        weight = service_evidence.score / whole
+        for service, share in service_evidence.services.items():
             services[service] += weight * share
-        for cause, share in ballot.others.items():
+        for cause, share in service_evidence.others.items():
             others[cause] += weight * share
-        for service, part in ballot.inherited.items():
+        for service, part in service_evidence.inherited.items():
             inherited[service] = max(inherited.get(service, 0.0), part)
-        for service, text in ballot.texts.items():
+        for service, text in service_evidence.texts.items():
             texts[service] = f"{texts[service]}; {text}" if service in texts else text
-    onset = min((ballot.onset for ballot in ballots if ballot.onset is not None), default=None)
+    onset = min(
+        (service_evidence.onset for service_evidence in all_evidence if service_evidence.onset is not None),
+        default=None,
+    )
     return ServiceEvidence(
-        word, max(ballot.score for ballot in ballots), dict(services), dict(others), texts, inherited, onset
+        word,
+        max(service_evidence.score for service_evidence in all_evidence),
+        dict(services),
+        dict(others),
+        texts,
+        inherited,
+        onset,
     )
 
 
-def _onset(inputs: AttributionInputs, ballots: list[ServiceEvidence]) -> float | None:
+def _onset(inputs: AttributionInputs, all_evidence: list[ServiceEvidence]) -> float | None:
     """The middle of what the kinds of evidence say, so that one wrong estimate does not move it."""
-    onsets = sorted(ballot.onset for ballot in ballots if ballot.onset is not None)
+    onsets = sorted(service_evidence.onset for service_evidence in all_evidence if service_evidence.onset is not None)
     return onsets[(len(onsets) - 1) // 2] if onsets else inputs.since
 
 
@@ -239,7 +257,7 @@ def _gaps(inputs: AttributionInputs) -> tuple[str, ...]:
     if inputs.traces is not None and inputs.traces.truncated:
         gaps.append("traces were cut off at the limit")
     if inputs.judgement is None:
-        gaps.append("no sibling tests")
+        gaps.append("no peer tests")
     elif not inputs.judgement.complete:
-        gaps.append("the sibling tests saw only part of the pods")
+        gaps.append("the peer tests saw only part of the pods")
     return tuple(dict.fromkeys(gaps))

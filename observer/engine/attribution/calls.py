@@ -1,13 +1,10 @@
 """
-Who accounts for whose trouble: responsibility flows from the service that hurts down the calls, and stays where the
-callees account for nothing more. This is what makes a victim a victim.
-
-The ledger of calls: for each caller and callee what either of them counted.
+The ledger of calls: for each caller and callee what either of them counted, and who accounts for whose errors.
 
 Errors that both saw came from the callee or from below it; errors that only the caller saw never reached it.
-
-Is it who asks, or who answers? A service that fails one caller's requests, and nobody else's, is asked something that
-it cannot answer: its pods are no worse than they were.
+Responsibility flows from the service whose users are affected down the calls, and stays where the callees account for
+nothing more: this is what makes a victim a victim. A service that fails one caller's requests, and nobody else's, is
+asked something that it cannot answer: its pods are no worse than they were.
 """
 
 from __future__ import annotations
@@ -362,9 +359,13 @@ def _rate(line: Line) -> float:
     return line.more_answered / line.requests if line.requests > 0.0 else 0.0
 
 
-def with_callers(ballot: ServiceEvidence, lone: Mapping[ServiceRef, ServiceRef]) -> ServiceEvidence:
+def with_callers(service_evidence: ServiceEvidence, lone: Mapping[ServiceRef, ServiceRef]) -> ServiceEvidence:
     """The same evidence; most of the share of a service that fails one caller only is that caller's."""
-    services, others, texts = dict(ballot.services), dict(ballot.others), dict(ballot.texts)
+    services, others, texts = (
+        dict(service_evidence.services),
+        dict(service_evidence.others),
+        dict(service_evidence.texts),
+    )
     for callee, caller in sorted(lone.items()):
         share = services.get(callee, 0.0)
         if share <= 0.0:
@@ -374,4 +375,4 @@ def with_callers(ballot: ServiceEvidence, lone: Mapping[ServiceRef, ServiceRef])
         others[cause] = others.get(cause, 0.0) + share * _PART
         text = f"only {caller} is answered with errors"
         texts[callee] = f"{texts[callee]}; {text}" if callee in texts else text
-    return replace(ballot, services=services, others=others, texts=texts)
+    return replace(service_evidence, services=services, others=others, texts=texts)

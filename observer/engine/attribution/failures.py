@@ -1,8 +1,8 @@
 """
 Where errors of traces begin: the deepest span that failed, and whether anybody answered it.
 
-Calls that end early or take another way: an operation that suddenly calls others than it used to, or nobody. A fault in
-code shows here even where spans carry no status.
+And calls that end early or take another way: an operation that suddenly calls others than it used to, or nobody. A
+fault in code shows there even where spans carry no status.
 """
 
 from __future__ import annotations
@@ -54,50 +54,50 @@ def failures(forest: list[list[SpanNode]]) -> Failures:
     """Count how errors begin and spread."""
     counted = Failures()
     answers = _who_answers(forest)
-    for twigs in forest:
+    for nodes in forest:
         counted.traces += 1
-        counted.roots += any(twig.span.error for twig in twigs)
-        parents = {id(child): twig for twig in twigs for child in twig.children}
-        for twig in twigs:
-            above = parents.get(id(twig))
-            if above is None or above.place != twig.place:
-                counted.calls[twig.place] += 1
-                if twig.span.error:
-                    counted.inherited[twig.place.service][0] += _failed_below(twig)
-                    counted.inherited[twig.place.service][1] += 1
-            if twig.span.error:
-                _begin(counted, twig, above, answers)
+        counted.roots += any(node.span.error for node in nodes)
+        parents = {id(child): node for node in nodes for child in node.children}
+        for node in nodes:
+            above = parents.get(id(node))
+            if above is None or above.place != node.place:
+                counted.calls[node.place] += 1
+                if node.span.error:
+                    counted.inherited[node.place.service][0] += _failed_below(node)
+                    counted.inherited[node.place.service][1] += 1
+            if node.span.error:
+                _begin(counted, node, above, answers)
     return counted
 
 
 def _begin(
-    counted: Failures, twig: SpanNode, above: SpanNode | None, answers: Mapping[tuple[ServiceRef, str], ServiceRef]
+    counted: Failures, node: SpanNode, above: SpanNode | None, answers: Mapping[tuple[ServiceRef, str], ServiceRef]
 ) -> None:
-    service = twig.place.service
-    if twig.answered is not None:
-        pair = (service, twig.answered.place.service)
+    service = node.place.service
+    if node.answered is not None:
+        pair = (service, node.answered.place.service)
         counted.below[pair][0] += 1
         counted.below[pair][1] += above is not None and above.span.error
-        if not twig.answered.span.error:
+        if not node.answered.span.error:
             counted.unanswered[pair] += 1
-    elif twig.span.side is SpanSide.CLIENT:
-        called = answers.get((service, twig.span.operation))
-        counted.unanswered[(service, called if called is not None else twig.span.peer or twig.span.operation)] += 1
-    elif not any(child.span.error for child in twig.children):
-        counted.begun[twig.place] += 1
+    elif node.span.side is SpanSide.CLIENT:
+        called = answers.get((service, node.span.operation))
+        counted.unanswered[(service, called if called is not None else node.span.peer or node.span.operation)] += 1
+    elif not any(child.span.error for child in node.children):
+        counted.begun[node.place] += 1
 
 
-def _failed_below(twig: SpanNode) -> bool:
-    return any(child.span.error for child in twig.children)
+def _failed_below(node: SpanNode) -> bool:
+    return any(child.span.error for child in node.children)
 
 
 def _who_answers(forest: list[list[SpanNode]]) -> dict[tuple[ServiceRef, str], ServiceRef]:
     """Who usually answers an operation that a service calls."""
     answered: dict[tuple[ServiceRef, str], Counter[ServiceRef]] = defaultdict(Counter)
-    for twigs in forest:
-        for twig in twigs:
-            if twig.answered is not None:
-                answered[(twig.place.service, twig.span.operation)][twig.answered.place.service] += 1
+    for nodes in forest:
+        for node in nodes:
+            if node.answered is not None:
+                answered[(node.place.service, node.span.operation)][node.answered.place.service] += 1
     return {key: min(counts, key=lambda callee: (-counts[callee], callee)) for key, counts in answered.items()}
 
 
@@ -175,8 +175,8 @@ def shapes_evidence(now: list[list[SpanNode]], usual: list[list[SpanNode]]) -> S
             if score > 0.0:
                 new[shape] = score
     origins: Counter[ServiceRef] = Counter()
-    for twigs in now:
-        origins.update(_origins(twigs, new))
+    for nodes in now:
+        origins.update(_origins(nodes, new))
     if not origins:
         return None
     whole = sum(origins.values())
@@ -186,43 +186,43 @@ def shapes_evidence(now: list[list[SpanNode]], usual: list[list[SpanNode]]) -> S
     return ServiceEvidence("lost_calls", min(score, MOST), shares, texts=texts)
 
 
-def _call(twig: SpanNode) -> bool:
+def _call(node: SpanNode) -> bool:
     """Somebody else should have answered: that nobody did is no break of the caller's own."""
-    return twig.span.side is SpanSide.CLIENT
+    return node.span.side is SpanSide.CLIENT
 
 
-def _failed(twig: SpanNode) -> bool:
+def _failed(node: SpanNode) -> bool:
     """A call that it made failed: what it then left out is a consequence."""
-    return any(child.span.error for child in twig.children)
+    return any(child.span.error for child in node.children)
 
 
-def _shape(twig: SpanNode) -> Shape:
-    called = frozenset((child.place.service, child.span.operation) for child in twig.children)
-    return (twig.place.service, twig.span.operation), called
+def _shape(node: SpanNode) -> Shape:
+    called = frozenset((child.place.service, child.span.operation) for child in node.children)
+    return (node.place.service, node.span.operation), called
 
 
 def _count(forest: list[list[SpanNode]]) -> tuple[Counter[Shape], Counter[Operation]]:
-    shapes: Counter[Shape] = Counter(_shape(twig) for twigs in forest for twig in twigs if not _call(twig))
+    shapes: Counter[Shape] = Counter(_shape(node) for nodes in forest for node in nodes if not _call(node))
     operations: Counter[Operation] = Counter()
     for (operation, _), times in shapes.items():
         operations[operation] += times
     return shapes, operations
 
 
-def _origins(twigs: list[SpanNode], new: dict[Shape, float]) -> list[ServiceRef]:
+def _origins(nodes: list[SpanNode], new: dict[Shape, float]) -> list[ServiceRef]:
     """Services of new shapes below which, in other services, nothing is new: the deepest ones."""
-    odd = {id(twig) for twig in twigs if not _call(twig) and not _failed(twig) and _shape(twig) in new}
+    odd = {id(node) for node in nodes if not _call(node) and not _failed(node) and _shape(node) in new}
     if not odd:
         return []
     deepest = set(odd)
     below: dict[int, set[ServiceRef]] = {}
-    for twig in reversed(downwards(twigs)):
+    for node in reversed(downwards(nodes)):
         new_below: set[ServiceRef] = set()
-        for child in twig.children:
+        for child in node.children:
             new_below |= below.pop(id(child))
             if id(child) in odd:
                 new_below.add(child.place.service)
-        below[id(twig)] = set(sorted(new_below)[:2])  # one other service is all it takes
-        if new_below - {twig.place.service}:
-            deepest.discard(id(twig))
-    return [twig.place.service for twig in twigs if id(twig) in deepest]
+        below[id(node)] = set(sorted(new_below)[:2])  # one other service is all it takes
+        if new_below - {node.place.service}:
+            deepest.discard(id(node))
+    return [node.place.service for node in nodes if id(node) in deepest]

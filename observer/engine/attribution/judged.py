@@ -9,11 +9,12 @@ from typing import Final
 
 from observer.domain.attribution import AttributionInputs, Measure
 from observer.domain.ids import ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Judgement, ServiceHealth, Suppression, Suspect, Symptom
 from observer.engine.attribution.calls import Pair, flow, tops
 from observer.engine.attribution.evidence import MOST, ServiceEvidence
 
-_OWN_FAULT: Final = frozenset({"workload_failing", "correlated_failure"})
+_OWN_FAULT: Final = frozenset({Reason.WORKLOAD_FAILING, Reason.CORRELATED_FAILURE})
 _SYMPTOMS: Final = {
     Measure.ERROR_RATE: ("errors", frozenset({Symptom.ERRORS, Symptom.UNREACHED})),
     Measure.LATENCY: ("latency", frozenset({Symptom.LATENCY})),
@@ -48,11 +49,15 @@ def judged_evidence(
     if inputs.judgement is None:
         return []
     target = inputs.target.measure if inputs.target is not None else None
-    ballots = [_ballot(inputs.judgement, measure, calls, counted) for measure in _SYMPTOMS if target in {None, measure}]
-    return [ballot for ballot in ballots if ballot is not None]
+    all_evidence = [
+        _service_evidence(inputs.judgement, measure, calls, counted)
+        for measure in _SYMPTOMS
+        if target in {None, measure}
+    ]
+    return [service_evidence for service_evidence in all_evidence if service_evidence is not None]
 
 
-def _ballot(
+def _service_evidence(
     judgement: Judgement, measure: Measure, calls: frozenset[Pair], counted: frozenset[ServiceRef]
 ) -> ServiceEvidence | None:
     word, symptoms = _SYMPTOMS[measure]
@@ -95,18 +100,18 @@ class _Troubles:
     def suspected(self, suspect: Suspect, service: ServiceRef) -> None:
         self.onsets.append(suspect.evidence.onset)
         self.score = max(self.score, min(suspect.evidence.score, MOST))
-        blamed = _blamed(suspect)
-        if blamed is not None and blamed != service:
-            self.passed[(service, blamed)] = max(self.passed.get((service, blamed), 0.0), _excess(suspect))
+        origin = _inherited_from(suspect)
+        if origin is not None and origin != service:
+            self.passed[(service, origin)] = max(self.passed.get((service, origin), 0.0), _excess(suspect))
             return
         self.own[service] = max(self.own[service], _excess(suspect))
         self.texts.setdefault(service, f"{suspect.evidence.bad:.0f} bad of {suspect.evidence.requests:.0f} requests")
 
     def suppressed(self, suppression: Suppression, health: ServiceHealth | None) -> None:
         errors = max(health.errors if health is not None else 1.0, 1.0)
-        blamed = suppression.blamed.service if suppression.blamed is not None else None
-        if suppression.reason == "inherited" and blamed is not None and blamed != suppression.service:
-            self.passed[(suppression.service, blamed)] = errors
+        origin = suppression.blamed.service if suppression.blamed is not None else None
+        if suppression.reason == Reason.INHERITED and origin is not None and origin != suppression.service:
+            self.passed[(suppression.service, origin)] = errors
             self.own[suppression.service] = 0.0
         elif suppression.reason in _OWN_FAULT:
             self.own[suppression.service] = max(self.own[suppression.service], errors)
@@ -121,9 +126,9 @@ def _excess(suspect: Suspect) -> float:
     return max(evidence.bad - evidence.peer_bad_rate * evidence.requests, 0.5)
 
 
-def _blamed(suspect: Suspect) -> ServiceRef | None:
+def _inherited_from(suspect: Suspect) -> ServiceRef | None:
     """A suspect that only passes on what it got names whom it got it from first."""
-    return suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
+    return suspect.also[0].service if suspect.ceiling_reason == Reason.INHERITED and suspect.also else None
 
 
 def _inherit(own: dict[ServiceRef, float], passed: dict[Pair, float], calls: frozenset[Pair]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from observer.domain.attribution import AttributionInputs, Cause, CauseKind, EvidenceLine, Placement, workload_cause
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import TIES, Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Suspect
 from observer.engine.attribution.evidence import MOST, MemberEvidence, ServiceEvidence, more
 from observer.engine.attribution.trees import Place
@@ -36,27 +37,27 @@ Tally = tuple[float, float]
 
 def suspect_evidence(suspects: Iterable[Suspect], sizes: Mapping[ServiceRef, int]) -> list[MemberEvidence]:
     """What the peer tests say; where they call it a tie, the rival gets the same score."""
-    votes = []
+    members_evidence = []
     for suspect in suspects:
         service = suspect.culprit.service
         if suspect.culprit.kind not in _KINDS:
             continue
         if service is None:
-            votes += _pooled_votes(suspect)
+            members_evidence += _pooled_member_evidence(suspect)
             continue
         price = math.log(max(sizes.get(service, 1), 1))
         score = min(suspect.evidence.score - price, MOST)
-        text = f"{suspect.evidence.score:.1f} nats against its siblings ({suspect.evidence.symptom.value})"
-        votes.append(MemberEvidence(service, cause_of(suspect.culprit), EvidenceLine("peers", score, text)))
-        if suspect.ceiling_reason.startswith("tie_") and suspect.also and suspect.also[0].kind in _KINDS:
+        text = f"evidence {suspect.evidence.score:.1f} against its peers ({suspect.evidence.symptom.value})"
+        members_evidence.append(MemberEvidence(service, cause_of(suspect.culprit), EvidenceLine("peers", score, text)))
+        if suspect.ceiling_reason in TIES and suspect.also and suspect.also[0].kind in _KINDS:
             rival = cause_of(suspect.also[0])
-            rarer = _RIVAL[rival.kind] if suspect.ceiling_reason == "tie_group" else 0.0
+            rarer = _RIVAL[rival.kind] if suspect.ceiling_reason == Reason.TIE_GROUP else 0.0
             line = EvidenceLine("peers", score + rarer, f"cannot be told from {suspect.culprit}")
-            votes.append(MemberEvidence(service, rival, line))
-    return votes
+            members_evidence.append(MemberEvidence(service, rival, line))
+    return members_evidence
 
 
-def _pooled_votes(suspect: Suspect) -> list[MemberEvidence]:
+def _pooled_member_evidence(suspect: Suspect) -> list[MemberEvidence]:
     """A node or zone, judged over services: it accounts for each service whose pods it explains, and is sure once."""
     services = sorted({culprit.service for culprit in suspect.also if culprit.service is not None})
     score = min(suspect.evidence.score, MOST)
@@ -67,7 +68,7 @@ def _pooled_votes(suspect: Suspect) -> list[MemberEvidence]:
             EvidenceLine(
                 "peers",
                 0.0 if number else score,
-                f"{suspect.evidence.score:.1f} nats over {len(services)} services, {service} among them",
+                f"evidence {suspect.evidence.score:.1f} over {len(services)} services, {service} among them",
             ),
         )
         for number, service in enumerate(services)
@@ -81,7 +82,7 @@ def silent_member_evidence(suppressions: Iterable[Suppression]) -> list[MemberEv
             suppression.service, cause_of(suppression.blamed), EvidenceLine("peers", _SILENT, suppression.detail)
         )
         for suppression in suppressions
-        if suppression.reason == "unreached" and suppression.blamed is not None
+        if suppression.reason == Reason.UNREACHED and suppression.blamed is not None
     ]
 
 
@@ -96,7 +97,7 @@ def silence_evidence(suppressions: Iterable[Suppression]) -> ServiceEvidence | N
     silent = {
         cause_of(suppression.blamed): suppression.service
         for suppression in suppressions
-        if suppression.reason == "unreached" and suppression.blamed
+        if suppression.reason == Reason.UNREACHED and suppression.blamed
     }
     if not silent:
         return None
@@ -121,7 +122,7 @@ def counted_member_evidence(
     for spot, tally in counts.items():
         if spot.pod:
             services[spot.service][spot.pod] = tally
-    votes = []
+    members_evidence = []
     for service in sorted(services):
         pods = services[service]
         for cause, members in _groups(service, pods, placements).items():
@@ -133,9 +134,9 @@ def counted_member_evidence(
             if score <= 0.0:
                 continue
             score = min(score - math.log(len(pods)), _PICKED) + _RARE[cause.kind]
-            text = f"{bad:.0f} of {total:.0f} bad there, {rest_bad:.0f} of {rest:.0f} at its siblings"
-            votes.append(MemberEvidence(service, cause, EvidenceLine(word, score, text)))
-    return votes
+            text = f"{bad:.0f} of {total:.0f} bad there, {rest_bad:.0f} of {rest:.0f} at its peers"
+            members_evidence.append(MemberEvidence(service, cause, EvidenceLine(word, score, text)))
+    return members_evidence
 
 
 def _groups(
@@ -162,14 +163,17 @@ def _sum(tallies: Iterable[Tally]) -> Tally:
     return math.fsum(bad for bad, _ in counts), math.fsum(total for _, total in counts)
 
 
-def strongest(votes: Iterable[MemberEvidence]) -> list[MemberEvidence]:
+def strongest(members_evidence: Iterable[MemberEvidence]) -> list[MemberEvidence]:
     """One vote for each service and cause: all of them count the same requests, so they are not added up."""
     best: dict[tuple[ServiceRef, Cause], MemberEvidence] = {}
-    for vote in votes:
-        key = (vote.service, vote.cause)
+    for member_evidence in members_evidence:
+        key = (member_evidence.service, member_evidence.cause)
         rival = best.get(key)
-        if rival is None or (vote.line.score, vote.line.word) > (rival.line.score, rival.line.word):
-            best[key] = vote
+        if rival is None or (member_evidence.line.score, member_evidence.line.word) > (
+            rival.line.score,
+            rival.line.word,
+        ):
+            best[key] = member_evidence
     return list(best.values())
 
 

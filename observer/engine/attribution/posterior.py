@@ -1,7 +1,7 @@
 """
-Evidence, members and changes -> probabilities. The sum of the scores of each cause, normalised; nothing else.
+Evidence, members and changes -> probabilities: the sum of the scores of each cause, normalised; nothing else.
 
-What was changed shortly before is likelier to be at fault; what was restarted after it began is less so.
+What was changed shortly before the onset is likelier to be at fault; what was restarted after it is less so.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from observer.domain.attribution import (
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.ids import ServiceRef
 from observer.engine.attribution.evidence import MemberEvidence, ServiceEvidence
+from observer.engine.messages.wording import percent
 
 DOUBT: Final = 3.0
 """Score that UNKNOWN starts with: about 20:1 against a cause for which nothing speaks."""
@@ -35,7 +36,7 @@ _CAUTION: Final = [
 
 
 def posterior(
-    ballots: Iterable[ServiceEvidence],
+    all_evidence: Iterable[ServiceEvidence],
     members: Iterable[MemberEvidence],
     changes: Iterable[tuple[Cause, EvidenceLine]],
     blind: float = 0.0,
@@ -51,22 +52,30 @@ def posterior(
     }
     of_service: dict[ServiceRef, list[EvidenceLine]] = {}
     inherited: dict[ServiceRef, float] = {}
-    for ballot in ballots:
-        _count(ballot, lines, of_service)
-        for service, part in ballot.inherited.items():
+    for service_evidence in all_evidence:
+        _count(service_evidence, lines, of_service)
+        for service, part in service_evidence.inherited.items():
             inherited[service] = max(inherited.get(service, 0.0), part)
-    votes = sorted(members, key=lambda vote: (str(vote.cause), vote.line.word, vote.line.score, vote.line.text))
-    for vote in votes:
-        of_service.setdefault(vote.service, [])
+    members_evidence = sorted(
+        members,
+        key=lambda member_evidence: (
+            str(member_evidence.cause),
+            member_evidence.line.word,
+            member_evidence.line.score,
+            member_evidence.line.text,
+        ),
+    )
+    for member_evidence in members_evidence:
+        of_service.setdefault(member_evidence.service, [])
     for service, service_lines in of_service.items():
         lines.setdefault(workload_cause(service), []).extend(service_lines)
     shared: set[tuple[Cause, ServiceRef]] = set()
-    for vote in votes:
+    for member_evidence in members_evidence:
         # A node accounts for the trouble of every service that names it.
-        if (vote.cause, vote.service) not in shared:
-            lines.setdefault(vote.cause, []).extend(of_service[vote.service])
-            shared.add((vote.cause, vote.service))
-        lines[vote.cause].append(vote.line)
+        if (member_evidence.cause, member_evidence.service) not in shared:
+            lines.setdefault(member_evidence.cause, []).extend(of_service[member_evidence.service])
+            shared.add((member_evidence.cause, member_evidence.service))
+        lines[member_evidence.cause].append(member_evidence.line)
     for cause, line in sorted(changes, key=lambda item: (str(item[0]), item[1].text)):
         if cause.kind is CauseKind.REVISION and cause not in lines and cause.service in of_service:
             # All pods are of the new revision: it is the service's own trouble by another name.
@@ -77,18 +86,26 @@ def posterior(
 
 
 def _count(
-    ballot: ServiceEvidence, lines: dict[Cause, list[EvidenceLine]], of_service: dict[ServiceRef, list[EvidenceLine]]
+    service_evidence: ServiceEvidence,
+    lines: dict[Cause, list[EvidenceLine]],
+    of_service: dict[ServiceRef, list[EvidenceLine]],
 ) -> None:
-    for service, share in ballot.services.items():
-        text = ballot.texts.get(service, "")
-        said = f"{share:.0%} of the {ballot.word.replace('_', ' ')}" + (f": {text}" if text else "")
-        of_service.setdefault(service, []).append(EvidenceLine(ballot.word, ballot.score * share, said))
-    for cause, share in ballot.others.items():
-        line = EvidenceLine(ballot.word, ballot.score * share, f"{share:.0%} of the {ballot.word}")
+    for service, share in service_evidence.services.items():
+        text = service_evidence.texts.get(service, "")
+        said = f"{percent(share)} of the {service_evidence.word.replace('_', ' ')}" + (f": {text}" if text else "")
+        of_service.setdefault(service, []).append(
+            EvidenceLine(service_evidence.word, service_evidence.score * share, said)
+        )
+    for cause, share in service_evidence.others.items():
+        line = EvidenceLine(
+            service_evidence.word, service_evidence.score * share, f"{percent(share)} of the {service_evidence.word}"
+        )
         lines.setdefault(cause, []).append(line)
-    if ballot.unexplained > 1e-9 and ballot.score > 0.0:
-        score = ballot.score * ballot.unexplained
-        lines[UNKNOWN].append(EvidenceLine(ballot.word, score, f"{ballot.unexplained:.0%} explained by nobody"))
+    if service_evidence.unexplained > 1e-9 and service_evidence.score > 0.0:
+        score = service_evidence.score * service_evidence.unexplained
+        lines[UNKNOWN].append(
+            EvidenceLine(service_evidence.word, score, f"{percent(service_evidence.unexplained)} without a cause")
+        )
 
 
 def _normalised(

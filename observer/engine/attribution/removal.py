@@ -1,7 +1,7 @@
 """
-May this pod be removed, as far as its attribution goes? Everything else is for the guards.
+A finished attribution: as it is kept beside its incident, what a drain adds to it, and whether it permits a removal.
 
-An attribution as it is kept beside its incident: shortened, and with what a drain showed since.
+Everything else about the removal is for the guards.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from observer.domain.cluster import ClusterView, Pod
 from observer.domain.ids import PodRef
 from observer.engine.attribution.evidence import MOST
 from observer.engine.attribution.posterior import revision_of
+from observer.engine.messages.wording import percent
 
 MEMBER_ODDS: Final = 20.0
 """The pod against each of the other pods that could be meant, together."""
@@ -54,7 +55,7 @@ def permits_removal(attribution: Attribution, pod: PodRef) -> Permission:
     if mine is None or not pod.uid:
         return Permission(False, ("not_named: no evidence names this pod with its uid",))
     if not is_finite(attribution):
-        return Permission(False, ("not_finite: the blame holds something that is no number",))
+        return Permission(False, ("not_finite: the attribution holds a figure that is not a number",))
     rivals = [rival for rival in attribution.ranked if rival is not mine]
     members = sum(rival.probability for rival in rivals if rival.cause.kind is CauseKind.POD)
     shared = sum(rival.probability for rival in rivals if rival.cause.kind is not CauseKind.POD)
@@ -64,9 +65,9 @@ def permits_removal(attribution: Attribution, pod: PodRef) -> Permission:
     if mine.probability < SHARED_ODDS * shared:
         reasons.append(f"shared_cause: odds {_odds(mine.probability, shared)} against shared causes, need 5:1")
     if not any(line.word in COUNTED and line.score > 0.0 for line in mine.lines):
-        reasons.append("spans_only: no counter sets it apart from its siblings, and spans can be forged")
+        reasons.append("spans_only: no counter sets it apart from its peers, and spans can be forged")
     if victim_of(attribution, mine) is not None:
-        reasons.append(f"victim: its callees account for {mine.inherited:.0%} of its service's trouble")
+        reasons.append(f"victim: its callees account for {percent(mine.inherited)} of its service's trouble")
     return Permission(not reasons, tuple(reasons))
 
 

@@ -1,7 +1,7 @@
 """
 Series of services: what rose, how much of the target's trouble each can account for, and who merely passes it on.
 
-Resources: a pod that suddenly works much harder. Weak on its own, since load and retries do that too.
+Resources count too, weakly: a pod that suddenly works much harder may do so for load and retries.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from observer.domain.attribution import AffectedService, AttributionInputs, Meas
 from observer.domain.ids import ServiceRef
 from observer.engine.attribution.calls import Line, Pair, flow, placed, tops
 from observer.engine.attribution.evidence import Contrast, ServiceEvidence, contrast, mean_over
+from observer.engine.messages.wording import percent
 
 _HALF_SURE = 3.0
 """Score at which a rise counts half when it is to explain another."""
@@ -58,17 +59,17 @@ def series_evidence(
     ``lines``: the ledger of calls. Whoever loses calls waits for them: that is the way's doing, not its own work.
     """
     pairs = sorted(set(calls))
-    ballots = []
+    all_evidence = []
     for measure in (Measure.ERROR_RATE, Measure.LATENCY):
         if inputs.target is not None and inputs.target.measure is not measure:
             continue
-        ballot = _ballot(inputs, measure, pairs, lines if measure is Measure.LATENCY else {})
-        if ballot is not None:
-            ballots.append(ballot)
-    return ballots
+        service_evidence = _service_evidence(inputs, measure, pairs, lines if measure is Measure.LATENCY else {})
+        if service_evidence is not None:
+            all_evidence.append(service_evidence)
+    return all_evidence
 
 
-def _ballot(
+def _service_evidence(
     inputs: AttributionInputs, measure: Measure, pairs: list[Pair], lines: Mapping[Pair, Line]
 ) -> ServiceEvidence | None:
     risen = _risen(inputs, measure)
@@ -186,8 +187,8 @@ def _texts(troubled: Mapping[ServiceRef, _Risen]) -> dict[ServiceRef, str]:
         if measure is Measure.LATENCY:
             rise = f"{change.usual * 1000:.3g} ms -> {(change.usual + change.excess) * 1000:.3g} ms"
         else:
-            rise = f"errors {change.usual:.2%} -> {change.usual + change.excess:.2%}"
-        texts[service] = f"{rise}, {change.score:.1f} nats, {risen.impact:.1%} of what the target serves"
+            rise = f"errors {percent(change.usual)} -> {percent(change.usual + change.excess)}"
+        texts[service] = f"{rise}, evidence {change.score:.1f}, {percent(risen.impact)} of what the target serves"
     return texts
 
 

@@ -43,18 +43,18 @@ class Pace:
     q95: float
 
 
-def kind(twig: SpanNode) -> Kind:
+def kind(node: SpanNode) -> Kind:
     """Spans of one kind are compared with each other only."""
-    callee = twig.answered.place.service if twig.answered is not None else None
-    return (twig.place.service, twig.span.operation, callee)
+    callee = node.answered.place.service if node.answered is not None else None
+    return (node.place.service, node.span.operation, callee)
 
 
 def paces(forest: list[list[SpanNode]]) -> dict[Kind, Pace]:
     """What each operation takes in these traces."""
     times: dict[Kind, list[float]] = defaultdict(list)
-    for twigs in forest:
-        for twig in twigs:
-            times[kind(twig)].append(twig.own)
+    for nodes in forest:
+        for node in nodes:
+            times[kind(node)].append(node.own)
     result = {}
     for operation, values in times.items():
         if len(values) >= _LEAST_SPANS:
@@ -76,7 +76,7 @@ def slowness_evidence(
         return None
     before, _ = _late(usual, pace, size)
     during, calls = _late(now, pace, min(size, max(len(now) // 3, _LEAST_TRACES)))
-    typical = float(np.mean([root_seconds(twigs) for twigs in usual]))
+    typical = float(np.mean([root_seconds(nodes) for nodes in usual]))
     changes = _changes(before, during, 0.01 * max(typical, 1e-6))
     if not changes:
         return None
@@ -104,27 +104,27 @@ def _late(
     sums: dict[Way, FloatArray] = {}
     counts: dict[Way, float] = defaultdict(float)
     traces = np.zeros(blocks)
-    for number, twigs in enumerate(forest):
+    for number, nodes in enumerate(forest):
         block = min(number // size, blocks - 1)
         traces[block] += 1.0
-        for twig in twigs:
-            span_kind = kind(twig)
+        for node in nodes:
+            span_kind = kind(node)
             usual_pace = pace.get(span_kind)
-            if usual_pace is None or _in_vain(twig):
+            if usual_pace is None or _in_vain(node):
                 continue
             way = (span_kind[0], span_kind[2])
             if way not in sums:
                 sums[way] = np.zeros(blocks)
-            sums[way][block] += twig.own - usual_pace.mean
+            sums[way][block] += node.own - usual_pace.mean
             counts[way] += 1.0
     return {way: total / traces for way, total in sums.items()}, {
         way: count / len(forest) for way, count in counts.items()
     }
 
 
-def _in_vain(twig: SpanNode) -> bool:
+def _in_vain(node: SpanNode) -> bool:
     """A call that failed and that nobody answered: waiting for it is no work of the caller's."""
-    return twig.span.side is SpanSide.CLIENT and twig.answered is None and twig.span.error
+    return node.span.side is SpanSide.CLIENT and node.answered is None and node.span.error
 
 
 def _changes(before: Mapping[Way, FloatArray], during: Mapping[Way, FloatArray], floor: float) -> dict[Way, Contrast]:

@@ -119,7 +119,7 @@ def fill(state: BinState, comparison: ComparisonGroups, new: Increments, columns
     state = replace(state, covered=covered)
     # Until two scrapes of a service were seen its bins have no width: what is told before that is a baseline.
     sized = state.width[comparison.service_of] > 0.0
-    reporting = np.flatnonzero(new.told & sized & (new.until > new.since))
+    reporting = np.flatnonzero(new.reported & sized & (new.until > new.since))
     if not len(reporting):
         return state
     service = comparison.service_of[reporting]

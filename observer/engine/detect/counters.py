@@ -18,6 +18,7 @@ import numpy as np
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef
 from observer.engine.detect.comparison_groups import ComparisonGroups
+from observer.engine.messages.wording import percent
 
 UNKNOWN, COUNTED, ZERO = 0, 1, 2
 """What is known of a pod's counters: nothing; the values in ``last``; that there were none yet, so all count."""
@@ -118,7 +119,7 @@ class Increments:
         counts: shape (N, C), like ``CounterState.last``; 0 where nothing counts.
         since, until: shape (N,), the two scrapes, Unix seconds; equal where nothing counts.
         scraped: shape (N,), newest scrape, NaN = none yet. up: shape (N,), the target answered lately.
-        told: shape (N,), pods whose increments are known, even if 0.
+        reported: shape (N,), pods whose increments are known, even if 0.
         gaps: how many pods went through a baseline in this tick by doubt (decrease, targets, absence).
         backward: part of the targets whose scrape time went back, 0..1.
         fallen: pods whose counters fell although nothing restarted; scrapes: targets that were scraped at all.
@@ -129,7 +130,7 @@ class Increments:
     until: FloatArray
     scraped: FloatArray
     up: BoolArray
-    told: BoolArray
+    reported: BoolArray
     gaps: int
     backward: float
     fallen: int = 0
@@ -139,7 +140,7 @@ class Increments:
     def disagreement(self) -> str:
         """Why several servers with different memories seem to answer behind one address; empty when they do not."""
         if self.backward >= _BACKWARD:
-            return f"{self.backward:.0%} of the scrape times went back"
+            return f"{percent(self.backward)} of the scrape times went back"
         if self.fallen >= max(_FALLEN, _BACKWARD * self.scrapes):
             return f"the counters of {self.fallen} pods fell although nothing restarted"
         return ""
@@ -167,11 +168,11 @@ def increments(
     knowledge = state.known.copy()
     reported, doubts, fallen = np.zeros(len(now), dtype=np.bool_), 0, 0
     for part, columns in enumerate((slice(0, CLASSES), slice(CLASSES, now.shape[1]))):
-        counts[:, columns], part_told, knowledge[:, part], doubt, fell = _advance(
+        counts[:, columns], part_reported, knowledge[:, part], doubt, fell = _advance(
             state.last[:, columns], now[:, columns], knowledge[:, part], moved, restarted, barred
         )
         if part == 0:
-            reported, doubts, fallen = part_told, int(doubt.sum()), int(fell.sum())
+            reported, doubts, fallen = part_reported, int(doubt.sum()), int(fell.sum())
     # What was shown was another pod's: to come down from it is no fall.
     knowledge[predecessors] = UNKNOWN
     # A target that is down or gone is absent: whatever it says when it comes back is a baseline.
@@ -224,8 +225,8 @@ def _advance(
     lost = moved & fell & ~reset & ~barred & (knowledge == COUNTED)
     after = np.where((moved & absent & (knowledge == COUNTED)) | (moved & broken) | lost, UNKNOWN, after)
     doubt = moved & ~absent & (knowledge != UNKNOWN) & ~good
-    silent_told = moved & absent & (knowledge == ZERO) & ~barred
-    return counts, good | silent_told, after, doubt, lost
+    silently_reported = moved & absent & (knowledge == ZERO) & ~barred
+    return counts, good | silently_reported, after, doubt, lost
 
 
 def _interval(state: CounterState, scraped: FloatArray, moved: BoolArray) -> FloatArray:

@@ -1,9 +1,7 @@
 """
-The judges' one entry: what a tick saw -> who is suspected, how strongly, and why nobody may be.
+The detectors' one entry: what a tick saw -> who is suspected, how strongly, what is suppressed, and what to ask next.
 
 Pure: the instant comes with the snapshot, the memory with the state.
-
-From the evidence of a tick to its judgement: suspects, suppressions, and what to ask next.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ import numpy as np
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import CallerTally, Culprit, Judgement, Suspect, Symptom, Tier
@@ -30,6 +29,7 @@ from observer.engine.detect.suppress import FailingServices, correlated, suppres
 from observer.engine.detect.tiers import PRE_ANNOTATE, strength, tier_scores
 from observer.engine.detect.unreached import followed, lonely, silent_pods, unreached
 from observer.engine.detect.weigh import weighed
+from observer.engine.messages.wording import percent
 
 _BLIND_TICKS: Final = 10
 """A pause of more ticks than this makes every next scrape a baseline."""
@@ -41,7 +41,7 @@ _FRESH_SHARE: Final = 0.9
 
 
 def judge(
-    state: DetectorState, snapshot: Snapshot, settings: EngineSettings, held: OpenActions | None = None
+    state: DetectorState, snapshot: Snapshot, settings: EngineSettings, open_actions: OpenActions | None = None
 ) -> tuple[DetectorState, Judgement]:
     """
     Weigh one tick.
@@ -49,40 +49,40 @@ def judge(
     Returns the next state and the judgement. Without counters or without a picture of the cluster nothing is weighed,
     nothing is forgotten and the judgement is not complete.
     """
-    held = held if held is not None else OpenActions()
+    open_actions = open_actions if open_actions is not None else OpenActions()
     frame, cluster = snapshot.counters, snapshot.cluster
     if frame is None or cluster is None:
-        return state, _blind(state, snapshot, held)
+        return state, _blind(state, snapshot, open_actions)
     state, gaps = _timed(state.shaped(frame, settings), frame, settings)
-    state, new = _counted(state, snapshot, frame, cluster, settings, held)
+    state, new = _counted(state, snapshot, frame, cluster, settings, open_actions)
     if new.disagreement:
         state = replace(state, disagreed=(frame.at, new.disagreement))
     if 0.0 <= frame.at - state.disagreed[0] < _DISAGREED:
         # Every other answer looks well: what one of them said is not forgotten with the next.
         gaps.append(Gap("prometheus", "replicas_disagree", state.disagreed[1]))
-    state = weighed(state, new, settings, held)
+    state = weighed(state, new, settings, open_actions)
     state, tallies, caller_tallies = _observed(state, snapshot, cluster, new)
     fresh = _fresh_share(state.comparison, new, frame.at)
     if fresh < _FRESH_SHARE:
-        gaps.append(Gap("prometheus", "stale", f"{fresh:.0%} of the sidecars were scraped lately"))
+        gaps.append(Gap("prometheus", "stale", f"{percent(fresh)} of the sidecars were scraped lately"))
     if not gaps:
         state = replace(state, last_complete=frame.at)
-    state, judgement = _concluded(state, snapshot, cluster, settings, held, new)
+    state, judgement = _concluded(state, snapshot, cluster, settings, open_actions, new)
     return state, replace(judgement, complete=not gaps, gaps=tuple(gaps), tallies=tallies, callers=caller_tallies)
 
 
 def _counted(
     state: DetectorState, snapshot: Snapshot, frame: CounterFrame, cluster: ClusterView, settings: EngineSettings,
-    held: OpenActions,
+    open_actions: OpenActions,
 ) -> tuple[DetectorState, Increments]:  # fmt: skip
     """The state in today's order, with what the frame adds to what was known."""
     state = state.seated(comparison_of(cluster, frame, state.comparison), frame.at)
-    counted, new = increments(state.counters, state.comparison, frame, held.label_writes)
+    counted, new = increments(state.counters, state.comparison, frame, open_actions.label_writes)
     null = history.null_rates(state.comparison.services, snapshot.baselines, 0.5 * settings.impact.error_rate)
     return replace(state, counters=counted, at=frame.at, last_at=state.at, null=null), new
 
 
-def _blind(state: DetectorState, snapshot: Snapshot, held: OpenActions) -> Judgement:
+def _blind(state: DetectorState, snapshot: Snapshot, open_actions: OpenActions) -> Judgement:
     nobody = np.zeros(len(state.comparison.refs), dtype=np.bool_)
     return Judgement(
         at=snapshot.at,
@@ -92,7 +92,7 @@ def _blind(state: DetectorState, snapshot: Snapshot, held: OpenActions) -> Judge
         services=Services(state.comparison, state.minute, nobody, snapshot.at),
         tallies={},
         callers={},
-        watch=frozenset(state.watched) | held.services,
+        watch=frozenset(state.watched) | open_actions.services,
         recheck=frozenset(),
         cuts=state.cuts,
     )
@@ -128,7 +128,7 @@ def _observed(
     calls, caller_tallies = callers.advance(state.callers, snapshot.callers, cluster, own, state.at)
     return (
         replace(state, minute=minute, left=left, callers=calls),
-        Tallies(comparison, new.counts, new.told),
+        Tallies(comparison, new.counts, new.reported),
         caller_tallies,
     )
 
@@ -153,7 +153,7 @@ _RISING: Final = 4.0
 
 
 def _concluded(
-    state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, held: OpenActions,
+    state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, open_actions: OpenActions,
     new: Increments,
 ) -> tuple[DetectorState, Judgement]:  # fmt: skip
     """Judge the evidence as it stands; ``state`` holds this tick's counts already, ``new`` are its increments."""
@@ -162,7 +162,7 @@ def _concluded(
     hinted = force.doubted(PRE_ANNOTATE)
     suspects = Candidates(state, snapshot, cluster, settings, force).suspects()
     whole = _Whole(state, settings, _spared(state, force.errors >= PRE_ANNOTATE, settings))
-    picture = FailingServices(
+    failing_services = FailingServices(
         frozenset(comparison.services[i] for i in np.flatnonzero(whole.failing).tolist()),
         _sick(suspects),
         state.callers,
@@ -172,18 +172,18 @@ def _concluded(
     doubted = force.doubted(tier_scores(settings)[Tier.ANNOTATE])[: len(comparison.refs)]
     crowded = correlated(comparison, _named_bad(suspects, doubted, state), settings.detection)
     suppressed = (
-        *suppressions(picture, crowded, at, state.since),
+        *suppressions(failing_services, crowded, at, state.since),
         *unreached(lone, state.losses, state.silent, state.since, state.effect_sizes, at),
     )
     failing = [suspect.culprit for suspect in suspects if suspect.evidence.symptom is Symptom.ERRORS]
-    asked = _asked(state, hinted, whole.rising, held) | lone.keys()
+    asked = _asked(state, hinted, whole.rising, open_actions) | lone.keys()
     watched = {service: until for service, until in state.watched.items() if until > at}
     watched |= dict.fromkeys(asked, at + _WATCH)
     since = {(suppression.service, suppression.reason): suppression.since for suppression in suppressed}
     usual = _usual(state, whole.rising, hinted)
     return replace(state, usual=usual, since=since, watched=watched), replace(
-        _blind(state, snapshot, held),
-        suspects=restrained(suspects, suppressed, victims(picture, failing), held.cleared, at),
+        _blind(state, snapshot, open_actions),
+        suspects=restrained(suspects, suppressed, victims(failing_services, failing), open_actions.cleared, at),
         suppressions=suppressed,
         services=Services(comparison, state.minute, doubted, at),
         watch=frozenset(watched),
@@ -220,7 +220,7 @@ class _Whole:
 
         need = np.full(count, tier_scores(settings)[Tier.ANNOTATE])
         # What is suppressed stays so until it is clearly better: half the evidence keeps it.
-        standing = {service for service, reason in state.since if reason != "unreached"}
+        standing = {service for service, reason in state.since if reason != Reason.UNREACHED}
         need[[i for i, service in enumerate(comparison.services) if service in standing]] *= 0.5
         rest_total, rest_bad = by_service(np.where(spared, 0.0, total)), by_service(np.where(spared, 0.0, bad))
         self.failing = history.failing(rest_bad, rest_total, reference, need)
@@ -274,13 +274,13 @@ def _named_bad(suspects: list[Suspect], doubted: BoolArray, state: DetectorState
     return bad
 
 
-def _asked(state: DetectorState, hinted: BoolArray, rising: BoolArray, held: OpenActions) -> set[ServiceRef]:
+def _asked(state: DetectorState, hinted: BoolArray, rising: BoolArray, open_actions: OpenActions) -> set[ServiceRef]:
     comparison = state.comparison
     pods = np.flatnonzero(_with_groups(state, hinted))
     asked = {comparison.services[i] for i in np.unique(comparison.service_of[pods]).tolist()}
-    asked |= {comparison.services[i] for i in np.flatnonzero(rising).tolist()} | held.services
+    asked |= {comparison.services[i] for i in np.flatnonzero(rising).tolist()} | open_actions.services
     return asked | {
-        comparison.pods[comparison.position[pod]].service for pod in held.drained if pod in comparison.position
+        comparison.pods[comparison.position[pod]].service for pod in open_actions.drained if pod in comparison.position
     }
 
 

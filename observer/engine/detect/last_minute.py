@@ -74,34 +74,34 @@ class Tallies(Mapping[PodRef, PodTally]):
     """This tick's counts by pod; each entry is made when it is asked for, as few ever are."""
 
     def __init__(self, comparison: ComparisonGroups, counts: FloatArray, reported: BoolArray) -> None:
-        self._roster, self._counts, self._told = comparison, counts, reported
+        self._comparison, self._counts, self._reported = comparison, counts, reported
 
     def __getitem__(self, pod: PodRef) -> PodTally:
-        position = self._roster.position[pod]
-        if not self._told[position]:
+        position = self._comparison.position[pod]
+        if not self._reported[position]:
             raise KeyError(pod)
         ok, errors, _, *buckets = self._counts[position].tolist()
         slower = tuple(max(buckets[-1] - below, 0.0) for below in buckets[:-1]) if buckets else ()
         return PodTally(pod, ok + errors, errors, slower)
 
     def __iter__(self) -> Iterator[PodRef]:
-        return (self._roster.refs[position] for position in np.flatnonzero(self._told).tolist())
+        return (self._comparison.refs[position] for position in np.flatnonzero(self._reported).tolist())
 
     def __len__(self) -> int:
-        return int(self._told.sum())
+        return int(self._reported.sum())
 
 
 class Services(Mapping[ServiceRef, ServiceHealth]):
     """The last minute of every service; each entry is made when it is asked for."""
 
     def __init__(self, comparison: ComparisonGroups, minute: Minute, doubted: BoolArray, at: float) -> None:
-        self._roster, self._doubted = comparison, doubted
+        self._comparison, self._doubted = comparison, doubted
         self._requests, self._errors = minute.totals()
         self._seconds = minute.seconds(at)
         self._index = {service: i for i, service in enumerate(comparison.services)}
 
     def __getitem__(self, service: ServiceRef) -> ServiceHealth:
-        comparison, peers = self._roster, self._roster.peers(self._index[service])
+        comparison, peers = self._comparison, self._comparison.peers(self._index[service])
         chosen = slice(peers.start, peers.stop)
         requests = self._requests[chosen]
         well = comparison.ready[chosen] & (requests > 0.0) & ~self._doubted[chosen]
@@ -115,10 +115,10 @@ class Services(Mapping[ServiceRef, ServiceHealth]):
         )
 
     def __iter__(self) -> Iterator[ServiceRef]:
-        return iter(self._roster.services)
+        return iter(self._comparison.services)
 
     def __len__(self) -> int:
-        return len(self._roster.services)
+        return len(self._comparison.services)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def covers(histories: Sequence[SeriesHistory], wanted: frozenset[Key], share: fl
     return len(wanted & there) >= share * len(wanted)
 
 
-def told_by(histories: Sequence[SeriesHistory], pod: Key) -> tuple[dict[str, float], dict[str, float]]:
+def errors_by_caller(histories: Sequence[SeriesHistory], pod: Key) -> tuple[dict[str, float], dict[str, float]]:
     """The pod's errors in the answer's time by calling workload and by response flags, most first."""
     callers: dict[str, float] = {}
     flags: dict[str, float] = {}

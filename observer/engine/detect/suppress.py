@@ -13,6 +13,7 @@ import numpy as np
 
 from observer.domain.counts import BoolArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.callers import CallerState
@@ -49,49 +50,51 @@ def correlated(comparison: ComparisonGroups, bad: BoolArray, settings: Detection
     count = np.add.reduceat(bad.astype(np.int64), comparison.first[:-1])
     size = np.diff(comparison.first)
     chosen = np.flatnonzero((count >= 2) & (count > settings.bad_share * size))
-    return {comparison.services[i]: f"{count[i]} of {size[i]} siblings are suspected" for i in chosen.tolist()}
+    return {comparison.services[i]: f"{count[i]} of {size[i]} replicas are suspected" for i in chosen.tolist()}
 
 
-def inherited(picture: FailingServices) -> dict[ServiceRef, Culprit]:
+def inherited(failing_services: FailingServices) -> dict[ServiceRef, Culprit]:
     """
     Services whose errors come from another, with the deepest one that they come from (its sick pod where it has
     one).
     """
-    troubled = picture.failing | picture.sick.keys()
+    troubled = failing_services.failing | failing_services.sick.keys()
     sources: dict[ServiceRef, list[tuple[float, ServiceRef]]] = {}
-    for (caller, called), calls in picture.calls.edges.items():
+    for (caller, called), calls in failing_services.calls.edges.items():
         if called in troubled and caller != called and calls.errors >= _FEW:
             sources.setdefault(caller, []).append((calls.errors, called))
     direct: dict[ServiceRef, ServiceRef] = {}
     for caller, answers in sources.items():
-        if caller in picture.failing and sum(count for count, _ in answers) >= _PART * picture.calls.own.get(
-            caller, 0.0
-        ):
+        if caller in failing_services.failing and sum(
+            count for count, _ in answers
+        ) >= _PART * failing_services.calls.own.get(caller, 0.0):
             direct[caller] = max(answers)[1]
     return {
-        caller: _blamed(_deepest(caller, direct), picture) for caller in sorted(direct) if not _loops(caller, direct)
+        caller: _culprit_of(_deepest(caller, direct), failing_services)
+        for caller in sorted(direct)
+        if not _loops(caller, direct)
     }
 
 
-def victims(picture: FailingServices, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
+def victims(failing_services: FailingServices, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
     """
     Single pods most of whose errors are answers of a failing service, with whom they come from.
 
     It happens where calls stick to one pod or place. Calls that reached nobody stay the caller's own fault.
     """
-    troubled = picture.failing | picture.sick.keys()
+    troubled = failing_services.failing | failing_services.sick.keys()
     passing_on: dict[PodRef, Culprit] = {}
     for culprit in pods:
         pod, service = culprit.pod, culprit.service
-        if pod is None or picture.calls.pod_own.get(pod, 0.0) < _FEW:
+        if pod is None or failing_services.calls.pod_own.get(pod, 0.0) < _FEW:
             continue
         answers = [
             (calls.answered, called)
-            for (caller, called), calls in picture.calls.pod_edges.items()
+            for (caller, called), calls in failing_services.calls.pod_edges.items()
             if caller == pod and called in troubled and called != service
         ]
-        if sum(count for count, _ in answers) >= _PART * picture.calls.pod_own[pod]:
-            passing_on[pod] = _blamed(max(answers)[1], picture)
+        if sum(count for count, _ in answers) >= _PART * failing_services.calls.pod_own[pod]:
+            passing_on[pod] = _culprit_of(max(answers)[1], failing_services)
     return passing_on
 
 
@@ -111,9 +114,9 @@ def _loops(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> bool
     return False
 
 
-def _blamed(service: ServiceRef, picture: FailingServices) -> Culprit:
-    if service in picture.sick and service not in picture.failing:
-        return picture.sick[service]
+def _culprit_of(service: ServiceRef, failing_services: FailingServices) -> Culprit:
+    if service in failing_services.sick and service not in failing_services.failing:
+        return failing_services.sick[service]
     return workload_culprit(service)
 
 
@@ -122,23 +125,23 @@ def workload_culprit(service: ServiceRef) -> Culprit:
 
 
 def suppressions(
-    picture: FailingServices,
+    failing_services: FailingServices,
     crowded: Mapping[ServiceRef, str],
     at: float,
-    since: Mapping[tuple[ServiceRef, str], float],
+    since: Mapping[tuple[ServiceRef, Reason], float],
 ) -> tuple[Suppression, ...]:
     """One for each service and reason, sorted by service; the strongest explanation only."""
     result: list[Suppression] = []
     blamed: Culprit | None
-    victims = inherited(picture)
-    for service in sorted(picture.failing | crowded.keys()):
+    victims = inherited(failing_services)
+    for service in sorted(failing_services.failing | crowded.keys()):
         if service in victims:
-            blamed, reason = victims[service], "inherited"
+            blamed, reason = victims[service], Reason.INHERITED
             detail = f"its errors come from {blamed}"
         elif service in crowded:
-            blamed, reason, detail = workload_culprit(service), "correlated_failure", crowded[service]
+            blamed, reason, detail = workload_culprit(service), Reason.CORRELATED_FAILURE, crowded[service]
         else:
-            reason, detail = "workload_failing", "all siblings fail alike, more than is usual"
+            reason, detail = Reason.WORKLOAD_FAILING, "all replicas fail at the same unusual rate"
             blamed = workload_culprit(service)
             # Whether it only passes on what it got is known when its own calls have been watched for a while.
             waited = at - since.get((service, reason), at) >= _PATIENCE

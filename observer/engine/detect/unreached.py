@@ -1,12 +1,10 @@
 """
-Did calls begin to get lost as a sidecar fell silent, or are they lost here all the time?
+Pods whose sidecar went silent while callers lose requests that they did not lose before.
 
 Lost calls are counted in three stretches: usually (ten minutes, well before), earlier (a minute, nearer to the silence)
 and since the silence began. The usual rate is not known exactly: what was usual makes a gamma posterior of it
 (Jeffreys' prior), which is integrated out below. With few calls before, no number of lost ones is much of a surprise;
 an unknown past is no evidence.
-
-Pods whose sidecar went silent while callers lose requests that they did not lose before.
 
 A frozen proxy answers neither scrapes nor calls. Its callers see resets and timeouts, but not whose they are: without
 a name nobody is acted on, the service is told to people with the silent pod as the candidate. A scrape that broke
@@ -25,10 +23,12 @@ import numpy as np
 from observer.domain.counts import BoolArray
 from observer.domain.graph import CallGraph, Reach
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.comparison_groups import ComparisonGroups
 from observer.engine.detect.counters import Increments
+from observer.engine.messages.wording import percent
 
 _LEAST_EFFECT_SIZE: Final = 4.0
 _DRIFT: Final = (1.0, 1.5, 2.0)
@@ -51,14 +51,14 @@ class Losses:
     Attributes:
         usual, earlier: before the silence; None = not known (yet).
         since: counted since the silence was noticed; ticks: in how many ticks some of them got lost.
-        lately: the same, fading.
+        recent: the same, fading.
     """
 
     usual: Reach | None = None
     earlier: Reach | None = None
     since: Reach = field(default=_NOTHING)
     ticks: int = 0
-    lately: Reach = field(default=_NOTHING)
+    recent: Reach = field(default=_NOTHING)
 
     def known(self, graphs: tuple[CallGraph | None, CallGraph | None], service: ServiceRef, silent: float) -> Losses:
         """With what ``(usual, earlier)`` graphs tell that ended before the silence; what is known already stays."""
@@ -73,7 +73,7 @@ class Losses:
         return replace(
             self,
             since=Reach(self.since.calls + new.calls, self.since.lost + new.lost),
-            lately=Reach(self.lately.calls * part + new.calls, self.lately.lost * part + new.lost),
+            recent=Reach(self.recent.calls * part + new.calls, self.recent.lost * part + new.lost),
             ticks=self.ticks + (new.lost > 0.0),
         )
 
@@ -161,7 +161,7 @@ def silent_pods(
     """
     Ready pods that were scraped once and are not now, with the last scrape, or when it was noticed if that is unknown.
 
-    ``known``: shape (N,), was scraped at some time.
+    ``scraped_once``: shape (N,), was scraped at some time.
     """
     chosen = np.flatnonzero(~new.up & scraped_once & comparison.ready).tolist()
     last = {comparison.refs[i]: float(new.scraped[i]) for i in chosen}
@@ -196,18 +196,18 @@ def unreached(
     result = []
     for service, pod in lone.items():
         losses_of_pod, since = losses[pod], silent[pod]
-        kept = _KEEPS if (service, "unreached") in standing else 1.0
-        if losses_of_pod.lately.lost < kept * max(LOST, _PART * losses_of_pod.lately.calls):
+        kept = _KEEPS if (service, Reason.UNREACHED) in standing else 1.0
+        if losses_of_pod.recent.lost < kept * max(LOST, _PART * losses_of_pod.recent.calls):
             continue
         if losses_of_pod.bursts or log_odds(losses_of_pod, effect_sizes) <= math.log(_ODDS):
             continue
-        lost = f"{losses_of_pod.lately.lost:.0f} requests{_usually(losses_of_pod)}"
+        lost = f"{losses_of_pod.recent.lost:.0f} requests{_usually(losses_of_pod)}"
         detail = (
             f"the sidecar of {pod} has been silent for {at - since:.0f} s and callers lost {lost}: "
-            "nobody can tell for sure that they were meant for it"
+            "it is not certain that they were meant for it"
         )
         blamed = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
-        result.append(Suppression(service, "unreached", detail, blamed, since))
+        result.append(Suppression(service, Reason.UNREACHED, detail, blamed, since))
     return tuple(result)
 
 
@@ -216,4 +216,4 @@ def _usually(losses: Losses) -> str:
     before = losses.usual or losses.earlier
     if before is None or before.lost <= 0.0 or losses.since.calls <= 0.0:
         return ""
-    return f" ({losses.since.lost / losses.since.calls:.2%} of all, {before.lost / before.calls:.2%} before)"
+    return f" ({percent(losses.since.lost / losses.since.calls)} of all, {percent(before.lost / before.calls)} before)"

@@ -32,13 +32,15 @@ _RESIDUAL: Final = 0.05
 """A drained pod with less than this part of an equal share is out of the comparison."""
 
 
-def weighed(state: DetectorState, new: Increments, settings: EngineSettings, held: OpenActions) -> DetectorState:
+def weighed(
+    state: DetectorState, new: Increments, settings: EngineSettings, open_actions: OpenActions
+) -> DetectorState:
     """Bins that became ready, one after the other."""
     comparison = state.comparison
     if not comparison.refs:
         return state
     drained = np.zeros(len(comparison.refs), dtype=np.bool_)
-    drained[[comparison.position[pod] for pod in held.drained if pod in comparison.position]] = True
+    drained[[comparison.position[pod] for pod in open_actions.drained if pod in comparison.position]] = True
     state = _errors(state, new, drained, settings)
     state = _latency(state, new, drained, settings)
     fade = settings.detection.fade_seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from observer.config.settings.model import JaegerSettings
+from observer.config.settings.sources import JaegerSettings
 from observer.domain.finding import Finding
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import TraceSet

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from observer.config.settings.model import JaegerSettings
+from observer.config.settings.sources import JaegerSettings
 from observer.domain.circuit import Circuit
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import ServiceRef

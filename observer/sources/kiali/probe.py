@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from observer.config.settings.model import KialiSettings
+from observer.config.settings.sources import KialiSettings
 from observer.domain.finding import Finding
 from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.domain.ids import ServiceRef

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from observer.config.settings.model import KialiLogin, KialiSettings
+from observer.config.settings.sources import KialiLogin, KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.client import Endpoint, HttpClient, Response, decoded, refused
 from observer.http_client.credentials import SecretFile

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from observer.config.settings.model import KialiSettings
+from observer.config.settings.sources import KialiSettings
 from observer.domain.circuit import Circuit
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.graph import CallGraph, WorkloadHealth

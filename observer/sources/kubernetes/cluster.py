@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from observer.config.settings.model import KubernetesSettings
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain.cluster import ClusterView, ResourceKind
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import PodRef

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from observer.config.settings.model import KubernetesSettings
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain import names
 from observer.domain.cluster import ClusterView, ResourceKind
 from observer.domain.finding import Finding

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.classify import ERROR_FLAGS, flags_of, is_unreached, request_class
 from observer.domain.counts import RequestClass
 from observer.domain.graph import CallGraph, Edge, EdgeSource, Reach

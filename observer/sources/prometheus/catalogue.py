@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError
 from observer.ports.sources import QueryCost
 from observer.sources.prometheus.parse import labels, vector

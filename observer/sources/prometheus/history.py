@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.classify import request_class
 from observer.domain.counts import FloatArray, RequestClass, ServiceBaseline
 from observer.domain.ids import ServiceRef

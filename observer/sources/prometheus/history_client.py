@@ -14,7 +14,7 @@ import urllib3
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
 from observer.sources.prometheus.credentials import fixed_headers, flavor_parameters

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.events import ObjectiveFrame, Parts, Readings, Series
 from observer.domain.ids import ServiceRef

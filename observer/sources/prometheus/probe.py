@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from observer.config.settings.model import PrometheusSettings, Settings
+from observer.config.settings.model import Settings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.counts import CounterFrame
 from observer.domain.finding import Finding
 from observer.http_client.examine import MATCHED, coverage, examined

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from observer.config.settings.model import Profile
+from observer.config.settings.sources import Profile
 from observer.domain.errors import ConfigError
 
 

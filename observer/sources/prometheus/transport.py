@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.client import Endpoint, HttpClient, refused
 from observer.sources.prometheus.credentials import fixed_headers, flavor_parameters

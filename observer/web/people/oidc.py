@@ -18,8 +18,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import OidcSettings
+from observer.config.settings.sources import HttpAuth
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity
 from observer.http_client.client import Endpoint, HttpClient, Response, refused

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from observer.domain.action import Action, ActionKind
-from observer.domain.ids import ServiceRef
+from observer.domain.ids import ServiceRef, Target
 from observer.policytest import frames
 from observer.policytest.judging import failures, line_of, unknown_objectives
 from observer.policytest.read import TestFile, read_tests
@@ -66,7 +66,7 @@ def called(traffic: Traffic) -> float:
 
 
 def drain(world: World, name: str, action_kind: ActionKind = ActionKind.DRAIN) -> None:
-    world.obey(Action(action_kind, "i", next(ref for ref in world.pods if ref.name == name)))
+    world.obey(Action(action_kind, "i", Target.of(next(ref for ref in world.pods if ref.name == name))))
 
 
 STEADY = f"    series: [{OK % 200}]\n    expect: [{{at: 10m, verdict: none}}]\n"
@@ -230,7 +230,7 @@ def test_what_was_expected_and_what_came(tmp_path: Path) -> None:
     wrong = failures(test.scenarios[0], found)
 
     assert [one.expected for one in wrong] == [
-        "between 7m and 8m: hold",
+        "between 7m and 8m: blocked",
         "between 0s and 6m: act",
         "between 0s and 8m: 0 times act",
         "at 8m: nothing stands about cart-1",

@@ -39,7 +39,7 @@ def _run(subject: Subject) -> Iterator[Hit]:
             if matcher.op not in {"=", "=~"} or _known(matcher):
                 continue
             bound = bound_in(matcher.value)
-            near = " or ".join(f"{one:g}" for one in neighbours(bound)) if bound is not None else ""
+            near = " or ".join(f"{neighbour:g}" for neighbour in neighbours(bound)) if bound is not None else ""
             yield question.hit(
                 f'le{matcher.op}"{matcher.value}" is none of Envoy\'s default buckets: it selects nothing',
                 f"nearest: {near}" if near else "for example 250",

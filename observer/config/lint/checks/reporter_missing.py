@@ -16,8 +16,8 @@ def _run(subject: Subject) -> Iterator[Hit]:
     for question, selected in subject.selected():
         if _REPORTED.fullmatch(selected.metric) and not any(one.op in {"=", "=~"} for one in selected.on("reporter")):
             yield question.hit(
-                f"selects {selected.metric} without reporter: caller and callee both count a call, and a call that "
-                "reached nobody is counted once",
+                f"selects {selected.metric} without reporter: caller and callee both count a call, but only the "
+                "caller counts one that reached no pod",
                 'reporter="source" for availability, reporter="destination" for latency, "waypoint" in ambient mode',
             )
 

@@ -78,5 +78,5 @@ class LiveCheck:
 
 def any_service(selected: Selected) -> Selected:
     """A template's selector for every service at once: matchers with ``$namespace`` or ``$service`` are left out."""
-    matchers = tuple(one for one in selected.matchers if not VARIABLE.search(one.value))
+    matchers = tuple(matcher for matcher in selected.matchers if not VARIABLE.search(matcher.value))
     return Selected(selected.metric, matchers, selected.around, selected.ranged)

@@ -21,6 +21,7 @@ from observer.domain.attribution import (
     RankedCause,
 )
 from observer.domain.cluster import Node
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, Suppression, Suspect, Symptom
 from observer.engine.attribution.attribute import attribute
 from observer.engine.attribution.posterior import changes_of, seats_of
@@ -41,7 +42,7 @@ from tests.support.builders import (
 from tests.support.incidents import calm, edge, first, graph, named, ref, series
 
 SICK = pod("catalog-1")
-COUNTED = (EvidenceLine("peers", 12.0, "20 nats against its siblings"),)
+COUNTED = (EvidenceLine("peers", 12.0, "evidence 20 against its peers"),)
 PEERS = catalog(4)
 
 
@@ -103,9 +104,9 @@ def test_two_suspects_of_one_service_permit_neither() -> None:
 def test_the_detectors_word_on_inheritance_is_enough_without_a_graph() -> None:
     store = Culprit(CulpritKind.WORKLOAD, SHOP, "store", ref("store"))
     told = (
-        Suppression(ref("catalog"), "inherited", "its errors come from store", store),
-        Suppression(ref("store"), "workload_failing", "all siblings fail alike", store),
-        Suppression(ref("front"), "warming_up", "", None),
+        Suppression(ref("catalog"), Reason.INHERITED, "its errors come from store", store),
+        Suppression(ref("store"), Reason.WORKLOAD_FAILING, "all replicas fail alike", store),
+        Suppression(ref("front"), Reason("warming_up"), "", None),
     )
     found = attribute(AttributionInputs(at=NOW, judgement=judged(suppressions=told)))
 
@@ -138,7 +139,7 @@ def test_nothing_known_blames_nobody_and_says_what_is_missing() -> None:
 
     assert [one.cause for one in found.ranked] == [UNKNOWN]
     assert found.unknown == 1.0
-    assert found.gaps == ("kiali did not answer", "no call graph", "no traces", "no sibling tests")
+    assert found.gaps == ("kiali did not answer", "no call graph", "no traces", "no peer tests")
 
 
 def test_a_judgement_of_a_part_of_the_pods_doubts_more() -> None:
@@ -146,7 +147,7 @@ def test_a_judgement_of_a_part_of_the_pods_doubts_more() -> None:
     part = attribute(AttributionInputs(at=NOW, judgement=judged(suspect(SICK), complete=False)))
 
     assert part.unknown > whole.unknown
-    assert "the sibling tests saw only part of the pods" in part.gaps
+    assert "the peer tests saw only part of the pods" in part.gaps
 
 
 def test_series_blame_the_callee_that_accounts_for_the_targets_time() -> None:

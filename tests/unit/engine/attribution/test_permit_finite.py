@@ -12,7 +12,7 @@ from observer.domain.ids import PodRef, ServiceRef
 from observer.engine.attribution.removal import permits_removal
 
 POD = PodRef("shop", "cart-1", "u1")
-LINE = EvidenceLine("peers", 12.0, "22 nats against its siblings")
+LINE = EvidenceLine("peers", 12.0, "evidence 22 against its peers")
 
 
 def found(probability: float, inherited: float, rest: float) -> Attribution:

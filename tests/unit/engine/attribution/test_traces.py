@@ -43,20 +43,20 @@ def asked(*told: list[Span], **changes: Any) -> Attribution:
 
 def test_parallel_children_count_once_and_never_outside_their_parent() -> None:
     spans = (span("a", "", 0, 10), span("b", "a", 1, 4), span("c", "a", 2, 5), span("d", "a", 9, 5))
-    (twigs,) = trees(TraceSet(NOW, 60.0, spans))
+    (nodes,) = trees(TraceSet(NOW, 60.0, spans))
 
-    own = {twig.span.span: twig.own for twig in twigs}
+    own = {node.span.span: node.own for node in nodes}
     assert own["a"] == pytest.approx(10 - (6 + 1))
     assert own["c"] == 5
-    assert root_seconds(twigs) == 10
+    assert root_seconds(nodes) == 10
 
 
 def test_the_way_is_what_the_caller_waited_beyond_the_answer_whatever_the_clocks() -> None:
     spans = call("t", PATH, way={"store": 0.2})
     skewed = [replace(one, start=one.start + 99.0) if one.service == "store" else one for one in spans]
-    (twigs,) = trees(traced(skewed))
+    (nodes,) = trees(traced(skewed))
 
-    late = next(twig for twig in twigs if twig.span.side is SpanSide.CLIENT and twig.span.service == "cart")
+    late = next(node for node in nodes if node.span.side is SpanSide.CLIENT and node.span.service == "cart")
     assert late.own == pytest.approx(0.2)
 
 

@@ -71,8 +71,10 @@ def test_spreading_over_bins_loses_no_request_whatever_the_offsets(
     judged, last = np.zeros((3, 2)), NOW + np.array(offsets)
     for i in range(1, rounds + 1):
         until, at = NOW + 5.0 * i + np.array(offsets), NOW + 5.0 * (i + 1)
-        told = np.ones(3, dtype=np.bool_)
-        new = Increments(np.hstack([each, np.zeros((3, len(CUTS) + 1))]), last, until, until, told, told, 0, 0.0)
+        reported = np.ones(3, dtype=np.bool_)
+        new = Increments(
+            np.hstack([each, np.zeros((3, len(CUTS) + 1))]), last, until, until, reported, reported, 0, 0.0
+        )
         state = fill(widths(state, comparison, np.full(3, 5.0), 5.0, 0.0, at), comparison, new, slice(0, 2))
         for after, ready in due_bins(state, comparison, at, 0.9):
             judged, state = judged + ready.counts, after

@@ -23,7 +23,7 @@ def _calls(
 def test_callers_counts_begin_with_a_baseline_and_drop_resets() -> None:
     view, watched = cluster(catalog(2, app="front")), frozenset({STORE})
     state = CallerState()
-    told = []
+    reported = []
     for i, rows in enumerate(
         (
             {("front-1", STORE): (100.0, 10.0)},
@@ -33,10 +33,10 @@ def test_callers_counts_begin_with_a_baseline_and_drop_resets() -> None:
         )
     ):
         state, tallies = advance(state, _calls(NOW + 5.0 * i, rows, watched), view, lambda _: 0.0, NOW + 5.0 * i)
-        told.append((tallies[STORE].requests, tallies[STORE].errors) if STORE in tallies else None)
+        reported.append((tallies[STORE].requests, tallies[STORE].errors) if STORE in tallies else None)
 
     # front-2 came back after it was gone: its first appearance is a baseline.
-    assert told == [None, (52.0, 2.0), (11.0, 1.0), (4.0, 0.0)]
+    assert reported == [None, (52.0, 2.0), (11.0, 1.0), (4.0, 0.0)]
     assert state.edges[(FRONT, STORE)].errors > 0.0
 
 

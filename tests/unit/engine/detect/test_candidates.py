@@ -189,7 +189,7 @@ def test_a_certain_but_harmless_pod_does_not_pass_the_gate() -> None:
 
 def test_an_acquitted_pod_is_told_only_and_comes_last() -> None:
     pods = catalog(8)
-    feed = Feed(pods, held=OpenActions(cleared={pods[1].ref: NOW + 1e4}))
+    feed = Feed(pods, open_actions=OpenActions(cleared={pods[1].ref: NOW + 1e4}))
     fed(feed, 5, everybody(pods, GOOD))
     fed(feed, 8, everybody(pods, GOOD, catalog_2=(20.0, 30.0), catalog_5=SICK))
     assert feed.judgement is not None

@@ -8,7 +8,7 @@ from tests.support.builders import catalog, cluster, pod
 from tests.support.judging import Feed
 
 
-def _roster(*nodes: str) -> ComparisonGroups:
+def _comparison(*nodes: str) -> ComparisonGroups:
     pods = [pod(f"catalog-{i}", node=node) for i, node in enumerate(nodes)]
     feed = Feed(pods)
     feed.did(dict.fromkeys((one.ref.name for one in pods), (1.0, 0.0)))
@@ -16,7 +16,7 @@ def _roster(*nodes: str) -> ComparisonGroups:
 
 
 def test_a_group_must_beat_its_best_pod_by_the_margin() -> None:
-    comparison = _roster("a", "a", "b", "b")
+    comparison = _comparison("a", "a", "b", "b")
     group = len(comparison.refs)
     assert comparison.culprit(group).kind is CulpritKind.NODE
     assert pods_of(comparison, group).tolist() == [0, 1]
@@ -31,8 +31,8 @@ def test_a_group_must_beat_its_best_pod_by_the_margin() -> None:
 
 
 def test_groups_are_neither_single_pods_nor_whole_services() -> None:
-    assert not [one for one in _roster("a", "b", "c").groups if one.kind is CulpritKind.NODE]
-    assert not [one for one in _roster("a", "a", "a").groups if one.kind is CulpritKind.NODE]
+    assert not [one for one in _comparison("a", "b", "c").groups if one.kind is CulpritKind.NODE]
+    assert not [one for one in _comparison("a", "a", "a").groups if one.kind is CulpritKind.NODE]
 
 
 def test_a_roster_is_kept_while_nothing_moved_and_carries_rows_when_it_did() -> None:

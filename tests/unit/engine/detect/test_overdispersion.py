@@ -27,11 +27,11 @@ def test_clumps_are_worth_at_most_one_bet(share: float, bad: int, factor: float)
     a, b = share * (1.0 / correlation - 1.0), (1.0 - share) * (1.0 / correlation - 1.0)
     chance = np.exp([_ln_beta_binomial(int(k), bad, a, b) for k in draws])
     most = overdispersion_bound(draws, bad * ones, share * ones, factor * ones, effect_sizes=TILTS)
-    told = np.isfinite(most)
+    reported = np.isfinite(most)
 
     assert chance.sum() == pytest.approx(1.0, abs=1e-6)
-    assert (told == (draws > share * bad)[:, None]).all()
-    assert ((chance[:, None] * np.exp(np.where(told, most, -np.inf))).sum(axis=0) <= 1.0 + 1e-6).all()
+    assert (reported == (draws > share * bad)[:, None]).all()
+    assert ((chance[:, None] * np.exp(np.where(reported, most, -np.inf))).sum(axis=0) <= 1.0 + 1e-6).all()
 
 
 def _ln_beta_binomial(k: int, n: int, a: float, b: float) -> float:

@@ -21,7 +21,7 @@ counts = st.integers(0, 40)
 @settings(max_examples=300, deadline=None)
 @given(own=st.integers(1, 60), rest=st.integers(1, 300), bad=st.integers(1, 80))
 def test_evidence_is_worth_at_most_one_bet(own: int, rest: int, bad: int) -> None:
-    """Under "like its siblings" the mean of the winsorised likelihood ratio is at most one: nothing comes for free."""
+    """Under "like its peers" the mean of the winsorised likelihood ratio is at most one: nothing comes for free."""
     bad = min(bad, own + rest)
     k = np.arange(max(0, bad - rest), min(own, bad) + 1, dtype=np.float64)
     ones = np.ones_like(k)

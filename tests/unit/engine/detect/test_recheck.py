@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from observer.domain.counts import FloatArray, SeriesHistory
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Symptom, Tier
-from observer.engine.detect.recheck import covers, recheck_errors, recheck_latency, told_by
+from observer.engine.detect.recheck import covers, errors_by_caller, recheck_errors, recheck_latency
 from tests.support.builders import catalog
 from tests.support.judging import Did, Feed, acting, everybody, suspect_of
 
@@ -74,8 +74,8 @@ def test_counters_that_go_back_add_nothing() -> None:
     lying = history(np.array([9.0, 0.0, 9.0, 0.0, 9.0, 0.0, 9.0]))
     quiet = grown(B, "shop/x", 40, 1)
 
-    assert told_by((steady,), A)[0] == {"shop/x": 9.0}
-    assert told_by((lying,), A)[0] == {"shop/x": 27.0}  # three rises count, three falls do not
+    assert errors_by_caller((steady,), A)[0] == {"shop/x": 9.0}
+    assert errors_by_caller((lying,), A)[0] == {"shop/x": 27.0}  # three rises count, three falls do not
     assert error_score(steady, quiet) < error_score(lying, quiet) < error_score(grown(A, "shop/x", 40, 9), quiet)
 
 
@@ -86,7 +86,7 @@ def test_errors_are_told_by_caller_and_flag() -> None:
         grown(B, "shop/y", 40, 9, UF=9.0),
     )
 
-    callers, flags = told_by(histories, A)
+    callers, flags = errors_by_caller(histories, A)
 
     assert list(callers.items()) == [("shop/y", 30.0), ("shop/x", 12.0)]
     assert list(flags.items()) == [("UF", 24.0), ("-", 12.0), ("UC", 6.0)]

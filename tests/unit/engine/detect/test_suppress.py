@@ -14,7 +14,7 @@ from tests.support.judging import GOOD, SICK, Feed, acting, everybody, fed, susp
 STORE, CATALOG, FRONT = service_ref("store"), service_ref("catalog"), service_ref("front")
 
 
-def _picture(
+def _failing_services(
     failing: set[ServiceRef], edges: Mapping[tuple[ServiceRef, ServiceRef], float], sick: object = None
 ) -> FailingServices:
     own: dict[ServiceRef, float] = dict.fromkeys(failing, 100.0)
@@ -24,21 +24,21 @@ def _picture(
 
 
 def test_the_deepest_failing_service_is_blamed() -> None:
-    found = inherited(_picture({FRONT, CATALOG, STORE}, {(FRONT, CATALOG): 90.0, (CATALOG, STORE): 95.0}))
+    found = inherited(_failing_services({FRONT, CATALOG, STORE}, {(FRONT, CATALOG): 90.0, (CATALOG, STORE): 95.0}))
     assert {service.name: culprit.name for service, culprit in found.items()} == {"front": "store", "catalog": "store"}
 
 
 def test_calls_that_explain_too_little_explain_nothing() -> None:
-    assert inherited(_picture({FRONT, STORE}, {(FRONT, STORE): 20.0})) == {}
+    assert inherited(_failing_services({FRONT, STORE}, {(FRONT, STORE): 20.0})) == {}
 
 
 def test_services_that_blame_each_other_are_not_believed() -> None:
-    assert inherited(_picture({CATALOG, STORE}, {(CATALOG, STORE): 90.0, (STORE, CATALOG): 90.0})) == {}
+    assert inherited(_failing_services({CATALOG, STORE}, {(CATALOG, STORE): 90.0, (STORE, CATALOG): 90.0})) == {}
 
 
 def test_a_sick_pod_downstream_is_named_rather_than_its_service() -> None:
     sick = Culprit(CulpritKind.POD, "shop", "store-1", STORE, PodRef("shop", "store-1", "uid"))
-    assert inherited(_picture({FRONT}, {(FRONT, STORE): 90.0}, sick)) == {FRONT: sick}
+    assert inherited(_failing_services({FRONT}, {(FRONT, STORE): 90.0}, sick)) == {FRONT: sick}
 
 
 def test_all_failing_alike_is_nobodys_fault_and_is_told() -> None:

@@ -53,7 +53,7 @@ class Mesh:
     def freeze(self, name: str = "catalog-3") -> None:
         self.silent[name] = self.feed.at
 
-    def told(self, ticks: int, lost: float = 0.0) -> tuple[float, Suppression] | None:
+    def reported(self, ticks: int, lost: float = 0.0) -> tuple[float, Suppression] | None:
         """Seconds until it was told, within so many ticks."""
         began = self.feed.at
         for _ in range(ticks):
@@ -69,20 +69,20 @@ def test_losses_that_begin_with_the_silence_are_told_within_thirty_seconds() -> 
     mesh = Mesh()
     mesh.ticks(WARM)
     mesh.freeze()
-    found = mesh.told(12, lost=5.0)
+    found = mesh.reported(12, lost=5.0)
     assert found is not None
-    after, told = found
+    after, reported = found
     assert after <= 30.0
-    assert told.blamed is not None and told.blamed.name == "catalog-3"
-    assert told.since == mesh.silent["catalog-3"]
-    assert "before" not in told.detail
+    assert reported.blamed is not None and reported.blamed.name == "catalog-3"
+    assert reported.since == mesh.silent["catalog-3"]
+    assert "before" not in reported.detail
 
 
 def test_a_call_or_two_are_enough_where_none_are_ever_lost() -> None:
     mesh = Mesh()
     mesh.ticks(WARM)
     mesh.freeze()
-    found = mesh.told(12, lost=1.0)
+    found = mesh.reported(12, lost=1.0)
     assert found is not None and found[0] <= 30.0
 
 
@@ -91,7 +91,7 @@ def test_steady_losses_and_a_broken_scrape_tell_nothing(lost: float) -> None:
     mesh = Mesh()
     mesh.ticks(WARM, lost=lost)
     mesh.freeze()
-    assert mesh.told(240, lost=lost) is None
+    assert mesh.reported(240, lost=lost) is None
 
 
 @pytest.mark.parametrize("minutes", [3, 5, 9])
@@ -100,18 +100,18 @@ def test_losses_that_began_well_before_the_silence_tell_nothing(minutes: int) ->
     mesh.ticks(WARM)
     mesh.ticks(minutes * 12, lost=10.0)
     mesh.freeze()
-    assert mesh.told(120, lost=10.0) is None
+    assert mesh.reported(120, lost=10.0) is None
 
 
 def test_a_dead_pod_among_steady_losses_is_told_all_the_same() -> None:
     mesh = Mesh()
     mesh.ticks(WARM, lost=2.0)
     mesh.freeze()
-    found = mesh.told(12, lost=25.0)
+    found = mesh.reported(12, lost=25.0)
     assert found is not None
-    after, told = found
+    after, reported = found
     assert after <= 40.0
-    assert "12.50% of all, 1.00% before" in told.detail
+    assert "12 % of all, 1.0 % before" in reported.detail
 
 
 def test_one_burst_where_calls_get_lost_anyway_tells_nothing() -> None:
@@ -121,35 +121,35 @@ def test_one_burst_where_calls_get_lost_anyway_tells_nothing() -> None:
         mesh.tick(lost=20.0)
     mesh.freeze()
     mesh.ticks(5)
-    assert mesh.told(1, lost=20.0) is None
-    assert mesh.told(12) is None
+    assert mesh.reported(1, lost=20.0) is None
+    assert mesh.reported(12) is None
 
 
 def test_nothing_is_told_without_a_past() -> None:
     mesh = Mesh()
     mesh.tick()
     mesh.freeze()
-    assert mesh.told(60, lost=20.0) is None
+    assert mesh.reported(60, lost=20.0) is None
 
 
 def test_a_restart_in_the_middle_of_the_silence_tells_nothing() -> None:
     mesh = Mesh()
     mesh.ticks(WARM)
     mesh.freeze()
-    assert mesh.told(12, lost=10.0) is not None
+    assert mesh.reported(12, lost=10.0) is not None
     mesh.feed.state, mesh.feed.judgement = DetectorState.empty(), None
-    assert mesh.told(60, lost=10.0) is None
+    assert mesh.reported(60, lost=10.0) is None
 
 
 def test_the_past_stays_known_while_another_sibling_is_silent_for_a_moment() -> None:
     mesh = Mesh()
     mesh.ticks(WARM)
     mesh.freeze()
-    assert mesh.told(12, lost=5.0) is not None
+    assert mesh.reported(12, lost=5.0) is not None
     mesh.freeze("catalog-1")
-    assert mesh.told(3, lost=5.0) is None  # two are silent: it may be either
+    assert mesh.reported(3, lost=5.0) is None  # two are silent: it may be either
     del mesh.silent["catalog-1"]
-    found = mesh.told(4, lost=5.0)
+    found = mesh.reported(4, lost=5.0)
     assert found is not None and found[0] <= 4 * TICK
 
 
@@ -157,18 +157,18 @@ def test_what_was_told_stands_while_calls_go_on_to_get_lost_now_and_then() -> No
     mesh = Mesh()
     mesh.ticks(WARM)
     mesh.freeze()
-    assert mesh.told(12, lost=2.0) is not None
+    assert mesh.reported(12, lost=2.0) is not None
     for number in range(24):
-        assert mesh.told(1, lost=1.0 if number % 3 == 2 else 0.0) is not None
+        assert mesh.reported(1, lost=1.0 if number % 3 == 2 else 0.0) is not None
 
 
 def test_it_ends_when_no_calls_get_lost_any_more() -> None:
     mesh = Mesh()
     mesh.ticks(WARM)
     mesh.freeze()
-    assert mesh.told(12, lost=5.0) is not None
+    assert mesh.reported(12, lost=5.0) is not None
     mesh.ticks(30)
-    assert mesh.told(10) is None
+    assert mesh.reported(10) is None
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_where_calls_get_lost_anyway_some_ticks_have_to_agree() -> None:
 def test_a_false_word_is_rarer_than_the_odds_however_often_it_is_looked_at() -> None:
     """Seeded Monte Carlo: the same rate before and since, looked at in every tick for half an hour."""
     random = np.random.default_rng(4)
-    told = 0
+    reported = 0
     for _ in range(400):
         rate = float(random.choice([0.0005, 0.002, 0.01]))
         before = [Reach(float(calls), float(random.poisson(rate * calls))) for calls in (20_000, 2_000)]
@@ -211,6 +211,6 @@ def test_a_false_word_is_rarer_than_the_odds_however_often_it_is_looked_at() -> 
         for _ in range(360):
             losses = losses.plus(Reach(170.0, float(random.poisson(rate * 170.0))), TICK)
             if not losses.bursts and log_odds(losses, TILTS) > BOUND:
-                told += 1
+                reported += 1
                 break
-    assert told <= 20
+    assert reported <= 20

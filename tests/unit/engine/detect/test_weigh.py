@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from observer.domain.action import Action, ActionKind
+from observer.domain.ids import Target
 from observer.domain.settings import EngineSettings
 from observer.engine.detect.judge import judge
 from observer.engine.detect.state import DetectorState, OpenActions
@@ -18,11 +19,13 @@ def test_a_drained_pod_keeps_its_usual_share() -> None:
     culprit = world.refs[0]
     state, found, settings = DetectorState.empty(), None, EngineSettings()
     for snapshot in world.stream(600):
-        held = OpenActions(drained=frozenset({culprit} if 120 <= world.seconds < 420 else ()))
-        state, found = judge(state, snapshot, settings, held)
+        open_actions = OpenActions(drained=frozenset({culprit} if 120 <= world.seconds < 420 else ()))
+        state, found = judge(state, snapshot, settings, open_actions)
         world.asked = found.recheck
         if world.seconds in (120, 420):
-            world.obey(Action(ActionKind.DRAIN if world.seconds == 120 else ActionKind.RESTORE, "i", culprit))
+            world.obey(
+                Action(ActionKind.DRAIN if world.seconds == 120 else ActionKind.RESTORE, "i", Target.of(culprit))
+            )
 
     assert found is not None
     assert [one.culprit.pod for one in found.suspects] == [culprit]
@@ -54,7 +57,7 @@ def test_evidence_of_a_drained_pod_is_frozen_and_silence_is_no_health() -> None:
     feed = fed(fed(Feed(pods), 5, everybody(pods, GOOD)), 6, everybody(pods, GOOD, catalog_2=SICK))
     assert feed.judgement is not None
     before = suspect_of(feed.judgement, "catalog-2")
-    feed.held = OpenActions(drained=frozenset({pods[1].ref}), label_writes={pods[1].ref: feed.at})
+    feed.open_actions = OpenActions(drained=frozenset({pods[1].ref}), label_writes={pods[1].ref: feed.at})
 
     fed(feed, 40, everybody(pods, GOOD, catalog_2=(0.0, 0.0)))
 
