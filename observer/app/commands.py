@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from observer.app.cluster_access import cluster as make_cluster
 from observer.app.cluster_access import connected, journal, journal_named, journal_url
 from observer.app.daemon import WARM_SECONDS
-from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.domain.cluster import ClusterView
     from observer.domain.outcome import Outcome
     from observer.journal.store import SqlJournal

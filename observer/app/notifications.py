@@ -6,24 +6,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from observer.config.settings.model import Settings
-from observer.config.settings.notifications import CloudEventSettings, NotifyKind, NotifySettings
 from observer.domain.decision import Decision
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from observer.config.settings.model import GrafanaSettings
+    from observer.config.settings.model import GrafanaSettings, Settings
+    from observer.config.settings.notifications import CloudEventSettings, NotifySettings
     from observer.domain.finding import Finding
     from observer.domain.ids import PodRef
     from observer.http_client.delivery import Receiver
     from observer.ports.actuators import Sink
     from observer.ports.sources import Clock
-    from observer.sinks.alertmanager.api import Alertmanagers, Silenced
-    from observer.sinks.alertmanager.sink import AlertmanagerSink
-    from observer.sinks.grafana.annotations import GrafanaAnnotations
-    from observer.sinks.grafana.client import GrafanaClient
+    from observer.sinks.alertmanager import Alertmanagers, AlertmanagerSink, Silenced
+    from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient
+    from observer.sinks.notify import NotifySink
     from observer.sinks.notify.senders import Sender
-    from observer.sinks.notify.sink import NotifySink
 
 Task = tuple[str, Callable[[], Awaitable[None]]]
 
@@ -103,7 +100,7 @@ def cloudevents(settings: Settings, clock: Clock, record: Callable[[Decision], M
 def alertmanager(
     settings: Settings, clock: Clock, leading: Callable[[], bool], standing: Callable[[], frozenset[str] | None]
 ) -> AlertmanagerSink:
-    from observer.sinks.alertmanager.sink import AlertmanagerSink, Policy
+    from observer.sinks.alertmanager import AlertmanagerSink, Policy
 
     wanted = settings.alertmanager
     policy = Policy(
@@ -122,7 +119,7 @@ def alertmanager(
 def alertmanagers(settings: Settings, clock: Clock) -> Alertmanagers:
     """Raises: ConfigError when the settings name none."""
     from observer.domain.errors import ConfigError
-    from observer.sinks.alertmanager.api import Alertmanagers
+    from observer.sinks.alertmanager import Alertmanagers
 
     if not settings.alertmanager.urls:
         raise ConfigError("alertmanager.urls: names no Alertmanager")
@@ -148,7 +145,7 @@ async def silence_own_alerts(settings: Settings, pod: PodRef, seconds: float, *,
     Raises: ConfigError, SourceUnavailable, SourceProtocolError; ValueError for a time that is none.
     """
     from observer.runtime.clock import SystemClock
-    from observer.sinks.alertmanager.api import silence_pod
+    from observer.sinks.alertmanager import silence_pod
 
     clock = SystemClock()
     api = alertmanagers(settings, clock)
@@ -167,7 +164,7 @@ async def alerts_about(settings: Settings, pod: PodRef) -> tuple[tuple[str, ...]
     Raises: ConfigError, SourceUnavailable, SourceProtocolError.
     """
     from observer.runtime.clock import SystemClock
-    from observer.sinks.alertmanager.api import pod_alerts
+    from observer.sinks.alertmanager import pod_alerts
 
     api = alertmanagers(settings, SystemClock())
     try:
@@ -182,7 +179,7 @@ def notify(
     record: Callable[[Decision], Mapping[str, object]],
     dropped: Callable[[str], None],
 ) -> NotifySink:
-    from observer.sinks.notify.sink import Grouping, NotifySink, Subscription
+    from observer.sinks.notify import Grouping, NotifySink, Subscription
 
     return NotifySink(
         wanted.name,
@@ -198,7 +195,8 @@ def notify(
 def sender(wanted: NotifySettings, clock: Clock) -> Sender:
     """Raises: ConfigError for a template that cannot be read, and for apprise where it is not installed."""
     from observer.config.settings.message_templates import PLAIN, SLACK, Message, read_message
-    from observer.sinks.notify.senders import AppriseSender, SlackSender, WebhookSender
+    from observer.config.settings.notifications import NotifyKind
+    from observer.sinks.notify import AppriseSender, SlackSender, WebhookSender
 
     section = f"notify.{wanted.name}"
     try:
@@ -232,6 +230,7 @@ def receiver(wanted: CloudEventSettings | NotifySettings, section: str, clock: C
 async def examine_notifications(settings: Settings, clock: Clock) -> Sequence[Finding]:
     """What ``observer doctor`` says about them; nobody is sent a message."""
     from observer.app.telemetry import examine_collector
+    from observer.config.settings.notifications import NotifyKind
     from observer.domain.finding import Finding
     from observer.http_client.client import Request
     from observer.http_client.delivery import probe
@@ -256,7 +255,7 @@ async def examine_notifications(settings: Settings, clock: Clock) -> Sequence[Fi
 
 def grafana_annotations(settings: Settings) -> GrafanaAnnotations | None:
     """None where no Grafana is named. Raises: ConfigError for settings that can never work."""
-    from observer.sinks.grafana.annotations import GrafanaAnnotations
+    from observer.sinks.grafana import GrafanaAnnotations
 
     return GrafanaAnnotations(_grafana(settings.grafana)) if settings.grafana.url else None
 
@@ -288,7 +287,7 @@ async def publish_dashboards(
     Returns which API took them, and what became of each by its uid. Raises: GrafanaRefused, SourceUnavailable, and
     ConfigError for an address or credentials that can never work.
     """
-    from observer.sinks.grafana.publish import Publisher
+    from observer.sinks.grafana import Publisher
 
     client = _grafana(where)
     try:
@@ -302,7 +301,7 @@ async def publish_dashboards(
 
 def _grafana(where: GrafanaSettings) -> GrafanaClient:
     from observer.http_client.client import Endpoint
-    from observer.sinks.grafana.client import GrafanaClient
+    from observer.sinks.grafana import GrafanaClient
 
     endpoint = Endpoint("grafana", url=where.url, auth=where.auth, headers=where.headers, timeout=where.timeout)
     return GrafanaClient(endpoint)
@@ -328,8 +327,9 @@ async def send_report(settings: Settings, name: str, report: Outgoing) -> None:
     import msgspec
 
     from observer.config.settings.message_templates import PLAIN, Message
+    from observer.config.settings.notifications import NotifyKind
     from observer.runtime.clock import SystemClock
-    from observer.sinks.notify.senders import AppriseSender
+    from observer.sinks.notify import AppriseSender
 
     wanted = next((each for each in settings.notify if each.name == name), None)
     if wanted is None:
