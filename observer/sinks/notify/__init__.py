@@ -1,1 +1,0 @@
-"""Notifications for people: grouped, worded by a template, sent by Slack, a webhook or apprise."""
