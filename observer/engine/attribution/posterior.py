@@ -48,7 +48,7 @@ def posterior(
     whole. Ties are broken against the more drastic act: UNKNOWN first, pods last.
     """
     lines: dict[Cause, list[EvidenceLine]] = {
-        UNKNOWN: [EvidenceLine("doubt", DOUBT + blind, "nobody, or nobody we can see")]
+        UNKNOWN: [EvidenceLine("doubt", DOUBT + blind, "no cause, or none that can be seen")]
     }
     of_service: dict[ServiceRef, list[EvidenceLine]] = {}
     inherited: dict[ServiceRef, float] = {}

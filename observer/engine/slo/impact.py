@@ -104,7 +104,7 @@ def impact(
         text = f"its median is {ratio:.1f} times its peers' and {excess:.0f} ms more"
         return ratio >= settings.latency_ratio and excess >= settings.latency_excess_ms, text
     if evidence.symptom is Symptom.UNREACHED:
-        return False, "nobody can tell which pod the lost requests were meant for"
+        return False, "it is not known which pod the lost requests were meant for"
     rate, usual = evidence.bad_rate, evidence.peer_bad_rate
     hurts = rate - usual >= settings.error_rate and rate >= settings.error_ratio * usual
     return hurts, f"it fails {percent(rate)} of its requests, its peers {percent(usual)}"
