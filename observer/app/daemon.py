@@ -107,7 +107,7 @@ async def build(
         rules=rules,
         state=loop_status,
         recorder=recorder,
-        mail=webhook.inbox if webhook is not None else None,
+        alerts=webhook.inbox if webhook is not None else None,
         approvals=approvals,
         ticks=traces.ticks if traces is not None else None,
     )

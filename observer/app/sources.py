@@ -150,7 +150,7 @@ def collector(
         switch=access.switch,
         lease=access.lease,
         objectives=sources.objectives,
-        mail=webhook.inbox if webhook is not None else None,
+        alerts=webhook.inbox if webhook is not None else None,
         approvals=approvals,
         deadline=asked.timeout,
         recheck_seconds=asked.recheck_seconds,

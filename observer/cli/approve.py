@@ -142,5 +142,5 @@ def _refused(problem: Problem) -> Reply:
 
 
 def _shown(plan: PlanView) -> str:
-    head = f"incident {plan.incident}: {plan.action} pod {plan.namespace}/{plan.pod}, plan {plan.plan}"
+    head = f"incident {plan.incident}: {plan.action} {plan.target}, plan {plan.plan}"
     return "\n".join([head, *(f"  {line}" for line in plan.diff)])

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from observer import actions
 from observer.app import build, connected
 from observer.cli.output import EXIT_FINDINGS
 from observer.config.settings.model import EvidenceSettings, LeaseSettings, RecordingSettings, Settings
@@ -53,7 +54,6 @@ STEP: Final = 0.25
 
 FIXED: Final = "fixed"
 BY_ITSELF: Final = "ended_by_itself"
-_HARM: Final = frozenset({ActionKind.DRAIN, ActionKind.EVICT})
 
 Make = Callable[["World", float], "Fault"]
 Ask = Callable[["Fault"], "ExpectedOutcome"]
@@ -95,7 +95,8 @@ class DecisionCollector:
 def missed(demand: ExpectedOutcome, heard: Iterable[Decision]) -> list[str]:
     """What was wrong with the decisions of one scene, in sentences; empty = all that its fault demands came."""
     heard = list(heard)
-    touched = [one for one in heard if one.action_kind in _HARM and _applied(one) and f"pod {one.pod}" != demand.named]
+    acted = [one for one in heard if actions.harmful(one.action_kind) and _applied(one)]
+    touched = [one for one in acted if f"pod {one.pod}" != demand.named]
     faults = [f"{one.pod} was touched ({one.action_kind})" for one in touched]
     ends = {one.subject: one.reason for one in heard if one.kind == "closed"}
     # A suspicion of somebody else that fades is no harm: the first errors on a node may as well be the node's.

@@ -11,7 +11,6 @@ from observer.app import connected, kill_switch
 from observer.cli.application import Config, Json, app, awaited, settings_from, who_is_here, words
 from observer.cli.output import harmless, show
 from observer.config.settings.model import Settings
-from observer.runtime.operator_actions import pause_switch, resume_switch
 
 
 @app.command()
@@ -41,6 +40,7 @@ async def throw(settings: Settings, *, paused: bool, who: str, reason: str) -> t
 
     Raises: ``SwitchChanged``, ``ActuatorUnavailable``.
     """
+    from observer.runtime.operator_actions import pause_switch, resume_switch
 
     async with connected(settings) as api:
         switch = kill_switch(api, settings)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from observer.app import connected, give_back
+from observer.app import connected, restore_pods
 from observer.cli.application import Config, Json, app, awaited, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_UNREACHABLE, fail, show
 from observer.config.settings.model import Settings
@@ -38,7 +38,7 @@ async def many_pods(settings: Settings, *, force: bool) -> tuple[int, dict[str, 
     """Restore what has expired, or with ``force`` all that Observer drained."""
 
     async with connected(settings) as api:
-        given = await give_back(api, now=SystemClock().now(), force=force, only=None)
+        given = await restore_pods(api, now=SystemClock().now(), force=force, only=None)
     text = text_of(given) if given else "nothing to restore"
     return code_of(given), body_of(given), text
 

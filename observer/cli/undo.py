@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
-from observer.app import connected, give_back
+from observer.app import connected, restore_pods
 from observer.cli.application import Config, Json, app, awaited, settings_from, words
 from observer.cli.completion import pods
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, fail, show
@@ -38,7 +38,7 @@ async def one_pod(settings: Settings, pod: str) -> tuple[int, dict[str, object],
     """Restore ``NAMESPACE/POD`` now; exit code, JSON body, text."""
 
     async with connected(settings) as api:
-        given = await give_back(api, now=SystemClock().now(), force=True, only=pod)
+        given = await restore_pods(api, now=SystemClock().now(), force=True, only=pod)
     if not given:
         return EXIT_NOT_FOUND, body_of(given), f"{pod}: nothing to restore: there is no such pod"
     if all(outcome.result is Result.SUPERSEDED for _, outcome in given):

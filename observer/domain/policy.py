@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
-from observer.domain.action import ActionKind, Mode
+from observer.domain.action import ActionKind, Mode, approvable
 from observer.domain.ids import WorkloadRef
 from observer.domain.settings import EngineSettings, EscalationSettings, GuardSettings, ImpactSettings, Setting
 
@@ -98,7 +98,7 @@ class EffectivePolicy:
         GuardSettings, Setting("What the guards allow, as in the settings, but for what is the whole cluster's.")
     ] = field(default_factory=GuardSettings)
     approvals: Annotated[
-        frozenset[Annotated[ActionKind, Setting(among=(ActionKind.DRAIN, ActionKind.EVICT))]],
+        frozenset[Annotated[ActionKind, Setting(among=approvable)]],
         Setting("Actions that need a person's approval; one approval is for one action, for 15 minutes."),
     ] = frozenset()
     windows: Annotated[

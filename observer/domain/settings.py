@@ -7,12 +7,13 @@ editors, writes the shipped file and the reference asks these declarations. Time
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Final, get_type_hints
 
-from observer.domain.action import ActionKind, Mode
+from observer.domain.action import ActionKind, Mode, selectable
 
 SECONDS: Final = "seconds"
 """Written with units: ``500ms``, ``1m30s``, ``24h``."""
@@ -33,7 +34,7 @@ class Setting:
         about: one sentence for people. Empty on the items of a list, which their list explains.
         ge, gt, le: bounds of a number; of ``unit`` seconds and bytes, too.
         unit: ``seconds`` and ``bytes`` have a notation of their own; any other is a word for people.
-        among: the members of an enum that may be written; empty = all of them.
+        among: answers the members of an enum that may be written; None = all of them.
         format: what a text must look like, ``kubernetes-name`` or empty.
         path: key in a health policy, where it is not the field's name (``detectors.errors``).
         cluster_wide: it is for all of the cluster, so that no health policy sets it.
@@ -45,7 +46,7 @@ class Setting:
     gt: float | None = None
     le: float | None = None
     unit: str = ""
-    among: tuple[StrEnum, ...] = ()
+    among: Callable[[], tuple[StrEnum, ...]] | None = None
     format: str = ""
     path: str = ""
     cluster_wide: bool = False
@@ -177,7 +178,7 @@ class EscalationSettings:
     """Which actions are allowed and how the drain experiment is timed."""
 
     actions: Annotated[
-        tuple[Annotated[ActionKind, Setting(among=(ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.EVICT))], ...],
+        tuple[Annotated[ActionKind, Setting(among=selectable)], ...],
         Setting("Actions that may be taken on a pod, mildest first; [annotate] only notes."),
     ] = (ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.EVICT)
     effective_share: Annotated[

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.snapshot import Gap
 
 FULL_SCORE = 59.0
@@ -121,7 +122,7 @@ class Suspect:
     Attributes:
         tier: what the evidence allows, before impact gate and guards.
         ceiling: the most that may ever be done (a tie with node or revision: DRAIN; a named revision, node, zone or
-            workload: ANNOTATE until their rungs exist); ``ceiling_reason`` says why when it is below EVICT.
+            workload: ANNOTATE until there are actions for them); ``ceiling_reason`` says why when it is below EVICT.
         impact: its own excess hurts users enough to act (the design's form without an objective).
         also: weaker explanations of the same evidence, strongest first (a group and its members, ties).
     """
@@ -130,7 +131,7 @@ class Suspect:
     evidence: Evidence
     tier: Tier
     ceiling: Tier = Tier.EVICT
-    ceiling_reason: str = ""
+    ceiling_reason: Reason = Reason.NONE
     impact: bool = False
     impact_reason: str = ""
     also: tuple[Culprit, ...] = ()
@@ -147,7 +148,7 @@ class Suppression:
     """
 
     service: ServiceRef
-    reason: str
+    reason: Reason
     detail: str
     blamed: Culprit | None = None
     since: float = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from observer.domain.action import ActionKind
+from observer import actions
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.outcome import Verification
@@ -92,7 +92,7 @@ def same_symptom(
     return tuple(
         entry
         for entry in ledger
-        if entry.action_kind is ActionKind.EVICT
+        if actions.has_effect(entry.action_kind, actions.Effect.REPLACEMENT)
         and entry.service == service
         and entry.symptom == symptom
         and entry.applied
@@ -102,7 +102,7 @@ def same_symptom(
 
 
 def _harm(entry: LedgerEntry) -> bool:
-    return entry.action_kind in (ActionKind.DRAIN, ActionKind.EVICT) and (counts(entry) or entry.verdict == "refused")
+    return actions.harmful(entry.action_kind) and (counts(entry) or entry.verdict == "refused")
 
 
 def counts(entry: LedgerEntry) -> bool:

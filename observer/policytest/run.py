@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from observer.actions import plan_of
 from observer.config.openslo.templates import expand
 from observer.config.policies.effective import EffectivePolicyCache
 from observer.config.reload import Rules
 from observer.domain.action import Action, ActionKind, Mode
-from observer.domain.approval import plan_of
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
-from observer.domain.ids import ServiceRef
+from observer.domain.ids import ServiceRef, Target
 from observer.domain.outcome import Outcome, Result
 from observer.domain.policy import APPROVAL_SECONDS, EffectivePolicies
 from observer.domain.slo import Objective, ObjectiveStatus
@@ -147,7 +147,7 @@ class _Run:
                     continue
                 policy = policies.of(incident.workload, self._settings)
                 dry_run = policy.mode is Mode.DRY_RUN
-                act = Action(action, incident.id, pod, incident.attempts.get(action, 0), dry_run=dry_run)
+                act = Action(action, incident.id, Target.of(pod), incident.attempts.get(action, 0), dry_run=dry_run)
                 plan = plan_of(act, seconds=policy.escalation.drain_seconds)
                 self._approvals = {**self._approvals, plan.hash: since + APPROVAL_SECONDS}
 

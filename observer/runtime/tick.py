@@ -78,7 +78,7 @@ class Loop:
         rules: Rules,
         state: LoopStatus,
         recorder: Recorder | None = None,
-        mail: AlertCache | None = None,
+        alerts: AlertCache | None = None,
         approvals: ApprovalCache | None = None,
         ticks: TickListener | None = None,
     ) -> None:
@@ -87,7 +87,7 @@ class Loop:
         self._settings, self._policies = rules.settings.engine, EffectivePolicyCache(rules.policies)
         self._objectives = rules.objectives
         self._state = state
-        self._recorder, self._mail, self._approvals, self._ticks = recorder, mail, approvals, ticks
+        self._recorder, self._alerts, self._approvals, self._ticks = recorder, alerts, approvals, ticks
         self._wanted: tuple[tuple[object, object, object], tuple[Objective, ...]] = (None, None, None), ()
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -131,7 +131,7 @@ class Loop:
         self._note(Restored(now, tuple(incidents), tuple(ledger), watched))
 
     async def resume(self) -> None:
-        """Once the cluster is known and the Lease held: look open intents up, then give back or go on, exactly once."""
+        """Once the cluster is known and the Lease held: look open intents up, then restore or go on, exactly once."""
         async with self._lock:
             if self.memory.ticks:
                 await self.restore()  # another may have acted meanwhile: what the journal says holds
@@ -163,7 +163,7 @@ class Loop:
 
     async def adopt(self, rules: Rules | None, state: ReloadState, decision: Decision) -> None:
         """
-        New rules between two ticks; None = those in force stay. A drained pod whose mode was taken away is given back
+        New rules between two ticks; None = those in force stay. A drained pod whose mode was taken away is restored
         at once.
         """
         async with self._lock:
@@ -203,8 +203,8 @@ class Loop:
             if self._ticks is not None:
                 self._ticks.decided(at, self._clock.now(), len(decisions))
             await self._follow(decisions)
-            if self._mail is not None:
-                self._mail.answer(decisions)
+            if self._alerts is not None:
+                self._alerts.answer(decisions)
             if self._approvals is not None:
                 policies = self._policies.policies(None, at)
                 self._approvals.wanted(waiting(self.memory, snapshot.cluster, self._settings, policies))
@@ -325,11 +325,12 @@ def _resumed(action: Action, at: float) -> Decision:
         at=at,
         kind=action.action_kind.value,
         verdict=Verdict.ACT,
-        subject=f"pod {action.pod}",
+        subject=action.target.subject,
         reason="resumed",
         text="An intent from before the restart was looked up.",
         incident=action.incident,
         action_kind=action.action_kind,
-        pod=action.pod,
+        pod=action.target.pod,
+        target=action.target,
         action=action,
     )

@@ -19,7 +19,6 @@ spec:
 """
 
 
-@wrong("P1", "free text where a list is known")
 def test_a_misspelt_word_in_a_scenario_is_refused_with_its_place() -> None:
     path = FILES / "policies" / "misspelt_words.yaml"
     done = call("test", path)

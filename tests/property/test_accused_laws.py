@@ -17,7 +17,7 @@ from observer.domain.suspect import Suspect, Tier
 from observer.engine.attribution.attributor import Attributor
 from observer.engine.attribution.removal import permits_removal, shortened, victim_of, with_drain
 from observer.engine.context import Fleet
-from observer.engine.guards import accused
+from observer.engine.guards import attribution as guard
 from observer.engine.guards.context import GuardContext
 from observer.engine.memory import Memory
 from tests.property.test_attribution_laws import FEW, NAMES, edges
@@ -65,7 +65,7 @@ def context(found: Attribution, action_kind: ActionKind) -> GuardContext:
 def test_nobody_is_killed_on_worse_odds_than_were_asked_for(drawn: tuple[Suspect, Attribution]) -> None:
     _, found = drawn
     evict, drain = (
-        accused.attribution(context(found, action_kind)) for action_kind in (ActionKind.EVICT, ActionKind.DRAIN)
+        guard.attribution(context(found, action_kind)) for action_kind in (ActionKind.EVICT, ActionKind.DRAIN)
     )
     mine = next(one for one in found.ranked if one.cause.pod == PODS[0].ref)
     if isinstance(evict, Allowed):
@@ -121,4 +121,4 @@ def test_without_graph_and_traces_the_sibling_test_alone_is_enough(score: float)
     mine = suspect(PODS[0], Tier.EVICT, found=replace(evidence(score=score)))
     judged = judgement(suspects=[mine], services=health(PODS))
     found = Attributor(snapshot(VIEW), judged, VIEW).attribute(mine)
-    assert isinstance(accused.attribution(context(found, ActionKind.EVICT)), Allowed)
+    assert isinstance(guard.attribution(context(found, ActionKind.EVICT)), Allowed)

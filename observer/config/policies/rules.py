@@ -6,13 +6,14 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
+from observer import actions
 from observer.config.documents.durations import format_duration
 from observer.config.documents.faults import Fault
 from observer.config.policies.document import Level, Policy, Value
 from observer.config.policies.inherit import EffectiveValues, layered, section
 from observer.config.settings.consistency import RULES
 from observer.config.settings.model import Settings
-from observer.domain.action import ActionKind, Mode
+from observer.domain.action import Mode
 from observer.domain.settings import EngineSettings, EscalationSettings
 
 Contradiction = tuple[str, str, str]
@@ -149,7 +150,7 @@ def _never_done(effective: EffectiveValues, escalation: EscalationSettings) -> I
         yield path, "with both detectors off there is nothing to act on", "write mode: shadow"
     if (
         acts
-        and set(escalation.actions) <= {ActionKind.ANNOTATE}
+        and not any(actions.harmful(kind) for kind in escalation.actions)
         and values["mode"].policy == values["escalation.actions"].policy
     ):
         message = "annotate alone never acts, whatever the mode"

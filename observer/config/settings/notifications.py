@@ -14,9 +14,9 @@ from observer.config.settings.links import check_link
 from observer.config.settings.message_templates import check_template
 from observer.config.settings.sources import LOGIN, MORE_HEADERS, ONE_REQUEST, HttpAuth
 from observer.domain import names
-from observer.domain.decision_record import SEVERITIES
-from observer.domain.kinds import KINDS
+from observer.domain.kinds import Kind
 from observer.domain.settings import Setting, seconds
+from observer.domain.severities import Severity
 from observer.engine.remediation.silences import LONGEST_SECONDS
 
 _MINUTE: Final = 60.0
@@ -39,7 +39,7 @@ def _check_source(value: str) -> str | None:
     return None if fits else "must be a URI reference such as /observer/east, without spaces"
 
 
-_KIND = Words(tuple(KINDS))
+_KIND = Words(tuple(Kind))
 _LINK = Check(check_link)
 _LABELS = AfterValidator(_check_labels)
 
@@ -122,7 +122,7 @@ class NotifySettings:
     ] = NotifyKind.WEBHOOK
     url: Annotated[str, Setting("Address, of a webhook only: others are secrets."), URL] = ""
     url_file: Annotated[str, Setting("File that holds the address; of apprise one a line."), FILE] = ""
-    severity: Annotated[str, Setting("Least severity that is sent."), Words(tuple(SEVERITIES))] = "warning"
+    severity: Annotated[str, Setting("Least severity that is sent."), Words(tuple(Severity))] = "warning"
     kinds: Annotated[tuple[Annotated[str, _KIND], ...], Setting("Kinds of decisions that are sent; empty = all.")] = ()
     namespaces: Annotated[
         tuple[Annotated[str, NAME], ...], Setting("Namespaces whose decisions are sent; empty = all.")

@@ -12,6 +12,7 @@ from observer.domain.attribution import AffectedService, Attribution, Attributio
 from observer.domain.cluster import ClusterView
 from observer.domain.graph import CallGraph, Edge
 from observer.domain.ids import ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, Suspect, Symptom
 from observer.domain.traces import Span, TraceSet
@@ -227,12 +228,12 @@ def _inheritances(judgement: Judgement) -> Iterable[tuple[ServiceRef, ServiceRef
     """Calls that the detectors know of: who inherits from whom."""
     for suppression in judgement.suppressions:
         if (
-            suppression.reason == "inherited"
+            suppression.reason == Reason.INHERITED
             and suppression.blamed is not None
             and suppression.blamed.service is not None
         ):
             yield suppression.service, suppression.blamed.service
     for suspect in judgement.suspects:
-        first = suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
+        first = suspect.also[0].service if suspect.ceiling_reason == Reason.INHERITED and suspect.also else None
         if suspect.culprit.service is not None and first is not None:
             yield suspect.culprit.service, first

@@ -17,6 +17,7 @@ import numpy as np
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import CallerTally, Culprit, Judgement, Suspect, Symptom, Tier
@@ -221,7 +222,7 @@ class _Whole:
 
         need = np.full(count, tier_scores(settings)[Tier.ANNOTATE])
         # What is suppressed stays so until it is clearly better: half the evidence keeps it.
-        standing = {service for service, reason in state.since if reason != "unreached"}
+        standing = {service for service, reason in state.since if reason != Reason.UNREACHED}
         need[[i for i, service in enumerate(comparison.services) if service in standing]] *= 0.5
         rest_total, rest_bad = by_service(np.where(spared, 0.0, total)), by_service(np.where(spared, 0.0, bad))
         self.failing = history.failing(rest_bad, rest_total, reference, need)

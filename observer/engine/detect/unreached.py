@@ -25,6 +25,7 @@ import numpy as np
 from observer.domain.counts import BoolArray
 from observer.domain.graph import CallGraph, Reach
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.comparison_groups import ComparisonGroups
@@ -197,7 +198,7 @@ def unreached(
     result = []
     for service, pod in lone.items():
         losses_of_pod, since = losses[pod], silent[pod]
-        kept = _KEEPS if (service, "unreached") in standing else 1.0
+        kept = _KEEPS if (service, Reason.UNREACHED) in standing else 1.0
         if losses_of_pod.recent.lost < kept * max(LOST, _PART * losses_of_pod.recent.calls):
             continue
         if losses_of_pod.bursts or log_odds(losses_of_pod, effect_sizes) <= math.log(_ODDS):
@@ -208,7 +209,7 @@ def unreached(
             "it is not certain that they were meant for it"
         )
         blamed = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
-        result.append(Suppression(service, "unreached", detail, blamed, since))
+        result.append(Suppression(service, Reason.UNREACHED, detail, blamed, since))
     return tuple(result)
 
 

@@ -1,14 +1,14 @@
-"""All that a brake may look at, and what a brake is."""
+"""All that a guard may look at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from observer import actions
 from observer.domain.action import ActionKind
 from observer.domain.attribution import Attribution
 from observer.domain.cluster import ClusterView, Pod, Workload
-from observer.domain.decision import Allowed, Blocked, LedgerEntry
+from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.incident import Incident
 from observer.domain.policy import EffectivePolicy
@@ -23,7 +23,7 @@ from observer.engine.memory import Memory
 @dataclass(frozen=True, slots=True, eq=False)
 class GuardContext:
     """
-    One pod, one rung, one tick.
+    One pod, one action, one tick.
 
     ``memory`` holds the incidents and the ledger as they stand within this tick, ``planned`` the acts that were
     already decided in it. ``in_progress`` are the open incidents in which something was done or is planned and not
@@ -53,6 +53,11 @@ class GuardContext:
         return self.snapshot.control
 
     @property
+    def owner(self) -> str:
+        """Name of the pod's workload, else its own, for people."""
+        return self.pod.workload.name if self.pod.workload is not None else self.pod.ref.name
+
+    @property
     def drained(self) -> bool:
         """The pod carries our label already, so its load has moved and its share of the floor is spent."""
         return self.pod.drained_by_us
@@ -62,11 +67,11 @@ class GuardContext:
         return tuple(other for other in self.in_progress if other.id != self.incident.id)
 
     def acts(self, since: float) -> tuple[LedgerEntry, ...]:
-        """Acts that do harm and weigh on the budgets, later than ``since``, this tick's plans included."""
+        """Harmful actions that weigh on the budgets, later than ``since``, this tick's plans included."""
         return tuple(
             entry
             for entry in (*self.memory.ledger, *self.planned)
-            if entry.action_kind in (ActionKind.DRAIN, ActionKind.EVICT) and entry.at > since and counts(entry)
+            if actions.harmful(entry.action_kind) and entry.at > since and counts(entry)
         )
 
     def peers(self) -> tuple[Pod, ...]:
@@ -77,6 +82,3 @@ class GuardContext:
         """Pods of the service that serve healthily by the metrics; empty when nothing is known."""
         health = self.fleet.health(service)
         return health.healthy if health is not None else frozenset()
-
-
-Guard = Callable[[GuardContext], Allowed | Blocked]

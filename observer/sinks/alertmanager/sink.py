@@ -14,8 +14,9 @@ from typing import Final
 
 import structlog
 
+from observer import actions
 from observer.domain import names
-from observer.domain.action import ActionKind, Mode
+from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import PodRef
@@ -226,7 +227,8 @@ def _replaces(decision: Decision) -> bool:
     """Whether this says that a pod was evicted, for good."""
     applied = decision.outcome is not None and decision.outcome.result is Result.APPLIED
     real = decision.action is not None and not decision.action.dry_run and decision.mode is Mode.ENFORCE
-    return decision.action_kind is ActionKind.EVICT and decision.verdict is Verdict.ACT and applied and real
+    replaces = actions.has_effect(decision.action_kind, actions.Effect.REPLACEMENT)
+    return replaces and decision.verdict is Verdict.ACT and applied and real
 
 
 def _adopted(alert: WireAlert, key: str, now: float) -> AlertPage:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from observer.config.settings.message_templates import facts_of
 from observer.config.settings.notifications import GroupBy
 from observer.domain.decision import Decision
-from observer.domain.decision_record import SEVERITIES, at_least, namespace_of
+from observer.domain.decision_record import namespace_of
 from observer.domain.errors import SourceUnavailable
+from observer.domain.severities import Severity, at_least
 from observer.http_client.delivery import DeliveryHealth
 from observer.ports.sources import Clock
 from observer.sinks.notify.senders import Sender
@@ -66,7 +67,7 @@ class _Group:
     due: float
     records: list[Mapping[str, object]] = field(default_factory=list)
     more: int = 0
-    severity: str = SEVERITIES[0]
+    severity: str = Severity.INFO
 
     @property
     def count(self) -> int:

@@ -17,6 +17,7 @@ from observer.web.models.rows import (
     NamespaceRow,
     ObjectiveView,
     State,
+    TargetView,
     WorkloadRow,
 )
 
@@ -312,8 +313,7 @@ class PendingApproval(Struct, frozen=True):
     """
 
     action: str
-    pod: str
-    uid: str
+    target: TargetView
     plan: str
     diff: tuple[str, ...]
 

@@ -168,6 +168,18 @@ class OutcomeView(Struct, frozen=True):
     detail: str
 
 
+class TargetView(Struct, frozen=True):
+    """What an action is done to; ``namespace`` and ``uid`` are empty where there is none."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {'/'.join(part for part in (self.namespace, self.name) if part)}"
+
+
 class DecisionRow(Struct, frozen=True):
     """One decision, to act or not to, as it was recorded."""
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from observer import actions
 from observer.engine.messages.wording import percent
 from observer.web.models.rows import State
 
@@ -110,10 +111,12 @@ def number(value: float | None, digits: int = 1) -> str:
 
 def evidence(score: float, needed: Mapping[str, float]) -> str:
     """``10.7 of 17.6 needed to drain``: against the next step that is not reached yet."""
-    for step in ("annotate", "drain", "evict"):
-        if score < needed[step]:
-            return f"{score:.1f} of {needed[step]:.1f} needed to {step}"
-    return f"{score:.1f}, enough to evict ({needed['evict']:.1f})"
+    steps = [spec for spec in actions.every() if spec.selectable]
+    for spec in steps:
+        tier = spec.tier.name.lower()
+        if score < needed[tier]:
+            return f"{score:.1f} of {needed[tier]:.1f} needed to {spec.kind.value}"
+    return f"{score:.1f}, enough to {steps[-1].kind.value} ({needed[steps[-1].tier.name.lower()]:.1f})"
 
 
 def words(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from observer.domain.decision import Decision
+from observer.domain.ids import Target
 from observer.domain.incident import Incident, Phase
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.suspect import Symptom
@@ -16,6 +17,7 @@ from observer.web.models.rows import (
     ObjectiveView,
     OutcomeView,
     StandingBlock,
+    TargetView,
 )
 
 PHASES: Final = {
@@ -30,6 +32,11 @@ PHASES: Final = {
 }
 SYMPTOMS: Final = {Symptom.ERRORS: ("fails", "failed"), Symptom.LATENCY: ("is slow for", "was slow for")}
 """What a pod does while its incident is open, and what it did."""
+
+
+def target_view(target: Target) -> TargetView:
+    """What an action is done to, under the API's names."""
+    return TargetView(target.kind.value, target.namespace, target.name, target.uid)
 
 
 def decision_row(decision: Decision) -> DecisionRow:

@@ -95,6 +95,8 @@ def _bodies(value: object) -> list[Body]:
 def _incident(body: Body) -> None:
     _renamed(body, "Incident")
     _reworded(body, "blocked", "closing", "restoring", "ceiling_reason")
+    if isinstance(check := body.get("check"), dict):
+        _reworded(check, "verdict")
     attribution = body.get("attribution")
     for cause in _bodies(attribution.get("ranked") if isinstance(attribution, dict) else None):
         _renamed(cause, "Attribution")
@@ -106,15 +108,24 @@ def _incident(body: Body) -> None:
 def _action(body: Body) -> None:
     _renamed(body, "Action")
     _reworded(body, "reason")
+    _aimed(body)
+
+
+def _aimed(body: Body) -> None:
+    """What was a pod by its name says so."""
+    if isinstance(pod := body.get("target"), dict):
+        body["target"] = {"kind": "pod", **pod}
 
 
 def _entry(body: Body) -> None:
     _renamed(body, "LedgerEntry")
     _reworded(body, "verdict")
+    _aimed(body)
 
 
 def _approval(body: Body) -> None:
     _renamed(body, "Approval")
+    _aimed(body)
 
 
 def _decision(body: Body) -> None:
