@@ -14,8 +14,7 @@ from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, PodTally, ServiceHealth, Suspect, Tier
-from observer.engine.attribution.attributor import Attributor
-from observer.engine.attribution.membership import belongs
+from observer.engine.attribution.attributor import Attributor, belongs
 
 REQUIRED_SOURCES: Final = frozenset({"prometheus", "kubernetes", "control"})
 """Sources without which a tick cannot be judged. Without ``history`` those guards block that need it."""

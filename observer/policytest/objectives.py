@@ -13,7 +13,7 @@ from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.slo import Objective, ObjectiveStatus, Query, RatioSli, ThresholdSli
 from observer.engine.slo.accounting import SloAccounting
 from observer.engine.slo.presets import ISTIO, preset_sli
-from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
+from observer.engine.slo.states import Scene, newest_scrape, owners_of, surroundings
 from observer.policytest.frames import calls_of
 from observer.policytest.notation import Selector, selectors
 from observer.policytest.read import REQUESTS

@@ -43,6 +43,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "Incident": {"nats": "evidence_score", "held": "blocked", "giving_back": "restoring", "blame": "attribution"},
     "LadderSettings": {"rungs": "actions", "acquit_seconds": "cleared_seconds"},
     "LedgerEntry": {"rung": "action_kind", "pod": "target"},
+    "Losses": {"lately": "recent"},
     "Memory": {"backdrops": "baselines", "acquitted": "cleared"},
     "Ruling": {"book": "policies"},
 }  # fmt: skip

@@ -16,7 +16,7 @@ from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.slo import BudgetStatus, DataState, Objective, ObjectiveStatus
 from observer.domain.snapshot import Gap
 from observer.engine.slo.accounting import SloAccounting
-from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
+from observer.engine.slo.states import Scene, newest_scrape, owners_of, surroundings
 from observer.ports.sources import Clock, Cluster, ObjectiveSource
 from observer.ports.stores import CountLedger
 from observer.runtime.source_cache import SourceFailure

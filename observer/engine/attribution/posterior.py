@@ -1,7 +1,7 @@
 """
-Evidence, members and changes -> probabilities. The sum of the scores of each cause, normalised; nothing else.
+Evidence, members and changes -> probabilities: the sum of the scores of each cause, normalised; nothing else.
 
-What was changed shortly before is likelier to be at fault; what was restarted after it began is less so.
+What was changed shortly before the onset is likelier to be at fault; what was restarted after it is less so.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def posterior(
     whole. Ties are broken against the more drastic act: UNKNOWN first, pods last.
     """
     lines: dict[Cause, list[EvidenceLine]] = {
-        UNKNOWN: [EvidenceLine("doubt", DOUBT + blind, "nobody, or nobody we can see")]
+        UNKNOWN: [EvidenceLine("doubt", DOUBT + blind, "no cause, or none that can be seen")]
     }
     of_service: dict[ServiceRef, list[EvidenceLine]] = {}
     inherited: dict[ServiceRef, float] = {}

@@ -1,7 +1,7 @@
 """
-May this pod be removed, as far as its attribution goes? Everything else is for the guards.
+A finished attribution: as it is kept beside its incident, what a drain adds to it, and whether it permits a removal.
 
-An attribution as it is kept beside its incident: shortened, and with what a drain showed since.
+Everything else about the removal is for the guards.
 """
 
 from __future__ import annotations

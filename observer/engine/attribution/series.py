@@ -1,7 +1,7 @@
 """
 Series of services: what rose, how much of the target's trouble each can account for, and who merely passes it on.
 
-Resources: a pod that suddenly works much harder. Weak on its own, since load and retries do that too.
+Resources count too, weakly: a pod that suddenly works much harder may do so for load and retries.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 Who is compared with whom: pods in the order of their services, and the groups that cut through them.
 
 Everything after this works on arrays in this order. Rows are the pods, then the groups inside one service (revision,
-node, zone), then nodes and zones pooled over services.
-
-Pod or place? A group wins over its pods by evidence; where the two cannot be told apart, that is said.
+node, zone), then nodes and zones pooled over services. A group wins over its pods by evidence; where pod and place
+cannot be told apart, that is said.
 """
 
 from __future__ import annotations

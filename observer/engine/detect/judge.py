@@ -1,9 +1,7 @@
 """
-The judges' one entry: what a tick saw -> who is suspected, how strongly, and why nobody may be.
+The detectors' one entry: what a tick saw -> who is suspected, how strongly, what is suppressed, and what to ask next.
 
 Pure: the instant comes with the snapshot, the memory with the state.
-
-From the evidence of a tick to its judgement: suspects, suppressions, and what to ask next.
 """
 
 from __future__ import annotations

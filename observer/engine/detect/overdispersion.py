@@ -8,9 +8,7 @@ over bins, so it is learned from windows of some bins, and ``E`` counts the bad 
 from the peers without whoever is being judged, so that a sick pod does not excuse itself; where a service had too
 little to learn from, the fleet's average stands in.
 
-How often chance alone piles bad requests up when they come in clusters.
-
-Divided by the overdispersion, evidence has the right spread, but not the right tail: three of three bad requests of a
+Divided by it, evidence has the right spread, but not the right tail: three of three bad requests of a
 bin on one pod are no rarity when each draws the next after it. If the shares follow a Polya urn (each bad request on a
 pod makes the next one there likelier, which is what the correlation says), the number on one pod is beta-binomial, and
 ``exp(theta * k) / E[exp(theta * K)]`` has mean one under it. Evidence is not believed beyond that.

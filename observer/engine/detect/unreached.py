@@ -1,12 +1,10 @@
 """
-Did calls begin to get lost as a sidecar fell silent, or are they lost here all the time?
+Pods whose sidecar went silent while callers lose requests that they did not lose before.
 
 Lost calls are counted in three stretches: usually (ten minutes, well before), earlier (a minute, nearer to the silence)
 and since the silence began. The usual rate is not known exactly: what was usual makes a gamma posterior of it
 (Jeffreys' prior), which is integrated out below. With few calls before, no number of lost ones is much of a surprise;
 an unknown past is no evidence.
-
-Pods whose sidecar went silent while callers lose requests that they did not lose before.
 
 A frozen proxy answers neither scrapes nor calls. Its callers see resets and timeouts, but not whose they are: without
 a name nobody is acted on, the service is told to people with the silent pod as the candidate. A scrape that broke

@@ -7,13 +7,12 @@ the errors of pods that crash in a loop are counted although no series of theirs
 appears (first look, after a reload, back from an absence) is a baseline. A counter that falls is a reset only when its
 container restarted; one that falls and comes back is two servers answering in turn, and says nothing.
 
-Budgets by slices of time: a slice becomes one event, so that windows, budgets and burn rates are the same for all.
-
+Where budgets count slices of time, a slice becomes one event, so that windows, budgets and burn rates are the same.
 *Timeslices*: a slice is one good event when its share of good events is at least the slice target, else one bad.
 *RatioTimeslices*: a slice is one event that is good to the share of its good events; the budget is the mean of ratios.
-A slice without a single event: nobody was hurt where silence is right (IDLE), so Timeslices count it as good; a ratio
-of nothing does not exist, so RatioTimeslices leave it out. Where data is missing the objective's ``no_data`` decides:
-``bad`` and ``page`` count it as bad, ``good`` as good, ``hold`` leaves it out.
+A slice without a single event: no user was affected where silence is right (IDLE), so Timeslices count it as good; a
+ratio of nothing does not exist, so RatioTimeslices leave it out. Where data is missing the objective's ``no_data``
+decides: ``bad`` and ``page`` count it as bad, ``good`` as good, ``hold`` leaves it out.
 """
 
 from __future__ import annotations

@@ -126,8 +126,8 @@ def announced() -> Iterator[str]:
     yield announcements.RECOVERED
     front, cause = service_ref("front"), suspect(pod("store-1")).culprit
     for reason, detail in (
-        ("inherited", "97 % of its failures come from below"),
-        ("workload_failing", "all fail alike"),
+        ("inherited", "its errors come from pod shop/store-1"),
+        ("workload_failing", "all replicas fail at the same unusual rate"),
     ):
         for blamed in (None, cause):
             yield announcements.suppression(Suppression(front, Reason(reason), detail, blamed))

@@ -7,8 +7,7 @@ import pytest
 from observer.domain.settings import ImpactSettings
 from observer.domain.slo import DataState, Preset, Query, RatioSli
 from observer.domain.suspect import Evidence, Symptom
-from observer.engine.slo.impact import impact
-from observer.engine.slo.projection import excess_burn, projected_burn
+from observer.engine.slo.impact import excess_burn, impact, projected_burn
 from tests.support.slo import objective, status
 
 ERRING = Evidence(

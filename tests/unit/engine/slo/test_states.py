@@ -5,8 +5,7 @@ from typing import Any
 
 from observer.domain.cluster import ResourceKind
 from observer.domain.ids import ServiceRef
-from observer.engine.slo.states import Facts
-from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
+from observer.engine.slo.states import Facts, Scene, newest_scrape, owners_of, surroundings
 from tests.support.builders import NOW, catalog, cluster, pod, workload
 from tests.support.slo import objective
 
