@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from observer.app.cluster_access import ClusterAccess, connected
 from observer.app.notifications import examine_notifications, probe_grafana
 from observer.app.web import AlertWebhook
-from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.domain.finding import Finding
     from observer.domain.slo import Objective
     from observer.ports.sources import (

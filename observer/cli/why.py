@@ -14,11 +14,11 @@ from observer.cli.application import Config, Json, app, awaited, settings_from
 from observer.cli.completion import namespaces, subjects
 from observer.cli.moments import instant
 from observer.cli.output import EXIT_NOT_FOUND, PLAIN, Paint, Tone, paint_for, show
-from observer.config.settings.model import Settings
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.domain.attribution import Attribution
 
 _CAUSES = 4
