@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from observer.ports.sources import Clock
     from observer.sinks.alertmanager import Alertmanagers, AlertmanagerSink, Silenced
     from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient
-    from observer.sinks.notify import NotifySink
-    from observer.sinks.notify.senders import Sender
+    from observer.sinks.notify import NotifySink, Sender
 
 Task = tuple[str, Callable[[], Awaitable[None]]]
 
