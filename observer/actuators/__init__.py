@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.action import ActionKind
 
 if TYPE_CHECKING:

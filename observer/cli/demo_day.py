@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from observer.actions import table as actions
+from observer import actions
 from observer.app.cluster_access import connected
 from observer.app.daemon import build
 from observer.cli.output import EXIT_FINDINGS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.outcome import Verification

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.alert import PendingAlert
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.action import ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.incident import Incident, Phase

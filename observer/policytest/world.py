@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain import names
 from observer.domain.action import Action
 from observer.domain.cluster import (

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import structlog
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain import names
 from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, LedgerEntry

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from observer.actions.table import plan_of
+from observer.actions import plan_of
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.approval import Approval, Plan
 from observer.domain.decision import Decision, Verdict

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from observer.actions import table as actions
+from observer import actions
 from observer.actions.model import ActionSpec
 from observer.domain import names
 from observer.domain.action import Mode

@@ -13,8 +13,7 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-from observer import __version__
-from observer.actions import table as actions
+from observer import __version__, actions
 from observer.domain import names
 from observer.domain.outcome import Result, Verification
 

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from observer.actions.table import plan_of
+from observer.actions import plan_of
 from observer.config.settings.model import OidcSettings
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.approval import Plan

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
-from observer.actions import table as actions
+from observer import actions
 from observer.config.documents.durations import format_duration
 from observer.config.documents.faults import Fault
 from observer.config.policies.document import Level, Policy, Value

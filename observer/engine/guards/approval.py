@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.action import Action, Mode
 from observer.domain.approval import Plan
 from observer.domain.incident import Phase

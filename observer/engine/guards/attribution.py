@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.attribution import Attribution, CauseKind
 from observer.domain.reasons import GuardName, Reason
 from observer.engine.attribution.removal import is_finite, permits_removal, victim_of

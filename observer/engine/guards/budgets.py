@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.action import ActionKind
 from observer.domain.incident import Phase
 from observer.domain.reasons import GuardName, Reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.reasons import GuardName, Reason
 from observer.domain.settings import GuardSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.reasons import GuardName, Reason
 from observer.domain.suspect import Symptom
 from observer.engine.guards.context import GuardContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Blocked
 from observer.domain.incident import Check, Experiment, Incident

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.alert import PendingAlert
 from observer.domain.attribution import Attribution

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.action import Action
 from observer.domain.decision import Decision
 from observer.domain.incident import Check, Experiment, Incident, Phase

@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain import names
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict

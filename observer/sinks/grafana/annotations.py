@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from observer.actions import table as actions
+from observer import actions
 from observer.actions.model import ActionSpec
 from observer.domain import names
 from observer.domain.action import ActionKind, Mode

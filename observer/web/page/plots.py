@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from observer.actions import table as actions
+from observer import actions
 from observer.web.models.answers import Point
 
 WIDTH: Final = 600.0

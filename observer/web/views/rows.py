@@ -7,6 +7,7 @@ from typing import Final
 from observer.domain.decision import Decision
 from observer.domain.ids import Target
 from observer.domain.incident import Incident, Phase
+from observer.domain.reasons import page_of
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.suspect import Symptom
 from observer.engine.messages.wording import percent
@@ -51,11 +52,13 @@ def decision_row(decision: Decision) -> rows.DecisionRow:
         workload=str(decision.workload or ""),
         action_id=action.id if action is not None else "",
         blocked_by=tuple(
-            rows.BlockedView(block.guard, block.reason, block.detail, block.refused) for block in decision.blocked_by
+            rows.BlockedView(block.guard, block.reason, block.detail, block.refused, page_of(block.reason))
+            for block in decision.blocked_by
         ),
         outcome=rows.OutcomeView(outcome.result.value, outcome.reason, outcome.detail) if outcome is not None else None,
         figures=dict(decision.figures),
         config=decision.config,
+        explained=page_of(decision.reason) if decision.reason else "",
     )
 
 

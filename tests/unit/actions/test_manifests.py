@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from observer.actions import table as actions
+from observer import actions
 
 MANIFESTS = Path(__file__).parents[3] / "deploy" / "manifests"
 ROLES = sorted({spec.role for spec in actions.writing() if spec in actions.SHIPPED})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from observer.actions.table import plan_of
+from observer.actions import plan_of
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.approval import Approval
 from observer.domain.errors import JournalUnavailable

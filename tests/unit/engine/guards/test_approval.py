@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from observer.actions import table as actions
+from observer import actions
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.ids import PodRef, Target
 from observer.domain.settings import EscalationSettings
