@@ -19,9 +19,9 @@ from observer.app.cluster_access import connected, journal, journal_named, journ
 from observer.app.daemon import WARM_SECONDS, build, run_daemon
 from observer.app.notifications import Outgoing, alerts_about, send_report, silence_own_alerts
 from observer.app.sources import examine_sources, series_catalogue
-from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.domain.cluster import ClusterView
     from observer.domain.outcome import Outcome
     from observer.journal.store import SqlJournal

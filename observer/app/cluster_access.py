@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from observer.actuators.kill_switch import ConfigMapSwitch
+    from observer.config.settings.model import Settings
     from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
     from observer.ports.actuators import KillSwitch

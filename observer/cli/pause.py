@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from observer.app import connected, kill_switch
 from observer.cli.application import Config, Json, app, awaited, settings_from, who_is_here, words
 from observer.cli.output import harmless, show
-from observer.config.settings.model import Settings
+
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
 
 
 @app.command()

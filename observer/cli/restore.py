@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from observer.app import connected, restore_pods
 from observer.cli.application import Config, Json, app, awaited, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_UNREACHABLE, fail, show
-from observer.config.settings.model import Settings
 from observer.domain.outcome import Outcome, Result
 from observer.runtime.clock import SystemClock
+
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
 
 Restored = Sequence[tuple[str, Outcome]]
 """Pods as NAMESPACE/NAME with what came of it."""
@@ -58,4 +60,6 @@ def body_of(given: Restored) -> dict[str, object]:
 
 
 def text_of(given: Restored) -> str:
-    return "\n".join(f"{pod}: {one.result.value}: {one.reason} {one.detail}".rstrip() for pod, one in given)
+    return "\n".join(
+        f"{pod}: {outcome.result.value}: {outcome.reason} {outcome.detail}".rstrip() for pod, outcome in given
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -11,10 +11,12 @@ from observer.cli.application import Config, Json, app, awaited, settings_from, 
 from observer.cli.completion import pods
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, fail, show
 from observer.cli.restore import body_of, code_of, text_of
-from observer.config.settings.model import Settings
 from observer.domain.names import DRAIN_LABEL
 from observer.domain.outcome import Result
 from observer.runtime.clock import SystemClock
+
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
 
 DRAINED: Final = f"`observer incidents --open` and `kubectl get pods -A -l {DRAIN_LABEL}` name what is drained"
 

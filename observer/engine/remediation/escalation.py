@@ -109,19 +109,14 @@ def _guard_context(
     log: DecisionLog, context: TickContext, incident: Incident, pod: Pod, action_kind: ActionKind
 ) -> GuardContext:
     return GuardContext(
-        at=log.at,
+        tick=context,
         action_kind=action_kind,
         incident=incident,
         pod=pod,
         workload=context.cluster.workloads.get(pod.workload) if pod.workload is not None else None,
         suspect=context.suspect(incident),
-        snapshot=context.snapshot,
-        cluster=context.cluster,
-        judgement=context.judgement,
         memory=log.memory,
-        settings=log.rules.settings,
         policy=log.policy(incident),
-        fleet=context.fleet,
         in_progress=log.in_progress(),
         planned=log.planned,
         attribution=attribution_of(incident, pod, context),

@@ -11,6 +11,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from observer import actions
+from observer.domain.kinds import Kind
 from observer.engine.messages.wording import percent
 from observer.web.models.rows import State
 
@@ -52,7 +53,27 @@ def environment() -> Environment:
         clock=clock, stamp=stamp, iso=iso, ago=ago, percent=share, number=number, words=words, glyph=glyph
     )
     made.globals.update(pages=PAGES, states=tuple(State), asset=_Assets().address, evidence=evidence)
+    made.globals.update(writing=_writing, steps=_steps, kinds=_kinds)
     return made
+
+
+def _writing() -> list[str]:
+    """Actions that change the cluster, mildest first."""
+    return [spec.kind.value for spec in actions.writing()]
+
+
+def _kinds() -> list[str]:
+    """What a decision may tell, for whoever looks for one."""
+    return sorted({*(kind.value for kind in Kind), *(spec.kind.value for spec in actions.every())})
+
+
+def _steps() -> list[tuple[str, str]]:
+    """The way of an incident: kinds of its decisions, and how people call them."""
+    acted = [(spec.kind.value, spec.done, spec.effect) for spec in actions.writing()]
+    tried = [(kind, done) for kind, done, effect in acted if effect is actions.Effect.EXPERIMENT]
+    replaced = [(kind, done) for kind, done, effect in acted if effect is actions.Effect.REPLACEMENT]
+    proof = [("drain_verdict", "proven by its callers")] if tried else []
+    return [("suspected", "suspected"), *tried, *proof, *replaced, ("verified", "verified"), ("closed", "closed")]
 
 
 class _Assets:

@@ -10,6 +10,7 @@ from observer.domain.approval import Plan
 from observer.domain.attribution import RankedCause
 from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Incident
+from observer.domain.reasons import page_of
 from observer.engine.attribution.members import cause_of
 from observer.engine.detect.tiers import tier_scores
 from observer.engine.guards import GUARDS
@@ -92,10 +93,13 @@ def guard_review(decisions: Sequence[Decision]) -> answers.GuardReview | None:
     last = next(harmful, None)
     if last is None or last.action_kind is None:
         return None
-    blocked = [answers.GuardView(it.guard, allowed=False, reason=it.reason, detail=it.detail) for it in last.blocked_by]
+    blocked = [
+        answers.GuardView(it.guard, allowed=False, reason=it.reason, detail=it.detail, explained=page_of(it.reason))
+        for it in last.blocked_by
+    ]
     names = {view.guard for view in blocked}
     others = (name for name in GUARD_NAMES if name not in names)
-    allowed = [answers.GuardView(name, allowed=True, reason="", detail="") for name in others]
+    allowed = [answers.GuardView(name, allowed=True) for name in others]
     return answers.GuardReview(last.at, last.action_kind.value, (*blocked, *allowed))
 
 
