@@ -275,7 +275,7 @@ async def test_giving_back_ends_the_drain_and_a_second_drain_is_another(tmp_path
         await sink.publish(told("closed", AT + 200, "cleared"))
     first, second = sorted(grafana.annotations.values(), key=lambda one: one["time"])
     assert first["timeEnd"] == (AT + 60) * 1000 and f"restore at {AT + 60:.0f}" in first["text"]
-    assert second["timeEnd"] == (AT + 200) * 1000 and "closed: acquitted" in second["text"]
+    assert second["timeEnd"] == (AT + 200) * 1000 and "closed: cleared" in second["text"]
     assert "closed" not in first["text"]
 
 
