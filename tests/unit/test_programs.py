@@ -67,9 +67,9 @@ def installed_by_the_script() -> set[str]:
 
 def test_every_program_that_a_test_needs_is_brought() -> None:
     programs = needed()
-    # Those of the rules' own test are two names in an example that is run as a project of its own.
-    examples = {"tests/unit/test_session_rules.py"}
-    wanted = {name for name, files in programs.items() if files - examples}
+    # An example that is run as a project of its own; and the slow cases, which only who asks for them runs, with Go.
+    elsewhere = {"tests/unit/test_session_rules.py", "tests/cases/test_full.py"}
+    wanted = {name for name, files in programs.items() if files - elsewhere}
     assert {"prometheus", "kubectl", "chromium", "promtool"} <= wanted
 
     brought = installed_by_the_script()
