@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 OURS := $(PIP) --no-deps --no-build-isolation --editable .
 UV := uv pip compile pyproject.toml --universal --generate-hashes --no-strip-extras --no-header --quiet
 
-.PHONY: help demo test check lab page bench bench-blame docs programs lock
+.PHONY: help demo test check lab page bench bench-attribution docs programs lock
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -55,10 +55,10 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
 	uv pip compile --group build --universal --generate-hashes --no-strip-extras --no-header --quiet -o requirements/build.txt
 
 docs: .venv/runtime ## Write docs/reference and dashboards/ from the code
-	$(BIN)/python -m observer.cli.reference docs/reference
+	$(BIN)/python -m observer.cli.reference docs/reference deploy
 	$(BIN)/observer dashboards --out dashboards
 
-bench-blame: .venv/dev ## Print who is blamed rightly, how often (ARGS="--corpus DIR --json FILE")
+bench-attribution: .venv/dev ## Print how often the right cause is named (ARGS="--corpus DIR --json FILE")
 	$(BIN)/python -m tests.bench.attribution $(ARGS)
 
 # Tests of plots and accessibility are listed as NOT RUN where there is no npm.

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Installs the Debian programs that tests talk to:
-#   prometheus                a real metric server, for the contract and integration tests
+#   prometheus                a real metric server, for the contract and integration tests; with promtool
 #   victoria-metrics          another kind of it, for the contract tests
 #   prometheus-alertmanager   sends the webhook, receives alerts and silences
 #   chromium                  opens the page as a person does
 #   npm                       takes the scripts that the page draws with (make page)
+#   openssl                   makes the certificates of a test's servers
+# What comes as a wheel (kubectl) stands in requirements/dev.txt.
 # Nothing else is installed and no service is started. What is there already is left alone.
 set -euo pipefail
 
-wanted=(prometheus victoria-metrics prometheus-alertmanager chromium npm)
+wanted=(prometheus victoria-metrics prometheus-alertmanager chromium npm openssl)
 
 missing=()
 for name in "${wanted[@]}"; do

@@ -1,5 +1,5 @@
 """``python -m observer`` is the console script."""
 
-from observer.cli import main
+from observer.cli.main import main
 
 main()

@@ -57,14 +57,14 @@ class ConfigMapSwitch:
         try:
             path = paths.config_map(self._namespace, names.CONTROL_CONFIGMAP)
             answer = await self._api.request("GET", path, within=_PATIENCE)
-            found = _DECODER.decode(answer.body)
+            config_map = _DECODER.decode(answer.body)
         except NotFound:
             return SwitchReading(True, f"{UNREADABLE}: {where} does not exist", "")
         except (KubeError, ConfigError, msgspec.DecodeError, UnicodeDecodeError) as exc:
             return SwitchReading(True, f"{UNREADABLE}: {where}: {exc}", None)
-        paused, why = _said(found, where)
-        who = (found.data or {}).get("who", "")
-        return SwitchReading(paused, why, found.metadata.resource_version or None, who)
+        paused, why = _said(config_map, where)
+        who = (config_map.data or {}).get("who", "")
+        return SwitchReading(paused, why, config_map.metadata.resource_version or None, who)
 
     async def write(self, *, paused: bool, who: str, reason: str, over: str | None = None) -> None:
         data = {"paused": "true" if paused else "false", "who": who, "reason": reason}
@@ -114,13 +114,13 @@ class ConfigMapSwitch:
         await self._api.request("POST", paths.config_map(self._namespace), body=body)
 
 
-def _said(found: _ConfigMap, where: str) -> tuple[bool, str]:
-    data = found.data or {}
+def _said(config_map: _ConfigMap, where: str) -> tuple[bool, str]:
+    data = config_map.data or {}
     match data.get("paused"):
         case "false":
             return False, ""
         case "true":
             who, why = data.get("who") or "somebody", data.get("reason") or "no reason given"
-            since = max((edit.time for edit in found.metadata.managed_fields or ()), default="")
+            since = max((edit.time for edit in config_map.metadata.managed_fields or ()), default="")
             return True, f"paused by {who}{f' at {since}' if since else ''}: {why}"
     return True, f'{UNREADABLE}: {where} has no "paused" of "true" or "false"'

@@ -97,15 +97,15 @@ class KubeLeaseStore:
         )
 
     def _body(self, record: LeaseRecord) -> dict[str, object]:
-        known = self._known
-        before = known.spec if known is not None else _Spec()
+        lease = self._known
+        before = lease.spec if lease is not None else _Spec()
         same = before.holder_identity == record.holder and before.lease_transitions == record.transitions
         meta: dict[str, object] = {"name": self._name, "namespace": self._namespace}
         if record.version:
             meta["resourceVersion"] = record.version
-        if known is not None and record.version:
-            kept = {"labels": known.metadata.labels, "annotations": known.metadata.annotations}
-            meta |= {key: value for key, value in kept.items() if value}
+        if lease is not None and record.version:
+            metadata = {"labels": lease.metadata.labels, "annotations": lease.metadata.annotations}
+            meta |= {key: value for key, value in metadata.items() if value}
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",

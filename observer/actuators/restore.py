@@ -1,4 +1,8 @@
-"""Gives drained pods back without the daemon, its journal or its memory: what is needed stands on the pods."""
+"""
+RESTORE: give a drained pod its traffic back.
+
+``restore_expired`` needs neither daemon nor journal nor memory: all that it has to know stands on the pods.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from observer.domain.outcome import Outcome, Result
 from observer.kube import outcomes, paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import Gone, Invalid, KubeError, ListMeta, as_source_error
-from observer.kube.patches import patch_pod, restoring
+from observer.kube.patches import MarkActuator, Operation, patch_pod, restoring
 from observer.kube.target import Meta, Target, read_target
 from observer.kube.times import rfc3339
 
@@ -33,6 +37,23 @@ class _Pods(msgspec.Struct, gc=False):
 _DECODER = msgspec.json.Decoder(_Pods)
 
 
+class RestoreActuator(MarkActuator):
+    """Implements ``ports.actuators.Actuator`` for RESTORE."""
+
+    drains = False
+
+    def plan(self, action: Action, target: Target) -> list[Operation] | Outcome:
+        """Take label and note off, if they are this incident's."""
+        mark = target.mark
+        if mark is None and not target.drained:
+            return Outcome(action.id, Result.APPLIED, "already", "neither label nor note is on it")
+        if mark is None:
+            return Outcome(action.id, Result.SUPERSEDED, "not_ours", f"label {names.DRAIN_LABEL} is not ours")
+        if mark.incident not in {action.incident, ""}:
+            return Outcome(action.id, Result.SUPERSEDED, "other_incident", f"drained for incident {mark.incident}")
+        return restoring(target)
+
+
 async def restore_expired(
     api: KubeApi,
     now: float,
@@ -44,21 +65,21 @@ async def restore_expired(
     dry_run: bool = False,
 ) -> list[tuple[str, Outcome]]:
     """
-    Give back every pod that Observer drained and whose note has expired at ``now`` (Unix seconds).
+    Restore every pod that Observer drained and whose note has expired at ``now`` (Unix seconds).
 
     Args:
         all_namespaces, namespaces: where to look; ``namespaces`` counts when ``all_namespaces`` is false.
-        force: give back before the expiry too. only: nothing but this ``namespace/pod``.
+        force: restore before the expiry too. only: nothing but this ``namespace/pod``.
     Returns: ``namespace/pod`` and outcome of each pod that has the draining label or was named by ``only``:
         ``applied``; ``not_expired``; ``not_ours`` (label without our note); ``person_took_it`` (note without the
         label, seen for ``only`` alone); ``lost_race``; ``not_known`` when the answer never came.
     Raises: ``SourceUnavailable`` or ``SourceProtocolError`` when the pods cannot be listed.
     """
-    found = await _candidates(api, all_namespaces, namespaces, only)
-    return [(str(one.ref), await _give_back(api, one, now, force=force, dry_run=dry_run)) for one in found]
+    candidates = await _candidates(api, all_namespaces, namespaces, only)
+    return [(str(pod.ref), await _restored(api, pod, now, force=force, dry_run=dry_run)) for pod in candidates]
 
 
-async def _give_back(api: KubeApi, target: Target, now: float, *, force: bool, dry_run: bool) -> Outcome:
+async def _restored(api: KubeApi, target: Target, now: float, *, force: bool, dry_run: bool) -> Outcome:
     mark = target.mark
     action = Action(ActionKind.RESTORE, mark.incident if mark else "", target.ref, dry_run=dry_run)
     if target.deleting:
@@ -87,10 +108,10 @@ async def _candidates(api: KubeApi, all_namespaces: bool, namespaces: Sequence[s
     if only is not None:
         namespace, _, name = only.partition("/")
         try:
-            found = await read_target(api, PodRef(namespace, name, ""))
+            target = await read_target(api, PodRef(namespace, name, ""))
         except KubeError as exc:
             raise as_source_error(f"pod {only}", exc) from exc
-        return [found] if found is not None else []
+        return [target] if target is not None else []
     where = ("",) if all_namespaces else tuple(namespaces)
     return [target for namespace in where for target in await _labelled(api, namespace)]
 
@@ -118,7 +139,7 @@ async def _pages(api: KubeApi, namespace: str, limit: int) -> list[Target]:
             page = _DECODER.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise SourceProtocolError(f"kubernetes: drained pods: {exc}") from exc
-        targets.extend(Target.of(one.metadata) for one in page.items or ())
+        targets.extend(Target.of(item.metadata) for item in page.items or ())
         if not page.metadata.continue_:
             return targets
         query["continue"] = page.metadata.continue_

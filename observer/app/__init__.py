@@ -2,8 +2,8 @@
 Puts the house together. The only package that names concrete classes.
 
 They are imported inside the factories, so that a command loads only what it uses: ``check`` and ``--help`` load no
-Kubernetes client. Here stands what commands ask for; ``hands`` makes what writes, ``sources`` what looks, ``mail`` what
-accepts alerts, ``daemon`` the whole.
+Kubernetes client. Here stands what commands ask for; ``cluster_access`` makes what writes, ``sources`` what looks,
+``notifications`` who hears of it, ``web`` the page and the webhook, ``daemon`` the whole.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING
 from observer.app.cluster_access import cluster as make_cluster
 from observer.app.cluster_access import connected, journal, journal_named, journal_url, kill_switch
 from observer.app.daemon import WARM_SECONDS, build, run_daemon
-from observer.app.outlets import alerts_about, silence_own_alerts
-from observer.app.reports import Outgoing, send_report
+from observer.app.notifications import Outgoing, alerts_about, send_report, silence_own_alerts
 from observer.app.sources import examine_sources, series_catalogue
 from observer.config.settings.model import Settings
 
@@ -68,10 +67,10 @@ async def look_at_cluster(settings: Settings) -> ClusterView:
         await api.open()
         cluster = make_cluster(settings, api, clock)
         watching = group.create_task(cluster.run())
-        known = await cluster.synced(WARM_SECONDS)
+        synced = await cluster.synced(WARM_SECONDS)
         view = cluster.view(clock.now())
         watching.cancel()
-    if not known:
+    if not synced:
         raise SourceUnavailable("kubernetes: not every kind could be listed; observer doctor says which")
     return view
 
@@ -79,7 +78,7 @@ async def look_at_cluster(settings: Settings) -> ClusterView:
 @asynccontextmanager
 async def open_journal(settings: Settings) -> AsyncIterator[SqlJournal]:
     """The journal for reading by a command, closed afterwards. Raises: JournalUnavailable when there is none yet."""
-    from observer.journal.connect import must_exist
+    from observer.journal.database import must_exist
 
     must_exist(journal_url(settings))
     opened = await journal(settings)
@@ -92,7 +91,7 @@ async def open_journal(settings: Settings) -> AsyncIterator[SqlJournal]:
 
 def migrate_journal(settings: Settings) -> str:
     """Bring the journal's schema up to date; returns its revision."""
-    from observer.journal.schema import migrate
+    from observer.journal.database import migrate
 
     with journal_named(settings):
         return migrate(journal_url(settings))

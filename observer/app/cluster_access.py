@@ -58,7 +58,7 @@ def kill_switch(api: KubeApi, settings: Settings) -> ConfigMapSwitch:
     return ConfigMapSwitch(api, namespace=settings.own_namespace)
 
 
-def hands(settings: Settings, api: KubeApi, clock: Clock, journal: Journal) -> ClusterAccess:
+def cluster_access(settings: Settings, api: KubeApi, clock: Clock, journal: Journal) -> ClusterAccess:
     return ClusterAccess(
         settings=settings,
         api=api,
@@ -124,36 +124,41 @@ def lease(settings: Settings, api: KubeApi, clock: Clock) -> Lease:
     return LeaseElector(store, replace(wanted, identity=unique_identity(wanted.identity)), clock)
 
 
-def executor(hands: ClusterAccess, approvals: ApprovalStore | None = None) -> Executor:
+def executor(access: ClusterAccess, approvals: ApprovalStore | None = None) -> Executor:
     from observer.actuators.drain import DrainActuator
     from observer.actuators.evict import EvictActuator
+    from observer.actuators.restore import RestoreActuator
     from observer.runtime.execute import Executor
 
-    settings = hands.settings
-    drain = DrainActuator(hands.api, by=settings.lease.identity or socket.gethostname())
+    settings = access.settings
+    by = settings.lease.identity or socket.gethostname()
     tick, patience = settings.engine.tick, settings.prometheus.timeout
     return Executor(
-        actuators={ActionKind.DRAIN: drain, ActionKind.RESTORE: drain, ActionKind.EVICT: EvictActuator(hands.api)},
-        cluster=hands.cluster,
-        journal=hands.journal,
-        lease=hands.lease,
-        switch=hands.switch,
-        evidence=evidence(hands),
-        clock=hands.clock,
+        actuators={
+            ActionKind.DRAIN: DrainActuator(access.api, by=by),
+            ActionKind.RESTORE: RestoreActuator(access.api),
+            ActionKind.EVICT: EvictActuator(access.api),
+        },
+        cluster=access.cluster,
+        journal=access.journal,
+        lease=access.lease,
+        switch=access.switch,
+        evidence=evidence(access),
+        clock=access.clock,
         fresh_for=max(2 * tick, patience + tick),
         approvals=approvals,
     )
 
 
-def evidence(hands: ClusterAccess) -> EvidenceStore:
+def evidence(access: ClusterAccess) -> EvidenceStore:
     from observer.runtime.evidence import EvidenceStore
 
-    kept = hands.settings.evidence
+    wanted = access.settings.evidence
     return EvidenceStore(
-        hands.cluster,
-        Path(kept.path),
-        logs=kept.logs,
-        lines=kept.log_lines,
-        max_bytes=kept.max_bytes,
-        redact=kept.redact,
+        access.cluster,
+        Path(wanted.path),
+        logs=wanted.logs,
+        lines=wanted.log_lines,
+        max_bytes=wanted.max_bytes,
+        redact=wanted.redact,
     )

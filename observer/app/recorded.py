@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observer.config.documents.values import check_listen
-from observer.config.settings.exposure import host_of, is_loopback
+from observer.config.settings.consistency import host_of, is_loopback
 from observer.domain.errors import ConfigError, RecordingError
 
 if TYPE_CHECKING:
     from observer.journal.store import SqlJournal
     from observer.recording.events import Event
-    from observer.runtime.state import LoopStatus
+    from observer.runtime.status import LoopStatus
     from observer.telemetry.metrics import SelfMetrics
     from observer.web.server import Server
 
@@ -69,29 +69,28 @@ async def _journal(folder: Path) -> SqlJournal:
 
 
 async def _server(events: Iterable[Event], journal: SqlJournal, listen: str, file: Path) -> Server:
-    from observer.app.shown import show
+    from observer.app.web import show
     from observer.config.settings.read import default
     from observer.telemetry.metrics import SelfMetrics
-    from observer.web.people.door import AuthMiddleware, SignInMethods
-    from observer.web.people.sessions import Sessions
+    from observer.web.people.auth import AuthMiddleware, SignInMethods
+    from observer.web.people.sessions import Sessions, Throttle
     from observer.web.people.sign_in import SignIn
-    from observer.web.people.throttle import Throttle
     from observer.web.server import People, Server, make_app
 
     metrics = SelfMetrics()
     loop_status = await _watched(events, journal, metrics, file)
-    seen = loop_status.result
-    if seen is None:
+    result = loop_status.result
+    if result is None:
         raise RecordingError(f"{file}: holds no tick")
-    clock = FixedClock(seen.at)
-    board, reading, stream = show(default(), loop_status, clock, journal, metrics)
-    await board.refresh()
+    clock = FixedClock(result.at)
+    views, queries, stream = show(default(), loop_status, clock, journal, metrics)
+    await views.refresh()
     hosts = frozenset({"localhost", "127.0.0.1", "::1", host_of(listen)})
     door = AuthMiddleware(
         SignInMethods(hosts=hosts), Sessions(clock, lasts=1.0, idle=1.0), Throttle(clock), secure=False
     )
     people = People(door, SignIn(door), None)
-    return Server(make_app(loop_status, metrics.render, reading=reading, people=people, stream=stream), listen)
+    return Server(make_app(loop_status, metrics.render, queries=queries, people=people, stream=stream), listen)
 
 
 async def _watched(events: Iterable[Event], journal: SqlJournal, metrics: SelfMetrics, file: Path) -> LoopStatus:
@@ -99,7 +98,7 @@ async def _watched(events: Iterable[Event], journal: SqlJournal, metrics: SelfMe
     from observer.recording.events import Settled, Ticked
     from observer.recording.replay import followed
     from observer.runtime.execute import with_outcome
-    from observer.runtime.state import LoopStatus
+    from observer.runtime.status import LoopStatus
 
     loop_status: LoopStatus | None = None
     saved: dict[str, object] = {}

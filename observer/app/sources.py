@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from observer.app.alert_webhook import AlertWebhook
 from observer.app.cluster_access import ClusterAccess, connected
-from observer.app.outlets import examine_outlets
+from observer.app.notifications import examine_notifications, probe_grafana
+from observer.app.web import AlertWebhook
 from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
@@ -24,11 +24,10 @@ if TYPE_CHECKING:
         TraceSource,
     )
     from observer.ports.stores import CountLedger
-    from observer.runtime.approvals import ApprovalCache
     from observer.runtime.collect import Collector
-    from observer.runtime.history import BaselineCache
-    from observer.runtime.neighbours import DependencyCaches
+    from observer.runtime.inbox import ApprovalCache
     from observer.runtime.objectives import ObjectiveCache
+    from observer.runtime.source_cache import BaselineCache, DependencyCaches
     from observer.telemetry.metrics import SelfMetrics
 
 
@@ -39,12 +38,12 @@ def metric_sources(settings: Settings) -> tuple[MetricSource, HistorySource]:
     return PrometheusSource(settings.prometheus), PrometheusHistory(settings.prometheus)
 
 
-def history(hands: ClusterAccess, source: HistorySource) -> BaselineCache:
-    from observer.runtime.history import BaselineCache
+def history(access: ClusterAccess, source: HistorySource) -> BaselineCache:
+    from observer.runtime.source_cache import BaselineCache
 
-    asked = hands.settings.prometheus
+    asked = access.settings.prometheus
     return BaselineCache(
-        source, hands.cluster, hands.clock, seconds=asked.history_seconds, refresh=asked.history_refresh
+        source, access.cluster, access.clock, seconds=asked.history_seconds, refresh=asked.history_refresh
     )
 
 
@@ -55,7 +54,7 @@ def objective_source(settings: Settings) -> ObjectiveSource:
 
 
 def objectives(
-    hands: ClusterAccess,
+    access: ClusterAccess,
     source: ObjectiveSource,
     ledger: CountLedger,
     metrics: SelfMetrics,
@@ -63,8 +62,8 @@ def objectives(
 ) -> ObjectiveCache:
     from observer.runtime.objectives import ObjectiveCache
 
-    refresh = hands.settings.prometheus.objective_refresh
-    return ObjectiveCache(source, hands.cluster, hands.clock, ledger, metrics, wanted=wanted, refresh=refresh)
+    refresh = access.settings.prometheus.objective_refresh
+    return ObjectiveCache(source, access.cluster, access.clock, ledger, metrics, wanted=wanted, refresh=refresh)
 
 
 def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
@@ -83,20 +82,19 @@ def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
     return KialiSource(settings.kiali, clock)
 
 
-def neighbours(hands: ClusterAccess, traces: TraceSource | None, graphs: GraphSource | None) -> DependencyCaches:
-    from observer.runtime.calls import CallCache
-    from observer.runtime.neighbours import DependencyCaches, GraphCache, TraceCache
+def neighbours(access: ClusterAccess, traces: TraceSource | None, graphs: GraphSource | None) -> DependencyCaches:
+    from observer.runtime.source_cache import CallCache, DependencyCaches, GraphCache, TraceCache
     from observer.sources.prometheus.call_graph import PrometheusCallGraph
 
-    jaeger, kiali = hands.settings.jaeger, hands.settings.kiali
+    jaeger, kiali = access.settings.jaeger, access.settings.kiali
     return DependencyCaches(
-        traces=TraceCache(traces, hands.clock, window=jaeger.window, refresh=jaeger.refresh, limit=jaeger.traces)
+        traces=TraceCache(traces, access.clock, window=jaeger.window, refresh=jaeger.refresh, limit=jaeger.traces)
         if traces is not None
         else None,
-        graph=GraphCache(graphs, hands.cluster, hands.clock, window=kiali.window, refresh=kiali.refresh)
+        graph=GraphCache(graphs, access.cluster, access.clock, window=kiali.window, refresh=kiali.refresh)
         if graphs is not None
         else None,
-        calls=CallCache(PrometheusCallGraph(hands.settings.prometheus), hands.clock),
+        calls=CallCache(PrometheusCallGraph(access.settings.prometheus), access.clock),
     )
 
 
@@ -120,49 +118,48 @@ class Sources:
         return [self.metrics.close, self.past.close, self.counted.close, self.neighbours.close]
 
 
-def open_eyes(
-    hands: ClusterAccess, ledger: CountLedger, metrics: SelfMetrics, *, wanted: Callable[[], tuple[Objective, ...]]
+def open_sources(
+    access: ClusterAccess, ledger: CountLedger, metrics: SelfMetrics, *, wanted: Callable[[], tuple[Objective, ...]]
 ) -> Sources:
     """``wanted`` tells the objectives that hold now."""
-    settings, clock = hands.settings, hands.clock
+    settings, clock = access.settings, access.clock
     source, past = metric_sources(settings)
     counted = objective_source(settings)
     return Sources(
         metrics=source,
         past=past,
-        history=history(hands, past),
+        history=history(access, past),
         counted=counted,
-        objectives=objectives(hands, counted, ledger, metrics, wanted),
-        neighbours=neighbours(hands, trace_source(settings, clock), graph_source(settings, clock)),
+        objectives=objectives(access, counted, ledger, metrics, wanted),
+        neighbours=neighbours(access, trace_source(settings, clock), graph_source(settings, clock)),
     )
 
 
 def collector(
-    hands: ClusterAccess, eyes: Sources, mail: AlertWebhook | None, approvals: ApprovalCache | None = None
+    access: ClusterAccess, sources: Sources, webhook: AlertWebhook | None, approvals: ApprovalCache | None = None
 ) -> Collector:
     """Makes the picture of a tick."""
     from observer.runtime.collect import Collector
 
-    asked = hands.settings.prometheus
+    asked = access.settings.prometheus
     return Collector(
-        metrics=eyes.metrics,
-        cluster=hands.cluster,
-        history=eyes.history,
-        neighbours=eyes.neighbours,
-        switch=hands.switch,
-        lease=hands.lease,
-        objectives=eyes.objectives,
-        mail=mail.keeper if mail is not None else None,
+        metrics=sources.metrics,
+        cluster=access.cluster,
+        history=sources.history,
+        neighbours=sources.neighbours,
+        switch=access.switch,
+        lease=access.lease,
+        objectives=sources.objectives,
+        mail=webhook.inbox if webhook is not None else None,
         approvals=approvals,
         deadline=asked.timeout,
         recheck_seconds=asked.recheck_seconds,
-        step=hands.settings.engine.tick,
+        step=access.settings.engine.tick,
     )
 
 
 async def examine_sources(settings: Settings) -> Sequence[Finding]:
     """What ``observer doctor`` prints."""
-    from observer.app.grafana import probe_grafana
     from observer.runtime.clock import SystemClock
     from observer.sources.jaeger.probe import probe as probe_jaeger
     from observer.sources.kiali.probe import probe as probe_kiali
@@ -171,13 +168,13 @@ async def examine_sources(settings: Settings) -> Sequence[Finding]:
 
     clock = SystemClock()
     async with connected(settings) as api:
-        seen = await probe_kubernetes(api, settings.kubernetes, clock=clock)
+        kubernetes = await probe_kubernetes(api, settings.kubernetes, clock=clock)
         return [
-            *seen.findings,
-            *await probe_prometheus(settings, pods=seen.pods, at=clock.now()),
-            *await probe_jaeger(settings.jaeger, services=seen.services, clock=clock),
-            *await probe_kiali(settings.kiali, services=seen.services, clock=clock),
-            *await examine_outlets(settings, clock),
+            *kubernetes.findings,
+            *await probe_prometheus(settings, pods=kubernetes.pods, at=clock.now()),
+            *await probe_jaeger(settings.jaeger, services=kubernetes.services, clock=clock),
+            *await probe_kiali(settings.kiali, services=kubernetes.services, clock=clock),
+            *await examine_notifications(settings, clock),
             *await probe_grafana(settings),
         ]
 

@@ -1,5 +1,1 @@
-"""The command line. Nothing heavy is imported here: ``observer --help`` and ``check`` must start fast."""
-
-from observer.cli.main import main
-
-__all__ = ["main"]
+"""The command line: one file a command. Nothing heavy is imported at their top, so that ``--help`` starts fast."""

@@ -6,13 +6,16 @@ import asyncio
 import os
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from observer.config.settings.model import Settings
+from observer.domain.errors import ConfigError
+from observer.domain.words import unfit
+
 if TYPE_CHECKING:
-    from observer.cli.door import ApiClient
-    from observer.config.settings.model import Settings
+    from observer.cli.api_client import ApiClient
 
 T = TypeVar("T")
 
@@ -43,7 +46,6 @@ CaFile = Annotated[
 def settings_from(config: Path | None) -> Settings:
     """The settings of ``--config``, of ``$OBSERVER_CONFIG``, or the defaults. Raises: ConfigError."""
     from observer.config.settings.read import default, load
-    from observer.domain.errors import ConfigError
 
     path = settings_path(config)
     if path is None:
@@ -59,7 +61,7 @@ def settings_path(config: Path | None) -> Path | None:
     return config or (Path(named) if (named := os.environ.get("OBSERVER_CONFIG")) else None)
 
 
-def awaited(work: Coroutine[Any, Any, T]) -> T:
+def awaited(work: Coroutine[object, object, T]) -> T:
     """What ``work`` returns; what is logged meanwhile goes to standard error, since standard output is the answer's."""
     from observer.telemetry.logging import configure_logging
 
@@ -69,6 +71,21 @@ def awaited(work: Coroutine[Any, Any, T]) -> T:
 
 def client_from(settings: Settings, url: str, token_file: str, ca_file: str) -> ApiClient:
     """The way to the daemon's API that the options name. Raises: ConfigError."""
-    from observer.cli.door import client_of
+    from observer.cli.api_client import client_of
 
     return client_of(settings, url, token_file, ca_file)
+
+
+def words(field: str, text: str) -> str:
+    """The text as it is. Raises: ConfigError when others must not be shown it."""
+    if wrong := unfit(field, text):
+        raise ConfigError(wrong)
+    return text
+
+
+def who_is_here() -> str:
+    """The login name, as the environment says it. Raises: ConfigError when it is no name."""
+    for variable in ("USER", "LOGNAME"):
+        if name := os.environ.get(variable):
+            return words(f"${variable}", name)
+    return "unknown"

@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from msgspec import Struct
 
 from observer.app import is_foreign, trail_files, verify_trail
-from observer.cli.output import EXIT_FINDINGS, EXIT_NOT_FOUND
-from observer.cli.paint import PLAIN, Paint, Tone
+from observer.cli.application import Config, Json, app, settings_from
+from observer.cli.output import EXIT_FINDINGS, EXIT_NOT_FOUND, PLAIN, Paint, Tone, paint_for, show
 from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
+
+if TYPE_CHECKING:
+    from observer.sinks.audit import AuditReport
+
 
 NAME_TRAIL: Final = "name the files of one trail, oldest first: `audit` of the settings, and what was rotated beside it"
 EMPTY: Final = "the trail is empty: nothing was decided yet, or it was emptied; compare with a copy kept elsewhere"
 
+audit = typer.Typer(no_args_is_help=True, help="The audit trail.", rich_markup_mode=None)
+app.add_typer(audit, name="audit")
 
+
+@audit.command()
 def verify(
+    *,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Files of one trail, oldest first, instead of those of the settings.")
+    ] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="The oldest files may be missing.")] = False,
+    contains: Annotated[
+        str, typer.Option("--contains", help="A last_hash that was noted earlier and must still be in the trail.")
+    ] = "",
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Check the audit trail over all its files, rotated and compressed ones too: names file, line and what broke.
+
+    Exit codes: 0 whole, 1 broken, 2 a file cannot be read or is no audit log, 3 there is no trail.
+    """
+    settings, paint = settings_from(config), paint_for(sys.stdout)
+    code, body, text = verify_files(settings, files or (), partial=partial, contains=contains, paint=paint)
+    show(body, text, json=json)
+    raise SystemExit(code)
+
+
+def verify_files(
     settings: Settings, paths: Sequence[Path], *, partial: bool, contains: str, paint: Paint = PLAIN
-) -> tuple[int, dict[str, Any], str]:
+) -> tuple[int, TrailBody, str]:
     """
     Exit code, JSON body and text; without ``paths`` the files of the settings' ``audit``, rotated ones first.
 
@@ -32,7 +67,7 @@ def verify(
             f"there is no audit trail at {settings.audit}\n"
             "     -> name the settings file that the daemon uses with --config, or the trail's files"
         )
-        return EXIT_NOT_FOUND, _body((), None), text
+        return EXIT_NOT_FOUND, TrailBody(()), text
     try:
         found = verify_trail(files, partial=partial, contains=contains)
         # The daemon's own trail is never somebody else's file: there, what is no record was put in its place.
@@ -48,7 +83,7 @@ def verify(
     if found.fault:
         lines += [
             f"{paint('BROKEN', Tone.BAD)}  {found.fault}",
-            f"        {found.records} records before it hold, up to record {found.last_seq} {found.last_hash}",
+            f"        {found.records} records before it are intact, up to record {found.last_seq} {found.last_hash}",
             "     -> keep every file as it is, compare with a copy kept elsewhere, ask who can write to that folder",
         ]
     else:
@@ -57,16 +92,23 @@ def verify(
             f"        last record {found.last_seq} {found.last_hash}",
             "     -> note that hash elsewhere; --contains HASH proves later that nothing was cut off",
         ]
-    return EXIT_FINDINGS if found.fault else 0, _body(files, found), "\n".join(lines)
+    return EXIT_FINDINGS if found.fault else 0, TrailBody.of(files, found), "\n".join(lines)
 
 
-def _body(files: Sequence[Path], found: Any) -> dict[str, Any]:
-    return {
-        "files": [str(path) for path in files],
-        "whole": found is not None and not found.fault,
-        "records": found.records if found is not None else 0,
-        "last_seq": found.last_seq if found is not None else 0,
-        "last_hash": found.last_hash if found is not None else None,
-        "fault": found.fault if found is not None else "there is no audit trail",
-        "notes": list(found.notes) if found is not None else [],
-    }
+class TrailBody(Struct, frozen=True):
+    """What ``--json`` prints; without a trail ``last_hash`` is null and ``fault`` says so."""
+
+    files: tuple[str, ...]
+    whole: bool = False
+    records: int = 0
+    last_seq: int = 0
+    last_hash: str | None = None
+    fault: str = "there is no audit trail"
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, files: Sequence[Path], report: AuditReport) -> TrailBody:
+        """The verdict about some files."""
+        names = tuple(str(path) for path in files)
+        notes = tuple(report.notes)
+        return cls(names, not report.fault, report.records, report.last_seq, report.last_hash, report.fault, notes)

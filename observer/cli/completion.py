@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+
+from observer.cli.application import app, settings_from
+from observer.cli.output import show
+from observer.domain.errors import ObserverError
+
+if TYPE_CHECKING:
+    from observer.web.models.answers import Overview
 
 PROGRAM: Final = "observer"
 VARIABLE: Final = "_OBSERVER_COMPLETE"
@@ -24,6 +32,18 @@ class Shell(StrEnum):
     BASH = "bash"
     ZSH = "zsh"
     FISH = "fish"
+
+
+@app.command()
+def completion(
+    shell: Annotated[Shell, typer.Argument(help="Which shell.")],
+) -> None:
+    """
+    Print what a shell reads to complete commands, options and, where the daemon answers, namespaces and names.
+
+    For bash: `observer completion bash > ~/.local/share/bash-completion/completions/observer`.
+    """
+    show(None, script(shell), json=False)
 
 
 def script(shell: Shell) -> str:
@@ -43,49 +63,45 @@ def prepare(environment: Mapping[str, str] = os.environ) -> None:
 
 def namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
     """Namespaces that the daemon watches."""
-    return _named(ctx, incomplete, lambda seen: [one["namespace"] for one in seen["workloads"]])
+    return _named(ctx, incomplete, lambda overview: [row.namespace for row in overview.workloads])
 
 
 def workloads(ctx: typer.Context, incomplete: str) -> list[str]:
     """``NAMESPACE/WORKLOAD``."""
-    return _named(ctx, incomplete, lambda seen: [f"{one['namespace']}/{one['name']}" for one in seen["workloads"]])
+    return _named(ctx, incomplete, lambda overview: [f"{row.namespace}/{row.name}" for row in overview.workloads])
 
 
 def subjects(ctx: typer.Context, incomplete: str) -> list[str]:
     """``KIND/NAMESPACE/NAME`` of open incidents."""
-    return _named(ctx, incomplete, lambda seen: [one["subject"].replace(" ", "/", 1) for one in seen["incidents"]])
+    return _named(ctx, incomplete, lambda overview: [row.subject.replace(" ", "/", 1) for row in overview.incidents])
 
 
 def pods(ctx: typer.Context, incomplete: str) -> list[str]:
     """``NAMESPACE/POD`` of open incidents."""
-    return _named(
-        ctx,
-        incomplete,
-        lambda seen: [
-            name for one in seen["incidents"] if (name := one["subject"].removeprefix("pod ")) != one["subject"]
-        ],
-    )
+    prefix = "pod "
+
+    def names(overview: Overview) -> Iterable[str]:
+        return (row.subject.removeprefix(prefix) for row in overview.incidents if row.subject.startswith(prefix))
+
+    return _named(ctx, incomplete, names)
 
 
-def _named(ctx: typer.Context, incomplete: str, names: Callable[[Mapping[str, Any]], Iterable[str]]) -> list[str]:
+def _named(ctx: typer.Context, incomplete: str, names: Callable[[Overview], Iterable[str]]) -> list[str]:
     """Names that begin so; nothing when the daemon does not say them in time. Never fails, never prints."""
-    import asyncio
+    from observer.cli.api_client import client_of
+    from observer.web.models.answers import Overview
 
-    from observer.cli.application import settings_from
-    from observer.cli.door import client_of
-    from observer.domain.errors import ObserverError
-
-    given = ctx.params
-    config, environment = given.get("config"), os.environ
+    options, environment = ctx.params, os.environ
+    config = options.get("config")
     try:
-        door = client_of(
+        client = client_of(
             settings_from(Path(config) if config else None),
-            given.get("url") or environment.get("OBSERVER_URL", ""),
-            given.get("token_file") or environment.get("OBSERVER_TOKEN_FILE", ""),
-            given.get("ca_file") or environment.get("OBSERVER_CA_FILE", ""),
+            options.get("url") or environment.get("OBSERVER_URL", ""),
+            options.get("token_file") or environment.get("OBSERVER_TOKEN_FILE", ""),
+            options.get("ca_file") or environment.get("OBSERVER_CA_FILE", ""),
             timeout=DEADLINE,
         )
-        seen = asyncio.run(door.ask("/api/v1/overview", {"limit": MOST}))
-        return sorted({name for name in names(seen) if name.startswith(incomplete)})
-    except (ObserverError, KeyError, TypeError, AttributeError):
+        overview = asyncio.run(client.get("/api/v1/overview", Overview, {"limit": MOST}))
+        return sorted({name for name in names(overview) if name.startswith(incomplete)})
+    except ObserverError:
         return []

@@ -5,15 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from observer.cli.application import app
+from observer.cli.output import EXIT_BAD_INPUT, fail
 from observer.config.documents.faults import Fault, refuse
-from observer.config.documents.files import read_text, yaml_files
-from observer.config.documents.marks import Document, read_marked_all
-from observer.config.openslo.documents import parse_documents
+from observer.config.documents.marks import read_text, yaml_files
 from observer.domain.errors import ConfigError
 from observer.exchange.conversion import Converted
 from observer.exchange.formats import Format, converted
-from observer.exchange.openslo_text import written
+
+if TYPE_CHECKING:
+    from observer.config.documents.marks import Document
+
+
+@app.command()
+def convert(
+    files: Annotated[list[Path], typer.Argument(help="Files or directories of Sloth, Pyrra or OpenSLO documents.")],
+    source: Annotated[str, typer.Option("--from", help="Format of the files; default: what they say.")] = "",
+    folder: Annotated[Path | None, typer.Option("--out", "-o", help="Write files here instead of printing.")] = None,
+) -> None:
+    """Print objectives of other tools as OpenSLO v1; what cannot be carried is an error or a note, never dropped."""
+    if source and source not in set(Format):
+        step = "leave it out: the format is read from the files"
+        fail(f"--from {source!r}: must be one of {', '.join(Format)}", EXIT_BAD_INPUT, step)
+    result = convert_files(files, Format(source) if source else None)
+    for note in result.notes:
+        typer.echo(note, err=True)
+    if folder is None:
+        typer.echo("---\n".join(result.files.values()), nl=False)
+        return
+    for path in save(result, folder):
+        typer.echo(str(path))
 
 
 @dataclass(slots=True)
@@ -24,7 +49,7 @@ class Result:
     notes: list[str] = field(default_factory=list)
 
 
-def convert(paths: Sequence[Path], form: Format | None) -> Result:
+def convert_files(paths: Sequence[Path], form: Format | None) -> Result:
     """
     Read the files and convert every document in them.
 
@@ -32,6 +57,8 @@ def convert(paths: Sequence[Path], form: Format | None) -> Result:
         ConfigError: with everything that cannot be carried, or whose conversion is no good OpenSLO v1; nothing is
             handed out then.
     """
+    from observer.config.documents.marks import read_marked_all
+
     found, faults = Result(), []
     for path in yaml_files(paths):
         text = read_text(path)
@@ -80,6 +107,9 @@ def _one(document: Document, form: Format | None, stem: str, found: Result) -> I
 
 def _checked(document: Document, result: Converted, stem: str, found: Result) -> Iterable[Fault]:
     """A conversion that this house could not read again is no conversion."""
+    from observer.config.openslo.documents import parse_documents
+    from observer.exchange.openslo_text import written
+
     text = written(result.documents)
     try:
         parse_documents(text, "converted")

@@ -8,28 +8,46 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+import typer
 
-from observer.config.settings.model import (
-    EvidenceSettings,
-    KubernetesSettings,
-    LeaseSettings,
-    PrometheusSettings,
-    Settings,
-)
+from observer.app import build, connected
+from observer.cli.application import Json, app
+from observer.config.settings.model import EvidenceSettings, LeaseSettings, Settings
+from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict
 from observer.runtime.clock import SystemClock
+from observer.simulator.clock import SimClock
+from observer.sinks.story import offset, story_line
 
 if TYPE_CHECKING:
     from observer.simulator.scenarios.world import World
+
 
 ERROR_RATE = 0.3
 CALM_SECONDS = 6.0
 LIMIT_SECONDS = 150.0
 HISTORY_SECONDS = 600.0
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Keep mesh and Observer running until Ctrl-C.")] = False,
+    day: Annotated[
+        Path | None, typer.Option("--day", help="Record a day with many incidents into this file instead.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the simulated mesh.")] = 7,
+    json: Json = False,
+) -> None:
+    """Run the whole story on a simulated mesh: a gray pod is found, drained, proven, evicted, replaced, verified."""
+    if day is not None:
+        from observer.cli.demo_day import run_day
+
+        raise SystemExit(asyncio.run(run_day(day, seed)))
+    raise SystemExit(asyncio.run(run_demo(keep=keep, seed=seed, json=json)))
 
 
 class Ending:
@@ -46,12 +64,10 @@ class Ending:
         self.verdict = ""
         self.touched: set[str] = set()
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         if self._json:
             self.say(msgspec.json.encode(decision).decode())
         else:
-            from observer.sinks.story import story_line
-
             self.say(story_line(decision, self._start, brief=True))
         if decision.verdict is Verdict.ACT and decision.pod is not None:
             self.touched.add(decision.pod.name)
@@ -63,8 +79,6 @@ class Ending:
     def scene(self, text: str) -> None:
         """A line of the narrator, not of Observer."""
         if not self._json:
-            from observer.sinks.story import offset
-
             self.say(f"{offset(self._clock.now() - self._start)}  {'(mesh)':<15}  {text}")
 
     def say(self, line: str) -> None:
@@ -72,12 +86,11 @@ class Ending:
         sys.stdout.flush()
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
 
 async def run_demo(*, keep: bool, seed: int, json: bool) -> int:
     """Exit code 0 when the gray pod was replaced and the replacement verified as fixed."""
-    from observer.simulator.clock import SimClock
     from observer.simulator.scenarios.world import World
     from observer.telemetry.logging import configure_logging
 
@@ -91,7 +104,6 @@ async def run_demo(*, keep: bool, seed: int, json: bool) -> int:
 
 
 async def _story(world: World, settings: Settings, ending: Ending, *, keep: bool) -> int:
-    from observer.app import build, connected
     from observer.runtime.supervise import stop_on_signals, supervise
 
     stop = asyncio.Event()
@@ -100,15 +112,15 @@ async def _story(world: World, settings: Settings, ending: Ending, *, keep: bool
         plan = await build(settings, api, extra_sinks=[ending])
         async with asyncio.TaskGroup() as group:
             daemon = group.create_task(supervise(plan, stop))
-            telling = group.create_task(_direct(world, settings, ending, stop, keep=keep))
-            await asyncio.wait({daemon, telling}, return_when=asyncio.FIRST_COMPLETED)
+            narrator = group.create_task(_direct(world, settings, ending, stop, keep=keep))
+            await asyncio.wait({daemon, narrator}, return_when=asyncio.FIRST_COMPLETED)
             stop.set()
             await asyncio.wait({daemon})
-            telling.cancel()
+            narrator.cancel()
     if ending.verdict == "fixed" and ending.touched == {ending.pod}:
-        ending.scene("the end: one gray pod replaced, nobody else touched")
+        ending.scene("the end: one gray pod replaced, no other pod touched")
         return 0
-    touched = ", ".join(sorted(ending.touched)) or "nobody"
+    touched = ", ".join(sorted(ending.touched)) or "no pod"
     ending.scene(f"the story did not end well: {ending.verdict or 'no verdict'}; touched {touched}")
     return 1
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Final
 
 from observer.app import examine_sources
-from observer.cli.paint import PLAIN, Paint, Tone
-from observer.config.settings.model import Settings
+from observer.cli.application import Config, Json, app, awaited, settings_from
+from observer.cli.output import EXIT_UNREACHABLE, PLAIN, Paint, Tone, paint_for, show
 from observer.domain.finding import Finding
 
-MARK = {True: "ok  ", False: "RED ", None: "?   "}
-TONE = {True: Tone.GOOD, False: Tone.BAD, None: Tone.WARN}
+MARK: Final = {True: "ok  ", False: "RED ", None: "?   "}
+TONE: Final = {True: Tone.GOOD, False: Tone.BAD, None: Tone.WARN}
 
 
-async def examine(settings: Settings) -> Sequence[Finding]:
-    """Every finding, sources in the order of the settings file."""
-    return await examine_sources(settings)
+@app.command()
+def doctor(config: Config = None, json: Json = False) -> None:
+    """Ask each source: reachable, authenticated, fresh, right metrics and labels? Says what to do about red lines."""
+    findings = awaited(examine_sources(settings_from(config)))
+    show(rows(findings), text(findings, paint_for(sys.stdout)), json=json)
+    if any(finding.ok is False for finding in findings):
+        raise SystemExit(EXIT_UNREACHABLE)
 
 
-def rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+def rows(findings: Sequence[Finding]) -> list[dict[str, object]]:
     """For ``--json``: stable keys."""
     return [{"name": f.name, "ok": f.ok, "detail": f.detail, "remedy": f.remedy} for f in findings]
 
@@ -31,6 +36,7 @@ def text(findings: Sequence[Finding], paint: Paint = PLAIN) -> str:
         lines.append(f"{paint(MARK[finding.ok], TONE[finding.ok])} {finding.name:<34} {finding.detail}")
         if finding.ok is not True and finding.remedy:
             lines.append(f"{'':39}-> {finding.remedy}")
-    red = sum(1 for finding in findings if finding.ok is False)
-    lines.append(f"{red} red of {len(findings)}" if red else f"all {len(findings)} checks passed or could not be told")
+    failed = sum(finding.ok is False for finding in findings)
+    skipped = sum(finding.ok is None for finding in findings)
+    lines.append(f"{failed} failed, {skipped} skipped of {len(findings)}")
     return "\n".join(lines)

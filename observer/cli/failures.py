@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_UNREACHABLE
-from observer.cli.paint import harmless
+from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_UNREACHABLE, harmless
 from observer.domain.errors import (
     AuditBroken,
     ConfigError,
@@ -24,11 +23,11 @@ _STEPS: Final = (
     (AuditBroken, EXIT_UNREACHABLE, "`observer audit verify` names file and line"),
     (RecordingError, EXIT_BAD_INPUT, "name another file, or make one with `observer record`"),
 )
-_AGAIN: Final = "`observer status` says how it stands; if you still mean it, say it again"
+_AGAIN: Final = "`observer status` shows the switch now; if you still want it, run the command again"
 _DOCTOR: Final = "`observer doctor` asks each source and says what to do"
 _OPTION: Final = "--help of the command shows its options"
 _CLUSTER: Final = "from outside the cluster, name a kubeconfig: `kubernetes.kubeconfig` of the settings"
-_FILE: Final = "mend it; `observer check` says when everything can be read"
+_FILE: Final = "fix the errors, then run `observer check`"
 _NAMED: Final = (
     ("No such file or directory", "name one that is there"),
     ("does not exist", "name one that is there"),
@@ -51,7 +50,7 @@ class DaemonUnreachable(ApiError):
     """Nothing answers at that address."""
 
 
-def told(exc: ObserverError) -> tuple[str, int, str]:
+def described(exc: ObserverError) -> tuple[str, int, str]:
     """Message, exit code and next step."""
     if isinstance(exc, ApiError):
         return str(exc), EXIT_UNREACHABLE, exc.step
@@ -85,7 +84,7 @@ def _named(exc: ObserverError) -> str:
 
 
 def _corrected(message: str) -> str:
-    """What mends a ConfigError of this message."""
+    """What fixes a ConfigError of this message."""
     if message.startswith("kubernetes: not usable from inside a pod"):
         return _CLUSTER
     for ending, step in _NAMED:

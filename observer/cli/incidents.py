@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-from observer.app import open_journal
-from observer.cli.columns import columns
+import typer
+from msgspec import Struct
+
+from observer.app import now, open_journal
+from observer.cli.application import Config, Json, app, awaited, settings_from
+from observer.cli.completion import namespaces
 from observer.cli.moments import instant, span
-from observer.cli.paint import PLAIN, Paint, Tone, harmless
+from observer.cli.moments import since as instant_of
+from observer.cli.output import PLAIN, Paint, Tone, columns, harmless, paint_for, show
 from observer.config.settings.model import Settings
-from observer.domain.incident import Incident, Phase
-from observer.domain.outcome import Verification
-from observer.runtime.state import incident_row
+
+if TYPE_CHECKING:
+    from observer.web.models.rows import IncidentRow
+
 
 GOOD = frozenset({"fixed", "ended_by_itself"})
 BAD = frozenset({"worse", "no_change"})
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class IncidentFilter:
     """
     Which incidents.
 
@@ -34,67 +40,77 @@ class Wanted:
     limit: int = 100
 
 
-async def listed(settings: Settings, wanted: Wanted, paint: Paint = PLAIN) -> tuple[dict[str, Any], str]:
+@app.command()
+def incidents(
+    *,
+    since: Annotated[
+        str, typer.Option("--since", help="How far back: a duration (24h, 7d) or an instant with its zone.")
+    ] = "",
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Only those of this namespace.", autocompletion=namespaces)
+    ] = "",
+    open_only: Annotated[bool, typer.Option("--open", help="Only those that are not closed.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest.")] = 100,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """List incidents, newest first: who was suspected of what, where it stands or how it ended; from the journal."""
+    at = now()
+    wanted = IncidentFilter(at, instant_of(since, at) if since else 0.0, namespace, open_only, limit)
+    body, text = awaited(listed(settings_from(config), wanted, paint_for(sys.stdout)))
+    show(body, text, json=json)
+
+
+class IncidentsBody(Struct, frozen=True):
+    """What ``--json`` prints: ``more`` are older ones that were left out; ``since`` null = from the beginning."""
+
+    since: float | None
+    more: int
+    incidents: tuple[IncidentRow, ...]
+
+
+async def listed(settings: Settings, wanted: IncidentFilter, paint: Paint = PLAIN) -> tuple[IncidentsBody, str]:
     """Returns what ``--json`` and the terminal show, newest first."""
+    from observer.web.views.rows import incident_row
+
     async with open_journal(settings) as journal:
-        found = await journal.incidents(open_only=wanted.open_only, since=wanted.since)
-    fitting = [one for one in reversed(found) if not wanted.namespace or namespace_of(one) == wanted.namespace]
-    shown = fitting[: wanted.limit]
-    body = {
-        "since": wanted.since or None,
-        "more": len(fitting) - len(shown),
-        "incidents": [row_of(one) for one in shown],
-    }
-    return body, _text(shown, len(fitting) - len(shown), wanted, paint)
+        incidents = await journal.incidents(open_only=wanted.open_only, since=wanted.since)
+    rows = [incident_row(incident) for incident in reversed(incidents)]
+    matching = [row for row in rows if not wanted.namespace or row.namespace == wanted.namespace]
+    first = tuple(matching[: wanted.limit])
+    body = IncidentsBody(wanted.since or None, len(matching) - len(first), first)
+    return body, _text(body, wanted, paint)
 
 
-def namespace_of(incident: Incident) -> str:
-    """Of the culprit or, for a node or zone, of the service it was seen at; empty for none."""
-    return incident.culprit.namespace or (incident.service.namespace if incident.service is not None else "")
-
-
-def row_of(incident: Incident) -> dict[str, Any]:
-    """One incident for machines: the keys of ``observer status`` and how it went on."""
-    return {
-        **incident_row(incident),
-        "namespace": namespace_of(incident),
-        "service": str(incident.service) if incident.service is not None else None,
-        "workload": str(incident.workload) if incident.workload is not None else None,
-        "open": incident.phase is not Phase.CLOSED,
-        "closed": incident.closed or None,
-        "drain_verdict": incident.experiment.verdict.value if incident.experiment is not None else None,
-        "verification": incident.check.verdict.value if incident.check is not None else None,
-    }
-
-
-def standing(incident: Incident) -> str:
+def standing(row: IncidentRow) -> str:
     """Where it stands, or how it ended, in a word or two."""
-    if incident.phase is Phase.CLOSED:
-        return incident.closing.replace("_", " ")
-    return f"{incident.phase.value}, held" if incident.blocked else incident.phase.value
+    if row.closed is not None:
+        return row.outcome.replace("_", " ")
+    return f"{row.phase.value}, blocked" if row.blocked else row.phase.value
 
 
-def tone_of(incident: Incident) -> Tone:
+def tone_of(row: IncidentRow) -> Tone:
     """Open ones ask for eyes; a closed one is good or bad news."""
-    if incident.phase is not Phase.CLOSED:
+    if row.closed is None:
         return Tone.WARN
-    worse = incident.check is not None and incident.check.verdict is Verification.WORSE
-    return Tone.BAD if worse or incident.closing in BAD else Tone.GOOD if incident.closing in GOOD else Tone.FAINT
+    worse = row.verification == "worse"
+    return Tone.BAD if worse or row.outcome in BAD else Tone.GOOD if row.outcome in GOOD else Tone.FAINT
 
 
-def _text(shown: Sequence[Incident], more: int, wanted: Wanted, paint: Paint) -> str:
-    if not shown:
+def _text(body: IncidentsBody, wanted: IncidentFilter, paint: Paint) -> str:
+    from observer.engine.messages.wording import percent
+
+    if not body.incidents:
         what = "no open incident" if wanted.open_only else "no incident"
         where = f" in namespace {wanted.namespace}" if wanted.namespace else ""
         return f"{what}{where}" + (f" since {instant(wanted.since)} UTC" if wanted.since else "")
-    rows = []
-    for one in shown:
-        lasted = span((one.closed or wanted.now) - one.opened)
-        hurt = f"{one.symptom.value} {100 * one.p1:.1f} % ({100 * one.p0:.1f} %)"
-        state = paint(harmless(standing(one)), tone_of(one))
-        rows.append((one.id, instant(one.opened), lasted, state, hurt, harmless(str(one.culprit))))
-    text = columns(("INCIDENT", "OPENED (UTC)", "LASTED", "STATE", "BAD (SIBLINGS)", "SUBJECT"), rows, paint)
-    last = shown[0].culprit
-    name = f"{last.namespace}/{last.name}" if last.namespace else last.name
-    hint = f"\nwhy: observer why {last.kind.value}/{harmless(name)}"
-    return text + (f"\nand {more} older; --limit shows more" if more else "") + paint(hint, Tone.FAINT)
+    cells = []
+    for row in body.incidents:
+        lasted = span((row.closed or wanted.now) - row.opened)
+        impact = f"{row.symptom.value} {percent(row.bad_rate)} ({percent(row.peer_bad_rate)})"
+        state = paint(harmless(standing(row)), tone_of(row))
+        cells.append((row.id, instant(row.opened), lasted, state, impact, harmless(row.subject)))
+    text = columns(("INCIDENT", "OPENED (UTC)", "LASTED", "STATE", "BAD (OTHERS)", "SUBJECT"), cells, paint)
+    kind, _, name = body.incidents[0].subject.partition(" ")
+    hint = f"\nwhy: observer why {kind}/{harmless(name)}"
+    return text + (f"\nand {body.more} older; --limit shows more" if body.more else "") + paint(hint, Tone.FAINT)

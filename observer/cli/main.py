@@ -1,17 +1,50 @@
-"""The entry point. Importing the files of commands registers them, those of the daemon first."""
+"""The entry point. Importing a command's file registers it; ``--help`` lists them by name."""
 
 from __future__ import annotations
 
-from observer.cli import daemon_commands, dashboard_commands, file_commands, people_commands, word_commands
+from observer.cli import (
+    approve,
+    audit,
+    check,
+    completion,
+    convert,
+    dashboards,
+    demo,
+    diagnose,
+    doctor,
+    incidents,
+    migrate,
+    page,
+    pause,
+    record,
+    replay,
+    report,
+    restore,
+    resume,
+    rules,
+    run,
+    schema,
+    silence,
+    status,
+    test,
+    top,
+    undo,
+    version,
+    why,
+)
 from observer.cli.application import app
 from observer.cli.completion import prepare
-from observer.cli.failures import sole, told
+from observer.cli.failures import described, sole
 from observer.cli.output import fail
 from observer.domain.errors import ObserverError
 
 __all__ = [
-    "app", "daemon_commands", "dashboard_commands", "file_commands", "main", "people_commands", "word_commands",
+    "app", "approve", "audit", "check", "completion", "convert", "dashboards", "demo", "diagnose", "doctor",
+    "incidents", "main", "migrate", "page", "pause", "record", "replay", "report", "restore", "resume", "rules",
+    "run", "schema", "silence", "status", "test", "top", "undo", "version", "why",
 ]  # fmt: skip
+
+app.registered_commands.sort(key=lambda command: str(command.name or getattr(command.callback, "__name__", "")))
 
 
 def main() -> None:
@@ -20,8 +53,8 @@ def main() -> None:
     try:
         app()
     except ObserverError as exc:
-        fail(*told(exc))
+        fail(*described(exc))
     except ExceptionGroup as group:  # tasks that ran together ended together
         if (fault := sole(group)) is None:
             raise
-        fail(*told(fault))
+        fail(*described(fault))

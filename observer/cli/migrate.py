@@ -1,15 +1,14 @@
-"""``observer migrate``."""
+"""``observer migrate``: the journal's schema."""
 
 from __future__ import annotations
 
-from typing import Any
+from observer.app import migrate_journal
+from observer.cli.application import Config, Json, app, settings_from
+from observer.cli.output import show
 
-from observer.config.settings.model import Settings
 
-
-def upgrade(settings: Settings) -> tuple[dict[str, Any], str]:
-    """Run the migrations; returns what ``--json`` and the terminal show."""
-    from observer.app import migrate_journal
-
-    revision = migrate_journal(settings)
-    return {"revision": revision}, f"the journal is at schema {revision}"
+@app.command()
+def migrate(config: Config = None, json: Json = False) -> None:
+    """Bring the journal's schema to this version."""
+    revision = migrate_journal(settings_from(config))
+    show({"revision": revision}, f"the journal is at schema {revision}", json=json)

@@ -7,14 +7,27 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+import typer
 
 from observer.app import build, connected
+from observer.cli.application import Config, app, settings_from
 from observer.config.settings.model import LeaseSettings, RecordingSettings, Settings, WebhookSettings
 from observer.domain.action import Mode
 from observer.domain.errors import RecordingError
 
-LONGER: Final = "give it longer with --seconds; `observer doctor` says what a tick lacks"
+LONGER: Final = "allow more time with --seconds; `observer doctor` says what a tick lacks"
+
+
+@app.command()
+def record(
+    folder: Annotated[Path, typer.Option("--out", "-o", help="Folder for the recording; it is made.")],
+    seconds: Annotated[float, typer.Option(min=1, help="Stop after so long.")] = 600.0,
+    config: Config = None,
+) -> None:
+    """Watch in shadow mode and record what is seen and decided, for `observer replay`; writes nothing else."""
+    raise SystemExit(asyncio.run(run_record(settings_from(config), folder, seconds)))
 
 
 async def run_record(settings: Settings, folder: Path, seconds: float) -> int:
@@ -61,6 +74,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _only_watching(settings: Settings, folder: Path, scratch: Path) -> Settings:
     """The same eyes without a hand: no policy may take it out of shadow, and nothing of the real daemon is touched."""
+
     return replace(
         settings,
         engine=replace(settings.engine, mode=Mode.SHADOW),

@@ -1,74 +1,120 @@
 """
-Writes reference pages from the code: every setting, every command, every metric. `make docs` runs it.
+Writes what is made of the code: reference pages (settings, policies, commands, metrics, log events), ``observer.yaml``
+with every key, and the JSON Schemas that shipped files name for editors. ``make docs`` runs it.
 
-The same code gives the same bytes; a test holds the pages in the tree against it.
+The same code gives the same bytes; a test holds the files in the tree against it.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
+from typer.core import TyperGroup
 
 from observer.cli.main import app
-from observer.config.settings.read import schema
+from observer.config.openslo.documents import schema as openslo_schema
+from observer.config.policies.keys import schema as policy_schema
+from observer.config.settings.read import schema as settings_schema
+from observer.config.settings.shipped import text as shipped_text
+from observer.domain import names
+from observer.policytest.keys import schema as test_schema
 
-PAGES = ("settings.md", "commands.md", "metrics.md")
+if TYPE_CHECKING:
+    from typer._click.core import Command, Parameter
 
 
 def main(words: list[str]) -> int:
-    """``python -m observer.cli.reference FOLDER``; returns the exit code."""
-    if len(words) != 1:
-        sys.stderr.write("usage: python -m observer.cli.reference FOLDER\n")
+    """``python -m observer.cli.reference DOCS DEPLOY``; returns the exit code."""
+    if len(words) != 2:
+        sys.stderr.write("usage: python -m observer.cli.reference DOCS DEPLOY\n")
         return 2
-    folder = Path(words[0])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in pages().items():
-        (folder / name).write_text(text, encoding="utf-8")
-        sys.stdout.write(f"{folder / name}\n")
+    for folder, files in zip(words, (pages(), shipped()), strict=True):
+        for name, text in files.items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"{path}\n")
     return 0
 
 
 def pages() -> Mapping[str, str]:
-    """The pages by file name."""
-    return dict(zip(PAGES, (_settings(), _commands(), _metrics()), strict=True))
+    """The reference pages by file name."""
+    of_settings = "Every key of `observer.yaml`. The same with all defaults: `deploy/observer.yaml`."
+    of_policies = "Every key of a health policy; what is left out is inherited ([policies.md](../policies.md))."
+    return {
+        "settings.md": _page("Settings", of_settings, settings_schema()),
+        "policies.md": _page("Health policies", of_policies, policy_schema()),
+        "commands.md": _commands(),
+        "metrics.md": _metrics(),
+        "log-events.md": _log_events(),
+    }
 
 
-def _settings() -> str:
-    """One line a key; what a key means stands in ``deploy/observer.yaml``."""
-    body = schema()
-    lines = [
-        "# Settings",
-        "",
-        "Every key of `observer.yaml`, its kind and its default. What each means stands in `deploy/observer.yaml`.",
-        "",
-        "| key | kind | default |",
-        "|---|---|---|",
-        *_keys(body, body.get("$defs", {}), ""),
-    ]
-    return "\n".join(lines) + "\n"
+def shipped() -> Mapping[str, str]:
+    """The settings file and the schemas, by their path beneath ``deploy``."""
+    schemas = {"settings": settings_schema(), "rules": rules_schema()}
+    texts = {f"schemas/{name}.json": json.dumps(body, indent=1) + "\n" for name, body in schemas.items()}
+    return {"observer.yaml": shipped_text(), **texts}
 
 
-def _keys(model: Mapping[str, Any], shared: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    for name, field in model.get("properties", {}).items():
-        reference = str(field.get("$ref", "")).rpartition("/")[2]
-        if reference and "properties" in shared.get(reference, {}):
-            yield from _keys(shared[reference], shared, f"{prefix}{name}.")
+def rules_schema() -> dict[str, object]:
+    """One schema for files of policies, objectives and their tests, which may stand beside each other."""
+    kinds: list[object] = []
+    shared: dict[str, object] = {}
+    for name, schema in (("policy", policy_schema()), ("test", test_schema()), ("openslo", openslo_schema())):
+        body = json.loads(json.dumps(schema).replace('"#/$defs/', f'"#/$defs/{name}.'))
+        shared |= {f"{name}.{key}": value for key, value in body.pop("$defs").items()}
+        kinds += body.get("oneOf", [{key: value for key, value in body.items() if not key.startswith("$")}])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:{names.OBSERVER}:schema:rules:1",
+        "title": "Observer rules",
+        "description": "Health policies, objectives (OpenSLO v1) and their tests.",
+        "oneOf": kinds,
+        "$defs": shared,
+    }
+
+
+def _page(title: str, about: str, body: Mapping[str, object]) -> str:
+    """One line a key."""
+    lines = [f"# {title}", "", about, "", "| key | kind | default | meaning |", "|---|---|---|---|"]
+    return "\n".join([*lines, *_keys(body, _section(body, "$defs"), "")]) + "\n"
+
+
+def _keys(model: Mapping[str, object], shared: Mapping[str, object], prefix: str) -> Iterator[str]:
+    for name, field in _section(model, "properties").items():
+        one = field if isinstance(field, dict) else {}
+        named = _section(shared, str(one.get("$ref", "")).rpartition("/")[2])
+        if "properties" in named:
+            yield from _keys(named, shared, f"{prefix}{name}.")
             continue
-        found = {**shared.get(reference, {}), **field}
-        yield f"| `{prefix}{name}` | {_kind(found)} | `{_cell(found.get('default'))}` |"
+        whole = {**named, **one}
+        default = f"`{_cell(whole['default'])}`" if "default" in whole else ""
+        about = str(whole.get("description", "")).replace("|", "\\|")
+        yield f"| `{prefix}{name}` | {_kind(whole)} | {default} | {about} |"
 
 
-def _kind(field: Mapping[str, Any]) -> str:
-    if "enum" in field:
-        return ", ".join(f"`{value}`" for value in field["enum"])
+def _section(schema: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """The part of a schema of that name, empty where there is none."""
+    part = schema.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _kind(field: Mapping[str, object]) -> str:
+    if field.get("format") == "duration":
+        return "duration"
+    values, kinds = field.get("enum"), field.get("anyOf")
+    if isinstance(values, list):
+        return ", ".join(f"`{value}`" for value in values)
     if field.get("type") == "array":
-        return f"list of {field.get('items', {}).get('type', 'values')}"
-    if "anyOf" in field:
-        return " or ".join(sorted({str(one.get("type", "value")) for one in field["anyOf"]}))
+        return f"list of {_section(field, 'items').get('type', 'values')}"
+    if isinstance(kinds, list):
+        return " or ".join(sorted({str(kind.get("type", "value")) for kind in kinds}))
     return str(field.get("type", "value"))
 
 
@@ -81,28 +127,28 @@ def _cell(value: object) -> str:
 
 
 def _commands() -> str:
-    group: Any = typer.main.get_command(app)
     codes = "Exit codes: 0 well, 2 bad input, 3 not found, 4 unreachable; others stand with their command."
     lines = ["# Commands", "", codes, ""]
-    for name, command in _all_commands(group):
+    group = typer.main.get_command(app)
+    for name, command in _all_commands(group) if isinstance(group, TyperGroup) else ():
         lines += [f"## observer {name}", "", *(line.strip() for line in (command.help or "").strip().splitlines()), ""]
         rows = [_option(one) for one in command.params if not getattr(one, "hidden", False)]
         lines += [*rows, ""] if rows else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _all_commands(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:
+def _all_commands(group: TyperGroup, above: str = "") -> Iterator[tuple[str, Command]]:
     """Every command with its full name; a group's come in its place."""
     for name, command in group.commands.items():
-        if hasattr(command, "commands"):
+        if isinstance(command, TyperGroup):
             yield from _all_commands(command, f"{above}{name} ")
         else:
             yield f"{above}{name}", command
 
 
-def _option(one: Any) -> str:
-    spelled = ", ".join((*one.opts, *one.secondary_opts)) if one.param_type_name == "option" else one.name.upper()
-    return f"- `{spelled}` {one.help or ''}".rstrip()
+def _option(one: Parameter) -> str:
+    spelled = ", ".join((*one.opts, *one.secondary_opts)) if one.param_type_name == "option" else str(one.name).upper()
+    return f"- `{spelled}` {getattr(one, 'help', None) or ''}".rstrip()
 
 
 def _metrics() -> str:
@@ -110,10 +156,18 @@ def _metrics() -> str:
     from observer.telemetry.metrics import SelfMetrics
 
     metrics = SelfMetrics()
-    told = metrics.described()
+    described = metrics.described()
     metrics.close()
     lines = ["# Metrics of Observer itself", "", "Served at `/metrics`. No label ever holds a pod's name.", ""]
-    lines += ["| metric | meaning |", "|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in told)]
+    lines += ["| metric | meaning |", "|---|---|", *(f"| `{name}` | {meaning} |" for name, meaning in described)]
+    return "\n".join(lines) + "\n"
+
+
+def _log_events() -> str:
+    from observer.telemetry.log_events import LOG_EVENTS
+
+    lines = ["# Log events", "", "The `event` of each JSON line. Other keys are facts; no secret is among them.", ""]
+    lines += ["| event | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in LOG_EVENTS.items())]
     return "\n".join(lines) + "\n"
 
 

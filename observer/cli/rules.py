@@ -5,18 +5,68 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Final
 
-from observer.config.openslo.documents import load_documents
+import typer
+
+from observer.app import now
+from observer.cli.application import Json, app
+from observer.cli.output import EXIT_BAD_INPUT, fail, show
 from observer.config.openslo.templates import expand
-from observer.config.openslo.wanted import objective_set
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import BURN_PRESETS, DAY, Objective, Preset, RollingWindow
-from observer.engine.slo.presets import AMBIENT, ISTIO, preset_sli
-from observer.exchange.prometheus_rules import RuleOptions, check_alike, file_name, inhibition, rule_file
 
-INHIBITION = "alertmanager-inhibition.yaml"
+if TYPE_CHECKING:
+    from observer.exchange.prometheus_rules import RuleOptions
+
+INHIBITION: Final = "alertmanager-inhibition.yaml"
+
+
+@app.command()
+def rules(
+    *,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="OpenSLO files or directories; without them, a preset by options.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the rule files; one file an objective.")],
+    service: Annotated[
+        list[str] | None, typer.Option("--service", "-s", help="NAMESPACE/NAME; may be given many times.")
+    ] = None,
+    preset: Annotated[Preset | None, typer.Option(help="What counts as good; default istio-availability.")] = None,
+    target: Annotated[float | None, typer.Option(help="Share of the events that must be good; default 0.999.")] = None,
+    burn: Annotated[str | None, typer.Option(help="Set of tiers: sre-30d, 28d or 7d; default sre-30d.")] = None,
+    cut_ms: Annotated[float | None, typer.Option(min=0, help="Bound of the latency preset, milliseconds.")] = None,
+    cluster: Annotated[str, typer.Option(help="Name of the cluster, part of every identity.")] = "",
+    ambient: Annotated[bool, typer.Option("--ambient", help="Waypoints report instead of sidecars.")] = False,
+    dialect: Annotated[int, typer.Option(min=2, max=3, help="Major version of Prometheus.")] = 2,
+    json: Json = False,
+) -> None:
+    """
+    Write objectives as Prometheus recording and alerting rules, with Alertmanager's inhibition.
+
+    From OpenSLO documents (templates for every --service), or a preset for every --service.
+    """
+    from observer.exchange.prometheus_rules import Dialect, RuleOptions
+
+    options = RuleOptions(dialect=Dialect(dialect))
+    if paths:
+        given = {"--preset": preset, "--target": target, "--burn": burn, "--cut-ms": cut_ms}
+        if repeated := [name for name, value in given.items() if value is not None]:
+            step = "leave it out, or leave the documents out for a preset"
+            fail(f"{', '.join(repeated)}: the documents already set it", EXIT_BAD_INPUT, step)
+        found = documented(paths, service or (), now(), cluster=cluster, ambient=ambient)
+        body, text = write(found.objectives, out, options, found.waiting)
+    else:
+        if not service:
+            step = "`observer rules --out rules -s shop/cart` writes the rules of a first objective"
+            fail("name documents, or --service NAMESPACE/NAME for a preset", EXIT_BAD_INPUT, step)
+        objectives = objectives_of(
+            service, preset or Preset.ISTIO_AVAILABILITY, target=0.999 if target is None else target,
+            burn=burn or "sre-30d", cut_ms=cut_ms or 0.0, cluster=cluster, ambient=ambient,
+        )  # fmt: skip
+        body, text = write(objectives, out, options)
+    show(body, text, json=json)
 
 
 def objectives_of(
@@ -30,6 +80,8 @@ def objectives_of(
     ambient: bool = False,
 ) -> tuple[Objective, ...]:
     """One objective of a preset for each ``NAMESPACE/NAME``. Raises ``ConfigError`` naming the option at fault."""
+    from observer.engine.slo.presets import AMBIENT, ISTIO, preset_sli
+
     if not 0.0 < target < 1.0:
         raise ConfigError(f"--target {target:g}: must be above 0 and below 1, for example 0.999")
     if burn not in BURN_PRESETS:
@@ -70,6 +122,9 @@ def documented(
     A preset counts as the daemon counts it, whatever the document's own queries say. ``at`` is now, Unix seconds, for
     calendar windows. Raises ``ConfigError`` with every fault of the documents, or naming the option at fault.
     """
+    from observer.config.openslo.documents import load_documents
+    from observer.config.openslo.wanted import objective_set
+
     found = objective_set(load_documents(paths), at=at, cluster=cluster)
     scopes = [_scope(service) for service in services]
     if scopes and not found.templates:
@@ -84,6 +139,8 @@ def documented(
 
 
 def _counted(one: Objective, *, ambient: bool) -> Objective:
+    from observer.engine.slo.presets import AMBIENT, ISTIO, preset_sli
+
     if one.preset is None or one.scope is None:
         return one
     names = AMBIENT if ambient else ISTIO
@@ -99,12 +156,14 @@ def _scope(service: str) -> ServiceRef:
 
 def write(
     objectives: Sequence[Objective], folder: Path, options: RuleOptions, waiting: Sequence[str] = ()
-) -> tuple[dict[str, Any], str]:
+) -> tuple[dict[str, object], str]:
     """
     Write one rule file an objective and the inhibition; returns what ``--json`` and the terminal show.
 
     Nothing is written unless all can be; ``waiting`` are templates to be told of. Raises ``ConfigError``.
     """
+    from observer.exchange.prometheus_rules import check_alike, file_name, inhibition, rule_file
+
     check_alike(objectives)
     texts = {file_name(one): rule_file(one, options) for one in objectives}
     texts[INHIBITION] = inhibition(objectives)

@@ -2,28 +2,73 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Annotated, Final
+
+import typer
+from msgspec import Struct
 
 from observer.app import alerts_about, silence_own_alerts
-from observer.cli.door import check_address
-from observer.cli.given import who_is_here, words
+from observer.cli.application import Config, Json, app, awaited, settings_from, who_is_here, words
+from observer.cli.completion import pods
 from observer.cli.moments import instant, length, span
-from observer.cli.output import EXIT_FINDINGS
-from observer.cli.paint import PLAIN, Paint, Tone, harmless
+from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, PLAIN, Paint, Tone, fail, harmless, paint_for, show
 from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.engine.remediation.silences import LONGEST_SECONDS
 
 _REACH: Final = "nothing was silenced; name an Alertmanager that answers: `alertmanager.urls`, or --alertmanager here"
-
 Confirm = Callable[[str], bool]
 
 
+class SilenceBody(Struct, frozen=True):
+    """What ``--json`` prints: names of the alerts that go quiet and of those that are left; null = nothing was made."""
+
+    pod: str
+    alerts: tuple[str, ...]
+    left: tuple[str, ...]
+    id: str | None = None
+    until: float | None = None
+
+
+@app.command()
+def silence(
+    *,
+    pod: Annotated[str, typer.Argument(help="NAMESPACE/POD whose own alerts are to be silent.", autocompletion=pods)],
+    lasting: Annotated[str, typer.Option("--for", help="How long, at most 5m.")] = "5m",
+    reason: Annotated[str, typer.Option(help="Why; Alertmanager shows it.")] = "",
+    alertmanager: Annotated[str, typer.Option(help="Its address; default: the first of `alertmanager.urls`.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """
+    Silence a pod's own alerts in Alertmanager for at most 5 minutes; never those of objectives or of Observer.
+
+    Shows what it will match and asks. Exit codes: 0 silenced, 1 you said no, 2 bad input, 4 Alertmanager is not there.
+    """
+    pod_of(pod)
+    seconds_of(lasting)
+    settings = with_alertmanager(settings_from(config), alertmanager)
+    if not yes and not sys.stdin.isatty():
+        fail("not a terminal; pass --yes", EXIT_BAD_INPUT, "pass --yes, or run it in a terminal")
+
+    def confirm(preview: str) -> bool:
+        if not json:
+            typer.echo(preview)
+        return yes or typer.confirm("Silence them?", err=True)
+
+    wanted = SilenceRequest(pod, lasting, reason, alertmanager)
+    code, body, text = awaited(silence_pod(settings, wanted, confirm, paint_for(sys.stdout)))
+    show(body, text, json=json)
+    raise SystemExit(code)
+
+
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SilenceRequest:
     """``pod`` is NAMESPACE/POD, ``lasting`` a duration as people write it; ``alertmanager`` empty = the settings'."""
 
     pod: str
@@ -32,9 +77,9 @@ class Wanted:
     alertmanager: str = ""
 
 
-async def silence(
-    settings: Settings, wanted: Wanted, confirm: Confirm, paint: Paint = PLAIN
-) -> tuple[int, dict[str, Any], str]:
+async def silence_pod(
+    settings: Settings, wanted: SilenceRequest, confirm: Confirm, paint: Paint = PLAIN
+) -> tuple[int, SilenceBody, str]:
     """
     Exit code, JSON body and text; ``confirm`` is shown what will be silent and says whether it may be.
 
@@ -42,18 +87,18 @@ async def silence(
     """
     pod, seconds = pod_of(wanted.pod), seconds_of(wanted.lasting)
     who, reason = who_is_here(), words("--reason", wanted.reason)
-    settings = asking(settings, wanted.alertmanager)
+    settings = with_alertmanager(settings, wanted.alertmanager)
     try:
         own, left = await alerts_about(settings, pod)
     except SourceUnavailable as exc:
         exc.step = exc.step or _REACH
         raise
     if not confirm(preview(pod, seconds, own, left, paint)):
-        return EXIT_FINDINGS, _body(pod, own, left), "nothing was silenced"
+        return EXIT_FINDINGS, SilenceBody(str(pod), own, left), "nothing was silenced"
     comment = reason or "observer silence, by hand"
     made = await silence_own_alerts(settings, pod, seconds, by=who, comment=comment)
     text = f"silent until {instant(made.until)} UTC: {_named(made.names)}\nid {made.id}; it ends by itself"
-    return 0, {**_body(pod, made.names, made.left), "id": made.id, "until": made.until}, text
+    return 0, SilenceBody(str(pod), made.names, made.left, made.id, made.until), text
 
 
 def pod_of(text: str) -> PodRef:
@@ -70,7 +115,7 @@ def seconds_of(text: str) -> float:
     if not 0.0 < seconds <= LONGEST_SECONDS:
         raise ConfigError(
             f"--for {text}: must be above 0 and at most {span(LONGEST_SECONDS)}; what needs longer is no silence of a "
-            "pod: mend it, or silence it in Alertmanager yourself"
+            "pod: fix it, or silence it in Alertmanager yourself"
         )
     return seconds
 
@@ -88,7 +133,9 @@ def preview(pod: PodRef, seconds: float, own: tuple[str, ...], left: tuple[str, 
     return "\n".join(lines)
 
 
-def asking(settings: Settings, url: str) -> Settings:
+def with_alertmanager(settings: Settings, url: str) -> Settings:
+    from observer.cli.api_client import check_address
+
     if url:
         check_address("--alertmanager", url)
         return replace(settings, alertmanager=replace(settings.alertmanager, urls=(url,)))
@@ -99,7 +146,3 @@ def asking(settings: Settings, url: str) -> Settings:
 
 def _named(names: tuple[str, ...]) -> str:
     return ", ".join(harmless(name) or "an alert without a name" for name in names) or "no alert that fires now"
-
-
-def _body(pod: PodRef, own: tuple[str, ...], left: tuple[str, ...]) -> dict[str, Any]:
-    return {"pod": str(pod), "alerts": list(own), "left": list(left), "id": None, "until": None}

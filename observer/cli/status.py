@@ -2,111 +2,142 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, structs
 
 from observer.app import open_journal
-from observer.cli.door import NAME_IT, ApiClient
-from observer.cli.failures import ApiError, DaemonUnreachable
-from observer.cli.paint import PLAIN, Paint, Tone, harmless
+from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, client_from, settings_from
+from observer.cli.failures import DaemonUnreachable
+from observer.cli.moments import clock
+from observer.cli.output import PLAIN, Paint, Tone, harmless, paint_for, show
 from observer.config.settings.model import Settings
 from observer.domain.errors import JournalUnavailable
-from observer.engine.messages.decisions import percent
-from observer.runtime.state import incident_row
+
+if TYPE_CHECKING:
+    from observer.cli.api_client import ApiClient
+    from observer.web.models.answers import CircuitStatus, OverdrawnObjective, Status
+    from observer.web.models.rows import IncidentRow
 
 MOST_OVERDRAWN: Final = 10
 
 
-async def current(settings: Settings, door: ApiClient, paint: Paint = PLAIN) -> tuple[dict[str, Any], str]:
+@app.command()
+def status(
+    url: Url = "", token_file: TokenFile = "", ca_file: CaFile = "", config: Config = None, json: Json = False
+) -> None:
+    """Print what Observer is doing now: mode, sources, open incidents; from the daemon, else from the journal."""
+    settings = settings_from(config)
+    client = client_from(settings, url, token_file, ca_file)
+    body, text = awaited(current(settings, client, paint_for(sys.stdout)))
+    show(body, text, json=json)
+
+
+class JournalStatus(Struct, frozen=True):
+    """What ``--json`` prints when the daemon does not answer: the open incidents of the journal."""
+
+    source: str
+    incidents: tuple[IncidentRow, ...]
+
+
+async def current(
+    settings: Settings, client: ApiClient, paint: Paint = PLAIN
+) -> tuple[JournalStatus | dict[str, object], str]:
     """
     Returns what ``--json`` and the terminal show.
 
-    Raises: DoorError when a daemon answers and cannot be read, does not answer at an address that a person named, or
+    Raises: ApiError when a daemon answers and cannot be read, does not answer at an address that a person named, or
     does not answer and there is no journal either.
     """
+    from observer.web.models.answers import Status
+
     try:
-        live = await door.ask("/api/status")
+        status = await client.get("/api/v1/status", Status)
     except DaemonUnreachable as exc:
-        if door.named:
+        if client.named:
             raise
         try:
             return await _from_journal(settings, f"{exc}\n  -> {exc.step}\nfrom the journal:\n")
         except JournalUnavailable as missing:
             raise DaemonUnreachable(f"{exc}, and {missing}", exc.step) from missing
-    if not isinstance(live, dict) or "mode" not in live:
-        raise ApiError(f"{door.url} answers, but not as Observer does", NAME_IT)
-    return {"source": "daemon", **live}, _live_text(live, paint)
+    return {"source": "daemon", **structs.asdict(status)}, live_text(status, paint)
 
 
-async def _from_journal(settings: Settings, why: str) -> tuple[dict[str, Any], str]:
+async def _from_journal(settings: Settings, why: str) -> tuple[JournalStatus, str]:
+    from observer.web.views.rows import incident_row
+
     async with open_journal(settings) as journal:
-        rows = [incident_row(incident) for incident in await journal.incidents(open_only=True)]
-    return {"source": "journal", "incidents": rows}, why + _incidents_text(rows)
+        rows = tuple(incident_row(incident) for incident in await journal.incidents(open_only=True))
+    return JournalStatus("journal", rows), why + _incidents_text(rows)
 
 
-def _live_text(live: dict[str, Any], paint: Paint = PLAIN) -> str:
-    when = _time(live["last_tick"]) if live["last_tick"] else "never"
-    paused = paint(f"PAUSED: {live['paused_reason']}", Tone.BAD) if live["paused"] else ""
+def live_text(status: Status, paint: Paint = PLAIN) -> str:
+    """The status for a terminal, a fact a line."""
+    last = clock(status.last_tick) if status.last_tick else "never"
+    paused = paint(f"PAUSED: {status.paused_reason}", Tone.BAD) if status.paused else ""
+    policies, reload = status.policies, status.reload
     lines = [
-        f"mode      {live['mode']}" + (f"   {paused}" if paused else ""),
-        f"leader    {'yes, term ' + str(live['term']) if live['leader'] else 'no: observing only'}",
-        f"ticks     {live['ticks']} ({live['complete_ticks']} complete), last {when} UTC",
-        f"settings  {live['config']}",
+        f"mode      {status.mode.value}" + (f"   {paused}" if paused else ""),
+        f"leader    {f'yes, term {status.term}' if status.leader else 'no: observing only'}",
+        f"ticks     {status.ticks} ({status.complete_ticks} complete), last {last} UTC",
+        f"settings  {status.config}",
     ]
-    ruled = live["policies"]
-    if ruled["identity"]:
-        counts = ", ".join(f"{count} {mode}" for mode, count in ruled["workloads"].items()) or "no workload"
-        lines.append(f"policies  {ruled['identity']}: {counts}")
-    disagree, gap_word = paint("DISAGREE", Tone.BAD), paint("gap", Tone.WARN)
-    lines += [f"{disagree}  {workload}: {why}" for workload, why in ruled["disagreeing"].items()]
-    if not live["reload"]["ok"]:
-        refused = paint("REFUSED", Tone.BAD)
-        lines.append(f"{refused}   edited files, the old ones hold: {live['reload']['detail']}")
-    if live["reload"]["needs_restart"]:
-        lines.append(f"restart   needed for: {', '.join(live['reload']['needs_restart'])}")
-    if live["halted"]:
-        lines.append(f"{paint('HALTED', Tone.BAD)}    {live['halted']}")
-    lines += [_circuit_text(one) for one in live.get("circuits", ())]
-    lines += [f"{gap_word}       {gap['source']} {gap['reason']}: {gap['detail']}" for gap in live["gaps"]]
-    lines += _overdrawn_lines(live.get("overdrawn", ()), paint)
-    return "\n".join([*lines, _incidents_text(live["incidents"], paint)])
+    if policies.identity:
+        counts = ", ".join(f"{count} {mode}" for mode, count in policies.workloads.items()) or "no workload"
+        lines.append(f"policies  {policies.identity}: {counts}")
+    lines += [f"{paint('CONFLICT', Tone.BAD)}  {name}: {why}" for name, why in policies.conflicting.items()]
+    if not reload.ok:
+        rejected = paint("REJECTED", Tone.BAD)
+        lines.append(f"{rejected}  edited files; the previous ones stay in force: {reload.detail}")
+    if reload.needs_restart:
+        lines.append(f"restart   needed for: {', '.join(reload.needs_restart)}")
+    if status.halted:
+        lines.append(f"{paint('HALTED', Tone.BAD)}    {status.halted}")
+    lines += [circuit_text(circuit) for circuit in status.circuits]
+    lines += [f"{paint('gap', Tone.WARN)}       {gap.source} {gap.reason}: {gap.detail}" for gap in status.gaps]
+    lines += _overdrawn_lines(status.overdrawn, paint)
+    return "\n".join([*lines, _incidents_text(status.incidents, paint)])
 
 
-def _overdrawn_lines(rows: Sequence[dict[str, Any]], paint: Paint) -> list[str]:
+def _overdrawn_lines(rows: Sequence[OverdrawnObjective], paint: Paint) -> list[str]:
     """Services whose budget is overdrawn, the worst first; ``observer top`` has them all."""
+    from observer.engine.messages.wording import percent
+
     word = paint("OVERDRAWN", Tone.WARN)
     lines = [
-        f"{word} {harmless(one['service'])}: {harmless(one['objective'])}, by {percent(-one['budget_left'])}"
-        for one in rows[:MOST_OVERDRAWN]
+        f"{word} {harmless(row.service)}: {harmless(row.objective)}, by {percent(-row.budget_left)}"
+        for row in rows[:MOST_OVERDRAWN]
     ]
     more = len(rows) - len(lines)
     return [*lines, *([f"{word} and {more} more"] if more else [])]
 
 
-def _circuit_text(one: dict[str, Any]) -> str:
-    if not one["since"]:
-        return f"{one['source']:<10}not asked yet"
-    last = _time(one["last_success"]) + " UTC" if one["last_success"] else "never"
-    text = f"{one['source']:<10}{one['state']} since {_time(one['since'])} UTC, last answer {last}"
-    if one["state"] == "open":
-        text += f", asked again at {_time(one['retry_at'])} UTC"
-    return text + (f"; failures: {one['failures']}, the last {one['reason']}: {one['detail']}" if one["reason"] else "")
+def circuit_text(circuit: CircuitStatus) -> str:
+    """One source that is left alone for a while when it fails."""
+    if not circuit.since:
+        return f"{circuit.source:<10}not asked yet"
+    last = f"{clock(circuit.last_success)} UTC" if circuit.last_success else "never"
+    text = f"{circuit.source:<10}{circuit.state} since {clock(circuit.since)} UTC, last answer {last}"
+    if circuit.state == "open":
+        text += f", asked again at {clock(circuit.retry_at)} UTC"
+    why = f"; failures: {circuit.failures}, the last {circuit.reason}: {circuit.detail}"
+    return text + (why if circuit.reason else "")
 
 
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+def _incidents_text(rows: Sequence[IncidentRow], paint: Paint = PLAIN) -> str:
+    from observer.engine.messages.wording import percent
 
-
-def _incidents_text(rows: list[dict[str, Any]], paint: Paint = PLAIN) -> str:
     if not rows:
         return paint("no open incident", Tone.GOOD)
     lines = []
     for row in rows:
-        held = paint(f"  held by {', '.join(row['blocked'])}", Tone.WARN) if row["blocked"] else ""
-        subject = paint(harmless(row["subject"]), Tone.BOLD)
+        reasons = ", ".join(block.reason for block in row.blocked)
+        blocked = paint(f"  blocked by {reasons}", Tone.WARN) if reasons else ""
         lines.append(
-            f"{row['id']}  {subject}  {row['phase']}  {row['symptom']} {100 * row['bad_rate']:.1f} % "
-            f"(siblings {100 * row['peer_bad_rate']:.1f} %)  {row['evidence_score']:.1f} nats{held}"
+            f"{row.id}  {paint(harmless(row.subject), Tone.BOLD)}  {row.phase.value}  {row.symptom.value} "
+            f"{percent(row.bad_rate)} (other replicas {percent(row.peer_bad_rate)})  "
+            f"evidence {row.evidence_score:.1f}{blocked}"
         )
     return "\n".join(lines)

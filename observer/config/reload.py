@@ -11,7 +11,7 @@ from observer.config.documents.faults import refuse
 from observer.config.openslo.documents import read_documents
 from observer.config.openslo.wanted import ObjectiveSet, objective_set
 from observer.config.policies.effective import PolicySet
-from observer.config.policies.load import compile_set, policy_files, read_sources
+from observer.config.policies.load import PolicyFile, compile_set, policy_files, read_sources
 from observer.config.settings.model import Settings
 from observer.config.settings.read import default, identity, load
 from observer.domain.errors import ConfigError
@@ -47,8 +47,12 @@ def read_rules(path: Path | None, at: float) -> Rules:
 
 def rules_of(settings: Settings, at: float) -> Rules:
     """The policies and objectives that settings name. Raises: ConfigError with every fault of every file."""
+    return rules_from(policy_files(settings.policies), settings, at)
+
+
+def rules_from(files: Sequence[PolicyFile], settings: Settings, at: float) -> Rules:
+    """The policies and objectives of some files over settings. Raises: ConfigError with every fault of every file."""
     settings, _ = merged(settings, settings)  # with the identity of what they say, whoever made them
-    files = policy_files(settings.policies)
     documents, unread = read_documents([file.path for file in files])
     faults = list(unread)
     try:
@@ -84,7 +88,7 @@ def _differing(running: Settings, wanted: Settings) -> list[str]:
 
 
 class FileWatch:
-    """Implements ``ports.sources.EditedFiles``: looks at times and sizes, and reads again only what they say moved."""
+    """Implements ``ports.files.EditedFiles``: looks at times and sizes, and reads again only what they say moved."""
 
     def __init__(self, path: Path | None) -> None:
         self._path = path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -32,7 +32,7 @@ _Dumper.add_representer(
 
 def config_maps(dashboards: Iterable[Dashboard], *, namespace: str, folder: str) -> str:
     """One ConfigMap a dashboard, with the label that Grafana's sidecar looks for; ``folder`` empty = its default."""
-    return "---\n".join(_yaml(_config_map(one, namespace, folder)) for one in dashboards)
+    return "---\n".join(_yaml(_config_map(dashboard, namespace, folder)) for dashboard in dashboards)
 
 
 def provider(path: str, *, folder: str, title: str) -> str:
@@ -57,8 +57,8 @@ def provider(path: str, *, folder: str, title: str) -> str:
     )
 
 
-def _config_map(dashboard: Dashboard, namespace: str, folder: str) -> dict[str, Any]:
-    meta: dict[str, Any] = {
+def _config_map(dashboard: Dashboard, namespace: str, folder: str) -> dict[str, object]:
+    meta: dict[str, object] = {
         "name": f"dashboard-{dashboard.uid}",
         "namespace": namespace,
         "labels": {names.GRAFANA_SIDECAR: "1"},
@@ -69,5 +69,5 @@ def _config_map(dashboard: Dashboard, namespace: str, folder: str) -> dict[str, 
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}
 
 
-def _yaml(body: dict[str, Any]) -> str:
+def _yaml(body: dict[str, object]) -> str:
     return yaml.dump(body, Dumper=_Dumper, sort_keys=False, width=1_000_000, allow_unicode=True)

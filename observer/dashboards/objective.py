@@ -98,8 +98,8 @@ def _burn(objective: Objective, chosen: str, tier: BurnTier) -> Panel:
         "short",
         (
             *(
-                Target(f"{names.SLO_ERROR}{span(one)}{{{chosen}}} / {objective.allowed!r}", span(one))
-                for one in windows
+                Target(f"{names.SLO_ERROR}{span(window)}{{{chosen}}} / {objective.allowed!r}", span(window))
+                for window in windows
             ),
             Target(f"vector({tier.factor!r})", "limit"),
         ),

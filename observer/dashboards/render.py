@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from grafana_foundation_sdk.builders import bargauge, common, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
@@ -24,7 +24,7 @@ _HEADING = 1
 _PanelBuilder = timeseries.Panel | stat.Panel | statetimeline.Panel | table.Panel | bargauge.Panel
 
 
-def rendered(dashboard: Dashboard) -> dict[str, Any]:
+def rendered(dashboard: Dashboard) -> dict[str, object]:
     """The dashboard as Grafana's model; ``id`` and ``version`` are left to the server."""
     made = (
         build.Dashboard(dashboard.title)
@@ -52,9 +52,9 @@ def text(dashboard: Dashboard) -> str:
     return json.dumps(rendered(dashboard), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _placed(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _placed(rows: Sequence[Row]) -> list[dict[str, object]]:
     """Panels from left to right, a new line where one does not fit; identities by their order."""
-    panels: list[dict[str, Any]] = []
+    panels: list[dict[str, object]] = []
     y = 0
     for row in rows:
         heading = build.Row(row.title).grid_pos(grafana.GridPos(h=_HEADING, w=_WIDE, x=0, y=y))
@@ -70,8 +70,8 @@ def _placed(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return panels
 
 
-def _encoded(builder: _PanelBuilder | build.Row, number: int) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(JSONEncoder(sort_keys=True).encode(builder.id(number).build()))
+def _encoded(builder: _PanelBuilder | build.Row, number: int) -> dict[str, object]:
+    body: dict[str, object] = json.loads(JSONEncoder(sort_keys=True).encode(builder.id(number).build()))
     return body
 
 
@@ -151,6 +151,6 @@ def _others() -> build.DashboardLink:
     return link.as_dropdown(True).include_vars(False).keep_time(True)
 
 
-def _without_empty(body: dict[str, Any]) -> dict[str, Any]:
+def _without_empty(body: dict[str, object]) -> dict[str, object]:
     """What the SDK leaves empty says nothing; some servers write it back otherwise."""
     return {key: value for key, value in body.items() if value not in (None, {}, [])}

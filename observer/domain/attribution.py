@@ -70,6 +70,11 @@ def workload_cause(service: ServiceRef) -> Cause:
     return Cause(CauseKind.WORKLOAD, service.namespace, service.name, service)
 
 
+def edge_cause(caller: ServiceRef, callee: ServiceRef) -> Cause:
+    """The way between two services, or what they have agreed on."""
+    return Cause(CauseKind.EDGE, callee.namespace, f"{caller.name}->{callee.name}", caller, None, callee)
+
+
 class Measure(StrEnum):
     """
     What a reading counts.

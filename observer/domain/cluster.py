@@ -109,6 +109,20 @@ class Workload:
     usual_start: float | None
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    def rolling(self, at: float) -> str:
+        """Why it counts as being rolled out; empty when it is not, or when its progress deadline is over."""
+        if self.paused:
+            return "its rollout is paused"
+        if at - self.progressing_since > self.progress_deadline:
+            return ""
+        if not self.observed:
+            return "its newest spec is not observed yet"
+        if self.updated < self.desired:
+            return f"{self.updated} of {self.desired} replicas are of the newest revision"
+        if self.replicas > self.updated:
+            return f"{self.replicas - self.updated} old replicas are still there"
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class DisruptionBudget:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, Final
 
 from observer.domain.action import ActionKind, Mode
 from observer.domain.ids import WorkloadRef
-from observer.domain.settings import EngineSettings, EscalationSettings, GuardSettings, ImpactSettings
+from observer.domain.settings import EngineSettings, EscalationSettings, GuardSettings, ImpactSettings, Setting
 
 APPROVAL_SECONDS: Final = 900.0
 """An approval is for one act on one incarnation in one incident, and for so long."""
@@ -57,35 +57,58 @@ class StandingHold:
 @dataclass(frozen=True, slots=True)
 class EffectivePolicy:
     """
-    What holds for one workload.
+    What holds for one workload. A field with a ``Setting`` is a key of a health policy, declared here alone.
 
     Attributes:
         identity: hash of every value; decisions carry it.
         names: the policy documents it came from, platform first.
         mode: after ``percent`` was applied (a workload outside the percentage is in shadow).
-        errors, latency: which detectors may lead to more than a note.
-        objectives: names of the SLO documents whose projected burn is the impact gate (``Objective.slo``, of those
-            whose scope is the culprit's service); empty = ``impact`` holds.
-        impact, ladder, guards: as in the settings, with the policy's changes.
-        approvals: rungs that need a person.
-        windows: acting is allowed only inside one of them; empty = always.
+        objectives: ``Objective.slo`` of those whose scope is the culprit's service; empty = ``impact`` holds.
         holds: standing holds of every policy that reaches the workload; a more specific one lifts none of them.
-        alerts: names of alerts that may start or cancel work here.
     """
 
     identity: str
     names: tuple[str, ...]
-    mode: Mode
-    errors: bool = True
-    latency: bool = True
-    objectives: tuple[str, ...] = ()
-    impact: ImpactSettings = field(default_factory=ImpactSettings)
-    escalation: EscalationSettings = field(default_factory=EscalationSettings)
-    guards: GuardSettings = field(default_factory=GuardSettings)
-    approvals: frozenset[ActionKind] = frozenset()
-    windows: tuple[TimeWindow, ...] = ()
+    mode: Annotated[
+        Mode, Setting("shadow, dry-run or enforce, as in the settings; enforce acts in on-boarded namespaces only.")
+    ]
+    percent: Annotated[
+        float,
+        Setting("mode holds for so many percent of the workloads, by a hash of their names; the others are in shadow.",
+                ge=0, le=100),
+    ] = 100.0  # fmt: skip
+    objectives: Annotated[
+        tuple[str, ...], Setting("Names of the SLO documents whose projected burn says whether users are affected.")
+    ] = ()
+    errors: Annotated[
+        bool, Setting("Errors may lead to more than a note.", path="detectors.errors")
+    ] = True  # fmt: skip
+    latency: Annotated[
+        bool, Setting("Latency may lead to more than a note.", path="detectors.latency")
+    ] = True  # fmt: skip
+    impact: Annotated[
+        ImpactSettings,
+        Setting("When users are affected, without an objective: the thresholds of the settings.",
+                path="detectors.impact"),
+    ] = field(default_factory=ImpactSettings)  # fmt: skip
+    escalation: Annotated[
+        EscalationSettings, Setting("The escalation, as in the settings.")
+    ] = field(default_factory=EscalationSettings)  # fmt: skip
+    guards: Annotated[
+        GuardSettings, Setting("What the guards allow, as in the settings, but for what is the whole cluster's.")
+    ] = field(default_factory=GuardSettings)
+    approvals: Annotated[
+        frozenset[Annotated[ActionKind, Setting(among=(ActionKind.DRAIN, ActionKind.EVICT))]],
+        Setting("Actions that need a person's approval; one approval is for one action, for 15 minutes."),
+    ] = frozenset()
+    windows: Annotated[
+        tuple[TimeWindow, ...],
+        Setting("Acting is allowed inside one of these windows only; empty = always. Restoring always is."),
+    ] = ()
     holds: tuple[StandingHold, ...] = ()
-    alerts: frozenset[str] = frozenset()
+    alerts: Annotated[
+        frozenset[str], Setting("Names of alerts that may start or cancel work here.")
+    ] = frozenset()  # fmt: skip
 
     @classmethod
     def of(cls, settings: EngineSettings) -> EffectivePolicy:

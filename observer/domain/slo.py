@@ -30,6 +30,18 @@ class Comparison(StrEnum):
     LT = "lt"
     GT = "gt"
 
+    def met(self, value: float, limit: float) -> bool:
+        """``value`` compared with ``limit``."""
+        match self:
+            case Comparison.LTE:
+                return value <= limit
+            case Comparison.GTE:
+                return value >= limit
+            case Comparison.LT:
+                return value < limit
+            case Comparison.GT:
+                return value > limit
+
 
 class NoData(StrEnum):
     """What an objective without data means to its people. No destructive act ever follows from it."""

@@ -11,6 +11,7 @@ from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.outcome import Verification
 from observer.domain.settings import GuardSettings
 from observer.engine.memory import counts
+from observer.engine.messages import announcements
 
 Key = tuple[WorkloadRef | None, str, str, str]
 """Owner, kind of culprit, node, revision."""
@@ -36,7 +37,7 @@ def wait(ledger: Iterable[LedgerEntry], key: Key, but: str, settings: GuardSetti
             verdicts[entry.incident] = grade_of(verdicts.get(entry.incident), entry.useful)
             newest[entry.incident] = max(newest.get(entry.incident, 0.0), entry.at)
     useless, undecided, last = 0, 0, 0.0
-    for incident in sorted(newest, key=lambda one: (newest[one], one)):
+    for incident in sorted(newest, key=lambda key: (newest[key], key)):
         match verdicts[incident]:
             case True:
                 useless = undecided = 0
@@ -50,11 +51,11 @@ def wait(ledger: Iterable[LedgerEntry], key: Key, but: str, settings: GuardSetti
     return last + min(settings.backoff_max, settings.backoff_seconds * 2.0 ** min(times - 1, 30)), times
 
 
-def grade_of(one: bool | None, other: bool | None) -> bool | None:
+def grade_of(before: bool | None, entry: bool | None) -> bool | None:
     """One verdict for all acts of an incident: useless if any act was, else useful if any was."""
-    if one is False or other is False:
+    if before is False or entry is False:
         return False
-    return True if one or other else None
+    return True if before or entry else None
 
 
 def frozen(ledger: Iterable[LedgerEntry], workload: WorkloadRef, at: float, settings: GuardSettings) -> str:
@@ -62,12 +63,12 @@ def frozen(ledger: Iterable[LedgerEntry], workload: WorkloadRef, at: float, sett
     since = at - settings.freeze_window
     acts = [e for e in ledger if e.workload == workload and e.at > since and _harm(e)]
     if any(e.verdict == Verification.WORSE.value for e in acts):
-        return "the last act made it worse"
+        return announcements.FREEZES["worse"]
     if any(e.verdict == "refused" for e in acts):
-        return "the API server refused the act; a person must look"
+        return announcements.FREEZES["refused"]
     useless = {e.incident for e in acts if e.useful is False}
     if len(useless) >= settings.freeze_after:
-        return f"{len(useless)} acts in {settings.freeze_window / 3600:.0f} h gained nothing"
+        return announcements.FREEZES["useless"].format(acts=len(useless), hours=settings.freeze_window / 3600.0)
     return ""
 
 

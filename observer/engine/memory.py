@@ -36,9 +36,9 @@ class Baseline:
     Attributes:
         requests, bad: the callers' counts towards the service while it was only suspected; unreached: those of the
             errors that reached nobody.
-        sibling_requests, sibling_errors, sibling_slow: the siblings' own counts in that time; ``peer_slow`` by cut.
-        serving: siblings that served when the pod was drained; desired: replicas asked for then; -1 = not known.
-        peak: the highest healthy rate of one sibling known then, requests a second; 0 = not known.
+        peer_requests, peer_errors, peer_slow: the peers' own counts in that time; ``peer_slow`` by cut.
+        serving: other replicas that served when the pod was drained; desired: replicas asked for then; -1 = not known.
+        peak: the highest healthy rate of one peer known then, requests a second; 0 = not known.
         seen: instant of the newest callers' counts of the experiment, Unix seconds.
         labelled: the drain label was seen on the pod after we wrote it.
         scrapes: the pod's two newest scrape instants, older first.
@@ -47,10 +47,10 @@ class Baseline:
         lately, lately_bad: the culprit's own counts since it was suspected: its rate now, while the evidence's
             figures reach back to an onset that is only estimated.
         dispersion: overdispersion of the evidence, at least 1.
-        mates_since: siblings' requests, errors and bad ones (as the incident counts) since the eviction; calls_since:
-            the callers' requests and bad ones.
-        base, low: nats when the pod was readmitted, and the lowest the detector said since (-1 = nothing yet): what
-            it gains over ``low`` is new and comes on top of ``base``, also when the detector began anew.
+        peers_since: the peers' requests, errors and bad ones (as the incident counts) since the eviction.
+        callers_since: the callers' requests and bad ones since then.
+        base, low: evidence score when the pod was readmitted, and the lowest the detector said since (-1 = nothing
+            yet): what it gains over ``low`` is new and comes on top of ``base``, also when the detector began anew.
     """
 
     requests: float = 0.0
@@ -82,9 +82,9 @@ class Memory:
     Attributes:
         detector: the detectors' own state, opaque here.
         incidents: by id, open ones and those closed in the last day.
-        backdrops: by incident id, for open incidents.
+        baselines: by incident id, for open incidents.
         ledger: acts of the last day, oldest first.
-        acquitted: pods that a drain experiment cleared, with the instant until which they stay cleared.
+        cleared: pods that a drain experiment cleared, with the instant until which they stay cleared.
         not_before: incident id to the instant before which nothing is tried again (the API server said "later").
         told: ``(subject, kind)`` to verdict and reasons as last recorded: only a change is recorded.
         peaks: per service, the highest healthy rate of one pod by hour: ``((hour, requests a second), ...)``.
@@ -146,9 +146,9 @@ class Memory:
 
     def with_peak(self, service: ServiceRef, hour: int, rate: float) -> tuple[tuple[int, float], ...]:
         """The service's hourly peaks after one more observation; hours older than a day are dropped."""
-        kept = {at: seen for at, seen in self.peaks.get(service, ()) if at > hour - 24}
-        kept[hour] = max(kept.get(hour, 0.0), rate)
-        return tuple(sorted(kept.items()))
+        hourly = {at: peak for at, peak in self.peaks.get(service, ()) if at > hour - 24}
+        hourly[hour] = max(hourly.get(hour, 0.0), rate)
+        return tuple(sorted(hourly.items()))
 
     def pruned(self, at: float) -> Memory:
         """Without what is older than its use."""
@@ -167,7 +167,7 @@ class Memory:
 
 def undisturbed(ledger: Iterable[LedgerEntry], since: float) -> bool:
     """
-    Nobody drained or gave back since then (Unix seconds), so that whoever only watched has seen what was there.
+    Nobody drained or restored since then (Unix seconds), so that whoever only watched has seen what was there.
 
     A label that another wrote may have renamed series and silenced a pod without the watcher knowing why; it shows up
     to two scrapes later.

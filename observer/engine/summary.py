@@ -22,16 +22,11 @@ from observer.domain.summary import (
     RequestToPeople,
     Trouble,
 )
+from observer.engine.messages.wording import DONE
 from observer.engine.slo.evaluate import budget_of, start_of
 
 APPROVAL: Final = "approval_needed"
 TROUBLES: Final = frozenset({"suppressed", "unreached"})
-DONE: Final[Mapping[ActionKind, str]] = {
-    ActionKind.DRAIN: "drained",
-    ActionKind.EVICT: "evicted",
-    ActionKind.RESTORE: "given back",
-    ActionKind.ANNOTATE: "annotated",
-}
 _HELPED: Final = {"fixed": True, "no_change": False, "worse": False}
 
 
@@ -57,71 +52,72 @@ class Records:
 
 def summarize(records: Records, since: float, until: float, notes: Sequence[str] = ()) -> HealthSummary:
     """The summary of ``since`` to ``until`` (Unix seconds); ``notes`` are added to what is found to be unknown."""
-    touched = [one for one in records.incidents if one.opened <= until and not 0.0 < one.closed < since]
-    told = [one for one in records.decisions if since <= one.at <= until]
+    incidents = [i for i in records.incidents if i.opened <= until and not 0.0 < i.closed < since]
+    decisions = [decision for decision in records.decisions if since <= decision.at <= until]
     blind = tuple(_blindness(records.sights, since, until))
-    own = () if told or touched else ("nothing was recorded: nobody was suspected, or Observer did not run",)
+    own = () if decisions or incidents else ("nothing was recorded: nobody was suspected, or Observer did not run",)
     return HealthSummary(
         since=since,
         until=until,
-        modes=tuple(sorted({one.mode.value for one in told})),
-        decisions=len(told),
-        action_required=tuple(_wishes(touched, told, records.sights, blind, until)),
-        impacts=tuple(_harm(one) for one in sorted(touched, key=lambda one: (one.phase is Phase.CLOSED, one.opened))),
-        troubles=tuple(_troubles(told)),
+        modes=tuple(sorted({decision.mode.value for decision in decisions})),
+        decisions=len(decisions),
+        action_required=tuple(_action_required(incidents, decisions, records.sights, blind, until)),
+        impacts=tuple(_impact(i) for i in sorted(incidents, key=lambda i: (i.phase is Phase.CLOSED, i.opened))),
+        troubles=tuple(_troubles(decisions)),
         budgets=tuple(_budgets(records, since, until)),
-        interventions=tuple(_deeds(touched, told, records.acts)),
-        blocked=tuple(_restraints(touched, told)),
+        interventions=tuple(_interventions(incidents, decisions, records.acts)),
+        blocked=tuple(_blocked(incidents, decisions)),
         blindness=blind,
         notes=(*own, *notes),
     )
 
 
-def _harm(one: Incident) -> Impact:
-    open_ = one.phase is not Phase.CLOSED
+def _impact(incident: Incident) -> Impact:
+    is_open = incident.phase is not Phase.CLOSED
     return Impact(
-        incident=one.id,
-        subject=str(one.culprit),
-        service=str(one.service) if one.service is not None else "",
-        symptom=one.symptom.value,
-        opened=one.opened,
-        closed=None if open_ else one.closed,
-        bad_rate=one.p1,
-        peer_bad_rate=one.p0,
-        bad=one.bad,
-        requests=one.requests,
-        outcome=one.phase.value if open_ else one.closing,
+        incident=incident.id,
+        subject=str(incident.culprit),
+        service=str(incident.service) if incident.service is not None else "",
+        symptom=incident.symptom.value,
+        opened=incident.opened,
+        closed=None if is_open else incident.closed,
+        bad_rate=incident.p1,
+        peer_bad_rate=incident.p0,
+        bad=incident.bad,
+        requests=incident.requests,
+        outcome=incident.phase.value if is_open else incident.closing,
     )
 
 
-def _troubles(told: Iterable[Decision]) -> Iterable[Trouble]:
+def _troubles(decisions: Iterable[Decision]) -> Iterable[Trouble]:
     """The last word about each service behind which nobody could be removed; quiet reasons are no trouble."""
-    last = {one.subject: one for one in told if one.kind in TROUBLES and one.severity != "info"}
-    return [Trouble(one.subject, one.reason, one.at, one.text) for one in last.values()]
+    loud = (decision for decision in decisions if decision.kind in TROUBLES and decision.severity != "info")
+    last = {decision.subject: decision for decision in loud}
+    return [Trouble(decision.subject, decision.reason, decision.at, decision.text) for decision in last.values()]
 
 
 def _budgets(records: Records, since: float, until: float) -> list[BudgetUse]:
     """Most spent first; objectives without a known target last."""
-    known = records.objectives or {}
+    objectives = records.objectives or {}
     counts: dict[str, list[LedgerCount]] = defaultdict(list)
-    for one in records.counts:
-        if one.end <= until:
-            counts[one.objective].append(one)
-    found = [_budget(key, known.get(key), ones, since, until) for key, ones in counts.items()]
-    return sorted(found, key=lambda one: (one.spent is None, -(one.spent or 0.0), -one.bad, one.objective))
+    for count in records.counts:
+        if count.end <= until:
+            counts[count.objective].append(count)
+    uses = [_budget(key, objectives.get(key), counted, since, until) for key, counted in counts.items()]
+    return sorted(uses, key=lambda use: (use.spent is None, -(use.spent or 0.0), -use.bad, use.objective))
 
 
 def _budget(
     key: str, objective: Objective | None, counts: Sequence[LedgerCount], since: float, until: float
 ) -> BudgetUse:
-    here = [one for one in counts if one.end > since]
-    total = sum(one.total for one in here)
-    bad = total - sum(one.good for one in here)
+    here = [count for count in counts if count.end > since]
+    total = sum(count.total for count in here)
+    bad = total - sum(count.good for count in here)
     if objective is None:
         return BudgetUse(key, key, None, bad, total, None, None)
     began = start_of(objective, until)
-    window = [one for one in counts if one.end > began]
-    good, whole = sum(one.good for one in window), sum(one.total for one in window)
+    window = [count for count in counts if count.end > began]
+    good, whole = sum(count.good for count in window), sum(count.total for count in window)
     status = budget_of(objective, until, began, good, whole, ())
     spent = bad / (objective.allowed * whole) if whole > 0 else 0.0
     name = objective.display or objective.slo
@@ -129,38 +125,35 @@ def _budget(
     return BudgetUse(key, name, objective.target, bad, total, spent, status.remaining)
 
 
-def _deeds(touched: Sequence[Incident], told: Sequence[Decision], acts: Sequence[LedgerEntry]) -> list[Intervention]:
+def _interventions(
+    incidents: Sequence[Incident], decisions: Sequence[Decision], acts: Sequence[LedgerEntry]
+) -> list[Intervention]:
     """One for each incident in which something was written, or would have been; oldest first."""
-    by_incident: dict[str, list[Decision]] = defaultdict(list)
-    for one in told:
-        if one.action_kind is not None and one.verdict in (Verdict.ACT, Verdict.WOULD):
-            by_incident[one.incident or one.subject].append(one)
-    graded = {one.incident: one.useful for one in acts if one.useful is not None}
-    known = {one.id: one for one in touched}
-    found = []
-    for key, steps in by_incident.items():
-        incident = known.get(key)
-        would = all(one.verdict is Verdict.WOULD for one in steps)
-        helped = None if would else graded.get(key, _HELPED.get(incident.closing) if incident is not None else None)
-        found.append(
-            Intervention(
-                key, steps[0].subject, steps[0].at, tuple(_step(one) for one in steps), would, helped,
-                _result(incident, would=would),
-            )
-        )  # fmt: skip
-    return found
+    steps_of: dict[str, list[Decision]] = defaultdict(list)
+    for decision in decisions:
+        if decision.action_kind is not None and decision.verdict in (Verdict.ACT, Verdict.WOULD):
+            steps_of[decision.incident or decision.subject].append(decision)
+    graded = {entry.incident: entry.useful for entry in acts if entry.useful is not None}
+    by_id = {incident.id: incident for incident in incidents}
+    interventions = []
+    for key, steps in steps_of.items():
+        incident = by_id.get(key)
+        would = all(step.verdict is Verdict.WOULD for step in steps)
+        closing = incident.closing if incident is not None else ""
+        helped = None if would else graded.get(key, _HELPED.get(closing))
+        words = tuple(_step(step) for step in steps)
+        result = _result(incident, would=would)
+        interventions.append(Intervention(key, steps[0].subject, steps[0].at, words, would, helped, result))
+    return interventions
 
 
-def _step(one: Decision) -> str:
-    action_kind = one.action_kind or ActionKind.ANNOTATE
-    word = DONE[action_kind]
-    if one.verdict is Verdict.WOULD:
+def _step(decision: Decision) -> str:
+    word, outcome = DONE[decision.action_kind or ActionKind.ANNOTATE], decision.outcome
+    if decision.verdict is Verdict.WOULD:
         return word
-    if one.outcome is None:
+    if outcome is None:
         return f"{word} (no answer yet)"
-    return (
-        word if one.outcome.result is Result.APPLIED else f"{word} ({one.outcome.result.value}: {one.outcome.reason})"
-    )
+    return word if outcome.result is Result.APPLIED else f"{word} ({outcome.result.value}: {outcome.reason})"
 
 
 def _result(incident: Incident | None, *, would: bool) -> str:
@@ -171,44 +164,48 @@ def _result(incident: Incident | None, *, would: bool) -> str:
     return incident.closing.replace("_", " ") if incident.phase is Phase.CLOSED else f"open: {incident.phase.value}"
 
 
-def _restraints(touched: Sequence[Incident], told: Sequence[Decision]) -> list[BlockedAction]:
+def _blocked(incidents: Sequence[Incident], decisions: Sequence[Decision]) -> list[BlockedAction]:
     """Most incidents first."""
-    standing = {reason for one in touched if one.phase is not Phase.CLOSED for reason in one.blocked}
-    incidents: dict[str, set[str]] = defaultdict(set)
+    standing = {reason for incident in incidents if incident.phase is not Phase.CLOSED for reason in incident.blocked}
+    by_reason: dict[str, set[str]] = defaultdict(set)
     example: dict[str, tuple[str, str]] = {}
-    for one in told:
-        for block in one.blocked_by if one.verdict is Verdict.BLOCKED else ():
-            incidents[block.reason].add(one.incident or one.subject)
-            example[block.reason] = (one.subject, block.detail)
-    found = [BlockedAction(key, len(ones), *example[key], key in standing) for key, ones in incidents.items()]
-    return sorted(found, key=lambda one: (-one.incidents, one.reason))
+    for decision in decisions:
+        for answer in decision.blocked_by if decision.verdict is Verdict.BLOCKED else ():
+            by_reason[answer.reason].add(decision.incident or decision.subject)
+            example[answer.reason] = (decision.subject, answer.detail)
+    blocked = [BlockedAction(key, len(keys), *example[key], key in standing) for key, keys in by_reason.items()]
+    return sorted(blocked, key=lambda action: (-action.incidents, action.reason))
 
 
-def _wishes(
-    touched: Sequence[Incident],
-    told: Sequence[Decision],
+def _action_required(
+    incidents: Sequence[Incident],
+    decisions: Sequence[Decision],
     sights: Sequence[Decision],
     blind: Sequence[Blindness],
     until: float,
 ) -> Iterable[RequestToPeople]:
     """What waits for a person: approvals, pages that nothing has answered since, refused edits, blindness."""
-    open_ = {one.id: one for one in touched if one.phase is not Phase.CLOSED}
-    for one in open_.values():
-        if APPROVAL in one.blocked:
-            yield RequestToPeople(
-                "approve", str(one.culprit), one.blocked[APPROVAL], "the policy wants a person's word for the next rung"
-            )
-    last = {(one.subject, one.kind): one for one in told if one.severity == "page"}
-    for paged in last.values():
-        over = paged.incident and paged.incident not in open_ and paged.kind != "verified"
-        if not over and not paged.reason.startswith(APPROVAL):
-            yield RequestToPeople("look", paged.subject, paged.at, paged.text)
-    edits = [one for one in sights if one.kind in ("config_rejected", "config_reloaded") and one.at <= until]
+    standing = {incident.id: incident for incident in incidents if incident.phase is not Phase.CLOSED}
+    for incident in standing.values():
+        if APPROVAL in incident.blocked:
+            text = "the next action needs approval"
+            yield RequestToPeople("approve", str(incident.culprit), incident.blocked[APPROVAL], text)
+    pages = {(decision.subject, decision.kind): decision for decision in decisions if decision.severity == "page"}
+    for page in pages.values():
+        over = page.incident and page.incident not in standing and page.kind != "verified"
+        if not over and not page.reason.startswith(APPROVAL):
+            yield RequestToPeople("look", page.subject, page.at, page.text)
+    edits = [sight for sight in sights if sight.kind in ("config_rejected", "config_reloaded") and sight.at <= until]
     if edits and edits[-1].kind == "config_rejected":
         yield RequestToPeople("repair", edits[-1].subject, edits[-1].at, edits[-1].text)
-    for each in blind:
-        if each.lasting:
-            yield RequestToPeople("repair", "observer", until - each.seconds, f"Observer is blind now: {each.cause}")
+    for span in blind:
+        if span.lasting:
+            yield RequestToPeople(
+                "repair",
+                "observer",
+                until - span.seconds,
+                f"data is incomplete, no actions until it recovers: {span.cause}",
+            )
 
 
 def _blindness(sights: Sequence[Decision], since: float, until: float) -> list[Blindness]:
@@ -216,17 +213,18 @@ def _blindness(sights: Sequence[Decision], since: float, until: float) -> list[B
     seconds: dict[str, float] = defaultdict(float)
     times: dict[str, int] = defaultdict(int)
     cause, began = "", 0.0
-    for one in [*(one for one in sights if one.kind in ("blind", "recovered") and one.at <= until), None]:
-        ended = one.at if one is not None else until
+    turns = [sight for sight in sights if sight.kind in ("blind", "recovered") and sight.at <= until]
+    for turn in [*turns, None]:
+        ended = turn.at if turn is not None else until
         if cause and ended > since:
             seconds[cause] += ended - max(began, since)
             times[cause] += 1
-        if one is None:
+        if turn is None:
             break
-        cause, began = (_cause(one), one.at) if one.kind == "blind" else ("", 0.0)
-    found = [Blindness(key, lasted, times[key], key == cause) for key, lasted in seconds.items()]
-    return sorted(found, key=lambda one: (-one.seconds, one.cause))
+        cause, began = (_cause(turn), turn.at) if turn.kind == "blind" else ("", 0.0)
+    spans = [Blindness(key, lasted, times[key], key == cause) for key, lasted in seconds.items()]
+    return sorted(spans, key=lambda span: (-span.seconds, span.cause))
 
 
-def _cause(one: Decision) -> str:
-    return str(one.figures.get("gaps") or one.reason)
+def _cause(blind: Decision) -> str:
+    return str(blind.figures.get("gaps") or blind.reason)

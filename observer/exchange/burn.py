@@ -25,7 +25,7 @@ class Tier:
 
 def policies(prefix: str, tiers: Sequence[Tier]) -> tuple[list[Plain], list[Plain]]:
     """The policy documents, and the references to put into ``alertPolicies``."""
-    documents, references = [], []
+    documents, references = list[Plain](), list[Plain]()
     for tier in tiers:
         long, short = f"{prefix}-{tier.name}"[:63].strip("-"), f"{prefix}-{tier.name}-short"[:63].strip("-")
         documents += [_policy(long, tier, tier.long, partner=short), _policy(short, tier, tier.short)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypeVar
 
 API_VERSION: Final = "openslo/v1"
 Path = tuple[str | int, ...]
-Plain = dict[str, Any]
+Plain = dict[str, object]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Fields:
 
     def __init__(self, data: object, path: Path, out: Converted) -> None:
         self.path, self.out = path, out
-        self._data: Mapping[str, Any] = data if isinstance(data, dict) else {}
+        self._data: Mapping[str, object] = data if isinstance(data, dict) else {}
         self._asked: set[str] = set()
         if not isinstance(data, dict):
             self.refuse("", "must be a mapping")
@@ -58,20 +59,18 @@ class Fields:
         """Whether the source gives it a value."""
         return self._data.get(key) is not None
 
-    def raw(self, key: str) -> Any:
+    def raw(self, key: str) -> object:
         """The value as it is."""
         self._asked.add(key)
         return self._data.get(key)
 
     def text(self, key: str, *, required: bool = False) -> str:
         """A string; empty when it is missing."""
-        value: str = self._read(key, str, "text", "", required=required)
-        return value
+        return self._read(key, str, "text", "", required=required)
 
     def flag(self, key: str, default: bool = False) -> bool:
         """A boolean."""
-        value: bool = self._read(key, bool, "true or false", default)
-        return value
+        return self._read(key, bool, "true or false", default)
 
     def number(self, key: str, *, required: bool = False) -> float:
         """A number; 0 when it is missing."""
@@ -90,7 +89,7 @@ class Fields:
 
     def words(self, key: str) -> dict[str, str]:
         """A mapping of texts."""
-        value: Plain = self._read(key, dict, "a mapping", {})
+        value = self._read(key, dict, "a mapping", Plain())
         for name, one in value.items():
             if not isinstance(one, str):
                 self.refuse(key, f"{name} must be text", "put it in quotes")
@@ -98,7 +97,7 @@ class Fields:
 
     def items(self, key: str, *, required: bool = False) -> list[Fields]:
         """A list of mappings."""
-        value: list[Any] = self._read(key, list, "a list", [], required=required)
+        value = self._read(key, list, "a list", list[object](), required=required)
         return [Fields(one, (*self.path, key, index), self.out) for index, one in enumerate(value)]
 
     def refuse(self, key: str, message: str, hint: str = "") -> None:
@@ -116,7 +115,7 @@ class Fields:
                 near = difflib.get_close_matches(key, self._asked, n=1)
                 self.refuse(key, "is not known here", f"did you mean {near[0]}?" if near else "")
 
-    def unread(self) -> Iterator[tuple[str, Any]]:
+    def unread(self) -> Iterator[tuple[str, object]]:
         """Every key that nobody asked for yet, taken now."""
         for key in [key for key in self._data if key not in self._asked]:
             yield key, self.raw(key)
@@ -124,7 +123,7 @@ class Fields:
     def _at(self, key: str) -> Path:
         return (*self.path, key) if key else self.path
 
-    def _read(self, key: str, kind: type, words: str, default: Any, *, required: bool = False) -> Any:
+    def _read(self, key: str, kind: type[T], words: str, default: T, *, required: bool = False) -> T:
         value = self.raw(key)
         if value is None:
             if required:

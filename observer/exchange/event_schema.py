@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from observer.domain import names
 from observer.domain.action import ActionKind, Mode
@@ -20,7 +20,7 @@ def event_type(kind: str) -> str:
     return f"{names.EVENT_TYPE}.{kind}.v{RECORD_VERSION}"
 
 
-def schema() -> dict[str, Any]:
+def schema() -> dict[str, object]:
     """
     Everything that ``observer schema cloudevents`` prints: an event in structured mode, its data under ``decision``.
 
@@ -50,7 +50,7 @@ def schema() -> dict[str, Any]:
     }
 
 
-def decision_schema() -> dict[str, Any]:
+def decision_schema() -> dict[str, object]:
     """The data of every event. New keys may appear; those that are listed keep their meaning within a version."""
     return {
         "type": "object",
@@ -87,12 +87,12 @@ def decision_schema() -> dict[str, Any]:
             "blocked_by": {"type": "array", "items": _hold()},
             "figures": {"type": "object", "additionalProperties": _SCALAR},
             "links": {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}},
-            "truncated": {"const": True, "description": "Figures and brakes were left out: the event was too large."},
+            "truncated": {"const": True, "description": "Figures and guards were left out: the event was too large."},
         },
     }
 
 
-def _agree(kind: str) -> dict[str, Any]:
+def _agree(kind: str) -> dict[str, object]:
     """A type says what its data says."""
     return {
         "if": {"properties": {"type": {"const": event_type(kind)}}, "required": ["type"]},
@@ -100,10 +100,10 @@ def _agree(kind: str) -> dict[str, Any]:
     }
 
 
-def _named(*parts: str) -> dict[str, Any]:
+def _named(*parts: str) -> dict[str, object]:
     return {"type": "object", "required": list(parts), "properties": {part: {"type": "string"} for part in parts}}
 
 
-def _hold() -> dict[str, Any]:
+def _hold() -> dict[str, object]:
     words = {"guard": _WORD, "reason": _WORD, "detail": {"type": "string"}, "refused": {"type": "boolean"}}
     return {"type": "object", "required": list(words), "properties": words}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from observer.exchange import openslo_v1alpha, openslo_v2alpha, pyrra, sloth
 from observer.exchange.conversion import API_VERSION, Converted, Remark
@@ -57,7 +57,7 @@ def detected(data: object) -> Format | None:
     return found
 
 
-def converted(data: Any, form: Format | None = None) -> Converted:
+def converted(data: object, form: Format | None = None) -> Converted:
     """OpenSLO v1 documents of one document; ``form`` None = as it says itself."""
     chosen = form or detected(data)
     if chosen is None:

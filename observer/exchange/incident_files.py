@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -88,7 +88,7 @@ def read_incident(files: Files) -> AttributionInputs:
         usual_traces=_traces(spans, Phase.REFERENCE, since or at),
         readings=_readings(samples, adjacent=files.since is not None),
         placements=_seats(spans),
-        external=frozenset(ServiceRef(one.callee_namespace, one.callee) for one in edges if one.external),
+        external=frozenset(ServiceRef(edge.callee_namespace, edge.callee) for edge in edges if edge.external),
     )
     _known_target(inputs)
     return inputs
@@ -97,7 +97,7 @@ def read_incident(files: Files) -> AttributionInputs:
 def _some_incident(
     samples: Sequence[tuple[SampleLine, Phase]], edges: Sequence[EdgeLine], spans: Sequence[tuple[SpanLine, Phase]]
 ) -> None:
-    phases = [phase for _, phase in samples] + [one.phase for one in edges] + [phase for _, phase in spans]
+    phases = [phase for _, phase in samples] + [edge.phase for edge in edges] + [phase for _, phase in spans]
     if Phase.INCIDENT in phases:
         return
     times = [one.time for one, _ in samples] + [one.start for one, _ in spans]
@@ -111,11 +111,11 @@ def _some_incident(
 def _known_target(inputs: AttributionInputs) -> None:
     if inputs.target is None:
         return
-    known = {one.service for one in inputs.readings}
+    known = {reading.service for reading in inputs.readings}
     for graph in (inputs.graph, inputs.usual_graph):
         known |= {end for edge in (graph.edges if graph is not None else ()) for end in (edge.caller, edge.callee)}
     for traces in (inputs.traces, inputs.usual_traces):
-        known |= {ServiceRef(one.namespace, one.service) for one in (traces.spans if traces is not None else ())}
+        known |= {ServiceRef(span.namespace, span.service) for span in (traces.spans if traces is not None else ())}
     if inputs.target.service not in known:
         raise ConfigError(
             f"--target {inputs.target.service}: no file names this service; is its namespace right?",
@@ -197,7 +197,7 @@ def _sample(head: Sequence[str], row: Sequence[str], where: str, faults: _Faults
     if len(row) != len(head):
         faults.add(where, f"{len(row)} fields, the header has {len(head)}")
         return None
-    fields: dict[str, Any] = {name: text.strip() for name, text in zip(head, row, strict=True) if text.strip()}
+    fields: dict[str, object] = {name: text.strip() for name, text in zip(head, row, strict=True) if text.strip()}
     try:
         one = msgspec.convert(fields, SampleLine, strict=False)
     except msgspec.ValidationError as exc:
@@ -275,16 +275,16 @@ def _readings(samples: Iterable[tuple[SampleLine, Phase]], *, adjacent: bool) ->
 def _graph(lines: Sequence[EdgeLine], phase: Phase, at: float) -> CallGraph | None:
     edges = tuple(
         Edge(
-            ServiceRef(one.caller_namespace, one.caller),
-            ServiceRef(one.callee_namespace, one.callee),
-            one.requests,
-            one.errors,
-            one.errors_by_flag,
-            one.seen_by_callee,
-            one.callee_errors,
+            ServiceRef(line.caller_namespace, line.caller),
+            ServiceRef(line.callee_namespace, line.callee),
+            line.requests,
+            line.errors,
+            line.errors_by_flag,
+            line.seen_by_callee,
+            line.callee_errors,
         )
-        for one in lines
-        if one.phase is phase
+        for line in lines
+        if line.phase is phase
     )
     return CallGraph(at, 0.0, edges) if edges else None
 
@@ -297,10 +297,10 @@ def _traces(lines: Iterable[tuple[SpanLine, Phase]], phase: Phase, at: float) ->
 
 
 def _domain_spans(lines: Iterable[SpanLine]) -> Iterator[Span]:
-    for one in lines:
+    for line in lines:
         yield Span(
-            one.trace, one.span, one.parent, one.side, one.namespace, one.service, one.pod, "", one.node, one.peer,
-            one.operation, one.start, one.seconds, one.error, one.code, one.flags,
+            line.trace, line.span, line.parent, line.side, line.namespace, line.service, line.pod, "", line.node,
+            line.peer, line.operation, line.start, line.seconds, line.error, line.code, line.flags,
         )  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def metadata(name: str, labels: dict[str, str], annotations: dict[str, str], dis
     return found
 
 
-def percent(fields: Fields, key: str, value: float | str) -> float:
+def percent(fields: Fields, key: str, value: object) -> float:
     """A target in percent, below 100: OpenSLO has none without a budget."""
     try:
         number = float(Decimal(str(value)))

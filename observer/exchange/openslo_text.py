@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -16,7 +16,7 @@ _NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 class _Dumper(yaml.SafeDumper):
     """Writes values out wherever they stand: no anchors."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - the library's signature
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the library's signature
         return True
 
 
@@ -31,7 +31,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def written(documents: Iterable[dict[str, Any]]) -> str:
+def written(documents: Iterable[dict[str, object]]) -> str:
     """The documents, divided by ``---``, keys in their own order."""
     return yaml.dump_all(
         documents, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=False

@@ -43,7 +43,7 @@ def _slo(spec: Fields, name: str, display: str, out: Converted) -> None:
     if method == "Timeslices":
         hint = "convert it by hand: v1 needs timeSliceWindow beside each timeSliceTarget"
         spec.refuse("budgetingMethod", "Timeslices says nowhere how long a slice is", hint)
-    parts = [_objective(one, shared is None) for one in spec.items("objectives", required=True)]
+    parts = [_objective(item, shared is None) for item in spec.items("objectives", required=True)]
     spec.close()
     indicators = [own if shared is None else shared for _, own in parts]
     groups: list[tuple[Plain, list[Plain]]] = []
@@ -83,18 +83,18 @@ def _window(spec: Fields) -> Plain:
     return found
 
 
-def _duration(one: Fields, unit: str, count: int) -> str:
+def _duration(fields: Fields, unit: str, count: int) -> str:
     if unit == "Second" and count > 0 and count % 60 == 0:
         return f"{count // 60}m"
     if unit == "Second":
-        one.refuse("count", f"{count} seconds are no whole minutes, which v1 needs")
+        fields.refuse("count", f"{count} seconds are no whole minutes, which v1 needs")
     elif unit not in _UNITS:
-        one.refuse("unit", f'must be Second or one of {", ".join(_UNITS)}, got "{unit}"')
+        fields.refuse("unit", f'must be Second or one of {", ".join(_UNITS)}, got "{unit}"')
     return f"{count}{_UNITS.get(unit, 'm')}"
 
 
 def _indicator(fields: Fields) -> Plain:
-    found = {"thresholdMetric": _source(fields.within("thresholdMetric", required=True))}
+    found: Plain = {"thresholdMetric": _source(fields.within("thresholdMetric", required=True))}
     fields.close()
     return found
 
@@ -107,24 +107,24 @@ def _source(fields: Fields) -> Plain:
     return metric(query, source)
 
 
-def _objective(one: Fields, ratio: bool) -> tuple[Plain, Plain]:
+def _objective(fields: Fields, ratio: bool) -> tuple[Plain, Plain]:
     found: Plain = {}
-    if text := one.text("displayName"):
+    if text := fields.text("displayName"):
         found["displayName"] = text[:63]
         if len(text) > 63:
-            one.note("displayName", "is cut to 63 characters")
-    found["target"] = one.number("target", required=True)
-    if one.has("timeSliceTarget"):
-        found["timeSliceTarget"] = one.number("timeSliceTarget")
+            fields.note("displayName", "is cut to 63 characters")
+    found["target"] = fields.number("target", required=True)
+    if fields.has("timeSliceTarget"):
+        found["timeSliceTarget"] = fields.number("timeSliceTarget")
     indicator: Plain = {}
     if ratio:
-        if one.has("value"):
-            one.raw("value")
-            one.note("value", "has no meaning beside ratioMetrics and is not carried")
-        if one.has("op"):
-            one.raw("op")
-            one.refuse("op", "has no meaning beside ratioMetrics", "remove it")
-        metrics = one.within("ratioMetrics", required=True)
+        if fields.has("value"):
+            fields.raw("value")
+            fields.note("value", "has no meaning beside ratioMetrics and is not carried")
+        if fields.has("op"):
+            fields.raw("op")
+            fields.refuse("op", "has no meaning beside ratioMetrics", "remove it")
+        metrics = fields.within("ratioMetrics", required=True)
         indicator["ratioMetric"] = {
             "counter": metrics.flag("incremental"),
             "good": _source(metrics.within("good", required=True)),
@@ -132,6 +132,6 @@ def _objective(one: Fields, ratio: bool) -> tuple[Plain, Plain]:
         }
         metrics.close()
     else:
-        found |= {"op": one.text("op", required=True), "value": one.number("value", required=True)}
-    one.close()
+        found |= {"op": fields.text("op", required=True), "value": fields.number("value", required=True)}
+    fields.close()
     return found, indicator

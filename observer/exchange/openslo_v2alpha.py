@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from observer.exchange.conversion import Converted, Fields, Plain, document
 
@@ -34,7 +34,7 @@ def convert(data: object) -> Converted:
 def _slo(spec: Fields, out: Converted) -> Plain:
     found = _renamed(spec, out, {"serviceRef": "service"})
     if "objectives" in found:
-        found["objectives"] = [_renamed(one, out, {}) for one in spec.items("objectives")]
+        found["objectives"] = [_renamed(item, out, {}) for item in spec.items("objectives")]
     return found
 
 
@@ -72,7 +72,7 @@ def _sli(spec: Fields, name: str, out: Converted) -> Plain:
 
 def _metric(fields: Fields, name: str, out: Converted) -> Plain:
     """A source that stands inside a metric becomes a document of its own."""
-    source: dict[str, Any] = {}
+    source: dict[str, object] = {}
     if reference := fields.text("dataSourceRef"):
         source["metricSourceRef"] = reference
     if fields.has("dataSourceSpec"):

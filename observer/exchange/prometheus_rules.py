@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Final
 
 import promql_parser as pp
 import yaml
@@ -76,7 +76,9 @@ def file_name(objective: Objective) -> str:
 
 def inhibition(objectives: Iterable[Objective]) -> str:
     """Alertmanager's ``inhibit_rules``: of one objective only the fastest tier that burns is told."""
-    orders = sorted({tuple(tier.name for tier in one.tiers) for one in objectives if len(one.tiers) > 1})
+    orders = sorted(
+        {tuple(tier.name for tier in objective.tiers) for objective in objectives if len(objective.tiers) > 1}
+    )
     rules = [
         {
             "source_matchers": [f'alertname="{names.BURN_ALERT}"', f'{names.BURN_TIER}="{order[i]}"'],
@@ -115,7 +117,7 @@ class _Writer:
         }
         self._total, self._bad = f"{_TOTAL}:increase{self._width}", f"{_BAD}:increase{self._width}"
 
-    def group(self) -> dict[str, Any]:
+    def group(self) -> dict[str, object]:
         """Counts, then sums, then alerts: Prometheus evaluates a group's rules in this order at one instant."""
         where = f"{self._objective.cluster}:" if self._objective.cluster else ""
         windows = sorted({w for tier in self._objective.tiers for w in (tier.long, tier.short)})
@@ -130,7 +132,7 @@ class _Writer:
             ],
         }
 
-    def _counts(self) -> list[dict[str, Any]]:
+    def _counts(self) -> list[dict[str, object]]:
         total, bad = self._events()
         method = self._objective.method
         if method is BudgetingMethod.TIMESLICES:
@@ -164,7 +166,7 @@ class _Writer:
         return total, f"clamp_min({total} - ({good}), 0)"
 
     def _grown(self, query: Query) -> str:
-        parts = " or ".join(f"increase({one}[{self._range}])" for one in self._selectors(query))
+        parts = " or ".join(f"increase({selector}[{self._range}])" for selector in self._selectors(query))
         return f"sum({parts})"
 
     def _taken(self, query: Query) -> str:
@@ -190,10 +192,10 @@ class _Writer:
                 raise self._refused(f"counters are counted by a selector, several joined by 'or', not: {query.expr}")
         return found
 
-    def _ratio(self, window: float) -> dict[str, Any]:
+    def _ratio(self, window: float) -> dict[str, object]:
         return self._record(_named(window), f"{self._sum(self._bad, window)} / {self._sum(self._total, window)}")
 
-    def _budget(self) -> list[dict[str, Any]]:
+    def _budget(self) -> list[dict[str, object]]:
         """Share of the budget that is gone; a calendar's periods cannot be said in PromQL."""
         window = self._objective.window
         if not isinstance(window, RollingWindow) or window.seconds % self._bucket:
@@ -202,7 +204,7 @@ class _Writer:
         allowed = repr(self._objective.allowed)
         return [self._record(names.SLO_SPENT, f"{bad} / ({allowed} * ({total} > 0)) or {total} * 0")]
 
-    def _alert(self, tier: BurnTier) -> dict[str, Any]:
+    def _alert(self, tier: BurnTier) -> dict[str, object]:
         # One number, worked out here: both sides of the comparison must round as the daemon's do.
         limit = repr(tier.factor * self._objective.allowed)
         chosen = self._chosen()
@@ -243,7 +245,7 @@ class _Writer:
         written = ", ".join(f"{label}={_quoted(value)}" for label, value in self._identity.items())
         return f"{{{written}}}"
 
-    def _record(self, name: str, expr: str) -> dict[str, Any]:
+    def _record(self, name: str, expr: str) -> dict[str, object]:
         return {"record": name, "expr": expr, "labels": dict(self._identity)}
 
     def _refused(self, why: str) -> ConfigError:
@@ -253,11 +255,11 @@ class _Writer:
 def check_alike(objectives: Sequence[Objective]) -> None:
     """Raise ``ConfigError`` when two objectives would write the same file or group."""
     seen: dict[str, str] = {}
-    for one in objectives:
-        name = file_name(one)
+    for objective in objectives:
+        name = file_name(objective)
         if name in seen:
-            raise ConfigError(f"objectives {seen[name]} and {one.id} would share the file {name}: rename one")
-        seen[name] = one.id
+            raise ConfigError(f"objectives {seen[name]} and {objective.id} would share the file {name}: rename one")
+        seen[name] = objective.id
 
 
 def _whole(node: pp.BinaryExpr) -> bool:

@@ -103,8 +103,9 @@ def _indicator(fields: Fields) -> Plain:
     kind = kinds[0]
     inner = fields.within(kind)
     ratio = {"ratio": _ratio, "latency": _latency, "latencyNative": _native, "bool_gauge": _gauge}[kind](inner)
-    if inner.raw("grouping"):
-        listed = ", ".join(map(str, inner.raw("grouping")))
+    grouping = inner.raw("grouping")
+    if grouping:
+        listed = ", ".join(map(str, grouping)) if isinstance(grouping, list) else str(grouping)
         hint = f"one document for each service of the mesh: {names.SLO_EACH}: service"
         inner.note("grouping", f"by {listed} is not carried: one objective holds for all of them together", hint)
     inner.close()

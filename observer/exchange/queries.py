@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import promql_parser
 
@@ -58,20 +58,20 @@ def error_ratio(error: str, total: str) -> Ratio:
     return Ratio({"counter": False, "bad": metric(fixed(error)), "total": metric(fixed(total))}, events=False)
 
 
-def _parsed(query: str) -> Any:
+def _parsed(query: str) -> object:
     try:
         return _bare(promql_parser.parse(fixed(query)))
     except ValueError:
         return None
 
 
-def _bare(node: Any) -> Any:
+def _bare(node: object) -> object:
     while isinstance(node, promql_parser.ParenExpr):
         node = node.expr
     return node
 
 
-def _selector(node: Any) -> str:
+def _selector(node: object) -> str:
     """The selector inside ``sum(rate(selector[window]))`` without grouping; empty for any other form."""
     if not isinstance(node, promql_parser.AggregateExpr) or str(node.op) != "sum" or node.modifier is not None:
         return ""

@@ -1,1 +1,1 @@
-"""What every source that is asked over HTTP needs: addresses, credentials, bounded answers, a circuit breaker."""
+"""Everything that is asked or sent over HTTP: one client (``client``), one way of delivering (``delivery``)."""

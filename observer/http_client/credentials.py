@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from observer.config.settings.auth import HttpAuth
+from observer.config.settings.sources import HttpAuth
 from observer.domain.errors import ConfigError, SourceUnavailable
 
 
@@ -55,9 +55,9 @@ class SecretFile:
         """The secret without white space around it; raises ``SourceUnavailable`` when it cannot be read or is empty."""
         try:
             status = self._path.stat()
-            seen = (status.st_mtime_ns, status.st_size, status.st_ino)
-            if seen != self._seen:
-                self._text, self._seen = self._path.read_text(encoding="utf-8").strip(), seen
+            stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+            if stamp != self._seen:
+                self._text, self._seen = self._path.read_text(encoding="utf-8").strip(), stamp
         except (OSError, UnicodeDecodeError) as exc:
             raise SourceUnavailable(f"{self._path} cannot be read: {type(exc).__name__}", reason="denied") from exc
         printable = all(map(str.isprintable, self._text.splitlines() if self._lines else [self._text]))
@@ -96,10 +96,10 @@ class Credentials:
 
     def hidden_in(self, body: bytes) -> bytes:
         """``body`` without our secrets: some servers repeat in their refusal what they were sent."""
-        known = [file.known() for file in (self._bearer, self._password) if file is not None]
+        secrets = [file.known() for file in (self._bearer, self._password) if file is not None]
         if self._password is not None:
-            known.append(_pair(self._auth.username, self._password.known()))
-        for secret in filter(None, known):
+            secrets.append(_pair(self._auth.username, self._password.known()))
+        for secret in filter(None, secrets):
             body = body.replace(secret.encode(), b"[redacted]")
         return body
 

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, Self
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from observer.domain.action import Action
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.errors import DuplicateIntent
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
-from observer.journal.alerts import SqlAlertInbox
-from observer.journal.approvals import SqlApprovals
-from observer.journal.archive import SqlArchive
-from observer.journal.codec import decode, encode
-from observer.journal.connect import engine_for, guarded, parsed
-from observer.journal.counts import SqlCountLedger
-from observer.journal.schema import ensure
+from observer.journal.database import SqlStore, decode, encode, engine_for, ensure, guarded, parsed
+from observer.journal.stores import SqlAlertInbox, SqlApprovals, SqlArchive, SqlCountLedger
 from observer.journal.tables import DECISIONS, INCIDENTS, INTENTS, LEDGER
 
 PRUNED_AT_ONCE: Final = 5000
 """Rows that one call of ``prune`` removes from each table at most."""
 
 
-class SqlJournal:
+class SqlJournal(SqlStore):
     """
     Implements ``ports.stores.Journal``.
 
     A method that returns has committed: on SQLite with the write-ahead log synced to disk, on PostgreSQL by the
     server's own promise. Every failure is ``JournalUnavailable``.
     """
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -97,8 +85,7 @@ class SqlJournal:
         if not open_only:
             wanted |= INCIDENTS.c.closed >= since
         query = sa.select(INCIDENTS.c.body).where(wanted).order_by(INCIDENTS.c.opened, INCIDENTS.c.id)
-        async with self._reading() as connection:
-            return [decode(body, Incident) for body in await connection.scalars(query)]
+        return await self._bodies(query, Incident)
 
     async def intend(self, action: Action, entry: LedgerEntry) -> None:
         """See ``Journal.intend``."""
@@ -118,11 +105,11 @@ class SqlJournal:
 
     async def settle(self, action_id: str, outcome: Outcome, at: float) -> None:
         """Write down what came of an intent; UNKNOWN is noted, but leaves it open: somebody must look it up."""
-        known = outcome.result is not Result.UNKNOWN
-        noted = {"result": outcome.result.value, "reason": outcome.reason, "settled_at": at if known else None}
+        settled = outcome.result is not Result.UNKNOWN
+        noted = {"result": outcome.result.value, "reason": outcome.reason, "settled_at": at if settled else None}
         async with self._writing() as connection:
             await connection.execute(sa.update(INTENTS).where(INTENTS.c.id == action_id).values(noted))
-            if known:
+            if settled:
                 applied = outcome.result is Result.APPLIED
                 statement = sa.update(LEDGER).where(LEDGER.c.action_id == action_id)
                 await connection.execute(statement.values(settled=True, applied=applied))
@@ -130,8 +117,7 @@ class SqlJournal:
     async def open_intents(self) -> Sequence[Action]:
         """See ``Journal.open_intents``."""
         query = sa.select(INTENTS.c.body).where(INTENTS.c.settled_at.is_(None)).order_by(INTENTS.c.at, INTENTS.c.id)
-        async with self._reading() as connection:
-            return [decode(body, Action) for body in await connection.scalars(query)]
+        return await self._bodies(query, Action)
 
     async def grade(self, incident_id: str, *, useful: bool, verdict: str) -> None:
         """See ``Journal.grade``."""
@@ -180,8 +166,7 @@ class SqlJournal:
         if incident:
             query = query.where(DECISIONS.c.incident == incident)
         query = query.order_by(DECISIONS.c.at.desc(), DECISIONS.c.id.desc()).limit(limit)
-        async with self._reading() as connection:
-            return [decode(body, Decision) for body in reversed((await connection.scalars(query)).all())]
+        return (await self._bodies(query, Decision))[::-1]
 
     async def prune(self, before: float, *, most: int = PRUNED_AT_ONCE) -> int:
         """
@@ -218,24 +203,12 @@ class SqlJournal:
             changed = {name: value for name, value in row.items() if name != "id"}
             await connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
 
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        with guarded("cannot be written"):
-            async with self._engine.begin() as connection:
-                yield connection
-
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        with guarded("cannot be read"):
-            async with self._engine.connect() as connection:
-                yield connection
-
 
 def _ledger_row(entry: LedgerEntry) -> dict[str, object]:
     return {
         "action_id": entry.action_id,
         "at": entry.at,
-        "rung": entry.action_kind.value,
+        "action_kind": entry.action_kind.value,
         "incident": entry.incident,
         "namespace": entry.pod.namespace,
         "workload": str(entry.workload or ""),

@@ -6,7 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The schema's revision that this code reads and writes; the newest file under ``migrations/versions``."""
 
 METADATA: Final = sa.MetaData(
@@ -44,7 +44,7 @@ LEDGER: Final = sa.Table(
     METADATA,
     sa.Column("action_id", sa.String(64), primary_key=True),
     sa.Column("at", _TIME, nullable=False, index=True),
-    sa.Column("rung", sa.String(32), nullable=False),
+    sa.Column("action_kind", sa.String(32), nullable=False),
     sa.Column("incident", sa.String(64), nullable=False, index=True),
     sa.Column("namespace", sa.String(253), nullable=False),
     sa.Column("workload", sa.Text, nullable=False),

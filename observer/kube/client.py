@@ -6,7 +6,7 @@ import asyncio
 import importlib
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 import structlog
@@ -244,7 +244,7 @@ async def _call(client: ApiClient, question: _Question, limits: aiohttp.ClientTi
     headers = {"Accept": "application/json"}
     if question.content_type is not None:
         headers["Content-Type"] = question.content_type
-    found = await client.call_api(
+    response: aiohttp.ClientResponse = await client.call_api(
         question.path,
         question.method,
         query_params=list(question.query.items()),
@@ -254,7 +254,7 @@ async def _call(client: ApiClient, question: _Question, limits: aiohttp.ClientTi
         _preload_content=False,
         _request_timeout=limits,
     )
-    return cast("aiohttp.ClientResponse", found)
+    return response
 
 
 async def _read(response: aiohttp.ClientResponse, path: str, max_bytes: int) -> bytes:

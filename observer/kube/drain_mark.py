@@ -34,7 +34,7 @@ class DrainMark:
     def of(cls, text: str) -> DrainMark:
         """Read a note; whatever is not as we write it counts as unreadable."""
         try:
-            found = json.loads(text)
-            return cls(str(found["incident"]), unix(found["expires"]), str(found.get("by", "")), int(found["term"]))
+            fields = json.loads(text)
+            return cls(str(fields["incident"]), unix(fields["expires"]), str(fields.get("by", "")), int(fields["term"]))
         except (ValueError, TypeError, LookupError, AttributeError):
             return cls("", 0.0)

@@ -22,15 +22,15 @@ _LATER = 1.0
 _BUDGETS = "more than one PodDisruptionBudget"
 
 
-def standing(action: Action, found: Target | None) -> Target | Outcome:
+def standing(action: Action, target: Target | None) -> Target | Outcome:
     """The incarnation that was judged, or SUPERSEDED when it is not there to be acted upon."""
-    if found is None:
+    if target is None:
         return Outcome(action.id, Result.SUPERSEDED, "gone", "no pod has that name any more")
-    if found.ref.uid != action.pod.uid:
-        return Outcome(action.id, Result.SUPERSEDED, "uid_changed", f"the name belongs to {found.ref.uid} now")
-    if found.deleting:
+    if target.ref.uid != action.pod.uid:
+        return Outcome(action.id, Result.SUPERSEDED, "uid_changed", f"the name belongs to {target.ref.uid} now")
+    if target.deleting:
         return Outcome(action.id, Result.SUPERSEDED, "terminating", "it is being deleted already")
-    return found
+    return target
 
 
 def not_read(action: Action, error: KubeError) -> Outcome:

@@ -58,15 +58,15 @@ class KubeTokenReviews:
 
     async def reviewed(self, token: str) -> str | None:
         """The user's name; None = nobody's token. Raises: SourceUnavailable, SourceProtocolError."""
-        found = await self.identified(token)
-        return found.name if found is not None else None
+        identity = await self.identified(token)
+        return identity.name if identity is not None else None
 
     async def identified(self, token: str) -> Identity | None:
         """The user with their groups; None = nobody's token. Raises: SourceUnavailable, SourceProtocolError."""
         key, now = hashlib.sha256(token.encode()).digest(), self._clock.monotonic()
-        known = self._known.get(key)
-        if known is not None and now - known[0] < REMEMBERED:
-            return known[1]
+        remembered = self._known.get(key)
+        if remembered is not None and now - remembered[0] < REMEMBERED:
+            return remembered[1]
         user = await self._ask(token)
         self._known[key] = (now, user)
         while len(self._known) > _MOST:

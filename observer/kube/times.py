@@ -17,7 +17,7 @@ def rfc3339(at: float) -> str:
 
 def unix(text: str) -> float:
     """RFC 3339 to Unix seconds; raises ``ValueError`` for anything else or an instant without a zone."""
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
         raise ValueError(f"no time zone in {text!r}")
-    return found.timestamp()
+    return instant.timestamp()

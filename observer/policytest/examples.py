@@ -11,8 +11,8 @@ from typing import Final
 from observer.domain.errors import ConfigError
 from observer.domain.events import BAD, TOTAL
 from observer.domain.slo import Comparison, Objective, Preset, ThresholdSli
+from observer.policytest.notation import Selector, selectors
 from observer.policytest.objectives import counted, queries_of
-from observer.policytest.selectors import Selector, selectors
 
 _WORDS: Final = ("200", "503", "500", "404", "0", "1", "a", "GET", "POST", "")
 _MOST: Final = 20_000

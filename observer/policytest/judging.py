@@ -45,23 +45,23 @@ def failures(scenario: Scenario, course: ScenarioRun) -> list[Failure]:
     return [one for one in found if one is not None]
 
 
-def _failure(one: Expectation, course: ScenarioRun) -> Failure | None:
-    if one.objective:
-        return _of_objective(one, course)
-    if one.at is not None:
-        return _standing(one, course)
-    within = [(at, d) for at, d in course.decisions if one.after <= at <= one.before]
-    count = sum(_matches(one, decision) for _, decision in within)
-    if (count == one.count) if one.count is not None else count > 0:
+def _failure(expectation: Expectation, course: ScenarioRun) -> Failure | None:
+    if expectation.objective:
+        return _of_objective(expectation, course)
+    if expectation.at is not None:
+        return _standing(expectation, course)
+    within = [(at, d) for at, d in course.decisions if expectation.after <= at <= expectation.before]
+    count = sum(_matches(expectation, decision) for _, decision in within)
+    if (count == expectation.count) if expectation.count is not None else count > 0:
         return None
     few = "no decision at all" if not within else ""
-    about = [item for item in within if _about(one, item[1])] or within
-    return Failure(one, expected(one), tuple([few] if few else _listed(about)))
+    about = [item for item in within if _about(expectation, item[1])] or within
+    return Failure(expectation, expected(expectation), tuple([few] if few else _listed(about)))
 
 
-def _standing(one: Expectation, course: ScenarioRun) -> Failure | None:
+def _standing(expectation: Expectation, course: ScenarioRun) -> Failure | None:
     """The last verdict about the pod until then, of an incident that is not closed."""
-    at = one.at if one.at is not None else 0.0
+    at = expectation.at if expectation.at is not None else 0.0
     standing: dict[str, tuple[float, Decision]] = {}
     for when, decision in course.decisions:
         if when > at or not decision.incident:
@@ -70,82 +70,83 @@ def _standing(one: Expectation, course: ScenarioRun) -> Failure | None:
             standing.pop(decision.incident, None)
         elif decision.verdict in _STANDING:
             standing[decision.incident] = (when, decision)
-    about = [item for item in standing.values() if not one.pod or _name(item[1]) == one.pod]
-    if (not about) if one.none else any(_matches(one, decision) for _, decision in about):
+    about = [item for item in standing.values() if not expectation.pod or _name(item[1]) == expectation.pod]
+    if (not about) if expectation.none else any(_matches(expectation, decision) for _, decision in about):
         return None
-    return Failure(one, expected(one), tuple(_listed(about) or ["nothing stands"]))
+    return Failure(expectation, expected(expectation), tuple(_listed(about) or ["nothing stands"]))
 
 
-def _of_objective(one: Expectation, course: ScenarioRun) -> Failure | None:
-    at = one.at if one.at is not None else 0.0
+def _of_objective(expectation: Expectation, course: ScenarioRun) -> Failure | None:
+    at = expectation.at if expectation.at is not None else 0.0
     looks = [(when, statuses) for when, statuses in course.looks if when <= at]
     when, statuses = looks[-1]
-    status = next((s for s in statuses if s.objective.id == one.objective), None)
+    status = next((s for s in statuses if s.objective.id == expectation.objective), None)
     if status is None:
-        return Failure(one, expected(one), (f"{_at(when)}  {one.objective} is not looked at then",))
+        return Failure(
+            expectation, expected(expectation), (f"{_at(when)}  {expectation.objective} is not looked at then",)
+        )
     firing = tuple(tier.tier.name for tier in status.tiers if tier.firing)
     right = (
-        (one.state is None or status.state is one.state)
-        and (one.told is None or status.told == one.told)
-        and (one.firing is None or set(firing) == set(one.firing))
+        (expectation.state is None or status.state is expectation.state)
+        and (expectation.alert is None or status.told == expectation.alert)
+        and (expectation.firing is None or set(firing) == set(expectation.firing))
     )
-    return None if right else Failure(one, expected(one), (f"{_at(when)}  {_status(status, firing)}",))
+    return None if right else Failure(expectation, expected(expectation), (f"{_at(when)}  {_status(status, firing)}",))
 
 
-def _matches(one: Expectation, decision: Decision) -> bool:
+def _matches(expectation: Expectation, decision: Decision) -> bool:
     reasons = {decision.reason, *(block.reason for block in decision.blocked_by)}
     return (
-        (not one.verdict or decision.verdict == one.verdict)
-        and (not one.kind or decision.kind == one.kind)
-        and (one.action is None or decision.action_kind is one.action)
-        and (not one.reason or one.reason in reasons)
-        and (not one.severity or decision.severity == one.severity)
-        and (not one.pod or _name(decision) == one.pod)
+        (not expectation.verdict or decision.verdict == expectation.verdict)
+        and (not expectation.kind or decision.kind == expectation.kind)
+        and (expectation.action is None or decision.action_kind is expectation.action)
+        and (not expectation.reason or expectation.reason in reasons)
+        and (not expectation.severity or decision.severity == expectation.severity)
+        and (not expectation.pod or _name(decision) == expectation.pod)
     )
 
 
-def _about(one: Expectation, decision: Decision) -> bool:
+def _about(expectation: Expectation, decision: Decision) -> bool:
     """Near enough to be shown beside what was wanted."""
-    return (not one.verdict or decision.verdict == one.verdict) or (not one.pod or _name(decision) == one.pod)
+    return (not expectation.verdict or decision.verdict == expectation.verdict) or (
+        not expectation.pod or _name(decision) == expectation.pod
+    )
 
 
 def _name(decision: Decision) -> str:
     return decision.pod.name if decision.pod is not None else ""
 
 
-def expected(one: Expectation) -> str:
+def expected(expectation: Expectation) -> str:
     """The expectation in one line."""
-    when = f"at {format_duration(one.at)}" if one.at is not None else f"between {_span(one)}"
-    if one.objective:
+    when = f"at {format_duration(expectation.at)}" if expectation.at is not None else f"between {_span(expectation)}"
+    if expectation.objective:
         words = [
-            f"state {one.state.value}" if one.state is not None else "",
-            f"told {one.told or 'none'}" if one.told is not None else "",
-            f"firing [{', '.join(one.firing)}]" if one.firing is not None else "",
+            f"state {expectation.state.value}" if expectation.state is not None else "",
+            f"alert {expectation.alert or 'none'}" if expectation.alert is not None else "",
+            f"firing [{', '.join(expectation.firing)}]" if expectation.firing is not None else "",
         ]
-        return f"{when}: {one.objective} {', '.join(word for word in words if word)}"
-    if one.none:
-        return f"{when}: nothing stands{f' about {one.pod}' if one.pod else ''}"
+        return f"{when}: {expectation.objective} {', '.join(word for word in words if word)}"
+    if expectation.none:
+        return f"{when}: nothing stands{f' about {expectation.pod}' if expectation.pod else ''}"
     words = [
-        "" if one.count is None else f"{one.count} times",
-        one.verdict,
-        one.kind and f"kind {one.kind}",
-        one.action.value if one.action is not None else "",
-        one.pod and f"pod {one.pod}",
-        one.reason and f"reason {one.reason}",
-        one.severity and f"severity {one.severity}",
+        "" if expectation.count is None else f"{expectation.count} times",
+        expectation.verdict,
+        expectation.kind and f"kind {expectation.kind}",
+        expectation.action.value if expectation.action is not None else "",
+        expectation.pod and f"pod {expectation.pod}",
+        expectation.reason and f"reason {expectation.reason}",
+        expectation.severity and f"severity {expectation.severity}",
     ]
     return f"{when}: {' '.join(word for word in words if word)}"
 
 
-def told(decision: Decision) -> str:
+def line_of(decision: Decision) -> str:
     """A decision in one line."""
-    action = (
-        f" {decision.action_kind.value}"
-        if decision.action_kind is not None and decision.kind != decision.action_kind.value
-        else ""
-    )
+    action = decision.action_kind.value if decision.action_kind is not None else decision.kind
+    words = decision.kind if action == decision.kind else f"{decision.kind} {action}"
     reasons = list(dict.fromkeys([decision.reason, *(block.reason for block in decision.blocked_by)]))
-    return f"{decision.verdict.value} {decision.kind}{action}  {decision.subject}  {', '.join(reasons)}"
+    return f"{decision.verdict.value} {words}  {decision.subject}  {', '.join(reasons)}"
 
 
 def _status(status: ObjectiveStatus, firing: Sequence[str]) -> str:
@@ -153,18 +154,18 @@ def _status(status: ObjectiveStatus, firing: Sequence[str]) -> str:
     held = [f"{tier.tier.name}: {tier.held}" for tier in status.tiers if tier.over and tier.held]
     burns = ", ".join(f"{tier.tier.name} {tier.long:.3g}/{tier.short:.3g}" for tier in status.tiers)
     more = f"; held: {'; '.join(held)}" if held else ""
-    state = f"state {status.state.value}{why}, told {status.told or 'none'}, firing [{', '.join(firing)}]"
+    state = f"state {status.state.value}{why}, alert {status.told or 'none'}, firing [{', '.join(firing)}]"
     return f"{state}, burn {burns}{more}"
 
 
 def _listed(items: Iterable[tuple[float, Decision]]) -> list[str]:
-    lines = [f"{_at(at)}  {told(decision)}" for at, decision in items]
+    lines = [f"{_at(at)}  {line_of(decision)}" for at, decision in items]
     more = len(lines) - _SHOWN
     return lines if more <= 0 else [*lines[:_SHOWN], f"and {more} more"]
 
 
-def _span(one: Expectation) -> str:
-    return f"{format_duration(one.after)} and {format_duration(one.before)}"
+def _span(expectation: Expectation) -> str:
+    return f"{format_duration(expectation.after)} and {format_duration(expectation.before)}"
 
 
 def _at(seconds: float) -> str:

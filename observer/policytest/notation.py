@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -80,3 +82,45 @@ def series_name(text: str) -> tuple[str, dict[str, str], str]:
             raise ValueError(f"{one.name} must be given by =; only pod may be a pattern, pod=~")
     labels.pop("__name__", None)
     return tree.name, labels, pods
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """One metric and matchers of its labels: ``(label, pattern, wanted)``."""
+
+    metric: str
+    matchers: tuple[tuple[str, re.Pattern[str], bool], ...]
+
+    def holds(self, metric: str, labels: Mapping[str, str]) -> bool:
+        """The series is selected; a label that is not there counts as empty."""
+        return metric == self.metric and all(
+            bool(pattern.fullmatch(labels.get(label, ""))) is wanted for label, pattern, wanted in self.matchers
+        )
+
+
+def selectors(expr: str) -> tuple[Selector, ...]:
+    """The selectors of an expression, several joined by ``or``; none for any other expression or no PromQL."""
+    try:
+        return tuple(_selectors(pp.parse(expr)))
+    except (ValueError, re.error):
+        return ()
+
+
+def _selectors(tree: object) -> Iterator[Selector]:
+    if isinstance(tree, pp.ParenExpr):
+        yield from _selectors(tree.expr)
+    elif isinstance(tree, pp.BinaryExpr) and str(tree.op) == "or":
+        yield from _selectors(tree.lhs)
+        yield from _selectors(tree.rhs)
+    elif isinstance(tree, pp.VectorSelector) and tree.offset is None and tree.at is None and tree.name:
+        yield Selector(
+            tree.name, tuple(_matcher(matcher) for matcher in tree.matchers.matchers if matcher.name != "__name__")
+        )
+    else:
+        raise ValueError("no selector")
+
+
+def _matcher(matcher: pp.Matcher) -> tuple[str, re.Pattern[str], bool]:
+    plain = matcher.op in (pp.MatchOp.Equal, pp.MatchOp.NotEqual)
+    wanted = matcher.op in (pp.MatchOp.Equal, pp.MatchOp.Re)
+    return matcher.name, re.compile(re.escape(matcher.value) if plain else matcher.value), wanted

@@ -10,13 +10,13 @@ import numpy as np
 
 from observer.domain.events import BAD, GOOD, TOTAL, Parts, Readings, Series
 from observer.domain.ids import ServiceRef, WorkloadRef
-from observer.domain.slo import Comparison, Objective, ObjectiveStatus, Query, RatioSli, ThresholdSli
+from observer.domain.slo import Objective, ObjectiveStatus, Query, RatioSli, ThresholdSli
 from observer.engine.slo.accounting import SloAccounting
 from observer.engine.slo.presets import ISTIO, preset_sli
 from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
 from observer.policytest.frames import calls_of
+from observer.policytest.notation import Selector, selectors
 from observer.policytest.read import REQUESTS
-from observer.policytest.selectors import Selector, selectors
 from observer.policytest.traffic import CALLER, Traffic
 from observer.policytest.world import World
 
@@ -57,15 +57,15 @@ class ObjectiveRuns:
         scraped = {ref.key: 0.0 if one.down else one.scraped for ref, one in traffic.targets.items()}
         newest = newest_scrape({**scraped, CALLER: traffic.at})
         scene = Scene(world.at, view, scraped, self._owners)
-        around = [surroundings(one, scene, newest=newest) for one in books.plan.objectives]
+        around = [surroundings(objective, scene, newest=newest) for objective in books.plan.objectives]
         self.statuses = books.statuses(world.at, around)
 
     def by_service(self) -> dict[ServiceRef, tuple[ObjectiveStatus, ...]]:
         """The statuses of each service's own objectives."""
         found: dict[ServiceRef, list[ObjectiveStatus]] = {}
-        for one in self.statuses:
-            if one.objective.scope is not None:
-                found.setdefault(one.objective.scope, []).append(one)
+        for status in self.statuses:
+            if status.objective.scope is not None:
+                found.setdefault(status.objective.scope, []).append(status)
         return {service: tuple(ones) for service, ones in found.items()}
 
     def _books_of(self, wanted: tuple[Objective, ...]) -> SloAccounting:
@@ -100,7 +100,7 @@ class ObjectiveRuns:
             return
         sli = objective.sli
         if isinstance(sli, ThresholdSli):
-            good = sum(_good(value, sli.op, sli.value) for value in values)
+            good = sum(sli.op.met(value, sli.value) for value in values)
             added = {TOTAL: float(len(values)), GOOD: float(good)}
         elif sli.raw is not None:
             ratio = min(max(sum(values) / len(values), 0.0), 1.0)
@@ -160,15 +160,3 @@ def _counters(world: World, traffic: Traffic) -> Iterator[Known]:
 
 def _mesh(service: ServiceRef, reporter: str) -> dict[str, str]:
     return {ISTIO.reporter: reporter, ISTIO.service: service.name, ISTIO.namespace: service.namespace}
-
-
-def _good(value: float, op: Comparison, limit: float) -> bool:
-    match op:
-        case Comparison.LTE:
-            return value <= limit
-        case Comparison.GTE:
-            return value >= limit
-        case Comparison.LT:
-            return value < limit
-        case Comparison.GT:
-            return value > limit

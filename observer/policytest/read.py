@@ -6,33 +6,47 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-from pydantic import ValidationError
+from typing import Final
 
 from observer.config.documents.durations import format_duration
 from observer.config.documents.faults import Fault
 from observer.config.documents.marks import Document, Path, read_marked_all
-from observer.config.documents.refusals import faults_of
+from observer.config.documents.refusals import validated
 from observer.config.policies.document import Place
 from observer.config.policies.keys import API_VERSION, TEST_KIND
 from observer.config.policies.windows import instant
+from observer.domain.counts import FloatArray
 from observer.domain.decision import Verdict
-from observer.policytest.facts import laid_over, split
-from observer.policytest.keys import NONE, test_model
+from observer.engine.slo.presets import ISTIO
+from observer.policytest.keys import NONE, DocumentKeys, ExpectationKeys, TestKeys
 from observer.policytest.notation import STALE, samples, series_name
-from observer.policytest.scenario import Change, Expectation, Facts, Line, Scenario, WorkloadKey
+from observer.policytest.scenario import (
+    Change,
+    Expectation,
+    FactKeys,
+    Facts,
+    Line,
+    Scenario,
+    WorkloadKey,
+    laid_over,
+    split,
+)
 
 REQUESTS: Final = "istio_requests_total"
 BUCKETS: Final = "istio_request_duration_milliseconds_bucket"
 UP: Final = "up"
 OF_PODS: Final = frozenset({REQUESTS, BUCKETS, UP})
+LABELS: Final = frozenset(
+    {"namespace", "pod", "le", "destination_canonical_service", "destination_workload_namespace"}
+    | {"source_canonical_service", ISTIO.reporter, ISTIO.service, ISTIO.namespace, ISTIO.source, ISTIO.source_namespace}
+    | {ISTIO.code, ISTIO.flags, ISTIO.grpc, ISTIO.protocol}
+)
+"""What the daemon asks of the mesh's metrics, and what rules may select; another label would change nothing."""
+TARGET_LABELS: Final = frozenset({"namespace", "pod", "job", "instance"})
 START: Final = 1_796_119_200.0
 """2026-12-01 10:00 UTC, a Tuesday, where a test does not say when it begins."""
-INTERVAL: Final = 15.0
-LOOK: Final = 30.0
 _OF_DECISIONS: Final = ("count", "verdict", "kind", "action", "reason", "severity", "pod")
-_OF_OBJECTIVES: Final = ("state", "told", "firing")
+_OF_OBJECTIVES: Final = ("state", "alert", "firing")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,13 +90,9 @@ def is_test(document: Document) -> bool:
 
 def _file(document: Document) -> tuple[TestFile | None, list[Fault]]:
     faults = list(document.faults)
-    try:
-        given: Any = test_model().model_validate(document.data)
-    except ValidationError as exc:
-        broken = {fault.path for fault in faults}
-        errors = exc.errors(include_url=False)
-        found = [fault for error in errors for fault in faults_of(document, error, test_model())]
-        return None, faults + [fault for fault in found if fault.path not in broken]
+    given, found = validated(DocumentKeys, document.data, document)
+    if given is None:
+        return None, faults + found
     scenarios = []
     seen: dict[str, int] = {}
     for index, one in enumerate(given.tests):
@@ -95,8 +105,8 @@ def _file(document: Document) -> tuple[TestFile | None, list[Fault]]:
         scenarios.append(scenario)
     if not given.tests:
         faults.append(document.fault(("tests",), "must not be empty"))
-    rules = tuple((rule, place_of(document, ("rules", i))) for i, rule in enumerate(given.rules or ()))
-    return (None if faults else TestFile(document, tuple(scenarios), rules, given.settings or "")), faults
+    rules = tuple((rule, place_of(document, ("rules", i))) for i, rule in enumerate(given.rules))
+    return (None if faults else TestFile(document, tuple(scenarios), rules, given.settings)), faults
 
 
 def place_of(document: Document, path: Path) -> Place:
@@ -107,7 +117,7 @@ def place_of(document: Document, path: Path) -> Place:
 class _Reading:
     """Reads one test."""
 
-    def __init__(self, document: Document, at: Path, given: Any) -> None:
+    def __init__(self, document: Document, at: Path, given: TestKeys) -> None:
         self._document, self._at, self._given = document, at, given
         self._faults: list[Fault] = []
         self._pods: dict[str, list[WorkloadKey]] = {}
@@ -115,7 +125,6 @@ class _Reading:
 
     def scenario(self) -> tuple[Scenario, list[Fault]]:
         given = self._given
-        interval = given.interval or INTERVAL
         self._names(given, self._at)
         facts = self._facts(Facts(), given)
         changes = tuple(self._changes(facts))
@@ -123,7 +132,7 @@ class _Reading:
         if not expect:
             self._add(("expect",), "must not be empty", "a test that expects nothing cannot fail")
         end = max([0.0, *(one.at if one.at is not None else one.before for one in expect)])
-        lines = tuple(self._lines(given, interval, end))
+        lines = tuple(self._lines(given, end))
         scenario = Scenario(
             name=given.name,
             place=place_of(self._document, self._at),
@@ -132,13 +141,13 @@ class _Reading:
             changes=changes,
             expect=expect,
             start=instant(given.start) if given.start else START,
-            interval=interval,
-            look=given.look or LOOK,
+            interval=given.interval,
+            look=given.look,
             end=end,
             mode=given.mode,
             objectives=tuple(
                 (name, place_of(self._document, (*self._at, "objectives", i)))
-                for i, name in enumerate(given.objectives or ())
+                for i, name in enumerate(given.objectives)
             ),
         )
         return scenario, self._faults
@@ -146,15 +155,15 @@ class _Reading:
     def _add(self, path: Path, message: str, hint: str = "") -> None:
         self._faults.append(self._document.fault((*self._at, *path), message, hint))
 
-    def _facts(self, before: Facts, given: Any) -> Facts:
+    def _facts(self, before: Facts, given: FactKeys) -> Facts:
         try:
             return laid_over(before, given)
         except ValueError:
             return before  # told by ``_names``
 
-    def _names(self, given: Any, at: Path) -> None:
+    def _names(self, given: FactKeys, at: Path) -> None:
         """Workloads and pods that there ever are."""
-        for name, one in (given.workloads or {}).items():
+        for name, one in given.workloads.items():
             try:
                 key = split(name)
             except ValueError:
@@ -163,11 +172,11 @@ class _Reading:
                 )
                 self._faults.append(fault)
                 continue
-            count = one.replicas if one.replicas is not None else 1
-            for number in range(1, count + 1):
+            count = getattr(one, "replicas", None)
+            for number in range(1, (1 if count is None else count) + 1):
                 owners = self._pods.setdefault(f"{key[1]}-{number}", [])
                 owners += [] if key in owners else [key]
-            for pod in one.pods or {}:
+            for pod in getattr(one, "pods", None) or {}:
                 if pod not in self._pods:
                     fault = self._document.fault((*at, "workloads", name, "pods", pod), *self._nobody(pod), at_key=True)
                     self._faults.append(fault)
@@ -182,42 +191,44 @@ class _Reading:
         return pod in self._pods or re.sub(r"-r[0-9]+$", "", pod) in self._pods
 
     def _changes(self, facts: Facts) -> Iterator[Change]:
-        listed = list(enumerate(self._given.changes or ()))
+        listed = list(enumerate(self._given.changes))
         for index, one in listed:
             self._names(one, (*self._at, "changes", index))
-            for number, approval in enumerate(one.approve or ()):
+            for number, approval in enumerate(one.approve):
                 if not self._known(approval.pod):
                     self._add(("changes", index, "approve", number, "pod"), *self._nobody(approval.pod))
         for _, one in sorted(listed, key=lambda item: (item[1].at, item[0])):
             facts = self._facts(facts, one)
-            yield Change(one.at, one, tuple((a.pod, a.action) for a in one.approve or ()))
+            yield Change(one.at, one, tuple((approval.pod, approval.action) for approval in one.approve))
 
     # --- series
 
-    def _lines(self, given: Any, interval: float, end: float) -> Iterator[Line]:
-        for index, one in enumerate(given.series or ()):
+    def _lines(self, given: TestKeys, end: float) -> Iterator[Line]:
+        for index, one in enumerate(given.series):
             path: Path = ("series", index)
             try:
                 values = samples(one.values)
             except ValueError as exc:
                 self._add((*path, "values"), str(exc), "for example 0+5x10, _x3 or stale")
                 continue
-            upto = (len(values) - 1) * interval
+            upto = (len(values) - 1) * given.interval
             if upto < end and values[-1] != STALE:
                 message = f"ends at {format_duration(upto)}, before the test does at {format_duration(end)}"
                 self._add(
-                    (*path, "values"), message, f"x{int(-(-end // interval))} reaches it; stale ends it on purpose"
+                    (*path, "values"),
+                    message,
+                    f"x{int(-(-end // given.interval))} reaches it; stale ends it on purpose",
                 )
-            if (one.series is None) is (one.query is None):
+            if bool(one.series) is bool(one.query):
                 self._add(path, "needs either series or query", "query: the text of an expression whose answer it is")
                 continue
             place = place_of(self._document, (*self._at, *path))
-            if one.query is not None:
+            if one.query:
                 yield Line("", {}, values, place, query=one.query)
             else:
                 yield from self._line(one.series, values, place, (*path, "series"))
 
-    def _line(self, text: str, values: Any, place: Place, path: Path) -> Iterator[Line]:
+    def _line(self, text: str, values: FloatArray, place: Place, path: Path) -> Iterator[Line]:
         try:
             metric, labels, pods = series_name(text)
         except (ValueError, re.error) as exc:
@@ -225,6 +236,12 @@ class _Reading:
             return
         if metric == BUCKETS and "le" not in labels:
             self._add(path, "a bucket needs its label le", 'le="250"')
+            return
+        known = TARGET_LABELS if metric == UP else LABELS
+        if metric in OF_PODS and (strange := sorted(labels.keys() - known)):
+            near = difflib.get_close_matches(strange[0], known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+            self._add(path, f"{metric} has no label {strange[0]}", hint)
             return
         pod = labels.get("pod", "")
         if metric in OF_PODS and not (pod or pods) and labels.get("reporter") != "source":
@@ -253,30 +270,30 @@ class _Reading:
 
     # --- expectations
 
-    def _expectation(self, path: Path, one: Any) -> Expectation:
+    def _expectation(self, path: Path, expectation: ExpectationKeys) -> Expectation:
         own = path[len(self._at) :]
-        if (one.at is None) is (one.before is None):
+        if (expectation.at is None) is (expectation.before is None):
             self._add(own, "needs either at or before", "at: what stands then; after and before: what was decided")
-        if one.at is not None and one.after is not None:
+        if expectation.at is not None and "after" in expectation.model_fields_set:
             self._add((*own, "after"), "belongs to before, not to at")
-        if (one.after or 0.0) > (one.before if one.before is not None else float("inf")):
+        if expectation.after > (expectation.before if expectation.before is not None else float("inf")):
             self._add((*own, "after"), "is later than before")
-        self._about(own, one)
-        if one.pod and not self._known(one.pod):
-            self._add((*own, "pod"), *self._nobody(one.pod))
+        self._about(own, expectation)
+        if expectation.pod and not self._known(expectation.pod):
+            self._add((*own, "pod"), *self._nobody(expectation.pod))
         return Expectation(
             place=place_of(self._document, path),
-            at=one.at, after=one.after or 0.0, before=one.before or 0.0, count=one.count,
-            verdict="" if one.verdict in (None, NONE) else str(one.verdict), none=one.verdict == NONE,
-            kind=one.kind or "", action=one.action, reason=one.reason or "", severity=one.severity or "",
-            pod=one.pod or "",
-            objective=one.objective or "", state=one.state, told="" if one.told == NONE else one.told,
-            firing=tuple(one.firing) if one.firing is not None else None,
+            at=expectation.at, after=expectation.after, before=expectation.before or 0.0, count=expectation.count,
+            verdict="" if expectation.verdict == NONE else str(expectation.verdict), none=expectation.verdict == NONE,
+            kind=expectation.kind, action=expectation.action, reason=expectation.reason,
+            severity=expectation.severity, pod=expectation.pod, objective=expectation.objective,
+            state=expectation.state, alert="" if expectation.alert == NONE else expectation.alert,
+            firing=tuple(expectation.firing) if expectation.firing is not None else None,
         )  # fmt: skip
 
-    def _about(self, own: Path, one: Any) -> None:
+    def _about(self, own: Path, expectation: ExpectationKeys) -> None:
         """An expectation speaks of decisions or of an objective."""
-        given = one.model_fields_set
+        given = expectation.model_fields_set
         if "objective" in given:
             for key in (*_OF_DECISIONS, "before"):
                 if key in given:
@@ -291,9 +308,9 @@ class _Reading:
                 self._add((*own, key), "needs the objective that it speaks of", "objective: NAMESPACE/NAME")
         if not given & set(_OF_DECISIONS):
             self._add(own, "expects nothing", f"add one of {', '.join(_OF_DECISIONS)}, or an objective")
-        if one.at is not None and "count" in given:
+        if expectation.at is not None and "count" in given:
             self._add((*own, "count"), "counts what was decided between after and before")
-        if one.at is not None and one.verdict == Verdict.TELL:
+        if expectation.at is not None and expectation.verdict == Verdict.TELL:
             self._add((*own, "verdict"), "tell is said once and does not stand", "use after and before")
-        if one.verdict == NONE and (one.at is None or given & {"action", "reason", "kind", "severity"}):
+        if expectation.verdict == NONE and (expectation.at is None or given & {"action", "reason", "kind", "severity"}):
             self._add((*own, "verdict"), "none stands with at and pod alone", "count: 0 with after and before")

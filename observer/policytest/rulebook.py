@@ -7,15 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from observer.config.documents.faults import Fault, refuse
-from observer.config.documents.files import read_text
-from observer.config.openslo.documents import read_documents
-from observer.config.openslo.wanted import objective_set
-from observer.config.policies.load import PolicyFile, compile_set, policy_files, read_sources
-from observer.config.reload import Rules, merged
+from observer.config.documents.marks import read_text
+from observer.config.policies.load import PolicyFile, policy_files
+from observer.config.reload import Rules, rules_from
 from observer.config.settings.model import SHIPPED, Settings
 from observer.config.settings.read import default, load
 from observer.domain.action import Mode
-from observer.domain.errors import ConfigError
 from observer.policytest.read import TestFile, read_tests
 
 
@@ -40,19 +37,7 @@ def rules_for(test: TestFile, at: float, mode: Mode | None) -> Rules:
     settings = _settings(test)
     if mode is not None:
         settings = replace(settings, engine=replace(settings.engine, mode=mode))
-    settings, _ = merged(settings, settings)
-    own = Path(test.document.file)
-    files = [*_named(test), PolicyFile(own)]
-    documents, unread = read_documents([file.path for file in files])
-    faults = list(unread)
-    try:
-        objectives = objective_set(documents, at=at, cluster=settings.cluster)
-    except ConfigError as exc:
-        raise ConfigError("\n".join([*map(str, faults), str(exc)])) from exc
-    if faults:
-        refuse(faults)
-    sources = [replace(one, tests=one.name == str(own)) for one in read_sources(files)]
-    return Rules(settings, compile_set(sources, settings, objectives=objectives.names), objectives)
+    return rules_from([*_named(test), PolicyFile(Path(test.document.file), tests=True)], settings, at)
 
 
 def _settings(test: TestFile) -> Settings:

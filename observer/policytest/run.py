@@ -19,11 +19,10 @@ from observer.domain.outcome import Outcome, Result
 from observer.domain.policy import APPROVAL_SECONDS, EffectivePolicies
 from observer.domain.slo import Objective, ObjectiveStatus
 from observer.domain.snapshot import Control, Snapshot
-from observer.engine.decide import decide, settle
+from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory
-from observer.policytest.frames import caller_frame, counter_frame, rechecks
+from observer.policytest.frames import LostCalls, caller_frame, counter_frame, rechecks
 from observer.policytest.objectives import ObjectiveRuns
-from observer.policytest.reached import LostCalls
 from observer.policytest.scenario import Scenario, WorkloadFacts, WorkloadKey
 from observer.policytest.traffic import Traffic
 from observer.policytest.world import World
@@ -160,5 +159,5 @@ class _Run:
             self._world.obey(decision.action)
             outcome = Outcome(decision.action.id, Result.APPLIED, "applied")
             at = self._world.at
-            self._memory, more = settle(self._memory, decision, outcome, at, self._settings, policies)
+            self._memory, more = apply_outcome(self._memory, decision, outcome, at, self._settings, policies)
             self._course.decisions += [(offset, one) for one in more]

@@ -93,10 +93,10 @@ class Starter:
     def _interrupted(self) -> Iterable[_Story]:
         """Gaps, births and resets that are no failure."""
         n, e, seconds = self.settled, EVENTS, format_duration
-        gap = [
-            (one, f"{_series([(n, e, 0)], one)} stale _x5 {_series([(20, e, 0)], one, first=_end(n, e, one))}")
-            for one in self.examples
-        ]
+        gap = []
+        for example in self.examples:
+            before, after = _series([(n, e, 0)], example), _series([(20, e, 0)], example, first=_end(n, e, example))
+            gap.append((example, f"{before} stale _x5 {after}"))
         rolling = (
             [f"{{at: {seconds(n * STEP)}, workloads: {{{self._key()}: {{rollout: true}}}}}}"] if self._key() else []
         )
@@ -105,16 +105,18 @@ class Starter:
         )
         expect = [self._expected(n + 5, None, ""), self._expected(n + 25, "ok", "")]
         yield _Story("rollout gap", gap, expect, self._workload(), rolling)
-        born = [(one, _series([(n + 20, e, 0)], one)) for one in self.examples]
+        born = [(example, _series([(n + 20, e, 0)], example)) for example in self.examples]
         more = []
         if self.objective.preset:
             more = [f"{{at: {seconds(n * STEP)}, workloads: {{{self._key()}: {{replicas: {PODS + 1}}}}}}}"]
         else:
-            born += [(_also(one), f"_x{n} {_series([(20, e, 0)], one)}") for one in self.examples]
+            born += [(_also(example), f"_x{n} {_series([(20, e, 0)], example)}") for example in self.examples]
         yield _Story(
             "birth", born, [self._expected(n + 2, "ok", ""), self._expected(n + 20, "ok", "")], self._workload(), more
         )
-        reset = [(one, f"{_series([(n, e, 0)], one)} {_series([(20, e, 0)], one)}") for one in self.examples]
+        reset = [
+            (example, f"{_series([(n, e, 0)], example)} {_series([(20, e, 0)], example)}") for example in self.examples
+        ]
         if self.objective.preset:
             more = [
                 f"{{at: {seconds(n * STEP + STEP)}, workloads: {{{self._key()}: {{pods: {{{self._all_restart()}}}}}}}}}"
@@ -170,12 +172,14 @@ class Starter:
     # --- words
 
     def _story(self, name: str, growth: Growth, expect: Sequence[str]) -> _Story:
-        return _Story(name, [(one, _series(growth, one)) for one in self.examples], expect, self._workload())
+        return _Story(
+            name, [(example, _series(growth, example)) for example in self.examples], expect, self._workload()
+        )
 
-    def _expected(self, sample: int, state: str | None, told: str | None) -> str:
+    def _expected(self, sample: int, state: str | None, alert: str | None) -> str:
         words = [f"at: {format_duration(sample * STEP)}", f"objective: {json.dumps(self.objective.id)}"]
         words += [f"state: {state}"] if state is not None else []
-        words += [f"told: {told or 'none'}"] if told is not None else []
+        words += [f"alert: {alert or 'none'}"] if alert is not None else []
         return f"{{{', '.join(words)}}}"
 
     def _key(self) -> str:
@@ -212,27 +216,27 @@ class Starter:
         return "\n".join(lines) + "\n"
 
 
-def _series(growth: Growth, one: Example, first: float = 0.0) -> str:
+def _series(growth: Growth, example: Example, first: float = 0.0) -> str:
     """The values in notation; a counter begins at ``first``, an answer has no growth."""
-    words, at = ([] if one.query else [f"{first:.12g}"]), first
+    words, at = ([] if example.query else [f"{first:.12g}"]), first
     for samples, good, bad in growth:
-        if one.query:
-            words.append(f"{one.bad if bad else one.good:.12g}x{samples}")
+        if example.query:
+            words.append(f"{example.bad if bad else example.good:.12g}x{samples}")
             continue
-        step = one.grown(good, bad)
+        step = example.grown(good, bad)
         words.append(f"{at + step:.12g}+{step:.12g}x{samples - 1}")
         at += samples * step
     return " ".join(words)
 
 
-def _end(samples: int, events: float, one: Example) -> float:
-    return samples * one.grown(events, 0.0)
+def _end(samples: int, events: float, example: Example) -> float:
+    return samples * example.grown(events, 0.0)
 
 
-def _also(one: Example) -> Example:
+def _also(example: Example) -> Example:
     """The same series of another pod."""
-    name, brace, labels = one.series.partition("{")
-    return Example(f'{name}{{pod="born",{labels}' if brace else f'{name}{{pod="born"}}', one.good, one.bad)
+    name, brace, labels = example.series.partition("{")
+    return Example(f'{name}{{pod="born",{labels}' if brace else f'{name}{{pod="born"}}', example.good, example.bad)
 
 
 def _text(text: str) -> str:

@@ -1,8 +1,8 @@
 """
 Counters of a test: the written series, scrape by scrape, following the pods that Observer takes traffic from.
 
-What a pod without traffic was written to answer goes to the siblings, who answer it as they answer their own; a pod
-that came in another's place serves as its siblings do, unless series of its own were written. Calls that find no pod
+What a pod without traffic was written to answer goes to its replica peers, who answer it as they answer their own; a
+pod that came in another's place serves as its peers do, unless series of its own were written. Calls that find no pod
 fail at the callers. The callers' own counters add up what the pods answered.
 """
 

@@ -19,8 +19,16 @@ from observer.domain.cluster import (
     Workload,
 )
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
-from observer.policytest.facts import laid_over, over
-from observer.policytest.scenario import Facts, NodeFacts, PodFacts, Scenario, WorkloadFacts, WorkloadKey
+from observer.policytest.scenario import (
+    Facts,
+    NodeFacts,
+    PodFacts,
+    Scenario,
+    WorkloadFacts,
+    WorkloadKey,
+    laid_over,
+    over,
+)
 
 _BARE_OWNERS = {"Deployment": "ReplicaSet"}
 
@@ -94,30 +102,30 @@ class World:
             if pod.ready_since is None and one.replacement_starts and at - pod.created >= one.start:
                 pod.ready_since = at
 
-    def _note(self, key: WorkloadKey, one: WorkloadFacts, before: WorkloadFacts) -> None:
-        if one.touched:
+    def _note(self, key: WorkloadKey, workload_facts: WorkloadFacts, before: WorkloadFacts) -> None:
+        if workload_facts.touched:
             self._touched[key] = self.at
-        if one.scaled_down:
+        if workload_facts.scaled_down:
             self._shrunk[key] = self.at
-        if one.rollout and not before.rollout:
+        if workload_facts.rollout and not before.rollout:
             self._rolled[key] = self.at
         for pod in self.pods.values():
-            if pod.key == key and one.pods.get(pod.name, PodFacts()).restarted:
+            if pod.key == key and workload_facts.pods.get(pod.name, PodFacts()).restarted:
                 pod.restarts, pod.started = pod.restarts + 1, self.at
 
-    def _fit(self, key: WorkloadKey, one: WorkloadFacts, *, born: float) -> None:
+    def _fit(self, key: WorkloadKey, workload_facts: WorkloadFacts, *, born: float) -> None:
         """As many pods as are wanted: the newest go first."""
         mine = [pod for pod in self.pods.values() if pod.key == key]
-        for pod in mine[one.replicas :]:
+        for pod in mine[workload_facts.replicas :]:
             del self.pods[pod.ref]
-        taken = {pod.replaces for pod in mine[: one.replicas]}
+        taken = {pod.replaces for pod in mine[: workload_facts.replicas]}
         number = 0
-        for _ in range(one.replicas - len(mine)):
+        for _ in range(workload_facts.replicas - len(mine)):
             number += 1
             while f"{key[1]}-{number}" in taken:
                 number += 1
             name = f"{key[1]}-{number}"
-            ready = born + one.start if born + one.start <= self.at else None
+            ready = born + workload_facts.start if born + workload_facts.start <= self.at else None
             pod = SimulatedPod(key, name, name, born, born, ready)
             self.pods[pod.ref] = pod
 
@@ -168,7 +176,7 @@ class World:
             at=self.at,
             fresh=dict.fromkeys(ResourceKind, self.at),
             pods=pods,
-            workloads={one.ref: one for one in self._workloads()},
+            workloads={workload.ref: workload for workload in self._workloads()},
             budgets=tuple(self._budgets()),
             autoscalers=tuple(self._autoscalers()),
             nodes=self._nodes(pods.values()),

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self
 
 import msgspec
 
@@ -24,7 +24,9 @@ from observer.recording.codec import Codec, catalogue
 from observer.recording.events import KINDS, Began, Event
 
 FORMAT: Final = "observer-recording"
-VERSION: Final = 1
+VERSION: Final = 2
+RENAMED_SINCE: Final = 1
+"""The last format with the names and words of ``former``."""
 _BEGIN: Final = f'{{"format":"{FORMAT}"'.encode()
 _LENGTH: Final = struct.Struct(">I")
 _LARGEST_FRAME: Final = 1 << 30
@@ -38,6 +40,15 @@ ANEW_EVERY: Final = 512
 class Header:
     """The first line. ``types`` names the fields of every type as they were when it was written."""
 
+    observer: str
+    began: float
+    types: dict[str, list[str]]
+    format: int = VERSION
+
+
+class _FirstLine(msgspec.Struct):
+    format: str
+    version: int | float | str | bool | None
     observer: str
     began: float
     types: dict[str, list[str]]
@@ -120,7 +131,7 @@ class Recording:
 
     def events(self) -> Iterator[Event]:
         """The events in their order."""
-        codec = Codec(self.header.types)
+        codec = Codec(self.header.types, renamed=self.header.format <= RENAMED_SINCE)
         unpack = msgspec.msgpack.Decoder().decode
         for number, content in enumerate(self._frames()):
             if number % ANEW_EVERY == 0:
@@ -148,23 +159,22 @@ class Recording:
         if line.startswith(_BEGIN) and not line.endswith(b"\n"):
             raise RecordingError(f"{self._path}: is a recording that was cut in its first line: nothing of it is left")
         try:
-            found: dict[str, Any] = json.loads(line)
-            kind, version = str(found["format"]), found["version"]
-            header = Header(str(found["observer"]), float(found["began"]), dict(found["types"]))
-        except (ValueError, KeyError, TypeError, RecursionError) as exc:
+            first = msgspec.convert(json.loads(line), _FirstLine)
+        except (ValueError, RecursionError) as exc:
             raise RecordingError(f"{self._path}: is no recording of Observer") from exc
-        if kind != FORMAT:
-            raise RecordingError(f"{self._path}: is no recording of Observer but of {kind[:60]!r}")
+        version = first.version
+        if first.format != FORMAT:
+            raise RecordingError(f"{self._path}: is no recording of Observer but of {first.format[:60]!r}")
         if type(version) is not int or version < 1:
             raise RecordingError(f"{self._path}: is of format {str(version)[:20]!r}, which never was")
         if version > VERSION:
             raise RecordingError(
-                f"{self._path}: is of format {version}, written by Observer {header.observer}; this one reads up to "
+                f"{self._path}: is of format {version}, written by Observer {first.observer}; this one reads up to "
                 f"{VERSION}: use a newer Observer"
             )
-        if not math.isfinite(header.began):
+        if not math.isfinite(first.began):
             raise RecordingError(f"{self._path}: does not say when it began")
-        return header
+        return Header(first.observer, first.began, first.types, version)
 
     def _frames(self) -> Iterator[bytes]:
         stream, held = zlib.decompressobj(), bytearray()

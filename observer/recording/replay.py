@@ -11,7 +11,7 @@ from observer.domain.cluster import ClusterView
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import RecordingError
 from observer.domain.outcome import Outcome, Result
-from observer.engine.decide import decide, settle
+from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory
 from observer.engine.remediation.restore import floor_check, recover
 from observer.recording.codec import Codec
@@ -114,7 +114,7 @@ class _Again:
             decision = self._open.pop(key)
             answer = Outcome(key, Result.DEFERRED, "not_carried_out", "this act is of the what-if only", 60.0)
             ruling, memory = self._ruling(event.ruling), self._memory or Memory()
-            self._memory, more = settle(memory, decision, answer, decision.at, ruling.settings, ruling.policies)
+            self._memory, more = apply_outcome(memory, decision, answer, decision.at, ruling.settings, ruling.policies)
             if more:
                 yield Step(decision.at, (), more)
 
@@ -145,11 +145,11 @@ class _Again:
 
     def _settle(self, memory: Memory, event: Settled) -> Step | None:
         ruling = self._ruling(event.ruling)
-        known = self._open.pop(event.outcome.action_id, None)
-        if self._what_if is not None and known is None:
+        acted = self._open.pop(event.outcome.action_id, None)
+        if self._what_if is not None and acted is None:
             return None  # the what-if did not do it, so there is nothing to answer
-        decision = known or event.decision
-        self._memory, more = settle(memory, decision, event.outcome, event.at, ruling.settings, ruling.policies)
+        decision = acted or event.decision
+        self._memory, more = apply_outcome(memory, decision, event.outcome, event.at, ruling.settings, ruling.policies)
         return Step(event.at, event.decisions, more)
 
     def _keep(self, memory: Memory, event: EvidenceKept) -> None:

@@ -15,11 +15,9 @@ from observer.domain.snapshot import UNREADABLE, Control, Gap, Snapshot
 from observer.ports.actuators import KillSwitch
 from observer.ports.sources import Cluster, MetricSource
 from observer.ports.stores import Lease
-from observer.runtime.alerts import AlertCache
-from observer.runtime.approvals import ApprovalCache
-from observer.runtime.history import BaselineCache
-from observer.runtime.neighbours import DependencyCaches
+from observer.runtime.inbox import AlertCache, ApprovalCache
 from observer.runtime.objectives import ObjectiveCache
+from observer.runtime.source_cache import BaselineCache, DependencyCaches
 
 T = TypeVar("T")
 
@@ -79,8 +77,8 @@ class Collector:
         paused, why = switch.result()
         series = (recheck.result() if recheck is not None else None) or ()
         asked_again: dict[ServiceRef, list[SeriesHistory]] = {}
-        for one in series:
-            asked_again.setdefault(pods[one.pod], []).append(one)
+        for history in series:
+            asked_again.setdefault(pods[history.pod], []).append(history)
         gaps += [*self._history.gaps(), *self._neighbours.gaps()]
         objectives = self._objectives
         if objectives is not None:
@@ -92,7 +90,7 @@ class Collector:
             cluster=view,
             control=Control(paused=paused, reason=why, leader=self._lease.held(), term=self._lease.term),
             gaps=tuple(dict.fromkeys(gaps)),  # two questions that failed alike are one gap
-            rechecks={service: tuple(found) for service, found in asked_again.items()},
+            rechecks={service: tuple(histories) for service, histories in asked_again.items()},
             baselines=self._history.baselines,
             objectives=objectives.by_service(at) if objectives is not None else {},
             approvals=self._approvals.standing(at) if self._approvals is not None else {},

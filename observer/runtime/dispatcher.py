@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Final
 
 import structlog
 
 from observer.domain.decision import Decision
+from observer.http_client.delivery import DeliveryHealth, DeliveryQueue
 from observer.ports.actuators import Sink
 
 log = structlog.get_logger(__name__)
 
-_AGAIN_SECONDS = 5.0
+_RESTART_SECONDS: Final = 5.0
 
 
 class Dispatcher:
@@ -31,34 +34,34 @@ class Dispatcher:
         beside: Sequence[tuple[str, Callable[[], Awaitable[None]]]] = (),
     ) -> None:
         self._sinks, self._beside = sinks, beside
-        self._dropped = dropped
-        self._queues: dict[str, asyncio.Queue[Decision]] = {sink.name: asyncio.Queue(size) for sink in sinks}
-        self._failing: set[str] = set()
+        names = {sink.name for sink in sinks} | {name for name, _ in beside}
+        self._health = {name: DeliveryHealth(name, dropped) for name in names}
+        self._queues = [
+            DeliveryQueue(sink.name, partial(self._deliver, sink), size=size, dropped=dropped) for sink in sinks
+        ]
 
-    def tell(self, decision: Decision) -> None:
+    def publish(self, decision: Decision) -> None:
         """Hand a decision to every sink without waiting."""
-        for name, queue in self._queues.items():
-            try:
-                queue.put_nowait(decision)
-            except asyncio.QueueFull:
-                self._dropped(name)
+        for queue in self._queues:
+            queue.add(decision)
 
     async def run(self) -> None:
         """Serve all queues until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for sink in self._sinks:
-                group.create_task(self._serve(sink), name=f"sink-{sink.name}")
+            for queue in self._queues:
+                group.create_task(queue.run(), name=f"sink-{queue.name}")
             for name, body in self._beside:
-                group.create_task(self._keep(name, body), name=f"beside-{name}")
+                group.create_task(self._restarting(name, body), name=f"beside-{name}")
 
     async def flush(self, seconds: float) -> None:
-        """Wait until everything told so far was handed on, at most ``seconds``."""
+        """Wait until everything published so far was handed on, at most ``seconds``."""
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.gather(*(queue.join() for queue in self._queues.values()))
+                await asyncio.gather(*(queue.join() for queue in self._queues))
         except TimeoutError:
-            left = {name: queue.qsize() for name, queue in self._queues.items() if queue.qsize()}
-            log.warning("sinks_not_flushed", left=left)
+            log.warning(
+                "sinks_not_flushed", left={queue.name: queue.waiting for queue in self._queues if queue.waiting}
+            )
 
     async def close(self) -> None:
         """Close all at once: one that takes its time does not take that of the others."""
@@ -67,36 +70,25 @@ class Dispatcher:
             if failure is not None:
                 log.warning("sink_not_closed", sink=sink.name, error=f"{type(failure).__name__}: {failure}")
 
-    async def _serve(self, sink: Sink) -> None:
-        queue = self._queues[sink.name]
-        while True:
-            decision = await queue.get()
-            try:
-                await self._guarded(sink.name, sink.tell(decision))
-            finally:
-                queue.task_done()
+    async def _deliver(self, sink: Sink, decision: Decision) -> None:
+        await self._guard(sink.name, sink.publish(decision))
 
-    async def _keep(self, name: str, body: Callable[[], Awaitable[None]]) -> None:
+    async def _restarting(self, name: str, body: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await self._guarded(name, body())
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await self._guard(name, body())
+            await asyncio.sleep(_RESTART_SECONDS)
 
-    async def _guarded(self, name: str, work: Awaitable[None]) -> None:
+    async def _guard(self, name: str, work: Awaitable[None]) -> None:
         try:
             await work
         except Exception as exc:  # noqa: BLE001  task boundary: one sink's mistake must not end the others
-            self._dropped(name)
-            if name not in self._failing:
-                log.warning("sink_failed", sink=name, error=f"{type(exc).__name__}: {exc}")
-            self._failing.add(name)
-            return
-        if name in self._failing:
-            log.info("sink_recovered", sink=name)
-        self._failing.discard(name)
+            self._health[name].lost(f"{type(exc).__name__}: {exc}")
+        else:
+            self._health[name].succeeded()
 
 
 class LeaderOnlySink:
-    """A sink that hears nothing on a replica that does not hold the Lease: the outside is told once, not by each."""
+    """A sink that hears nothing on a replica that does not hold the Lease: one of them speaks to the outside."""
 
     def __init__(self, sink: Sink, leading: Callable[[], bool]) -> None:
         self._sink, self._leading = sink, leading
@@ -105,9 +97,9 @@ class LeaderOnlySink:
     def name(self) -> str:
         return self._sink.name
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         if self._leading():
-            await self._sink.tell(decision)
+            await self._sink.publish(decision)
 
     async def close(self) -> None:
         await self._sink.close()

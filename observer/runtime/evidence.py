@@ -8,13 +8,14 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
 import structlog
 
 from observer.domain.decision import Decision
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import PodRef
+from observer.domain.json_values import mapping, rows
 from observer.ports.sources import Cluster
 
 _APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
@@ -69,20 +70,25 @@ class EvidenceStore:
 
 def _without_secrets(raw: Mapping[str, object]) -> dict[str, object]:
     """A copy without the values of environment variables, and without the annotation that repeats the manifest."""
-    pod: dict[str, Any] = json.loads(json.dumps(raw))
+    meta, spec = dict(mapping(raw.get("metadata"))), dict(mapping(raw.get("spec")))
+    if "annotations" in meta:
+        annotations = mapping(meta["annotations"]).items()
+        meta["annotations"] = {name: value for name, value in annotations if name != _APPLIED}
     for key in ("initContainers", "containers", "ephemeralContainers"):
-        for container in (pod.get("spec") or {}).get(key) or []:
-            for one in container.get("env") or []:
-                if "value" in one:
-                    one["value"] = "[redacted]"
-    ((pod.get("metadata") or {}).get("annotations") or {}).pop(_APPLIED, None)
-    return pod
+        if key in spec:
+            spec[key] = [_without_values(container) for container in rows(spec[key])]
+    return {**raw, "metadata": meta, "spec": spec}
+
+
+def _without_values(container: Mapping[str, object]) -> Mapping[str, object]:
+    variables = [{**each, "value": "[redacted]"} if "value" in each else each for each in rows(container.get("env"))]
+    return {**container, "env": variables} if variables else container
 
 
 def _containers(raw: Mapping[str, object]) -> list[str]:
-    spec = cast("Mapping[str, object]", raw.get("spec") or {})
-    listed = [one for key in ("initContainers", "containers") for one in cast("list[object]", spec.get(key) or [])]
-    return [str(cast("Mapping[str, object]", one).get("name")) for one in listed]
+    spec = mapping(raw.get("spec"))
+    listed = (container for key in ("initContainers", "containers") for container in rows(spec.get(key)))
+    return [str(container.get("name")) for container in listed]
 
 
 def _write(folder: Path, files: Mapping[str, str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import cast
 
 import structlog
 
@@ -19,6 +18,7 @@ from observer.domain.errors import (
     SourceUnavailable,
 )
 from observer.domain.incident import Incident
+from observer.domain.json_values import mapping
 from observer.domain.outcome import Outcome, Result
 from observer.ports.actuators import Actuator, KillSwitch
 from observer.ports.sources import Clock, Cluster
@@ -65,15 +65,15 @@ class Executor:
         action = decision.action
         if action is None:
             raise ValueError(f"decision {decision.id} carries no action")
-        held = await self._last_look(decision, action)
-        if held is not None:
-            return held, ""
-        kept = ""
+        objection = await self._last_look(decision, action)
+        if objection is not None:
+            return objection, ""
+        folder = ""
         if action.action_kind is ActionKind.EVICT and not action.dry_run:
-            kept, held = await self._keep_evidence(decision, action)
-            held = held or await self._last_look(decision, action)
-            if held is not None:
-                return held, kept
+            folder, objection = await self._keep_evidence(decision, action)
+            objection = objection or await self._last_look(decision, action)
+            if objection is not None:
+                return objection, folder
         outcome = await self._write(decision, action, ledger_entry(action, incident, self._clock.now()))
         log.info(
             "action_executed",
@@ -85,16 +85,19 @@ class Executor:
             reason=outcome.reason,
             detail=outcome.detail,
         )
-        return outcome, kept
+        return outcome, folder
 
     async def look_up(self, action: Action) -> Outcome:
-        """What came of an intent whose answer was never seen; settles it when that can be known."""
+        """
+        What came of an intent whose answer was never seen; settles it when that can be known. Never raises: what the
+        journal cannot be told leaves the intent open, and the next start looks it up again.
+        """
         try:
             outcome = await self._actuators[action.action_kind].look_up(action)
         except ActuatorUnavailable as exc:
             return Outcome(action.id, Result.UNKNOWN, "look_up_failed", str(exc))
         if outcome.result is not Result.UNKNOWN:
-            await self._journal.settle(action.id, outcome, self._clock.now())
+            await self._noted(action, outcome)
         return outcome
 
     async def _last_look(self, decision: Decision, action: Action) -> Outcome | None:
@@ -136,7 +139,7 @@ class Executor:
             standing = await self._approvals.standing(now)
         except JournalUnavailable as exc:
             return f"approvals cannot be read: {exc}"
-        if any(one.plan == plan and one.given <= now < one.until for one in standing):
+        if any(approval.plan == plan and approval.given <= now < approval.until for approval in standing):
             return ""
         return f"approval {plan} is over or was withdrawn"
 
@@ -158,11 +161,11 @@ class Executor:
             if action.action_kind is not ActionKind.RESTORE:
                 return Outcome(action.id, Result.DEFERRED, "journal_unavailable", str(exc))
         # A slow disk may have held the intent for long: Lease, age and people's word count as of the write itself.
-        held = None if action.action_kind is ActionKind.RESTORE else await self._stopped(action)
-        held = self._outdated(decision, action) or held
-        if held is not None:
-            await self._noted(action, held)
-            return held
+        objection = None if action.action_kind is ActionKind.RESTORE else await self._stopped(action)
+        objection = self._outdated(decision, action) or objection
+        if objection is not None:
+            await self._noted(action, objection)
+            return objection
         try:
             outcome = await self._actuators[action.action_kind].apply(action)
         except ActuatorUnavailable as exc:
@@ -181,9 +184,8 @@ def _objection(action: Action, raw: Mapping[str, object] | None) -> Outcome | No
     """What the pod object, read a moment before the write, says against it."""
     if raw is None:
         return Outcome(action.id, Result.SUPERSEDED, "gone", "that incarnation is gone")
-    meta = cast("Mapping[str, object]", raw.get("metadata") or {})
-    labels = cast("Mapping[str, str]", meta.get("labels") or {})
-    annotations = cast("Mapping[str, str]", meta.get("annotations") or {})
+    meta = mapping(raw.get("metadata"))
+    labels, annotations = mapping(meta.get("labels")), mapping(meta.get("annotations"))
     if meta.get("deletionTimestamp"):
         return Outcome(action.id, Result.SUPERSEDED, "terminating", "it is being deleted already")
     if annotations.get(names.OPT_OUT) == "true":

@@ -69,7 +69,7 @@ class FlightRecorder:
         path = self._folder / f"{int(after.at * 1000)}.rec"
         self._writer = RecordingWriter(path, version=__version__, at=after.at)
         if not self._files:
-            self._files.extend(one for one in _kept(self._folder) if one != path)
+            self._files.extend(older for older in _kept(self._folder) if older != path)
         self._files.append(path)
         self._writer.write(after)
         while len(self._files) > self._keep:
@@ -78,7 +78,7 @@ class FlightRecorder:
 
 def _kept(folder: Path) -> list[Path]:
     """The recordings of the folder, oldest first: their names are the milliseconds at which they began."""
-    return sorted((one for one in folder.glob("*.rec") if one.stem.isdigit()), key=lambda one: int(one.stem))
+    return sorted((file for file in folder.glob("*.rec") if file.stem.isdigit()), key=lambda file: int(file.stem))
 
 
 def _remove(path: Path) -> None:

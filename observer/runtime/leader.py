@@ -128,26 +128,26 @@ class LeaseElector:
         """Write our record again. A refusal may be the echo of a write of ours whose answer was lost: look."""
         if await self._swap(mine):
             return
-        found = await self._read()
-        if found is None or found.holder != self._identity:
+        record = await self._read()
+        if record is None or record.holder != self._identity:
             self._mine, self._until = None, float("-inf")
-            self._notice(found)
+            self._notice(record)
             return
-        await self._swap(found)
+        await self._swap(record)
 
     async def _acquire(self) -> None:
-        found = await self._read()
-        if found is None:
+        record = await self._read()
+        if record is None:
             await self._swap(LeaseRecord("", 0, self._duration, "", ""), gain=True)
             return
-        if found.holder == self._identity:
+        if record.holder == self._identity:
             # A write of ours that took effect although its answer never came.
-            await self._swap(found)
+            await self._swap(record)
             return
-        self._notice(found)
+        self._notice(record)
         waited = self._clock.monotonic() - self._seen_at
-        if not found.holder or waited >= max(found.duration, self._duration):
-            await self._swap(found, gain=True)
+        if not record.holder or waited >= max(record.duration, self._duration):
+            await self._swap(record, gain=True)
 
     async def _swap(self, base: LeaseRecord, *, gain: bool = False) -> bool:
         """Put our name on top of ``base``; what we may believe counts from before the call."""
@@ -170,10 +170,10 @@ class LeaseElector:
         async with asyncio.timeout(self._call_limit):
             return await self._store.read()
 
-    def _notice(self, found: LeaseRecord | None) -> None:
+    def _notice(self, record: LeaseRecord | None) -> None:
         """Remember when we first saw this very record: the only clock by which another's lease runs out."""
-        if found != self._seen:
-            self._seen, self._seen_at = found, self._clock.monotonic()
+        if record != self._seen:
+            self._seen, self._seen_at = record, self._clock.monotonic()
 
     async def _release(self) -> None:
         mine, self._mine, self._until = self._mine, None, float("-inf")

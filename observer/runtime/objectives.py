@@ -19,6 +19,7 @@ from observer.engine.slo.accounting import SloAccounting
 from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
 from observer.ports.sources import Clock, Cluster, ObjectiveSource
 from observer.ports.stores import CountLedger
+from observer.runtime.source_cache import SourceFailure
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ class ObjectiveCache:
         self._ledger, self._metrics = ledger, metrics
         self._wanted, self._refresh = wanted, refresh
         self._books: SloAccounting | None = None
-        self._failure: Gap | None = None
+        self._failure = SourceFailure("objectives", "objective_query_failed")
         self._started: dict[tuple[str, str], tuple[float, float]] = {}
         self._owners: dict[ServiceRef, frozenset[WorkloadRef]] = {}
         self._failed: Mapping[int, str] = {}
@@ -74,7 +75,7 @@ class ObjectiveCache:
 
     def gaps(self) -> tuple[Gap, ...]:
         """The last failure, while it lasts."""
-        return (self._failure,) if self._failure is not None else ()
+        return self._failure.gaps()
 
     def by_service(self, at: float) -> Mapping[ServiceRef, tuple[ObjectiveStatus, ...]]:
         """
@@ -83,11 +84,11 @@ class ObjectiveCache:
         One that was looked at too long ago, or is wanted and was never looked at, is STALE, whatever it was: it must
         not let anybody be drained.
         """
-        found: dict[ServiceRef, list[ObjectiveStatus]] = {}
-        for one in (*self.statuses, *(_unseen(one, at) for one in self._newcomers())):
-            if one.objective.scope is not None:
-                found.setdefault(one.objective.scope, []).append(self._aged(one, at))
-        return {service: tuple(ones) for service, ones in found.items()}
+        by_service: dict[ServiceRef, list[ObjectiveStatus]] = {}
+        for status in (*self.statuses, *(_unseen(objective, at) for objective in self._newcomers())):
+            if status.objective.scope is not None:
+                by_service.setdefault(status.objective.scope, []).append(self._aged(status, at))
+        return {service: tuple(statuses) for service, statuses in by_service.items()}
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -105,14 +106,14 @@ class ObjectiveCache:
                 return
 
     def _newcomers(self) -> list[Objective]:
-        looked_at = {one.objective.id for one in self.statuses}
-        return [one for one in self._wanted() if one.id not in looked_at]
+        looked_at = {status.objective.id for status in self.statuses}
+        return [objective for objective in self._wanted() if objective.id not in looked_at]
 
     async def look(self) -> None:
         """One look; a failure leaves the counts and makes the states unknown."""
         wanted = self._wanted()
         if not wanted:
-            self._books, self.statuses, self._failure = None, (), None
+            self._books, self.statuses, self._failure.gap = None, (), None
             return
         at, began = self._clock.now(), self._clock.monotonic()
         self._remember(at)
@@ -126,22 +127,12 @@ class ObjectiveCache:
         await self._write(books, at)
         duration = self._clock.monotonic() - began
         self._metrics.objective_look(duration, answered=frame is not None, born=books.born - born)
-        states = Counter(one.state.value for one in self.statuses)
-        budgets = {one.objective.id: one.budget.remaining for one in self.statuses}
+        states = Counter(status.state.value for status in self.statuses)
+        budgets = {status.objective.id: status.budget.remaining for status in self.statuses}
         self._metrics.objectives({state.value: states[state.value] for state in DataState}, budgets)
 
     async def _frame(self, at: float, wanted: Sequence[Objective]) -> ObjectiveFrame | None:
-        try:
-            async with asyncio.timeout(self._refresh):
-                frame = await self._source.look(at, wanted)
-        except TimeoutError:
-            self._note(Gap("objectives", "timeout", f"no answer within {self._refresh:g} s"))
-            return None
-        except (SourceUnavailable, SourceProtocolError) as exc:
-            self._note(Gap("objectives", exc.reason, str(exc)))
-            return None
-        self._failure = None
-        return frame
+        return await self._failure.guard(self._source.look(at, wanted), self._refresh)
 
     async def _books_of(self, wanted: tuple[Objective, ...], frame: ObjectiveFrame | None, at: float) -> SloAccounting:
         """The books for these objectives: the same, new ones that inherit, or the first ones with the ledger read."""
@@ -152,8 +143,8 @@ class ObjectiveCache:
             books = old
         else:
             books = SloAccounting(wanted, self._source.parts(wanted), self._source.views(wanted))
-            kept = books.inherit(old) if old is not None else frozenset()
-            self._unread = frozenset(one.id for one in wanted) - kept
+            inherited = books.inherit(old) if old is not None else frozenset()
+            self._unread = frozenset(objective.id for objective in wanted) - inherited
             self._books = books
         if self._unread and await self._read(books, at):
             self._unread = frozenset()
@@ -168,7 +159,7 @@ class ObjectiveCache:
         except JournalUnavailable as exc:
             log.warning("objective_ledger_not_read", detail=str(exc))
             return False
-        fresh = [one for one in counts if one.objective in self._unread]
+        fresh = [count for count in counts if count.objective in self._unread]
         await asyncio.to_thread(books.restore, fresh)
         return True
 
@@ -187,10 +178,11 @@ class ObjectiveCache:
         newest = newest_scrape(self._scraped)
         differing = books.disagreements(at)
         around = []
-        for row, one in enumerate(books.plan.objectives):
+        for row, objective in enumerate(books.plan.objectives):
             failed = self._failed.get(row, "") if answered else "the metric source did not answer"
-            differs = differing.get(one.scope, "") if one.scope is not None and one.preset is not None else ""
-            around.append(surroundings(one, scene, failed=failed, disagreement=differs, newest=newest))
+            own = objective.scope if objective.preset is not None else None
+            differs = differing.get(own, "") if own is not None else ""
+            around.append(surroundings(objective, scene, failed=failed, disagreement=differs, newest=newest))
         return books.statuses(at, around)
 
     async def _write(self, books: SloAccounting, at: float) -> None:
@@ -210,7 +202,7 @@ class ObjectiveCache:
         for ref, pod in view.pods.items():
             if (start := pod.started if pod.started is not None else pod.created) is not None:
                 self._started[ref.key] = (start, at)
-        self._started = {key: found for key, found in self._started.items() if at - found[1] < REMEMBERED}
+        self._started = {key: times for key, times in self._started.items() if at - times[1] < REMEMBERED}
         self._owners |= {service: owners for service, owners in owners_of(view).items() if owners}
 
     def _starts(self) -> dict[tuple[str, str], float]:
@@ -220,11 +212,6 @@ class ObjectiveCache:
         if (age := at - status.at) <= LATE * self._refresh:
             return status
         return replace(status, state=DataState.STALE, detail=f"last looked at {age:.0f} s ago", told="")
-
-    def _note(self, gap: Gap) -> None:
-        if self._failure is None:
-            log.warning("objective_query_failed", reason=gap.reason, detail=gap.detail)
-        self._failure = gap
 
 
 def _unseen(objective: Objective, at: float) -> ObjectiveStatus:

@@ -1,7 +1,7 @@
 """
 What a person may do through us: approve, take it back, undo, pause, resume. Each needs the hash of what was shown.
 
-Nothing here decides: an approval lifts one brake in the engine, an undo is the give-back that is always safe, and the
+Nothing here decides: an approval lifts one guard in the engine, an undo is the restore that is always safe, and the
 kill switch is the ConfigMap that is read before every write.
 """
 
@@ -15,7 +15,7 @@ from typing import Final
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.approval import Approval, Plan, plan_of
 from observer.domain.decision import Decision, Verdict
-from observer.domain.errors import ObserverError, SwitchChanged
+from observer.domain.errors import ActuatorUnavailable, ObserverError, SwitchChanged
 from observer.domain.incident import Incident
 from observer.domain.outcome import Outcome, Result
 from observer.domain.person import Person
@@ -23,11 +23,12 @@ from observer.engine.remediation.approvals import restore_action
 from observer.ports.actuators import Actuator, KillSwitch, SwitchReading
 from observer.ports.sources import Clock
 from observer.ports.stores import Lease
-from observer.runtime.approvals import ApprovalCache
-from observer.runtime.throw import release, stop
+from observer.runtime.inbox import ApprovalCache
 
 PAUSE_PLAN: Final = hashlib.sha256(b"pause").hexdigest()[:24]
 """Stopping is the same act whatever the switch says now, so nobody is ever too late for it."""
+TRIES: Final = 3
+"""How often a pause is tried again over a change of the same instant."""
 
 
 class NoSuchIncident(ObserverError):
@@ -91,7 +92,7 @@ class OperatorActions:
 
     async def approve(self, incident: str, shown: str, person: Person) -> Approval:
         """A person's word for the plan that waits, if it is the one that was shown."""
-        known = self._incident(incident)
+        open_incident = self._incident(incident)
         if not self._lease.held():
             raise NotNow("not_leader", "this replica does not lead: approve where /api/status says leader")
         plan = self._approvals.plan(incident)
@@ -99,29 +100,29 @@ class OperatorActions:
             raise NotNow("nothing_waits", "nothing waits for a person's word in this incident now")
         if plan.hash != shown:
             raise NotNow("plan_changed", "what would be done is another act than the one shown: look again")
-        for one in self.given(incident):
-            if one.plan == shown and one.who == person.name:
-                return one
+        for approval in self.given(incident):
+            if approval.plan == shown and approval.who == person.name:
+                return approval
         word = Approval(shown, incident, plan.pod, plan.action_kind, person.name, person.by, self._clock.now())
         await self._approvals.give(word)
-        act = f"{plan.action_kind.value} of {plan.pod.name}"
-        text = f"{person.name} approved: {act}, within 15 min and if it is still due."
-        await self._told("approved", known, person, text, plan.action_kind, shown)
+        what = f"{plan.action_kind.value} of {plan.pod.name}"
+        text = f"{person.name} approved: {what}, within 15 min and if it is still due."
+        await self._recorded("approved", open_incident, person, text, plan.action_kind, shown)
         return word
 
     async def withdraw(self, incident: str, shown: str, person: Person) -> None:
         """Take back every word for this plan."""
-        known = self._incident(incident)
-        word = next((one for one in self.given(incident) if one.plan == shown), None)
-        if word is None or not await self._approvals.withdraw(shown, person.name, self._clock.now()):
+        open_incident = self._incident(incident)
+        approval = next((approval for approval in self.given(incident) if approval.plan == shown), None)
+        if approval is None or not await self._approvals.withdraw(shown, person.name, self._clock.now()):
             raise NotNow("nothing_approved", "no approval of this plan counts now")
-        text = f"{person.name} took back the approval of {word.action_kind.value} of {word.pod.name}."
-        await self._told("withdrawn", known, person, text, word.action_kind, shown)
+        text = f"{person.name} took back the approval of {approval.action_kind.value} of {approval.pod.name}."
+        await self._recorded("withdrawn", open_incident, person, text, approval.action_kind, shown)
 
     async def undo(self, incident: str, shown: str, person: Person) -> Outcome:
         """Give the pod back now; the loop closes the incident when it sees it."""
-        known = self._incident(incident)
-        action, plan = self._undo(known)
+        open_incident = self._incident(incident)
+        action, plan = self._undo(open_incident)
         if action is None or plan is None:
             raise NotNow("nothing_to_undo", "nothing of Observer's is on this pod; an eviction cannot be undone")
         if plan.hash != shown:
@@ -130,7 +131,7 @@ class OperatorActions:
         if outcome.result is not Result.APPLIED:
             raise NotNow(outcome.reason, f"not given back: {outcome.detail or outcome.reason}")
         text = f"{person.name} gave {action.pod.name} back."
-        await self._told("undone", known, person, text, ActionKind.RESTORE, shown, outcome=outcome)
+        await self._recorded("undone", open_incident, person, text, ActionKind.RESTORE, shown, outcome=outcome)
         return outcome
 
     async def switch(self) -> SwitchState:
@@ -142,43 +143,43 @@ class OperatorActions:
         if shown != PAUSE_PLAN:
             raise NotNow("plan_changed", "this is not the plan of a pause: look again")
         try:
-            before = await stop(self._switch, who=person.name, reason=reason)
+            before = await pause_switch(self._switch, who=person.name, reason=reason)
         except SwitchChanged as exc:
             raise NotNow("switch_changed", f"{exc}: look again") from exc
-        return await self._thrown("paused", reason, person, before)
+        return await self._switched("paused", reason, person, before)
 
     async def resume(self, shown: str, person: Person) -> SwitchState:
         """Let Observer write again, if the switch says what the person was told."""
-        found = await self._switch.look()
-        now = SwitchState(found.paused, found.why)
+        reading = await self._switch.look()
+        now = SwitchState(reading.paused, reading.why)
         if now.resume_plan != shown:
             raise NotNow("plan_changed", f"the switch says something else now: {now.reason or 'not paused'}")
         if not now.paused:
             raise NotNow("not_paused", "Observer is not paused")
         try:
-            await release(self._switch, found, who=person.name)
+            await resume_switch(self._switch, reading, who=person.name)
         except SwitchChanged as exc:
             raise NotNow("switch_changed", f"{exc}: look again") from exc
-        return await self._thrown("resumed", "", person, found)
+        return await self._switched("resumed", "", person, reading)
 
-    async def _thrown(self, word: str, reason: str, person: Person, before: SwitchReading) -> SwitchState:
+    async def _switched(self, word: str, reason: str, person: Person, before: SwitchReading) -> SwitchState:
         """What stood there before is written down with it: a pause that is replaced is not forgotten."""
         over = f" Before: {before.why}." if before.paused else ""
         text = f"{person.name} {word} Observer{f': {reason}' if reason else ''}.{over}"
-        await self._told(word, None, person, text, None)
+        await self._recorded(word, None, person, text, None)
         return await self.switch()
 
     def _incident(self, key: str) -> Incident:
-        known = self._incidents().get(key)
-        if known is None:
+        matching = self._incidents().get(key)
+        if matching is None:
             raise NoSuchIncident(f"no incident {key} is open or was closed in the last day")
-        return known
+        return matching
 
     def _undo(self, incident: Incident) -> tuple[Action | None, Plan | None]:
         action = restore_action(incident, term=self._lease.term)
         return (action, plan_of(action, seconds=0.0)) if action is not None else (None, None)
 
-    async def _told(
+    async def _recorded(
         self,
         kind: str,
         incident: Incident | None,
@@ -202,3 +203,37 @@ class OperatorActions:
                 outcome=outcome, figures={"who": person.name, "by": person.by, "plan": plan}, severity="warning",
             )
         )  # fmt: skip
+
+
+async def pause_switch(switch: KillSwitch, *, who: str, reason: str) -> SwitchReading:
+    """
+    Pause, and answer what the switch said before.
+
+    A change of the same instant that stops Observer, too, stays as it is; one that lets it run (a resume, a label)
+    would let it run against this person's word, so the stop is tried again over it; so it is when the switch is gone
+    or cannot be read any more. One that cannot be read is written without a look: stopping must not depend on reading.
+
+    Raises: ``SwitchChanged``, ``ActuatorUnavailable``.
+    """
+    before = await switch.look()
+    for left in reversed(range(TRIES)):
+        try:
+            await switch.write(paused=True, who=who, reason=reason, over=before.version)
+        except SwitchChanged as exc:
+            if exc.paused or not left:
+                raise
+            before = await switch.look()
+        else:
+            break
+    return before
+
+
+async def resume_switch(switch: KillSwitch, reading: SwitchReading, *, who: str) -> None:
+    """
+    Resume what ``reading`` says, and nothing that came after it.
+
+    Raises: ``SwitchChanged``; ``ActuatorUnavailable``, also when it could not be read.
+    """
+    if reading.version is None:
+        raise ActuatorUnavailable(f"the kill switch {reading.why}")
+    await switch.write(paused=False, who=who, reason="", over=reading.version)

@@ -6,14 +6,21 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Final
 
 import structlog
 
+from observer.domain.errors import JournalUnavailable
+from observer.ports.sources import Clock
+from observer.ports.stores import Journal
 from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.tick import Loop
 
 log = structlog.get_logger(__name__)
+
+JOURNAL_KEPT: Final = 30 * 86_400.0
+"""Longer than any budget, back-off or freeze looks back; the audit trail keeps everything."""
+PRUNE_EVERY: Final = 3_600.0
 
 
 @dataclass(slots=True)
@@ -30,7 +37,7 @@ class Plan:
     dispatcher: Dispatcher
     background: Sequence[tuple[str, Callable[[], Awaitable[None]]]]
     reload: Callable[[], None]
-    warm: Callable[[], Coroutine[Any, Any, None]]
+    warm: Callable[[], Coroutine[object, None, None]]
     cleanups: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
 
@@ -81,8 +88,20 @@ async def _lasting(name: str, start: Callable[[], Awaitable[None]]) -> None:
     raise RuntimeError(f"{name} ended by itself")
 
 
-async def _first(one: asyncio.Task[None], other: asyncio.Task[bool]) -> None:
-    await asyncio.wait({one, other}, return_when=asyncio.FIRST_COMPLETED)
-    if not one.done():
-        one.cancel()
-        await asyncio.wait({one})
+async def _first(wanted: asyncio.Task[None], ending: asyncio.Task[bool]) -> None:
+    await asyncio.wait({wanted, ending}, return_when=asyncio.FIRST_COMPLETED)
+    if not wanted.done():
+        wanted.cancel()
+        await asyncio.wait({wanted})
+
+
+async def keep_journal_small(journal: Journal, clock: Clock) -> None:
+    """Prune once an hour until cancelled; a journal that fails is told and asked again an hour later."""
+    while True:
+        await clock.sleep(PRUNE_EVERY)
+        try:
+            dropped = await journal.prune(clock.now() - JOURNAL_KEPT)
+        except JournalUnavailable as exc:
+            log.warning("journal_prune_failed", detail=str(exc))
+        else:
+            log.info("journal_pruned", rows=dropped)

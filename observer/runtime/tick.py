@@ -18,7 +18,7 @@ from observer.domain.errors import InvariantError, JournalUnavailable
 from observer.domain.outcome import Outcome
 from observer.domain.slo import Objective
 from observer.domain.snapshot import Snapshot
-from observer.engine.decide import decide, settle
+from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory, undisturbed
 from observer.engine.remediation.approvals import waiting
 from observer.engine.remediation.restore import floor_check, recover
@@ -35,13 +35,12 @@ from observer.recording.events import (
     Settled,
     Ticked,
 )
-from observer.runtime.alerts import AlertCache
-from observer.runtime.approvals import ApprovalCache
 from observer.runtime.collect import Collector, SnapshotRequest
 from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.execute import Executor, with_outcome
+from observer.runtime.inbox import AlertCache, ApprovalCache
 from observer.runtime.reload import ReloadState
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 
 log = structlog.get_logger(__name__)
 
@@ -113,7 +112,7 @@ class Loop:
         policies = self._policies.policies(view, now)
         # The book and the mappings of a view are never changed after they were handed out.
         key = (self._objectives, policies, view.by_workload)
-        if any(one is not other for one, other in zip(key, self._wanted[0], strict=True)):
+        if any(part is not before for part, before in zip(key, self._wanted[0], strict=True)):
             self._wanted = key, self._objectives.wanted(policies, view)
         return self._wanted[1]
 
@@ -256,9 +255,9 @@ class Loop:
             if decision.verdict is Verdict.ACT and decision.action is not None:
                 await self._save()
                 incident = self.memory.incidents.get(decision.incident)
-                outcome, kept = await self._executor.carry_out(decision, incident)
-                if kept and incident is not None:
-                    self._remember_evidence(decision.incident, kept)
+                outcome, folder = await self._executor.carry_out(decision, incident)
+                if folder and incident is not None:
+                    self._remember_evidence(decision.incident, folder)
                 await self._record(with_outcome(decision, outcome))
                 await self._settle(decision, outcome)
             else:
@@ -268,15 +267,15 @@ class Loop:
     async def _settle(self, decision: Decision, outcome: Outcome) -> None:
         now = self._clock.now()
         policies = self._policies.policies(None, now)
-        memory, more = settle(self.memory, decision, outcome, now, self._settings, policies)
+        memory, more = apply_outcome(self.memory, decision, outcome, now, self._settings, policies)
         self._adopt(memory)
         self._note(Settled(RulesInForce(self._settings, policies), now, decision, outcome, more))
-        for one in more:
-            await self._record(one)
+        for following in more:
+            await self._record(following)
 
     async def _record(self, decision: Decision) -> None:
         self._state.decided(decision)
-        self.dispatcher.tell(decision)
+        self.dispatcher.publish(decision)
         try:
             await self._journal.record(decision)
         except JournalUnavailable as exc:
@@ -306,8 +305,8 @@ class Loop:
                 del self._ungraded[key]
 
     def _remember_evidence(self, incident: str, folder: str) -> None:
-        kept = replace(self.memory.incidents[incident], evidence_at=folder)
-        self._adopt(replace(self.memory, incidents={**self.memory.incidents, incident: kept}))
+        changed = replace(self.memory.incidents[incident], evidence_at=folder)
+        self._adopt(replace(self.memory, incidents={**self.memory.incidents, incident: changed}))
         self._note(EvidenceKept(self._clock.now(), incident, folder))
 
     def _note(self, event: Event) -> None:

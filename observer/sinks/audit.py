@@ -20,7 +20,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -40,7 +40,7 @@ class _Link(msgspec.Struct):
     at: float
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else str(value)
 
 
@@ -78,7 +78,7 @@ _BEGINNING = _End(0, GENESIS)
 
 class AuditSink:
     """
-    Implements ``ports.actuators.Sink``; made by ``open_audit``. Each record is on the disk before ``tell`` returns.
+    Implements ``ports.actuators.Sink``; made by ``open_audit``. Each record is on the disk before ``publish`` returns.
 
     A write that fails is undone (the file is cut back to its last whole line) and raised as ``OSError``.
     """
@@ -89,7 +89,7 @@ class AuditSink:
         self._file, self._end, self._torn = file, end, torn
         self._lock = threading.Lock()
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         await asyncio.to_thread(self._append, decision)
 
     async def close(self) -> None:
@@ -150,11 +150,11 @@ def open_audit(path: Path) -> AuditSink:
 def trail_files(path: Path) -> Sequence[Path]:
     """The trail's files that exist, oldest first: rotated ones by their number or date, and ``path`` last."""
     rotated = []
-    for other in path.parent.glob(path.name + "*") if path.parent.is_dir() else ():
-        if (found := _ROTATED.fullmatch(other.name[len(path.name) :])) and other.is_file():
-            age = int(found["age"] or 0)
-            rotated.append(((found["date"] or "").replace("-", ""), -age, other))
-    return [other for *_, other in sorted(rotated)] + ([path] if path.is_file() else [])
+    for file in path.parent.glob(path.name + "*") if path.parent.is_dir() else ():
+        if (rotation := _ROTATED.fullmatch(file.name[len(path.name) :])) and file.is_file():
+            age = int(rotation["age"] or 0)
+            rotated.append(((rotation["date"] or "").replace("-", ""), -age, file))
+    return [file for *_, file in sorted(rotated)] + ([path] if path.is_file() else [])
 
 
 def verify(*paths: Path, partial: bool = False, contains: str = "") -> AuditReport:
@@ -182,8 +182,8 @@ def verify(*paths: Path, partial: bool = False, contains: str = "") -> AuditRepo
             break
     if not fault and not met:
         fault = f"no record has the hash {contains}: the trail was cut off or rewritten since it was noted"
-    known = end or _BEGINNING
-    return AuditReport(records, known.seq, known.hash, fault, tuple(notes))
+    last = end or _BEGINNING
+    return AuditReport(records, last.seq, last.hash, fault, tuple(notes))
 
 
 def is_foreign(path: Path) -> bool:
@@ -192,15 +192,15 @@ def is_foreign(path: Path) -> bool:
 
     A compressed file that is damaged may hold some. Raises: OSError when it cannot be read.
     """
-    held = False
+    has_lines = False
     try:
         for line in _lines(path):
             if _SEAL.search(line.removesuffix(b"\n")):
                 return False
-            held = True
+            has_lines = True
     except AuditBroken:
         return False
-    return held
+    return has_lines
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -264,7 +264,7 @@ def _linked(body: bytes) -> _Link:
 
 def _rotated_end(path: Path) -> _End:
     """Where a new file goes on: at the end of the newest one that was rotated away, if there is any."""
-    older = [other for other in trail_files(path) if other != path]
+    older = [file for file in trail_files(path) if file != path]
     if not older:
         return _BEGINNING
     last = b""
@@ -281,8 +281,8 @@ def _tail(file: BinaryIO, path: Path) -> tuple[_End, bytes]:
     size = file.seek(0, os.SEEK_END)
     start = max(size - _TAIL, 0)
     file.seek(start)
-    held = file.read()
-    *lines, torn = held.split(b"\n")
+    content = file.read()
+    *lines, torn = content.split(b"\n")
     if start:
         lines = lines[1:]  # the window begins somewhere inside a line
         if not lines:

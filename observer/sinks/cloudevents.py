@@ -15,7 +15,7 @@ from observer.config.settings.notifications import EventMode
 from observer.domain import names
 from observer.domain.decision import Decision
 from observer.exchange.event_schema import event_type
-from observer.http_client.outbox import Outbox
+from observer.http_client.delivery import Receiver
 from observer.telemetry.trace_ids import traceparent
 
 _LARGEST = 60_000
@@ -37,25 +37,25 @@ class CloudEventSink:
 
     def __init__(
         self,
-        outbox: Outbox,
+        receiver: Receiver,
         *,
         source: str,
         mode: EventMode,
         kinds: tuple[str, ...],
         record: Callable[[Decision], Mapping[str, object]],
     ) -> None:
-        self._outbox, self._source, self._mode = outbox, source, mode
+        self._receiver, self._source, self._mode = receiver, source, mode
         self._kinds, self._record = frozenset(kinds), record
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         """Raises ``SourceUnavailable`` when it was not accepted, at once after the receiver said 410."""
         if self._kinds and decision.kind not in self._kinds:
             return
         message = spelled(event(decision, self._source, self._record(decision)), self._mode)
-        await self._outbox.deliver(message.body, message.headers)
+        await self._receiver.deliver(message.body, message.headers)
 
     async def close(self) -> None:
-        await self._outbox.close()
+        await self._receiver.close()
 
 
 def event(decision: Decision, source: str, record: Mapping[str, object]) -> CloudEvent:
@@ -74,9 +74,9 @@ def event(decision: Decision, source: str, record: Mapping[str, object]) -> Clou
     return CloudEvent(attributes, _bounded(record))
 
 
-def spelled(one: CloudEvent, mode: EventMode) -> HTTPMessage:
+def spelled(made: CloudEvent, mode: EventMode) -> HTTPMessage:
     """Headers and body."""
-    return to_binary(one, _FORMAT) if mode is EventMode.BINARY else to_structured(one, _FORMAT)
+    return to_binary(made, _FORMAT) if mode is EventMode.BINARY else to_structured(made, _FORMAT)
 
 
 def event_id(decision: Decision) -> str:
@@ -98,10 +98,10 @@ def subject_of(decision: Decision) -> str:
 
 def _bounded(record: Mapping[str, object]) -> dict[str, object]:
     """The record, cut to what every intermediary forwards; what was left out is said."""
-    found = dict(record)
-    if len(msgspec.json.encode(found)) <= _LARGEST:
-        return found
-    found = {name: value for name, value in found.items() if name not in {"figures", "blocked_by", "links"}}
-    if isinstance(text := found.get("text"), str):
-        found["text"] = text[:_LONGEST_TEXT]
-    return found | {"truncated": True}
+    bounded = dict(record)
+    if len(msgspec.json.encode(bounded)) <= _LARGEST:
+        return bounded
+    bounded = {name: value for name, value in bounded.items() if name not in {"figures", "blocked_by", "links"}}
+    if isinstance(text := bounded.get("text"), str):
+        bounded["text"] = text[:_LONGEST_TEXT]
+    return bounded | {"truncated": True}

@@ -50,7 +50,7 @@ _REASONS = {
     "evict": "Evicted",
     "replaced": "Replaced",
     "verified": "Verified",
-    "blocked": "Held",
+    "blocked": "Blocked",
     "suggested": "Suggested",
     "suppressed": "Suppressed",
     "unreached": "Unreached",
@@ -110,7 +110,7 @@ class KubeEventSink:
     def name(self) -> str:
         return "kube_events"
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         """Raises ``SourceUnavailable`` when an Event was not accepted; the others are still tried."""
         if decision.kind not in _REASONS:
             return
@@ -147,8 +147,9 @@ class KubeEventSink:
     async def _post(self, decision: Decision, subject: Subject, related: Subject | None) -> None:
         body = event(decision, subject, related, self._instance)
         key = (subject.kind, subject.home, subject.name, subject.uid, str(body["reason"]), decision.reason)
-        known = self._series.get(key)
-        if known is not None and decision.at - known.last <= _SERIES_SECONDS and await self._repeat(known, decision.at):
+        series = self._series.get(key)
+        recent = series is not None and decision.at - series.last <= _SERIES_SECONDS
+        if series is not None and recent and await self._repeat(series, decision.at):
             self._series.move_to_end(key)
             return
         name = event_name(decision, subject)
@@ -162,15 +163,15 @@ class KubeEventSink:
         if len(self._series) > _REMEMBERED:
             self._series.popitem(last=False)
 
-    async def _repeat(self, known: _Series, at: float) -> bool:
+    async def _repeat(self, standing: _Series, at: float) -> bool:
         """Count one more on the Event that tells it already; False when that Event is gone."""
-        series = {"count": known.count + 1, "lastObservedTime": micro_time(at)}
-        path = paths.event(known.home, known.name)
+        series = {"count": standing.count + 1, "lastObservedTime": micro_time(at)}
+        path = paths.event(standing.home, standing.name)
         try:
             await self._api.request("PATCH", path, body={"series": series}, content_type=_MERGE_PATCH)
         except NotFound:
             return False
-        known.count, known.last = known.count + 1, at
+        standing.count, standing.last = standing.count + 1, at
         return True
 
 
@@ -202,7 +203,7 @@ def event_reason(decision: Decision) -> str:
     if act is None:
         return f"Observer{_REASONS[decision.kind]}"
     if decision.verdict is Verdict.BLOCKED:
-        return f"Observer{act}Held"
+        return f"Observer{act}Blocked"
     if decision.verdict is Verdict.WOULD:
         return f"ObserverWould{act}"
     if decision.outcome is not None and decision.outcome.result is not Result.APPLIED:

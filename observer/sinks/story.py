@@ -22,7 +22,7 @@ class StorySink:
     def __init__(self, write: Callable[[str], None], start: float | None = None) -> None:
         self._write, self._start = write, start
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         if self._start is None:
             self._start = decision.at
         self._write(story_line(decision, self._start))
@@ -48,9 +48,9 @@ def offset(seconds: float) -> str:
     return f"{sign}{minutes}:{rest:02d}".rjust(7)
 
 
-def figures(known: Mapping[str, float | str | bool | None]) -> str:
+def figures(values: Mapping[str, float | str | bool | None]) -> str:
     """The first few figures as ``name value``; absent ones are left out."""
-    parts = [f"{name.replace('_', ' ')} {_figure(value)}" for name, value in known.items() if value is not None]
+    parts = [f"{name.replace('_', ' ')} {_figure(value)}" for name, value in values.items() if value is not None]
     return ", ".join(parts[:_FIGURES])
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
-import aiohttp
 import msgspec
 
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
+from observer.http_client.client import Endpoint, HttpClient, refused
 
 MAX_BYTES = 64 << 20
 
@@ -32,10 +31,10 @@ class WireAlert(msgspec.Struct, rename="camel"):
 
 
 class AlertmanagerApi:
-    """Asks one Alertmanager; ``url`` may carry a route prefix, ``headers`` the credentials."""
+    """Asks one Alertmanager; ``url`` may carry a route prefix. Raises ``ConfigError`` for what is no address."""
 
-    def __init__(self, url: str, *, timeout: float = 5.0, headers: dict[str, str] | None = None) -> None:
-        self._url, self._timeout, self._headers = url.rstrip("/"), timeout, headers or {}
+    def __init__(self, url: str, *, timeout: float = 5.0) -> None:
+        self._client = HttpClient(Endpoint("webhook.alertmanager", url=url, timeout=timeout, max_bytes=MAX_BYTES))
 
     async def firing(self, receiver: str) -> Sequence[Alert]:
         """
@@ -43,49 +42,39 @@ class AlertmanagerApi:
 
         Raises: SourceUnavailable, SourceProtocolError.
         """
-        query = "active=true&silenced=false&inhibited=false&unprocessed=false"
-        address = f"{self._url}/api/v2/alerts?{query}"
+        query = {"active": "true", "silenced": "false", "inhibited": "false", "unprocessed": "false"}
         if receiver:
-            address += f"&receiver={quote(_exactly(receiver), safe='')}"
-        return parse_alerts(await self._get(address), receiver)
-
-    async def _get(self, address: str) -> bytes:
-        limits = aiohttp.ClientTimeout(total=self._timeout)
+            query["receiver"] = _exactly(receiver)
         try:
-            async with (
-                aiohttp.ClientSession(timeout=limits, headers=self._headers) as session,
-                session.get(address, allow_redirects=False) as answer,
-            ):
-                body = await answer.content.read(MAX_BYTES + 1)
-        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            raise SourceUnavailable(f"alertmanager: {type(exc).__name__}") from exc
-        if answer.status != 200:
-            reason = "denied" if answer.status in {401, 403} else "unreachable"
-            raise SourceUnavailable(f"alertmanager: HTTP {answer.status}", reason=reason)
-        if len(body) > MAX_BYTES:
-            raise SourceProtocolError(f"alertmanager: more than {MAX_BYTES} bytes", reason="too_large")
-        return body
+            response = await self._client.get("/api/v2/alerts", query)
+        except SourceUnavailable as exc:
+            raise SourceUnavailable(f"alertmanager: {exc}", reason=exc.reason) from exc
+        finally:
+            await self._client.close()
+        if not response.has_json:
+            raise refused(response.status, f"alertmanager: HTTP {response.status}")
+        return parse_alerts(response.body, receiver)
 
 
 def parse_alerts(body: bytes, receiver: str) -> Sequence[Alert]:
     """Alerts of ``GET /api/v2/alerts``. Raises: SourceProtocolError."""
     try:
-        found = msgspec.json.decode(body, type=list[WireAlert])
+        alerts = msgspec.json.decode(body, type=list[WireAlert])
     except msgspec.DecodeError as exc:
         raise SourceProtocolError(f"alertmanager: not a list of alerts: {exc}") from exc
     return tuple(
         Alert(
             group="",
-            fingerprint=one.fingerprint,
-            starts=one.starts_at,
+            fingerprint=alert.fingerprint,
+            starts=alert.starts_at,
             status=AlertStatus.FIRING,
-            labels=one.labels,
-            annotations=one.annotations,
+            labels=alert.labels,
+            annotations=alert.annotations,
             receiver=receiver,
-            generator=one.generator_url,
+            generator=alert.generator_url,
         )
-        for one in found
-        if not receiver or any(other.name == receiver for other in one.receivers)
+        for alert in alerts
+        if not receiver or any(other.name == receiver for other in alert.receivers)
     )
 
 

@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 import structlog
@@ -42,8 +42,8 @@ def configure_logging(level: str, stream: BinaryIO | None = None) -> None:
     handler = _LineHandler(out, before, after)
     handler.setLevel(max(number, logging.WARNING))
     root = logging.getLogger()
-    for known in [known for known in root.handlers if isinstance(known, _LineHandler)]:
-        root.removeHandler(known)
+    for earlier in [each for each in root.handlers if isinstance(each, _LineHandler)]:
+        root.removeHandler(earlier)
     root.addHandler(handler)
 
 
@@ -59,26 +59,26 @@ class _LineHandler(logging.Handler):
         )
 
     def emit(self, record: logging.LogRecord) -> None:
-        facts: dict[str, Any] = {"logger": record.name, "text": record.getMessage()}
+        facts: dict[str, object] = {"logger": record.name, "text": record.getMessage()}
         if record.exc_info:
             facts["exc_info"] = record.exc_info
         method = record.levelname.lower() if record.levelno in {30, 40, 50} else "error"
         getattr(self._logger, method)("library_log", **facts)
 
 
-def add_trace_id(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def add_trace_id(_: object, __: str, event: MutableMapping[str, object]) -> MutableMapping[str, object]:
     """A line that names an incident also names its trace."""
     if incident := event.get("incident"):
         event["trace_id"] = spelled(trace_id_of(str(incident)))
     return event
 
 
-def redact(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+def redact(_: object, __: str, event: MutableMapping[str, object]) -> Mapping[str, object]:
     """Hide the values of keys that sound secret, at any depth, and credentials inside texts."""
     return {key: _clean(key, value, 0) for key, value in event.items()}
 
 
-def _clean(key: str, value: Any, depth: int) -> Any:
+def _clean(key: str, value: object, depth: int) -> object:
     if _SECRET.search(key) and not isinstance(value, bool | int | float):
         return _HIDDEN
     if isinstance(value, str):
@@ -92,15 +92,16 @@ def _clean(key: str, value: Any, depth: int) -> Any:
     return value
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """What msgspec does not know: a numpy scalar by its Python value, anything else by its text."""
-    return value.item() if callable(getattr(value, "item", None)) else str(value)
+    item = getattr(value, "item", None)
+    return item() if callable(item) else str(value)
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 
 
-def render(_: object, __: str, event: Mapping[str, Any]) -> bytes:
+def render(_: object, __: str, event: Mapping[str, object]) -> bytes:
     """One JSON line: time, level and event first."""
     first = {key: event[key] for key in ("timestamp", "level", "event") if key in event}
     return _ENCODER.encode({**first, **event})

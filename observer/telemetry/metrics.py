@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.metrics import Instrument
+from opentelemetry.metrics import Instrument, Meter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
@@ -46,34 +46,44 @@ class SelfMetrics:
             shutdown_on_exit=False,
         )
         meter = self._provider.get_meter("observer")
-        self._ticks = meter.create_counter(names.TICKS_TOTAL, description="Ticks by whether their data was complete")
-        self._seconds = meter.create_histogram(names.TICK_SECONDS, description="Duration of a tick in seconds")
-        self._gaps = meter.create_counter(names.GAPS_TOTAL, description="What a source could not tell, by reason")
-        self._decisions = meter.create_counter(names.DECISIONS_TOTAL, description="Decisions by kind and verdict")
-        self._actions = meter.create_counter(names.ACTIONS_TOTAL, description="Actions by rung and result")
-        self._verifications = meter.create_counter(names.VERIFICATIONS_TOTAL, description="Verifications by verdict")
-        self._dropped = meter.create_counter(names.SINK_DROPPED_TOTAL, description="Records that a sink lost")
-        self._reloads = meter.create_counter(names.CONFIG_RELOADS_TOTAL, description="Edited files, by what came of it")
-        self._valid = meter.create_gauge(names.CONFIG_VALID, description="0 while edited files are refused")
-        self._ruled = meter.create_gauge(names.POLICY_WORKLOADS, description="Workloads under a policy, by mode")
-        self._valid.set(1)
-        self._circuit = meter.create_gauge(names.SOURCE_CIRCUIT, description="0 asked, 1 tried again, 2 left alone")
-        self._alerts = meter.create_counter(
-            names.ALERT_WEBHOOK_TOTAL, description="Notifications by the answer they got"
-        )
-        self._clients = meter.create_gauge(names.STREAM_CLIENTS, description="Listeners of the page's stream")
-        self._clients.set(0)
-        self._suspects = meter.create_gauge(names.SUSPECTS, description="Open suspicions")
-        self._holds = meter.create_gauge(names.BLOCKED_ACTIONS, description="Standing objections of brakes")
-        self._drained = meter.create_gauge(names.DRAINED_PODS, description="Pods drained by Observer now")
-        self._leader = meter.create_gauge(names.LEADER, description="1 while this replica holds the Lease")
-        self._paused = meter.create_gauge(names.PAUSED, description="1 while the kill switch forbids writes")
+        self._create_loop(meter)
+        self._create_objectives(meter)
+        self._begin()
 
+    def _create_loop(self, meter: Meter) -> None:
+        counter, gauge = meter.create_counter, meter.create_gauge
+        self._ticks = counter(names.TICKS_TOTAL, description="Ticks by whether their data was complete")
+        self._seconds = meter.create_histogram(names.TICK_SECONDS, description="Duration of a tick in seconds")
+        self._last = gauge(names.LAST_TICK, description="When the last tick looked, Unix seconds")
+        self._overruns = counter(names.TICK_OVERRUNS_TOTAL, description="Ticks that began late")
+        self._gaps = counter(names.GAPS_TOTAL, description="What a source could not tell, by reason")
+        self._circuit = gauge(names.SOURCE_CIRCUIT, description="0 asked, 1 tried again, 2 left alone")
+        self._decisions = counter(names.DECISIONS_TOTAL, description="Decisions by kind and verdict")
+        self._unrecorded = counter(names.UNRECORDED_TOTAL, description="Decisions that the journal did not keep")
+        self._actions = counter(names.ACTIONS_TOTAL, description="Actions by what they were and their result")
+        self._verifications = counter(names.VERIFICATIONS_TOTAL, description="Verifications by verdict")
+        self._dropped = counter(names.SINK_DROPPED_TOTAL, description="Records that a sink lost")
+        self._reloads = counter(names.CONFIG_RELOADS_TOTAL, description="Edited files, by what came of it")
+        self._valid = gauge(names.CONFIG_VALID, description="0 while edited files are refused")
+        self._ruled = gauge(names.POLICY_WORKLOADS, description="Workloads under a policy, by mode")
+        self._alerts = counter(names.ALERT_WEBHOOK_TOTAL, description="Alert notifications by the answer they got")
+        self._clients = gauge(names.STREAM_CLIENTS, description="Listeners of the page's stream")
+        self._suspects = gauge(names.SUSPECTS, description="Open suspicions")
+        self._blocked = gauge(names.BLOCKED_ACTIONS, description="Actions blocked by guards now")
+        self._drained = gauge(names.DRAINED_PODS, description="Pods drained by Observer now")
+        self._leader = gauge(names.LEADER, description="1 while this replica holds the Lease")
+        self._paused = gauge(names.PAUSED, description="1 while the kill switch forbids writes")
+        self._readable = gauge(
+            names.SWITCH_READABLE, description="0 while the kill switch cannot be read, which counts as paused"
+        )
+        self._build = gauge(names.BUILD_INFO, description="1, with the version as a label")
+
+    def _create_objectives(self, meter: Meter) -> None:
         self._looks = meter.create_counter(
-            names.OBJECTIVE_EVALUATIONS_TOTAL, description="Looks at the objectives' counters"
+            names.OBJECTIVE_EVALUATIONS_TOTAL, description="Evaluations of objectives by whether the source answered"
         )
         self._look_seconds = meter.create_histogram(
-            names.OBJECTIVE_SECONDS, description="Duration of a look in seconds"
+            names.OBJECTIVE_SECONDS, description="Duration of an evaluation of all objectives in seconds"
         )
         self._births = meter.create_counter(
             names.OBJECTIVE_NEW_SERIES_TOTAL, description="Events counted from series that appeared with them"
@@ -83,17 +93,6 @@ class SelfMetrics:
             names.OBJECTIVE_BUDGET, description="Share of each objective's error budget that is left"
         )
 
-        self._build = meter.create_gauge(names.BUILD_INFO, description="1, with the version as a label")
-        self._last = meter.create_gauge(names.LAST_TICK, description="When the last tick looked, Unix seconds")
-        self._overruns = meter.create_counter(names.TICK_OVERRUNS_TOTAL, description="Ticks that began late")
-        self._readable = meter.create_gauge(
-            names.SWITCH_READABLE, description="0 while the kill switch cannot be read, which counts as paused"
-        )
-        self._unrecorded = meter.create_counter(
-            names.UNRECORDED_TOTAL, description="Decisions that the journal did not keep"
-        )
-        self._begin()
-
     def _begin(self) -> None:
         """
         Every counter whose labels are known begins at 0, so that its first event is an increase.
@@ -101,6 +100,8 @@ class SelfMetrics:
         A series that appears with its first event has not increased for Prometheus, and no alert would see it.
         """
         self._build.set(1, {"version": __version__})
+        self._valid.set(1)
+        self._clients.set(0)
         for complete in ("true", "false"):
             self._ticks.add(0, {"complete": complete})
             self._looks.add(0, {"answered": complete})
@@ -117,8 +118,8 @@ class SelfMetrics:
 
     def described(self) -> list[tuple[str, str]]:
         """Name and meaning of every metric, by name."""
-        made = [one for one in vars(self).values() if isinstance(one, Instrument)]
-        return sorted((str(getattr(one, "name", "")), str(getattr(one, "description", ""))) for one in made)
+        made = [instrument for instrument in vars(self).values() if isinstance(instrument, Instrument)]
+        return sorted((str(getattr(each, "name", "")), str(getattr(each, "description", ""))) for each in made)
 
     def tick(self, duration: float, *, complete: bool) -> None:
         """A tick ended after ``duration`` seconds."""
@@ -145,9 +146,9 @@ class SelfMetrics:
         """One notification of the webhook; ``answer`` is the HTTP status."""
         self._alerts.add(1, {"code": answer})
 
-    def sinks(self, known: Iterable[str]) -> None:
+    def sinks(self, sink_names: Iterable[str]) -> None:
         """The sinks that may lose records from now on."""
-        for sink in known:
+        for sink in sink_names:
             self._dropped.add(0, {"sink": sink})
 
     def sink_dropped(self, sink: str) -> None:
@@ -172,7 +173,7 @@ class SelfMetrics:
     def standing(self, *, suspects: int, blocked: int, drained: int, leader: bool, paused: bool) -> None:
         """How things stand at the end of a tick."""
         self._suspects.set(suspects)
-        self._holds.set(blocked)
+        self._blocked.set(blocked)
         self._drained.set(drained)
         self._leader.set(int(leader))
         self._paused.set(int(paused))

@@ -43,8 +43,8 @@ class Collector:
     def address(self, signal: str) -> str:
         """Of ``traces`` or ``metrics``: the standard path below the endpoint."""
         bare = self.endpoint.rstrip("/")
-        for known in ("/v1/traces", "/v1/metrics"):
-            bare = bare.removesuffix(known)
+        for path in ("/v1/traces", "/v1/metrics"):
+            bare = bare.removesuffix(path)
         return f"{bare}/v1/{signal}"
 
 

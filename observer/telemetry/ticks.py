@@ -84,26 +84,28 @@ class TickTracer:
 
     def at(self, instant: float) -> Tick | None:
         """The tick that a decision of this instant was made in, or that was the last before it."""
-        known = list(self._ticks)
-        place = bisect_right(known, instant, key=lambda tick: tick.at)
-        return known[place - 1] if place else None
+        ticks = list(self._ticks)
+        place = bisect_right(ticks, instant, key=lambda tick: tick.at)
+        return ticks[place - 1] if place else None
 
 
-def spans_of(stages: tuple[Stage, ...], tick: Tick | None, at: float, told: float) -> list[tuple[Stage, float, float]]:
-    """Begin and end of each stage of a decision made at ``at`` and told at ``told``, Unix seconds."""
+def spans_of(
+    stages: tuple[Stage, ...], tick: Tick | None, at: float, published: float
+) -> list[tuple[Stage, float, float]]:
+    """Begin and end of each stage of a decision made at ``at`` and published at ``published``, Unix seconds."""
     if tick is None or not tick.decided or tick.at != at:
-        return [(stage, at, told if stage in {Stage.ACT, Stage.TELL} else at) for stage in stages]
-    found = []
+        return [(stage, at, published if stage in {Stage.ACT, Stage.TELL} else at) for stage in stages]
+    spans = []
     for stage in stages:
         match stage:
             case Stage.SENSE:
                 begin, end = tick.at, tick.sensed
             case Stage.ACT | Stage.TELL:
-                begin, end = tick.decided, told
+                begin, end = tick.decided, published
             case _:
                 begin, end = tick.sensed, tick.decided
-        found.append((stage, begin, max(begin, end)))
-    return found
+        spans.append((stage, begin, max(begin, end)))
+    return spans
 
 
 def nanos(at: float) -> int:

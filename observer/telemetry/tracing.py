@@ -71,14 +71,14 @@ class IncidentTracer:
         self._open: OrderedDict[str, tuple[Span, float]] = OrderedDict()
         self._most_open = most_open
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         """Add the decision to its incident's trace; ``closed`` ends it."""
         if not decision.incident:
             return
         root = self._root(decision)
-        told = max(self._now() if self._now is not None else decision.at, decision.at)
-        self._add(decision, root, told)
-        self._open[decision.incident] = (root, told)
+        published = max(self._now() if self._now is not None else decision.at, decision.at)
+        self._add(decision, root, published)
+        self._open[decision.incident] = (root, published)
         if decision.kind == "closed":
             root.set_attribute("observer.closing", decision.reason)
             self._end(decision.incident)
@@ -91,7 +91,7 @@ class IncidentTracer:
         self.ticks.close()
         await asyncio.to_thread(self._provider.shutdown)
 
-    def _add(self, decision: Decision, root: Span, told: float) -> None:
+    def _add(self, decision: Decision, root: Span, published: float) -> None:
         tick = self.ticks.at(decision.at)
         span = self._tracer.start_span(
             decision.kind,
@@ -102,17 +102,17 @@ class IncidentTracer:
         )
         below = trace.set_span_in_context(span)
         stages = stages_of(decision.kind, acts=decision.action is not None)
-        for stage, begin, end in spans_of(stages, tick, decision.at, told):
+        for stage, begin, end in spans_of(stages, tick, decision.at, published):
             facts = _of_stage(stage, decision)
             step = self._tracer.start_span(stage.value, context=below, start_time=nanos(begin), attributes=facts)
             step.end(nanos(end))
         if decision.severity == "page":
             span.set_status(Status(StatusCode.ERROR, decision.text))
-        span.end(nanos(told))
+        span.end(nanos(published))
 
     def _root(self, decision: Decision) -> Span:
-        if found := self._open.get(decision.incident):
-            return found[0]
+        if open_span := self._open.get(decision.incident):
+            return open_span[0]
         if len(self._open) >= self._most_open:
             self._end(next(iter(self._open)))
         trace_id, span_id = trace_id_of(decision.incident), root_span_of(decision.incident)
@@ -157,7 +157,7 @@ def _of_stage(stage: Stage, decision: Decision) -> dict[str, str | bool | float]
             facts = {"observer.blocked_by": ", ".join(block.reason for block in decision.blocked_by) or None}
         case Stage.ACT:
             facts = {
-                "observer.action": decision.action.id if decision.action else None,
+                "observer.action_id": decision.action.id if decision.action else None,
                 "observer.result": decision.outcome.result.value if decision.outcome else None,
             }
         case Stage.TELL:

@@ -1,1 +1,1 @@
-"""What the daemon serves over HTTP: probes, metrics and a read-only JSON API."""
+"""What the daemon serves over HTTP: probes, metrics, the API, the page, and the webhook of alerts."""

@@ -28,7 +28,7 @@ def led_to(where: str) -> web.Response:
     return web.Response(status=303, headers={"Location": where, "Cache-Control": "no-store"})
 
 
-def refused(detail: str) -> str:
+def not_done(detail: str) -> str:
     """Why a form was not followed."""
     return _page("Not done", f'<p role="alert">{escape(detail)}</p><p><a href="/">To the first page</a></p>')
 

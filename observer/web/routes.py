@@ -1,7 +1,7 @@
 """
-The reading API as a table: everything that documents, tests and the server need to know of a route.
+Every route of the API and the probes in one table: server, OpenAPI, sign-in and tests are made of it.
 
-Each answer carries an ``ETag``; the same with ``If-None-Match`` is a 304 without a body.
+Reading answers carry an ``ETag``; the same with ``If-None-Match`` is a 304 without a body.
 """
 
 from __future__ import annotations
@@ -10,48 +10,79 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from http import HTTPStatus
+from typing import Final, TypeVar
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from observer.domain.errors import JournalUnavailable
-from observer.web.reading import NotThere, NotYet, Queries
-from observer.web.refusals import ApiProblem
-from observer.web.views.asked import (
-    BadCursor,
-    DecisionsQuery,
-    GraphQuery,
-    IncidentsQuery,
-    NothingAsked,
-    OverviewQuery,
-    PoliciesQuery,
-)
-from observer.web.views.decisions import DecisionList
-from observer.web.views.graph import GraphView
-from observer.web.views.incident import IncidentList, IncidentView
-from observer.web.views.overview import Overview
-from observer.web.views.policies import PoliciesView
-from observer.web.views.sources import SourcesView
-from observer.web.views.workload import WorkloadView
+from observer.domain.person import Role
+from observer.runtime.operator_actions import OperatorActions
+from observer.runtime.status import LoopStatus
+from observer.web.alert_webhook import Webhook, WireNotification
+from observer.web.models import answers, parameters
+from observer.web.models import operator as acts
+from observer.web.operator import OperatorApi
+from observer.web.people.auth import require
+from observer.web.problems import ApiProblem
+from observer.web.queries import NotFound, NotReady, Queries
+from observer.web.stream import Stream
+from observer.web.views.sources import status_of
 
+JSON: Final = "application/json"
+TEXT: Final = "text/plain"
+EVENTS: Final = "text/event-stream"
 T = TypeVar("T")
-Handler = Callable[[Queries, Any, Mapping[str, str]], Awaitable[Struct]]
-"""Answers with the reading, the query as its model, and the parts of the path by name."""
+Q = TypeVar("Q", bound=Struct)
+A = TypeVar("A", bound=Struct)
+PathParts = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the routes are served from; None = not part of this process, and its routes are not served."""
+
+    status: LoopStatus
+    metrics: Callable[[], bytes]
+    """The Prometheus text of the self metrics."""
+    queries: Queries | None = None
+    stream: Stream | None = None
+    operator: OperatorActions | None = None
+    webhook: Webhook | None = None
+    description: bytes | None = None
+    """The OpenAPI document."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route. ``path`` has its variable parts in braces; ``errors`` are the statuses besides 200 and 304."""
+    """
+    One route.
+
+    Attributes:
+        path: with its variable parts in braces, as aiohttp and OpenAPI both spell it.
+        handler: made from the services; None = they have nothing for it.
+        answer: model of a success, or the media type of an answer that has none.
+        query, body: models of what may be sent; None = nothing.
+        role: who may; None = everybody, or the handler knows its callers itself.
+        errors: statuses of problems besides those that every route may have.
+        cached: the answer carries an ``ETag``.
+    """
 
     method: str
     path: str
-    query: type[Struct]
-    answer: type[Struct]
-    handler: Handler
     summary: str
-    errors: tuple[int, ...] = (400, 503)
+    tag: str
+    answer: type[Struct] | str
+    handler: Callable[[Services], Handler | None]
+    status: int = HTTPStatus.OK
+    query: type[Struct] | None = None
+    body: type[Struct] | None = None
+    role: Role | None = Role.VIEWER
+    errors: tuple[int, ...] = ()
+    cached: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -59,65 +90,163 @@ class Route:
         return tuple(re.findall(r"{(\w+)}", self.path))
 
 
-async def _overview(reading: Queries, query: OverviewQuery, _: Mapping[str, str]) -> Struct:
-    return await reading.overview(query)
+def _read(
+    path: str,
+    summary: str,
+    answer: type[A],
+    query: type[Q],
+    ask: Callable[[Queries, Q, PathParts], Awaitable[A]],
+    errors: tuple[int, ...] = (400, 503),
+) -> Route:
+    """A route that answers from the queries."""
+
+    def handler(services: Services) -> Handler | None:
+        queries = services.queries
+        if queries is None:
+            return None
+
+        async def serve(request: web.Request) -> web.Response:
+            wanted = asked(request, query)
+            body = await answered(lambda: ask(queries, wanted, request.match_info))
+            return tagged(request, msgspec.json.encode(body), JSON)
+
+        return serve
+
+    return Route("GET", path, summary, "reading", answer, handler, query=query, errors=errors, cached=True)
 
 
-async def _workload(reading: Queries, _: NothingAsked, path: Mapping[str, str]) -> Struct:
-    return await reading.workload(path["namespace"], path["name"])
+def _act(
+    method: str,
+    path: str,
+    summary: str,
+    answer: type[Struct],
+    of: Callable[[OperatorApi], Handler],
+    *,
+    body: type[Struct] | None = None,
+    role: Role = Role.VIEWER,
+    errors: tuple[int, ...] = (),
+    status: int = HTTPStatus.OK,
+    tag: str = "acts",
+) -> Route:
+    """A route for what people do."""
+
+    def handler(services: Services) -> Handler | None:
+        return of(OperatorApi(services.operator)) if services.operator is not None else None
+
+    return Route(method, path, summary, tag, answer, handler, status, body=body, role=role, errors=errors)
 
 
-async def _incidents(reading: Queries, query: IncidentsQuery, _: Mapping[str, str]) -> Struct:
-    return await reading.incidents(query)
+async def _alive(_: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
 
 
-async def _incident(reading: Queries, _: NothingAsked, path: Mapping[str, str]) -> Struct:
-    return await reading.incident(path["id"])
+def _ready(services: Services) -> Handler:
+    async def serve(_: web.Request) -> web.Response:
+        ready, why = services.status.ready()
+        return web.Response(status=200 if ready else 503, text=f"{why}\n")
+
+    return serve
 
 
-async def _graph(reading: Queries, query: GraphQuery, _: Mapping[str, str]) -> Struct:
-    return await reading.graph(query)
+def _metrics(services: Services) -> Handler:
+    async def serve(_: web.Request) -> web.Response:
+        kind = "text/plain; version=0.0.4; charset=utf-8"
+        return web.Response(body=services.metrics(), headers={"Content-Type": kind})
+
+    return serve
 
 
-async def _decisions(reading: Queries, query: DecisionsQuery, _: Mapping[str, str]) -> Struct:
-    return await reading.decisions(query)
+def _status(services: Services) -> Handler:
+    async def serve(_: web.Request) -> web.Response:
+        return web.Response(body=msgspec.json.encode(status_of(services.status)), content_type=JSON)
+
+    return serve
 
 
-async def _policies(reading: Queries, query: PoliciesQuery, _: Mapping[str, str]) -> Struct:
-    return await reading.policies(query)
+def _description(services: Services) -> Handler | None:
+    document = services.description
+    if document is None:
+        return None
 
+    async def serve(request: web.Request) -> web.Response:
+        require(request, Role.VIEWER)
+        return web.Response(body=document, content_type=JSON)
 
-async def _sources(reading: Queries, _query: NothingAsked, _path: Mapping[str, str]) -> Struct:
-    return await reading.sources()
+    return serve
 
 
 _ONE: Final = (400, 404, 503)
+_INCIDENT: Final = "/api/v1/incidents/{id}"
+_WRITES: Final = (403, 409, 415, 422, 503)
+_PLAN: Final = acts.PlanConfirmation
+_NOTHING: Final = parameters.NoParameters
+ALERTS: Final = "/api/v1/alerts"
+OPENAPI: Final = "/api/v1/openapi.json"
+STREAM: Final = "/api/v1/stream"
+
 ROUTES: Final[tuple[Route, ...]] = (
-    Route("GET", "/api/v1/overview", OverviewQuery, Overview, _overview, "The whole at one glance."),
-    Route("GET", "/api/v1/workloads/{namespace}/{name}", NothingAsked, WorkloadView, _workload, "One workload.", _ONE),
-    Route("GET", "/api/v1/incidents", IncidentsQuery, IncidentList, _incidents, "Incidents, newest first."),
-    Route("GET", "/api/v1/incidents/{id}", NothingAsked, IncidentView, _incident, "One incident in full.", _ONE),
-    Route("GET", "/api/v1/graph", GraphQuery, GraphView, _graph, "Who calls whom."),
-    Route("GET", "/api/v1/decisions", DecisionsQuery, DecisionList, _decisions, "Decisions, newest first."),
-    Route("GET", "/api/v1/policies", PoliciesQuery, PoliciesView, _policies, "What holds where.", _ONE),
-    Route("GET", "/api/v1/sources", NothingAsked, SourcesView, _sources, "What is seen, and what is not."),
-)
+    Route("GET", "/healthz", "The process lives", "probes", TEXT, lambda _: _alive, role=None),
+    Route("GET", "/readyz", "A tick has ended lately", "probes", TEXT, _ready, role=None, errors=(503,)),
+    Route("GET", "/metrics", "Self metrics for Prometheus", "probes", TEXT, _metrics, role=None),
+    Route("GET", "/api/v1/status", "What the loop is doing, as `observer status` shows it", "reading", answers.Status,
+          _status),
+    Route("GET", OPENAPI, "This description", "reading", JSON, _description),
+    Route("GET", STREAM, "Ticks and decisions as they come", "reading", EVENTS,
+          lambda services: services.stream.handle if services.stream is not None else None),
+    _read("/api/v1/overview", "The whole at one glance", answers.Overview, parameters.OverviewQuery,
+          lambda queries, query, _: queries.overview(query)),
+    _read("/api/v1/workloads/{namespace}/{name}", "One workload", answers.WorkloadView, _NOTHING,
+          lambda queries, _, path: queries.workload(path["namespace"], path["name"]), _ONE),
+    _read("/api/v1/incidents", "Incidents, newest first", answers.IncidentList, parameters.IncidentsQuery,
+          lambda queries, query, _: queries.incidents(query)),
+    _read(_INCIDENT, "One incident in full", answers.IncidentView, _NOTHING,
+          lambda queries, _, path: queries.incident(path["id"]), _ONE),
+    _read("/api/v1/graph", "Who calls whom", answers.GraphView, parameters.GraphQuery,
+          lambda queries, query, _: queries.graph(query)),
+    _read("/api/v1/decisions", "Decisions, newest first", answers.DecisionList, parameters.DecisionsQuery,
+          lambda queries, query, _: queries.decisions(query)),
+    _read("/api/v1/policies", "What holds where", answers.PoliciesView, parameters.PoliciesQuery,
+          lambda queries, query, _: queries.policies(query), _ONE),
+    _read("/api/v1/sources", "What is seen, and what is not", answers.SourcesView, _NOTHING,
+          lambda queries, _query, _path: queries.sources()),
+    _act("GET", "/api/v1/me", "Who asks, and what they may do", acts.PersonView, lambda api: api.me, tag="people"),
+    _act("GET", "/api/v1/approvals", "What waits for approval", acts.WaitingView, lambda api: api.waiting),
+    _act("GET", f"{_INCIDENT}/plans", "What can be done about an incident", acts.PlansView, lambda api: api.plans,
+         errors=(404, 422)),
+    _act("GET", "/api/v1/switch", "The kill switch, read now", acts.SwitchView, lambda api: api.switch),
+    _act("POST", f"{_INCIDENT}/approve", "Approve the plan that was shown", acts.ApprovalView, lambda api: api.approve,
+         body=_PLAN, role=Role.APPROVER, errors=(404, *_WRITES), status=HTTPStatus.CREATED),
+    _act("POST", f"{_INCIDENT}/withdraw", "Take back the approval of a plan", acts.ResultView, lambda api: api.withdraw,
+         body=_PLAN, role=Role.APPROVER, errors=(404, *_WRITES)),
+    _act("POST", f"{_INCIDENT}/undo", "Restore the drained pod now", acts.ResultView, lambda api: api.undo,
+         body=_PLAN, role=Role.APPROVER, errors=(404, *_WRITES)),
+    _act("POST", "/api/v1/pause", "Pause all actions; only restores still run", acts.SwitchView, lambda api: api.pause,
+         body=acts.PauseRequest, role=Role.APPROVER, errors=_WRITES),
+    _act("POST", "/api/v1/resume", "Let Observer act again", acts.SwitchView, lambda api: api.resume,
+         body=_PLAN, role=Role.ADMIN, errors=_WRITES),
+    Route("POST", ALERTS, "Alerts of Alertmanager's webhook (version 4)", "webhook", acts.Accepted,
+          lambda services: services.webhook.handle if services.webhook is not None else None,
+          status=HTTPStatus.ACCEPTED, body=WireNotification, role=None, errors=(400, 401, 413, 503)),
+)  # fmt: skip
+OPEN: Final = frozenset(route.path for route in ROUTES if route.role is None)
+"""Paths that answer everybody, or that know their callers themselves."""
 
 
-def add_reading(app: web.Application, reading: Queries) -> None:
-    """Serve every route of the table."""
+def add_routes(app: web.Application, services: Services) -> None:
+    """Serve every route of the table that the services have something for."""
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, _served(route, reading))
+        if (handler := route.handler(services)) is not None:
+            app.router.add_route(route.method, route.path, handler)
 
 
-def query_of(request: web.Request, model: type[Struct], *, form: bool = False) -> Any:
+def query_of(request: web.Request, model: type[Q], *, form: bool = False) -> Q:
     """
-    The query as its model; a ``form`` sends its empty fields, too. Raises: ValueError with what to mend.
+    The query as its model; a ``form`` sends its empty fields, too. Raises: ValueError with what to correct.
     """
     given = request.query
-    twice = sorted({name for name in given if len(given.getall(name)) > 1})
-    if twice:
-        raise ValueError(f"{twice[0]}: given more than once")
+    repeated = sorted({name for name in given if len(given.getall(name)) > 1})
+    if repeated:
+        raise ValueError(f"{repeated[0]}: given more than once")
     try:
         chosen = {key: value for key, value in given.items() if value or not form}
         return msgspec.convert(chosen, model, strict=False)
@@ -125,17 +254,8 @@ def query_of(request: web.Request, model: type[Struct], *, form: bool = False) -
         raise ValueError(f"query: {exc}") from exc
 
 
-def _served(route: Route, reading: Queries) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def serve(request: web.Request) -> web.Response:
-        query = asked(request, route.query)
-        answer = await answered(lambda: route.handler(reading, query, request.match_info))
-        return tagged(request, msgspec.json.encode(answer), "application/json")
-
-    return serve
-
-
-def asked(request: web.Request, model: type[Struct], *, form: bool = False) -> Any:
-    """See ``query_of``. Raises: Refused 400."""
+def asked(request: web.Request, model: type[Q], *, form: bool = False) -> Q:
+    """See ``query_of``. Raises: ApiProblem 400."""
     try:
         return query_of(request, model, form=form)
     except ValueError as exc:
@@ -143,14 +263,14 @@ def asked(request: web.Request, model: type[Struct], *, form: bool = False) -> A
 
 
 async def answered(question: Callable[[], Awaitable[T]]) -> T:
-    """The answer. Raises: Refused 400, 404, 503."""
+    """The answer. Raises: ApiProblem 400, 404, 503."""
     try:
         return await question()
-    except BadCursor as exc:
+    except parameters.BadCursor as exc:
         raise ApiProblem(400, "bad_query", str(exc)) from exc
-    except NotThere as exc:
+    except NotFound as exc:
         raise ApiProblem(404, "not_found", str(exc)) from exc
-    except (NotYet, JournalUnavailable) as exc:
+    except (NotReady, JournalUnavailable) as exc:
         raise ApiProblem(503, "not_ready", str(exc), {"Retry-After": "5"}) from exc
 
 
@@ -158,6 +278,6 @@ def tagged(request: web.Request, body: bytes, content_type: str) -> web.Response
     """The body with its tag, or 304 when the caller has it already."""
     tag = hashlib.blake2b(body, digest_size=12).hexdigest()
     headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
-    if any(one.value in (tag, "*") for one in request.if_none_match or ()):
+    if any(known.value in (tag, "*") for known in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     return web.Response(body=body, content_type=content_type, charset="utf-8", headers=headers)

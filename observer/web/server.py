@@ -1,109 +1,90 @@
-"""``/healthz``, ``/readyz``, ``/metrics`` and the read-only JSON API that the command line asks."""
+"""Puts routes, pages and sign-in into one application, and serves it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from observer.domain.errors import ConfigError
 from observer.runtime.operator_actions import OperatorActions
-from observer.runtime.state import LoopStatus
-from observer.web.acts import add_acts
-from observer.web.alerts import PATH, Webhook
-from observer.web.openapi import add_description
+from observer.runtime.status import LoopStatus
+from observer.web.alert_webhook import Webhook
+from observer.web.openapi import description
 from observer.web.page.site import Site
-from observer.web.people.door import AuthMiddleware
+from observer.web.people import auth
 from observer.web.people.sign_in import SignIn, add_sign_in
-from observer.web.problems import problem
-from observer.web.reading import Queries
-from observer.web.refusals import problems
-from observer.web.routes import add_reading
-from observer.web.shield import shielded
+from observer.web.problems import problems
+from observer.web.queries import Queries
+from observer.web.routes import OPEN, Services, add_routes
 from observer.web.stream import Stream
 
 ELSEWHERE: Final = "stop what listens there, or name another address: `listen` of the settings, --listen of `page`"
+CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+"""No script or style stands inside our pages."""
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": CSP,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Who may come in, how, and what they may do; without ``desk`` there is nothing to be done, only to be read."""
+    """Who may come in, how, and what they may do; without ``operator`` nothing can be done, only read."""
 
-    door: AuthMiddleware
+    auth: auth.AuthMiddleware
     sign_in: SignIn
-    desk: OperatorActions | None
+    operator: OperatorActions | None
 
 
 def make_app(
-    loop_status: LoopStatus,
-    render: Callable[[], bytes],
+    status: LoopStatus,
+    metrics: Callable[[], bytes],
     *,
     webhook: Webhook | None = None,
-    reading: Queries | None = None,
+    queries: Queries | None = None,
     stream: Stream | None = None,
     people: People | None = None,
 ) -> web.Application:
     """
-    ``render`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted, without
-    ``reading`` there is neither page nor API for reading, without ``stream`` the page does not follow by itself,
+    ``metrics`` gives the Prometheus text of the self metrics; without ``webhook`` no alert is accepted, without
+    ``queries`` there is neither page nor API for reading, without ``stream`` the page does not follow by itself,
     without ``people`` nobody is asked who they are and nothing can be written.
     """
-
-    app = web.Application(middlewares=[problems, *((people.door.middleware,) if people is not None else ())])
-    app.on_response_prepare.append(shielded)
-    _add_state(app, loop_status, render)
-    if reading is not None:
-        add_reading(app, reading)
-        Site(reading, people.desk if people is not None else None, live=stream is not None).add_to(app)
+    app = web.Application(middlewares=[problems, *((people.auth.middleware,) if people is not None else ())])
+    app[auth.OPEN] = OPEN
+    app.on_response_prepare.append(_protected)
+    operator = people.operator if people is not None else None
+    document = msgspec.json.encode(description()) if people is not None else None
+    add_routes(app, Services(status, metrics, queries, stream, operator, webhook, document))
+    if queries is not None:
+        Site(queries, operator, live=stream is not None).add_to(app)
     if stream is not None:
-        stream.add_to(app)
-    if webhook is not None:
-        app.router.add_post(PATH, webhook.handle)
+        stream.end_with(app)
     if people is not None:
         add_sign_in(app, people.sign_in)
-        add_description(app)
-    if people is not None and people.desk is not None:
-        add_acts(app, people.desk)
     return app
 
 
-def _add_state(app: web.Application, loop_status: LoopStatus, render: Callable[[], bytes]) -> None:
-    """Probes, self metrics, and the state of the loop as the command line asks for it."""
-
-    async def healthz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
-
-    async def readyz(_: web.Request) -> web.Response:
-        ready, why = loop_status.ready()
-        return web.Response(status=200 if ready else 503, text=f"{why}\n")
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
-
-    async def status(_: web.Request) -> web.Response:
-        return _json(loop_status.status())
-
-    async def decisions(request: web.Request) -> web.Response:
-        try:
-            limit = int(request.query.get("limit", "100"))
-        except ValueError:
-            return problem(400, "limit must be a whole number")
-        if not 1 <= limit <= 500:
-            return problem(400, "limit must be from 1 to 500")
-        return _json(list(loop_status.recent)[-limit:])
-
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
-    app.router.add_get("/metrics", metrics)
-    app.router.add_get("/api/status", status)
-    app.router.add_get("/api/decisions", decisions)
+async def _protected(_: web.Request, response: web.StreamResponse) -> None:
+    """What a browser may do with an answer, errors and streams too; stricter headers stay as they are."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
 class Server:
@@ -162,7 +143,3 @@ def _why(exc: OSError) -> str:
     """asyncio puts the address where the reason should stand, and a resolver's numbers are not the system's."""
     number = exc.errno or 0
     return (os.strerror(number) if number > 0 else exc.strerror or str(exc)).lower()
-
-
-def _json(body: Any) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), content_type="application/json")

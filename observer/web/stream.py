@@ -11,29 +11,27 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
 
 from observer.domain.decision import Decision
-from observer.web.board import ViewCache
-from observer.web.people.door import still_in
-from observer.web.refusals import ApiProblem
-from observer.web.views.picture import ViewState
+from observer.web.models.answers import StreamListeners, TickEvent
+from observer.web.people.auth import still_in
+from observer.web.problems import ApiProblem
+from observer.web.queries import ViewCache
 from observer.web.views.rows import decision_row
-from observer.web.views.sources import Listeners
+from observer.web.views.view_state import ViewState
 
-PATH: Final = "/api/v1/stream"
 MOST: Final = 1000
 """Listeners at once."""
 QUEUE: Final = 64
 KEPT: Final = 512
 """Events that a browser may have missed and still gets."""
-MOST_TOLD: Final = 32
-"""Decisions of one tick that are told one by one; when there are more, listeners are told to read again."""
-BEAT_SECONDS: Final = 15.0
+MOST_SENT: Final = 32
+"""Decisions of one tick that are sent one by one; when there are more, listeners read everything again."""
+HEARTBEAT_SECONDS: Final = 15.0
 LASTS_SECONDS: Final = 300.0
 """Who may read is asked at the door only: then a stream ends, and the browser comes back and is asked again."""
 RETRY_MS: Final = 3000
@@ -48,17 +46,6 @@ class Counted(Protocol):
     def __call__(self, clients: int, *, dropped: bool) -> None: ...
 
 
-class TickEvent(Struct, frozen=True):
-    """One tick in a few figures: workloads by state, open incidents, and what waits for a person."""
-
-    at: float
-    tick: int
-    sighted: bool
-    paused: bool
-    states: dict[str, int]
-    incidents_open: int
-
-
 @dataclass(slots=True, eq=False)
 class _Listener:
     queue: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(QUEUE))
@@ -66,38 +53,37 @@ class _Listener:
 
 
 class Stream:
-    """Tells every listener of each new picture. ``counted`` hears how many listen."""
+    """Tells every listener of each new view state. ``counted`` hears how many listen."""
 
     def __init__(
-        self, board: ViewCache, counted: Counted, *, beat: float = BEAT_SECONDS, lasts: float = LASTS_SECONDS
+        self, cache: ViewCache, counted: Counted, *, heartbeat: float = HEARTBEAT_SECONDS, lasts: float = LASTS_SECONDS
     ) -> None:
-        self._board, self._counted, self._beat, self._lasts = board, counted, beat, lasts
+        self._cache, self._counted, self._heartbeat, self._lasts = cache, counted, heartbeat, lasts
         self._listeners: set[_Listener] = set()
         self._dropped = 0
         self._number = 0
         self._kept: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
         self._last: Decision | None = None
         self._born = f"{id(self):x}"
-        board.exchanged.append(self.tell)
+        cache.subscribers.append(self.publish)
 
-    def listeners(self) -> Listeners:
+    def listeners(self) -> StreamListeners:
         """How many listen, and how many were sent away."""
-        return Listeners(len(self._listeners), self._dropped)
+        return StreamListeners(len(self._listeners), self._dropped)
 
-    def add_to(self, app: web.Application) -> None:
-        """Serve it; the end of the application ends every listener."""
-        app.router.add_get(PATH, self.handle)
+    def end_with(self, app: web.Application) -> None:
+        """The end of the application ends every listener."""
         app.on_shutdown.append(self._end)
 
-    def tell(self, picture: ViewState) -> None:
-        """Hand a picture's news to everybody without waiting."""
-        fresh = self._fresh(picture.seen.recent)
-        if len(fresh) > MOST_TOLD:
-            self._say("reset", b"{}")
+    def publish(self, state: ViewState) -> None:
+        """Hand the news of a state to everybody without waiting."""
+        fresh = self._fresh(state.tick.recent)
+        if len(fresh) > MOST_SENT:
+            self._send("reset", b"{}")
         else:
-            for one in fresh:
-                self._say("decision", msgspec.json.encode(decision_row(one)))
-        self._say("tick", msgspec.json.encode(tick_event(picture)))
+            for decision in fresh:
+                self._send("decision", msgspec.json.encode(decision_row(decision)))
+        self._send("tick", msgspec.json.encode(tick_event(state)))
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers until the listener goes, is too slow, has to be asked again, or the daemon ends."""
@@ -127,7 +113,7 @@ class Stream:
     async def _serve(self, listener: _Listener, response: web.StreamResponse, allowed: Callable[[], bool]) -> None:
         while True:
             try:
-                async with asyncio.timeout(self._beat):
+                async with asyncio.timeout(self._heartbeat):
                     event = await listener.queue.get()
             except TimeoutError:
                 event = b": beat\n\n"
@@ -135,7 +121,7 @@ class Stream:
                 return
             await response.write(event)
 
-    def _say(self, kind: str, data: bytes) -> None:
+    def _send(self, kind: str, data: bytes) -> None:
         self._number += 1
         event = b"event: %s\nid: %s-%d\ndata: %s\n\n" % (kind.encode(), self._born.encode(), self._number, data)
         self._kept.append((self._number, event))
@@ -165,35 +151,35 @@ class Stream:
 
     def _newest(self) -> Iterable[bytes]:
         """A newcomer hears at once how things stand."""
-        picture = self._board.picture
-        if picture is None:
+        state = self._cache.state
+        if state is None:
             return ()
-        return (b"event: tick\ndata: %s\n\n" % msgspec.json.encode(tick_event(picture)),)
+        return (b"event: tick\ndata: %s\n\n" % msgspec.json.encode(tick_event(state)),)
 
     def _fresh(self, recent: tuple[Decision, ...]) -> list[Decision]:
-        """Decisions since the last picture; all of them when that one has fallen out."""
-        found: list[Decision] = []
-        for one in reversed(recent):
-            if one is self._last:
+        """Decisions since the last state; all of them when that one has fallen out."""
+        fresh: list[Decision] = []
+        for decision in reversed(recent):
+            if decision is self._last:
                 break
-            found.append(one)
+            fresh.append(decision)
         self._last = recent[-1] if recent else self._last
-        return found[::-1]
+        return fresh[::-1]
 
-    async def _end(self, _: Any) -> None:
+    async def _end(self, _: web.Application) -> None:
         for listener in tuple(self._listeners):
             while listener.queue.full():
                 listener.queue.get_nowait()
             listener.queue.put_nowait(None)
 
 
-def tick_event(picture: ViewState) -> TickEvent:
-    """The few figures of a picture."""
+def tick_event(state: ViewState) -> TickEvent:
+    """The few figures of a state."""
     return TickEvent(
-        at=picture.at,
-        tick=picture.seen.number,
-        sighted=picture.sighted,
-        paused=picture.control.paused,
-        states=dict(picture.states),
-        incidents_open=len(picture.open),
+        at=state.at,
+        tick=state.tick.number,
+        complete=state.complete,
+        paused=state.control.paused,
+        states=dict(state.states),
+        incidents_open=len(state.open),
     )

@@ -1,9 +1,10 @@
 """
 Crashes at any point of an act: nothing is done twice, nothing that was done is forgotten.
 
-One act goes through the daemon's own ``Executor``, a SQLite journal and ``settle``. At a drawn step (a statement, a
-commit, an answer that is on its way) everything in memory is lost; the next start reads the journal, looks open intents
-up, and may crash in turn. The steps of a crash inside SQLite itself are tested with killed processes elsewhere.
+One act goes through the daemon's own ``Executor``, a SQLite journal and ``apply_outcome``. At a drawn step (a
+statement, a commit, an answer that is on its way) everything in memory is lost; the next start reads the journal, looks
+open intents up, and may crash in turn. The steps of a crash inside SQLite itself are tested with killed processes
+elsewhere.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
-from observer.engine.decide import settle
+from observer.engine.decide import apply_outcome
 from observer.engine.memory import Memory
 from observer.engine.remediation.restore import recover
 from observer.journal.store import SqlJournal
@@ -239,7 +240,7 @@ class _Scene:
         await self._save()
 
     def _settle(self, decision: Decision, outcome: Outcome) -> None:
-        self.memory, _ = settle(self.memory, decision, outcome, self.clock.at, self.settings)
+        self.memory, _ = apply_outcome(self.memory, decision, outcome, self.clock.at, self.settings)
 
     async def _save(self) -> None:
         await self.stepped.save(self.memory.incidents[self.key])

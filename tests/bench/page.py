@@ -20,10 +20,10 @@ import aiohttp
 import msgspec
 
 from observer.domain.ids import ServiceRef
+from observer.web.models.parameters import OverviewQuery
 from observer.web.page.site import Site
-from observer.web.views.asked import OverviewQuery
 from observer.web.views.overview import overview
-from observer.web.views.picture import ViewState, view_state_of
+from observer.web.views.view_state import ViewState, view_state_of
 from tests.bench.picture import NAMESPACES
 from tests.support.browser import browser, served, tab
 from tests.support.page_world import FAULT_FROM, PageWorld
@@ -85,7 +85,7 @@ async def _measure(workloads: int, clients: int, seed: int) -> Figures:
         seen = world.loop_status.result
         assert seen is not None
         picture = view_state_of(seen)
-        site = Site(world.reading, None)
+        site = Site(world.queries, None)
         whole = OverviewQuery(limit=1000)
         body = msgspec.json.encode(overview(picture, whole))
         paint = await _paint(world)
@@ -142,7 +142,7 @@ async def _listeners(world: PageWorld, clients: int, ticks: int = 5) -> tuple[fl
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4 * clients), hard), hard))
     ready, heard, latest = asyncio.Semaphore(0), [0] * clients, [0.0] * clients
-    picture = world.board.picture
+    picture = world.cache.state
     assert picture is not None
     timeout = aiohttp.ClientTimeout(total=None)
     connector = aiohttp.TCPConnector(limit=0)
@@ -164,7 +164,7 @@ async def _listeners(world: PageWorld, clients: int, ticks: int = 5) -> tuple[fl
             spent, slowest = [], []
             for _ in range(ticks):
                 began = time.perf_counter()
-                for tell in world.board.exchanged:
+                for tell in world.cache.subscribers:
                     tell(picture)
                 spent.append(1e3 * (time.perf_counter() - began))
                 await _settled(heard, len(spent) + 1)

@@ -21,7 +21,7 @@ from observer.domain.ids import PodRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Tier
-from observer.engine.decide import decide, settle
+from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory
 from tests.bench.rivals import RIVALS, Rivals
 from tests.bench.world import REGIMES, Fault, Regime, World
@@ -65,7 +65,7 @@ class Chain:
             return
         self.acts.append((decision.action.action_kind, decision.action.pod))
         outcome = self.world.obey(decision.action)
-        self.memory, _ = settle(self.memory, decision, outcome, at, self.settings)
+        self.memory, _ = apply_outcome(self.memory, decision, outcome, at, self.settings)
 
 
 @dataclass

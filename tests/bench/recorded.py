@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from observer.config.settings.model import Profile, PrometheusSettings
+from observer.config.settings.sources import Profile, PrometheusSettings
 from observer.sources.prometheus.profiles import profile_for
 from observer.sources.prometheus.queries import Queries
 from tests.bench.fleet import Fleet, name_of, namespace_of

@@ -23,7 +23,7 @@ from typing import Final
 import aiohttp
 import numpy as np
 
-from observer.web.alerts import PATH
+from observer.web.routes import ALERTS as PATH
 from tests.bench.webhook_server import VOID
 from tests.support.alerts import BEARER, TOKEN, notification, wire_alert
 

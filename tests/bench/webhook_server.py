@@ -10,7 +10,8 @@ from aiohttp import web
 
 from observer.journal.store import SqlJournal
 from observer.runtime.clock import SystemClock
-from observer.web.alerts import PATH, Acceptor, Webhook
+from observer.web.alert_webhook import Acceptor, Webhook
+from observer.web.routes import ALERTS as PATH
 from observer.web.server import Server
 from tests.support.alerts import bearer
 

@@ -13,7 +13,6 @@ from unittest.mock import ANY
 
 import pytest
 
-from observer.actuators.drain import DrainActuator
 from observer.actuators.evict import EvictActuator, eviction
 from observer.actuators.kill_switch import ConfigMapSwitch
 from observer.actuators.lease_store import KubeLeaseStore
@@ -34,8 +33,9 @@ from observer.ports.actuators import SwitchReading
 from observer.ports.stores import LeaseRecord
 from observer.runtime.clock import SystemClock
 from observer.runtime.leader import LeaseElector
-from observer.runtime.throw import stop
+from observer.runtime.operator_actions import pause_switch
 from observer.sinks.kube_events import KubeEventSink
+from tests.support.actuators import DrainAndRestore
 from tests.support.kube_sim import running, until
 from tests.support.kube_worlds import PATIENCE, SIDES, KubeWorld, kube_world, reference
 
@@ -78,7 +78,7 @@ async def relabel(world: KubeWorld, pod: PodRef, value: str | None) -> None:
 
 
 async def test_a_drain_writes_label_and_note_and_a_restore_takes_both(world: KubeWorld) -> None:
-    pod, actuator = await world.bare_pod("p"), DrainActuator(world.api, by="observer-0")
+    pod, actuator = await world.bare_pod("p"), DrainAndRestore(world.api, by="observer-0")
     drain, restore = act(ActionKind.DRAIN, pod), act(ActionKind.RESTORE, pod)
     assert said(await actuator.look_up(drain)) == (Result.DEFERRED, "not_applied")
     assert said(await actuator.apply(drain)) == (Result.APPLIED, "applied")
@@ -95,7 +95,7 @@ async def test_a_drain_writes_label_and_note_and_a_restore_takes_both(world: Kub
 
 
 async def test_other_labels_and_annotations_stay(world: KubeWorld) -> None:
-    pod, actuator = await world.bare_pod("p", labels={"app": "x"}), DrainActuator(world.api, by="o")
+    pod, actuator = await world.bare_pod("p", labels={"app": "x"}), DrainAndRestore(world.api, by="o")
     await world.patch(paths.pod(pod.namespace, pod.name), {"metadata": {"annotations": {"example.com/a": "b"}}})
     before = (await world.pod(pod))["metadata"]
     await actuator.apply(act(ActionKind.DRAIN, pod))
@@ -105,7 +105,7 @@ async def test_other_labels_and_annotations_stay(world: KubeWorld) -> None:
 
 
 async def test_a_dry_run_changes_nothing(world: KubeWorld) -> None:
-    pod, actuator = await world.bare_pod("p"), DrainActuator(world.api, by="o")
+    pod, actuator = await world.bare_pod("p"), DrainAndRestore(world.api, by="o")
     assert said(await actuator.apply(act(ActionKind.DRAIN, pod, dry_run=True))) == (Result.APPLIED, "applied")
     assert (await marks(world, pod))[:2] == (None, None)
     await actuator.apply(act(ActionKind.DRAIN, pod))
@@ -114,7 +114,7 @@ async def test_a_dry_run_changes_nothing(world: KubeWorld) -> None:
 
 
 async def test_a_pod_that_a_person_took_is_left_alone(world: KubeWorld) -> None:
-    pod, actuator = await world.bare_pod("p"), DrainActuator(world.api, by="o")
+    pod, actuator = await world.bare_pod("p"), DrainAndRestore(world.api, by="o")
     await actuator.apply(act(ActionKind.DRAIN, pod))
     await relabel(world, pod, None)
     before = await marks(world, pod)
@@ -128,7 +128,7 @@ async def test_a_pod_that_a_person_took_is_left_alone(world: KubeWorld) -> None:
 
 
 async def test_a_drain_of_somebody_else_is_left_alone(world: KubeWorld) -> None:
-    pod, actuator = await world.bare_pod("p"), DrainActuator(world.api, by="o")
+    pod, actuator = await world.bare_pod("p"), DrainAndRestore(world.api, by="o")
     await relabel(world, pod, "yes")
     before = await marks(world, pod)
     assert said(await actuator.apply(act(ActionKind.DRAIN, pod))) == (Result.SUPERSEDED, "drained_by_other")
@@ -138,7 +138,7 @@ async def test_a_drain_of_somebody_else_is_left_alone(world: KubeWorld) -> None:
 
 
 async def test_only_the_incident_that_drained_it_gives_it_back(world: KubeWorld) -> None:
-    pod, actuator = await world.bare_pod("p"), DrainActuator(world.api, by="o")
+    pod, actuator = await world.bare_pod("p"), DrainAndRestore(world.api, by="o")
     await actuator.apply(act(ActionKind.DRAIN, pod))
     outcome = await actuator.apply(act(ActionKind.RESTORE, pod, incident="i2"))
     assert said(outcome) == (Result.SUPERSEDED, "other_incident")
@@ -150,8 +150,8 @@ async def test_a_pod_that_is_gone_or_was_born_again_is_superseded(world: KubeWor
     for uid, name, reason in ((STRANGER, pod.name, "uid_changed"), (pod.uid, "no-such-pod", "gone")):
         other = PodRef(pod.namespace, name, uid)
         for actuator, action_kind in (
-            (DrainActuator(world.api, by="o"), ActionKind.DRAIN),
-            (DrainActuator(world.api, by="o"), ActionKind.RESTORE),
+            (DrainAndRestore(world.api, by="o"), ActionKind.DRAIN),
+            (DrainAndRestore(world.api, by="o"), ActionKind.RESTORE),
             (EvictActuator(world.api), ActionKind.EVICT),
         ):
             assert said(await actuator.apply(act(action_kind, other))) == (Result.SUPERSEDED, reason)
@@ -163,7 +163,7 @@ async def test_a_pod_that_is_being_deleted_is_superseded(world: KubeWorld) -> No
     pod = await world.bare_pod("p", finalizer="observer.dev/test")
     path = paths.pod(pod.namespace, pod.name)
     await world.delete(path, gracePeriodSeconds=0)
-    drain, evict = DrainActuator(world.api, by="o"), EvictActuator(world.api)
+    drain, evict = DrainAndRestore(world.api, by="o"), EvictActuator(world.api)
     assert said(await drain.apply(act(ActionKind.DRAIN, pod))) == (Result.SUPERSEDED, "terminating")
     assert said(await evict.apply(act(ActionKind.EVICT, pod))) == (Result.SUPERSEDED, "terminating")
     assert said(await evict.look_up(act(ActionKind.EVICT, pod))) == (Result.APPLIED, "applied")
@@ -232,7 +232,7 @@ async def test_the_precondition_of_an_eviction_holds(world: KubeWorld) -> None:
 
 
 async def test_expired_drains_are_given_back_without_the_daemon(world: KubeWorld) -> None:
-    actuator = DrainActuator(world.api, by="o")
+    actuator = DrainAndRestore(world.api, by="o")
     due, later, foreign = [await world.bare_pod(name) for name in ("due", "later", "foreign")]
     await actuator.apply(act(ActionKind.DRAIN, due, seconds=10))
     await actuator.apply(act(ActionKind.DRAIN, later, seconds=1000))
@@ -308,7 +308,7 @@ async def test_a_resume_is_written_only_over_the_pause_that_was_read(world: Kube
     with pytest.raises(SwitchChanged, match="now not paused: resumed by ada") as changed:
         await switch.write(paused=True, who="ann", reason="late", over=now.version)
     assert not changed.value.paused
-    assert await stop(switch, who="ann", reason="sale") == SwitchReading(False, "", ANY, "ada")
+    assert await pause_switch(switch, who="ann", reason="sale") == SwitchReading(False, "", ANY, "ada")
     assert (await switch.look()).why.endswith(": sale")
 
 
@@ -398,10 +398,10 @@ async def test_decisions_become_events_on_pod_and_workload(world: KubeWorld) -> 
         pod=pod,
         workload=workload,
     )
-    await sink.tell(decision)
-    await sink.tell(replace(decision, id="d2", at=decision.at + 1))
-    await sink.tell(replace(decision, id="d3", at=decision.at + 2))
-    await sink.tell(replace(decision, id="d4", kind="verified", reason="fixed", text="fixed"))
+    await sink.publish(decision)
+    await sink.publish(replace(decision, id="d2", at=decision.at + 1))
+    await sink.publish(replace(decision, id="d3", at=decision.at + 2))
+    await sink.publish(replace(decision, id="d4", kind="verified", reason="fixed", text="fixed"))
     async with world.watched() as cluster:
         events = [event for event in await cluster.pod_events(pod) if str(event["reason"]).startswith("Observer")]
     assert sorted(str(event["reason"]) for event in events) == ["ObserverDrained", "ObserverVerified"]
@@ -418,8 +418,8 @@ async def test_an_event_of_a_node_is_in_the_default_namespace(world: KubeWorld) 
     sink = KubeEventSink(world.api, instance="observer-0")
     subject = f"node {world.namespace}-no-such-node"
     decision = Decision("n1", time.time(), "suspected", Verdict.TELL, subject, "evidence", "slow", severity="warning")
-    await sink.tell(decision)
-    await sink.tell(decision)
+    await sink.publish(decision)
+    await sink.publish(decision)
     listed = (await world.get(paths.event("default")))["items"]
     (event,) = (one for one in listed if one["regarding"]["name"] == subject.removeprefix("node "))
     assert (event["type"], event["reason"], event["action"]) == ("Warning", "ObserverSuspected", "Observe")

@@ -15,10 +15,10 @@ from observer.domain.approval import Approval
 from observer.domain.errors import JournalUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.policy import APPROVAL_SECONDS
-from observer.journal.approvals import SqlApprovals
-from observer.journal.connect import engine_for, parsed
-from observer.journal.schema import migrate
+from observer.journal.database import engine_for, migrate, parsed
 from observer.journal.store import SqlJournal
+from observer.journal.stores import SqlApprovals
+from tests.support.approvals import MemoryApprovals
 from tests.support.postgres import fresh_database, running_postgres
 
 if TYPE_CHECKING:
@@ -34,8 +34,12 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlApprovals]:
+@pytest.fixture(params=["sqlite", "postgresql", "double"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlApprovals | MemoryApprovals]:
+    """The book, and its double."""
+    if request.param == "double":
+        yield MemoryApprovals()
+        return
     if request.param == "sqlite":
         address = f"sqlite+aiosqlite:///{tmp_path / 'journal.db'}"
     else:
@@ -46,7 +50,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     await opened.close()
 
 
-async def test_what_was_given_comes_back_equal_until_it_is_over(store: SqlApprovals) -> None:
+async def test_what_was_given_comes_back_equal_until_it_is_over(store: SqlApprovals | MemoryApprovals) -> None:
     later = replace(WORD, plan="plan-b", given=GIVEN + 5.0)
     await store.give(later)
     await store.give(WORD)
@@ -56,7 +60,7 @@ async def test_what_was_given_comes_back_equal_until_it_is_over(store: SqlApprov
     assert list(await store.standing(GIVEN + APPROVAL_SECONDS + 5.0)) == []
 
 
-async def test_what_was_withdrawn_stands_no_more_and_may_be_given_again(store: SqlApprovals) -> None:
+async def test_what_was_withdrawn_stands_no_more_and_may_be_given_again(store: SqlApprovals | MemoryApprovals) -> None:
     await store.give(WORD)
     assert await store.withdraw(WORD.plan, "ben", GIVEN + 1.0)
     assert not await store.withdraw(WORD.plan, "ben", GIVEN + 2.0)
@@ -67,7 +71,7 @@ async def test_what_was_withdrawn_stands_no_more_and_may_be_given_again(store: S
     assert list(await store.standing(GIVEN + 5.0)) == [again]
 
 
-async def test_old_words_are_dropped(store: SqlApprovals) -> None:
+async def test_old_words_are_dropped(store: SqlApprovals | MemoryApprovals) -> None:
     new = replace(WORD, given=GIVEN + 10_000.0)
     await store.give(WORD)
     await store.give(new)
@@ -75,9 +79,10 @@ async def test_old_words_are_dropped(store: SqlApprovals) -> None:
     assert list(await store.standing(0.0)) == [new]
 
 
-async def test_a_journal_that_cannot_be_used_approves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("side", ["sqlite", "double"])
+async def test_a_journal_that_cannot_be_used_approves_nothing(tmp_path: Path, side: str) -> None:
     engine = engine_for(parsed(f"sqlite+aiosqlite:///{tmp_path / 'empty.db'}"))
-    store = SqlApprovals(engine)
+    store = SqlApprovals(engine) if side == "sqlite" else MemoryApprovals(broken=True)
     with pytest.raises(JournalUnavailable):
         await store.give(WORD)
     with pytest.raises(JournalUnavailable):

@@ -11,7 +11,7 @@ import pytest
 
 from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Phase
-from observer.journal.schema import migrate
+from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
 from observer.ports.stores import DecisionSearch, Mark
 from tests.support.builders import incident_of

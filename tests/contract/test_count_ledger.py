@@ -12,9 +12,9 @@ from observer.domain.errors import JournalUnavailable
 from observer.domain.events import BAD, TOTAL, Parts, Series
 from observer.domain.slo import LedgerCount
 from observer.engine.slo.accounting import SloAccounting
-from observer.journal.counts import FINE_KEPT, SqlCountLedger
-from observer.journal.schema import migrate
+from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
+from observer.journal.stores import FINE_KEPT, SqlCountLedger
 from tests.support.postgres import fresh_database, running_postgres
 from tests.support.slo import objective, readings
 

@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from observer.config.settings.auth import HttpAuth
+from observer.config.settings.sources import HttpAuth
 from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError, ObserverError, SourceUnavailable
 from observer.domain.ids import PodRef, WorkloadRef
 from observer.domain.outcome import Outcome, Result
+from observer.http_client.client import Endpoint
 from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient, GrafanaRefused, Published, Publisher
-from observer.sinks.grafana.probe import probe
+from observer.sinks.grafana.client import probe
 from tests.support.fake_grafana import TOKEN, FakeGrafana
 
 BOARD: dict[str, Any] = {"uid": "observer-x", "title": "Observer / X", "tags": [names.GRAFANA_TAG], "panels": []}
@@ -39,19 +40,19 @@ async def opened(
     file.write_text(token + "\n")
     server = await grafana.started()
     url = f"http://127.0.0.1:{server.port}{path}"
-    door = GrafanaClient(url=url, auth=HttpAuth(bearer_file=str(file)), headers={}, timeout=5.0)
+    client = GrafanaClient(Endpoint("grafana", url=url, auth=HttpAuth(bearer_file=str(file))))
     try:
-        yield door
+        yield client
     finally:
-        await door.close()
+        await client.close()
         await server.close()
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 async def test_a_dashboard_is_made_changed_and_left_alone(generation: str, tmp_path: Path) -> None:
     grafana = FakeGrafana(**GENERATIONS[generation])  # type: ignore[arg-type]
-    async with opened(grafana, tmp_path) as door:
-        publisher = Publisher(door)
+    async with opened(grafana, tmp_path) as client:
+        publisher = Publisher(client)
         assert await publisher.make_folder()
         assert not await publisher.make_folder()
         assert await publisher.publish(BOARD) is Published.CREATED
@@ -73,8 +74,8 @@ async def test_a_dashboard_is_made_changed_and_left_alone(generation: str, tmp_p
 async def test_without_a_folder_it_stays_where_a_person_put_it(generation: str, tmp_path: Path) -> None:
     grafana = FakeGrafana(**GENERATIONS[generation], folders={"theirs": "Theirs"})  # type: ignore[arg-type]
     grafana.put({**BOARD, "title": "older"}, folder="theirs")
-    async with opened(grafana, tmp_path) as door:
-        publisher = Publisher(door, folder="")
+    async with opened(grafana, tmp_path) as client:
+        publisher = Publisher(client, folder="")
         assert not await publisher.make_folder()
         assert await publisher.publish(BOARD) is Published.UPDATED
 
@@ -91,11 +92,11 @@ async def test_what_somebody_saves_meanwhile_is_not_lost(generation: str, tmp_pa
         grafana.put({**BOARD, "title": "by a person"})
 
     grafana.before_write = somebody
-    async with opened(grafana, tmp_path) as door:
+    async with opened(grafana, tmp_path) as client:
         with pytest.raises(GrafanaRefused, match="somebody saved it meanwhile: run the command again"):
-            await Publisher(door, folder="").publish(BOARD)
+            await Publisher(client, folder="").publish(BOARD)
         assert grafana.dashboards["observer-x"]["spec"]["title"] == "by a person"
-        assert await Publisher(door, folder="", overwrite=True).publish(BOARD) is Published.UPDATED
+        assert await Publisher(client, folder="", overwrite=True).publish(BOARD) is Published.UPDATED
 
     assert grafana.dashboards["observer-x"]["spec"]["title"] == BOARD["title"]
 
@@ -104,38 +105,38 @@ async def test_what_somebody_saves_meanwhile_is_not_lost(generation: str, tmp_pa
 async def test_a_dashboard_of_others_is_left_alone(generation: str, tmp_path: Path) -> None:
     grafana = FakeGrafana(**GENERATIONS[generation])  # type: ignore[arg-type]
     grafana.put({**BOARD, "tags": ["mine"]})
-    async with opened(grafana, tmp_path) as door:
+    async with opened(grafana, tmp_path) as client:
         with pytest.raises(GrafanaRefused, match="is not Observer's"):
-            await Publisher(door, folder="").publish(BOARD)
-        assert await Publisher(door, folder="", overwrite=True).publish(BOARD) is Published.UPDATED
+            await Publisher(client, folder="").publish(BOARD)
+        assert await Publisher(client, folder="", overwrite=True).publish(BOARD) is Published.UPDATED
 
 
 async def test_two_of_one_title_in_a_folder_are_told(tmp_path: Path) -> None:
     grafana = FakeGrafana(new=False, folders={"observer": "Observer"})
     grafana.put({**BOARD, "uid": "another"}, folder="observer")
-    async with opened(grafana, tmp_path) as door:
+    async with opened(grafana, tmp_path) as client:
         with pytest.raises(GrafanaRefused, match="another of the same title is in that folder") as caught:
-            await Publisher(door).publish(BOARD)
+            await Publisher(client).publish(BOARD)
     assert caught.value.status == 412
 
 
 @pytest.mark.parametrize("generation", ["old", "new"])
 async def test_a_folder_that_went_is_told(generation: str, tmp_path: Path) -> None:
     grafana = FakeGrafana(**GENERATIONS[generation])  # type: ignore[arg-type]
-    async with opened(grafana, tmp_path) as door:
+    async with opened(grafana, tmp_path) as client:
         with pytest.raises(GrafanaRefused, match="the folder does not exist"):
-            await Publisher(door, folder="gone").publish(BOARD)
+            await Publisher(client, folder="gone").publish(BOARD)
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
 async def test_what_the_token_may_not_is_told_without_the_token(generation: str, tmp_path: Path) -> None:
     grafana = FakeGrafana(**GENERATIONS[generation], rights=frozenset({"read"}))  # type: ignore[arg-type]
-    async with opened(grafana, tmp_path) as door:
+    async with opened(grafana, tmp_path) as client:
         with pytest.raises(GrafanaRefused, match=r"403.*lacks the permission.*additional permissions: write"):
-            await Publisher(door, folder="").publish(BOARD)
-    async with opened(grafana, tmp_path, token="glsa_wrong_secret") as door:
+            await Publisher(client, folder="").publish(BOARD)
+    async with opened(grafana, tmp_path, token="glsa_wrong_secret") as client:
         with pytest.raises(GrafanaRefused, match=r"401.*the token is not known to this Grafana") as caught:
-            await Publisher(door).make_folder()
+            await Publisher(client).make_folder()
     assert "glsa" not in str(caught.value)
     assert not grafana.dashboards
 
@@ -152,8 +153,8 @@ async def test_other_refusals_say_what_was_tried(
     status: int, kind: type[ObserverError], told: str, tmp_path: Path
 ) -> None:
     grafana = FakeGrafana(new=False)
-    async with opened(grafana, tmp_path) as door:
-        publisher = Publisher(door, folder="")
+    async with opened(grafana, tmp_path) as client:
+        publisher = Publisher(client, folder="")
         await publisher.api()
         grafana.broken = [status]
         with pytest.raises(kind, match=told) as caught:
@@ -162,13 +163,13 @@ async def test_other_refusals_say_what_was_tried(
 
 
 async def test_nobody_there_and_an_address_that_can_never_work(tmp_path: Path) -> None:
-    async with opened(FakeGrafana(), tmp_path) as door:
+    async with opened(FakeGrafana(), tmp_path) as client:
         pass
     with pytest.raises(SourceUnavailable, match=r"grafana: http://127\.0\.0\.1:"):
-        await door.ask("GET", "/api/health")
-    await door.close()
+        await client.request("GET", "/api/health")
+    await client.close()
     with pytest.raises(ConfigError, match=r"grafana\.url: .* is not an http or https address"):
-        GrafanaClient(url="grafana:3000", auth=HttpAuth(), headers={}, timeout=1.0)
+        GrafanaClient(Endpoint("grafana", url="grafana:3000", timeout=1.0))
 
 
 # Annotations
@@ -180,8 +181,8 @@ def act(action_kind: ActionKind, at: float, *, attempt: int = 0, incident: str =
     action = Action(action_kind, incident, POD, attempt=attempt)
     made = Decision(
         f"d{at}", at, action_kind.value, Verdict.ACT, "pod shop/cart-1", "evidence", f"{action_kind.value} at {at:.0f}",
-        incident=incident, action_kind=action_kind, mode=Mode.ENFORCE, pod=POD, workload=WorkloadRef("shop",
-        "Deployment", "cart"),
+        incident=incident, action_kind=action_kind, mode=Mode.ENFORCE, pod=POD,
+        workload=WorkloadRef("shop", "Deployment", "cart"),
         action=action, outcome=Outcome(action.id, Result.APPLIED, "applied"),
     )  # fmt: skip
     return replace(made, **changes)
@@ -217,61 +218,61 @@ def settled(grafana: FakeGrafana) -> None:
 
 async def test_one_annotation_an_act_from_its_write_to_its_verdict(tmp_path: Path) -> None:
     grafana = FakeGrafana()
-    async with opened(grafana, tmp_path) as door:
-        sink = GrafanaAnnotations(door)
+    async with opened(grafana, tmp_path) as client:
+        sink = GrafanaAnnotations(client)
         for decision in STORY:
-            await sink.tell(decision)
+            await sink.publish(decision)
     settled(grafana)
 
 
 @pytest.mark.parametrize("at", range(1, len(STORY)))
 async def test_a_restart_anywhere_makes_no_second_one(at: int, tmp_path: Path) -> None:
     grafana = FakeGrafana()
-    async with opened(grafana, tmp_path) as door:
-        first, second = GrafanaAnnotations(door), GrafanaAnnotations(door)
+    async with opened(grafana, tmp_path) as client:
+        first, second = GrafanaAnnotations(client), GrafanaAnnotations(client)
         for decision in STORY[:at]:
-            await first.tell(decision)
+            await first.publish(decision)
         for decision in STORY[at - 1 :]:  # the last one is told again: nobody knows whether it arrived
-            await second.tell(decision)
+            await second.publish(decision)
     settled(grafana)
 
 
 @pytest.mark.parametrize("at", range(len(STORY) - 1))
 async def test_an_answer_that_is_lost_makes_no_second_one(at: int, tmp_path: Path) -> None:
     grafana = FakeGrafana()
-    async with opened(grafana, tmp_path) as door:
-        sink = GrafanaAnnotations(door)
+    async with opened(grafana, tmp_path) as client:
+        sink = GrafanaAnnotations(client)
         for number, decision in enumerate(STORY):
             if number == at:
                 grafana.lost = 1
                 with pytest.raises(SourceUnavailable):
-                    await sink.tell(decision)
-                await sink.tell(decision)
+                    await sink.publish(decision)
+                await sink.publish(decision)
             else:
-                await sink.tell(decision)
+                await sink.publish(decision)
     settled(grafana)
 
 
 async def test_a_grafana_that_is_down_for_a_while_learns_it_later(tmp_path: Path) -> None:
     grafana = FakeGrafana()
-    async with opened(grafana, tmp_path) as door:
-        sink = GrafanaAnnotations(door)
+    async with opened(grafana, tmp_path) as client:
+        sink = GrafanaAnnotations(client)
         grafana.broken = [503]
         with pytest.raises(SourceUnavailable):
-            await sink.tell(STORY[0])
+            await sink.publish(STORY[0])
         for decision in STORY[1:]:
-            await sink.tell(decision)
+            await sink.publish(decision)
     settled(grafana)
 
 
 async def test_giving_back_ends_the_drain_and_a_second_drain_is_another(tmp_path: Path) -> None:
     grafana = FakeGrafana()
-    async with opened(grafana, tmp_path) as door:
-        sink = GrafanaAnnotations(door)
-        await sink.tell(act(ActionKind.DRAIN, AT))
-        await sink.tell(act(ActionKind.RESTORE, AT + 60))
-        await sink.tell(act(ActionKind.DRAIN, AT + 90, attempt=1))
-        await sink.tell(told("closed", AT + 200, "cleared"))
+    async with opened(grafana, tmp_path) as client:
+        sink = GrafanaAnnotations(client)
+        await sink.publish(act(ActionKind.DRAIN, AT))
+        await sink.publish(act(ActionKind.RESTORE, AT + 60))
+        await sink.publish(act(ActionKind.DRAIN, AT + 90, attempt=1))
+        await sink.publish(told("closed", AT + 200, "cleared"))
     first, second = sorted(grafana.annotations.values(), key=lambda one: one["time"])
     assert first["timeEnd"] == (AT + 60) * 1000 and f"restore at {AT + 60:.0f}" in first["text"]
     assert second["timeEnd"] == (AT + 200) * 1000 and "closed: acquitted" in second["text"]
@@ -294,27 +295,27 @@ async def test_giving_back_ends_the_drain_and_a_second_drain_is_another(tmp_path
 )
 async def test_what_was_not_done_is_not_annotated(decision: Decision, tmp_path: Path) -> None:
     grafana = FakeGrafana()
-    async with opened(grafana, tmp_path) as door:
-        await GrafanaAnnotations(door).tell(decision)
+    async with opened(grafana, tmp_path) as client:
+        await GrafanaAnnotations(client).publish(decision)
     assert grafana.annotations == {}
 
 
 async def test_an_annotation_that_a_person_removed_stays_removed(tmp_path: Path) -> None:
     grafana = FakeGrafana()
-    async with opened(grafana, tmp_path) as door:
-        sink = GrafanaAnnotations(door)
-        await sink.tell(STORY[0])
+    async with opened(grafana, tmp_path) as client:
+        sink = GrafanaAnnotations(client)
+        await sink.publish(STORY[0])
         grafana.annotations.clear()
         for decision in STORY[1:3]:
-            await sink.tell(decision)
+            await sink.publish(decision)
     assert grafana.annotations == {}
 
 
 async def test_a_token_without_the_right_is_told(tmp_path: Path) -> None:
     grafana = FakeGrafana(rights=frozenset({"read"}))
-    async with opened(grafana, tmp_path) as door:
+    async with opened(grafana, tmp_path) as client:
         with pytest.raises(GrafanaRefused, match="making an annotation: HTTP 403"):
-            await GrafanaAnnotations(door).tell(STORY[0])
+            await GrafanaAnnotations(client).publish(STORY[0])
 
 
 @pytest.mark.parametrize(
@@ -330,8 +331,8 @@ async def test_doctor_says_how_it_is(
 ) -> None:
     grafana = FakeGrafana()
     change(grafana)
-    async with opened(grafana, tmp_path) as door:
-        found = await probe(door)
+    async with opened(grafana, tmp_path) as client:
+        found = await probe(client)
     assert [one.ok for one in found] == ok
     assert detail in found[-1].detail and TOKEN not in repr(found)
     assert all(one.remedy for one in found if not one.ok)
@@ -339,8 +340,8 @@ async def test_doctor_says_how_it_is(
 
 
 async def test_doctor_says_when_nobody_is_there(tmp_path: Path) -> None:
-    async with opened(FakeGrafana(), tmp_path) as door:
+    async with opened(FakeGrafana(), tmp_path) as client:
         pass
-    [found] = await probe(door)
-    await door.close()
+    [found] = await probe(client)
+    await client.close()
     assert found.ok is False and "grafana.url" in found.remedy

@@ -19,9 +19,10 @@ from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
-from observer.journal.schema import migrate
+from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
 from observer.journal.tables import REVISION
+from tests.support.fakes import MemoryJournal
 from tests.support.postgres import fresh_database, running_postgres
 
 if TYPE_CHECKING:
@@ -40,17 +41,26 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty journal's address with the schema in it."""
-    if request.param == "sqlite":
-        address = f"sqlite+aiosqlite:///{tmp_path / 'deep' / 'journal.db'}"
-    else:
-        address = fresh_database(request.getfixturevalue("postgres"))
+    address = _address(request, tmp_path)
     migrate(address)
     return address
 
 
-@pytest.fixture
-async def journal(url: str) -> AsyncIterator[SqlJournal]:
-    opened = await SqlJournal.open(url)
+def _address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'deep' / 'journal.db'}"
+    return fresh_database(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "double"])
+async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SqlJournal | MemoryJournal]:
+    """The journal, and its double."""
+    if request.param == "double":
+        yield MemoryJournal()
+        return
+    address = _address(request, tmp_path)
+    await asyncio.to_thread(migrate, address)
+    opened = await SqlJournal.open(address)
     yield opened
     await opened.close()
 
@@ -76,7 +86,7 @@ def decision(key: str, at: float, **more: str) -> Decision:
     return Decision(key, at, "drain", Verdict.ACT, more.pop("subject", "pod shop/cart-1"), "r", "t", **more)  # type: ignore[arg-type]
 
 
-async def test_incidents_are_inserted_and_replaced(journal: SqlJournal) -> None:
+async def test_incidents_are_inserted_and_replaced(journal: SqlJournal | MemoryJournal) -> None:
     await journal.save(incident("a"))
     await journal.save(incident("b", opened=50.0))
     changed = replace(incident("a"), phase=Phase.DRAINING, evidence_score=12.5)
@@ -85,7 +95,7 @@ async def test_incidents_are_inserted_and_replaced(journal: SqlJournal) -> None:
     assert await journal.incidents() == [incident("b", opened=50.0), changed]
 
 
-async def test_closed_incidents_are_found_by_when_they_closed(journal: SqlJournal) -> None:
+async def test_closed_incidents_are_found_by_when_they_closed(journal: SqlJournal | MemoryJournal) -> None:
     for one in (incident("open", opened=1.0), incident("old", closed=200.0), incident("new", closed=300.0)):
         await journal.save(one)
 
@@ -93,7 +103,7 @@ async def test_closed_incidents_are_found_by_when_they_closed(journal: SqlJourna
     assert [one.id for one in await journal.incidents(since=250.0)] == ["open", "new"]
 
 
-async def test_an_intent_is_open_until_it_is_settled(journal: SqlJournal) -> None:
+async def test_an_intent_is_open_until_it_is_settled(journal: SqlJournal | MemoryJournal) -> None:
     first, second = drain("a"), drain("b")
     await journal.intend(second, entry(second, at=101.0))
     await journal.intend(first, entry(first, at=100.0))
@@ -107,7 +117,9 @@ async def test_an_intent_is_open_until_it_is_settled(journal: SqlJournal) -> Non
 
 
 @pytest.mark.parametrize("result", [Result.DEFERRED, Result.SUPERSEDED, Result.REFUSED])
-async def test_what_was_not_applied_is_settled_all_the_same(journal: SqlJournal, result: Result) -> None:
+async def test_what_was_not_applied_is_settled_all_the_same(
+    journal: SqlJournal | MemoryJournal, result: Result
+) -> None:
     action = drain("a")
     await journal.intend(action, entry(action))
 
@@ -117,7 +129,7 @@ async def test_what_was_not_applied_is_settled_all_the_same(journal: SqlJournal,
     assert await journal.ledger(0.0) == [replace(entry(action), settled=True)]
 
 
-async def test_an_unknown_outcome_leaves_the_intent_open(journal: SqlJournal) -> None:
+async def test_an_unknown_outcome_leaves_the_intent_open(journal: SqlJournal | MemoryJournal) -> None:
     action = drain("a")
     await journal.intend(action, entry(action))
 
@@ -127,7 +139,7 @@ async def test_an_unknown_outcome_leaves_the_intent_open(journal: SqlJournal) ->
     assert await journal.ledger(0.0) == [entry(action)]
 
 
-async def test_the_same_act_cannot_be_intended_twice(journal: SqlJournal) -> None:
+async def test_the_same_act_cannot_be_intended_twice(journal: SqlJournal | MemoryJournal) -> None:
     action = drain("a")
     await journal.intend(action, entry(action))
 
@@ -153,7 +165,9 @@ async def test_of_two_who_intend_the_same_at_once_one_wins(url: str) -> None:
     await two.close()
 
 
-async def test_a_ledger_row_that_cannot_be_written_takes_the_intent_with_it(journal: SqlJournal) -> None:
+async def test_a_ledger_row_that_cannot_be_written_takes_the_intent_with_it(
+    journal: SqlJournal | MemoryJournal,
+) -> None:
     first, second = drain("a"), drain("b")
     await journal.intend(first, entry(first))
 
@@ -163,7 +177,7 @@ async def test_a_ledger_row_that_cannot_be_written_takes_the_intent_with_it(jour
     assert await journal.open_intents() == [first]
 
 
-async def test_grades_reach_every_act_of_the_incident(journal: SqlJournal) -> None:
+async def test_grades_reach_every_act_of_the_incident(journal: SqlJournal | MemoryJournal) -> None:
     acts = [drain("a"), drain("a", attempt=1), drain("b")]
     for i, action in enumerate(acts):
         await journal.intend(action, entry(action, at=100.0 + i))
@@ -178,7 +192,7 @@ async def test_grades_reach_every_act_of_the_incident(journal: SqlJournal) -> No
     assert [one.at for one in await journal.ledger(101.5)] == [102.0]
 
 
-async def test_decisions_are_found_by_subject_incident_and_time(journal: SqlJournal) -> None:
+async def test_decisions_are_found_by_subject_incident_and_time(journal: SqlJournal | MemoryJournal) -> None:
     for i in range(5):
         await journal.record(decision(f"d{i}", 100.0 + i, incident="a" if i % 2 else "b"))
     await journal.record(decision("other", 99.0, subject="pod shop/cart-2"))
@@ -192,7 +206,7 @@ async def test_decisions_are_found_by_subject_incident_and_time(journal: SqlJour
     assert await ids(limit=2) == ["d3", "d4"]
 
 
-async def test_a_decision_recorded_again_is_the_newer_one(journal: SqlJournal) -> None:
+async def test_a_decision_recorded_again_is_the_newer_one(journal: SqlJournal | MemoryJournal) -> None:
     first = decision("d", 100.0)
     told = replace(first, outcome=Outcome("x", Result.APPLIED, "labelled"))
     await journal.record(first)
@@ -217,14 +231,14 @@ async def test_everything_is_there_after_opening_again(url: str) -> None:
     await again.close()
 
 
-async def test_names_of_every_script_survive(journal: SqlJournal) -> None:
+async def test_names_of_every_script_survive(journal: SqlJournal | MemoryJournal) -> None:
     odd = decision("ключ", 1.0, subject="pod shop/каталог-'\"\\;--%s?:x 🙂")
     await journal.record(odd)
 
     assert await journal.decisions(subject=odd.subject) == [odd]
 
 
-async def test_pruning_is_bounded_and_spares_what_is_open(journal: SqlJournal) -> None:
+async def test_pruning_is_bounded_and_spares_what_is_open(journal: SqlJournal | MemoryJournal) -> None:
     done, pending = drain("old"), drain("pending")
     for action in (done, pending):
         await journal.intend(action, entry(action, at=10.0))
@@ -243,7 +257,7 @@ async def test_pruning_is_bounded_and_spares_what_is_open(journal: SqlJournal) -
     assert [one.id for one in await journal.incidents()] == ["open", "new"]
 
 
-async def test_many_writers_in_one_process_do_not_starve(journal: SqlJournal) -> None:
+async def test_many_writers_in_one_process_do_not_starve(journal: SqlJournal | MemoryJournal) -> None:
     async def one(i: int) -> None:
         action = drain(f"i{i}")
         await journal.intend(action, entry(action, at=float(i)))
@@ -260,7 +274,7 @@ async def test_an_empty_postgresql_waits_for_its_migration(postgres: PostgresSer
 
     with pytest.raises(JournalUnavailable, match=r"is empty, this Observer needs .*: run `observer migrate`"):
         await SqlJournal.open(address)
-    code = f"from observer.journal.schema import migrate; print(migrate({address!r}))"
+    code = f"from observer.journal.database import migrate; print(migrate({address!r}))"
     both = [await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=PIPE, cwd=ROOT) for _ in range(2)]
     said = [(await one.communicate())[0] for one in both]
     journal = await SqlJournal.open(address)

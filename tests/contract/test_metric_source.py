@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from observer.config.settings.model import Profile, PrometheusSettings
+from observer.config.settings.sources import Profile, PrometheusSettings
 from observer.domain.counts import CallerCounts, CounterFrame
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import ServiceRef

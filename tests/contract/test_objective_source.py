@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceUnavailable
 from observer.domain.events import BAD, GOOD, TOTAL, ObjectiveFrame, Parts
 from observer.domain.ids import ServiceRef

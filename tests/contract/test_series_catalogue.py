@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 from observer.config.lint.live.registry import lint_live
 from observer.config.lint.subject import Subject
 from observer.config.openslo.documents import parse_documents
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceUnavailable
 from observer.simulator.prometheus.api import PrometheusApi
 from observer.simulator.prometheus.tsdb import NAME, TimeSeriesMemory

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from observer.app.outlets import alertmanagers, links_of, silence_own_alerts
+from observer.app.notifications import alertmanagers, links_of, silence_own_alerts
 from observer.config.settings.notifications import AlertmanagerSettings
 from observer.config.settings.read import parse
 from observer.domain import names
@@ -20,7 +20,8 @@ from observer.domain.action import ActionKind, Mode
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.outcome import Result
 from observer.engine.remediation.silences import silence_matchers
-from observer.http_client.outbox import Outbox, Target
+from observer.http_client import delivery
+from observer.http_client.client import Endpoint
 from observer.kube.times import unix
 from observer.runtime.clock import SystemClock
 from observer.sinks.alertmanager import Alertmanagers, AlertmanagerSink, Policy
@@ -61,8 +62,10 @@ class Leader:
 
 
 def api(*urls: str, patience: float = 10.0, clock: Any = None) -> Alertmanagers:
-    made = [Target("alertmanager", url=url, patience=patience, timeout=20.0) for url in urls]
-    return Alertmanagers([Outbox(target, clock or SystemClock(), Random(1)) for target in made])
+    endpoints = [Endpoint("alertmanager", url=url, timeout=20.0) for url in urls]
+    return Alertmanagers(
+        [delivery.Receiver(one, clock or SystemClock(), Random(1), patience=patience) for one in endpoints]
+    )
 
 
 def sink(server: Alertmanager | Receiver, leader: Leader, clock: Any = None, **policy: Any) -> AlertmanagerSink:
@@ -108,10 +111,10 @@ def now(**changes: Any) -> dict[str, Any]:
 async def test_a_page_stands_until_its_incident_ends(server: Alertmanager) -> None:
     leader = Leader()
     one = sink(server, leader, labels={"team": "shop", "severity": "page"})
-    await one.tell(told(**now()))
+    await one.publish(told(**now()))
     await one.settle()
     assert await pages(server) == []
-    await one.tell(told("page", severity="page", text="approve the eviction", **now()))
+    await one.publish(told("page", severity="page", text="approve the eviction", **now()))
     await one.settle()
     (page,) = await pages(server)
     assert page["labels"] == {
@@ -121,12 +124,12 @@ async def test_a_page_stands_until_its_incident_ends(server: Alertmanager) -> No
     assert page["annotations"]["summary"] == "approve the eviction"
     assert page["annotations"]["runbook_url"] == "https://run.example/page"
     assert page["annotations"]["page"] == page["generatorURL"] == "https://o/i1"
-    await one.tell(told("page", severity="page", text="a second word", **now()))
+    await one.publish(told("page", severity="page", text="a second word", **now()))
     await one.settle()
     (again,) = await pages(server)
     assert again["fingerprint"] == page["fingerprint"] and again["startsAt"] == page["startsAt"]
     assert again["annotations"]["summary"] == "a second word"
-    await one.tell(told("closed", severity="info", **now()))
+    await one.publish(told("closed", severity="info", **now()))
     await one.settle()
     assert await pages(server) == []
     await one.close()
@@ -135,7 +138,7 @@ async def test_a_page_stands_until_its_incident_ends(server: Alertmanager) -> No
 @REAL
 async def test_the_next_observer_takes_a_page_over_and_ends_it(server: Alertmanager) -> None:
     first = sink(server, Leader())
-    await first.tell(told("page", severity="page", **now()))
+    await first.publish(told("page", severity="page", **now()))
     await first.settle()
     await first.close()
     (before,) = await pages(server)
@@ -156,7 +159,7 @@ async def test_the_next_observer_takes_a_page_over_and_ends_it(server: Alertmana
 @REAL
 async def test_another_clusters_pages_are_not_ours(server: Alertmanager) -> None:
     west = sink(server, Leader(), cluster="west")
-    await west.tell(told("page", severity="page", **now()))
+    await west.publish(told("page", severity="page", **now()))
     await west.settle()
     east = sink(server, Leader(open=set()))
     await east.settle()
@@ -170,14 +173,14 @@ async def test_only_the_replaced_pods_own_alerts_fall_silent_and_only_until_the_
     await server.send(OWN, *OTHERS)
     leader = Leader()
     one = sink(server, leader, silences=True, pages=False)
-    await one.tell(acted(**now()))
+    await one.publish(acted(**now()))
     await one.settle()
     await until(lambda: silent(server))
     assert await silent(server) == [OWN]
     (silence,) = await silences(server)
     assert silence["createdBy"] == "observer" and "i1" in silence["comment"]
     assert silence["endsAt"] > silence["startsAt"]
-    await one.tell(told("verified", reason="fixed", **now()))
+    await one.publish(told("verified", reason="fixed", **now()))
     await one.settle()
     assert await silences(server) == []
     assert len(await silences(server, "expired")) == 1
@@ -192,20 +195,20 @@ async def _none(ask: Callable[[Alertmanager], Any], server: Alertmanager) -> boo
 @REAL
 async def test_the_way_out_ends_silences_and_so_does_who_finds_one_left_behind(server: Alertmanager) -> None:
     one = sink(server, Leader(), silences=True)
-    await one.tell(acted(**now()))
+    await one.publish(acted(**now()))
     await one.settle()
     assert len(await silences(server)) == 1
     await one.close()
     assert await silences(server) == []
 
     left = sink(server, Leader(), silences=True)
-    await left.tell(acted(**now()))
+    await left.publish(acted(**now()))
     await left.settle()
     await left._api.close()  # it dies without a word
     finder = sink(server, Leader(), silences=True)
     await finder.settle()
     assert len(await silences(server)) == 1, "its incident is open: it stays"
-    await finder.tell(told("verified", **now()))
+    await finder.publish(told("verified", **now()))
     await finder.settle()
     assert await silences(server) == []
     await finder.close()
@@ -215,15 +218,15 @@ async def test_the_way_out_ends_silences_and_so_does_who_finds_one_left_behind(s
 async def test_who_leads_no_more_neither_ends_nor_makes_a_silence(server: Alertmanager) -> None:
     was, follows = Leader(), Leader()
     one, other = sink(server, was, silences=True), sink(server, follows, silences=True)
-    await one.tell(acted(**now()))
+    await one.publish(acted(**now()))
     await one.settle()
     was.leads = False
     await one.settle()
-    await one.tell(told("verified", **now()))
+    await one.publish(told("verified", **now()))
     await one.close()
     assert len(await silences(server)) == 1, "the next leader looks after it"
 
-    await other.tell(acted(**now(incident="i2")))
+    await other.publish(acted(**now(incident="i2")))
     follows.leads = False
     await other.settle()
     follows.leads = True
@@ -235,10 +238,10 @@ async def test_who_leads_no_more_neither_ends_nor_makes_a_silence(server: Alertm
 @REAL
 async def test_one_whose_incident_is_over_is_ended_when_it_is_found(server: Alertmanager) -> None:
     left = sink(server, Leader(), silences=True)
-    await left.tell(acted(**now()))
+    await left.publish(acted(**now()))
     await left.settle()
     wests = sink(server, Leader(), silences=True, cluster="west")
-    await wests.tell(acted(incident="w1", **now()))
+    await wests.publish(acted(incident="w1", **now()))
     await wests.settle()
     person = api(server.url)
     await person.silence(silence_matchers(POD), at=now()["at"], seconds=60.0, by="observer", comment="a person's word")
@@ -306,7 +309,7 @@ async def test_what_fails_is_tried_again_and_pages_are_not_lost() -> None:
     async with receiving(500) as receiver:
         one = sink(receiver, Leader(), clock)
         one._led = True
-        await one.tell(told("page", severity="page", at=clock.at))
+        await one.publish(told("page", severity="page", at=clock.at))
         await one.settle()
         receiver.answers, before = [200], len(receiver.got)
         await one.settle()
@@ -320,7 +323,7 @@ async def test_a_page_goes_out_where_nothing_may_be_read() -> None:
     clock = FakeClock()
     async with receiving(403, 200, 403, 200) as receiver:
         one = sink(receiver, Leader(), clock)
-        await one.tell(told("page", severity="page", at=clock.at))
+        await one.publish(told("page", severity="page", at=clock.at))
         await one.settle()
         await one.settle()
         await one.close()
@@ -331,7 +334,7 @@ async def test_a_new_leader_ends_nothing_before_it_knows_what_is_open() -> None:
     leader = Leader(knows=False, open=set())
     async with receiving() as receiver:
         one = sink(receiver, leader, FakeClock())
-        await one.tell(told("page", severity="page"))
+        await one.publish(told("page", severity="page"))
         await one.settle()
         assert receiver.got == []
         leader.knows, leader.open = True, {"i1"}
@@ -344,7 +347,7 @@ async def test_a_new_leader_ends_nothing_before_it_knows_what_is_open() -> None:
 async def test_a_follower_tells_nothing() -> None:
     async with receiving() as receiver:
         one = sink(receiver, Leader(leads=False), FakeClock())
-        await one.tell(told("page", severity="page"))
+        await one.publish(told("page", severity="page"))
         await one.settle()
         await one.close()
     assert receiver.got == []
@@ -356,7 +359,7 @@ async def test_a_page_without_an_incident_ends_after_an_hour() -> None:
     async with receiving() as receiver:
         one = sink(receiver, Leader(open=set()), clock)
         one._led = True
-        await one.tell(told("frozen", severity="page", at=clock.at, **alone))
+        await one.publish(told("frozen", severity="page", at=clock.at, **alone))
         await one.settle()
         clock.at += 3599.0
         await one.settle()
@@ -376,7 +379,7 @@ async def test_an_incident_that_ends_with_a_page_keeps_it() -> None:
         one = sink(receiver, leader, clock)
         one._led = True
         leader.open.clear()
-        await one.tell(told("closed", severity="page", reason="worse", at=clock.at))
+        await one.publish(told("closed", severity="page", reason="worse", at=clock.at))
         await one.settle()
         await one.close()
     assert unix(receiver.got[-1].json[0]["endsAt"]) > clock.at
@@ -396,7 +399,7 @@ async def test_only_a_pod_that_was_really_evicted_is_silenced(decision: Any) -> 
     async with receiving() as receiver:
         one = sink(receiver, Leader(), FakeClock(), silences=True, pages=False)
         one._led = True
-        await one.tell(decision)
+        await one.publish(decision)
         await one.settle()
         await one.close()
     assert receiver.got == []
@@ -407,7 +410,7 @@ async def test_what_cannot_be_looked_at_is_not_silenced() -> None:
     async with receiving(500) as receiver:
         one = sink(receiver, Leader(), clock, silences=True, pages=False)
         one._led = True
-        await one.tell(acted(at=clock.at))
+        await one.publish(acted(at=clock.at))
         await one.settle()
         await one.close()
     assert {got.method for got in receiver.got} == {"GET"}
@@ -416,10 +419,10 @@ async def test_what_cannot_be_looked_at_is_not_silenced() -> None:
 async def test_too_many_pages_are_counted_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("observer.sinks.alertmanager.sink.MOST", 1)
     one = sink(Receiver(url="http://127.0.0.1:1"), Leader(leads=False), FakeClock())
-    await one.tell(told("page", severity="page", incident="a"))
-    await one.tell(told("page", severity="page", incident="a"))
+    await one.publish(told("page", severity="page", incident="a"))
+    await one.publish(told("page", severity="page", incident="a"))
     with pytest.raises(SourceUnavailable):
-        await one.tell(told("page", severity="page", incident="b"))
+        await one.publish(told("page", severity="page", incident="b"))
     await one.close()
 
 

@@ -11,7 +11,7 @@ import pytest
 from observer.domain.alert import AlertStatus
 from observer.domain.errors import SourceUnavailable
 from observer.sources.alertmanager import AlertmanagerApi
-from observer.web.alerts import PATH
+from observer.web.routes import ALERTS as PATH
 from tests.support.alertmanager import PROGRAM, Alertmanager
 from tests.support.alerts import TOKEN, FakeInbox, Hook, bearer, hooked
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.decision import Decision, Verdict
 from observer.domain.graph import CallGraph
@@ -15,7 +15,7 @@ from observer.domain.ids import WorkloadRef
 from observer.domain.snapshot import Snapshot
 from observer.engine.decide import decide
 from observer.engine.memory import Memory
-from observer.runtime.calls import LAG, USUAL, WINDOW
+from observer.runtime.source_cache import LAG, USUAL, WINDOW
 from observer.simulator.mesh import faults
 from observer.simulator.mesh.topology import shop
 from observer.simulator.scenarios.world import World

@@ -12,7 +12,7 @@ import pytest
 
 from observer.domain.attribution import AffectedService, AttributionInputs, Measure
 from observer.domain.ids import ServiceRef
-from observer.engine.attribution.attribute import attribution
+from observer.engine.attribution.attribute import attribute
 from observer.exchange.incident_files import Files, read_incident
 from tests.bench.attribution import convert, nezha, petshop
 from tests.support.builders import NOW
@@ -43,7 +43,7 @@ def test_a_question_survives_being_written(tmp_path: Path) -> None:
     options = convert.write(inputs, tmp_path)
     read = again(tmp_path, options, inputs.target)
 
-    assert named(attribution(read)) == pytest.approx(named(attribution(inputs)))
+    assert named(attribute(read)) == pytest.approx(named(attribute(inputs)))
     assert read.external == inputs.external
     assert np.array_equal(read.readings[0].reference, inputs.readings[0].reference)
 
@@ -85,7 +85,7 @@ def test_petshop_becomes_folders_with_options_and_truth(tmp_path: Path, capsys: 
     assert len(folders) == len(petshop.SCENARIOS)
     for folder in folders:
         options = (folder / "options.txt").read_text().split()
-        found = attribution(again(folder, options, AffectedService(ServiceRef("", "shop"), Measure.LATENCY)))
+        found = attribute(again(folder, options, AffectedService(ServiceRef("", "shop"), Measure.LATENCY)))
         assert (folder / "truth.txt").read_text().strip() == "db"
         assert first(found) == "workload db"
 
@@ -95,7 +95,7 @@ def test_a_cut_of_a_quiet_day_is_read_as_adjacent(tmp_path: Path) -> None:
     read = again(tmp_path / "cut", convert.write(issue.inputs, tmp_path / "cut"), issue.inputs.target)
 
     assert all(one.adjacent for one in read.readings)
-    assert attribution(read).culprits == attribution(issue.inputs).culprits == ()
+    assert attribute(read).culprits == attribute(issue.inputs).culprits == ()
 
 
 def corpus_of_nezha(root: Path) -> Path:
@@ -127,7 +127,7 @@ def test_nezha_becomes_folders_too(tmp_path: Path) -> None:
     convert.main(["nezha", str(corpus_of_nezha(tmp_path)), str(out)])
     (folder,) = out.iterdir()
     options = (folder / "options.txt").read_text().split()
-    found = attribution(again(folder, options))
+    found = attribute(again(folder, options))
 
     assert (folder / "truth.txt").read_text().strip() == "cart"
     assert found.ranked[0].cause.suspected_service is not None

@@ -123,7 +123,7 @@ async def test_undo_touches_nothing_that_observer_did_not_drain(person: Person) 
     person.world.store.update("pods", pod)
     code, out, _ = await person.runs("undo", f"shop/{name}")
     after = person.world.store.get("pods", "shop", name)
-    assert code == 3 and "nothing to give back" in out and "not_ours" in out
+    assert code == 3 and "nothing to restore" in out and "not_ours" in out
     assert after is not None and after["metadata"]["labels"][names.DRAIN_LABEL] == "true"
 
 
@@ -131,7 +131,7 @@ async def test_restore_asks_which(person: Person) -> None:
     code, _, err = await person.runs("restore")
     assert code == 2 and "--expired" in err
     code, out, _ = await person.runs("restore", "--expired")
-    assert code == 0 and "nothing to give back" in out
+    assert code == 0 and "nothing to restore" in out
 
 
 async def test_check_prints_what_it_allows(person: Person) -> None:
@@ -141,7 +141,7 @@ async def test_check_prints_what_it_allows(person: Person) -> None:
         code == 0
         and tiers["annotate"]["evidence_score"] < tiers["drain"]["evidence_score"] < tiers["evict"]["evidence_score"]
     )
-    assert tiers["evict"]["false_acts_per_month"] <= tiers["drain"]["false_acts_per_month"]
+    assert tiers["evict"]["false_actions_per_month"] <= tiers["drain"]["false_actions_per_month"]
 
 
 async def test_check_prints_what_holds_for_a_workload_and_from_where(person: Person) -> None:
@@ -215,7 +215,7 @@ async def test_a_broken_file_is_told_with_its_place(person: Person) -> None:
 async def test_fast_commands_load_no_kubernetes_client(words: tuple[str, ...]) -> None:
     script = (
         "import sys\n"
-        "from observer.cli import main\n"
+        "from observer.cli.main import main\n"
         f"sys.argv = ['observer', *{list(words)!r}]\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         f"print('LOADED' if any(m.startswith({HEAVY!r}) for m in sys.modules) else 'CLEAN')\n"

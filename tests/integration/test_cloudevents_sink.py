@@ -10,7 +10,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_binary, from_struct
 from cloudevents.core.formats.json import JSONFormat
 from jsonschema import Draft202012Validator
 
-from observer.app.outlets import recorder
+from observer.app.notifications import recorder
 from observer.config.settings.notifications import EventMode
 from observer.config.settings.read import parse
 from observer.domain import names
@@ -20,7 +20,8 @@ from observer.domain.errors import SourceUnavailable
 from observer.domain.kinds import KINDS
 from observer.domain.outcome import Result
 from observer.exchange.event_schema import decision_schema, event_type, schema
-from observer.http_client.outbox import Outbox, Target
+from observer.http_client.client import Endpoint
+from observer.http_client.delivery import Receiver
 from observer.sinks.cloudevents import CloudEventSink, event, event_id, spelled, subject_of
 from observer.telemetry.trace_ids import spelled as hex_trace
 from observer.telemetry.trace_ids import trace_id_of
@@ -35,7 +36,7 @@ EVENT = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMA
 
 
 def sink(url: str, mode: EventMode = EventMode.STRUCTURED, kinds: tuple[str, ...] = ()) -> CloudEventSink:
-    box = Outbox(Target("cloudevents", url=url, timeout=20.0), FakeClock(), Random(1))
+    box = Receiver(Endpoint("cloudevents", url=url, timeout=20.0), FakeClock(), Random(1))
     return CloudEventSink(box, source="/observer/east", mode=mode, kinds=kinds, record=RECORD)
 
 
@@ -43,7 +44,7 @@ async def sent(mode: EventMode, *decisions: Decision) -> list[ReceivedRequest]:
     async with receiving(202) as receiver:
         one = sink(receiver.url, mode)
         for decision in decisions:
-            await one.tell(decision)
+            await one.publish(decision)
         await one.close()
     return receiver.got
 
@@ -88,7 +89,7 @@ async def test_binary_mode_is_headers_and_data() -> None:
 async def test_an_event_that_is_sent_again_is_the_same() -> None:
     async with receiving(503, 200) as receiver:
         one = sink(receiver.url)
-        await one.tell(told())
+        await one.publish(told())
         await one.close()
     first, second = receiver.got
     assert first.body == second.body
@@ -100,7 +101,7 @@ async def test_after_410_nothing_is_sent() -> None:
         one = sink(receiver.url)
         for _ in range(3):
             with pytest.raises(SourceUnavailable):
-                await one.tell(told())
+                await one.publish(told())
         await one.close()
     assert len(receiver.got) == 1
 
@@ -110,7 +111,7 @@ async def test_only_the_wanted_kinds_are_sent() -> None:
     async with receiving() as receiver:
         one = sink(receiver.url, kinds=("evict", "page"))
         for decision in (told(), acted(), told("page", severity="page")):
-            await one.tell(decision)
+            await one.publish(decision)
         await one.close()
     assert [got.json["data"]["kind"] for got in receiver.got] == ["evict", "page"]
 

@@ -21,7 +21,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """A PATH with the program of this checkout in it."""
     program = tmp_path / "bin" / "observer"
     program.parent.mkdir()
-    code = "import sys; sys.argv[0] = 'observer'; from observer.cli import main; main()"
+    code = "import sys; sys.argv[0] = 'observer'; from observer.cli.main import main; main()"
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n')
     program.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OBSERVER")}

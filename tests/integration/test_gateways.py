@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.cluster import Pod
 from observer.domain.ids import ServiceRef
 from observer.domain.settings import EngineSettings

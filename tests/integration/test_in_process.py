@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from observer.config.settings.model import JaegerSettings, PrometheusSettings
+from observer.config.settings.sources import JaegerSettings, PrometheusSettings
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span
 from observer.simulator.mesh import faults

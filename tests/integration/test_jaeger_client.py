@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from observer.config.settings.auth import HttpAuth
-from observer.config.settings.model import JaegerSettings
+from observer.config.settings.sources import HttpAuth, JaegerSettings
 from observer.domain.circuit import FAILURES, FIRST_PAUSE
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef

@@ -22,7 +22,7 @@ from observer.domain.action import Action, Rung
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Outcome, Result
-from observer.journal.schema import migrate
+from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
 
 async def act(url, deadly, told):

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from observer.config.settings.auth import HttpAuth
-from observer.config.settings.model import KialiLogin, KialiSettings
+from observer.config.settings.sources import HttpAuth, KialiLogin, KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
 from observer.simulator.scenarios.world import World

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from observer.actuators.drain import DrainActuator
 from observer.actuators.evict import EvictActuator
 from observer.actuators.kill_switch import ConfigMapSwitch
 from observer.actuators.lease_store import KubeLeaseStore
@@ -26,6 +25,7 @@ from observer.ports.stores import LeaseRecord
 from observer.simulator.kubernetes import objects as kube_objects
 from observer.simulator.kubernetes.api import API
 from observer.simulator.kubernetes.faults import THROTTLED, Answer, Hang, Reset
+from tests.support.actuators import DrainAndRestore
 from tests.support.kube_sim import SimulatedKube, connected, simulated_kube, until
 from tests.support.kube_worlds import is_ready
 
@@ -41,8 +41,8 @@ class Bench:
     pod: PodRef
 
     @property
-    def drain(self) -> DrainActuator:
-        return DrainActuator(self.api, by="observer-0")
+    def drain(self) -> DrainAndRestore:
+        return DrainAndRestore(self.api, by="observer-0")
 
     @property
     def evict(self) -> EvictActuator:
@@ -83,7 +83,7 @@ async def benched(folder: Path) -> AsyncIterator[Bench]:
 ACTION_KINDS = [(ActionKind.DRAIN, "patch", "pods"), (ActionKind.EVICT, "create", "pods/eviction")]
 
 
-@pytest.mark.parametrize(("action", "verb", "resource"), ACTION_KINDS)
+@pytest.mark.parametrize(("action_kind", "verb", "resource"), ACTION_KINDS)
 @pytest.mark.parametrize("effect", [Reset(), Hang(5), Answer(500), Answer(503), Answer(504)], ids=str)
 async def test_a_write_without_a_clear_answer_is_looked_up(
     bench: Bench, action_kind: ActionKind, verb: str, resource: str, effect: Any
@@ -98,7 +98,7 @@ async def test_a_write_without_a_clear_answer_is_looked_up(
     assert (await actuator.apply(bench.act(action_kind))).result is Result.APPLIED
 
 
-@pytest.mark.parametrize(("action", "verb", "resource"), ACTION_KINDS)
+@pytest.mark.parametrize(("action_kind", "verb", "resource"), ACTION_KINDS)
 async def test_a_write_that_happened_although_its_answer_was_lost_is_found(
     bench: Bench, action_kind: ActionKind, verb: str, resource: str
 ) -> None:
@@ -110,7 +110,7 @@ async def test_a_write_that_happened_although_its_answer_was_lost_is_found(
     assert (outcome.result, outcome.reason) == (Result.APPLIED, "applied")
 
 
-@pytest.mark.parametrize(("action", "verb", "resource"), ACTION_KINDS)
+@pytest.mark.parametrize(("action_kind", "verb", "resource"), ACTION_KINDS)
 @pytest.mark.parametrize(
     ("effect", "result", "reason"),
     [
@@ -132,7 +132,7 @@ async def test_a_refusal_has_an_outcome_and_changes_nothing(
     assert names.DRAIN_LABEL not in bench.meta()["labels"]
 
 
-@pytest.mark.parametrize("action", [ActionKind.DRAIN, ActionKind.RESTORE, ActionKind.EVICT])
+@pytest.mark.parametrize("action_kind", [ActionKind.DRAIN, ActionKind.RESTORE, ActionKind.EVICT])
 @pytest.mark.parametrize(
     ("effect", "result", "reason"),
     [
@@ -167,7 +167,7 @@ async def test_a_pod_that_changes_between_look_and_write_is_deferred(bench: Benc
         pod["metadata"]["labels"]["touched"] = str(int(pod["metadata"]["labels"].get("touched", "0")) + 1)
 
     racing: Any = Racing.__new__(Racing)
-    outcome = await DrainActuator(racing, by="o").apply(bench.act(ActionKind.DRAIN))
+    outcome = await DrainAndRestore(racing, by="o").apply(bench.act(ActionKind.DRAIN))
     assert (outcome.result, outcome.reason) == (Result.DEFERRED, "lost_race")
     bench.kube.faults.on("patch", "pods", Answer(422, "label is not valid"), times=1)
     outcome = await bench.drain.apply(bench.act(ActionKind.DRAIN))

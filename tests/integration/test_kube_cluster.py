@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from observer.config.settings.model import KubernetesSettings
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain.cluster import ResourceKind
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import PodRef

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from observer.actuators.drain import DrainActuator
 from observer.actuators.evict import EvictActuator
 from observer.actuators.kill_switch import ConfigMapSwitch
 from observer.actuators.lease_store import KubeLeaseStore
@@ -19,7 +18,8 @@ from observer.actuators.restore import restore_expired
 from observer.config.policies.load import compile_set, policy_files, read_sources
 from observer.config.policies.read import Source
 from observer.config.settings import read
-from observer.config.settings.model import SHIPPED, KubernetesSettings
+from observer.config.settings.model import SHIPPED
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
@@ -33,6 +33,7 @@ from observer.simulator.kubernetes import objects as kube_objects
 from observer.simulator.kubernetes.api import API
 from observer.sinks.kube_events import KubeEventSink
 from observer.sources.kubernetes.cluster import KubernetesCluster
+from tests.support.actuators import DrainAndRestore
 from tests.support.kube_sim import SimulatedKube, connected, running, simulated_kube, until
 from tests.support.kube_worlds import is_ready
 
@@ -97,11 +98,11 @@ async def do_everything(kube: SimulatedKube, api: KubeApi) -> None:
     sink = KubeEventSink(api, instance="o")
     for number in range(2):
         told = Decision(f"d{number}", time.time(), "drain", Verdict.ACT, "pod", "r", "t", pod=pod)
-        await sink.tell(told)
+        await sink.publish(told)
     person = Identity("ana", ("team",))
     await KubeTokenReviews(api, SystemClock()).identified("a.b.c")
     await KubeAccessReviews(api).allowed(person, "approve")
-    drain = DrainActuator(api, by="o")
+    drain = DrainAndRestore(api, by="o")
     for action_kind in (ActionKind.DRAIN, ActionKind.RESTORE):
         await drain.apply(Action(action_kind, "i1", pod, expires=time.time()))
     await EvictActuator(api).apply(Action(ActionKind.EVICT, "i1", pod))
@@ -118,7 +119,7 @@ async def test_the_job_that_gives_back_may_do_exactly_that(tmp_path: Path) -> No
     objects: Iterable[dict[str, Any]] = kube_objects.shop_objects([("cart", "v1", 1)])
     async with simulated_kube(objects, speed=50.0) as kube, connected(tmp_path, kube.url) as api:
         pod = await a_ready_pod(kube)
-        await DrainActuator(api, by="o").apply(Action(ActionKind.DRAIN, "i1", pod, expires=1.0))
+        await DrainAndRestore(api, by="o").apply(Action(ActionKind.DRAIN, "i1", pod, expires=1.0))
         kube.app[API].calls.clear()
         assert await restore_expired(api, time.time())
         await restore_expired(api, time.time(), only=str(pod))

@@ -15,16 +15,9 @@ import pytest
 from observer.app import build, connected
 from observer.app.cluster_access import ClusterAccess
 from observer.app.sources import graph_source, neighbours, trace_source
-from observer.config.settings.model import (
-    EvidenceSettings,
-    JaegerSettings,
-    KialiSettings,
-    KubernetesSettings,
-    LeaseSettings,
-    PrometheusSettings,
-    Settings,
-)
+from observer.config.settings.model import EvidenceSettings, LeaseSettings, Settings
 from observer.config.settings.read import default
+from observer.config.settings.sources import JaegerSettings, KialiSettings, KubernetesSettings, PrometheusSettings
 from observer.domain import names
 from observer.domain.ids import ServiceRef
 from observer.runtime.supervise import supervise
@@ -73,11 +66,11 @@ async def running(settings: Settings) -> AsyncIterator[None]:
 
 
 async def status(settings: Settings, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """``/api/status`` as soon as it satisfies ``until``."""
+    """``/api/v1/status`` as soon as it satisfies ``until``."""
     async with asyncio.timeout(PATIENCE), aiohttp.ClientSession() as session:
         while True:
             try:
-                async with session.get(f"http://{settings.listen}/api/status") as answer:
+                async with session.get(f"http://{settings.listen}/api/v1/status") as answer:
                     found: dict[str, Any] = await answer.json()
             except aiohttp.ClientError:
                 found = {}
@@ -111,7 +104,7 @@ async def test_the_daemon_shows_how_they_are_and_needs_neither(tmp_path: Path) -
 async def test_without_addresses_neither_exists(tmp_path: Path) -> None:
     settings = replace(default(), listen="127.0.0.1:0")
     assert trace_source(settings, FakeClock()) is None and graph_source(settings, FakeClock()) is None
-    around = neighbours(_hands(settings, FakeClock()), None, None)
+    around = neighbours(_access(settings, FakeClock()), None, None)
     assert [name for name, _ in around.tasks()] == ["edges"]  # the metric server tells of calls all the same
     assert around.circuits() == {}
 
@@ -127,7 +120,7 @@ async def test_what_is_suspected_is_asked_about_and_found() -> None:
             kiali=KialiSettings(url=kiali, timeout=60.0),
         )
         sources = trace_source(settings, clock), graph_source(settings, clock)
-        around = neighbours(_hands(settings, clock), *sources)
+        around = neighbours(_access(settings, clock), *sources)
         around.suspected(frozenset({ServiceRef("shop", "catalog")}))
         assert around._traces is not None and around._graph is not None
         await around._traces.look()
@@ -144,7 +137,7 @@ async def test_what_is_suspected_is_asked_about_and_found() -> None:
         await around.close()
 
 
-def _hands(settings: Settings, clock: FakeClock) -> ClusterAccess:
+def _access(settings: Settings, clock: FakeClock) -> ClusterAccess:
     unused: Any = None
     cluster: Any = FakeCluster(view(catalog(2)))
     return ClusterAccess(settings, unused, clock, cluster, unused, unused, unused)

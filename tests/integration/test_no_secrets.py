@@ -8,18 +8,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import pytest
 
-from observer.cli.doctor import examine, rows
+from observer.app import examine_sources
+from observer.cli.doctor import rows
 from observer.cli.doctor import text as doctor_text
-from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import Settings
 from observer.config.settings.notifications import NotifyKind, NotifySettings
-from observer.config.settings.sections import KEYS
+from observer.config.settings.sources import HttpAuth
 from observer.domain.action import Mode
+from observer.domain.settings import declared
 from observer.simulator.clock import SimClock
 from observer.simulator.mesh.faults import pod_errors
 from observer.simulator.scenarios.world import World
@@ -38,11 +39,12 @@ NOT_READ = {"key_file"}
 
 def file_keys(kind: type, prefix: str = "") -> Iterator[str]:
     """Every key of the settings that names a file with a secret, dotted."""
-    for name, type_ in KEYS[kind].items():
-        if isinstance(type_, type) and type_ in KEYS:
-            yield from file_keys(type_, f"{prefix}{name}.")
-        elif name.endswith("_file") and name not in PUBLIC | NOT_READ:
-            yield f"{prefix}{name}"
+    for item in declared(kind):
+        inner = get_args(item.hint)[0]
+        if is_dataclass(inner) and isinstance(inner, type):
+            yield from file_keys(inner, f"{prefix}{item.name}.")
+        elif item.name.endswith("_file") and item.name not in PUBLIC | NOT_READ:
+            yield f"{prefix}{item.name}"
 
 
 class Garden:
@@ -68,9 +70,9 @@ class Garden:
             key, value = f"{prefix}{one.name}", getattr(settings, one.name)
             if isinstance(value, HttpAuth):
                 changes[one.name] = self._login(f"{key}.", basic=one.name != "auth" or prefix[:-1] in BASIC)
-            elif is_dataclass(value) and type(value) in KEYS:
+            elif is_dataclass(value) and declared(value.__class__):
                 changes[one.name] = self.grown(value, f"{key}.")
-            elif isinstance(value, tuple) and any(type(item) in KEYS for item in value):
+            elif isinstance(value, tuple) and any(is_dataclass(item) for item in value):
                 changes[one.name] = tuple(self.grown(item, f"{key}.") for item in value)
             elif one.name.endswith("_file") and one.name not in PUBLIC | NOT_READ:
                 changes[one.name] = self.secret(key)
@@ -92,7 +94,8 @@ async def api_answers(settings: Settings, wrong: str) -> dict[str, str]:
     base = f"http://{settings.listen}"
     async with aiohttp.ClientSession() as session:
         found = {
-            path: await got(session, base + path) for path in ("/metrics", "/api/status", "/api/decisions", "/readyz")
+            path: await got(session, base + path)
+            for path in ("/metrics", "/api/v1/status", "/api/v1/decisions", "/readyz")
         }
         for name, headers in {
             "bearer": {"Authorization": f"Bearer {wrong}"},
@@ -140,13 +143,13 @@ async def test_no_secret_is_told_or_kept(tmp_path: Path) -> None:
             world.inject(pod_errors(world.pods_of("catalog")[0], 0.5))
             await status(settings, lambda it: bool(it["incidents"]), PATIENCE)
             told = await api_answers(settings, garden.planted["wrong"])
-            findings = await examine(settings)
+            findings = await examine_sources(settings)
         told["doctor"] = doctor_text(findings) + json.dumps(rows(findings))
         told["events"] = json.dumps(world.store.list("events"))
         told["log"] = log.getvalue().decode()
     told |= {str(path): path.read_bytes().decode("latin-1") for path in home.rglob("*") if path.is_file()}
 
-    assert "suspected" in told["/api/decisions"] and "Suspected" in told["events"]
+    assert "suspected" in told["/api/v1/decisions"] and "Suspected" in told["events"]
     assert "grafana" in told["doctor"] and "[redacted]" in told["log"] and "[redacted]" in told["doctor"]
     assert {"journal.db", "audit.jsonl"} <= {Path(name).name for name in told}
     assert told["webhook nothing"].startswith("401") and told["webhook bearer"].startswith("401")

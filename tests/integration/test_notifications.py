@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from observer.app.outlets import notify, recorder, sender
+from observer.app.notifications import notify, recorder, sender
 from observer.config.settings.message_templates import EXAMPLE
 from observer.config.settings.notifications import GroupBy, NotifyKind, NotifySettings
 from observer.config.settings.read import parse
@@ -65,17 +65,16 @@ def desk(hearing: Subscription | None = None, **grouping: Any) -> OperatorAction
     reader, clock, lost = Reader(), FakeClock(), list[str]()
     sink = NotifySink(
         "people", reader, hearing=hearing or Subscription("info"), grouping=Grouping(**grouping), clock=clock,
-        record=RECORD,
-        dropped=lost.append,
+        record=RECORD, dropped=lost.append,
     )  # fmt: skip
     return OperatorActions(reader, clock, sink, lost)
 
 
 async def test_what_comes_close_together_is_one_message() -> None:
     at = desk()
-    await at.sink.tell(told())
+    await at.sink.publish(told())
     at.clock.at += 4.0
-    await at.sink.tell(acted())
+    await at.sink.publish(acted())
     await at.sink.send_due()
     assert at.reader.got == []
     at.clock.at += 6.0
@@ -89,10 +88,10 @@ async def test_what_comes_close_together_is_one_message() -> None:
 
 async def test_later_ones_wait_for_the_interval() -> None:
     at = desk(interval=60.0)
-    await at.sink.tell(told())
+    await at.sink.publish(told())
     at.clock.at += 10.0
     await at.sink.send_due()
-    await at.sink.tell(acted())
+    await at.sink.publish(acted())
     at.clock.at += 59.0
     await at.sink.send_due()
     assert len(at.reader.got) == 1
@@ -103,8 +102,8 @@ async def test_later_ones_wait_for_the_interval() -> None:
 
 async def test_a_page_waits_for_nothing_and_takes_what_waits_along() -> None:
     at = desk()
-    await at.sink.tell(told())
-    await at.sink.tell(told("page", severity="page"))
+    await at.sink.publish(told())
+    await at.sink.publish(told("page", severity="page"))
     await at.sink.send_due()
     (message,) = at.reader.got
     assert message["severity"] == "page" and len(message["decisions"]) == 2
@@ -112,8 +111,8 @@ async def test_a_page_waits_for_nothing_and_takes_what_waits_along() -> None:
 
 async def test_pages_go_first() -> None:
     at = desk(wait=0.0)
-    await at.sink.tell(told(incident="a"))
-    await at.sink.tell(told("page", incident="b", severity="page"))
+    await at.sink.publish(told(incident="a"))
+    await at.sink.publish(told("page", incident="b", severity="page"))
     await at.sink.send_due()
     assert [one["group"] for one in at.reader.got] == ["b", "a"]
 
@@ -124,9 +123,9 @@ async def test_pages_go_first() -> None:
 )
 async def test_groups(by: GroupBy, groups: int) -> None:
     at = desk(by=by, wait=0.0)
-    await at.sink.tell(told(incident="a"))
-    await at.sink.tell(told(incident="b"))
-    await at.sink.tell(told("blind", incident="", subject="observer", pod=None, workload=None, service=None))
+    await at.sink.publish(told(incident="a"))
+    await at.sink.publish(told(incident="b"))
+    await at.sink.publish(told("blind", incident="", subject="observer", pod=None, workload=None, service=None))
     await at.sink.send_due()
     assert len(at.reader.got) == groups
 
@@ -134,7 +133,7 @@ async def test_groups(by: GroupBy, groups: int) -> None:
 async def test_a_long_group_lists_the_newest_and_counts_the_others() -> None:
     at = desk(wait=0.0)
     for number in range(14):
-        await at.sink.tell(told(id=str(number)))
+        await at.sink.publish(told(id=str(number)))
     await at.sink.send_due()
     (message,) = at.reader.got
     assert [one["decision"] for one in message["decisions"]] == [str(number) for number in range(4, 14)]
@@ -154,8 +153,8 @@ async def test_who_hears_what(hearing: Subscription, kinds: list[str]) -> None:
     at = desk(hearing, by=GroupBy.ALL, wait=0.0)
     nowhere = {"pod": None, "workload": None, "service": None, "incident": ""}
     for one in (told(), told("drain", severity="info"), told("page", severity="page")):
-        await at.sink.tell(one)
-    await at.sink.tell(told("blind", severity="info", **nowhere))
+        await at.sink.publish(one)
+    await at.sink.publish(told("blind", severity="info", **nowhere))
     await at.sink.send_due()
     assert [one["kind"] for one in at.reader.got[0]["decisions"]] == kinds
 
@@ -164,7 +163,7 @@ async def test_every_decision_of_a_message_that_nobody_took_is_counted() -> None
     at = desk(wait=0.0)
     at.reader.refuses = True
     for number in range(12):
-        await at.sink.tell(told(id=str(number)))
+        await at.sink.publish(told(id=str(number)))
     await at.sink.send_due()
     assert at.lost == ["notify_people"] * 12
 
@@ -172,15 +171,15 @@ async def test_every_decision_of_a_message_that_nobody_took_is_counted() -> None
 async def test_too_many_groups_are_refused_not_hoarded() -> None:
     at = desk()
     for number in range(MOST_GROUPS):
-        await at.sink.tell(told(incident=str(number)))
+        await at.sink.publish(told(incident=str(number)))
     with pytest.raises(SourceUnavailable):
-        await at.sink.tell(told(incident="one more"))
-    await at.sink.tell(told(incident="1"))
+        await at.sink.publish(told(incident="one more"))
+    await at.sink.publish(told(incident="1"))
 
 
 async def test_what_waits_is_sent_on_the_way_out() -> None:
     at = desk()
-    await at.sink.tell(told())
+    await at.sink.publish(told())
     await at.sink.close()
     assert len(at.reader.got) == 1 and at.reader.closed
 
@@ -189,7 +188,7 @@ async def test_a_reader_that_hangs_keeps_nobody_on_the_way_out(monkeypatch: pyte
     monkeypatch.setattr("observer.sinks.notify.sink._CLOSING_SECONDS", 0.02)
     at = desk()
     at.reader.gate = asyncio.Event()
-    await at.sink.tell(told())
+    await at.sink.publish(told())
     await at.sink.close()
     assert at.lost == ["notify_people"] and at.reader.closed
 
@@ -202,7 +201,7 @@ async def test_a_slow_reader_delays_no_decision_and_no_other_sink() -> None:
     dispatcher = Dispatcher([at.sink, quick.sink], dropped=lost.append, beside=beside)
     running = asyncio.ensure_future(dispatcher.run())
     for number in range(5):
-        dispatcher.tell(told(id=str(number), incident=str(number)))
+        dispatcher.publish(told(id=str(number), incident=str(number)))
     async with asyncio.timeout(20):
         while len(quick.reader.got) < 5:
             await asyncio.sleep(0.001)
@@ -216,7 +215,7 @@ async def test_a_slow_reader_delays_no_decision_and_no_other_sink() -> None:
 
 
 async def test_a_run_that_breaks_is_counted_and_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("observer.runtime.dispatcher._AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("observer.runtime.dispatcher._RESTART_SECONDS", 0.0)
     begun, lost = list[int](), list[str]()
 
     async def body() -> None:
@@ -240,8 +239,8 @@ def settings(**changes: Any) -> NotifySettings:
 async def through(wanted: NotifySettings, *, lost: Callable[[str], None] = lambda _: None) -> None:
     """Two decisions of one incident, sent as one message."""
     one = notify(wanted, FakeClock(), RECORD, lost)
-    await one.tell(told(text="a <b> & c"))
-    await one.tell(acted())
+    await one.publish(told(text="a <b> & c"))
+    await one.publish(acted())
     await one.send_due()
     await one.close()
 

@@ -13,11 +13,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from observer.app import connected
-from observer.app.cluster_access import hands
+from observer.app.cluster_access import cluster_access
 from observer.app.daemon import sinks
-from observer.app.outlets import outlets
-from observer.config.settings.model import KubernetesSettings
+from observer.app.notifications import notifications
 from observer.config.settings.read import parse
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain.action import ActionKind
 from observer.domain.decision import Decision
 from observer.runtime.dispatcher import Dispatcher
@@ -69,8 +69,8 @@ async def replica(folder: Path, *, leads: bool) -> AsyncIterator[Replica]:
         settings = replace(settings, kubernetes=KubernetesSettings(kubeconfig=str(kubeconfig)))
         api = await stack.enter_async_context(connected(settings))
         lease, spans, clock = FakeLease(leads), InMemorySpanExporter(), FakeClock(AT)
-        made = replace(hands(settings, api, clock, MemoryJournal()), lease=lease)
-        outside = outlets(
+        made = replace(cluster_access(settings, api, clock, MemoryJournal()), lease=lease)
+        outside = notifications(
             settings, clock, leading=lease.held, standing=lambda: frozenset({"i1"}), dropped=lambda _: None
         )
         told = [*sinks(made, IncidentTracer(SimpleSpanProcessor(spans))), *outside.sinks]
@@ -94,7 +94,7 @@ def act(number: int) -> Decision:
 
 async def both_decide(decision: Decision, *replicas: Replica) -> None:
     for one in replicas:
-        one.dispatcher.tell(decision)
+        one.dispatcher.publish(decision)
     for one in replicas:
         await one.dispatcher.flush(60)
 

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from observer import __version__
-from observer.app.outlets import self_metrics, tracer
+from observer.app.telemetry import self_metrics, tracer
 from observer.config.settings.read import parse
 from observer.domain import names
 from observer.domain.action import ActionKind
@@ -64,7 +64,7 @@ async def test_an_incident_is_one_trace_from_sense_to_tell_with_links_to_its_tic
             one.ticks.sensed(AT + 5 * number, AT + 5 * number + 0.5, ("jaeger:timeout",) if number else ())
             one.ticks.decided(AT + 5 * number, AT + 5 * number + 1.0, 1)
             clock.at = AT + 5 * number + 2.0
-            await one.tell(decision)
+            await one.publish(decision)
             one.ticks.ended(AT + 5 * number, AT + 5 * number + 3.0)
         await one.close()
         spans = collector.spans
@@ -105,7 +105,7 @@ async def test_a_tick_that_is_cut_short_ends_where_it_stood() -> None:
     one = IncidentTracer(SimpleSpanProcessor(exporter))
     one.ticks.sensed(AT, AT + 0.5, ())
     one.ticks.decided(AT, AT + 1.0, 1)
-    await one.tell(told())
+    await one.publish(told())
     await one.close()
     (tick,) = [span for span in exporter.get_finished_spans() if span.name == "tick"]
     (decision,) = [span for span in exporter.get_finished_spans() if span.name == "suspected"]
@@ -136,7 +136,7 @@ async def test_what_may_pass_is_sent_again() -> None:
     lost: list[str] = []
     async with collecting((429, {"Retry-After": "0"}), (503, {"Retry-After": "0"}), 200) as collector:
         one = made(collector.url, FakeClock(AT), dropped=lost.append)
-        await one.tell(told())
+        await one.publish(told())
         assert await asyncio.to_thread(one._provider.force_flush)
         await one.close()
         sent = [span.name for span in collector.spans]
@@ -149,7 +149,7 @@ async def test_what_is_refused_is_final_and_counted() -> None:
     lost: list[str] = []
     async with collecting(400) as collector:
         one = made(collector.url, FakeClock(AT), dropped=lost.append)
-        await one.tell(told())
+        await one.publish(told())
         await asyncio.to_thread(one._provider.force_flush)
         assert len(collector.requests) == 1
         await one.close()
@@ -165,10 +165,10 @@ async def test_the_token_is_sent_read_again_and_told_to_nobody(
     async with collecting(401) as collector:
         one = made(collector.url, FakeClock(AT), f", auth: {{bearer_file: {token}}}, headers: {{X-Scope-OrgID: shop}}")
         with caplog.at_level(logging.DEBUG):
-            await one.tell(told())
+            await one.publish(told())
             await asyncio.to_thread(one._provider.force_flush)
             token.write_text("another-one")
-            await one.tell(told("closed"))
+            await one.publish(told("closed"))
             await one.close()
         assert SECRET.encode() not in b"".join(got.body for got in collector.requests)
     assert [got.headers["Authorization"] for got in collector.requests] == [f"Bearer {SECRET}", "Bearer another-one"]
@@ -183,7 +183,7 @@ async def test_a_token_that_cannot_be_read_sends_nothing(tmp_path: Path) -> None
     async with collecting() as collector:
         one = made(collector.url, FakeClock(AT), f", auth: {{bearer_file: {token}}}", lost.append)
         token.unlink()
-        await one.tell(told())
+        await one.publish(told())
         await one.close()
     assert collector.requests == [] and len(lost) == 6
 
@@ -215,7 +215,7 @@ async def test_while_the_collector_hangs_the_queue_is_bounded_and_what_is_lost_i
     stuck, lost = Stuck(), list[str]()
     one = IncidentTracer(BoundedSpans(stuck, lost.append, most=10))  # type: ignore[arg-type]
     for number in range(8):
-        await one.tell(told(id=str(number)))  # five spans each
+        await one.publish(told(id=str(number)))  # five spans each
     assert lost == [SINK] * 30
     stuck.gate.set()
     await one.close()

@@ -15,9 +15,10 @@ import structlog
 from jsonschema import Draft202012Validator
 
 from observer.app import build, connected
-from observer.app.outlets import examine_outlets
-from observer.config.settings.model import EvidenceSettings, KubernetesSettings, PrometheusSettings, Settings
+from observer.app.notifications import examine_notifications
+from observer.config.settings.model import EvidenceSettings, Settings
 from observer.config.settings.read import parse
+from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain import names
 from observer.exchange.event_schema import schema
 from observer.runtime.clock import SystemClock
@@ -150,7 +151,7 @@ async def test_the_story_of_a_gray_pod_arrives_everywhere(tmp_path: Path, log: i
 
 async def test_doctor_asks_each_of_them_and_writes_to_nobody(tmp_path: Path) -> None:
     async with World(seed=5, clock=SimClock(speed=1.0), history=60.0) as world, town(tmp_path, world) as people:
-        found = {one.name: one for one in await examine_outlets(people.settings, SystemClock())}
+        found = {one.name: one for one in await examine_notifications(people.settings, SystemClock())}
         assert {name: one.ok for name, one in found.items()} == {
             "cloudevents reachable": True,
             "alertmanager reachable": True,
@@ -173,7 +174,7 @@ async def test_doctor_asks_each_of_them_and_writes_to_nobody(tmp_path: Path) -> 
 async def test_doctor_reads_answers(answer: int, ok: bool, says: str) -> None:
     async with receiving(answer) as receiver:
         settings = parse(f"cloudevents: {{url: '{receiver.url}', timeout: 20s}}")
-        (found,) = await examine_outlets(settings, FakeClock())
+        (found,) = await examine_notifications(settings, FakeClock())
     assert found.ok is ok and says in found.remedy
 
 
@@ -184,6 +185,6 @@ async def test_doctor_names_who_is_down_and_what_is_not_installed(monkeypatch: p
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
     settings = parse("otlp_endpoint: http://127.0.0.1:1\notlp: {metrics: true, traces: false}")
-    installed, reachable = await examine_outlets(settings, FakeClock())
+    installed, reachable = await examine_notifications(settings, FakeClock())
     assert installed.ok is False and installed.remedy == "pip install 'observer[otlp]'"
     assert reachable.ok is False and reachable.detail.startswith("unreachable: http://127.0.0.1:1")

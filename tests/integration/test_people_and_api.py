@@ -17,10 +17,9 @@ from schemathesis.core.result import Ok
 from observer.recording.events import Ticked
 from observer.recording.files import Recording
 from observer.recording.replay import replay
-from observer.web.alerts import PATH as ALERTS
-from observer.web.openapi import PATH as DESCRIPTION
-from observer.web.people import throttle
-from observer.web.stream import PATH as STREAM
+from observer.web.people import sessions
+from observer.web.routes import ALERTS, STREAM
+from observer.web.routes import OPENAPI as DESCRIPTION
 from tests.support.daemon import HOOK, Daemon, daemon
 
 pytestmark = pytest.mark.integration
@@ -33,8 +32,8 @@ async def test_a_word_goes_all_the_way_and_the_api_keeps_its_promises(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Strangers are among the questions, and the answer shall not be that too many were asked.
-    monkeypatch.setattr(throttle, "FROM_ONE", 1_000_000)
-    monkeypatch.setattr(throttle, "FROM_ALL", 1_000_000)
+    monkeypatch.setattr(sessions, "FROM_ONE", 1_000_000)
+    monkeypatch.setattr(sessions, "FROM_ALL", 1_000_000)
     async with daemon(tmp_path) as it:
         plan = await waits(it)
         await asyncio.to_thread(fuzz, it)

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from observer.config.settings.auth import HttpAuth
-from observer.config.settings.model import Flavor, PrometheusSettings
+from observer.config.settings.sources import Flavor, HttpAuth, PrometheusSettings
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.sources.prometheus import PrometheusSource
 from observer.sources.prometheus.history import PrometheusHistory

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.config.settings.model import Profile, PrometheusSettings, Settings
+from observer.config.settings.model import Settings
+from observer.config.settings.sources import Profile, PrometheusSettings
 from observer.domain.finding import Finding
 from observer.simulator.prometheus.api import PrometheusApi
 from observer.simulator.prometheus.tsdb import NAME, TimeSeriesMemory

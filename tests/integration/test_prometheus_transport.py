@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.sources.prometheus import PrometheusSource
 from observer.sources.prometheus.history import PrometheusHistory

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from observer.app.recorded import show_recording
-from observer.cli import day
-from observer.cli.day import Scene, run_day
+from observer.cli import demo_day as day
+from observer.cli.demo_day import Scene, run_day
 from observer.cli.page import run_page
 from observer.domain.errors import ConfigError, RecordingError
 from observer.engine.memory import Memory

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from observer.app import send_report
-from observer.cli.report.forms import outgoing
+from observer.cli.report_forms import outgoing
 from observer.config.settings.model import Settings
 from observer.config.settings.notifications import NotifyKind, NotifySettings
 from observer.domain.errors import ConfigError, SourceUnavailable
@@ -32,7 +32,7 @@ async def test_slack_gets_blocks() -> None:
     async with receiving() as there:
         await send_report(settings(NotifyKind.SLACK, there.url), "people", REPORT)
     (got,) = there.got
-    assert got.method == "POST" and got.json["blocks"][0]["type"] == "header" and "wait for you" in got.json["text"]
+    assert got.method == "POST" and got.json["blocks"][0]["type"] == "header" and "Action required" in got.json["text"]
 
 
 async def test_a_machine_gets_the_whole_summary() -> None:
@@ -48,7 +48,7 @@ async def test_apprise_gets_lines(tmp_path: Path) -> None:
         addresses.write_text(there.url.replace("http://", "json://") + "\n")
         wanted = settings(NotifyKind.APPRISE, url_file=str(addresses), patience=20.0)
         await send_report(wanted, "people", REPORT)
-    assert "Wants of you:" in there.got[0].json["message"]
+    assert "Action required:" in there.got[0].json["message"]
 
 
 async def test_a_receiver_that_does_not_take_it_is_told() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from observer.cli.silence import Wanted, pod_of, seconds_of, silence
+from observer.cli.silence import SilenceRequest, pod_of, seconds_of, silence_pod
 from observer.config.settings.model import Settings
 from observer.domain import names
 from observer.domain.errors import ConfigError, SourceUnavailable
@@ -59,12 +59,12 @@ async def test_what_was_shown_goes_quiet_and_nothing_else(server: Alertmanager) 
         shown.append(preview)
         return True
 
-    wanted = Wanted("shop/cart-1", "2m", "a storm", server.url)
-    code, body, text = await silence(Settings(), wanted, agree)
+    wanted = SilenceRequest("shop/cart-1", "2m", "a storm", server.url)
+    code, body, text = await silence_pod(Settings(), wanted, agree)
 
-    assert code == 0 and body["alerts"] == ["PodErrors"] and body["left"] == [names.BURN_ALERT]
+    assert code == 0 and body.alerts == ("PodErrors",) and body.left == (names.BURN_ALERT,)
     assert "will be silent  PodErrors" in shown[0] and f"will go on      {names.BURN_ALERT}" in shown[0]
-    assert body["id"] in text and "silent until" in text
+    assert body.id and body.id in text and "silent until" in text
     assert await quiet(server, 1) == [OWN]
     (made,) = await get(server, "/silences")
     assert made["comment"] == "a storm" and unix(made["endsAt"]) - unix(made["startsAt"]) == pytest.approx(120, abs=2)
@@ -72,8 +72,10 @@ async def test_what_was_shown_goes_quiet_and_nothing_else(server: Alertmanager) 
 
 @pytest.mark.needs(PROGRAM)
 async def test_who_says_no_has_changed_nothing(server: Alertmanager) -> None:
-    code, body, text = await silence(Settings(), Wanted("pod/shop/cart-1", "5m", "", server.url), lambda _: False)
-    assert (code, body["id"], text) == (1, None, "nothing was silenced")
+    code, body, text = await silence_pod(
+        Settings(), SilenceRequest("pod/shop/cart-1", "5m", "", server.url), lambda _: False
+    )
+    assert (code, body.id, text) == (1, None, "nothing was silenced")
     assert await get(server, "/silences") == []
 
 
@@ -85,7 +87,7 @@ async def test_a_pod_without_alerts_is_told_so(server: Alertmanager) -> None:
         shown.append(preview)
         return False
 
-    await silence(Settings(), Wanted("shop/web-1", "5m", "", server.url), refuse)
+    await silence_pod(Settings(), SilenceRequest("shop/web-1", "5m", "", server.url), refuse)
     assert "no alert that fires now" in shown[0] and "will go on" not in shown[0]
 
 
@@ -107,11 +109,11 @@ def test_five_minutes_are_the_most(text: str) -> None:
 
 async def test_nobody_there_and_nobody_named() -> None:
     with pytest.raises(SourceUnavailable):
-        await silence(Settings(), Wanted("shop/cart-1", "5m", "", "http://127.0.0.1:1"), lambda _: True)
+        await silence_pod(Settings(), SilenceRequest("shop/cart-1", "5m", "", "http://127.0.0.1:1"), lambda _: True)
     with pytest.raises(ConfigError, match=r"alertmanager\.urls"):
-        await silence(Settings(), Wanted("shop/cart-1", "5m"), lambda _: True)
+        await silence_pod(Settings(), SilenceRequest("shop/cart-1", "5m"), lambda _: True)
     with pytest.raises(ConfigError, match="http://HOST:PORT"):
-        await silence(Settings(), Wanted("shop/cart-1", "5m", "", "there"), lambda _: True)
+        await silence_pod(Settings(), SilenceRequest("shop/cart-1", "5m", "", "there"), lambda _: True)
 
 
 def test_without_a_terminal_it_wants_yes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

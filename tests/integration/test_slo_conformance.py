@@ -21,7 +21,8 @@ import pytest
 from observer.domain.counts import FloatArray
 from observer.domain.events import BAD, TOTAL, Parts, Series
 from observer.domain.slo import Objective, Query, RatioSli
-from observer.engine.slo.accounting import SloAccounting, Surroundings
+from observer.engine.slo.accounting import SloAccounting
+from observer.engine.slo.states import Facts
 from observer.exchange.prometheus_rules import RuleOptions, rule_file
 from tests.support.promtool import answers
 from tests.support.slo import objective, readings
@@ -149,7 +150,7 @@ def ours(number: int, scenario: Scenario, step: int) -> list[frozenset[str]]:
     """The tiers that burn at each step by our own counts."""
     one = objective_of(number)
     books = SloAccounting([one], [Parts.BAD_OF_TOTAL], births=False, gated=False)
-    around = [Surroundings()]
+    around = [Facts()]
     found = []
     for i in range(scenario.good.shape[1]):
         page: dict[Series, float] = {}

@@ -11,7 +11,8 @@ import pytest
 from observer.domain.counts import FloatArray
 from observer.domain.events import BAD, TOTAL, Parts, Series
 from observer.domain.slo import CalendarWindow, DataState, ObjectiveStatus, Query, RatioSli
-from observer.engine.slo.accounting import SloAccounting, Surroundings
+from observer.engine.slo.accounting import SloAccounting
+from observer.engine.slo.states import Facts
 from observer.exchange.prometheus_rules import RuleOptions, rule_file
 from tests.support.promtool import answers
 from tests.support.slo import objective, readings
@@ -23,15 +24,13 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "slo-differences.md"
 FIRING = 'ALERTS{alertname="ObserverBudgetBurn", alertstate="firing"}'
 SPENT = "observer:slo_budget_spent:ratio"
 ONE = objective(sli=RatioSli(bad=Query('calls_total{code="503"}'), total=Query("calls_total")))
-SERVING = Surroundings(desired=1, ready=1, watched=1, scoped=True)
+SERVING = Facts(desired=1, ready=1, watched=1, scoped=True)
 
 Pod = tuple[FloatArray, FloatArray]
 """Good and bad calls of one pod, minute by minute; NaN where it was not scraped."""
 
 
-def ours(
-    pods: list[Pod], births: dict[int, int] | None = None, around: Surroundings = SERVING
-) -> list[ObjectiveStatus]:
+def ours(pods: list[Pod], births: dict[int, int] | None = None, around: Facts = SERVING) -> list[ObjectiveStatus]:
     """The daemon's answer each minute; ``births`` tells at which minute which pod started."""
     books, found = SloAccounting([ONE], [Parts.BAD_OF_TOTAL]), []
     started = {("shop", f"p{i}"): START + 60.0 * minute for i, minute in (births or {}).items()}
@@ -142,7 +141,7 @@ def test_unknown_data(tmp_path: Path) -> None:
     """All targets are lost amid an outage: rules go on firing from what they hold, the daemon says stale."""
     good, bad = steady(60, 50.0, 50.0)
     good[30:], bad[30:] = np.nan, np.nan
-    lost = Surroundings(scraped=START + 60.0 * 29, desired=1, ready=1, watched=0, scoped=True)
+    lost = Facts(scraped=START + 60.0 * 29, desired=1, ready=1, watched=0, scoped=True)
     mine = ours([(good, bad)], around=lost)
 
     assert (mine[40].state, mine[40].told) == (DataState.ABSENT, "")

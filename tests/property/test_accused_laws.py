@@ -15,11 +15,10 @@ from observer.domain.graph import CallGraph
 from observer.domain.policy import EffectivePolicy
 from observer.domain.suspect import Suspect, Tier
 from observer.engine.attribution.attributor import Attributor
-from observer.engine.attribution.permit import permits_removal, victim_of
-from observer.engine.attribution.record import shortened, with_drain
+from observer.engine.attribution.removal import permits_removal, shortened, victim_of, with_drain
+from observer.engine.context import Fleet
 from observer.engine.guards import accused
 from observer.engine.guards.context import GuardContext
-from observer.engine.guards.fleet import Fleet
 from observer.engine.memory import Memory
 from tests.property.test_attribution_laws import FEW, NAMES, edges
 from tests.support.builders import (
@@ -49,7 +48,7 @@ def asked(draw: st.DrawFn) -> tuple[Suspect, Attribution]:
     graph = CallGraph(NOW + 1.0, 60.0, draw(edges()))
     picture = snapshot(VIEW, edges=graph)
     judged = judgement(suspects=[mine, *others], services=health(PODS))
-    return mine, Attributor(picture, judged, VIEW).attribution(mine)
+    return mine, Attributor(picture, judged, VIEW).attribute(mine)
 
 
 def context(found: Attribution, action_kind: ActionKind) -> GuardContext:
@@ -121,5 +120,5 @@ def test_every_answer_names_the_suspect_and_unknown(drawn: tuple[Suspect, Attrib
 def test_without_graph_and_traces_the_sibling_test_alone_is_enough(score: float) -> None:
     mine = suspect(PODS[0], Tier.EVICT, found=replace(evidence(score=score)))
     judged = judgement(suspects=[mine], services=health(PODS))
-    found = Attributor(snapshot(VIEW), judged, VIEW).attribution(mine)
+    found = Attributor(snapshot(VIEW), judged, VIEW).attribute(mine)
     assert isinstance(accused.attribution(context(found, ActionKind.EVICT)), Allowed)

@@ -15,10 +15,10 @@ from observer.domain.attribution import AffectedService, AttributionInputs, Caus
 from observer.domain.graph import CallGraph, Edge
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.ballots import ServiceEvidence
-from observer.engine.attribution.permit import permits_removal
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.evidence import ServiceEvidence
 from observer.engine.attribution.posterior import posterior
+from observer.engine.attribution.removal import permits_removal
 from tests.support.builders import NOW, SHOP, judgement, pod, suspect
 from tests.support.incidents import METRICS, call, graph, named, ref, series, traced
 
@@ -74,7 +74,7 @@ def incidents(draw: st.DrawFn) -> AttributionInputs:
 @FEW
 @given(inputs=incidents())
 def test_probabilities_sum_to_one_and_unknown_is_always_there(inputs: AttributionInputs) -> None:
-    found = attribution(inputs)
+    found = attribute(inputs)
 
     assert math.isclose(math.fsum(one.probability for one in found.ranked), 1.0, abs_tol=1e-9)
     assert sum(one.cause.kind is CauseKind.UNKNOWN for one in found.ranked) == 1
@@ -97,7 +97,7 @@ def test_the_order_of_what_is_known_does_not_matter(inputs: AttributionInputs, r
         readings=tuple(readings),
     )
 
-    told, again = named(attribution(inputs)), named(attribution(other))
+    told, again = named(attribute(inputs)), named(attribute(other))
     assert told.keys() == again.keys()
     assert all(math.isclose(told[cause], again[cause], abs_tol=1e-9) for cause in told)
 
@@ -108,8 +108,8 @@ def test_names_have_no_meaning(inputs: AttributionInputs) -> None:
     """Renamed so that their order stays: the same answer under other names."""
     other = _renamed(inputs)
 
-    told = {cause.replace(f"{SHOP}/", f"{SHOP}/x-"): sure for cause, sure in named(attribution(inputs)).items()}
-    again = named(attribution(other))
+    told = {cause.replace(f"{SHOP}/", f"{SHOP}/x-"): sure for cause, sure in named(attribute(inputs)).items()}
+    again = named(attribute(other))
     assert told.keys() == again.keys()
     assert all(math.isclose(told[cause], again[cause], abs_tol=1e-9) for cause in told)
 
@@ -178,7 +178,7 @@ def test_a_victim_whose_dependency_explains_everything_is_never_killed(
         one = pod(f"{name}-1")
         doubt = suspect(one)
         strong = replace(doubt, evidence=replace(doubt.evidence, score=score, bad=doubt.evidence.requests * level))
-        found = attribution(
+        found = attribute(
             AttributionInputs(
                 at=NOW, graph=graph(*calls), usual_graph=graph(*usual), judgement=judgement(suspects=[strong])
             )
@@ -195,8 +195,6 @@ def test_any_series_gives_a_finite_answer(values: list[float], usual: list[float
     reading = Reading(
         ref("a"), Measure.LATENCY, np.array(usual), NOW + np.arange(len(values), dtype=np.float64), np.array(values)
     )
-    found = attribution(
-        AttributionInputs(at=NOW, target=AffectedService(ref("a"), Measure.LATENCY), readings=(reading,))
-    )
+    found = attribute(AttributionInputs(at=NOW, target=AffectedService(ref("a"), Measure.LATENCY), readings=(reading,)))
 
     assert all(math.isfinite(one.score) for one in found.ranked)

@@ -14,8 +14,8 @@ from observer.domain.graph import Edge
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.suspect import Suspect
 from observer.domain.traces import Span, SpanSide, TraceSet
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.permit import permits_removal
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.removal import permits_removal
 from observer.engine.attribution.trees import downwards, trees
 from tests.support.builders import NOW, SHOP, judgement, pod, suspect
 from tests.support.incidents import METRICS, graph, placement, ref
@@ -83,7 +83,7 @@ def _seats() -> dict[tuple[str, str], Placement]:
 @FEW
 @given(inputs=incidents())
 def test_anything_gives_probabilities_and_nobody_is_killed_for_spans(inputs: AttributionInputs) -> None:
-    found = attribution(inputs)
+    found = attribute(inputs)
 
     assert math.isclose(math.fsum(one.probability for one in found.ranked), 1.0, abs_tol=1e-9)
     assert all(math.isfinite(one.score) and 0.0 <= one.inherited <= 1.0 for one in found.ranked)
@@ -107,7 +107,7 @@ def test_order_and_doubles_do_not_matter(inputs: AttributionInputs, random: Rand
         graph=graph(*edges) if inputs.graph is not None else None,
     )
 
-    assert _rounded(attribution(inputs)) == _rounded(attribution(other))
+    assert _rounded(attribute(inputs)) == _rounded(attribute(other))
 
 
 def _rounded(found: Attribution) -> dict[str, float]:
@@ -118,11 +118,11 @@ def _rounded(found: Attribution) -> dict[str, float]:
 @given(some=forests)
 def test_every_tree_is_a_tree(some: tuple[Span, ...]) -> None:
     """Each span is called at most once, no span calls itself by any way, own time is a part of its length."""
-    for twigs in trees(TraceSet(NOW, 60.0, some)):
-        called = [id(child) for twig in twigs for child in twig.children]
-        assert len(called) == len(set(called)) < len(twigs)
-        assert sorted(map(id, downwards(twigs))) == sorted(map(id, twigs))
-        assert all(0.0 <= twig.own <= twig.span.seconds for twig in twigs)
+    for nodes in trees(TraceSet(NOW, 60.0, some)):
+        called = [id(child) for node in nodes for child in node.children]
+        assert len(called) == len(set(called)) < len(nodes)
+        assert sorted(map(id, downwards(nodes))) == sorted(map(id, nodes))
+        assert all(0.0 <= node.own <= node.span.seconds for node in nodes)
 
 
 @FEW
@@ -138,7 +138,7 @@ def test_more_nats_against_a_pod_never_clear_it(
 ) -> None:
     rivals = [_doubt(name, amount, 50) for name, amount in others]
     before, after = (
-        _sure(attribution(AttributionInputs(at=NOW, graph=graph(*calls), judgement=judgement(suspects=[one, *rivals]))))
+        _sure(attribute(AttributionInputs(at=NOW, graph=graph(*calls), judgement=judgement(suspects=[one, *rivals]))))
         for one in (_doubt("a-1", score, bad), _doubt("a-1", score + more, bad))
     )
 

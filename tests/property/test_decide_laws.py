@@ -17,9 +17,10 @@ from observer.domain.ids import PodRef, WorkloadRef
 from observer.domain.outcome import Outcome, Result
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import Tier
+from observer.engine.context import Rules
+from observer.engine.decide import conclude
 from observer.engine.memory import IN_PROGRESS
-from observer.engine.remediation.conclude import conclude
-from observer.engine.remediation.outcomes import settle
+from observer.engine.remediation.outcomes import apply_outcome
 from tests.support.builders import catalog, health, judgement, pod, snapshot, suspect, workload, workload_ref
 from tests.support.stage import Stage
 
@@ -50,7 +51,7 @@ class Watched(Stage):
             if decision.verdict is not Verdict.ACT or decision.action is None:
                 continue
             outcome = self._reply(decision.action)
-            self.memory, more = settle(self.memory, decision, outcome, self.at, self.settings)
+            self.memory, more = apply_outcome(self.memory, decision, outcome, self.at, self.settings)
             self.decisions.extend(more)
 
     def _reply(self, action: Action) -> Outcome:
@@ -236,8 +237,8 @@ def test_muting_only_removes_acts(history: History, mute: str) -> None:
     muted_view = replace(view, mesh=MeshControl(None, "")) if mute == "mesh" else view
     muted = snapshot(muted_view, at=at, paused=mute == "paused", leader=mute != "leader")
     muted_found = replace(found, complete=False) if mute == "complete" else found
-    _, free = conclude(snapshot(view, at=at), found, stage.memory, stage.settings)
-    _, held = conclude(muted, muted_found, stage.memory, stage.settings)
+    _, free = conclude(snapshot(view, at=at), found, stage.memory, Rules(stage.settings))
+    _, held = conclude(muted, muted_found, stage.memory, Rules(stage.settings))
     assert _acts(held) <= _acts(free)
     assert not [action_kind for action_kind, _ in _acts(held) if action_kind in HARM]
 

@@ -11,7 +11,7 @@ from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import JournalUnavailable
 from observer.domain.incident import Incident
-from observer.journal.codec import decode, encode
+from observer.journal.database import decode, encode
 from tests.support import values
 
 

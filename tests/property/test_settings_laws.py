@@ -8,12 +8,13 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
+from observer.config.documents.marks import read_marked
 from observer.config.settings.model import Settings
 from observer.config.settings.read import default, parse
-from observer.config.settings.sections import KEYS
+from observer.config.settings.shipped import text
 from observer.domain.errors import ConfigError
 
-KNOWN = sorted({key for keys in KEYS.values() for key in keys})
+KNOWN = sorted({str(key) for path in read_marked(text(), "observer.yaml").keys for key in path})
 SCALARS = (
     st.none()
     | st.booleans()

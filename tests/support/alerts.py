@@ -15,28 +15,21 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.errors import JournalUnavailable
-from observer.web.alerts import PATH, Acceptor, ReadAgain, Webhook
-from observer.web.authenticate import Authenticator, BearerToken, SecretFile
+from observer.web.alert_webhook import Acceptor, ReadAgain, Webhook
+from observer.web.routes import ALERTS as PATH
+from observer.web.webhook_auth import Authenticator, BearerToken, SecretFile
+from tests.support.fakes import FakeClock
 
 TOKEN = "correct-horse-battery-staple"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 NOW = 1_800_000_000.0
 
 
-class StoppedClock:
-    """Stands still until a test moves it."""
+@dataclass
+class StoppedClock(FakeClock):
+    """The same, in the days of these alerts."""
 
-    def __init__(self, at: float = NOW) -> None:
-        self.at = at
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
-
-    async def sleep(self, seconds: float) -> None:
-        self.at += seconds
+    at: float = NOW
 
 
 def wire_alert(name: str = "CartErrors", **changes: Any) -> dict[str, Any]:
@@ -81,8 +74,7 @@ class FakeInbox:
     async def accept(self, alerts: Sequence[Alert]) -> int:
         if self.gate is not None:
             await self.gate.wait()
-        if self.broken:
-            raise JournalUnavailable("the disk is full")
+        self._there()
         self.batches.append(len(alerts))
         before = len(self.kept)
         for alert in alerts:
@@ -90,18 +82,29 @@ class FakeInbox:
         return len(self.kept) - before
 
     async def pending(self) -> Sequence[Alert]:
+        self._there()
         resolved = {one.spell for one in self.kept.values() if one.status is AlertStatus.RESOLVED}
-        return [
+        pending = [
             one
             for one in self.kept.values()
             if one.status is AlertStatus.FIRING and one.spell not in resolved and one.id not in self.answers
         ]
+        return sorted(pending, key=lambda one: one.received)
 
     async def answer(self, alert_id: str, answer: str, at: float) -> None:
+        self._there()
         self.answers[alert_id] = answer
 
     async def prune(self, before: float) -> int:
-        return 0
+        self._there()
+        old = [key for key, alert in self.kept.items() if alert.received < before]
+        for key in old:
+            del self.kept[key]
+        return len(old)
+
+    def _there(self) -> None:
+        if self.broken:
+            raise JournalUnavailable("the disk is full")
 
 
 @dataclass

@@ -23,17 +23,19 @@ class MemoryApprovals:
 
     async def standing(self, now: float) -> Sequence[Approval]:
         self._there()
-        return [one for one in self.words if one.until > now]
+        return sorted((word for word in self.words if word.until > now), key=lambda word: word.given)
 
     async def withdraw(self, plan: str, who: str, at: float) -> bool:
         self._there()
-        found = [one for one in self.words if one.plan == plan and one.until > at]
-        self.words = [one for one in self.words if one not in found]
+        found = [word for word in self.words if word.plan == plan and word.until > at]
+        self.words = [word for word in self.words if word not in found]
         return bool(found)
 
     async def prune(self, before: float) -> int:
         self._there()
-        return 0
+        old = [word for word in self.words if word.given < before]
+        self.words = [word for word in self.words if word not in old]
+        return len(old)
 
     def _there(self) -> None:
         if self.broken:

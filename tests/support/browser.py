@@ -44,10 +44,10 @@ async def browser() -> AsyncIterator[Browser]:
 @asynccontextmanager
 async def served(world: PageWorld, *, people: bool = True, plots: bool = False) -> AsyncIterator[str]:
     """The address of the page of a world."""
-    stream = Stream(world.board, counted=world.metrics.stream)
-    world.reading.plots = plots
+    stream = Stream(world.cache, counted=world.metrics.stream)
+    world.queries.plots = plots
     door = world.people() if people else None
-    app = make_app(world.loop_status, world.metrics.render, reading=world.reading, stream=stream, people=door)
+    app = make_app(world.loop_status, world.metrics.render, queries=world.queries, stream=stream, people=door)
     async with TestServer(app, host="127.0.0.1") as server:
         yield str(server.make_url("")).rstrip("/")
 

@@ -86,13 +86,13 @@ def pod(name: str = "catalog-1", *, app: str = "", namespace: str = SHOP, **chan
     return replace(made, **changes)
 
 
-def drained(one: Pod, incident: str = "", *, ours: bool = True) -> Pod:
+def drained(pod: Pod, incident: str = "", *, ours: bool = True) -> Pod:
     """The pod with the drain label, and with our annotation unless somebody else drained it."""
     note = {names.DRAIN_ANNOTATION: json.dumps({"incident": incident, "by": "observer"})} if ours else {}
     return replace(
-        one,
-        labels={**one.labels, names.DRAIN_LABEL: names.DRAIN_VALUE},
-        annotations={**one.annotations, **note},
+        pod,
+        labels={**pod.labels, names.DRAIN_LABEL: names.DRAIN_VALUE},
+        annotations={**pod.annotations, **note},
     )
 
 
@@ -130,17 +130,17 @@ def cluster(
     fresh: Mapping[ResourceKind, float] | None = None,
 ) -> ClusterView:
     """A view with its indexes. Without ``workloads`` each Deployment of the pods wants as many as there are."""
-    everyone = {one.ref: one for one in pods}
+    everyone = {pod.ref: pod for pod in pods}
     by_workload: dict[WorkloadRef, tuple[PodRef, ...]] = {}
     by_service: dict[ServiceRef, tuple[PodRef, ...]] = {}
     for one in everyone.values():
         by_service[one.service] = (*by_service.get(one.service, ()), one.ref)
         if one.workload is not None:
             by_workload[one.workload] = (*by_workload.get(one.workload, ()), one.ref)
-    known = {one.ref: one for one in workloads}
+    known = {workload.ref: workload for workload in workloads}
     for ref, members in by_workload.items():
         known.setdefault(ref, workload(ref.name, desired=len(members), namespace=ref.namespace))
-    hosts = {one.name: one for one in nodes}
+    hosts = {node.name: node for node in nodes}
     for one in everyone.values():
         hosts.setdefault(one.node, Node(one.node, "zone-a", ready=True, draining=False))
     enabled = {ref.namespace: {names.NAMESPACE_ENABLED: "true"} for ref in everyone}
@@ -194,11 +194,11 @@ def evidence(
 
 
 def suspect(
-    one: Pod, tier: Tier = Tier.DRAIN, *, impact: bool = True, found: Evidence | None = None, **changes: Any
+    pod: Pod, tier: Tier = Tier.DRAIN, *, impact: bool = True, found: Evidence | None = None, **changes: Any
 ) -> Suspect:
     """A suspicion against one pod; its nats follow the tier unless ``found`` says otherwise."""
     score = {Tier.NONE: 5.0, Tier.ANNOTATE: 10.0, Tier.DRAIN: 17.0, Tier.EVICT: 21.0, Tier.NODE: 25.0}[tier]
-    culprit = Culprit(CulpritKind.POD, one.ref.namespace, one.ref.name, one.service, one.ref)
+    culprit = Culprit(CulpritKind.POD, pod.ref.namespace, pod.ref.name, pod.service, pod.ref)
     made = Suspect(culprit, found or evidence(score=score), tier, impact=impact)
     return replace(made, **changes)
 
@@ -210,8 +210,8 @@ def group_suspect(kind: CulpritKind, name: str, service: ServiceRef | None = Non
     return Suspect(culprit, evidence(score=25.0), tier, Tier.ANNOTATE, f"{kind.value}_named", impact=True)
 
 
-def tally(one: Pod, requests: float, errors: float = 0.0, slow: tuple[float, ...] = ()) -> PodTally:
-    return PodTally(one.ref, requests, errors, slow or (0.0,) * len(CUTS))
+def tally(pod: Pod, requests: float, errors: float = 0.0, slow: tuple[float, ...] = ()) -> PodTally:
+    return PodTally(pod.ref, requests, errors, slow or (0.0,) * len(CUTS))
 
 
 def callers(service: ServiceRef, requests: float, errors: float = 0.0, slow: tuple[float, ...] = ()) -> CallerTally:
@@ -229,8 +229,8 @@ def health(
     bad = {one.ref for one in unhealthy}
     found: dict[ServiceRef, ServiceHealth] = {}
     members: dict[ServiceRef, list[Pod]] = {}
-    for one in pods:
-        members.setdefault(one.service, []).append(one)
+    for pod in pods:
+        members.setdefault(pod.service, []).append(pod)
     for service, group in members.items():
         each = {one.ref: (rates or {}).get(one.ref, 0.0 if one.drained else rate) for one in group}
         well = frozenset(one.ref for one in group if one.ready and not one.drained and one.ref not in bad)
@@ -254,7 +254,7 @@ def judgement(
         suspects=tuple(suspects),
         suppressions=tuple(suppressions),
         services=dict(services or {}),
-        tallies={one.pod: one for one in tallies},
+        tallies={tally.pod: tally for tally in tallies},
         callers={one.service: one for one in seen_by},
         watch=frozenset(),
         recheck=frozenset(),

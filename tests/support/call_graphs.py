@@ -63,33 +63,33 @@ def call_graph(seed: int, *, services: int = 10, rate: float = 60.0) -> MeshSpec
 def _callers(draw: np.random.Generator, services: int) -> list[set[int]]:
     """For each service who calls it; a call always leads away from the entry, by one level or more."""
     level, calls = [0], [1]
-    found: list[set[int]] = [set()]
+    chains: list[set[int]] = [set()]
     for number in range(1, services):
-        above = [one for one in range(number) if level[one] < DEPTH - 1]
+        above = [index for index in range(number) if level[index] < DEPTH - 1]
         first = int(draw.choice(above))
         mine = {first}
-        others = [one for one in above if one != first and level[one] <= level[first]]
+        others = [index for index in above if index != first and level[index] <= level[first]]
         if others and draw.random() < _SECOND_CALLER:
             second = int(draw.choice(others))
             if calls[first] + calls[second] <= _MOST_CALLS:
                 mine.add(second)
-        found.append(mine)
+        chains.append(mine)
         level.append(level[first] + 1)
-        calls.append(sum(calls[one] for one in mine))
-    return found
+        calls.append(sum(calls[index] for index in mine))
+    return chains
 
 
 def _namespaces(callers: list[set[int]], count: int) -> list[str]:
     """Whole branches share a namespace; the entry has that of the load."""
-    found, branches = ["edge"], 0
+    names, branches = ["edge"], 0
     for number in range(1, len(callers)):
         first = min(callers[number])
         if first == 0:
             branches += 1
-            found.append(f"team-{'abcdefghij'[branches % count % 10]}")
+            names.append(f"team-{'abcdefghij'[branches % count % 10]}")
         else:
-            found.append(found[first])
-    return found
+            names.append(names[first])
+    return names
 
 
 def _workloads(draw: np.random.Generator, service: str) -> list[WorkloadSpec]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from observer.cli import main
+from observer.cli.main import main
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class Counted(Stage):
         for one in self.pods:
             services.setdefault(one.service, []).append(one)
         for service, members in services.items():
-            takers = [one for one in members if self.takes_traffic(one)]
+            takers = [member for member in members if self.takes_traffic(member)]
             for one in members:
                 total = self.totals.setdefault(one.ref, np.zeros(3 + len(CUTS) + 1))
                 requests = int(self.dice.poisson(self.load * self.step / len(takers))) if one in takers else 0
@@ -78,7 +78,7 @@ class Counted(Stage):
                     self.called[service][:2] += (-lost, lost)
 
     def _frame(self) -> CounterFrame:
-        alive = [one for one in self.pods if one.ref in self.totals and (one.ready or self.totals[one.ref].any())]
+        alive = [pod for pod in self.pods if pod.ref in self.totals and (pod.ready or self.totals[pod.ref].any())]
         table = np.array([self.totals[one.ref] for one in alive])
         return CounterFrame(
             at=self.at,
@@ -117,6 +117,6 @@ class Counted(Stage):
         }
 
 
-def hash_of(one: Pod) -> int:
+def hash_of(pod: Pod) -> int:
     """A number that belongs to the pod's name and is the same in every run."""
-    return sum(map(ord, one.ref.name))
+    return sum(map(ord, pod.ref.name))

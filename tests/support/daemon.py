@@ -15,15 +15,14 @@ from observer.app import build, connected
 from observer.config.settings.model import (
     SHIPPED,
     EvidenceSettings,
-    KubernetesSettings,
     LeaseSettings,
     PeopleSettings,
-    PrometheusSettings,
     RecordingSettings,
     Settings,
     WebhookSettings,
 )
 from observer.config.settings.read import default
+from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain.action import Mode
 from observer.runtime.supervise import supervise
 from observer.simulator.clock import SimClock
@@ -95,7 +94,7 @@ async def daemon(folder: Path) -> AsyncIterator[Daemon]:
             group.create_task(supervise(await build(settings, api, say=said.append), stop))
             one = Daemon(world, settings, said[0].rpartition(" ")[2], session)
             try:
-                await one.until("/api/status", lambda it: bool(it["complete"]))
+                await one.until("/api/v1/status", lambda it: bool(it["complete"]))
                 yield one
             finally:
                 stop.set()

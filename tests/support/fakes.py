@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from observer.domain.action import Action
 from observer.domain.cluster import ClusterView, MeshControl
@@ -108,15 +109,19 @@ class FakeCluster:
     callbacks: list[Callable[[], None]] = field(default_factory=list)
 
     def view(self, at: float) -> ClusterView:
-        return self.shown or ClusterView(at, {}, {}, {}, (), (), {}, {}, MeshControl(None, ""))
+        if self.shown is not None:
+            return replace(self.shown, at=at)
+        return ClusterView(at, {}, {}, {}, (), (), {}, {}, MeshControl(None, ""))
 
     def subscribe(self, changed: Callable[[], None]) -> None:
         self.callbacks.append(changed)
 
     async def pod_now(self, pod: PodRef) -> dict[str, object] | None:
+        """As ``raw``; nothing where that has another uid."""
         if isinstance(self.raw, Exception):
             raise self.raw
-        return self.raw
+        meta = (self.raw or {}).get("metadata")
+        return self.raw if not isinstance(meta, dict) or meta.get("uid", pod.uid) == pod.uid else None
 
     async def pod_events(self, pod: PodRef) -> list[dict[str, object]]:
         return [{"reason": "Started"}]
@@ -124,7 +129,7 @@ class FakeCluster:
     async def pod_logs(self, pod: PodRef, container: str, lines: int, max_bytes: int) -> str:
         if self.log_error is not None:
             raise self.log_error
-        return self.logs
+        return "".join(self.logs.splitlines(keepends=True)[-lines:])[-max_bytes:]
 
 
 @dataclass
@@ -140,7 +145,7 @@ class FakeMetrics:
         self.asked.append(("counters", at))
         if isinstance(self.frame, Exception):
             raise self.frame
-        return self.frame
+        return replace(self.frame, at=at)
 
     async def callers(self, at: float, services: frozenset[ServiceRef]) -> CallerFrame:
         self.asked.append(("callers", at))
@@ -161,7 +166,7 @@ class FakeMetrics:
 
 
 class MemoryJournal:
-    """A journal in memory that keeps the order of writes; ``broken`` makes every write fail."""
+    """Implements ``ports.stores.Journal`` in memory; keeps the order of writes; ``broken`` makes every write fail."""
 
     def __init__(self) -> None:
         self.broken = False
@@ -170,7 +175,7 @@ class MemoryJournal:
         self.intents: dict[str, Action] = {}
         self.settled: dict[str, Outcome] = {}
         self.entries: list[LedgerEntry] = []
-        self.told: list[Decision] = []
+        self.recorded: dict[str, Decision] = {}
 
     def _write(self, what: str) -> None:
         if self.broken:
@@ -182,11 +187,14 @@ class MemoryJournal:
         self.saved[incident.id] = incident
 
     async def incidents(self, *, open_only: bool = False, since: float = 0.0) -> Sequence[Incident]:
-        return [i for i in self.saved.values() if not (open_only and i.closed)]
+        kept = [each for each in self.saved.values() if not each.closed or (not open_only and each.closed >= since)]
+        return sorted(kept, key=lambda each: (each.opened, each.id))
 
     async def intend(self, action: Action, entry: LedgerEntry) -> None:
         if action.id in self.intents:
             raise DuplicateIntent(action.id)
+        if any(each.action_id == entry.action_id for each in self.entries):
+            raise JournalUnavailable(f"ledger entry {entry.action_id} cannot be written: it is there already")
         self._write(f"intend {action.action_kind.value}")
         self.intents[action.id] = action
         self.entries.append(entry)
@@ -194,28 +202,51 @@ class MemoryJournal:
     async def settle(self, action_id: str, outcome: Outcome, at: float) -> None:
         self._write(f"settle {outcome.result.value}")
         self.settled[action_id] = outcome
+        if outcome.result is not Result.UNKNOWN:
+            applied = outcome.result is Result.APPLIED
+            self._change(lambda entry: entry.action_id == action_id, settled=True, applied=applied)
 
     async def open_intents(self) -> Sequence[Action]:
-        return [action for key, action in self.intents.items() if key not in self.settled]
+        return [self.intents[entry.action_id] for entry in await self.ledger(0.0) if not entry.settled]
 
     async def grade(self, incident_id: str, *, useful: bool, verdict: str) -> None:
         self._write(f"grade {incident_id}")
+        self._change(lambda entry: entry.incident == incident_id, useful=useful, verdict=verdict)
 
     async def ledger(self, since: float) -> Sequence[LedgerEntry]:
-        return [entry for entry in self.entries if entry.at >= since]
+        return sorted((entry for entry in self.entries if entry.at >= since), key=lambda entry: entry.at)
 
     async def record(self, decision: Decision) -> None:
         self._write(f"record {decision.kind}")
-        self.told.append(decision)
+        self.recorded[decision.id] = decision
 
     async def decisions(
         self, *, subject: str = "", incident: str = "", since: float = 0.0, limit: int = 200
     ) -> Sequence[Decision]:
-        return [d for d in self.told if not subject or d.subject == subject][-limit:]
+        matching = [
+            each
+            for each in self.recorded.values()
+            if subject in ("", each.subject) and incident in ("", each.incident) and each.at >= since
+        ]
+        return sorted(matching, key=lambda each: each.at)[-limit:]
 
-    async def prune(self, before: float) -> int:
+    async def prune(self, before: float, *, most: int = 1000) -> int:
+        """At most so many rows of each kind."""
         self._write("prune")
-        return 0
+        decisions = sorted((each for each in self.recorded.values() if each.at < before), key=lambda each: each.at)
+        incidents = [each for each in self.saved.values() if 0.0 < each.closed < before]
+        entries = [entry for entry in self.entries if entry.settled and entry.at < before]
+        for decision in decisions[:most]:
+            del self.recorded[decision.id]
+        for incident in incidents[:most]:
+            del self.saved[incident.id]
+        for entry in entries[:most]:
+            self.entries.remove(entry)
+            del self.intents[entry.action_id]
+        return len(decisions[:most]) + len(incidents[:most]) + 2 * len(entries[:most])
 
     async def close(self) -> None:
         return None
+
+    def _change(self, concerned: Callable[[LedgerEntry], bool], **changes: Any) -> None:
+        self.entries = [replace(entry, **changes) if concerned(entry) else entry for entry in self.entries]

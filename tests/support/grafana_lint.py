@@ -95,7 +95,7 @@ def uneditable_dashboard(board: Json) -> Iterator[str]:
 def panel_datasource(board: Json) -> Iterator[str]:
     for panel in panels(board):
         sources = [panel.get("datasource"), *(target.get("datasource") for target in panel["targets"])]
-        if any((one or {}).get("uid") not in SOURCES for one in sources):
+        if any((source or {}).get("uid") not in SOURCES for source in sources):
             yield panel["title"]
 
 

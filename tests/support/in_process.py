@@ -87,8 +87,8 @@ class InProcess:
                 targets[name] += 1
         pods = tuple(sorted(asked.keys() | buckets.keys() | scraped.keys()))
         counts = np.array([asked.get(pod, np.full(_CLASSES, np.nan)) for pod in pods]).reshape(-1, _CLASSES)
-        known = ~np.isnan(counts).all(axis=1)
-        counts[known[:, None] & np.isnan(counts)] = 0.0
+        counted = ~np.isnan(counts).all(axis=1)
+        counts[counted[:, None] & np.isnan(counts)] = 0.0
         return CounterFrame(
             at=at,
             pods=pods,
@@ -121,7 +121,7 @@ class InProcess:
         """See ``ports.sources.MetricSource.recheck``."""
         times = at - step * np.arange(int(seconds // step), -1, -1, dtype=np.float64)
         instants = np.rint(times * 1000.0).astype(np.int64)
-        found: dict[tuple[PodName, str], _Past] = {}
+        histories: dict[tuple[PodName, str], _Past] = {}
         for metric in (REQUESTS, f"{DURATION}_bucket"):
             for block, table, rows in self._memory.select(metric, _SERVED).parts:
                 if _pod(block.target) not in pods:
@@ -133,11 +133,11 @@ class InProcess:
                 for row, series, there in zip(rows.tolist(), values, present, strict=True):
                     labels = table.labels[row]
                     key = _pod(labels), _caller(labels)
-                    if key not in found:
-                        found[key] = _Past(len(times))
-                    found[key].add(labels, series, there)
-        closed = (past.closed(*key, times) for key, past in sorted(found.items(), key=lambda item: item[0]))
-        return tuple(one for one in closed if one is not None)
+                    if key not in histories:
+                        histories[key] = _Past(len(times))
+                    histories[key].add(labels, series, there)
+        closed = (past.closed(*key, times) for key, past in sorted(histories.items(), key=lambda item: item[0]))
+        return tuple(history for history in closed if history is not None)
 
     def graph(self, since: float, until: float) -> CallGraph:
         """Calls between two instants as callers and callees counted them, like ``GraphSource.graph`` from series."""
@@ -197,9 +197,9 @@ class InProcess:
         return {key: row for key, row in zip(plan.keys, table, strict=True) if not np.isnan(row).all()}
 
     def _plan(self, metric: str, cell: Callable[[Labels], int | None], width: int) -> _Plan:
-        chosen, known = self._memory.select(metric, _SERVED), self._plans.get(metric)
-        if known is not None and known.selection is chosen:
-            return known
+        chosen, plans = self._memory.select(metric, _SERVED), self._plans.get(metric)
+        if plans is not None and plans.selection is chosen:
+            return plans
         rows: dict[PodName, int] = {}
         cells = np.full(len(chosen.series.labels), -1, dtype=np.int64)
         for place, labels in enumerate(chosen.series.labels):
@@ -217,8 +217,8 @@ class InProcess:
     ) -> Iterable[tuple[_Towards, int, float]]:
         """What callers counted towards the watched services: who, which cell, how many."""
         chosen = self._memory.select(metric, _SENT)
-        known = self._sending.get(metric)
-        if known is None or known[0] is not chosen:
+        plan = self._sending.get(metric)
+        if plan is None or plan[0] is not chosen:
             by_service: dict[ServiceRef, list[tuple[int, _Towards, int]]] = defaultdict(list)
             for place, labels in enumerate(chosen.series.labels):
                 read = self._labels.get(id(labels))
@@ -228,10 +228,10 @@ class InProcess:
                 _, key, column = read
                 if column is not None:
                     by_service[key[2]].append((place, key, column))
-            known = self._sending[metric] = (chosen, by_service)
+            plan = self._sending[metric] = (chosen, by_service)
         values, present, _ = chosen.instant(_ms(at))
         for service in sorted(watched):
-            for place, key, column in known[1].get(service, ()):
+            for place, key, column in plan[1].get(service, ()):
                 if present[place, 0]:
                     yield key, column, float(values[place, 0])
 
@@ -267,9 +267,9 @@ class _Past:
             self._of(self._buckets, float(le)).add(values, there)
             return
         how = _how(labels)
-        one = _class(*how)
-        self._classes[one].add(values, there)
-        if one is RequestClass.ERROR:
+        kind = _class(*how)
+        self._classes[kind].add(values, there)
+        if kind is RequestClass.ERROR:
             self._of(self._flags, how[1] or _NO_FLAGS).add(values, there)
 
     def _of(self, sums: dict[K, _Sum], key: K) -> _Sum:
@@ -279,13 +279,13 @@ class _Past:
 
     def closed(self, pod: PodName, caller: str, times: FloatArray) -> SeriesHistory | None:
         """A class or flag without a series has had no request while the pod had any series of this caller."""
-        requests = np.stack([one.values for one in self._classes], axis=1)
-        seen = np.any(~np.isnan(requests), axis=1)
-        if not seen.any():
+        requests = np.stack([sums.values for sums in self._classes], axis=1)
+        counted = np.any(~np.isnan(requests), axis=1)
+        if not counted.any():
             return None
-        requests = np.where(seen[:, None] & np.isnan(requests), 0.0, requests)
-        told = {name: one.values for name, one in sorted(self._flags.items())}
-        flags = {name: np.where(seen & np.isnan(values), 0.0, values) for name, values in told.items()}
+        requests = np.where(counted[:, None] & np.isnan(requests), 0.0, requests)
+        by_flag = {name: sums.values for name, sums in sorted(self._flags.items())}
+        flags = {name: np.where(counted & np.isnan(values), 0.0, values) for name, values in by_flag.items()}
         bounds = sorted(self._buckets)
         if not bounds:
             return SeriesHistory(pod, caller, times, requests, flags=flags)
@@ -353,10 +353,10 @@ def _tell(row: dict[str, float], labels: Labels, side: str, count: float) -> Non
 
 
 def _edge(pair: tuple[ServiceRef, ServiceRef], row: dict[str, float]) -> Edge:
-    told = "sent" if row["sent"] else "served"
+    side = "sent" if row["sent"] else "served"
     flags = {name.removeprefix("flag "): count for name, count in row.items() if name.startswith("flag ")}
     return Edge(
-        *pair, row[told], row[f"{told} errors"], flags, row["served"], row["served errors"],
+        *pair, row[side], row[f"{side} errors"], flags, row["served"], row["served errors"],
         sources=frozenset({EdgeSource.METRICS}),
     )  # fmt: skip
 

@@ -109,10 +109,10 @@ def traced(*requests: list[Span]) -> TraceSet:
     return TraceSet(NOW + 60.0, 60.0, tuple(span for spans in requests for span in spans))
 
 
-def named(found: Attribution) -> dict[str, float]:
+def named(attribution: Attribution) -> dict[str, float]:
     """Causes as they print, with their probability."""
-    return {str(one.cause): one.probability for one in found.ranked}
+    return {str(one.cause): one.probability for one in attribution.ranked}
 
 
-def first(found: Attribution) -> str:
-    return str(found.ranked[0].cause)
+def first(attribution: Attribution) -> str:
+    return str(attribution.ranked[0].cause)

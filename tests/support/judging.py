@@ -16,13 +16,14 @@ from observer.domain.settings import EngineSettings
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect, Tier
-from observer.engine.detect.held import OpenActions
 from observer.engine.detect.judge import judge
-from observer.engine.detect.state import DetectorState
+from observer.engine.detect.state import DetectorState, OpenActions
 from tests.support.builders import CUTS, NOW, cluster
 
 Did = tuple[float, ...]
 """``(ok, errors)`` or ``(ok, errors, slow)``: requests, and how many of them took 400 ms instead of 20."""
+GOOD: Did = (50.0, 0.0)
+SICK: Did = (35.0, 15.0)
 
 
 @dataclass
@@ -36,7 +37,7 @@ class Feed:
     pods: list[Pod]
     settings: EngineSettings = field(default_factory=EngineSettings)
     recheck: bool = True
-    held: OpenActions = field(default_factory=OpenActions)
+    open_actions: OpenActions = field(default_factory=OpenActions)
     baselines: Mapping[ServiceRef, ServiceBaseline] = field(default_factory=dict)
     objectives: Mapping[ServiceRef, tuple[ObjectiveStatus, ...]] = field(default_factory=dict)
     state: DetectorState = field(default_factory=DetectorState.empty)
@@ -93,7 +94,7 @@ class Feed:
             usual_edges=usual,
             earlier_edges=earlier,
         )
-        self.state, self.judgement = judge(self.state, snapshot, self.settings, self.held)
+        self.state, self.judgement = judge(self.state, snapshot, self.settings, self.open_actions)
         return self.judgement
 
     def frame(self) -> CounterFrame:
@@ -163,14 +164,25 @@ class Feed:
 
 def acting(judgement: Judgement, tier: Tier = Tier.DRAIN) -> set[str]:
     """Names of pods that evidence and ceiling would let act on."""
-    return {one.culprit.name for one in judgement.suspects if one.culprit.pod and min(one.tier, one.ceiling) >= tier}
+    return {
+        suspect.culprit.name
+        for suspect in judgement.suspects
+        if suspect.culprit.pod and min(suspect.tier, suspect.ceiling) >= tier
+    }
 
 
 def suspect_of(judgement: Judgement, name: str) -> Suspect:
-    return next(one for one in judgement.suspects if one.culprit.name == name)
+    return next(suspect for suspect in judgement.suspects if suspect.culprit.name == name)
 
 
 def everybody(pods: Iterable[Pod], did: Did, **others: Did) -> dict[str, Did]:
     """The same for all pods but those named (dashes as underscores)."""
     changed = {name.replace("_", "-"): what for name, what in others.items()}
     return {pod.ref.name: changed.get(pod.ref.name, did) for pod in pods}
+
+
+def fed(feed: Feed, ticks: int, did: dict[str, tuple[float, ...]]) -> Feed:
+    """The same feed after so many ticks in which everybody did the same."""
+    for _ in range(ticks):
+        feed.tick(did)
+    return feed

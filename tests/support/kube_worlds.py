@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from observer.config.settings.model import KubernetesSettings
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain.ids import PodRef
 from observer.kube import paths
 from observer.kube.client import KubeApi

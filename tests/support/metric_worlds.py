@@ -21,7 +21,7 @@ import numpy as np
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.config.settings.model import Flavor, PrometheusSettings
+from observer.config.settings.sources import Flavor, PrometheusSettings
 from observer.simulator.prometheus.api import PrometheusApi
 from observer.simulator.prometheus.tsdb import NAME, Block, TimeSeriesMemory
 from observer.sources.prometheus.credentials import flavor_parameters
@@ -64,24 +64,27 @@ class SimulatedWorld:
     known: dict[tuple[Target, str], list[dict[str, str]]] = field(default_factory=dict)
 
     async def show(self, pages: Mapping[Target, Page]) -> float:
-        for gone in [one for one in self.blocks if one not in pages]:
+        for gone in [block for block in self.blocks if block not in pages]:
             self.blocks.pop(gone).append(round((self.at + 0.5) * 1000), {})
         for _ in range(2):
             self.at += 1.0
             for labels, page in pages.items():
-                self._scrape(labels, page)
+                self.scrape(labels, page)
         self.memory.touched()
         return self.at + 0.25
 
     async def ranged(self, at: float) -> None:
         """It forgets nothing and hides nothing."""
 
-    def _scrape(self, labels: Target, page: Page) -> None:
+    def scrape(self, labels: Target, page: Page, *, up: bool = True) -> None:
+        """One target shows one page at the instant that it is; ``up`` = whether the server says that it did."""
         if labels not in self.blocks:
             self.blocks[labels] = self.memory.open(dict(labels))
             self.known = {key: value for key, value in self.known.items() if key[0] != labels}
         block = self.blocks[labels]
-        shown: dict[str, dict[int, float]] = {"up": {self._row(labels, "up", {}): 0.0 if page is None else 1.0}}
+        shown: dict[str, dict[int, float]] = {}
+        if up:
+            shown["up"] = {self._row(labels, "up", {}): 0.0 if page is None else 1.0}
         for metric, own, value in page or ():
             shown.setdefault(metric, {})[self._row(labels, metric, own)] = value
         columns = {}

@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from observer.config.settings.model import JaegerSettings, KialiSettings
+from observer.config.settings.sources import JaegerSettings, KialiSettings
 from observer.domain.ids import ServiceRef
 from observer.simulator.fault_injection import FaultInjection, Handler
 from observer.simulator.jaeger.api import JaegerApi

@@ -10,7 +10,6 @@ from typing import Final, Self
 
 from observer.config.reload import Rules, rules_of
 from observer.config.settings.links import Links
-from observer.config.settings.notifications import LinkSettings
 from observer.config.settings.read import default
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.circuit import Circuit
@@ -32,22 +31,19 @@ from observer.domain.slo import (
     TierStatus,
 )
 from observer.domain.snapshot import Gap, Snapshot
-from observer.engine.decide import decide, settle
+from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory
 from observer.engine.remediation.approvals import waiting
 from observer.journal.store import SqlJournal
-from observer.runtime.approvals import ApprovalCache
 from observer.runtime.execute import with_outcome
+from observer.runtime.inbox import ApprovalCache
 from observer.runtime.operator_actions import OperatorActions
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.telemetry.metrics import SelfMetrics
-from observer.web.board import ViewCache
-from observer.web.people.door import AuthMiddleware, SignInMethods
-from observer.web.people.local import LocalToken
-from observer.web.people.sessions import Sessions
+from observer.web.people.auth import AuthMiddleware, SignInMethods
+from observer.web.people.sessions import LocalToken, Sessions, Throttle
 from observer.web.people.sign_in import SignIn
-from observer.web.people.throttle import Throttle
-from observer.web.reading import Queries
+from observer.web.queries import Queries, ViewCache
 from observer.web.server import People
 from tests.bench.picture import START
 from tests.bench.world import Fault, Regime, World
@@ -72,12 +68,12 @@ CALLS: Final = (
     ("sessions", "accounts"),
 )  # fmt: skip
 LINKS: Final = Links(
-    LinkSettings(
-        page="https://observer.example.test/incidents/{incident}",
-        jaeger="https://jaeger.example.test/search?service={service}.{namespace}",
-        kiali="https://kiali.example.test/kiali/console/namespaces/{namespace}/workloads/{workload}",
-        grafana="https://grafana.example.test/d/workload?var-workload={workload}&from={from_ms}&to={to_ms}",
-    ),
+    {
+        "page": "https://observer.example.test/incidents/{incident}",
+        "jaeger": "https://jaeger.example.test/search?service={service}.{namespace}",
+        "kiali": "https://kiali.example.test/kiali/console/namespaces/{namespace}/workloads/{workload}",
+        "grafana": "https://grafana.example.test/d/workload?var-workload={workload}&from={from_ms}&to={to_ms}",
+    },
     "",
 )
 FAULT_FROM: Final = 120
@@ -116,8 +112,8 @@ class PageWorld:
         self.loop_status = LoopStatus(
             self.settings, self.clock, self.metrics, circuits=lambda: circuits, rules=self.rules
         )
-        self.board = ViewCache(self.loop_status, self.clock)
-        self.reading = Queries(self.board, self.journal.archive, self.clock, links_of=lambda one: LINKS.of(one, ""))
+        self.cache = ViewCache(self.loop_status, self.clock)
+        self.queries = Queries(self.cache, self.journal.archive, self.clock, links_of=lambda one: LINKS.of(one, ""))
         self._stream = self.world.stream(86_400)
         self.switch, self.keeper = FakeSwitch(), ApprovalCache(self.journal.approvals, self.clock)
         self.desk = OperatorActions(
@@ -160,9 +156,14 @@ class PageWorld:
         """Tick until a decision of this kind about the service was recorded."""
         for _ in range(limit):
             await self.tick()
-            if any(one.kind == kind and one.service and one.service.name == name for one in self.decisions):
+            if any(
+                decision.kind == kind and decision.service and decision.service.name == name
+                for decision in self.decisions
+            ):
                 return self
-        raise AssertionError(f"never {kind}: {sorted({(one.kind, one.reason) for one in self.decisions})}")
+        raise AssertionError(
+            f"never {kind}: {sorted({(decision.kind, decision.reason) for decision in self.decisions})}"
+        )
 
     async def tick(self) -> None:
         """Five seconds of traffic, one decision, carried out and recorded."""
@@ -177,7 +178,7 @@ class PageWorld:
         for incident in self.memory.incidents.values():
             await self.journal.save(incident)
         self.loop_status.ticked(self.memory, snapshot, 0.02, "", self.policies)
-        await self.board.refresh()
+        await self.cache.refresh()
 
     async def _follow(self, decision: Decision, at: float) -> None:
         if decision.verdict is not Verdict.ACT or decision.action is None:
@@ -186,7 +187,7 @@ class PageWorld:
         outcome = self.world.obey(decision.action)
         assert outcome.result is Result.APPLIED
         await self._record(with_outcome(decision, outcome))
-        self.memory, more = settle(self.memory, decision, outcome, at, self.settings, self.policies)
+        self.memory, more = apply_outcome(self.memory, decision, outcome, at, self.settings, self.policies)
         for one in more:
             await self._record(one)
 

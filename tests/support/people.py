@@ -22,20 +22,20 @@ from observer.domain.errors import SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.person import Identity
-from observer.runtime.approvals import ApprovalCache
+from observer.runtime.inbox import ApprovalCache
 from observer.runtime.operator_actions import OperatorActions
-from observer.web.acts import add_acts
-from observer.web.people.door import AuthMiddleware, SignInMethods, csrf_token, person_of
-from observer.web.people.local import LocalToken
+from observer.runtime.status import LoopStatus
+from observer.telemetry.metrics import SelfMetrics
+from observer.web.people.auth import OPEN, AuthMiddleware, SignInMethods, csrf_token, person_of
 from observer.web.people.oidc import Provider
-from observer.web.people.roles import Roles
-from observer.web.people.sessions import Sessions
+from observer.web.people.sessions import LocalToken, Roles, Sessions, Throttle
 from observer.web.people.sign_in import SignIn, add_sign_in
-from observer.web.people.throttle import Throttle
-from observer.web.refusals import problems
+from observer.web.problems import problems
+from observer.web.routes import OPEN as ROUTES_OPEN
+from observer.web.routes import Services, add_routes
 from tests.support.alerts import StoppedClock
 from tests.support.approvals import MemoryApprovals
-from tests.support.builders import incident_of
+from tests.support.builders import enforce, incident_of
 from tests.support.fakes import FakeActuator, FakeLease, FakeSwitch
 
 LOCAL = "the-token-of-this-start"
@@ -157,16 +157,13 @@ async def people_world(
     provider = Provider(oidc, f"{place}/sign-in/oidc/back", clock) if oidc is not None else None
     app = web.Application(middlewares=[problems, door.middleware])
     add_sign_in(app, SignIn(door, provider))
-    add_acts(app, desk)
+    app[OPEN] = ROUTES_OPEN
+    add_routes(app, Services(LoopStatus(enforce(), clock, SelfMetrics()), bytes, operator=desk))
 
     async def page(request: web.Request) -> web.Response:
         return web.Response(text=f"{person_of(request).name}|{csrf_token(request)}")
 
-    async def probe(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
-
     app.router.add_get("/", page)
-    app.router.add_get("/healthz", probe)
     async with TestClient(TestServer(app)) as client:
         yield PeopleWorld(
             client, clock, cluster, door, desk, keeper, policies, actuator, switch, lease, incidents, told

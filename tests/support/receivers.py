@@ -80,12 +80,13 @@ class Receiver:
     answers: list[int | tuple[int, dict[str, str]]] = field(default_factory=lambda: [200])
     got: list[ReceivedRequest] = field(default_factory=list)
     url: str = ""
+    body: bytes = b"what the receiver says is not ours to repeat"
 
     async def answer(self, request: web.Request) -> web.Response:
         self.got.append(ReceivedRequest(request.method, request.path, dict(request.headers), await request.read()))
         said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         status, headers = said if isinstance(said, tuple) else (said, {})
-        return web.Response(status=status, headers=headers, body=b"what the receiver says is not ours to repeat")
+        return web.Response(status=status, headers=headers, body=self.body)
 
 
 @asynccontextmanager
@@ -125,11 +126,15 @@ class OtlpCollector:
     def _take(self, path: str, body: bytes) -> None:
         if path.endswith("/v1/traces"):
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                self.resources.append({one.key: one.value.string_value for one in resource.resource.attributes})
+                self.resources.append(
+                    {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
+                )
                 self.spans += [span for scope in resource.scope_spans for span in scope.spans]
         else:
             for group in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-                self.resources.append({one.key: one.value.string_value for one in group.resource.attributes})
+                self.resources.append(
+                    {attribute.key: attribute.value.string_value for attribute in group.resource.attributes}
+                )
                 for scope in group.scope_metrics:
                     self.metrics |= {metric.name: metric for metric in scope.metrics}
 

@@ -15,7 +15,7 @@ from observer.domain.graph import CallGraph, Edge, EdgeSource
 from observer.domain.ids import ServiceRef
 from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EngineSettings
-from observer.engine.decide import decide, settle
+from observer.engine.decide import apply_outcome, decide
 from observer.engine.memory import Memory
 from observer.recording.events import Began, Event, RulesInForce, Settled, Ticked
 from observer.recording.files import RecordingWriter
@@ -47,11 +47,11 @@ def _events(name: str, settings: EngineSettings) -> Iterator[Event]:
         )
         memory, decisions = decide(snapshot, memory, settings)
         yield Ticked(RulesInForce(settings), snapshot, decisions)
-        for one in decisions:
-            if one.verdict is Verdict.ACT and one.action is not None:
-                answer = Outcome(one.action.id, Result.DEFERRED, "budget", "nothing may go now", 5.0)
-                memory, more = settle(memory, one, answer, snapshot.at, settings)
-                yield Settled(RulesInForce(settings), snapshot.at, one, answer, more)
+        for decision in decisions:
+            if decision.verdict is Verdict.ACT and decision.action is not None:
+                answer = Outcome(decision.action.id, Result.DEFERRED, "budget", "nothing may go now", 5.0)
+                memory, more = apply_outcome(memory, decision, answer, snapshot.at, settings)
+                yield Settled(RulesInForce(settings), snapshot.at, decision, answer, more)
         asked[0], asked[1] = memory.watch, memory.recheck
 
 

@@ -34,9 +34,8 @@ from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement
-from observer.engine.detect.held import OpenActions
 from observer.engine.detect.judge import judge
-from observer.engine.detect.state import DetectorState
+from observer.engine.detect.state import DetectorState, OpenActions
 from observer.sources.kubernetes import parse
 from observer.sources.kubernetes.wire import DeploymentWire, NodeWire, PodWire, ReplicaSetWire
 
@@ -92,7 +91,7 @@ def load(name: str) -> Recording:
     times: FloatArray = first + np.arange(int(last - first) + 1, dtype=np.float64)
 
     def series(query: str) -> tuple[Series, ...]:
-        return tuple(_series(one, times) for one in answers[query]["data"]["result"])
+        return tuple(_series(answer, times) for answer in answers[query]["data"]["result"])
 
     objects = _read(folder / "kubernetes.json.xz")
     up = series('up{job="mesh"}')
@@ -255,11 +254,11 @@ class Replay:
         """``(namespace, pod)`` -> shape (T, 3 + cuts + 1)."""
         size = len(self.recording.times)
         rows: dict[Key, FloatArray] = {}
-        for one in self.recording.requests:
-            if one.labels["reporter"] == "destination":
-                row = rows.setdefault(self._key(one.labels), np.full((size, 3 + len(CUTS) + 1), np.nan))
-                column = int(request_class(one.labels["response_code"], one.labels["response_flags"]))
-                _add(row, column, self._thinned(one.values))
+        for request in self.recording.requests:
+            if request.labels["reporter"] == "destination":
+                row = rows.setdefault(self._key(request.labels), np.full((size, 3 + len(CUTS) + 1), np.nan))
+                column = int(request_class(request.labels["response_code"], request.labels["response_flags"]))
+                _add(row, column, self._thinned(request.values))
         for total, count in zip(self.recording.sums, self.recording.counts, strict=True):
             assert total.labels["pod"] == count.labels["pod"]
             if total.labels["reporter"] == "destination":
@@ -276,10 +275,10 @@ class Replay:
 
     def _caller_series(self) -> list[tuple[Key, ServiceRef, str, Series]]:
         found = []
-        for one in self.recording.requests:
-            labels = one.labels
+        for request in self.recording.requests:
+            labels = request.labels
             service = ServiceRef(labels["destination_service_namespace"], labels["destination_canonical_service"])
-            found.append((self._key(labels), service, labels["reporter"], Series(labels, one.values)))
+            found.append((self._key(labels), service, labels["reporter"], Series(labels, request.values)))
         return found
 
     def snapshots(self, watch: Any = None) -> Iterator[Snapshot]:
@@ -350,12 +349,14 @@ class Replay:
             found.append(SeriesHistory(key, caller, times, table, CUTS, slow))
         return tuple(found)
 
-    def judged(self, settings: EngineSettings, held: OpenActions | None = None) -> Iterator[tuple[float, Judgement]]:
+    def judged(
+        self, settings: EngineSettings, open_actions: OpenActions | None = None
+    ) -> Iterator[tuple[float, Judgement]]:
         """Seconds since the fault, and the judgement of each tick."""
         state = DetectorState.empty()
         asked: list[frozenset[ServiceRef]] = [frozenset(), frozenset()]
         for snapshot in self.snapshots(asked):
-            state, judgement = judge(state, snapshot, settings, held)
+            state, judgement = judge(state, snapshot, settings, open_actions)
             asked[0], asked[1] = judgement.watch, judgement.recheck
             yield snapshot.at - self.recording.fault_from, judgement
 

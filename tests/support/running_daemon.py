@@ -12,16 +12,9 @@ from typing import Any, BinaryIO
 import aiohttp
 
 from observer.app import build, connected
-from observer.config.settings.model import (
-    EvidenceSettings,
-    JaegerSettings,
-    KialiSettings,
-    KubernetesSettings,
-    LeaseSettings,
-    PrometheusSettings,
-    Settings,
-)
+from observer.config.settings.model import EvidenceSettings, LeaseSettings, Settings
 from observer.config.settings.read import default
+from observer.config.settings.sources import JaegerSettings, KialiSettings, KubernetesSettings, PrometheusSettings
 from observer.domain.action import Mode
 from observer.runtime.supervise import supervise
 from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
@@ -66,11 +59,11 @@ async def running(settings: Settings, log: BinaryIO) -> AsyncIterator[None]:
 
 
 async def status(settings: Settings, until: Callable[[dict[str, Any]], bool], patience: float) -> dict[str, Any]:
-    """``/api/status`` as soon as it satisfies ``until``. Raises ``TimeoutError`` after ``patience`` seconds."""
+    """``/api/v1/status`` as soon as it satisfies ``until``. Raises ``TimeoutError`` after ``patience`` seconds."""
     async with asyncio.timeout(patience), aiohttp.ClientSession() as session:
         while True:
             try:
-                async with session.get(f"http://{settings.listen}/api/status") as answer:
+                async with session.get(f"http://{settings.listen}/api/v1/status") as answer:
                     found: dict[str, Any] = await answer.json()
             except aiohttp.ClientError:
                 found = {}

@@ -83,7 +83,7 @@ class Scene:
     def service(self) -> ServiceSpec:
         """Any but the entry, which nobody but the load calls."""
         entries = {source.target for source in self.spec.sources}
-        return self.one([one for one in self.spec.services if one.name not in entries])
+        return self.one([service for service in self.spec.services if service.name not in entries])
 
     def ref(self, service: str) -> ServiceRef:
         return ServiceRef(self.spec.namespace_of(service), service)
@@ -93,17 +93,17 @@ class Scene:
 
     def pod(self) -> MeshPod:
         """Any pod that has siblings."""
-        return self.one([one for one in self.pods if self.size(one.identity.service) > 1])
+        return self.one([pod for pod in self.pods if self.size(pod.identity.service) > 1])
 
     def size(self, service: str) -> int:
-        return sum(one.identity.service == service for one in self.pods)
+        return sum(pod.identity.service == service for pod in self.pods)
 
     def code(self) -> int:
         """A failure that nobody sends again."""
         return self.one((500, 500, 503)) if not self.spec.retries else 500
 
     def calls(self) -> list[tuple[str, str]]:
-        return [(one.name, callee) for one in self.spec.services for callee in one.calls]
+        return [(service.name, callee) for service in self.spec.services for callee in service.calls]
 
     def callers(self, service: str) -> list[str]:
         return [caller for caller, callee in self.calls() if callee == service]
@@ -172,8 +172,8 @@ def sidecar_down(scene: Scene) -> InjectedFault:
     return _of_pod("sidecar_down", pod, 1.0, fault)
 
 
-def _of_pod(family: str, pod: MeshPod, rate: float, *found: Fault) -> InjectedFault:
-    return InjectedFault(family, frozenset({pod_cause(pod)}), frozenset({pod.name}), rate, found)
+def _of_pod(family: str, pod: MeshPod, rate: float, *injected: Fault) -> InjectedFault:
+    return InjectedFault(family, frozenset({pod_cause(pod)}), frozenset({pod.name}), rate, injected)
 
 
 def bad_revision(scene: Scene) -> InjectedFault:
@@ -224,7 +224,7 @@ def config_push(scene: Scene) -> InjectedFault:
 
 def bad_caller(scene: Scene) -> InjectedFault:
     """One service asks for what its callee cannot answer. With one caller nobody can tell it from the callee."""
-    shared = [one for one in scene.calls() if len(scene.callers(one[1])) > 1]
+    shared = [call for call in scene.calls() if len(scene.callers(call[1])) > 1]
     caller, callee = scene.one(shared or scene.calls())
     rate, home = scene.within(0.1, 0.5), scene.ref(caller)
     right = {Cause(CauseKind.CALLER, home.namespace, caller, home, None, scene.ref(callee))}
@@ -254,11 +254,11 @@ def namespace_outage(scene: Scene) -> InjectedFault:
     """Every service of one namespace fails: no pod is to blame; naming one of the services, or nobody, is right."""
     homes = [scene.spec.namespace_of(service.name) for service in scene.spec.services]
     space = scene.one(sorted({home for home in homes if home != scene.spec.namespace} or set(homes)))
-    inside = [one.name for one, home in zip(scene.spec.services, homes, strict=True) if home == space]
+    inside = [service.name for service, home in zip(scene.spec.services, homes, strict=True) if home == space]
     rate = scene.within(0.2, 0.9)
     right = {UNKNOWN, *(scene.workload(service) for service in inside)}
-    found = tuple(faults.dependency_bad(service, rate, since=scene.since) for service in inside)
-    return InjectedFault("namespace_outage", frozenset(right), rate=rate, faults=found)
+    outages = tuple(faults.dependency_bad(service, rate, since=scene.since) for service in inside)
+    return InjectedFault("namespace_outage", frozenset(right), rate=rate, faults=outages)
 
 
 def load_surge(scene: Scene) -> InjectedFault:
@@ -276,7 +276,7 @@ def load_surge(scene: Scene) -> InjectedFault:
 def cold_start(scene: Scene) -> InjectedFault:
     """A service is scaled up, and its new pods are slow and fail for half a minute. Nobody is to blame for long."""
     service = scene.service().name
-    workload = scene.one([one for one in scene.spec.workloads if one.service == service])
+    workload = scene.one([workload for workload in scene.spec.workloads if workload.service == service])
     cold = ColdStart(workload.name, scene.within(0.05, 0.2), scene.within(4.0, 10.0), 30.0)
     right = frozenset({UNKNOWN, scene.workload(service)})
     return InjectedFault("cold_start", right, scale=(workload.name, workload.replicas + 2), cold=cold)
@@ -303,8 +303,8 @@ OF_MANY: Final = frozenset(FAMILIES) - OF_ONE_POD - {"sidecar_down", "masked_err
 def scene_of(world: World, since: float, draw: np.random.Generator) -> Scene:
     """A running world as a scene."""
     outside = {source.workload for source in world.spec.sources}
-    pods = [one for one in world.mesh.pods.living() if one.ready and one.identity.service not in outside]
-    return Scene(world.spec, sorted(pods, key=lambda one: (one.identity.service, one.name)), since, draw)
+    pods = [pod for pod in world.mesh.pods.living() if pod.ready and pod.identity.service not in outside]
+    return Scene(world.spec, sorted(pods, key=lambda pod: (pod.identity.service, pod.name)), since, draw)
 
 
 def begin(world: World, injury: InjectedFault) -> None:
@@ -317,18 +317,23 @@ def begin(world: World, injury: InjectedFault) -> None:
         world.store.add(objects.deployment(home, canary.name, labels, canary.replicas))
     if injury.scale is not None:
         name, replicas = injury.scale
-        service = next(one.service for one in world.spec.workloads if one.name == name)
+        service = next(workload.service for workload in world.spec.workloads if workload.name == name)
         world.controllers.scale(world.spec.namespace_of(service), name, replicas)
 
 
-def tend(world: World, injury: InjectedFault, known: frozenset[str]) -> None:
+def tend(world: World, injury: InjectedFault, names_before: frozenset[str]) -> None:
     """New pods of a cold workload are cold; ``known``: names of the pods from before. To be called now and then."""
     if (cold := injury.cold) is None:
         return
     standing = {fault.name for fault in world.mesh.faults.standing()}
     for pod in world.mesh.pods.living():
         name = f"cold:{pod.name}"
-        if pod.ready and pod.identity.workload == cold.workload and pod.name not in known and name not in standing:
+        if (
+            pod.ready
+            and pod.identity.workload == cold.workload
+            and pod.name not in names_before
+            and name not in standing
+        ):
             where, now = Where(pods=frozenset({pod.name})), world.mesh.now
             until = now + cold.seconds
             fault = Fault(name, where, cold.error_rate, 503, slow_factor=cold.slow_factor, since=now, until=until)

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from observer.web.page.vendor import built
+from observer.web.page.render import built
 from tests.support.browser import PHONE, browser, served, tab
 from tests.support.page_world import PageWorld
 

@@ -15,22 +15,33 @@ from aiohttp.test_utils import TestServer
 
 AT = 1_795_000_000.0
 
+
+def _decision(**changes: Any) -> dict[str, Any]:
+    row = {
+        "id": "d1", "at": AT - 30, "kind": "drain", "verdict": "act", "subject": "pod shop/cart-1",
+        "reason": "evidence", "text": "Drain cart-1.", "severity": "info", "mode": "enforce", "incident": "i1",
+        "action": "drain", "pod": "shop/cart-1", "service": "shop/cart", "workload": "shop/Deployment/cart",
+        "action_id": "a1", "blocked_by": [], "outcome": None, "figures": {}, "config": "abc",
+    }  # fmt: skip
+    return row | changes
+
+
 OVERVIEW: Mapping[str, Any] = {
-    "at": AT, "tick": 512, "tick_seconds": 5.0, "sighted": True, "offset": 0, "matching": 2, "incidents_open": 1,
+    "at": AT, "tick": 512, "tick_seconds": 5.0, "complete": True, "offset": 0, "matching": 2, "incidents_open": 1,
     "control": {"mode": "enforce", "paused": False, "reason": "", "leader": True, "term": 3, "halted": ""},
     "states": {"healthy": 1, "blocked": 1},
-    "asks": [{"kind": "look", "text": "pay-2 would be acted on, but is held", "incident": "i1", "since": AT - 60}],
+    "action_required": [{"kind": "look", "text": "pay-2: action blocked", "incident": "i1", "since": AT - 60}],
     "incidents": [
         {"id": "i1", "subject": "pod bank/pay-2", "namespace": "bank", "workload": "bank/Deployment/pay",
-         "service": "bank/pay", "symptom": "errors", "phase": "suspected", "tier": 3, "opened": AT - 120,
+         "service": "bank/pay", "symptom": "errors", "phase": "suspected", "tier": "evict", "opened": AT - 120,
          "closed": None, "bad_rate": 0.31, "peer_bad_rate": 0.002, "evidence_score": 21.5, "outcome": "",
-         "headline": "pay-2 fails",
+         "headline": "pay-2 fails", "drain_verdict": None, "verification": None, "evidence_at": "",
          "blocked": [{"reason": "disruption_budget", "since": AT - 60}]},
     ],
-    "did": [{"at": AT - 30, "kind": "drain", "verdict": "act", "text": "Drain cart-1.", "id": "d1"}],
+    "interventions": [_decision()],
     "namespaces": [],
     "workloads": [
-        {"namespace": "bank", "kind": "Deployment", "name": "pay", "state": "blocked", "headline": "pay-2 is held",
+        {"namespace": "bank", "kind": "Deployment", "name": "pay", "state": "blocked", "headline": "pay-2 is blocked",
          "mode": "enforce", "enabled": True, "ready": 3, "pods": 4, "desired": 4, "requests": 81.25,
          "error_rate": 0.08, "budget_left": -0.25, "burn": 14.0, "incidents": ["i1"]},
         {"namespace": "shop", "kind": "Deployment", "name": "cart", "state": "healthy", "headline": "",
@@ -41,17 +52,23 @@ OVERVIEW: Mapping[str, Any] = {
 
 DECISIONS: Mapping[str, Any] = {
     "decisions": [
-        {"at": AT - 60, "verdict": "blocked", "kind": "blocked", "text": "pay-2 would be drained, but is not.",
-         "blocked_by": [{"guard": "disruption", "reason": "disruption_budget", "detail": "0 allowed", "refused":
-         False}]},
+        _decision(
+            at=AT - 60,
+            verdict="blocked",
+            kind="blocked",
+            text="pay-2 would be drained, but is not.",
+            blocked_by=[
+                {"guard": "disruption", "reason": "disruption_budget", "detail": "0 allowed", "refused": False}
+            ],
+        )
     ],
     "next": "",
-}  # fmt: skip
+}
 
 STATUS: Mapping[str, Any] = {
     "mode": "shadow", "paused": False, "paused_reason": "", "leader": True, "term": 3, "ticks": 9, "complete_ticks": 9,
     "complete": True, "last_tick": AT, "config": "abc", "halted": "", "gaps": [], "incidents": [], "circuits": [],
-    "policies": {"identity": "", "workloads": {}, "disagreeing": {}},
+    "overdrawn": [], "policies": {"identity": "", "workloads": {}, "conflicting": {}},
     "reload": {"ok": True, "at": 0.0, "detail": "", "needs_restart": []},
 }  # fmt: skip
 
@@ -60,6 +77,7 @@ STATUS: Mapping[str, Any] = {
 class Daemon:
     """``token`` = who does not show it is asked who he is; ``status`` other than 200 is what everybody gets."""
 
+    current: dict[str, Any] = field(default_factory=dict)
     overview: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(dict(OVERVIEW)))
     status: int = 200
     token: str = ""
@@ -76,12 +94,17 @@ class Daemon:
     async def _answer(self, request: web.Request) -> web.Response:
         self.asked.append((request.path, dict(request.query)))
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
-            return web.json_response({"title": "Unauthorized", "detail": "sign in"}, status=401)
+            return web.json_response({"status": 401, "title": "Unauthorized", "detail": "sign in"}, status=401)
         if self.text is not None:
             return web.Response(text=self.text, status=self.status)
         if self.status != 200:
-            return web.json_response({"detail": "no tick has ended yet"}, status=self.status)
-        known = {"/api/v1/overview": self.overview, "/api/v1/decisions": DECISIONS, "/api/status": STATUS}
+            problem = {"status": self.status, "title": "Not now", "detail": "no tick has ended yet"}
+            return web.json_response(problem, status=self.status)
+        known = {
+            "/api/v1/overview": self.overview,
+            "/api/v1/decisions": DECISIONS,
+            "/api/v1/status": {**STATUS, **self.current},
+        }
         found = known.get(request.path)
         return web.json_response(found) if found is not None else web.Response(status=404, text="404: Not Found")
 

@@ -40,9 +40,9 @@ def objective(name: str = "cart-availability", **changes: Any) -> Objective:
     return Objective(**{**made, **changes})
 
 
-def status(one: Objective, state: DataState = DataState.OK, **changes: Any) -> ObjectiveStatus:
+def status(objective: Objective, state: DataState = DataState.OK, **changes: Any) -> ObjectiveStatus:
     """How an objective stands that has nothing to tell."""
-    return ObjectiveStatus(one, 0.0, state, "", BudgetStatus(0.0, 0.0, 0.0, 0.0), **changes)
+    return ObjectiveStatus(objective, 0.0, state, "", BudgetStatus(0.0, 0.0, 0.0, 0.0), **changes)
 
 
 def readings(at: float, values: Mapping[Series, float]) -> Readings:

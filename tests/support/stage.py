@@ -17,9 +17,10 @@ from observer.domain.policy import NO_POLICIES, EffectivePolicies
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import CallerTally, Evidence, PodTally, Suppression, Suspect, Symptom, Tier
+from observer.engine.context import Rules
+from observer.engine.decide import conclude
 from observer.engine.memory import Memory
-from observer.engine.remediation.conclude import conclude
-from observer.engine.remediation.outcomes import settle
+from observer.engine.remediation.outcomes import apply_outcome
 from observer.engine.remediation.restore import floor_check, recover
 from tests.support.builders import (
     CUTS,
@@ -94,20 +95,20 @@ class Stage:
         return cluster(self.pods, self.workloads.values(), at=self.at, **options)
 
     def named(self, name: str) -> Pod:
-        return next(one for one in self.pods if one.ref.name == name)
+        return next(pod for pod in self.pods if pod.ref.name == name)
 
     def change(self, name: str, **changes: Any) -> Pod:
         """Replace fields of one pod."""
-        self.pods = [replace(one, **changes) if one.ref.name == name else one for one in self.pods]
+        self.pods = [replace(pod, **changes) if pod.ref.name == name else pod for pod in self.pods]
         return self.named(name)
 
     def remove(self, name: str) -> None:
-        self.pods = [one for one in self.pods if one.ref.name != name]
+        self.pods = [pod for pod in self.pods if pod.ref.name != name]
 
-    def takes_traffic(self, one: Pod) -> bool:
+    def takes_traffic(self, pod: Pod) -> bool:
         """What the metrics say of the last bins: a drain shows one tick after the label."""
-        lately = self.at - self.labelled.get(one.ref.name, 0.0) <= self.step
-        return one.ready and not one.deleting and (not one.drained or not self.drain_works or lately)
+        lately = self.at - self.labelled.get(pod.ref.name, 0.0) <= self.step
+        return pod.ready and not pod.deleting and (not pod.drained or not self.drain_works or lately)
 
     def open(self) -> tuple[Incident, ...]:
         return self.memory.open_incidents()
@@ -118,13 +119,13 @@ class Stage:
         return next(iter(self.memory.incidents.values()))
 
     def kinds(self) -> list[str]:
-        return [one.kind for one in self.decisions]
+        return [decision.kind for decision in self.decisions]
 
     def told(self, kind: str) -> list[Decision]:
-        return [one for one in self.decisions if one.kind == kind]
+        return [decision for decision in self.decisions if decision.kind == kind]
 
     def hold_reasons(self) -> set[str]:
-        return {hold.reason for one in self.decisions for hold in one.blocked_by}
+        return {hold.reason for decision in self.decisions for hold in decision.blocked_by}
 
     # --- time
 
@@ -137,7 +138,7 @@ class Stage:
         """Tick until the only open incident is in ``phase``."""
         for _ in range(limit):
             self.tick()
-            if any(one.phase is phase for one in self.memory.incidents.values()):
+            if any(incident.phase is phase for incident in self.memory.incidents.values()):
                 return self
         raise AssertionError(f"never {phase}: {[(i.culprit.name, i.phase) for i in self.memory.incidents.values()]}")
 
@@ -153,12 +154,12 @@ class Stage:
             complete=self.complete,
             suspects=(*suspects, *self.extra),
             suppressions=self.suppressions,
-            services=health(self.pods, rate=self.load / 4.0, unhealthy=[self._of(one) for one in suspects]),
+            services=health(self.pods, rate=self.load / 4.0, unhealthy=[self._of(suspect) for suspect in suspects]),
             tallies=tallies if self.complete else (),
             seen_by=seen if self.complete else (),
         )
         picture = snapshot(view, at=self.at, gaps=self.gaps, **self.picture)
-        self.memory, decisions = conclude(picture, found, self.memory, self.settings, NEEDS, self.policies)
+        self.memory, decisions = conclude(picture, found, self.memory, Rules(self.settings, self.policies, NEEDS))
         self.carry_out(decisions)
         return decisions
 
@@ -183,7 +184,7 @@ class Stage:
             outcome = self.answer(decision.action)
             if outcome.result is Result.APPLIED:
                 self._obey(decision.action)
-            self.memory, more = settle(self.memory, decision, outcome, self.at, self.settings, self.policies)
+            self.memory, more = apply_outcome(self.memory, decision, outcome, self.at, self.settings, self.policies)
             self.decisions.extend(more)
 
     # --- inside
@@ -195,7 +196,7 @@ class Stage:
         self.acts.append((self.at, action.action_kind, name))
         if action.action_kind is ActionKind.DRAIN:
             self.labelled[name] = self.at
-            self.pods = [drained(one, action.incident) if one.ref == action.pod else one for one in self.pods]
+            self.pods = [drained(pod, action.incident) if pod.ref == action.pod else pod for pod in self.pods]
         elif action.action_kind is ActionKind.RESTORE:
             self.give_back(name)
         elif action.action_kind is ActionKind.EVICT:
@@ -217,10 +218,10 @@ class Stage:
         self.change(name, labels=labels, annotations=notes)
 
     def _start_pods(self) -> None:
-        for one in self.pods:
-            starting = not one.ready and one.waiting == "ContainerCreating"
-            if starting and self.replacement_starts and self.at - one.created >= self.start_seconds:
-                self.change(one.ref.name, ready=True, waiting="", ready_since=self.at)
+        for born in self.pods:
+            starting = not born.ready and born.waiting == "ContainerCreating"
+            if starting and self.replacement_starts and self.at - born.created >= self.start_seconds:
+                self.change(born.ref.name, ready=True, waiting="", ready_since=self.at)
 
     def _traffic(self) -> tuple[list[PodTally], list[CallerTally]]:
         tallies: list[PodTally] = []
@@ -229,7 +230,7 @@ class Stage:
         for one in self.pods:
             services.setdefault(one.service, []).append(one)
         for service, members in services.items():
-            takers = [one for one in members if self.takes_traffic(one)]
+            takers = [member for member in members if self.takes_traffic(member)]
             each = self.load * self.step / len(takers) if takers else 0.0
             errors = slow = 0.0
             for one in members:
@@ -245,7 +246,7 @@ class Stage:
         if not self.complete:
             return []
         found: list[Suspect] = []
-        by_ref = {one.pod: one for one in tallies}
+        by_ref = {tally.pod: tally for tally in tallies}
         for one in self.pods:
             mine = by_ref[one.ref]
             workload_peers = [
@@ -264,10 +265,10 @@ class Stage:
                 found.append(suspect(one, tier, found=self._evidence(one, mine, asked, score, slow=slow)))
         return sorted(found, key=lambda item: -item.evidence.score)
 
-    def _evidence(self, one: Pod, mine: PodTally, asked: float, score: float, *, slow: bool) -> Evidence:
+    def _evidence(self, pod: Pod, mine: PodTally, asked: float, score: float, *, slow: bool) -> Evidence:
         total = mine.requests + asked
-        known = next((i for i in self.open() if i.culprit.pod == one.ref), None)
-        rate = self.slow.get(one.ref.name, 0.0) if slow else self.faults.get(one.ref.name, 0.0)
+        known = next((i for i in self.open() if i.culprit.pod == pod.ref), None)
+        rate = self.slow.get(pod.ref.name, 0.0) if slow else self.faults.get(pod.ref.name, 0.0)
         if known is not None and rate == 0.0:
             rate = known.p1
         return Evidence(
@@ -288,8 +289,8 @@ class Stage:
             latency_excess_ms=250.0 if slow else 0.0,
         )
 
-    def _of(self, one: Suspect) -> Pod:
-        return self.named(one.culprit.name)
+    def _of(self, suspect: Suspect) -> Pod:
+        return self.named(suspect.culprit.name)
 
 
 def _by_cut(late: float) -> tuple[float, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -49,3 +50,15 @@ def test_broad_excepts_stand_only_at_two_task_boundaries() -> None:
 
     assert len(broad) <= 2
     assert all(name.startswith("observer/runtime/") for name in broad)
+
+
+def test_one_client_speaks_http() -> None:
+    """ADR 26: the Kubernetes client keeps its own connection, everything else goes through ``http_client``."""
+    opening = [
+        str(path.relative_to(ROOT))
+        for path in SOURCES
+        if re.search(r"ClientSession\(|aiohttp\.request\(|requests\.(get|post|request)\(|urlopen\(", path.read_text())
+    ]
+    assert [path for path in opening if not path.startswith("observer/simulator/")] == [
+        "observer/http_client/client.py"
+    ]

@@ -48,3 +48,8 @@ def dotted(path: Iterable[str | int]) -> str:
         else:
             text += f".{part}" if text else part
     return text
+
+
+def counted(count: int, thing: str) -> str:
+    """``1 error``, ``2 errors``."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"

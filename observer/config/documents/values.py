@@ -1,19 +1,19 @@
-"""What a value in a settings file may be: pydantic types whose refusals say what to write instead."""
+"""What a value in a file may be: pydantic types whose refusals say what to write instead."""
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
-from enum import StrEnum
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
-from types import GenericAlias
-from typing import Annotated, Any
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 import promql_parser
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from observer.config.documents.durations import (
     DURATION_PATTERN,
@@ -25,6 +25,7 @@ from observer.config.documents.durations import (
 
 _DNS_LABEL = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "x-auth-token"})
+T = TypeVar("T")
 _JOURNALS = ("sqlite+aiosqlite", "postgresql+asyncpg")
 
 
@@ -33,134 +34,146 @@ def wrong(message: str, hint: str = "") -> PydanticCustomError:
     return PydanticCustomError("observer", "{text}", {"text": message, "hint": hint})
 
 
-def seconds(low: float, high: float) -> Any:
-    """A duration with its unit, inside ``[low, high]`` seconds."""
+_RENAMED: Final = (
+    "ladder escalation, rungs actions, rung action, tilts effect_sizes, acting_tilt acting_effect_size, told alert, "
+    "acquit_seconds cleared_seconds, hold_max blocked_max, hold blocked, held blocked, sighted recovered"
+)
+RETIRED: Final = {old: new for old, _, new in (pair.partition(" ") for pair in _RENAMED.split(", "))}
+"""Keys and words of 0.1.0 and what they are called now: a file that was written then is refused with the new word."""
 
-    def read(value: object) -> float:
+
+def meant(written: str, allowed: Collection[str]) -> str:
+    """The hint for a word that is none of ``allowed``; empty when nothing is near."""
+    if RETIRED.get(written) in allowed:
+        return f"it is called {RETIRED[written]} now"
+    near = difflib.get_close_matches(written, allowed, n=1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Beside ``float``: a duration with its unit, inside ``[low, high]`` seconds."""
+
+    low: float
+    high: float
+
+    def read(self, value: object) -> float:
+        """Seconds. Raises: a refusal."""
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise wrong("must be a duration", "for example 30s, 5m or 24h")
         try:
-            found = parse_duration(str(value))
+            seconds = parse_duration(str(value))
         except ValueError:
             hint = f"write a unit: {value}s" if isinstance(value, int | float) else "for example 30s, 1m30s or 24h"
             raise wrong(f"must be a duration, got {_shown(value)}", hint) from None
-        if not low <= found <= high:
-            raise wrong(f"must be from {format_duration(low)} to {format_duration(high)}, got {value}")
-        return found
+        if not self.low <= seconds <= self.high:
+            raise wrong(f"must be from {format_duration(self.low)} to {format_duration(self.high)}, got {value}")
+        return seconds
 
-    return Annotated[
-        float,
-        BeforeValidator(read),
-        WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "format": "duration"}),
-    ]
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": DURATION_PATTERN, "format": "duration"}
 
 
-def size(low: int, high: int) -> Any:
-    """Bytes, plain or with a unit, inside ``[low, high]``."""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Beside ``int``: bytes, plain or with a unit, inside ``[low, high]``."""
 
-    def read(value: object) -> int:
+    low: int
+    high: int
+
+    def read(self, value: object) -> int:
+        """Bytes. Raises: a refusal."""
         if isinstance(value, bool) or not isinstance(value, int | str):
             raise wrong("must be a size", "for example 64KiB or 256MiB")
         try:
-            found = parse_size(str(value))
+            count = parse_size(str(value))
         except ValueError:
             raise wrong(f"must be a size, got {_shown(value)}", "for example 64KiB or 256MiB") from None
-        if not low <= found <= high:
-            raise wrong(f"must be from {low} to {high} bytes, got {value}")
-        return found
+        if not self.low <= count <= self.high:
+            raise wrong(f"must be from {self.low} to {self.high} bytes, got {value}")
+        return count
 
-    schema = {
-        "anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, {"type": "integer", "minimum": low, "maximum": high}]
-    }
-    return Annotated[int, BeforeValidator(read), WithJsonSchema(schema)]
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
 
-
-def count(low: int, high: int) -> Any:
-    """A whole number inside ``[low, high]``: every cap is finite."""
-    return Annotated[int, Field(ge=low, le=high)]
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        whole = {"type": "integer", "minimum": self.low, "maximum": self.high}
+        return {"anyOf": [{"type": "string", "pattern": SIZE_PATTERN}, whole]}
 
 
-def number(low: float, high: float) -> Any:
-    """A number inside ``[low, high]``."""
-    return Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)]
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Beside ``str``: the words that may be written; beside an enum: those of its members."""
+
+    allowed: tuple[str, ...]
+
+    def read(self, value: object) -> str:
+        """The word, or the member of that value. Raises: a refusal."""
+        by_word = {str(member): member for member in self.allowed}
+        if isinstance(value, str) and value in by_word:
+            return by_word[value]
+        raise wrong(f"must be one of {', '.join(by_word)}, got {_shown(value)}", meant(str(value), by_word))
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.read)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "enum": [str(member) for member in self.allowed]}
 
 
-def above(low: float, high: float) -> Any:
-    """A number inside ``(low, high]``."""
-    return Annotated[float, Field(gt=low, le=high, allow_inf_nan=False)]
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Beside ``str``: a text that is not empty; ``test`` answers what else is wrong with it, or None."""
 
+    test: Callable[[str], str | None] | None = None
+    pattern: str = ""
+    empty: bool = False
 
-def choice(kind: type[StrEnum], allowed: tuple[StrEnum, ...] = ()) -> Any:
-    """One word of ``kind`` (of ``allowed``, if given)."""
-    return _word({member.value: member for member in (allowed or tuple(kind))})
-
-
-def word(*allowed: str) -> Any:
-    """One of these words."""
-    return _word({name: name for name in allowed})
-
-
-def _word(members: dict[str, Any]) -> Any:
-    def read(value: object) -> Any:
-        if isinstance(value, str) and value in members:
-            return members[value]
-        near = difflib.get_close_matches(str(value), members, n=1)
-        hint = f"did you mean {near[0]}?" if near else ""
-        raise wrong(f"must be one of {', '.join(members)}, got {_shown(value)}", hint)
-
-    return Annotated[Any, BeforeValidator(read), WithJsonSchema({"type": "string", "enum": list(members)})]
-
-
-def text(check: Callable[[str], str | None] | None = None, *, pattern: str = "", empty: bool = False) -> Any:
-    """A string; ``check`` answers what is wrong with it, or None."""
-
-    def read(value: str) -> str:
-        if not value and not empty:
+    def read(self, value: str) -> str:
+        """The text itself. Raises: a refusal."""
+        if not value and not self.empty:
             raise wrong("must not be empty", "remove the key to get the default")
-        if value and (fault := check(value) if check else None):
+        if value and self.test is not None and (fault := self.test(value)):
             raise wrong(fault)
         return value
 
-    schema: dict[str, Any] = {"type": "string"} | ({"pattern": pattern} if pattern else {})
-    return Annotated[str, AfterValidator(read), WithJsonSchema(schema)]
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.read, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        pattern = f"^$|{self.pattern}" if self.empty else self.pattern
+        return {"type": "string"} | ({"pattern": pattern} if self.pattern else {})
 
 
-def many(kind: Any) -> Any:
-    """A list of ``kind``."""
-    return GenericAlias(list, (kind,))
+TEXT: Final = Check()
 
 
-def mapping(kind: Any) -> Any:
-    """A mapping of words to ``kind``."""
-    return GenericAlias(dict, (str, kind))
+def _check_filled(value: list[T] | dict[str, T]) -> list[T] | dict[str, T]:
+    if not value:
+        raise wrong("must not be empty", "remove the key, or name somebody")
+    if isinstance(value, list) and any(item in value[:index] for index, item in enumerate(value)):
+        raise wrong("names one twice")
+    return value
 
 
-def dns_label() -> Any:
-    """A Kubernetes name of one label."""
-
-    def read(value: str) -> str | None:
-        return None if re.match(_DNS_LABEL, value) else f"must be a Kubernetes name (a-z, 0-9, -), got {_shown(value)}"
-
-    return text(read, pattern=_DNS_LABEL)
+FILLED: Final = AfterValidator(_check_filled)
+"""A list or mapping that is not empty, without doubles."""
 
 
-def readable_file() -> Any:
-    """Path of a file that can be read now; its content is read when it is needed. Empty = none."""
-
-    def read(value: str) -> str | None:
-        try:
-            with Path(value).open("rb") as file:
-                file.read(1)
-        except OSError as exc:
-            return f"cannot read {value}: {exc.strerror}"
-        return None
-
-    return text(read, empty=True)
+def _check_name(value: str) -> str | None:
+    return None if re.match(_DNS_LABEL, value) else f"must be a Kubernetes name (a-z, 0-9, -), got {_shown(value)}"
 
 
-def http_url(*, empty: bool = False) -> Any:
-    """An ``http`` or ``https`` address without credentials and query."""
-    return text(_check_url, pattern="^https?://", empty=empty)
+def _check_file(value: str) -> str | None:
+    try:
+        with Path(value).open("rb") as file:
+            file.read(1)
+    except OSError as exc:
+        return f"cannot read {value}: {exc.strerror}"
+    return None
 
 
 def _check_url(value: str) -> str | None:
@@ -186,7 +199,7 @@ def check_listen(value: str) -> str | None:
     return None
 
 
-def check_journal(value: str) -> str | None:
+def _check_journal(value: str) -> str | None:
     """A database address of a supported kind without a password."""
     scheme, colon, rest = value.partition("://")
     if not colon or scheme not in _JOURNALS:
@@ -203,7 +216,7 @@ def check_journal(value: str) -> str | None:
     )
 
 
-def check_matchers(value: str) -> str | None:
+def _check_matchers(value: str) -> str | None:
     """A PromQL matcher list without braces."""
     try:
         parsed = promql_parser.parse("up{" + value + "}")
@@ -214,7 +227,7 @@ def check_matchers(value: str) -> str | None:
     return None
 
 
-def check_label_selector(value: str) -> str | None:
+def _check_label_selector(value: str) -> str | None:
     """A Kubernetes label selector of equalities; an empty one would select everything."""
     parts = [part.strip() for part in value.split(",")]
     if all(re.fullmatch(r"[\w./-]+(=|==|!=)[\w.-]*|!?[\w./-]+", part) for part in parts):
@@ -222,7 +235,7 @@ def check_label_selector(value: str) -> str | None:
     return f"must be a label selector such as app=istiod, got {_shown(value)}"
 
 
-def check_pattern(value: str) -> str | None:
+def _check_pattern(value: str) -> str | None:
     """A regular expression."""
     try:
         re.compile(value)
@@ -231,18 +244,13 @@ def check_pattern(value: str) -> str | None:
     return None
 
 
-def headers() -> Any:
-    """Extra HTTP headers; those that carry secrets belong into files."""
-
-    def read(value: dict[str, str]) -> dict[str, str]:
-        for name, content in value.items():
-            if name.lower() in _SECRET_HEADERS:
-                raise wrong(f"header {name} would put a secret into this file", "use auth.bearer_file")
-            if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or any(c in content for c in "\r\n\0"):
-                raise wrong(f"header {_shown(name)} is not a valid HTTP header")
-        return value
-
-    return Annotated[dict[str, str], AfterValidator(read)]
+def _check_headers(value: dict[str, str]) -> dict[str, str]:
+    for name, content in value.items():
+        if name.lower() in _SECRET_HEADERS:
+            raise wrong(f"header {name} would put a secret into this file", "use auth.bearer_file")
+        if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) or any(c in content for c in "\r\n\0"):
+            raise wrong(f"header {_shown(name)} is not a valid HTTP header")
+    return value
 
 
 def _shown(value: object) -> str:
@@ -250,3 +258,18 @@ def _shown(value: object) -> str:
         return str(value).lower()
     shown = value if isinstance(value, str) else repr(value)
     return f'"{shown[:60]}"' if isinstance(value, str) else shown[:60]
+
+
+NAME: Final = Check(_check_name, _DNS_LABEL)
+"""A Kubernetes name of one label."""
+FILE: Final = Check(_check_file)
+"""Path of a file that can be read now; its content is read when it is needed."""
+URL: Final = Check(_check_url, "^https?://")
+"""An ``http`` or ``https`` address without credentials and query."""
+LISTEN: Final = Check(check_listen)
+JOURNAL: Final = Check(_check_journal)
+MATCHERS: Final = Check(_check_matchers)
+LABEL_SELECTOR: Final = Check(_check_label_selector)
+PATTERN: Final = Check(_check_pattern)
+HEADERS: Final = AfterValidator(_check_headers)
+"""Extra HTTP headers; those that carry secrets belong into files."""

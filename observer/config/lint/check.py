@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from observer.config.documents.faults import Fault
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
+from observer.config.lint.subject import Hit, Subject
 
 
 class Severity(StrEnum):

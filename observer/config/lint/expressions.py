@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import promql_parser
 
@@ -47,7 +48,7 @@ class Selected:
 
     def on(self, *labels: str) -> tuple[Matcher, ...]:
         """Its matchers on any of these labels."""
-        return tuple(one for one in self.matchers if one.label in labels)
+        return tuple(matcher for matcher in self.matchers if matcher.label in labels)
 
     def takes(self, label: str, value: str) -> bool:
         """Whether every matcher on ``label`` lets ``value`` pass; a matcher that cannot be read does."""
@@ -56,7 +57,9 @@ class Selected:
     @property
     def text(self) -> str:
         """The selector as PromQL."""
-        inner = ",".join(f"{one.label}{one.op}{json.dumps(one.value, ensure_ascii=False)}" for one in self.matchers)
+        inner = ",".join(
+            f"{matcher.label}{matcher.op}{json.dumps(matcher.value, ensure_ascii=False)}" for matcher in self.matchers
+        )
         return f"{self.metric}{{{inner}}}"
 
 
@@ -91,15 +94,15 @@ def _double_quoted(match: re.Match[str]) -> str:
     return match["quoted"] or json.dumps(match["raw"], ensure_ascii=False)
 
 
-def _selectors(node: Any, around: tuple[str, ...]) -> Iterator[Selected]:
+def _selectors(node: object, around: tuple[str, ...]) -> Iterator[Selected]:
     match node:
         case promql_parser.VectorSelector():
             yield _selected(node, around, ranged=False)
         case promql_parser.MatrixSelector():
             yield _selected(node.vector_selector, around, ranged=True)
         case promql_parser.Call():
-            for one in node.args:
-                yield from _selectors(one, (*around, node.func.name))
+            for arg in node.args:
+                yield from _selectors(arg, (*around, node.func.name))
         case promql_parser.AggregateExpr():
             yield from _selectors(node.expr, (*around, str(node.op)))
         case promql_parser.BinaryExpr():
@@ -109,12 +112,12 @@ def _selectors(node: Any, around: tuple[str, ...]) -> Iterator[Selected]:
             yield from _selectors(node.expr, around)
 
 
-def _selected(node: Any, around: tuple[str, ...], *, ranged: bool) -> Selected:
+def _selected(node: promql_parser.VectorSelector, around: tuple[str, ...], *, ranged: bool) -> Selected:
     if node.matchers.or_matchers:
         raise _OrMatchers
-    matchers = [Matcher(one.name, _OPS[str(one.op)], one.value) for one in node.matchers.matchers]
-    named = next((one.value for one in matchers if one.label == "__name__" and one.op == "="), "")
-    rest = tuple(one for one in matchers if not (one.label == "__name__" and one.op == "="))
+    matchers = [Matcher(matcher.name, _OPS[str(matcher.op)], matcher.value) for matcher in node.matchers.matchers]
+    named = next((matcher.value for matcher in matchers if matcher.label == "__name__" and matcher.op == "="), "")
+    rest = tuple(matcher for matcher in matchers if not (matcher.label == "__name__" and matcher.op == "="))
     return Selected(node.name or named, rest, around, ranged)
 
 
@@ -122,7 +125,7 @@ _OPS: Final = {"MatchOp.Equal": "=", "MatchOp.NotEqual": "!=", "MatchOp.Re": "=~
 _SCALARS: Final = frozenset({"scalar", "time", "pi"})
 
 
-def _kind(node: Any) -> str:
+def _kind(node: object) -> str:
     match node:
         case promql_parser.NumberLiteral():
             return "scalar"
@@ -137,3 +140,22 @@ def _kind(node: Any) -> str:
         case promql_parser.BinaryExpr():
             return "scalar" if {_kind(node.lhs), _kind(node.rhs)} == {"scalar"} else "vector"
     return "vector"
+
+
+BUCKETS_MS: Final = (
+    0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10_000.0, 30_000.0, 60_000.0,
+    300_000.0, 600_000.0, 1_800_000.0, 3_600_000.0,
+)  # fmt: skip
+"""Upper bounds in milliseconds."""
+
+
+def spellings(bound: float) -> tuple[str, ...]:
+    """How servers write it: Prometheus before 3.0 keeps ``250``, later ones write ``250.0``."""
+    short = f"{bound:.12g}"
+    return (short,) if "." in short else (short, f"{short}.0")
+
+
+def neighbours(bound: float) -> tuple[float, ...]:
+    """The buckets beside ``bound``: one or two of them."""
+    index = bisect_left(BUCKETS_MS, bound)
+    return BUCKETS_MS[max(0, index - 1) : index + 1]

@@ -29,8 +29,7 @@ from observer.config.lint.checks import (
     threshold_histogram,
     window_short,
 )
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
+from observer.config.lint.subject import Hit, Subject
 from observer.domain import names
 
 OFFLINE: Final[tuple[Check, ...]] = (

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
-from observer.config.documents.plural import counted
-from observer.config.lint.all_checks import CHECKS
+from observer.config.documents.faults import counted
 from observer.config.lint.check import Finding, Severity
+from observer.config.lint.live.registry import CHECKS
 
 UNREADABLE: Final = "unreadable"
 """Stands where a check's id does, for a file that could not be read; it has no page: the message says all."""
@@ -27,21 +27,21 @@ def text(findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def rows(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+def rows(findings: Sequence[Finding]) -> list[dict[str, object]]:
     """Stable keys for programs."""
     return [
         {
-            "check": one.check,
-            "severity": one.severity.value,
-            "file": one.fault.file,
-            "line": one.fault.line,
-            "column": one.fault.column,
-            "path": one.fault.path,
-            "message": one.fault.message,
-            "hint": one.fault.hint,
-            "page": CHECKS[one.check].page if one.check in CHECKS else "",
+            "check": finding.check,
+            "severity": finding.severity.value,
+            "file": finding.fault.file,
+            "line": finding.fault.line,
+            "column": finding.fault.column,
+            "path": finding.fault.path,
+            "message": finding.fault.message,
+            "hint": finding.fault.hint,
+            "page": CHECKS[finding.check].page if finding.check in CHECKS else "",
         }
-        for one in findings
+        for finding in findings
     ]
 
 

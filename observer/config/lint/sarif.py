@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
-from observer.config.lint.all_checks import CHECKS
 from observer.config.lint.check import Check, Finding, Severity
 from observer.config.lint.live.queries import LiveCheck
+from observer.config.lint.live.registry import CHECKS
 from observer.config.lint.render import UNREADABLE, sentence
 
 _LEVELS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
 _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def sarif(findings: Sequence[Finding], version: str) -> dict[str, Any]:
+def sarif(findings: Sequence[Finding], version: str) -> dict[str, object]:
     """One run with every check as a rule; ``version`` is Observer's."""
     ids = [*CHECKS, UNREADABLE]
     rules = [_rule(check) for check in CHECKS.values()]
@@ -33,7 +33,7 @@ def sarif(findings: Sequence[Finding], version: str) -> dict[str, Any]:
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
-def _rule(check: Check | LiveCheck) -> dict[str, Any]:
+def _rule(check: Check | LiveCheck) -> dict[str, object]:
     return {
         "id": check.id,
         "shortDescription": {"text": check.title},
@@ -42,9 +42,9 @@ def _rule(check: Check | LiveCheck) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, index: int) -> dict[str, Any]:
+def _result(finding: Finding, index: int) -> dict[str, object]:
     fault = finding.fault
-    place: dict[str, Any] = {"artifactLocation": {"uri": _uri(fault.file)}}
+    place: dict[str, object] = {"artifactLocation": {"uri": _uri(fault.file)}}
     if fault.line:
         place["region"] = {"startLine": fault.line, "startColumn": fault.column}
     return {

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from observer.config.documents.faults import Fault
 from observer.config.documents.marks import Path
 from observer.config.lint.expressions import Expression, Selected, read
-from observer.config.lint.hit import Hit
 from observer.config.openslo.assemble import Assembled, Made, assemble
-from observer.config.openslo.documents import Documents, Placed, inline_parts
+from observer.config.openslo.documents import Documents, Placed, has_spec, inline_parts, read_documents
 from observer.config.openslo.indicators import metrics_of
-from observer.config.openslo.models import SliSpec
+from observer.config.openslo.models import Part, SliSpec
+from observer.config.policies.document import Place, Policy
+from observer.config.policies.inherit import base_values
+from observer.config.policies.load import judged as against
+from observer.config.policies.load import policy_files, read_sources
+from observer.config.policies.read import read_all
+from observer.config.settings.model import Settings
 from observer.domain.slo import BurnTier
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One place that a check does not like; ``owner`` may carry ``observer.dev/lint-ignore``."""
+
+    fault: Fault
+    owner: Placed[Part] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,61 +49,13 @@ class IndicatorQuery:
         return Hit(self.sli.fault(self.path, message, hint), self.sli)
 
 
-class PlaceLike(Protocol):
-    """Where something stands in a file."""
-
-    @property
-    def file(self) -> str: ...
-    @property
-    def line(self) -> int: ...
-    @property
-    def column(self) -> int: ...
-
-
-class ValueLike(Protocol):
-    """What a policy sets, and where."""
-
-    @property
-    def value(self) -> Any: ...
-    @property
-    def place(self) -> PlaceLike: ...
-
-
-class SelectorLike(Protocol):
-    """Whom a policy reaches."""
-
-    @property
-    def namespaces(self) -> tuple[str, ...]: ...
-
-    def covers(self, other: Any) -> bool:
-        """Whatever ``other`` selects is selected by this one, for certain."""
-
-    def meets(self, other: Any) -> bool:
-        """Some workload that both select can be named."""
-
-
-class PolicyLike(Protocol):
-    """A health policy: where two speak of one value the larger ``rank`` holds."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def place(self) -> PlaceLike: ...
-    @property
-    def selector(self) -> SelectorLike: ...
-    @property
-    def values(self) -> Mapping[str, ValueLike]: ...
-    @property
-    def rank(self) -> tuple[int, ...]: ...
-
-
 @dataclass(slots=True)
 class Subject:
     """``refused``: namespaces in which the settings let nothing be done. ``at``: now, for calendar windows."""
 
     documents: Documents
     at: float
-    policies: Sequence[PolicyLike] = ()
+    policies: Sequence[Policy] = ()
     refused: frozenset[str] = frozenset()
     assembled: Assembled = field(init=False)
     queries: tuple[IndicatorQuery, ...] = field(init=False)
@@ -120,22 +84,32 @@ def target_hit(made: Made, message: str, hint: str = "") -> Hit:
     return Hit(made.slo.fault(("spec", "objectives", made.index, key), message, hint), made.slo)
 
 
-def policy_hit(place: PlaceLike, path: str, message: str, hint: str = "") -> Hit:
+def policy_hit(place: Place, path: str, message: str, hint: str = "") -> Hit:
     """Something to say about a policy."""
-    return Hit(Fault(place.file, place.line, place.column, path, message, hint))
+    return Hit(place.fault(path, message, hint))
 
 
 def _questions(documents: Documents) -> Iterator[IndicatorQuery]:
     for document in documents.order:
-        for one in inline_parts(document):
-            if not isinstance(one.spec, SliSpec):
+        for inline_part in inline_parts(document):
+            if not has_spec(inline_part, SliSpec):
                 continue
-            ratio = one.spec.ratio_metric
-            for at, metric in metrics_of(one.spec):
+            ratio = inline_part.spec.ratio_metric
+            for at, metric in metrics_of(inline_part.spec):
                 expr = metric.metric_source.spec.get("query")
                 if isinstance(expr, str):
                     role = "threshold" if ratio is None else str(at[-1])
                     counter = ratio is not None and ratio.counter and role != "raw"
                     path = (*at, "metricSource", "spec", "query")
                     source = metric.metric_source.metric_source_ref or ""
-                    yield IndicatorQuery(one, path, role, counter, expr, source, read(expr))
+                    yield IndicatorQuery(inline_part, path, role, counter, expr, source, read(expr))
+
+
+def subject_of(settings: Settings, at: float) -> tuple[Subject, Sequence[Fault]]:
+    """Everything that ``policies`` of the settings names; ``at`` is now, Unix seconds. Raises: ConfigError."""
+    files = policy_files(settings.policies)
+    documents, unread = read_documents([file.path for file in files])
+    policies, faults = read_all(read_sources(files))
+    faults += against(policies, settings, base_values(settings), {slo.name for slo in documents.slos})
+    refused = frozenset(settings.engine.guards.refused_namespaces)
+    return Subject(documents, at, policies=policies, refused=refused), [*unread, *faults]

@@ -7,10 +7,35 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from observer.config.openslo.burn import BURN_SETS
-from observer.config.settings.consistency import Disagreement
+from observer.config.documents.declarations import Disagreement
 from observer.domain import names
-from observer.domain.slo import NoData, Preset
+from observer.domain.slo import BurnTier, NoData, Preset
+
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
+
+
+def _tiers(days: int, shares: tuple[float, float, float, float]) -> tuple[BurnTier, ...]:
+    rows = (
+        ("page-1h", "page", _HOUR, 5 * _MINUTE),
+        ("page-6h", "page", 6 * _HOUR, 30 * _MINUTE),
+        ("ticket-1d", "ticket", _DAY, 2 * _HOUR),
+        ("ticket-3d", "ticket", 3 * _DAY, 6 * _HOUR),
+    )
+    return tuple(
+        BurnTier(name, severity, round(share * days * _DAY / long, 6), long, short)
+        for (name, severity, long, short), share in zip(rows, shares, strict=True)
+    )
+
+
+_MONTH = (0.02, 0.05, 0.1, 0.1)
+
+BURN_SETS: Final[dict[str, tuple[BurnTier, ...]]] = {
+    "sre-30d": _tiers(30, _MONTH),
+    "sre-28d": _tiers(28, _MONTH),
+    "sre-7d": _tiers(7, (0.08, 0.125, 0.2, 0.42)),
+}
+"""By the annotation's value."""
+
 
 _SCOPE: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _IDS: Final = re.compile(r"[a-z0-9-]+(\s*,\s*[a-z0-9-]+)*")

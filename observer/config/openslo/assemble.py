@@ -8,16 +8,15 @@ from typing import Final
 
 from observer.config.documents.faults import Fault, refuse
 from observer.config.documents.marks import Path
-from observer.config.openslo.burn import BURN_SETS
+from observer.config.openslo.annotations import BURN_SETS
 from observer.config.openslo.documents import Documents, Placed
-from observer.config.openslo.identity import identified
 from observer.config.openslo.indicators import IndicatorReader, service_of, unknown_source
 from observer.config.openslo.models import Objective as ObjectiveModel
 from observer.config.openslo.models import SliSpec, SloSpec
-from observer.config.openslo.shorthand import seconds
-from observer.config.openslo.templates import Template
+from observer.config.openslo.templates import Template, identified
 from observer.config.openslo.tiers import Rule, rule_of, tiers_of
 from observer.config.openslo.windows import window_of
+from observer.config.openslo.words import seconds
 from observer.domain import names
 from observer.domain.slo import (
     BudgetingMethod,
@@ -94,23 +93,23 @@ def assemble(documents: Documents, *, at: float, cluster: str = "") -> Assembled
     return found
 
 
-def _one(slo: Placed[SloSpec], documents: Documents, at: float, cluster: str, found: Assembled) -> None:
-    rules, tiers = _told(slo, documents, found)
+def _one(slo: Placed[SloSpec], documents: Documents, at: float, cluster: str, assembled: Assembled) -> None:
+    rules, tiers = _told(slo, documents, assembled)
     for index, model in enumerate(slo.spec.objectives):
-        sli = _indicator(slo, model, index, documents, found)
+        sli = _indicator(slo, model, index, documents, assembled)
         if sli is None:
             continue
-        found.indicators.append(sli)
-        read = IndicatorReader(slo, sli, documents, found.faults)
+        assembled.indicators.append(sli)
+        read = IndicatorReader(slo, sli, documents, assembled.faults)
         indicator = read.of(model, index)
         if indicator is not None:
             objective = _objective(slo, model, sli.name, indicator, at, cluster)
             objective = _with_people(objective, slo, rules, tiers)
-            name = _part_name(slo, index, sli, found)
-            found.made.append(Made(identified(_named(objective, slo, name)), slo, sli, index))
+            name = _part_name(slo, index, sli, assembled)
+            assembled.made.append(Made(identified(_named(objective, slo, name)), slo, sli, index))
 
 
-def _told(slo: Placed[SloSpec], documents: Documents, found: Assembled) -> tuple[list[Rule], tuple[BurnTier, ...]]:
+def _told(slo: Placed[SloSpec], documents: Documents, assembled: Assembled) -> tuple[list[Rule], tuple[BurnTier, ...]]:
     rules: list[Rule] = []
     for index, item in enumerate(slo.spec.alert_policies):
         at: Path = ("spec", "alertPolicies", index)
@@ -119,25 +118,25 @@ def _told(slo: Placed[SloSpec], documents: Documents, found: Assembled) -> tuple
         elif (named := item.alert_policy_ref or "") in documents.policies:
             policy = documents.policies[named]
         else:
-            found.faults.append(slo.fault((*at, "alertPolicyRef"), f'no AlertPolicy is named "{named}"'))
+            assembled.faults.append(slo.fault((*at, "alertPolicyRef"), f'no AlertPolicy is named "{named}"'))
             continue
         rule, faults = rule_of(policy, documents)
-        found.faults += faults
+        assembled.faults += faults
         rules += [rule] if rule else []
     tiers, faults = tiers_of(rules, documents)
-    found.faults += faults
-    found.rules += rules
+    assembled.faults += faults
+    assembled.rules += rules
     ready = BURN_SETS.get(slo.annotation(names.SLO_BURN), ())
     taken = {tier.name for tier in tiers}
     for tier in ready:
         if tier.name in taken:
             message = f'an AlertPolicy has the name of its tier "{tier.name}"'
-            found.faults.append(slo.annotation_fault(names.SLO_BURN, message, "rename the policy"))
+            assembled.faults.append(slo.annotation_fault(names.SLO_BURN, message, "rename the policy"))
     return rules, (*tiers, *ready)
 
 
 def _indicator(
-    slo: Placed[SloSpec], model: ObjectiveModel, index: int, documents: Documents, found: Assembled
+    slo: Placed[SloSpec], model: ObjectiveModel, index: int, documents: Documents, assembled: Assembled
 ) -> Placed[SliSpec] | None:
     own = model.has_indicator
     inline, reference = (model.indicator, model.indicator_ref) if own else (slo.spec.indicator, slo.spec.indicator_ref)
@@ -146,7 +145,7 @@ def _indicator(
         return Placed("SLI", inline.metadata, inline.spec, slo.document, (*base, "indicator"))
     named = documents.slis.get(reference or "")
     if named is None:
-        found.faults.append(slo.fault((*base, "indicatorRef"), f'no SLI is named "{reference}"'))
+        assembled.faults.append(slo.fault((*base, "indicatorRef"), f'no SLI is named "{reference}"'))
     return named
 
 
@@ -192,7 +191,7 @@ def _with_people(
     )
 
 
-def _part_name(slo: Placed[SloSpec], index: int, sli: Placed[SliSpec], found: Assembled) -> str:
+def _part_name(slo: Placed[SloSpec], index: int, sli: Placed[SliSpec], assembled: Assembled) -> str:
     """
     What tells the objectives of one SLO apart, empty when there is but one: a composite's by their indicator, others
     by their place. An indicator that comes twice gets its count.
@@ -201,7 +200,7 @@ def _part_name(slo: Placed[SloSpec], index: int, sli: Placed[SliSpec], found: As
         return ""
     if not slo.spec.composite:
         return str(index + 1)
-    earlier = sum(1 for one in found.made if one.slo is slo and one.sli.name == sli.name)
+    earlier = sum(1 for one in assembled.made if one.slo is slo and one.sli.name == sli.name)
     return f"{sli.name}.{earlier + 1}" if earlier else sli.name
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeGuard, TypeVar
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 from observer.config.documents.faults import Fault, refuse
-from observer.config.documents.files import read_text, yaml_files
-from observer.config.documents.marks import Document, Path, read_marked_all
+from observer.config.documents.marks import Document, Path, read_marked_all, read_text, yaml_files
+from observer.config.documents.refusals import validated
 from observer.config.openslo.annotations import judged
 from observer.config.openslo.models import (
     API_VERSION,
@@ -24,20 +27,20 @@ from observer.config.openslo.models import (
     SloSpec,
     TargetSpec,
 )
-from observer.config.openslo.validation import validated
 from observer.domain import names
 
 Spec = TypeVar("Spec", bound=Part)
+Spec_co = TypeVar("Spec_co", bound=Part, covariant=True)
 _KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 
 
 @dataclass(frozen=True, slots=True)
-class Placed(Generic[Spec]):
+class Placed(Generic[Spec_co]):
     """One OpenSLO object, a document of its own or inline: ``at`` is its path within ``document``."""
 
     kind: str
     metadata: Metadata
-    spec: Spec
+    spec: Spec_co
     document: Document
     at: Path = ()
 
@@ -59,6 +62,11 @@ class Placed(Generic[Spec]):
         return self.fault(("metadata", "annotations", key), message, hint)
 
 
+def has_spec(placed: Placed[Part], kind: type[Spec]) -> TypeGuard[Placed[Spec]]:
+    """It is an object of this kind."""
+    return isinstance(placed.spec, kind)
+
+
 @dataclass(slots=True)
 class Documents:
     """
@@ -75,9 +83,9 @@ class Documents:
     targets: dict[str, Placed[TargetSpec]] = field(default_factory=dict)
     services: dict[str, Placed[ServiceSpec]] = field(default_factory=dict)
     others: list[Document] = field(default_factory=list)
-    order: list[Placed[Any]] = field(default_factory=list)
+    order: list[Placed[Part]] = field(default_factory=list)
 
-    def plain(self) -> list[dict[str, Any]]:
+    def plain(self) -> list[dict[str, object]]:
         """The OpenSLO documents as plain mappings, in the order of the files: nothing added, nothing lost."""
         return [
             {
@@ -89,13 +97,13 @@ class Documents:
             for one in self.order
         ]
 
-    def add(self, placed: Placed[Any]) -> Placed[Any] | None:
+    def add(self, placed: Placed[Part]) -> Placed[Part] | None:
         """Take one in; answers the one that has its name already, if there is one."""
         self.order.append(placed)
-        if placed.kind == "SLO":
+        if has_spec(placed, SloSpec):
             self.slos.append(placed)
             return None
-        shelf: dict[str, Placed[Any]] = self._shelves()[placed.kind]
+        shelf: dict[str, Placed[Part]] = self._shelves()[placed.kind]
         first = shelf.setdefault(placed.name, placed)
         return first if first is not placed else None
 
@@ -143,22 +151,22 @@ def parse_documents(text: str, name: str = "slo.yaml") -> Documents:
     return found
 
 
-def _read(text: str, name: str, found: Documents) -> Iterator[Fault]:
+def _read(text: str, name: str, documents: Documents) -> Iterator[Fault]:
     for document in read_marked_all(text, name):
         yield from document.faults
         if document.data is not None:
             broken = {fault.path for fault in document.faults}
-            yield from (fault for fault in _sorted_in(document, found) if fault.path not in broken)
+            yield from (fault for fault in _sorted_in(document, documents) if fault.path not in broken)
 
 
-def _sorted_in(document: Document, found: Documents) -> Iterator[Fault]:
+def _sorted_in(document: Document, documents: Documents) -> Iterator[Fault]:
     data = document.data
     if not isinstance(data, dict):
         yield document.fault((), "must be a mapping with apiVersion, kind, metadata and spec")
         return
     version, kind = data.get("apiVersion"), data.get("kind")
     if str(version).startswith(f"{names.OBSERVER}/"):
-        found.others.append(document)
+        documents.others.append(document)
         return
     if version != API_VERSION:
         yield _foreign(document, data)
@@ -171,7 +179,7 @@ def _sorted_in(document: Document, found: Documents) -> Iterator[Fault]:
         for key in data
         if key not in _KEYS
     )
-    yield from _typed(document, data, kind, found)
+    yield from _typed(document, data, kind, documents)
 
 
 def _foreign(document: Document, data: Mapping[str, object]) -> Fault:
@@ -184,7 +192,7 @@ def _foreign(document: Document, data: Mapping[str, object]) -> Fault:
     return document.fault((key,), f'must be {API_VERSION}, got "{version}"', hint)
 
 
-def _typed(document: Document, data: Mapping[str, object], kind: str, found: Documents) -> Iterator[Fault]:
+def _typed(document: Document, data: Mapping[str, object], kind: str, documents: Documents) -> Iterator[Fault]:
     metadata, faults = _part(Metadata, document, data, "metadata")
     spec, more = _part(SPECS[kind], document, data, "spec", empty=kind == "Service")
     yield from (*faults, *more)
@@ -194,8 +202,10 @@ def _typed(document: Document, data: Mapping[str, object], kind: str, found: Doc
     if spec is None:
         return
     placed = Placed(kind, metadata, spec, document)
-    yield from (fault for one in inline_parts(placed) if one is not placed for fault in _annotated(one))
-    if first := found.add(placed):
+    yield from (
+        fault for inline_part in inline_parts(placed) if inline_part is not placed for fault in _annotated(inline_part)
+    )
+    if first := documents.add(placed):
         where = f"{first.document.file}:{first.document.values[()][0]}"
         yield placed.fault(("metadata", "name"), f"another {kind} has this name", f"first given at {where}")
 
@@ -208,16 +218,16 @@ def _part(
     value = {} if data[key] is None and empty else data[key]
     if not isinstance(value, dict):
         return None, [document.fault((key,), "must be a mapping")]
-    return validated(model, value, document, (key,))
+    return validated(model, value, document, (key,), nothing="write one, or remove the key")
 
 
-def _annotated(one: Placed[Any]) -> Iterator[Fault]:
+def _annotated(placed: Placed[Part]) -> Iterator[Fault]:
     """What is wrong with Observer's annotations of one object."""
-    for wrong in judged(one.kind, one.metadata.annotations):
-        yield one.annotation_fault(wrong.field, wrong.message, wrong.hint)
+    for wrong in judged(placed.kind, placed.metadata.annotations):
+        yield placed.annotation_fault(wrong.field, wrong.message, wrong.hint)
 
 
-def inline_parts(placed: Placed[Any]) -> Iterator[Placed[Any]]:
+def inline_parts(placed: Placed[Part]) -> Iterator[Placed[Part]]:
     """The object itself and every object that stands inline in it, at any depth."""
     yield placed
     for kind, part, at in _inline(placed.spec):
@@ -240,3 +250,32 @@ def _inline(spec: Part) -> Iterator[tuple[str, Part, Path]]:
             yield "AlertCondition", condition, ("conditions", index)
         for index, target in enumerate(spec.notification_targets):
             yield "AlertNotificationTarget", target, ("notificationTargets", index)
+
+
+def schema() -> dict[str, object]:
+    """Draft 2020-12. What keys say about each other (one of good and bad) stands in ``docs/openslo.md`` only."""
+    models: list[type[BaseModel]] = [Metadata, *SPECS.values()]
+    references, shared = models_json_schema([(model, "validation") for model in models])
+    metadata = references[Metadata, "validation"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:{names.OBSERVER}:schema:openslo:1",
+        "title": "OpenSLO v1",
+        "description": "Objectives as Observer reads them. Its own annotations begin with observer.dev/.",
+        "oneOf": [
+            {
+                "type": "object",
+                "title": kind,
+                "additionalProperties": False,
+                "required": ["apiVersion", "kind", "metadata", "spec"],
+                "properties": {
+                    "apiVersion": {"const": API_VERSION},
+                    "kind": {"const": kind},
+                    "metadata": {**metadata, "description": "Name of the document, and what stands beside it."},
+                    "spec": {**references[model, "validation"], "description": f"The {kind} itself."},
+                },
+            }
+            for kind, model in SPECS.items()
+        ],
+        **shared,
+    }

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from observer.config.documents.declarations import Disagreement
 from observer.config.documents.values import wrong
 from observer.config.openslo.words import (
     Annotations,
@@ -29,7 +30,6 @@ from observer.config.openslo.words import (
     Shorthand,
     Text,
 )
-from observer.config.settings.consistency import Disagreement
 
 API_VERSION: Final = "openslo/v1"
 START_FORMAT: Final = "%Y-%m-%d %H:%M:%S"
@@ -39,7 +39,9 @@ Operator = Literal["lte", "gte", "lt", "gt"]
 class Part(BaseModel):
     """A mapping of a document; ``disagreements`` are the rules between its own keys, asked when each is good."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", alias_generator=to_camel, validate_by_name=False)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", alias_generator=to_camel, validate_by_name=False, use_attribute_docstrings=True
+    )
 
     def disagreements(self) -> Iterator[Disagreement]:
         """What does not go together; nothing by default."""
@@ -65,28 +67,42 @@ class Part(BaseModel):
 
 class Metadata(Part):
     name: Name
+    """Name of the document, unique among those of its kind."""
     display_name: DisplayName = ""
+    """Name for people."""
     labels: Labels = {}
+    """Labels; alerts carry them."""
     annotations: Annotations = {}
+    """Observer's own begin with observer.dev/."""
 
 
 class MetricSource(Part):
     metric_source_ref: Name | None = None
+    """Name of a DataSource; without it, the Prometheus of the settings."""
     type: str = ""
+    """What answers: Prometheus."""
     spec: FreeMap
+    """For Prometheus: query, a PromQL expression."""
 
 
 class Metric(Part):
     metric_source: MetricSource
+    """Where the figure comes from."""
 
 
 class RatioMetric(Part):
     counter: bool = False
+    """The queries select counters; else each answer is a figure of its own."""
     good: Metric | None = None
+    """Events that were good."""
     bad: Metric | None = None
+    """Events that were bad."""
     total: Metric | None = None
+    """All events."""
     raw: Metric | None = None
+    """The ratio itself."""
     raw_type: Literal["success", "failure"] | None = None
+    """What the raw ratio is the share of."""
 
     def disagreements(self) -> Iterator[Disagreement]:
         yield from self.exactly_one("total", "raw")
@@ -104,8 +120,11 @@ class RatioMetric(Part):
 
 class SliSpec(Part):
     description: Description = ""
+    """What it measures."""
     threshold_metric: Metric | None = None
+    """A figure that is compared with the value of the objective."""
     ratio_metric: RatioMetric | None = None
+    """Good or bad events among all events."""
 
     def disagreements(self) -> Iterator[Disagreement]:
         return self.exactly_one("thresholdMetric", "ratioMetric")
@@ -113,7 +132,9 @@ class SliSpec(Part):
 
 class InlineSli(Part):
     metadata: Metadata
+    """Name of the SLI."""
     spec: SliSpec
+    """What it measures."""
 
 
 def _zone(value: str) -> str:
@@ -132,13 +153,18 @@ def _start(value: str) -> str:
 
 class Calendar(Part):
     start_time: Annotated[str, AfterValidator(_start)]
+    """When the first window begins: YYYY-MM-DD HH:MM:SS, local time."""
     time_zone: Annotated[str, AfterValidator(_zone)]
+    """IANA name of its time zone."""
 
 
 class TimeWindow(Part):
     duration: Shorthand
+    """Length of the window: 28d, 4w, 1M, 1Q."""
     is_rolling: bool = False
+    """The window moves with the clock."""
     calendar: Calendar | None = None
+    """The window begins and ends with the calendar."""
 
     def disagreements(self) -> Iterator[Disagreement]:
         if self.is_rolling and self.calendar is not None:
@@ -151,15 +177,25 @@ class TimeWindow(Part):
 
 class Objective(Part):
     display_name: str = ""
+    """Name for people."""
     op: Operator | None = None
+    """How a threshold metric is compared with value."""
     value: Finite | None = None
+    """What a threshold metric is compared with."""
     target: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] | None = None
+    """Share of events that must be good, below 1."""
     target_percent: Annotated[float, Field(ge=0, lt=100, allow_inf_nan=False)] | None = None
+    """The same in percent, below 100."""
     time_slice_target: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    """Share of good events that makes a time slice good."""
     time_slice_window: Shorthand | None = None
+    """Length of a time slice."""
     indicator: InlineSli | None = None
+    """SLI of this part of a composite."""
     indicator_ref: Name | None = None
+    """Name of that SLI."""
     composite_weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Weight of this part of a composite."""
 
     @property
     def has_indicator(self) -> bool:
@@ -172,30 +208,44 @@ class Objective(Part):
 
 class ConditionType(Part):
     kind: Literal["burnrate"]
+    """What is watched: the burn rate of the budget."""
     op: Operator
+    """How the burn rate is compared with threshold."""
     threshold: Finite
+    """Burn rate above which the condition holds."""
     lookback_window: Shorthand
+    """Window that the burn rate is computed over."""
     alert_after: Shorthand | None = None
+    """How long it must hold."""
 
 
 class ConditionSpec(Part):
     severity: Text
+    """page or critical, ticket or warning."""
     condition: ConditionType
+    """When it holds."""
     description: Description = ""
+    """What it means."""
 
 
 class TargetSpec(Part):
     target: Text
+    """Who is notified."""
     description: Description = ""
+    """Who that is."""
 
 
 class ConditionItem(Part):
     """An inline AlertCondition, or the name of one."""
 
     condition_ref: Name | None = None
+    """Name of an AlertCondition."""
     kind: Literal["AlertCondition"] | None = None
+    """For an inline one: AlertCondition."""
     metadata: Metadata | None = None
+    """Name of the inline one."""
     spec: ConditionSpec | None = None
+    """The inline one."""
 
     def disagreements(self) -> Iterator[Disagreement]:
         return _reference_or_inline(self, "conditionRef")
@@ -205,9 +255,13 @@ class TargetItem(Part):
     """An inline AlertNotificationTarget, or the name of one."""
 
     target_ref: Name | None = None
+    """Name of an AlertNotificationTarget."""
     kind: Literal["AlertNotificationTarget"] | None = None
+    """For an inline one: AlertNotificationTarget."""
     metadata: Metadata | None = None
+    """Name of the inline one."""
     spec: TargetSpec | None = None
+    """The inline one."""
 
     def disagreements(self) -> Iterator[Disagreement]:
         return _reference_or_inline(self, "targetRef")
@@ -215,20 +269,30 @@ class TargetItem(Part):
 
 class PolicySpec(Part):
     description: Description = ""
+    """What it is for."""
     alert_when_no_data: bool = False
+    """Alert when there are no data."""
     alert_when_breaching: bool = False
+    """Alert when the condition holds."""
     alert_when_resolved: bool = False
+    """Notify when it no longer holds."""
     conditions: Annotated[list[ConditionItem], Field(min_length=1, max_length=1)]
+    """The condition, inline or by name."""
     notification_targets: Annotated[list[TargetItem], Field(min_length=1)]
+    """Who is notified, inline or by name."""
 
 
 class PolicyItem(Part):
     """An inline AlertPolicy, or the name of one."""
 
     alert_policy_ref: Name | None = None
+    """Name of an AlertPolicy."""
     kind: Literal["AlertPolicy"] | None = None
+    """For an inline one: AlertPolicy."""
     metadata: Metadata | None = None
+    """Name of the inline one."""
     spec: PolicySpec | None = None
+    """The inline one."""
 
     def disagreements(self) -> Iterator[Disagreement]:
         return _reference_or_inline(self, "alertPolicyRef")
@@ -249,13 +313,21 @@ def _reference_or_inline(item: Part, reference: str) -> Iterator[Disagreement]:
 
 class SloSpec(Part):
     description: Description = ""
+    """What is promised."""
     service: Text
+    """Name of the service that it is about."""
     indicator: InlineSli | None = None
+    """The SLI, inline."""
     indicator_ref: Name | None = None
+    """Name of the SLI."""
     budgeting_method: Literal["Occurrences", "Timeslices", "RatioTimeslices"]
+    """What the budget counts: events, or slices of time."""
     time_window: Annotated[list[TimeWindow], Field(min_length=1, max_length=1)]
+    """The window that the budget is for."""
     objectives: Annotated[list[Objective], Field(min_length=1)]
+    """The targets; several with indicators of their own are a composite."""
     alert_policies: list[PolicyItem] = []
+    """When people are alerted, inline or by name."""
 
     @property
     def composite(self) -> bool:
@@ -276,9 +348,9 @@ class SloSpec(Part):
             yield from (_within(index, one) for one in _compared(objective, self.indicator))
 
 
-def _within(index: int, one: Disagreement) -> Disagreement:
-    dot = "." if one.field else ""
-    return Disagreement(f"objectives[{index}]{dot}{one.field}", one.message, one.hint)
+def _within(index: int, disagreement: Disagreement) -> Disagreement:
+    dot = "." if disagreement.field else ""
+    return Disagreement(f"objectives[{index}]{dot}{disagreement.field}", disagreement.message, disagreement.hint)
 
 
 def _sliced(objective: Objective, method: str) -> Iterator[Disagreement]:
@@ -303,12 +375,16 @@ def _compared(objective: Objective, plain: InlineSli | None) -> Iterator[Disagre
 
 class DataSourceSpec(Part):
     type: Text
+    """What answers: Prometheus."""
     connection_details: Details
+    """For Prometheus: url."""
     description: Description = ""
+    """Which one it is."""
 
 
 class ServiceSpec(Part):
     description: Description = ""
+    """What the service does."""
 
 
 SPECS: Final[dict[str, type[Part]]] = {

@@ -6,14 +6,45 @@ The words may stand only inside the quotes of a label matcher; in a regular expr
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
-from observer.config.openslo.identity import identified
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import Objective, Query, RatioSli, ThresholdSli
+
+_ARITHMETIC = (
+    "sli",
+    "target",
+    "window",
+    "method",
+    "scope",
+    "slice_target",
+    "slice_seconds",
+    "no_data",
+    "weight",
+    "composite",
+    "preset",
+    "cut_ms",
+    "cluster",
+)
+
+
+def identified(objective: Objective) -> Objective:
+    """
+    The objective with its ``version``: twelve hex digits of all that changes its counts or its budget.
+
+    Texts, labels and who is told do not count; nor do the computed bounds of a calendar, which move with the clock.
+    """
+    values = asdict(objective)
+    arithmetic = {key: values[key] for key in _ARITHMETIC}
+    arithmetic["window"].pop("bounds", None)
+    text = json.dumps(arithmetic, sort_keys=True, separators=(",", ":"))
+    return replace(objective, version=hashlib.sha256(text.encode()).hexdigest()[:12])
+
 
 VARIABLE: Final = re.compile(r"\$(namespace|service)(?![A-Za-z0-9_])")
 _STRING: Final = re.compile(r"""(?P<op>[=!]~\s*)?(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)""")

@@ -9,7 +9,7 @@ from typing import Final
 from observer.config.documents.faults import Fault
 from observer.config.openslo.documents import Documents, Placed
 from observer.config.openslo.models import ConditionSpec, PolicySpec
-from observer.config.openslo.shorthand import seconds
+from observer.config.openslo.words import seconds
 from observer.domain import names
 from observer.domain.slo import BurnTier
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from observer.config.openslo.assemble import objectives, templates
 from observer.config.openslo.documents import Documents
-from observer.config.openslo.templates import Template, expand
+from observer.config.openslo.templates import VARIABLE, Template, expand
 from observer.domain.cluster import ClusterView
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
@@ -29,7 +31,7 @@ class ObjectiveSet:
         if not self.plain and not self.templates:
             return ""
         parts = [f"{one.id}={one.version}" for one in self.plain]
-        parts += [f"{each.name}:{one.version}" for each in self.templates for one in each.parts]
+        parts += [f"{each.name}:{part.version}" for each in self.templates for part in each.parts]
         return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:12]
 
     def wanted(self, policies: EffectivePolicies, cluster: ClusterView) -> tuple[Objective, ...]:
@@ -69,5 +71,37 @@ def objective_set(documents: Documents, *, at: float, cluster: str = "") -> Obje
 def _expanded(template: Template, service: ServiceRef) -> tuple[Objective, ...]:
     try:
         return expand(template, service)
+    except ConfigError:
+        return ()
+
+
+def recalled(objective_set: ObjectiveSet, ids: Iterable[str]) -> Mapping[str, Objective]:
+    """Those of ``ids`` that the documents of today make; the rest was counted for documents that are gone."""
+    found = {one.id: one for one in objective_set.plain}
+    shapes = [(_shape(part.id), template) for template in objective_set.templates for part in template.parts]
+    wanted = set(ids)
+    for key in sorted(wanted - found.keys()):
+        for shape, template in shapes:
+            if (match := shape.fullmatch(key)) and key not in found:
+                found |= {one.id: one for one in _filled(template, match.groupdict())}
+    return {key: found[key] for key in sorted(wanted & found.keys())}
+
+
+def _shape(text: str) -> re.Pattern[str]:
+    """The identity with its words open: each stands for one name, the same wherever it is written."""
+    parts, seen, last = [], set(), 0
+    for match in VARIABLE.finditer(text):
+        parts.append(re.escape(text[last : match.start()]))
+        word, last = match[1], match.end()
+        parts.append(f"(?P={word})" if word in seen else f"(?P<{word}>[A-Za-z0-9._-]+?)")
+        seen.add(word)
+    return re.compile("".join([*parts, re.escape(text[last:])]))
+
+
+def _filled(template: Template, words: Mapping[str, str]) -> tuple[Objective, ...]:
+    if words.keys() != {"namespace", "service"}:
+        return ()
+    try:
+        return expand(template, ServiceRef(words["namespace"], words["service"]))
     except ConfigError:
         return ()

@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from observer.config.openslo.models import START_FORMAT, TimeWindow
-from observer.config.openslo.shorthand import seconds, split
+from observer.config.openslo.words import seconds, split
 from observer.domain.slo import CalendarWindow, RollingWindow
 
 _BEFORE: Final = 2

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from observer.config.documents.values import wrong
-from observer.config.openslo.shorthand import SHORTHAND_PATTERN, split
 
+SHORTHAND_PATTERN: Final = r"^[1-9][0-9]*[mhdwMQY]$"
 _NAME: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _LABEL_KEY: Final = r"^[a-zA-Z0-9]([-._a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$"
 _ANNOTATION_KEY: Final = re.compile(
@@ -36,7 +36,7 @@ def _shorthand(value: object) -> str:
     return value
 
 
-def _no_label_fault(labels: Any) -> Any:
+def _no_label_fault(labels: object) -> object:
     if not isinstance(labels, dict):
         raise wrong("must be a mapping of labels")
     for key, value in labels.items():
@@ -61,13 +61,13 @@ def _filled(value: str) -> str:
     return value
 
 
-def _some(value: dict[str, Any]) -> dict[str, Any]:
+def _some(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
     if not value:
         raise wrong("must not be empty", "for Prometheus: query: ...")
     return value
 
 
-def _given(value: Any) -> Any:
+def _given(value: object) -> object:
     if value is None:
         raise wrong("must not be empty", "for Prometheus: url: http://...")
     return value
@@ -81,7 +81,7 @@ Description = Annotated[str, Field(max_length=_LONGEST_DESCRIPTION)]
 DisplayName = Annotated[str, Field(max_length=63)]
 Text = Annotated[str, AfterValidator(_filled)]
 Labels = Annotated[
-    dict[str, Any],
+    dict[str, str | list[str]],
     BeforeValidator(_no_label_fault),
     WithJsonSchema(
         {
@@ -91,6 +91,40 @@ Labels = Annotated[
     ),
 ]
 Annotations = Annotated[dict[str, str], AfterValidator(_no_annotation_fault)]
-FreeMap = Annotated[dict[str, Any], AfterValidator(_some)]
-Details = Annotated[Any, BeforeValidator(_given)]
+FreeMap = Annotated[dict[str, JsonValue], AfterValidator(_some)]
+Details = Annotated[JsonValue, BeforeValidator(_given)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+_SHORTHAND = re.compile(SHORTHAND_PATTERN, re.ASCII)
+_DAY = 86_400.0
+_SECONDS: Final = {
+    "m": 60.0,
+    "h": 3600.0,
+    "d": _DAY,
+    "w": 7 * _DAY,
+    "M": 30 * _DAY,
+    "Q": 90 * _DAY,
+    "Y": 365 * _DAY,
+}
+
+
+def split(text: str) -> tuple[int, str]:
+    """Count and unit of ``28d``. Raises: ValueError for anything that is no shorthand."""
+    if not _SHORTHAND.match(text):
+        raise ValueError(text)
+    return int(text[:-1]), text[-1]
+
+
+def seconds(text: str) -> float:
+    """Length of ``28d`` in seconds; a month is 30 days, a quarter 90, a year 365. Raises: ValueError."""
+    count, unit = split(text)
+    return count * _SECONDS[unit]
+
+
+def spelled(length: float) -> str:
+    """The largest of ``w d h m`` that divides ``length`` seconds evenly. Raises: ValueError between whole minutes."""
+    for unit in ("w", "d", "h", "m"):
+        if length > 0 and length % _SECONDS[unit] == 0:
+            return f"{int(length / _SECONDS[unit])}{unit}"
+    raise ValueError(length)

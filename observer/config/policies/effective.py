@@ -40,7 +40,7 @@ class PolicySet:
         """Twelve hex digits of all documents, whatever their order; empty without any."""
         if not self.policies:
             return ""
-        parts = sorted(repr((one.name, one.rank, one.selector, _plain(one))) for one in self.policies)
+        parts = sorted(repr((policy.name, policy.rank, policy.selector, _plain(policy))) for policy in self.policies)
         text = "\n".join([self.settings.engine.identity, *parts])
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -109,7 +109,11 @@ class EffectivePolicyCache:
         shape = (reaching, within)
         if shape not in self._by_shape:
             engine = self._set.settings.engine
-            found = [one for one in contradictions(effective, engine, self._largest) if one not in self._beneath]
+            found = [
+                contradiction
+                for contradiction in contradictions(effective, engine, self._largest)
+                if contradiction not in self._beneath
+            ]
             faults = tuple(f"{path} {message}" for path, message, _ in found)
             self._by_shape[shape] = applied(effective, engine, inside_percent=within, at=at, faults=faults)
         return self._by_shape[shape]

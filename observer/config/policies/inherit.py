@@ -5,18 +5,22 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar
 
+from observer.config.documents.declarations import changed
+from observer.config.documents.declarations import written as as_written
 from observer.config.policies.document import Place, Policy, Subject, Value
-from observer.config.policies.keys import FLEET, paths
-from observer.config.policies.windows import placed
+from observer.config.policies.keys import inherited, parts, paths, section_of, settings
+from observer.config.policies.windows import WEEKDAYS, placed
 from observer.config.settings.model import Settings
 from observer.domain.action import Mode
 from observer.domain.ids import WorkloadRef
 from observer.domain.policy import EffectivePolicy, StandingHold, TimeWindow
-from observer.domain.settings import EngineSettings, EscalationSettings, GuardSettings, ImpactSettings
+from observer.domain.settings import EngineSettings, Setting
 
+T = TypeVar("T")
 BUILT_IN = Place("built in")
 DOUBT = "observer"
 """Source of a hold that no person placed: the policies of the workload disagree."""
@@ -58,19 +62,15 @@ def base_values(settings: Settings, places: Mapping[str, Place] | None = None) -
 
     ``places`` say where the settings file has a key (``escalation.drain_seconds``); what it leaves out is built in.
     """
-    engine, known = settings.engine, places or {}
-    found: dict[str, Any] = {
-        "mode": engine.mode, "percent": 100.0, "objectives": (), "detectors.errors": True, "detectors.latency": True,
-        "approvals": (), "windows": (), "alerts": (),
-    }  # fmt: skip
-    for prefix, section in (
-        ("detectors.impact", engine.impact),
-        ("escalation", engine.escalation),
-        ("guards", engine.guards),
-    ):
-        for item in fields(section):
-            if section is not engine.guards or item.name not in FLEET:
-                found[f"{prefix}.{item.name}"] = getattr(section, item.name)
+    known, found = places or {}, dict[str, object]()
+    policy = EffectivePolicy.of(settings.engine)
+    for path, item in parts():
+        value = getattr(policy, item.name)
+        inner = section_of(item)
+        if inner is not None:
+            found |= {f"{path}.{key.name}": getattr(value, key.name) for key in inherited(inner)}
+        else:
+            found[path] = tuple(sorted(value)) if isinstance(value, frozenset) else value
     return {path: Value(found[path], known.get(path.removeprefix("detectors."), BUILT_IN)) for path in paths()}
 
 
@@ -109,54 +109,79 @@ def applied(
     The engine's form. ``faults`` (ties, values that disagree) put the workload into shadow and hold it: a policy that
     can be read in two ways is unknown, and unknown never acts.
     """
-    found = {path: value.value for path, value in effective.values.items()}
     doubts = tuple(str(tie) for tie in effective.ties) + faults
     holds = tuple(value.value for value in effective.holds)
     holds += tuple(StandingHold(f"policies disagree: {doubt}", math.inf, DOUBT) for doubt in doubts)
-    mode = found["mode"] if inside_percent and not doubts else Mode.SHADOW
-    windows: tuple[TimeWindow, ...] = found["windows"]
-    return EffectivePolicy(
+    base = EffectivePolicy.of(engine)
+    policy = changed(base, {item.name: _value(effective, path, getattr(base, item.name)) for path, item in parts()})
+    mode = policy.mode if inside_percent and not doubts else Mode.SHADOW
+    return replace(
+        policy,
         identity=identity(effective, engine, mode, holds),
         names=effective.policies,
         mode=mode,
-        errors=found["detectors.errors"],
-        latency=found["detectors.latency"],
-        objectives=found["objectives"],
-        impact=ImpactSettings(**_section(found, "detectors.impact")),
-        escalation=escalation_of(effective),
-        guards=guards_of(effective, engine),
-        approvals=frozenset(found["approvals"]),
-        windows=tuple(placed(window, at) for window in windows),
+        windows=tuple(placed(window, at) for window in policy.windows),
         holds=holds,
-        alerts=frozenset(found["alerts"]),
     )
 
 
-def escalation_of(effective: EffectiveValues) -> EscalationSettings:
-    return EscalationSettings(**_section({path: value.value for path, value in effective.values.items()}, "escalation"))
+def _value(effective: EffectiveValues, path: str, base: object) -> object:
+    """What ``EffectivePolicy`` holds at ``path``; ``base`` is what the settings say."""
+    if path in effective.values:
+        value = effective.values[path].value
+        return frozenset(value) if isinstance(base, frozenset) else value
+    return section(effective, path, base)
 
 
-def guards_of(effective: EffectiveValues, engine: EngineSettings) -> GuardSettings:
-    """The workload's brakes; those of the whole cluster are the settings'."""
-    fleet = {name: getattr(engine.guards, name) for name in FLEET}
-    return GuardSettings(**_section({path: value.value for path, value in effective.values.items()}, "guards"), **fleet)
+def section(effective: EffectiveValues, prefix: str, base: T) -> T:
+    """A section for the workload; what is for the whole cluster stays as ``base``, the settings, says."""
+    start = f"{prefix}."
+    values = effective.values.items()
+    return changed(base, {path[len(start) :]: value.value for path, value in values if path.startswith(start)})
 
 
 def identity(effective: EffectiveValues, engine: EngineSettings, mode: Mode, holds: tuple[StandingHold, ...]) -> str:
     """Twelve hex digits of everything that changes decisions about the workload; where it stands does not count."""
     values = sorted((path, _spelled(value.value)) for path, value in effective.values.items())
-    text = repr((engine.identity, effective.policies, mode.value, values, [(one.reason, one.until) for one in holds]))
+    text = repr(
+        (engine.identity, effective.policies, mode.value, values, [(hold.reason, hold.until) for hold in holds])
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _section(found: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    start = f"{prefix}."
-    return {path[len(start) :]: value for path, value in found.items() if path.startswith(start)}
-
-
-def _spelled(value: Any) -> str:
+def _spelled(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_spelled(item) for item in value) + "]"
     if isinstance(value, TimeWindow):
         return f"{sorted(value.days)} {value.begin}-{value.end} {value.zone}"
     return str(getattr(value, "value", value))
+
+
+def written(path: str, value: object) -> object:
+    """The value of ``path`` (``guards.serving_share``) as it would stand in a document: text, number, switch, list."""
+    if isinstance(value, StandingHold):
+        return value.reason + ("" if value.until == float("inf") else f" (until {_utc(value.until)})")
+    if isinstance(value, TimeWindow):
+        days = ",".join(WEEKDAYS[day] for day in sorted(value.days))
+        return f"{days} {_clock(value.begin)}-{_clock(value.end)} {value.zone}"
+    if isinstance(value, tuple):
+        return [written(path, item) for item in value]
+    known = settings().get(path)
+    return as_written(value, known.setting if known is not None else Setting())
+
+
+def shown(value: object) -> str:
+    """What ``written`` gave, in one line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(map(shown, value)) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def _utc(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

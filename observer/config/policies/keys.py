@@ -1,194 +1,206 @@
 """
 The keys of a HealthPolicy document and what each may hold.
 
-Every key is optional: what a document leaves out it inherits. Bounds and spellings are those of ``observer.yaml``.
+Every key of ``spec`` but the selector and a hold is a field of ``EffectivePolicy`` and declared there; what a document
+leaves out it inherits.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass, replace
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Final, get_args
 
-import pydantic
-from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema, create_model
+from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
-from observer.config.documents.values import choice, dns_label, many, mapping, number, text, word, wrong
-from observer.config.policies.windows import CLOCK_PATTERN, WEEKDAYS, check_clock, check_instant, window, zone
-from observer.config.settings.sections import KEYS, Switch
-from observer.domain.action import ActionKind, Mode
-from observer.domain.settings import EscalationSettings, GuardSettings, ImpactSettings
+from observer.config.documents.declarations import Definitions, Models, Part, Switch, described
+from observer.config.documents.values import FILLED, NAME, TEXT, Check, Words, wrong
+from observer.config.policies.windows import CLOCK, INSTANT, WEEKDAYS, ZONE, window
+from observer.domain.policy import EffectivePolicy, TimeWindow
+from observer.domain.settings import Declared, declared
 
-API_VERSION = "observer.dev/v1alpha1"
-KIND = "HealthPolicy"
-TEST_KIND = "PolicyTest"
+API_VERSION: Final = "observer.dev/v1alpha1"
+KIND: Final = "HealthPolicy"
+TEST_KIND: Final = "PolicyTest"
 """Tests of policies; they stand beside them and are no rules."""
-WORKLOAD_KINDS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
+WORKLOAD_KINDS: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
 
-FLEET = frozenset(
-    {
-        "cluster_actions",
-        "cluster_window",
-        "cluster_share",
-        "breaker_bad_share",
-        "breaker_bad_min",
-        "breaker_useless_share",
-        "breaker_last",
-        "kubernetes_stale",
-        "refused_namespaces",
-        "own_namespace",
-    }
-)
-"""Guards of the whole cluster: they stay in ``observer.yaml``, no policy changes them."""
 
-NAMESPACE_WIDE = ("guards.namespace_actions", "guards.namespace_window")
-"""Budgets that a whole namespace shares: a policy for workloads cannot set them."""
+MODELS: Final = Models({}, inherits=True)
+"""What reads the sections that a policy shares with the settings: every key may be left out."""
 
 _LABEL_KEY = re.compile(r"([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?", re.ASCII)
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?", re.ASCII)
 _NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 
 
-class Part(BaseModel):
-    """A mapping of the document: strict types, no unknown keys."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", populate_by_name=False)
-
-
-def section(name: str, required: tuple[str, ...] = (), /, **keys: Any) -> type[Part]:
-    """Keys are optional but for ``required``; ``from_`` stands for the key ``from``, which Python reserves."""
-    definitions: dict[str, Any] = {
-        key.rstrip("_"): (kind, pydantic.Field(default=... if key.rstrip("_") in required else None))
-        for key, kind in keys.items()
-    }
-    made: type[Part] = create_model(name, __base__=Part, **definitions)
-    return made
+def _check_labels(value: dict[str, str]) -> dict[str, str]:
+    for key, content in value.items():
+        if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(content):
+            raise wrong(f'"{key}: {content}" is no Kubernetes label'[:120])
+    return value
 
 
-def _filled(kind: Any) -> Any:
-    """A list or mapping that is not empty, without doubles."""
-
-    def read(value: Any) -> Any:
-        if not value:
-            raise wrong("must not be empty", "remove the key, or name somebody")
-        if isinstance(value, list) and len(set(value)) != len(value):
-            raise wrong("names one twice")
-        return value
-
-    return Annotated[kind, AfterValidator(read)]
+def _check_name(value: str) -> str | None:
+    fits = re.match(_NAME_PATTERN, value)
+    return None if fits else f'must be a Kubernetes name (a-z, 0-9, -, .), got "{value[:60]}"'
 
 
-def _labels() -> Any:
-    def read(value: dict[str, str]) -> dict[str, str]:
-        for key, content in value.items():
-            if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(content):
-                raise wrong(f'"{key}: {content}" is no Kubernetes label'[:120])
-        return value
-
-    return Annotated[_filled(mapping(text(empty=True))), AfterValidator(read)]
+def _check_enabled(value: bool) -> bool:
+    if not value:
+        raise wrong("can only be true", "remove the key, or name the namespaces")
+    return value
 
 
-def _name() -> Any:
-    def read(value: str) -> str | None:
-        fits = re.match(_NAME_PATTERN, value)
-        return None if fits else f'must be a Kubernetes name (a-z, 0-9, -, .), got "{value[:60]}"'
-
-    return text(read, pattern=_NAME_PATTERN)
-
-
-def _somebody(part: type[Part]) -> Any:
-    """A mapping that selects somebody: an empty one would select everybody."""
-
-    def read(given: Part) -> Part:
-        if not given.model_fields_set:
-            raise wrong("is empty and would select everything", "everything is namespaces: {enabled: true}")
-        if "enabled" in given.model_fields_set and len(given.model_fields_set) > 1:
-            raise wrong("names namespaces beside enabled, which is all of them", "remove one of the two")
-        return given
-
-    return Annotated[part, AfterValidator(read)]
+def _check_somebody(given: Part) -> Part:
+    """An empty mapping would select everybody."""
+    if not given.model_fields_set:
+        raise wrong("is empty and would select everything", "everything is namespaces: {enabled: true}")
+    if "enabled" in given.model_fields_set and len(given.model_fields_set) > 1:
+        raise wrong("names namespaces beside enabled, which is all of them", "remove one of the two")
+    return given
 
 
-def _enabled() -> Any:
-    def read(value: bool) -> bool:
-        if not value:
-            raise wrong("can only be true", "remove the key, or name the namespaces")
-        return value
-
-    return Annotated[Switch, AfterValidator(read), WithJsonSchema({"const": True})]
+SOMEBODY = AfterValidator(_check_somebody)
+NAMED = Check(_check_name, _NAME_PATTERN)
+Labels = Annotated[dict[str, Annotated[str, Check(empty=True)]], FILLED, AfterValidator(_check_labels)]
+Texts = dict[str, Annotated[str, Check(empty=True)]]
 
 
-def _of(kind: type, without: frozenset[str] = frozenset()) -> type[Part]:
-    """All optional keys of a section of ``observer.yaml``."""
-    return section(kind.__name__, **{key: what for key, what in KEYS[kind].items() if key not in without})
+class Namespaces(Part):
+    """Namespaces whose workloads a policy is for."""
+
+    enabled: Annotated[Switch, AfterValidator(_check_enabled), WithJsonSchema({"const": True})] = Field(
+        default=False, description="Every namespace that carries the label observer.dev/enabled=true."
+    )
+    names: Annotated[list[Annotated[str, NAME]], FILLED] = Field(default=[], description="These namespaces.")
+    labels: Labels = Field(default={}, description="Namespaces that carry all these labels.")
 
 
-def _clock() -> Any:
-    return text(check_clock, pattern=CLOCK_PATTERN)
+class Workloads(Part):
+    """Workloads that a policy is for; all that is given must hold."""
 
-
-def _window() -> Any:
-    days = many(word(*WEEKDAYS))
-    part = section(
-        "Window", ("days", "from", "to", "zone"), days=_filled(days), from_=_clock(), to=_clock(), zone=zone()
+    names: Annotated[list[Annotated[str, NAMED]], FILLED] = Field(default=[], description="Workloads of these names.")
+    labels: Labels = Field(default={}, description="Workloads that carry all these labels.")
+    kinds: Annotated[list[Annotated[str, Words(WORKLOAD_KINDS)]], FILLED] = Field(
+        default=[], description="Workloads of these kinds."
     )
 
-    def read(given: Any) -> Any:
-        return window(given)
 
-    return Annotated[part, AfterValidator(read)]
+class SelectorKeys(Part):
+    """Whom a policy is for."""
+
+    namespaces: Annotated[Namespaces, SOMEBODY] = Field(Namespaces(), description="Namespaces that it reaches.")
+    workloads: Annotated[Workloads, SOMEBODY] = Field(Workloads(), description="Workloads that it reaches.")
 
 
-@cache
-def document_model() -> type[Part]:
-    """The model of one HealthPolicy document."""
-    namespaces = section("Namespaces", enabled=_enabled(), names=_filled(many(dns_label())), labels=_labels())
-    workloads = section(
-        "Workloads", names=_filled(many(_name())), labels=_labels(), kinds=_filled(many(word(*WORKLOAD_KINDS)))
+class HoldKeys(Part):
+    """Nothing is done until an instant, or until the key is taken out."""
+
+    reason: Annotated[str, TEXT] = Field(description="Why nothing may be done.")
+    until: Annotated[str, INSTANT] = Field("", description="Instant (RFC 3339) at which it ends; without it, never.")
+
+
+class WindowKeys(Part):
+    """A time in which acting is allowed."""
+
+    days: Annotated[list[Annotated[str, Words(WEEKDAYS)]], FILLED] = Field(description="Days on which it begins.")
+    begin: Annotated[str, CLOCK] = Field(alias="from", description="Local time at which it begins.")
+    end: Annotated[str, CLOCK] = Field(
+        alias="to", description="Local time at which it ends; at or before from it is on the next day."
     )
-    spec = section(
-        "Spec",
-        ("selector",),
-        selector=_somebody(section("Selector", namespaces=_somebody(namespaces), workloads=_somebody(workloads))),
-        mode=choice(Mode),
-        percent=number(0, 100),
-        objectives=many(text()),
-        detectors=section("Detectors", errors=Switch, latency=Switch, impact=_of(ImpactSettings)),
-        escalation=_of(EscalationSettings),
-        guards=_of(GuardSettings, FLEET),
-        approvals=many(choice(ActionKind, (ActionKind.DRAIN, ActionKind.EVICT))),
-        windows=many(_window()),
-        hold=section("Blocked", ("reason",), reason=text(), until=text(check_instant)),
-        alerts=many(text()),
-    )
-    metadata = section(
-        "Metadata", ("name",), name=_name(), labels=mapping(text()), annotations=mapping(text(empty=True))
-    )
-    return section(
-        "HealthPolicy", ("apiVersion", "kind", "metadata", "spec"),
-        apiVersion=word(API_VERSION), kind=word(KIND), metadata=metadata, spec=spec,
+    zone: Annotated[str, ZONE] = Field(description="IANA name of the time zone.")
+
+
+def _window(given: WindowKeys) -> TimeWindow:
+    return window(given.days, given.begin, given.end, given.zone)
+
+
+class MetadataKeys(Part):
+    """Name of the document, and what other tools write beside it."""
+
+    name: Annotated[str, NAMED] = Field(description="Name of the policy, which decisions carry.")
+    labels: dict[str, Annotated[str, TEXT]] = Field({}, description="Labels; Observer does not read them.")
+    annotations: Texts = Field({}, description="Annotations; Observer does not read them.")
+
+
+class SpecKeys(Part):
+    """What a policy says about whom."""
+
+    selector: Annotated[SelectorKeys, SOMEBODY] = Field(description="Whom it is for; an empty one is refused.")
+    hold: HoldKeys | None = Field(
+        None, description="Do nothing here; those of all policies that reach a workload count."
     )  # fmt: skip
 
 
-NESTED = ("detectors", "detectors.impact", "escalation", "guards")
-"""Mappings that inherit key by key; every other key is one value."""
+class DocumentKeys(Part):
+    """A health policy."""
+
+    apiVersion: Annotated[str, Words((API_VERSION,))] = Field(description="Version of this format.")  # noqa: N815
+    kind: Annotated[str, Words((KIND,))] = Field(description="What the document is.")
+    metadata: MetadataKeys = Field(description="Name of the policy.")
+    spec: SpecKeys = Field(description="What it says about whom.")
+
+
+def parts() -> Iterator[tuple[str, Declared]]:
+    """The declared fields of a policy, sections among them, by their dotted path, in the order in which people read."""
+    return ((item.setting.path or item.name, item) for item in declared(EffectivePolicy))
 
 
 def paths() -> Iterator[str]:
-    """Every dotted path that inherits, in the order in which people read them."""
-    yield from ("mode", "percent", "objectives", "detectors.errors", "detectors.latency")
-    yield from (f"detectors.impact.{item.name}" for item in fields(ImpactSettings))
-    yield from (f"escalation.{item.name}" for item in fields(EscalationSettings))
-    yield from (f"guards.{item.name}" for item in fields(GuardSettings) if item.name not in FLEET)
-    yield from ("approvals", "windows", "alerts")
+    """Every dotted path that inherits; lists are one value."""
+    return iter(settings())
 
 
-def schema() -> dict[str, Any]:
+@cache
+def settings() -> Mapping[str, Declared]:
+    """The declaration of every path that inherits."""
+    found = dict[str, Declared]()
+    for path, item in parts():
+        if inner := section_of(item):
+            found |= {f"{path}.{key.name}": key for key in inherited(inner)}
+        else:
+            found[path] = item
+    return found
+
+
+def section_of(item: Declared) -> type | None:
+    """The dataclass of a section that inherits key by key."""
+    kind = get_args(item.hint)[0]
+    return kind if isinstance(kind, type) and is_dataclass(kind) else None
+
+
+def inherited(kind: type) -> tuple[Declared, ...]:
+    """The keys of a section that a policy may set."""
+    return tuple(key for key in declared(kind) if not key.setting.cluster_wide)
+
+
+@cache
+def document_model() -> type[DocumentKeys]:
+    """The model of one HealthPolicy document."""
+    tops: Definitions = {}
+    inner: dict[str, Definitions] = {}
+    for path, item in parts():
+        above, _, name = path.rpartition(".")
+        keys = inner.setdefault(above, {}) if above else tops
+        keys[name] = MODELS.key(_as_written(item), None)
+    for name, keys in inner.items():
+        model = create_model(name.capitalize(), __base__=Part, **keys)
+        tops[name] = (model, Field(None, description="What may be detected, and when users are affected by it."))
+    spec = create_model("Spec", __base__=SpecKeys, **tops)
+    return create_model("HealthPolicy", __base__=DocumentKeys, spec=(spec, DocumentKeys.model_fields["spec"]))
+
+
+def _as_written(item: Declared) -> Declared:
+    """Windows are read in a form of their own."""
+    if item.name != "windows":
+        return item
+    return replace(item, hint=Annotated[tuple[Annotated[WindowKeys, AfterValidator(_window)], ...], item.setting])
+
+
+def schema() -> dict[str, object]:
     """JSON Schema (draft 2020-12) of one document, for editors."""
-    body = document_model().model_json_schema()
-    body["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    body["title"] = "Observer health policy"
-    body["description"] = "kind: HealthPolicy. What is left out is inherited: platform, then namespace, then workload."
-    return body
+    about = "kind: HealthPolicy. What is left out is inherited: platform, then namespace, then workload."
+    return described(document_model(), "healthpolicy", "Observer health policy", about)

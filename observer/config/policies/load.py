@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from observer.config.documents.faults import Fault, refuse
-from observer.config.documents.files import read_text, yaml_files
+from observer.config.documents.marks import read_text, yaml_files
 from observer.config.policies import rules
 from observer.config.policies.document import Place, Policy, Value
 from observer.config.policies.effective import PolicySet
@@ -20,10 +20,14 @@ TESTS = "tests"
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """A file that takes part; ``own`` is False for those that come with Observer."""
+    """
+    A file that takes part; ``own`` is False for those that come with Observer, ``tests``: tests may stand among its
+    documents.
+    """
 
     path: Path
     own: bool = True
+    tests: bool = False
 
 
 def load(settings: Settings, *, places: Mapping[str, Place] | None = None) -> PolicySet:
@@ -63,7 +67,7 @@ def read_sources(files: Iterable[PolicyFile]) -> list[Source]:
     texts = [(file, read_text(file.path)) for file in files]
     if faults := [text for _, text in texts if isinstance(text, Fault)]:
         refuse(faults)
-    return [Source(str(file.path), text, file.own) for file, text in texts if isinstance(text, str)]
+    return [Source(str(file.path), text, file.own, file.tests) for file, text in texts if isinstance(text, str)]
 
 
 def compile_set(

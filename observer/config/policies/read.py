@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-
+from observer.config.documents.declarations import Part
 from observer.config.documents.faults import Fault
 from observer.config.documents.marks import Document, Path, read_marked_all
-from observer.config.documents.refusals import faults_of
-from observer.config.policies.document import Place, Policy, Selector, Value
-from observer.config.policies.keys import (
-    API_VERSION,
-    FLEET,
-    KIND,
-    NAMESPACE_WIDE,
-    NESTED,
-    TEST_KIND,
-    Part,
-    document_model,
-)
+from observer.config.documents.refusals import validated
+from observer.config.policies.document import Level, Place, Policy, Selector, Value
+from observer.config.policies.keys import API_VERSION, KIND, TEST_KIND, SelectorKeys, SpecKeys, document_model, settings
 from observer.config.policies.windows import instant
 from observer.domain.policy import StandingHold
+from observer.domain.settings import GuardSettings, declared
 
 OPENSLO = "openslo/"
 """``apiVersion`` of objectives begins so; they may stand in the same files and are read elsewhere."""
@@ -84,13 +73,9 @@ def _policy(document: Document, *, own: bool) -> tuple[Policy | None, list[Fault
             hint = f"apiVersion: {API_VERSION}, kind: {KIND}"
             faults.append(document.fault((), "must be a policy document", hint))
         return None, faults
-    try:
-        model = document_model().model_validate(document.data)
-    except ValidationError as exc:
-        broken = {fault.path for fault in faults}
-        found = [fault for error in exc.errors(include_url=False) for fault in _told(document, error)]
-        return None, faults + [fault for fault in found if fault.path not in broken]
-    given: Any = model
+    given, found = validated(document_model(), document.data, document)
+    if given is None:
+        return None, faults + [_cluster_wide(fault) for fault in found]
     policy = Policy(
         name=given.metadata.name,
         place=_place(document, ("metadata", "name")),
@@ -102,47 +87,50 @@ def _policy(document: Document, *, own: bool) -> tuple[Policy | None, list[Fault
     return (None if faults else policy), faults
 
 
-def _told(document: Document, error: ErrorDetails) -> list[Fault]:
-    path = error["loc"]
-    if error["type"] == "extra_forbidden" and path[:2] == ("spec", "guards") and path[-1] in FLEET:
-        hint = f"guards.{path[-1]} of the settings file"
-        return [document.fault(path, "is for the whole cluster and no policy's", hint, at_key=True)]
-    return faults_of(document, error, document_model())
-
-
-def _selector(given: Any) -> Selector:
-    spaces, loads = given.namespaces, given.workloads
-    return Selector(
-        enabled=bool(spaces and spaces.enabled),
-        namespaces=tuple(spaces.names or ()) if spaces else (),
-        namespace_labels=dict(spaces.labels or {}) if spaces else {},
-        names=tuple(loads.names or ()) if loads else (),
-        labels=dict(loads.labels or {}) if loads else {},
-        kinds=tuple(loads.kinds or ()) if loads else (),
+def _cluster_wide(fault: Fault) -> Fault:
+    """A key that only the settings file may have is known, and yet no policy's."""
+    above, _, name = fault.path.rpartition(".")
+    fleet = {item.name for item in declared(GuardSettings) if item.setting.cluster_wide}
+    if above != "spec.guards" or name not in fleet:
+        return fault
+    return replace(
+        fault, message="is for the whole cluster and no policy's", hint=f"guards.{name} of the settings file"
     )
 
 
-def _values(document: Document, spec: Part, policy: str) -> Iterator[tuple[str, Value]]:
+def _selector(given: SelectorKeys) -> Selector:
+    spaces, loads = given.namespaces, given.workloads
+    return Selector(
+        enabled=spaces.enabled,
+        namespaces=tuple(spaces.names),
+        namespace_labels=dict(spaces.labels),
+        names=tuple(loads.names),
+        labels=dict(loads.labels),
+        kinds=tuple(loads.kinds),
+    )
+
+
+def _values(document: Document, spec: SpecKeys, policy: str) -> Iterator[tuple[str, Value]]:
     for path, raw in _leaves(spec, ""):
         place = _place(document, ("spec", *path.split(".")))
-        if path == "hold":
-            until = instant(raw.until) if raw.until else float("inf")
-            yield path, Value(StandingHold(raw.reason, until, policy), place, policy)
-        elif path != "selector":
-            yield path, Value(tuple(raw) if isinstance(raw, list) else raw, place, policy)
+        yield path, Value(tuple(raw) if isinstance(raw, list) else raw, place, policy)
+    if spec.hold is not None:
+        until = instant(spec.hold.until) if spec.hold.until else float("inf")
+        yield "hold", Value(StandingHold(spec.hold.reason, until, policy), _place(document, ("spec", "hold")), policy)
     if "mode" in spec.model_fields_set and "percent" not in spec.model_fields_set:
         yield "percent", Value(100.0, _place(document, ("spec", "mode")), policy)
 
 
-def _leaves(part: Part, prefix: str) -> Iterator[tuple[str, Any]]:
+def _leaves(part: Part, prefix: str) -> Iterator[tuple[str, object]]:
+    """What inherits: sections key by key."""
     for name in type(part).model_fields:
-        if name not in part.model_fields_set:
+        path, value = f"{prefix}{name}", getattr(part, name)
+        if name not in part.model_fields_set or path in ("selector", "hold"):
             continue
-        path = f"{prefix}{name}"
-        if path in NESTED:
-            yield from _leaves(getattr(part, name), f"{path}.")
+        if isinstance(value, Part):
+            yield from _leaves(value, f"{path}.")
         else:
-            yield path, getattr(part, name)
+            yield path, value
 
 
 def _alone(document: Document, policy: Policy) -> Iterator[Fault]:
@@ -153,14 +141,14 @@ def _alone(document: Document, policy: Policy) -> Iterator[Fault]:
         yield document.fault(("spec", "percent"), "needs mode beside it", hint)
     elif values.get("percent") is not None and values["percent"].value <= 0:
         yield document.fault(("spec", "percent"), "0 switches the mode off everywhere", "write mode: shadow")
-    for path in NAMESPACE_WIDE if policy.selector.names or policy.selector.labels or policy.selector.kinds else ():
-        if path in values:
+    for path in values if policy.selector.level is Level.WORKLOAD else ():
+        if path in settings() and settings()[path].setting.namespace_wide:
             hint = "set it in a policy that selects no workloads"
             yield document.fault(("spec", *path.split(".")), "is shared by the whole namespace", hint)
     for path in ("approvals", "escalation.actions"):
         listed = values[path].value if path in values else ()
         if len(set(listed)) != len(listed):
-            yield document.fault(("spec", *path.split(".")), "names a rung twice")
+            yield document.fault(("spec", *path.split(".")), "names an action twice")
     if not (policy.values or document.faults):
         yield document.fault(("spec",), "sets nothing", "give it a mode, guards, or remove it")
 

@@ -9,12 +9,14 @@ from itertools import combinations
 from observer.config.documents.durations import format_duration
 from observer.config.documents.faults import Fault
 from observer.config.policies.document import Level, Policy, Value
-from observer.config.policies.inherit import EffectiveValues, escalation_of, guards_of, layered
+from observer.config.policies.inherit import EffectiveValues, layered, section
 from observer.config.settings.consistency import RULES
 from observer.config.settings.model import Settings
 from observer.domain.action import ActionKind, Mode
 from observer.domain.settings import EngineSettings, EscalationSettings
 
+Contradiction = tuple[str, str, str]
+"""Path, message and hint."""
 PEAK_RATE = 50_000.0
 """Requests a second that no single pod behind a sidecar serves: more than this can never be seen."""
 
@@ -87,21 +89,22 @@ def _told(policy: Policy, effective: EffectiveValues, path: str, message: str, h
     return at.fault(f"spec.{path}", f"{message} (inherited from {source})", hint)
 
 
-def contradictions(
-    effective: EffectiveValues, engine: EngineSettings, largest_cut: float
-) -> Iterator[tuple[str, str, str]]:
-    """``(path, message, hint)`` of values that cannot work together; ``largest_cut`` in milliseconds."""
-    escalation, guards = escalation_of(effective), guards_of(effective, engine)
+def contradictions(effective: EffectiveValues, engine: EngineSettings, largest_cut: float) -> Iterator[Contradiction]:
+    """What cannot work together; ``largest_cut`` in milliseconds."""
+    escalation, guards = (
+        section(effective, "escalation", engine.escalation),
+        section(effective, "guards", engine.guards),
+    )
     for found in RULES[EscalationSettings](escalation):
         yield f"escalation.{found.field}", found.message, found.hint
     if guards.backoff_max < guards.backoff_seconds:
         text = format_duration(guards.backoff_seconds)
         yield "guards.backoff_max", f"must be at least backoff_seconds, {text}", ""
     if guards.namespace_actions > guards.cluster_actions:
-        limit = f"{guards.cluster_actions} acts of the whole cluster"
+        limit = f"{guards.cluster_actions} actions of the whole cluster"
         yield "guards.namespace_actions", f"is no limit: it is above the {limit}", "guards.cluster_actions"
     if guards.in_flight_per_workload > guards.namespace_actions:
-        limit = f"{guards.namespace_actions} acts of its namespace"
+        limit = f"{guards.namespace_actions} actions of its namespace"
         yield "guards.in_flight_per_workload", f"is no limit: it is above the {limit}", "guards.namespace_actions"
     yield from _never_seen(effective, escalation, largest_cut)
     yield from _never_done(effective, escalation)
@@ -109,7 +112,7 @@ def contradictions(
 
 def _never_seen(
     effective: EffectiveValues, escalation: EscalationSettings, largest_cut: float
-) -> Iterator[tuple[str, str, str]]:
+) -> Iterator[Contradiction]:
     for path, wanted, within in (
         ("escalation.verify_requests", escalation.verify_requests, escalation.verify_seconds),
         ("escalation.experiment_requests", escalation.experiment_requests, escalation.drain_seconds),
@@ -123,17 +126,17 @@ def _never_seen(
             message = f"can never be seen: nothing above {largest_cut:g} ms is told apart"
             yield "detectors.impact.latency_excess_ms", message, "prometheus.cuts_ms of the settings"
     if effective.values["detectors.errors"].value and effective.values["detectors.impact.error_rate"].value >= 1.0:
-        message = "can never be seen: every request would have to fail, and none of the siblings'"
+        message = "can never be seen: every request would have to fail, and none of its replica peers'"
         yield "detectors.impact.error_rate", message, "0.01 is one request in a hundred"
 
 
-def _never_done(effective: EffectiveValues, escalation: EscalationSettings) -> Iterator[tuple[str, str, str]]:
+def _never_done(effective: EffectiveValues, escalation: EscalationSettings) -> Iterator[Contradiction]:
     values = effective.values
     for action_kind in values["approvals"].value:
         if action_kind not in escalation.actions:
             yield (
                 "approvals",
-                f"{action_kind.value} is not among escalation.actions and is never asked for",
+                f"{action_kind.value} is not among escalation.actions, so nobody is ever asked",
                 "add it there",
             )
     acts = values["mode"].value is not Mode.SHADOW

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from observer.config.documents.values import text, wrong
+from observer.config.documents.values import Check, wrong
 from observer.domain.policy import TimeWindow
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -16,10 +17,10 @@ AHEAD_DAYS = 400
 """So far ahead the changes of a zone's offset are known to a window; whoever runs longer reads the zones again."""
 
 _CLOCK = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
-CLOCK_PATTERN = r"^([01][0-9]|2[0-4]):[0-5][0-9]$"
+_CLOCK_PATTERN = r"^([01][0-9]|2[0-4]):[0-5][0-9]$"
 
 
-def check_clock(value: str) -> str | None:
+def _check_clock(value: str) -> str | None:
     """``HH:MM``, up to 24:00."""
     match = _CLOCK.fullmatch(value)
     if match is None or (match[1] == "24" and match[2] != "00"):
@@ -33,20 +34,15 @@ def minutes(value: str) -> int:
     return int(hours) * 60 + int(rest)
 
 
-def zone() -> Any:
-    """The IANA name of a time zone."""
-
-    def read(value: str) -> str | None:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            return f'is no time zone that this machine knows, got "{value[:60]}"'
-        return None
-
-    return text(read)
+def _check_zone(value: str) -> str | None:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return f'is no time zone that this machine knows, got "{value[:60]}"'
+    return None
 
 
-def check_instant(value: str) -> str | None:
+def _check_instant(value: str) -> str | None:
     """RFC 3339 with an offset."""
     try:
         found = datetime.fromisoformat(value)
@@ -60,20 +56,30 @@ def instant(value: str) -> float:
     return datetime.fromisoformat(value).timestamp()
 
 
-def window(given: Any) -> TimeWindow:
-    """The window that a validated mapping spells. Raises: a refusal where it could mean two things."""
-    begin, end = minutes(getattr(given, "from")), minutes(given.to)
-    if begin == end:
+CLOCK: Final = Check(_check_clock, _CLOCK_PATTERN)
+INSTANT: Final = Check(_check_instant)
+ZONE: Final = Check(_check_zone)
+
+
+def window(days: Iterable[str], begin: str, end: str, zone: str) -> TimeWindow:
+    """The window of weekdays, two local times and a zone. Raises: a refusal where it could mean two things."""
+    first, last = minutes(begin), minutes(end)
+    if first == last:
         raise wrong("from and to are the same time", 'a whole day is from: "00:00", to: "24:00"')
-    if begin == 1440:
+    if first == 1440:
         raise wrong("from must be before 24:00", 'write "00:00" and the day after')
-    days = frozenset(WEEKDAYS.index(day) for day in given.days)
-    return TimeWindow(days, begin, end, given.zone)
+    return TimeWindow(frozenset(WEEKDAYS.index(day) for day in days), first, last, zone)
 
 
-def placed(found: TimeWindow, at: float) -> TimeWindow:
+def placed(time_window: TimeWindow, at: float) -> TimeWindow:
     """The window with the offsets of its zone from a day before ``at`` (Unix seconds) to ``AHEAD_DAYS`` after it."""
-    return TimeWindow(found.days, found.begin, found.end, found.zone, _offsets(found.zone, int(at // 86_400)))
+    return TimeWindow(
+        time_window.days,
+        time_window.begin,
+        time_window.end,
+        time_window.zone,
+        _offsets(time_window.zone, int(at // 86_400)),
+    )
 
 
 @lru_cache(maxsize=256)

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import ipaddress
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
+from observer.config.documents.declarations import Disagreement, Rule
 from observer.config.documents.durations import format_duration
-from observer.config.settings.auth import HttpAuth
-from observer.config.settings.exposure import is_loopback
 from observer.config.settings.model import (
     GrafanaSettings,
-    JaegerSettings,
-    KialiLogin,
-    KialiSettings,
     LeaseSettings,
     OidcSettings,
     PeopleSettings,
-    PrometheusSettings,
+    Settings,
     TlsSettings,
     WebhookSettings,
 )
 from observer.config.settings.notifications import CloudEventSettings, NotifyKind, NotifySettings
+from observer.config.settings.sources import HttpAuth, JaegerSettings, KialiLogin, KialiSettings, PrometheusSettings
 from observer.domain.settings import DetectionSettings, EscalationSettings, GuardSettings
-
-
-class Disagreement(NamedTuple):
-    """``field`` of the section is where a person should look."""
-
-    field: str
-    message: str
-    hint: str = ""
 
 
 def _detection(it: DetectionSettings) -> Iterator[Disagreement]:
@@ -53,9 +43,9 @@ def _detection(it: DetectionSettings) -> Iterator[Disagreement]:
 
 def _escalation(it: EscalationSettings) -> Iterator[Disagreement]:
     if not it.actions:
-        yield Disagreement("actions", "must name at least one action", "[annotate] only tells")
+        yield Disagreement("actions", "must name at least one action", "[annotate] only notes")
     if len(set(it.actions)) != len(it.actions):
-        yield Disagreement("actions", "names a rung twice")
+        yield Disagreement("actions", "names an action twice")
     needed = it.effective_within + it.experiment_seconds
     if it.drain_seconds <= needed:
         yield Disagreement(
@@ -72,13 +62,17 @@ def _guards(it: GuardSettings) -> Iterator[Disagreement]:
         yield Disagreement("cluster_actions", f"must be at least namespace_actions, {it.namespace_actions}")
 
 
+def _together(it: object, *keys: str) -> Iterator[Disagreement]:
+    """Two keys of which neither works alone."""
+    given = [key for key in keys if getattr(it, key)]
+    missing = [key for key in keys if key not in given]
+    if given and missing:
+        yield Disagreement(given[0], f"needs {missing[0]} beside it")
+
+
 def _auth(it: HttpAuth) -> Iterator[Disagreement]:
-    if bool(it.cert_file) != bool(it.key_file):
-        missing = "key_file" if it.cert_file else "cert_file"
-        yield Disagreement("cert_file" if it.cert_file else "key_file", f"needs {missing} beside it")
-    if bool(it.username) != bool(it.password_file):
-        missing = "password_file" if it.username else "username"
-        yield Disagreement("username" if it.username else "password_file", f"needs {missing} beside it")
+    yield from _together(it, "cert_file", "key_file")
+    yield from _together(it, "username", "password_file")
     if it.username and it.bearer_file:
         yield Disagreement("bearer_file", "cannot be used together with username")
     if it.ca_file and it.insecure_skip_verify:
@@ -91,7 +85,9 @@ def _prometheus(it: PrometheusSettings) -> Iterator[Disagreement]:
     yield from _certificates(it)
 
 
-def _certificates(it: PrometheusSettings | JaegerSettings | KialiSettings | GrafanaSettings) -> Iterator[Disagreement]:
+def _certificates(
+    it: PrometheusSettings | JaegerSettings | KialiSettings | GrafanaSettings | CloudEventSettings | NotifySettings,
+) -> Iterator[Disagreement]:
     if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
         yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
 
@@ -105,9 +101,7 @@ def _kiali(it: KialiSettings) -> Iterator[Disagreement]:
 
 
 def _webhook(it: WebhookSettings) -> Iterator[Disagreement]:
-    if bool(it.username) != bool(it.password_file):
-        missing = "password_file" if it.username else "username"
-        yield Disagreement("username" if it.username else "password_file", f"needs {missing} beside it")
+    yield from _together(it, "username", "password_file")
     ways = (it.bearer_file, it.username, it.hmac_file, it.certificates, it.service_accounts)
     if it.enabled and not any(ways):
         yield Disagreement(
@@ -143,9 +137,7 @@ def _people(it: PeopleSettings) -> Iterator[Disagreement]:
 
 
 def _tls(it: TlsSettings) -> Iterator[Disagreement]:
-    if bool(it.cert_file) != bool(it.key_file):
-        missing = "key_file" if it.cert_file else "cert_file"
-        yield Disagreement("cert_file" if it.cert_file else "key_file", f"needs {missing} beside it")
+    yield from _together(it, "cert_file", "key_file")
     if it.client_ca_file and not it.cert_file:
         yield Disagreement("client_ca_file", "needs cert_file and key_file beside it")
 
@@ -165,10 +157,6 @@ def _lease(it: LeaseSettings) -> Iterator[Disagreement]:
         )
 
 
-def _cloudevents(it: CloudEventSettings) -> Iterator[Disagreement]:
-    yield from _one_address(it)
-
-
 def _notify(it: NotifySettings) -> Iterator[Disagreement]:
     yield from _one_address(it)
     if not it.url and not it.url_file:
@@ -180,11 +168,10 @@ def _notify(it: NotifySettings) -> Iterator[Disagreement]:
 def _one_address(it: CloudEventSettings | NotifySettings) -> Iterator[Disagreement]:
     if it.url and it.url_file:
         yield Disagreement("url_file", "cannot be used together with url")
-    if it.url.startswith("http://") and (it.auth.cert_file or it.auth.ca_file):
-        yield Disagreement("url", "is http, so the certificates of auth would not be used", "https://...")
+    yield from _certificates(it)
 
 
-RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
+RULES: Final[Mapping[type, Rule]] = {
     DetectionSettings: _detection,
     EscalationSettings: _escalation,
     GuardSettings: _guards,
@@ -198,7 +185,33 @@ RULES: dict[type, Callable[[Any], Iterator[Disagreement]]] = {
     PeopleSettings: _people,
     GrafanaSettings: _certificates,
     TlsSettings: _tls,
-    CloudEventSettings: _cloudevents,
+    CloudEventSettings: _one_address,
     NotifySettings: _notify,
 }
 """By the dataclass they judge; asked only when each of its values is good by itself."""
+
+
+def host_of(listen: str) -> str:
+    """The host of ``host:port``, without brackets; an empty one means 127.0.0.1."""
+    return listen.rpartition(":")[0].strip("[]") or "127.0.0.1"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listener on this host is reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def exposed(settings: Settings) -> str:
+    """Why the listener must not be opened like this; empty when it may."""
+    people = settings.people
+    if is_loopback(host_of(settings.listen)) or people.kubernetes or people.oidc.issuer:
+        return ""
+    return f"{settings.listen} is reached from other machines, but nobody has to sign in"
+
+
+EXPOSED_HINT = "people.kubernetes: true or people.oidc.issuer, or listen on 127.0.0.1"

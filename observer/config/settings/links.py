@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import fields
 from string import Formatter
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from observer.config.settings.notifications import LinkSettings
 from observer.domain.decision import Decision
 from observer.domain.decision_record import namespace_of
 
@@ -67,9 +65,8 @@ def check_link(template: str) -> str | None:
 class Links:
     """The links of a decision by name (``page``, ``grafana`` ...); made from templates that ``check_link`` passed."""
 
-    def __init__(self, templates: LinkSettings, cluster: str) -> None:
-        known = {item.name: str(getattr(templates, item.name)) for item in fields(templates)}
-        self._templates = {name: template for name, template in known.items() if template}
+    def __init__(self, templates: Mapping[str, str], cluster: str) -> None:
+        self._templates = {name: template for name, template in templates.items() if template}
         self._cluster = cluster
 
     def of(self, decision: Decision, trace_id: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:  # it is loaded only where there is a message to write
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -33,7 +33,7 @@ SLACK: Final = """\
 {{ "" if loop.first else " · " }}<{{ address | slack }}|{{ name | slack }}>\
 {% endfor %}"""
 
-EXAMPLE: Final[Mapping[str, Any]] = {
+EXAMPLE: Final[Mapping[str, object]] = {
     "title": "shop/cart: 1 decision",
     "severity": "warning",
     "group": "3f2a",
@@ -96,7 +96,7 @@ class Message:
         except TemplateSyntaxError as exc:
             raise ValueError(f"{name}:{exc.lineno}: {exc.message}") from exc
 
-    def render(self, facts: Mapping[str, Any]) -> str:
+    def render(self, facts: Mapping[str, object]) -> str:
         """At most 3000 characters. Raises: ValueError when the template asks for what is not there."""
         from jinja2 import TemplateError
 
@@ -127,10 +127,10 @@ def check_template(path: str) -> str | None:
     return None
 
 
-def facts_of(group: str, records: Sequence[Mapping[str, Any]], *, more: int, severity: str) -> dict[str, Any]:
+def facts_of(group: str, records: Sequence[Mapping[str, object]], *, more: int, severity: str) -> dict[str, object]:
     """What a template sees; ``records`` are in the order of time and not empty."""
     newest = records[-1]
-    subjects = list(dict.fromkeys(str(one["subject"]) for one in records))
+    subjects = list(dict.fromkeys(str(record["subject"]) for record in records))
     about = subjects[0] if len(subjects) == 1 else f"{subjects[0]} and {len(subjects) - 1} more"
     mode = str(newest["mode"])
     where = f" [{newest['cluster']}]" if newest.get("cluster") else ""
@@ -141,5 +141,5 @@ def facts_of(group: str, records: Sequence[Mapping[str, Any]], *, more: int, sev
         "group": group,
         "more": more,
         "decisions": list(records),
-        "links": dict(newest.get("links", {})),
+        "links": newest.get("links", {}),
     }

@@ -1,11 +1,47 @@
-"""The settings of whoever is told: receivers of events, Alertmanager, collectors, people; and the links they get."""
+"""Settings of notifications: receivers of events, Alertmanager, collectors, people; and the links they get."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated, Final
 
-from observer.config.settings.auth import HttpAuth
+from pydantic import AfterValidator
+
+from observer.config.documents.values import FILE, HEADERS, NAME, URL, Check, Words, wrong
+from observer.config.settings.links import check_link
+from observer.config.settings.message_templates import check_template
+from observer.config.settings.sources import LOGIN, MORE_HEADERS, ONE_REQUEST, HttpAuth
+from observer.domain import names
+from observer.domain.decision_record import SEVERITIES
+from observer.domain.kinds import KINDS
+from observer.domain.settings import SECONDS, Setting
+from observer.engine.remediation.silences import LONGEST_SECONDS
+
+_MINUTE: Final = 60.0
+_HOUR: Final = 3600.0
+_LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_TAKEN: Final = frozenset({"alertname", "namespace", "pod", "workload", "service", "cluster", names.ALERT_INCIDENT})
+
+
+def _check_labels(value: dict[str, str]) -> dict[str, str]:
+    for name, content in value.items():
+        if not _LABEL.fullmatch(name) or name in _TAKEN:
+            raise wrong(f"{name} is not a label that may be added", f"{', '.join(sorted(_TAKEN))} are Observer's own")
+        if not content:
+            raise wrong(f"label {name} is empty", "an empty label is none")
+    return value
+
+
+def _check_source(value: str) -> str | None:
+    fits = bool(re.fullmatch(r"[!-~]+", value)) and not set(value) & set('"<>\\^`{|}')
+    return None if fits else "must be a URI reference such as /observer/east, without spaces"
+
+
+_KIND = Words(tuple(KINDS))
+_LINK = Check(check_link)
+_LABELS = AfterValidator(_check_labels)
 
 
 class EventMode(StrEnum):
@@ -34,89 +70,120 @@ class GroupBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CloudEventSettings:
-    """
-    Where CloudEvents go. Empty ``url`` and ``url_file`` = nowhere; ``url_file`` holds an address that is a secret.
+    """Where CloudEvents go. Empty ``url`` and ``url_file`` = nowhere."""
 
-    ``source`` is the events' source, empty = ``/observer/CLUSTER``; ``kinds`` empty = all; ``patience`` is how long one
-    event is tried again.
-    """
-
-    url: str = ""
-    url_file: str = ""
-    mode: EventMode = EventMode.STRUCTURED
-    source: str = ""
-    kinds: tuple[str, ...] = ()
-    timeout: float = 5.0
-    patience: float = 60.0
-    headers: dict[str, str] = field(default_factory=dict)
-    auth: HttpAuth = field(default_factory=HttpAuth)
+    url: Annotated[str, Setting("Address that every decision is posted to; empty = no events."), URL] = ""
+    url_file: Annotated[str, Setting("File that holds the address, where it is a secret itself."), FILE] = ""
+    mode: Annotated[
+        EventMode, Setting("structured: one JSON document; binary: attributes as headers, the data as the body.")
+    ] = EventMode.STRUCTURED
+    source: Annotated[
+        str, Setting("Attribute source of the events; empty = /observer/CLUSTER."), Check(_check_source)
+    ] = ""
+    kinds: Annotated[
+        tuple[Annotated[str, _KIND], ...], Setting("Kinds of decisions that are sent; empty = all.")
+    ] = ()  # fmt: skip
+    timeout: Annotated[float, ONE_REQUEST] = 5.0
+    patience: Annotated[
+        float,
+        Setting(
+            "How long one event is tried again; the answer 410 stops for good.", ge=0, le=10 * _MINUTE, unit=SECONDS
+        ),
+    ] = 60.0
+    headers: Annotated[dict[str, str], MORE_HEADERS, HEADERS] = field(default_factory=dict)
+    auth: Annotated[HttpAuth, LOGIN] = field(default_factory=HttpAuth)
 
 
 @dataclass(frozen=True, slots=True)
 class AlertmanagerSettings:
-    """
-    Alertmanager as one who is told. No ``urls`` = not told.
+    """Alertmanager as a receiver of pages and silences. No ``urls`` = not used."""
 
-    Every one of ``urls`` gets the alerts. ``refresh`` is how often a standing page is sent again; ``silences`` lets
-    Observer silence the own alerts of a pod that it evicts, for ``silence_seconds`` at most; ``labels`` are added to
-    every page.
-    """
-
-    urls: tuple[str, ...] = ()
-    pages: bool = True
-    silences: bool = False
-    silence_seconds: float = 300.0
-    refresh: float = 60.0
-    labels: dict[str, str] = field(default_factory=dict)
-    timeout: float = 5.0
-    headers: dict[str, str] = field(default_factory=dict)
-    auth: HttpAuth = field(default_factory=HttpAuth)
+    urls: Annotated[
+        tuple[Annotated[str, URL], ...], Setting("Addresses of all replicas; each gets every alert. Empty = not used.")
+    ] = ()
+    pages: Annotated[bool, Setting("Pages become alerts that last until their incident ends.")] = True
+    silences: Annotated[
+        bool, Setting("Silence the own alerts of a pod that is evicted; never one of an objective or of Observer.")
+    ] = False
+    silence_seconds: Annotated[
+        float,
+        Setting("Longest time of such a silence; the verification ends it.", ge=1, le=LONGEST_SECONDS, unit=SECONDS),
+    ] = 300.0
+    refresh: Annotated[
+        float, Setting("How often a page that lasts is sent again.", ge=1, le=_HOUR / 4, unit=SECONDS)
+    ] = 60.0
+    labels: Annotated[
+        dict[str, str], Setting("Labels that are added to every page: {team: platform, severity: critical}."), _LABELS
+    ] = field(default_factory=dict)
+    timeout: Annotated[float, ONE_REQUEST] = 5.0
+    headers: Annotated[dict[str, str], MORE_HEADERS, HEADERS] = field(default_factory=dict)
+    auth: Annotated[HttpAuth, LOGIN] = field(default_factory=HttpAuth)
 
 
 @dataclass(frozen=True, slots=True)
 class NotifySettings:
-    """
-    One receiver of notifications.
+    """One receiver of notifications. A page waits for nothing."""
 
-    ``severity`` is the least that it hears of; ``kinds`` and ``namespaces`` empty = all. Messages wait ``group_wait``
-    for more of the same group and come at most every ``group_interval``; a page waits for nothing.
-    """
-
-    name: str = "people"
-    kind: NotifyKind = NotifyKind.WEBHOOK
-    url: str = ""
-    url_file: str = ""
-    severity: str = "warning"
-    kinds: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ()
-    group_by: GroupBy = GroupBy.INCIDENT
-    group_wait: float = 10.0
-    group_interval: float = 60.0
-    template_file: str = ""
-    timeout: float = 5.0
-    patience: float = 60.0
-    headers: dict[str, str] = field(default_factory=dict)
-    auth: HttpAuth = field(default_factory=HttpAuth)
+    name: Annotated[str, Setting("Name of the receiver in status, metrics and logs."), NAME] = "people"
+    kind: Annotated[
+        NotifyKind, Setting("slack, webhook, or apprise for whatever apprise reaches (pip install 'observer[notify]').")
+    ] = NotifyKind.WEBHOOK
+    url: Annotated[str, Setting("Address, of a webhook only: others are secrets."), URL] = ""
+    url_file: Annotated[str, Setting("File that holds the address; of apprise one a line."), FILE] = ""
+    severity: Annotated[str, Setting("Least severity that is sent."), Words(tuple(SEVERITIES))] = "warning"
+    kinds: Annotated[
+        tuple[Annotated[str, _KIND], ...], Setting("Kinds of decisions that are sent; empty = all.")
+    ] = ()  # fmt: skip
+    namespaces: Annotated[
+        tuple[Annotated[str, NAME], ...], Setting("Namespaces whose decisions are sent; empty = all.")
+    ] = ()
+    group_by: Annotated[GroupBy, Setting("What decisions must share to become one message.")] = GroupBy.INCIDENT
+    group_wait: Annotated[
+        float, Setting("How long a message waits for more of its group.", ge=0, le=10 * _MINUTE, unit=SECONDS)
+    ] = 10.0
+    group_interval: Annotated[
+        float, Setting("Least time between two messages of one group.", ge=0, le=_HOUR, unit=SECONDS)
+    ] = 60.0
+    template_file: Annotated[
+        str, Setting("File with a Jinja2 template of the message; docs/events.md has what it sees."),
+        Check(check_template),
+    ] = ""  # fmt: skip
+    timeout: Annotated[float, ONE_REQUEST] = 5.0
+    patience: Annotated[
+        float, Setting("How long one message is tried again.", ge=0, le=10 * _MINUTE, unit=SECONDS)
+    ] = 60.0  # fmt: skip
+    headers: Annotated[dict[str, str], MORE_HEADERS, HEADERS] = field(default_factory=dict)
+    auth: Annotated[HttpAuth, LOGIN] = field(default_factory=HttpAuth)
 
 
 @dataclass(frozen=True, slots=True)
 class OtlpSettings:
-    """What goes to ``otlp_endpoint``: traces of incidents and ticks, and Observer's own metrics every ``interval``."""
+    """What goes to ``otlp_endpoint``; needs the extra ``otlp``."""
 
-    traces: bool = True
-    metrics: bool = True
-    interval: float = 60.0
-    timeout: float = 10.0
-    headers: dict[str, str] = field(default_factory=dict)
-    auth: HttpAuth = field(default_factory=HttpAuth)
+    traces: Annotated[bool, Setting("Send traces: one an incident, one a tick.")] = True
+    metrics: Annotated[bool, Setting("Send Observer's own metrics.")] = True
+    interval: Annotated[
+        float, Setting("Time between two exports of metrics.", ge=1, le=_HOUR, unit=SECONDS)
+    ] = 60.0  # fmt: skip
+    timeout: Annotated[float, ONE_REQUEST] = 10.0
+    headers: Annotated[dict[str, str], MORE_HEADERS, HEADERS] = field(default_factory=dict)
+    auth: Annotated[HttpAuth, LOGIN] = field(default_factory=HttpAuth)
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
-    """Addresses with ``{fields}``, given with everything that people are told; ``config.links`` has the fields."""
+    """Addresses with ``{fields}`` that go with all that people get; a link with an empty field is left out."""
 
-    page: str = ""
-    grafana: str = ""
-    jaeger: str = ""
-    kiali: str = ""
-    runbook: str = ""
+    page: Annotated[
+        str, Setting("Observer's page: https://observer.example/incidents/{incident}."), _LINK
+    ] = ""  # fmt: skip
+    grafana: Annotated[
+        str,
+        Setting("Grafana: https://grafana.example/d/observer?var-namespace={namespace}&from={from_ms}&to={to_ms}."),
+        _LINK,
+    ] = ""
+    jaeger: Annotated[str, Setting("Jaeger: https://jaeger.example/trace/{trace_id}."), _LINK] = ""
+    kiali: Annotated[
+        str, Setting("Kiali: https://kiali.example/console/namespaces/{namespace}/workloads/{workload}."), _LINK
+    ] = ""
+    runbook: Annotated[str, Setting("A runbook: https://wiki.example/observer/{kind}."), _LINK] = ""

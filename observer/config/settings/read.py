@@ -6,19 +6,23 @@ import hashlib
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from pydantic import ValidationError
+from pydantic import create_model
 
+from observer.config.documents.declarations import Models, Section, built, changed, described
 from observer.config.documents.faults import Fault, refuse
-from observer.config.documents.files import read_text
-from observer.config.documents.marks import read_marked
-from observer.config.documents.refusals import faults_of
-from observer.config.settings.exposure import EXPOSED_HINT, exposed
+from observer.config.documents.marks import read_marked, read_text
+from observer.config.documents.refusals import validated
+from observer.config.settings.consistency import EXPOSED_HINT, RULES, exposed
 from observer.config.settings.model import Settings
-from observer.config.settings.sections import Section, file_model, given
 from observer.domain.errors import ConfigError
-from observer.domain.settings import EngineSettings
+from observer.domain.settings import EngineSettings, declared
+
+MODELS: Final = Models(RULES)
+"""What reads each section."""
+FILE: Final = create_model("Observer", __base__=Section, **MODELS.keys(EngineSettings, Settings))
+"""The model of the whole file: engine keys first."""
 
 _DECIDES = ("flavor", "profile", "labels", "selector", "up_selector", "cuts_ms", "history_seconds", "recheck_seconds")
 
@@ -49,13 +53,8 @@ def parse(text: str, name: str = "observer.yaml") -> Settings:
     data = {} if document.data is None else document.data
     if not isinstance(data, dict):
         refuse([*faults, document.fault((), "must be a mapping of settings", "for example: mode: shadow")])
-    try:
-        model = file_model().model_validate(data)
-    except ValidationError as exc:
-        model, found = None, exc.errors(include_url=False)
-        broken = {fault.path for fault in faults}
-        more = [fault for error in found for fault in faults_of(document, error, file_model())]
-        faults += [fault for fault in more if fault.path not in broken]
+    model, more = validated(FILE, data, document)
+    faults += more
     if model is None or faults:
         refuse(faults)
     settings = _identified(_settings(model))
@@ -72,13 +71,10 @@ def default() -> Settings:
     return _identified(Settings())
 
 
-def schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of the file, for editors."""
-    body = file_model().model_json_schema()
-    body["$schema"] = "https://json-schema.org/draft/2020-12/schema"
-    body["title"] = "Observer settings"
-    body["description"] = "observer.yaml: the settings of the Observer daemon. Every key has a safe default."
-    return body
+def schema() -> dict[str, object]:
+    """JSON Schema of the file, for editors."""
+    about = "observer.yaml: the settings of the Observer daemon. Every key has a safe default."
+    return described(FILE, "settings", "Observer settings", about)
 
 
 def identity(settings: Settings) -> str:
@@ -103,8 +99,10 @@ def identity(settings: Settings) -> str:
 
 
 def _settings(model: Section) -> Settings:
-    engine = EngineSettings(**given(model, EngineSettings))
-    settings = Settings(engine=engine, **given(model, Settings))
+    values = {name: built(getattr(model, name)) for name in model.model_fields_set}
+    of_engine = {item.name for item in declared(EngineSettings)}
+    engine = changed(EngineSettings(), {name: value for name, value in values.items() if name in of_engine})
+    settings = changed(Settings(), {name: value for name, value in values.items() if name not in of_engine})
     guards = replace(engine.guards, own_namespace=settings.own_namespace)
     return replace(settings, engine=replace(engine, guards=guards))
 

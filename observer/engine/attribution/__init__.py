@@ -1,1 +1,1 @@
-"""Who is to blame: edges, traces, series and siblings weighed into one posterior. Pure."""
+"""What an incident comes from: edges, traces, series and peers weighed into one posterior. Pure."""

@@ -15,10 +15,10 @@ from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, Suspect, Symptom
 from observer.domain.traces import Span, TraceSet
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.changes import changes_of, seats_of
-from observer.engine.attribution.ledger import union
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.calls import union
 from observer.engine.attribution.membership import belongs
+from observer.engine.attribution.posterior import changes_of, seats_of
 
 _MEASURE: Final = {
     Symptom.ERRORS: Measure.ERROR_RATE,
@@ -31,10 +31,10 @@ _SLACK: Final = 5.0
 
 class Attributor:
     """
-    Asks for the blame of suspects; lives as long as the tick that it reads.
+    Attributes what suspects are suspected of; lives as long as the tick that it reads.
 
     Each suspect is asked about alone: that another pod of the same service is sick too explains nothing of this one,
-    so siblings under suspicion are no rivals here. Pods, revisions, nodes, callees and the ways to them are.
+    so peers under suspicion are no rivals here. Pods, revisions, nodes, callees and the ways to them are.
     """
 
     def __init__(self, snapshot: Snapshot, judgement: Judgement, cluster: ClusterView) -> None:
@@ -48,18 +48,18 @@ class Attributor:
     @property
     def newest(self) -> float:
         """When the newest graph or trace was asked for, Unix seconds; 0 = there is none."""
-        seen = (self._snapshot.edges, self._snapshot.graph, self._snapshot.traces)
-        return max((one.at for one in seen if one is not None), default=0.0)
+        sources = (self._snapshot.edges, self._snapshot.graph, self._snapshot.traces)
+        return max((source.at for source in sources if source is not None), default=0.0)
 
-    def attribution(self, suspect: Suspect) -> Attribution:
-        """Who is to blame for what this suspect is suspected of."""
+    def attribute(self, suspect: Suspect) -> Attribution:
+        """The causes of what this suspect is suspected of."""
         key = (suspect.culprit, suspect.evidence.symptom)
         if key not in self._answers:
             self._answers[key] = self._ask(suspect)
         return self._answers[key]
 
     def _ask(self, suspect: Suspect) -> Attribution:
-        services, onset = _services(suspect), suspect.evidence.onset
+        services, onset = frozenset(_services(suspect)), suspect.evidence.onset
         below = self._below(services)
         pods = {
             ref: pod
@@ -75,7 +75,7 @@ class Attributor:
             if suspect.culprit.service
             else None
         )
-        return attribution(
+        return attribute(
             AttributionInputs(
                 at=self._snapshot.at,
                 since=onset,
@@ -99,14 +99,14 @@ class Attributor:
             for graph in (self._snapshot.edges, self._snapshot.usual_edges, self._snapshot.graph):
                 for edge in graph.edges if graph is not None else ():
                     self._callees[edge.caller].add(edge.callee)
-            for caller, callee in _told(self._judgement):
+            for caller, callee in _inheritances(self._judgement):
                 self._callees[caller].add(callee)
-        found, ahead = set(services), list(services)
+        reached, ahead = set(services), list(services)
         while ahead:
-            new = self._callees.get(ahead.pop(), set()) - found
-            found |= new
+            new = self._callees.get(ahead.pop(), set()) - reached
+            reached |= new
             ahead += new
-        return frozenset(found)
+        return frozenset(reached)
 
     def _graphs(
         self, services: frozenset[ServiceRef], below: frozenset[ServiceRef], onset: float
@@ -117,10 +117,10 @@ class Attributor:
         A graph of before the onset tells who calls whom, and nothing of whose errors these are. What nobody is seen to
         call (a gateway, a consumer of queues) has errors that no caller counted: only its own pods tell of them.
         """
-        known = [one for one in (self._snapshot.edges, self._snapshot.graph) if one is not None]
-        now = self._among([one for one in known if one.at > onset], below)
+        graphs = [graph for graph in (self._snapshot.edges, self._snapshot.graph) if graph is not None]
+        now = self._among([graph for graph in graphs if graph.at > onset], below)
         usual = self._snapshot.usual_edges
-        before = self._among([usual] if usual is not None else [one for one in known if one.at <= onset], below)
+        before = self._among([usual] if usual is not None else [graph for graph in graphs if graph.at <= onset], below)
         called = {edge.callee for edge in now.edges if edge.requests > 0.0} if now is not None else set()
         if not services <= called:
             return None, before or now
@@ -130,10 +130,10 @@ class Attributor:
         """The calls into ``below`` as these graphs know them together; None when there are none."""
         key = tuple(map(id, graphs))
         if key not in self._joined:
-            joined, found = union(graphs), defaultdict[ServiceRef, list[Edge]](list)
+            joined, by_callee = union(graphs), defaultdict[ServiceRef, list[Edge]](list)
             for edge in joined.edges if joined is not None else ():
-                found[edge.callee].append(edge)
-            self._joined[key] = joined, found
+                by_callee[edge.callee].append(edge)
+            self._joined[key] = joined, by_callee
         whole, into = self._joined[key]
         edges = tuple(edge for service in sorted(below) for edge in into.get(service, ()))
         return replace(whole, edges=edges) if whole is not None and edges else None
@@ -160,25 +160,29 @@ class Attributor:
         return replace(whole, spans=tuple(now)), replace(whole, spans=tuple(before)) if before else None
 
     def _judged(self, suspect: Suspect, below: frozenset[ServiceRef]) -> Judgement:
-        """What the detectors say of those who matter, without this suspect's siblings."""
+        """What the detectors say of those who matter, without this suspect's peers."""
         if self._suspects is None:
             self._suspects = defaultdict(list)
-            for one in self._judgement.suspects:
-                self._suspects[one.culprit.service].append(one)
+            for suspicion in self._judgement.suspects:
+                self._suspects[suspicion.culprit.service].append(suspicion)
         own = suspect.culprit.service
         spared = below if own is None else {own}
         chosen = self._by_service(suspect, below)
         for service in sorted(below):
-            found = self._suspects.get(service, ())
-            chosen += [one for one in found if service not in spared or self._rivals(suspect, one)]
-        pooled = [one for one in self._suspects.get(None, ()) if self._rivals(suspect, one)]
-        chosen += [part for one in pooled for part in self._by_service(one, below)]
+            suspicions = self._suspects.get(service, ())
+            chosen += [
+                suspicion for suspicion in suspicions if service not in spared or self._rivals(suspect, suspicion)
+            ]
+        pooled = [suspicion for suspicion in self._suspects.get(None, ()) if self._rivals(suspect, suspicion)]
+        chosen += [part for suspicion in pooled for part in self._by_service(suspicion, below)]
         judgement = self._judgement
         return replace(
             judgement,
             suspects=tuple(chosen),
-            suppressions=tuple(one for one in judgement.suppressions if one.service in below),
-            services={one: health for one in sorted(below) if (health := judgement.services.get(one)) is not None},
+            suppressions=tuple(suppression for suppression in judgement.suppressions if suppression.service in below),
+            services={
+                service: health for service in sorted(below) if (health := judgement.services.get(service)) is not None
+            },
         )
 
     def _rivals(self, suspect: Suspect, other: Suspect) -> bool:
@@ -199,12 +203,12 @@ class Attributor:
         """
         if suspect.culprit.service is not None:
             return [suspect]
-        found: list[Suspect] = []
-        for service in (one for one in _ranked_services(suspect) if one in below):
+        parts: list[Suspect] = []
+        for service in (service for service in _services(suspect) if service in below):
             price = math.log(max(len(self._cluster.by_service.get(service, ())), 1))
-            told = replace(suspect.evidence, score=price) if found else suspect.evidence
-            found.append(replace(suspect, evidence=told, culprit=replace(suspect.culprit, service=service)))
-        return found
+            evidence = replace(suspect.evidence, score=price) if parts else suspect.evidence
+            parts.append(replace(suspect, evidence=evidence, culprit=replace(suspect.culprit, service=service)))
+        return parts
 
     def _external(self, now: CallGraph | None) -> frozenset[ServiceRef]:
         """Callees without a pod in this cluster: nobody observes them from inside."""
@@ -212,23 +216,22 @@ class Attributor:
         return frozenset(edge.callee for edge in edges if not self._cluster.by_service.get(edge.callee))
 
 
-def _services(suspect: Suspect) -> frozenset[ServiceRef]:
-    """The suspect's service; for a node or zone those of its members."""
+def _services(suspect: Suspect) -> tuple[ServiceRef, ...]:
+    """The suspect's service; for a node or zone those of its members, in their order."""
     if suspect.culprit.service is not None:
-        return frozenset({suspect.culprit.service})
-    return frozenset(_ranked_services(suspect))
+        return (suspect.culprit.service,)
+    return tuple(dict.fromkeys(culprit.service for culprit in suspect.also if culprit.service is not None))
 
 
-def _ranked_services(suspect: Suspect) -> tuple[ServiceRef, ...]:
-    """Services of a group's members, in the order of the members."""
-    return tuple(dict.fromkeys(one.service for one in suspect.also if one.service is not None))
-
-
-def _told(judgement: Judgement) -> Iterable[tuple[ServiceRef, ServiceRef]]:
+def _inheritances(judgement: Judgement) -> Iterable[tuple[ServiceRef, ServiceRef]]:
     """Calls that the detectors know of: who inherits from whom."""
-    for one in judgement.suppressions:
-        if one.reason == "inherited" and one.blamed is not None and one.blamed.service is not None:
-            yield one.service, one.blamed.service
+    for suppression in judgement.suppressions:
+        if (
+            suppression.reason == "inherited"
+            and suppression.blamed is not None
+            and suppression.blamed.service is not None
+        ):
+            yield suppression.service, suppression.blamed.service
     for suspect in judgement.suspects:
         first = suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
         if suspect.culprit.service is not None and first is not None:

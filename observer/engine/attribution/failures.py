@@ -1,23 +1,27 @@
-"""Where errors of traces begin: the deepest span that failed, and whether anybody answered it."""
+"""
+Where errors of traces begin: the deepest span that failed, and whether anybody answered it.
+
+Calls that end early or take another way: an operation that suddenly calls others than it used to, or nobody. A fault in
+code shows here even where spans carry no status.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from observer.domain.attribution import AttributionInputs, Cause, CauseKind, Measure
+from observer.domain.attribution import AttributionInputs, Cause, CauseKind, Measure, edge_cause
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import SpanSide
-from observer.engine.attribution.ballots import ServiceEvidence
-from observer.engine.attribution.binomial import more
-from observer.engine.attribution.contrast import MOST
-from observer.engine.attribution.flow import Pair
-from observer.engine.attribution.trees import Place, SpanNode
+from observer.engine.attribution.calls import Pair
+from observer.engine.attribution.evidence import MOST, ServiceEvidence, more
+from observer.engine.attribution.trees import Place, SpanNode, downwards
 
 _UNSURE: Final = 6.0
-"""Nats at most while nobody knows how the traces were picked."""
+"""Score at most while nobody knows how the traces were picked."""
 _ENOUGH: Final = 20
 """Failed calls from which it is known how often they fail their caller too."""
 
@@ -48,53 +52,53 @@ class Failures:
 
 def failures(forest: list[list[SpanNode]]) -> Failures:
     """Count how errors begin and spread."""
-    found = Failures()
+    counted = Failures()
     answers = _who_answers(forest)
-    for twigs in forest:
-        found.traces += 1
-        found.roots += any(twig.span.error for twig in twigs)
-        parents = {id(child): twig for twig in twigs for child in twig.children}
-        for twig in twigs:
-            above = parents.get(id(twig))
-            if above is None or above.place != twig.place:
-                found.calls[twig.place] += 1
-                if twig.span.error:
-                    found.inherited[twig.place.service][0] += _failed_below(twig)
-                    found.inherited[twig.place.service][1] += 1
-            if twig.span.error:
-                _begin(found, twig, above, answers)
-    return found
+    for nodes in forest:
+        counted.traces += 1
+        counted.roots += any(node.span.error for node in nodes)
+        parents = {id(child): node for node in nodes for child in node.children}
+        for node in nodes:
+            above = parents.get(id(node))
+            if above is None or above.place != node.place:
+                counted.calls[node.place] += 1
+                if node.span.error:
+                    counted.inherited[node.place.service][0] += _failed_below(node)
+                    counted.inherited[node.place.service][1] += 1
+            if node.span.error:
+                _begin(counted, node, above, answers)
+    return counted
 
 
 def _begin(
-    found: Failures, twig: SpanNode, above: SpanNode | None, answers: Mapping[tuple[ServiceRef, str], ServiceRef]
+    counted: Failures, node: SpanNode, above: SpanNode | None, answers: Mapping[tuple[ServiceRef, str], ServiceRef]
 ) -> None:
-    service = twig.place.service
-    if twig.answered is not None:
-        pair = (service, twig.answered.place.service)
-        found.below[pair][0] += 1
-        found.below[pair][1] += above is not None and above.span.error
-        if not twig.answered.span.error:
-            found.unanswered[pair] += 1
-    elif twig.span.side is SpanSide.CLIENT:
-        called = answers.get((service, twig.span.operation))
-        found.unanswered[(service, called if called is not None else twig.span.peer or twig.span.operation)] += 1
-    elif not any(child.span.error for child in twig.children):
-        found.begun[twig.place] += 1
+    service = node.place.service
+    if node.answered is not None:
+        pair = (service, node.answered.place.service)
+        counted.below[pair][0] += 1
+        counted.below[pair][1] += above is not None and above.span.error
+        if not node.answered.span.error:
+            counted.unanswered[pair] += 1
+    elif node.span.side is SpanSide.CLIENT:
+        called = answers.get((service, node.span.operation))
+        counted.unanswered[(service, called if called is not None else node.span.peer or node.span.operation)] += 1
+    elif not any(child.span.error for child in node.children):
+        counted.begun[node.place] += 1
 
 
-def _failed_below(twig: SpanNode) -> bool:
-    return any(child.span.error for child in twig.children)
+def _failed_below(node: SpanNode) -> bool:
+    return any(child.span.error for child in node.children)
 
 
 def _who_answers(forest: list[list[SpanNode]]) -> dict[tuple[ServiceRef, str], ServiceRef]:
     """Who usually answers an operation that a service calls."""
-    seen: dict[tuple[ServiceRef, str], Counter[ServiceRef]] = defaultdict(Counter)
-    for twigs in forest:
-        for twig in twigs:
-            if twig.answered is not None:
-                seen[(twig.place.service, twig.span.operation)][twig.answered.place.service] += 1
-    return {key: min(counts, key=lambda one: (-counts[one], one)) for key, counts in seen.items()}
+    answered: dict[tuple[ServiceRef, str], Counter[ServiceRef]] = defaultdict(Counter)
+    for nodes in forest:
+        for node in nodes:
+            if node.answered is not None:
+                answered[(node.place.service, node.span.operation)][node.answered.place.service] += 1
+    return {key: min(counts, key=lambda callee: (-counts[callee], callee)) for key, counts in answered.items()}
 
 
 def failures_evidence(
@@ -122,14 +126,16 @@ def failures_evidence(
         return None
     before_roots, before_all = (usual.roots, usual.traces) if usual is not None else (0.5, 500.0)
     score = min(more(now.roots, now.traces, before_roots, before_all), MOST if usual is not None else _UNSURE, most)
-    texts = {one: f"{count:.0f} of {whole:.0f} failures in traces begin there" for one, count in services.items()}
+    texts = {
+        service: f"{count:.0f} of {whole:.0f} failures in traces begin there" for service, count in services.items()
+    }
     return ServiceEvidence(
         "failures",
         score,
-        {one: count / whole for one, count in services.items()},
-        {one: count / whole for one, count in others.items()},
+        {service: count / whole for service, count in services.items()},
+        {cause: count / whole for cause, count in others.items()},
         texts,
-        {one: below / failed for one, (below, failed) in now.inherited.items() if failed},
+        {service: below / failed for service, (below, failed) in now.inherited.items() if failed},
     )
 
 
@@ -141,5 +147,82 @@ def _lost(
     if isinstance(called, str):
         others[Cause(CauseKind.EXTERNAL, "", called)] += count
         return
-    others[Cause(CauseKind.EDGE, called.namespace, f"{caller.name}->{called.name}", caller, None, called)] += count / 2
+    others[edge_cause(caller, called)] += count / 2
     services[called] += count / 2
+
+
+_USUAL: Final = 0.1
+"""A shape that so large a part of an operation's calls has is usual, however often it is seen now."""
+_LEAST: Final = 20
+
+Operation = tuple[ServiceRef, str]
+Shape = tuple[Operation, frozenset[Operation]]
+
+
+def shapes_evidence(now: list[list[SpanNode]], usual: list[list[SpanNode]]) -> ServiceEvidence | None:
+    """Who breaks off; None without enough usual traces, or when nothing is new."""
+    if len(usual) < _LEAST or not now:
+        return None
+    before, before_all = _count(usual)
+    during, during_all = _count(now)
+    price = math.log(max(len(during), 1))
+    new: dict[Shape, float] = {}
+    for shape, times in during.items():
+        operation = shape[0]
+        usually, whole = before.get(shape, 0), before_all.get(operation, 0)
+        if whole >= _LEAST and usually <= _USUAL * whole:
+            score = more(times, during_all[operation], usually, whole) - price
+            if score > 0.0:
+                new[shape] = score
+    origins: Counter[ServiceRef] = Counter()
+    for nodes in now:
+        origins.update(_origins(nodes, new))
+    if not origins:
+        return None
+    whole = sum(origins.values())
+    shares = {service: count / whole for service, count in origins.items()}
+    score = max(value for (operation, _), value in new.items() if operation[0] in origins)
+    texts = {service: f"{count} calls took a way not usual for their operation" for service, count in origins.items()}
+    return ServiceEvidence("lost_calls", min(score, MOST), shares, texts=texts)
+
+
+def _call(node: SpanNode) -> bool:
+    """Somebody else should have answered: that nobody did is no break of the caller's own."""
+    return node.span.side is SpanSide.CLIENT
+
+
+def _failed(node: SpanNode) -> bool:
+    """A call that it made failed: what it then left out is a consequence."""
+    return any(child.span.error for child in node.children)
+
+
+def _shape(node: SpanNode) -> Shape:
+    called = frozenset((child.place.service, child.span.operation) for child in node.children)
+    return (node.place.service, node.span.operation), called
+
+
+def _count(forest: list[list[SpanNode]]) -> tuple[Counter[Shape], Counter[Operation]]:
+    shapes: Counter[Shape] = Counter(_shape(node) for nodes in forest for node in nodes if not _call(node))
+    operations: Counter[Operation] = Counter()
+    for (operation, _), times in shapes.items():
+        operations[operation] += times
+    return shapes, operations
+
+
+def _origins(nodes: list[SpanNode], new: dict[Shape, float]) -> list[ServiceRef]:
+    """Services of new shapes below which, in other services, nothing is new: the deepest ones."""
+    odd = {id(node) for node in nodes if not _call(node) and not _failed(node) and _shape(node) in new}
+    if not odd:
+        return []
+    deepest = set(odd)
+    below: dict[int, set[ServiceRef]] = {}
+    for node in reversed(downwards(nodes)):
+        new_below: set[ServiceRef] = set()
+        for child in node.children:
+            new_below |= below.pop(id(child))
+            if id(child) in odd:
+                new_below.add(child.place.service)
+        below[id(node)] = set(sorted(new_below)[:2])  # one other service is all it takes
+        if new_below - {node.place.service}:
+            deepest.discard(id(node))
+    return [node.place.service for node in nodes if id(node) in deepest]

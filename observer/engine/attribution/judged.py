@@ -1,4 +1,4 @@
-"""What the detectors found, as a ballot: which services have trouble of their own, and who merely passes it on."""
+"""What the detectors found, as evidence: which services have trouble of their own, and who merely passes it on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Final
 from observer.domain.attribution import AttributionInputs, Measure
 from observer.domain.ids import ServiceRef
 from observer.domain.suspect import Judgement, ServiceHealth, Suppression, Suspect, Symptom
-from observer.engine.attribution.ballots import ServiceEvidence
-from observer.engine.attribution.contrast import MOST
-from observer.engine.attribution.flow import Pair, flow
+from observer.engine.attribution.calls import Pair, flow, tops
+from observer.engine.attribution.evidence import MOST, ServiceEvidence
 
 _OWN_FAULT: Final = frozenset({"workload_failing", "correlated_failure"})
 _SYMPTOMS: Final = {
@@ -29,17 +28,19 @@ def unsuspected(judgement: Judgement | None, services: Iterable[ServiceRef]) -> 
     """
     if judgement is None or not judgement.complete:
         return frozenset()
-    alike = {one.service for one in judgement.suppressions if one.reason in _OWN_FAULT}
-    named = {one.culprit.service for one in judgement.suspects}
-    named |= {member.service for one in judgement.suspects for member in one.also}
-    return frozenset(one for one in services if one in alike or (one in judgement.services and one not in named))
+    alike = {suppression.service for suppression in judgement.suppressions if suppression.reason in _OWN_FAULT}
+    named = {suspect.culprit.service for suspect in judgement.suspects}
+    named |= {member.service for suspect in judgement.suspects for member in suspect.also}
+    return frozenset(
+        service for service in services if service in alike or (service in judgement.services and service not in named)
+    )
 
 
 def judged_evidence(
     inputs: AttributionInputs, calls: frozenset[Pair], counted: frozenset[ServiceRef]
 ) -> list[ServiceEvidence]:
     """
-    One ballot for each symptom that somebody is suspected of.
+    Evidence for each symptom that somebody is suspected of.
 
     ``calls``: who is known to call whom. Without them a service is a victim only where the detectors said so.
     ``counted``: services whose errors the ledger knows by caller; it tells their own errors from inherited ones better.
@@ -47,11 +48,15 @@ def judged_evidence(
     if inputs.judgement is None:
         return []
     target = inputs.target.measure if inputs.target is not None else None
-    ballots = [_ballot(inputs.judgement, measure, calls, counted) for measure in _SYMPTOMS if target in {None, measure}]
-    return [ballot for ballot in ballots if ballot is not None]
+    all_evidence = [
+        _service_evidence(inputs.judgement, measure, calls, counted)
+        for measure in _SYMPTOMS
+        if target in {None, measure}
+    ]
+    return [service_evidence for service_evidence in all_evidence if service_evidence is not None]
 
 
-def _ballot(
+def _service_evidence(
     judgement: Judgement, measure: Measure, calls: frozenset[Pair], counted: frozenset[ServiceRef]
 ) -> ServiceEvidence | None:
     word, symptoms = _SYMPTOMS[measure]
@@ -62,13 +67,17 @@ def _ballot(
         service = suspect.culprit.service
         if suspect.evidence.symptom in symptoms and service is not None and service not in counted:
             troubles.suspected(suspect, service)
-    for one in judgement.suppressions if measure is Measure.ERROR_RATE else ():
-        if one.service not in counted:
-            troubles.suppressed(one, judgement.services.get(one.service))
+    for suppression in judgement.suppressions if measure is Measure.ERROR_RATE else ():
+        if suppression.service not in counted:
+            troubles.suppressed(suppression, judgement.services.get(suppression.service))
     own, passed = troubles.own, troubles.passed
     own.update({callee: 1.0 for _, callee in passed if not own[callee]})
     _inherit(own, passed, calls)
-    stay = flow(_tops(own, passed), own, passed)
+    amounts = {
+        service: own.get(service, 0.0) + sum(amount for (caller, _), amount in passed.items() if caller == service)
+        for service in sorted(set(own) | {caller for caller, _ in passed})
+    }
+    stay = flow(tops(amounts, {callee for caller, callee in passed if caller != callee}), own, passed)
     if not stay.services:
         return None
     onset = min(troubles.onsets, default=None)
@@ -90,22 +99,22 @@ class _Troubles:
     def suspected(self, suspect: Suspect, service: ServiceRef) -> None:
         self.onsets.append(suspect.evidence.onset)
         self.score = max(self.score, min(suspect.evidence.score, MOST))
-        blamed = _blamed(suspect)
-        if blamed is not None and blamed != service:
-            self.passed[(service, blamed)] = max(self.passed.get((service, blamed), 0.0), _excess(suspect))
+        origin = _inherited_from(suspect)
+        if origin is not None and origin != service:
+            self.passed[(service, origin)] = max(self.passed.get((service, origin), 0.0), _excess(suspect))
             return
         self.own[service] = max(self.own[service], _excess(suspect))
         self.texts.setdefault(service, f"{suspect.evidence.bad:.0f} bad of {suspect.evidence.requests:.0f} requests")
 
-    def suppressed(self, one: Suppression, health: ServiceHealth | None) -> None:
+    def suppressed(self, suppression: Suppression, health: ServiceHealth | None) -> None:
         errors = max(health.errors if health is not None else 1.0, 1.0)
-        blamed = one.blamed.service if one.blamed is not None else None
-        if one.reason == "inherited" and blamed is not None and blamed != one.service:
-            self.passed[(one.service, blamed)] = errors
-            self.own[one.service] = 0.0
-        elif one.reason in _OWN_FAULT:
-            self.own[one.service] = max(self.own[one.service], errors)
-            self.texts.setdefault(one.service, one.detail)
+        origin = suppression.blamed.service if suppression.blamed is not None else None
+        if suppression.reason == "inherited" and origin is not None and origin != suppression.service:
+            self.passed[(suppression.service, origin)] = errors
+            self.own[suppression.service] = 0.0
+        elif suppression.reason in _OWN_FAULT:
+            self.own[suppression.service] = max(self.own[suppression.service], errors)
+            self.texts.setdefault(suppression.service, suppression.detail)
         else:
             return
         self.score = MOST
@@ -116,7 +125,7 @@ def _excess(suspect: Suspect) -> float:
     return max(evidence.bad - evidence.peer_bad_rate * evidence.requests, 0.5)
 
 
-def _blamed(suspect: Suspect) -> ServiceRef | None:
+def _inherited_from(suspect: Suspect) -> ServiceRef | None:
     """A suspect that only passes on what it got names whom it got it from first."""
     return suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
 
@@ -129,15 +138,3 @@ def _inherit(own: dict[ServiceRef, float], passed: dict[Pair, float], calls: fro
         if caller != callee and before.get(caller, 0.0) > 0.0 and amount > 0.0 and (caller, callee) not in passed:
             passed[(caller, callee)] = min(amount, before[caller])
             own[caller] = max(own[caller] - amount, 0.0)
-
-
-def _tops(own: dict[ServiceRef, float], passed: dict[Pair, float]) -> dict[ServiceRef, float]:
-    called = {callee for caller, callee in passed if caller != callee}
-    amounts = {
-        service: own.get(service, 0.0) + sum(amount for (caller, _), amount in passed.items() if caller == service)
-        for service in sorted(set(own) | {caller for caller, _ in passed})
-    }
-    tops = {one: amount for one, amount in amounts.items() if amount > 0.0 and one not in called}
-    tops = tops or {one: amount for one, amount in amounts.items() if amount > 0.0}
-    whole = sum(tops.values())
-    return {one: amount / whole for one, amount in tops.items()} if whole > 0.0 else {}

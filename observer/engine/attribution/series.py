@@ -1,21 +1,26 @@
-"""Series of services: what rose, how much of the target's trouble each can account for, and who merely passes it on."""
+"""
+Series of services: what rose, how much of the target's trouble each can account for, and who merely passes it on.
+
+Resources: a pod that suddenly works much harder. Weak on its own, since load and retries do that too.
+"""
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from observer.domain.attribution import AffectedService, AttributionInputs, Measure, Reading
 from observer.domain.ids import ServiceRef
-from observer.engine.attribution.ballots import ServiceEvidence
-from observer.engine.attribution.contrast import Contrast, contrast, mean_over
-from observer.engine.attribution.flow import Pair, flow
-from observer.engine.attribution.ledger import Line, placed
+from observer.engine.attribution.calls import Line, Pair, flow, placed, tops
+from observer.engine.attribution.evidence import Contrast, ServiceEvidence, contrast, mean_over
 
 _HALF_SURE = 3.0
-"""Nats at which a rise counts half when it is to explain another."""
+"""Score at which a rise counts half when it is to explain another."""
 _MATTERS = {Measure.LATENCY: 0.05, Measure.ERROR_RATE: 0.01}
 """A rise that can account for less than this part of the target's time or requests counts accordingly less."""
 _LOST = 3.0
@@ -34,7 +39,7 @@ class _Risen:
 
     @property
     def weight(self) -> float:
-        """Nats, less for what hardly matters to the target."""
+        """Score, less for what hardly matters to the target."""
         return self.contrast.score * min(self.impact / _MATTERS[self.reading.measure], 1.0)
 
     @property
@@ -48,54 +53,56 @@ def series_evidence(
     inputs: AttributionInputs, calls: Iterable[Pair], lines: Mapping[Pair, Line]
 ) -> list[ServiceEvidence]:
     """
-    One ballot for each of latency and errors, where the target's own measure is known or no target was named.
+    Evidence for each of latency and errors, where the target's own measure is known or no target was named.
 
     ``lines``: the ledger of calls. Whoever loses calls waits for them: that is the way's doing, not its own work.
     """
     pairs = sorted(set(calls))
-    found = []
+    all_evidence = []
     for measure in (Measure.ERROR_RATE, Measure.LATENCY):
         if inputs.target is not None and inputs.target.measure is not measure:
             continue
-        ballot = _ballot(inputs, measure, pairs, lines if measure is Measure.LATENCY else {})
-        if ballot is not None:
-            found.append(ballot)
-    return found
+        service_evidence = _service_evidence(inputs, measure, pairs, lines if measure is Measure.LATENCY else {})
+        if service_evidence is not None:
+            all_evidence.append(service_evidence)
+    return all_evidence
 
 
-def _ballot(
+def _service_evidence(
     inputs: AttributionInputs, measure: Measure, pairs: list[Pair], lines: Mapping[Pair, Line]
 ) -> ServiceEvidence | None:
     risen = _risen(inputs, measure)
     target = inputs.target.service if inputs.target is not None else None
-    troubled = {service: one for service, one in risen.items() if one.contrast.score > 0.0}
+    troubled = {service: rise_of for service, rise_of in risen.items() if rise_of.contrast.score > 0.0}
     strangers = inputs.external
     passed = {
         (caller, callee): troubled[callee].passes * (_STRANGER if callee in strangers else 1.0)
         for caller, callee in pairs
         if callee in troubled and (caller in troubled or caller == target)
     }
-    own = {service: max(one.passes - _below(service, passed), 0.0) for service, one in troubled.items()}
+    own = {service: max(rise_of.passes - _below(service, passed), 0.0) for service, rise_of in troubled.items()}
     waited = _waited(own, lines)
     for (caller, _), amount in waited.items():
         own[caller] = max(own[caller] - amount, 0.0)
-    start = {target: 1.0} if target is not None else _tops(troubled, passed)
+    amounts = {service: troubled[service].passes for service in sorted(troubled)}
+    called = {callee for caller, callee in passed if caller != callee}
+    start = {target: 1.0} if target is not None else tops(amounts, called)
     stay = flow(start, own, passed, waited)
     if not stay.services and not stay.edges:
         return None
     guilty = set(stay.services) | {caller for caller, _ in stay.edges}
     score = max(troubled[service].weight for service in guilty)
-    known, others = placed(stay, lines, inputs)
+    services, others = placed(stay, lines, inputs)
     onset = min(
         (
-            one.contrast.onset
-            for service, one in troubled.items()
-            if one.contrast.onset is not None and service in known
+            rise_of.contrast.onset
+            for service, rise_of in troubled.items()
+            if rise_of.contrast.onset is not None and service in services
         ),
         default=None,
     )
     word = "latency" if measure is Measure.LATENCY else "errors"
-    return ServiceEvidence(word, score, known, others, _texts(troubled), stay.inherited, onset)
+    return ServiceEvidence(word, score, services, others, _texts(troubled), stay.inherited, onset)
 
 
 def _waited(own: Mapping[ServiceRef, float], lines: Mapping[Pair, Line]) -> dict[Pair, float]:
@@ -114,29 +121,33 @@ def _waited(own: Mapping[ServiceRef, float], lines: Mapping[Pair, Line]) -> dict
 
 def _risen(inputs: AttributionInputs, measure: Measure) -> dict[ServiceRef, _Risen]:
     """The strongest rise of each service, with its impact on the target."""
-    loads = {one.service: one for one in inputs.readings if one.measure is Measure.REQUESTS and not one.pod}
-    mine = [one for one in inputs.readings if one.measure is measure and not one.pod]
+    loads = {
+        reading.service: reading
+        for reading in inputs.readings
+        if reading.measure is Measure.REQUESTS and not reading.pod
+    }
+    mine = [reading for reading in inputs.readings if reading.measure is measure and not reading.pod]
     before = _onset(mine, inputs.target)
-    found: dict[ServiceRef, _Risen] = {}
+    strongest: dict[ServiceRef, _Risen] = {}
     usual = _usual_time(mine, inputs.target) if measure is Measure.LATENCY else 1.0
     for reading in mine:
         change = contrast(reading, before)
         if change is None:
             continue
         impact = change.excess * _share(loads, reading.service, inputs.target, change) / max(usual, 1e-9)
-        one = _Risen(reading, change, impact)
-        other = found.get(reading.service)
-        if other is None or (one.contrast.score, reading.what) > (other.contrast.score, other.reading.what):
-            found[reading.service] = one
-    return found
+        candidate = _Risen(reading, change, impact)
+        other = strongest.get(reading.service)
+        if other is None or (candidate.contrast.score, reading.what) > (other.contrast.score, other.reading.what):
+            strongest[reading.service] = candidate
+    return strongest
 
 
 def _onset(readings: list[Reading], target: AffectedService | None) -> float | None:
     """Just before the target's own rise began; None when it shows none."""
     rises = [
         change.onset
-        for one in readings
-        if target is not None and one.service == target.service and (change := contrast(one)) is not None
+        for reading in readings
+        if target is not None and reading.service == target.service and (change := contrast(reading)) is not None
         if change.onset is not None
     ]
     return float(np.nextafter(min(rises), -np.inf)) if rises else None
@@ -144,9 +155,9 @@ def _onset(readings: list[Reading], target: AffectedService | None) -> float | N
 
 def _usual_time(readings: list[Reading], target: AffectedService | None) -> float:
     times = [
-        float(np.nanmedian(one.reference))
-        for one in readings
-        if (target is None or one.service == target.service) and np.any(~np.isnan(one.reference))
+        float(np.nanmedian(reading.reference))
+        for reading in readings
+        if (target is None or reading.service == target.service) and np.any(~np.isnan(reading.reference))
     ]
     return max(times, default=1.0)
 
@@ -168,23 +179,45 @@ def _below(service: ServiceRef, passed: Mapping[Pair, float]) -> float:
     return sum(amount for (caller, _), amount in passed.items() if caller == service)
 
 
-def _tops(troubled: Mapping[ServiceRef, _Risen], passed: Mapping[Pair, float]) -> dict[ServiceRef, float]:
-    """Without a target: troubled services that no troubled caller has, by impact."""
-    called = {callee for caller, callee in passed if caller != callee}
-    tops = {one: troubled[one].passes for one in sorted(troubled) if one not in called} or {
-        one: troubled[one].passes for one in sorted(troubled)
-    }
-    whole = sum(tops.values())
-    return {one: amount / whole for one, amount in tops.items()} if whole > 0.0 else {}
-
-
 def _texts(troubled: Mapping[ServiceRef, _Risen]) -> dict[ServiceRef, str]:
     texts = {}
-    for service, one in troubled.items():
-        change, measure = one.contrast, one.reading.measure
+    for service, risen in troubled.items():
+        change, measure = risen.contrast, risen.reading.measure
         if measure is Measure.LATENCY:
             rise = f"{change.usual * 1000:.3g} ms -> {(change.usual + change.excess) * 1000:.3g} ms"
         else:
             rise = f"errors {change.usual:.2%} -> {change.usual + change.excess:.2%}"
-        texts[service] = f"{rise}, {change.score:.1f} nats, {one.impact:.1%} of what the target serves"
+        texts[service] = f"{rise}, evidence {change.score:.1f}, {risen.impact:.1%} of what the target serves"
     return texts
+
+
+_MOST: Final = 5.0
+"""Score that resources may add: they say who is busy, not who is at fault."""
+
+
+def saturation_evidence(inputs: AttributionInputs) -> ServiceEvidence | None:
+    """Who is busier than usual, by how certain that is and by how much; None when nobody is."""
+    rises: dict[ServiceRef, float] = defaultdict(float)
+    strongest: dict[ServiceRef, tuple[float, str, Contrast]] = {}
+    for reading in inputs.readings:
+        if reading.measure is not Measure.SATURATION:
+            continue
+        change = contrast(reading)
+        if change is None or change.score <= 0.0:
+            continue
+        weight = change.score * math.log1p(change.excess / max(change.usual, 1e-9))
+        rises[reading.service] = max(rises[reading.service], weight)
+        rival = strongest.get(reading.service)
+        if rival is None or (change.score, reading.what) > (rival[0], rival[1]):
+            strongest[reading.service] = (change.score, reading.what, change)
+    whole = sum(rises.values())
+    if whole <= 0.0:
+        return None
+    score = min(max(busiest[0] for busiest in strongest.values()), _MOST)
+    texts = {
+        service: f"{what} {change.usual:.3g} -> {change.usual + change.excess:.3g}"
+        for service, (_, what, change) in strongest.items()
+    }
+    return ServiceEvidence(
+        "saturation", score, {service: weight / whole for service, weight in rises.items()}, texts=texts
+    )

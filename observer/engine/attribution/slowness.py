@@ -12,13 +12,12 @@ from typing import Final
 
 import numpy as np
 
-from observer.domain.attribution import AttributionInputs, Cause, CauseKind, Measure
+from observer.domain.attribution import AttributionInputs, Cause, Measure, edge_cause
 from observer.domain.counts import FloatArray
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import SpanSide
-from observer.engine.attribution.ballots import ServiceEvidence
-from observer.engine.attribution.contrast import Contrast, rise
-from observer.engine.attribution.flow import Pair
+from observer.engine.attribution.calls import Pair
+from observer.engine.attribution.evidence import Contrast, ServiceEvidence, rise
 from observer.engine.attribution.trees import SpanNode, root_seconds
 
 _BLOCKS: Final = 24
@@ -44,26 +43,26 @@ class Pace:
     q95: float
 
 
-def kind(twig: SpanNode) -> Kind:
+def kind(node: SpanNode) -> Kind:
     """Spans of one kind are compared with each other only."""
-    callee = twig.answered.place.service if twig.answered is not None else None
-    return (twig.place.service, twig.span.operation, callee)
+    callee = node.answered.place.service if node.answered is not None else None
+    return (node.place.service, node.span.operation, callee)
 
 
 def paces(forest: list[list[SpanNode]]) -> dict[Kind, Pace]:
     """What each operation takes in these traces."""
     times: dict[Kind, list[float]] = defaultdict(list)
-    for twigs in forest:
-        for twig in twigs:
-            times[kind(twig)].append(twig.own)
-    found = {}
-    for one, values in times.items():
+    for nodes in forest:
+        for node in nodes:
+            times[kind(node)].append(node.own)
+    result = {}
+    for operation, values in times.items():
         if len(values) >= _LEAST_SPANS:
-            known = np.array(values)
-            found[one] = Pace(
-                float(np.minimum(known, np.quantile(known, 0.99)).mean()), float(np.quantile(known, 0.95))
+            seconds = np.array(values)
+            result[operation] = Pace(
+                float(np.minimum(seconds, np.quantile(seconds, 0.99)).mean()), float(np.quantile(seconds, 0.95))
             )
-    return found
+    return result
 
 
 def slowness_evidence(
@@ -77,23 +76,23 @@ def slowness_evidence(
         return None
     before, _ = _late(usual, pace, size)
     during, calls = _late(now, pace, min(size, max(len(now) // 3, _LEAST_TRACES)))
-    typical = float(np.mean([root_seconds(twigs) for twigs in usual]))
+    typical = float(np.mean([root_seconds(nodes) for nodes in usual]))
     changes = _changes(before, during, 0.01 * max(typical, 1e-6))
     if not changes:
         return None
-    whole = sum(one.excess for one in changes.values())
+    whole = sum(slower.excess for slower in changes.values())
     services: dict[ServiceRef, float] = defaultdict(float)
     others: dict[Cause, float] = defaultdict(float)
     late = {way: 0.0 for way in calls if way[1] is not None}
-    late |= {way: one.excess / calls[way] for way, one in changes.items()}
+    late |= {way: slower.excess / calls[way] for way, slower in changes.items()}
     for way in sorted(changes, key=str):
-        one = changes[way]
-        share = one.excess / whole * one.score / (one.score + _HALF_SURE)
+        change = changes[way]
+        share = change.excess / whole * change.score / (change.score + _HALF_SURE)
         if way[1] is None:
             services[way[0]] += share
         else:
             _share_between_ends((way[0], way[1]), share, late, services, others)
-    score = max(one.score * min(one.excess / (0.05 * typical), 1.0) for one in changes.values())
+    score = max(slower.score * min(slower.excess / (0.05 * typical), 1.0) for slower in changes.values())
     return ServiceEvidence("time", score, dict(services), dict(others), _texts(changes, typical))
 
 
@@ -105,37 +104,37 @@ def _late(
     sums: dict[Way, FloatArray] = {}
     counts: dict[Way, float] = defaultdict(float)
     traces = np.zeros(blocks)
-    for number, twigs in enumerate(forest):
+    for number, nodes in enumerate(forest):
         block = min(number // size, blocks - 1)
         traces[block] += 1.0
-        for twig in twigs:
-            one = kind(twig)
-            known = pace.get(one)
-            if known is None or _in_vain(twig):
+        for node in nodes:
+            span_kind = kind(node)
+            usual_pace = pace.get(span_kind)
+            if usual_pace is None or _in_vain(node):
                 continue
-            way = (one[0], one[2])
+            way = (span_kind[0], span_kind[2])
             if way not in sums:
                 sums[way] = np.zeros(blocks)
-            sums[way][block] += twig.own - known.mean
+            sums[way][block] += node.own - usual_pace.mean
             counts[way] += 1.0
     return {way: total / traces for way, total in sums.items()}, {
         way: count / len(forest) for way, count in counts.items()
     }
 
 
-def _in_vain(twig: SpanNode) -> bool:
+def _in_vain(node: SpanNode) -> bool:
     """A call that failed and that nobody answered: waiting for it is no work of the caller's."""
-    return twig.span.side is SpanSide.CLIENT and twig.answered is None and twig.span.error
+    return node.span.side is SpanSide.CLIENT and node.answered is None and node.span.error
 
 
 def _changes(before: Mapping[Way, FloatArray], during: Mapping[Way, FloatArray], floor: float) -> dict[Way, Contrast]:
-    found = {}
+    changes = {}
     for way, values in during.items():
         if way in before:
             change = rise(before[way], values, floor)
             if change.score > 0.0 and change.excess > 0.0:
-                found[way] = change
-    return found
+                changes[way] = change
+    return changes
 
 
 def _share_between_ends(
@@ -150,23 +149,22 @@ def _share_between_ends(
     whole = sum(ends.values()) + alone
     for end, weight in ends.items():
         services[end] += share * weight / whole
-    edge = Cause(CauseKind.EDGE, callee.namespace, f"{caller.name}->{callee.name}", caller, None, callee)
-    others[edge] += share * alone / whole
+    others[edge_cause(caller, callee)] += share * alone / whole
 
 
 def _shared(end: ServiceRef, pair: Pair, late: Mapping[Way, float]) -> float:
     """Part of the end's other ways that are late too; one half when it is the callee and has no other."""
-    others = [one for one in late if end in one and one[1] is not None and one != pair]
+    others = [way for way in late if end in way and way[1] is not None and way != pair]
     if not others:
         return 0.5 if end == pair[1] else 0.0
-    return sum(late[one] >= _ALIKE * late[pair] for one in others) / len(others)
+    return sum(late[way] >= _ALIKE * late[pair] for way in others) / len(others)
 
 
 def _texts(changes: Mapping[Way, Contrast], typical: float) -> dict[ServiceRef, str]:
     texts: dict[ServiceRef, str] = {}
-    for (service, callee), one in sorted(changes.items(), key=lambda item: (item[1].excess, str(item[0]))):
+    for (service, callee), change in sorted(changes.items(), key=lambda item: (item[1].excess, str(item[0]))):
         where = "its own work" if callee is None else f"the way to {callee}"
         texts[service] = (
-            f"{one.excess * 1000:.3g} ms a request more in {where} (usually {typical * 1000:.3g} ms in all)"
+            f"{change.excess * 1000:.3g} ms a request more in {where} (usually {typical * 1000:.3g} ms in all)"
         )
     return texts

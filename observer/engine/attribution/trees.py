@@ -50,17 +50,17 @@ def trees(traces: TraceSet) -> list[list[SpanNode]]:
     for span in traces.spans:
         if span.service:
             by_trace.setdefault(span.trace, []).append(span)
-    found = [_tree(sorted(spans, key=_order)) for spans in by_trace.values()]
-    return sorted(found, key=lambda twigs: (twigs[0].span.start, twigs[0].span.trace))
+    forest = [_tree(sorted(spans, key=_order)) for spans in by_trace.values()]
+    return sorted(forest, key=lambda nodes: (nodes[0].span.start, nodes[0].span.trace))
 
 
-def downwards(twigs: list[SpanNode]) -> list[SpanNode]:
+def downwards(nodes: list[SpanNode]) -> list[SpanNode]:
     """The spans of one trace, each before its children."""
-    called = {id(child) for twig in twigs for child in twig.children}
-    found = [twig for twig in twigs if id(twig) not in called]
-    for twig in found:
-        found.extend(twig.children)
-    return found
+    called = {id(child) for node in nodes for child in node.children}
+    ordered = [node for node in nodes if id(node) not in called]
+    for node in ordered:
+        ordered.extend(node.children)
+    return ordered
 
 
 def _order(span: Span) -> tuple[float, str, str, str, str, str, str, float, bool]:
@@ -73,27 +73,30 @@ def _order(span: Span) -> tuple[float, str, str, str, str, str, str, float, bool
 
 def _tree(spans: list[Span]) -> list[SpanNode]:
     sides: dict[str, dict[SpanSide, SpanNode]] = {}
+    nodes: list[SpanNode] = []
     for span in spans:
-        sides.setdefault(span.span, {}).setdefault(span.side, SpanNode(span, place(span), span.seconds, None, []))
-    twigs = [sides[span.span][span.side] for span in spans if sides[span.span][span.side].span is span]
-    for twig, parent in _parents(twigs, sides):
-        parent.children.append(twig)
-    for twig in twigs:
-        twig.own = _own(twig)
-        twig.answered = _answer(twig)
-    return twigs
+        ends = sides.setdefault(span.span, {})
+        if span.side not in ends:
+            ends[span.side] = SpanNode(span, place(span), span.seconds, None, [])
+            nodes.append(ends[span.side])
+    for node, parent in _parents(nodes, sides):
+        parent.children.append(node)
+    for node in nodes:
+        node.own = _own(node)
+        node.answered = _answer(node)
+    return nodes
 
 
 def _parents(
-    twigs: list[SpanNode], sides: Mapping[str, Mapping[SpanSide, SpanNode]]
+    nodes: list[SpanNode], sides: Mapping[str, Mapping[SpanSide, SpanNode]]
 ) -> Iterator[tuple[SpanNode, SpanNode]]:
     """Who was called from whom, without circles."""
-    above = {id(twig): parent for twig in twigs if (parent := _parent(twig, sides)) is not None}
+    above = {id(node): parent for node in nodes if (parent := _parent(node, sides)) is not None}
     safe: set[int] = set()
-    for twig in twigs:
+    for node in nodes:
         way: list[SpanNode] = []
         on_it: set[int] = set()
-        at: SpanNode | None = twig
+        at: SpanNode | None = node
         while at is not None and id(at) not in safe:
             if id(at) in on_it:
                 del above[id(at)]
@@ -102,42 +105,42 @@ def _parents(
             on_it.add(id(at))
             at = above.get(id(at))
         safe |= on_it
-    return ((twig, above[id(twig)]) for twig in twigs if id(twig) in above)
+    return ((node, above[id(node)]) for node in nodes if id(node) in above)
 
 
-def _parent(twig: SpanNode, sides: Mapping[str, Mapping[SpanSide, SpanNode]]) -> SpanNode | None:
+def _parent(node: SpanNode, sides: Mapping[str, Mapping[SpanSide, SpanNode]]) -> SpanNode | None:
     """
     Some tracers give both ends of a call one id: then the callee's end was called by the caller's, and whatever names
     this id as its parent was called by the callee.
     """
-    span = twig.span
+    span = node.span
     if span.side is SpanSide.SERVER and (caller := sides[span.span].get(SpanSide.CLIENT)) is not None:
         return caller
-    known = sides.get(span.parent, {})
-    found = next((known[side] for side in (SpanSide.SERVER, SpanSide.INTERNAL, SpanSide.CLIENT) if side in known), None)
-    return None if found is twig or span.parent == span.span else found
+    ends = sides.get(span.parent, {})
+    parent = next((ends[side] for side in (SpanSide.SERVER, SpanSide.INTERNAL, SpanSide.CLIENT) if side in ends), None)
+    return None if parent is node or span.parent == span.span else parent
 
 
-def _answer(twig: SpanNode) -> SpanNode | None:
+def _answer(node: SpanNode) -> SpanNode | None:
     """The child that another pod, or the other side of the same call, reported."""
-    for child in twig.children:
-        sides = twig.span.side is SpanSide.CLIENT and child.span.side is SpanSide.SERVER
-        if sides or (twig.span.side is not SpanSide.SERVER and child.place != twig.place):
+    for child in node.children:
+        sides = node.span.side is SpanSide.CLIENT and child.span.side is SpanSide.SERVER
+        if sides or (node.span.side is not SpanSide.SERVER and child.place != node.place):
             return child
     return None
 
 
-def _own(twig: SpanNode) -> float:
+def _own(node: SpanNode) -> float:
     """
     Length less the union of the children's times: parallel calls count once.
 
     Two pods have two clocks, so of another pod's span only the length is sure: it is moved to where it can have been.
     """
-    whole = twig.span.seconds
+    whole = node.span.seconds
     times: list[tuple[float, float]] = []
-    for child in twig.children:
-        first, length = child.span.start - twig.span.start, child.span.seconds
-        if child.place != twig.place:
+    for child in node.children:
+        first, length = child.span.start - node.span.start, child.span.seconds
+        if child.place != node.place:
             length = min(length, whole)
             first = min(max(first, 0.0), whole - length)
         times.append((first, length))
@@ -150,7 +153,7 @@ def _own(twig: SpanNode) -> float:
     return max(whole - covered, 0.0)
 
 
-def root_seconds(twigs: list[SpanNode]) -> float:
+def root_seconds(nodes: list[SpanNode]) -> float:
     """Length of the trace's longest span that nobody in the trace called."""
-    known = {twig.span.span for twig in twigs}
-    return max((twig.span.seconds for twig in twigs if twig.span.parent not in known), default=0.0)
+    ids = {node.span.span for node in nodes}
+    return max((node.span.seconds for node in nodes if node.span.parent not in ids), default=0.0)

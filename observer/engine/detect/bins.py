@@ -2,8 +2,8 @@
 Increments -> common bins.
 
 Targets are scraped at different moments. What was counted between two scrapes is spread over bins that are the same
-for all siblings, in whole requests and without losing any, so that what hits all of them at once falls into one bin
-and cancels. A bin is judged when enough siblings have reported it; what comes later is dropped and counted.
+for all peers, in whole requests and without losing any, so that what hits all of them at once falls into one bin
+and cancels. A bin is judged when enough peers have reported it; what comes later is dropped and counted.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 
 from observer.domain.counts import BoolArray, FloatArray, IntArray
+from observer.engine.detect.comparison_groups import ComparisonGroups
 from observer.engine.detect.counters import QUIET, Increments, taken
-from observer.engine.detect.roster import ComparisonGroups
 
 RING: Final = 8
 """Bins kept open at once."""
@@ -50,7 +50,7 @@ class BinState:
         return cls(np.zeros((0, RING, columns)), np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0, np.int64), 0.0)
 
     def carried(self, take: IntArray, services: IntArray) -> BinState:
-        """In the order of a new roster."""
+        """In a new order of pods."""
         return BinState(
             taken(self.open, take, 0),
             taken(self.covered, take, -np.inf),
@@ -71,7 +71,8 @@ class BinState:
 @dataclass(frozen=True, slots=True, eq=False)
 class Bin:
     """
-    One judged bin of each service in ``due``; arrays in roster order, zero for other services and for late pods.
+    One judged bin of each service in ``due``; arrays in the order of the comparison groups, zero for other services
+    and for late pods.
 
     Attributes:
         counts: shape (N, C). due: shape (S,). reported: shape (N,), pods whose counts hold the whole bin.
@@ -106,8 +107,8 @@ def widths(
         opened, fresh = opened.copy(), np.where(gone, -1, fresh)
         opened[gone[comparison.service_of]] = 0
     # The first width is a guess until two scrapes were seen, so it may be corrected at once.
-    known = np.maximum.reduceat(~np.isnan(interval), comparison.first[:-1])
-    changed = np.where(change & known, at, state.changed)
+    measured_once = np.maximum.reduceat(~np.isnan(interval), comparison.first[:-1])
+    changed = np.where(change & measured_once, at, state.changed)
     return BinState(opened, state.covered, np.where(change, wanted, state.width), changed, fresh, state.late)
 
 
@@ -118,12 +119,12 @@ def fill(state: BinState, comparison: ComparisonGroups, new: Increments, columns
     state = replace(state, covered=covered)
     # Until two scrapes of a service were seen its bins have no width: what is told before that is a baseline.
     sized = state.width[comparison.service_of] > 0.0
-    told = np.flatnonzero(new.told & sized & (new.until > new.since))
-    if not len(told):
+    reporting = np.flatnonzero(new.reported & sized & (new.until > new.since))
+    if not len(reporting):
         return state
-    service = comparison.service_of[told]
-    width, until = state.width[service], new.until[told]
-    since = np.maximum(new.since[told], until - _SPAN * width)
+    service = comparison.service_of[reporting]
+    width, until = state.width[service], new.until[reporting]
+    since = np.maximum(new.since[reporting], until - _SPAN * width)
     first_bin, last_bin = np.floor(since / width), np.floor(until / width)
     nexts = _nexts(state.next, service, first_bin, last_bin, len(comparison.services))
     opened = state.open
@@ -132,11 +133,11 @@ def fill(state: BinState, comparison: ComparisonGroups, new: Increments, columns
     if moved_on.any():
         opened[moved_on[comparison.service_of]] = 0
     late = 0.0
-    for number, part in _spread(new.counts[told, columns], since, until, width):
+    for number, part in _spread(new.counts[reporting, columns], since, until, width):
         timely = number >= nexts[service]
         late += float(part[~timely].sum())
         # Each pod appears once, so plain indexed addition loses nothing.
-        opened[told[timely], number[timely] % RING] += part[timely]
+        opened[reporting[timely], number[timely] % RING] += part[timely]
     return replace(state, open=opened, next=nexts, late=state.late + late)
 
 
@@ -170,7 +171,7 @@ def due_bins(state: BinState, comparison: ComparisonGroups, at: float, share: fl
     """
     Bins that are ready, at most one of each service at a time, oldest first, each with the state after it.
 
-    Ready: ``share`` of the siblings that report at all have reported it. A sibling that said nothing for some bins is
+    Ready: ``share`` of the peers that report at all have reported it. A peer that said nothing for some bins is
     not waited for.
     """
     services = len(comparison.services)

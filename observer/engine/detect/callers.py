@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -83,7 +83,11 @@ def advance(
         kept = last if frame is None and last is not None and at - last.at < MISSED else frame
         return replace(state, frame=kept), {}
     grown, calls = _grown(last, frame, cluster)
-    tallies = {service: _tally(service, grown, len(frame.cuts)) for service in frame.watched & last.watched}
+    by_service: dict[ServiceRef, list[CallerCounts]] = {service: [] for service in frame.watched & last.watched}
+    for service, change in grown:
+        if service in by_service:
+            by_service[service].append(change)
+    tallies = {service: _tally(service, rows, len(frame.cuts)) for service, rows in by_service.items()}
     edges, own = dict(state.edges), dict(state.own)
     pod_edges, pod_own = dict(state.pod_edges), dict(state.pod_own)
     services: dict[PodRef, ServiceRef] = {}
@@ -95,7 +99,10 @@ def advance(
     for pod, service in services.items():
         pod_own[pod] = pod_own.get(pod, 0.0) + errors(pod)
         own[service] = own.get(service, 0.0) + errors(pod)
-    new = {service: _reach(service, grown) for service in tallies}
+    new = {
+        service: Reach(sum(row.calls for row in rows), sum(row.lost for row in rows))
+        for service, rows in by_service.items()
+    }
     return CallerState(frame, edges, own, pod_edges, pod_own, at, new), tallies
 
 
@@ -104,20 +111,21 @@ def _faded(state: CallerState, at: float) -> CallerState:
     return CallerState(
         frame=state.frame,
         edges={edge: calls.faded(part) for edge, calls in state.edges.items() if calls.requests * part > _TRACE},
-        own={one: count * part for one, count in state.own.items() if count * part > _TRACE},
+        own={service: count * part for service, count in state.own.items() if count * part > _TRACE},
         pod_edges={
             edge: calls.faded(part) for edge, calls in state.pod_edges.items() if calls.requests * part > _TRACE
         },
-        pod_own={one: count * part for one, count in state.pod_own.items() if count * part > _TRACE},
+        pod_own={pod: count * part for pod, count in state.pod_own.items() if count * part > _TRACE},
         at=at,
     )
 
 
 def _grown(
     last: CallerFrame, frame: CallerFrame, cluster: ClusterView
-) -> tuple[dict[tuple[str, str, ServiceRef], CallerCounts], dict[tuple[PodRef, ServiceRef], Calls]]:
-    known = {(namespace, pod) for namespace, pod, _ in last.rows}
-    grown: dict[tuple[str, str, ServiceRef], CallerCounts] = {}
+) -> tuple[list[tuple[ServiceRef, CallerCounts]], dict[tuple[PodRef, ServiceRef], Calls]]:
+    """What each caller's calls to a watched service grew by, and the same by calling pod as far as it is known."""
+    known_callers = {(namespace, pod) for namespace, pod, _ in last.rows}
+    grown: list[tuple[ServiceRef, CallerCounts]] = []
     calls: dict[tuple[PodRef, ServiceRef], Calls] = {}
     for key, now in frame.rows.items():
         namespace, name, service = key
@@ -128,13 +136,13 @@ def _grown(
         pod = cluster.pods.get(ref) if ref is not None else None
         if before is None:
             # A caller's first call ever, or its first to this service, counts from zero; a return does not.
-            if not ((namespace, name) in known or (pod is not None and pod.created > last.at)):
+            if not ((namespace, name) in known_callers or (pod is not None and pod.created > last.at)):
                 continue
             before = CallerCounts(0.0, 0.0, 0.0, 0.0, tuple(0.0 for _ in now.buckets))
         change = _difference(now, before)
         if change is None:
             continue
-        grown[key] = change
+        grown.append((service, change))
         if pod is not None:
             asked = change.ok + change.error
             calls[(pod.ref, service)] = Calls(asked, change.error, change.unreached)
@@ -152,20 +160,14 @@ def _difference(now: CallerCounts, before: CallerCounts) -> CallerCounts | None:
     if len(earlier) != len(now.buckets):
         return None
     slow = tuple(a - b for a, b in zip(now.buckets, earlier, strict=True))
-    if any(not math.isfinite(one) or one < 0.0 for one in plain):
+    if any(not math.isfinite(growth) or growth < 0.0 for growth in plain):
         return None
-    if any(not math.isfinite(one) or one < 0.0 for one in slow):
+    if any(not math.isfinite(growth) or growth < 0.0 for growth in slow):
         slow = ()
     return CallerCounts(*plain, buckets=slow)
 
 
-def _reach(service: ServiceRef, grown: Mapping[tuple[str, str, ServiceRef], CallerCounts]) -> Reach:
-    rows = [counts for (_, _, called), counts in grown.items() if called == service]
-    return Reach(calls=sum(counts.calls for counts in rows), lost=sum(counts.lost for counts in rows))
-
-
-def _tally(service: ServiceRef, grown: Mapping[tuple[str, str, ServiceRef], CallerCounts], cuts: int) -> CallerTally:
-    rows = [counts for (_, _, called), counts in grown.items() if called == service]
+def _tally(service: ServiceRef, rows: Sequence[CallerCounts], cuts: int) -> CallerTally:
     slower = [0.0] * cuts
     for counts in rows:
         for i in range(cuts if counts.buckets else 0):

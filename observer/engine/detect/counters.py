@@ -17,7 +17,7 @@ import numpy as np
 
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef
-from observer.engine.detect.roster import ComparisonGroups
+from observer.engine.detect.comparison_groups import ComparisonGroups
 
 UNKNOWN, COUNTED, ZERO = 0, 1, 2
 """What is known of a pod's counters: nothing; the values in ``last``; that there were none yet, so all count."""
@@ -39,7 +39,8 @@ CLASSES: Final = 3
 @dataclass(frozen=True, slots=True, eq=False)
 class CounterState:
     """
-    What the last scrape of each pod told; arrays in roster order, C = 3 classes + cuts + 1 buckets.
+    What the last scrape of each pod told; arrays in the order of the comparison groups, C = 3 classes + cuts + 1
+    buckets.
 
     Attributes:
         last: shape (N, C), cumulative; NaN = no such series.
@@ -77,13 +78,13 @@ class CounterState:
     def carried(
         self, take: IntArray, comparison: ComparisonGroups, old: ComparisonGroups, at: float, last_complete: float
     ) -> CounterState:
-        """In the order of a new roster; ``take`` names each pod's old row or -1. New pods begin unknown or at zero."""
+        """In a new order of pods; ``take`` names each pod's old row or -1. New pods begin unknown or at zero."""
         born = (take < 0) & (comparison.created > last_complete - _SLACK) & (last_complete > 0.0)
         gone = {key: kept for key, kept in self.gone.items() if kept[1] > at - _REMEMBERED}
         for position in np.setdiff1d(np.arange(len(old.refs)), take).tolist():
             gone[old.refs[position].key] = (float(np.nansum(self.last[position, :CLASSES])), at)
-        known = taken(self.known, take, UNKNOWN)
-        known[born] = ZERO
+        known_kind = taken(self.known, take, UNKNOWN)
+        known_kind[born] = ZERO
         scraped = taken(self.scraped, take, np.nan)
         scraped[born] = comparison.created[born]
         floor = taken(self.floor, take, -1.0)
@@ -92,7 +93,7 @@ class CounterState:
         return CounterState(
             last=taken(self.last, take, np.nan),
             scraped=scraped,
-            known=known,
+            known=known_kind,
             targets=taken(self.targets, take, -1),
             marks=taken(self.marks, take, -1),
             starts=taken(self.starts, take, np.nan),
@@ -111,13 +112,13 @@ class CounterState:
 @dataclass(frozen=True, slots=True, eq=False)
 class Increments:
     """
-    What was counted between two scrapes of each pod, in roster order.
+    What was counted between two scrapes of each pod, in the order of the comparison groups.
 
     Attributes:
         counts: shape (N, C), like ``CounterState.last``; 0 where nothing counts.
         since, until: shape (N,), the two scrapes, Unix seconds; equal where nothing counts.
         scraped: shape (N,), newest scrape, NaN = none yet. up: shape (N,), the target answered lately.
-        told: shape (N,), pods whose increments are known, even if 0.
+        reported: shape (N,), pods whose increments are known, even if 0.
         gaps: how many pods went through a baseline in this tick by doubt (decrease, targets, absence).
         backward: part of the targets whose scrape time went back, 0..1.
         fallen: pods whose counters fell although nothing restarted; scrapes: targets that were scraped at all.
@@ -128,7 +129,7 @@ class Increments:
     until: FloatArray
     scraped: FloatArray
     up: BoolArray
-    told: BoolArray
+    reported: BoolArray
     gaps: int
     backward: float
     fallen: int = 0
@@ -163,44 +164,44 @@ def increments(
     predecessors = (state.known[:, 0] == ZERO) & (state.floor > 0.0) & (total >= state.floor)
     barred = changed | skipping | predecessors
     counts = np.zeros_like(now)
-    known = state.known.copy()
-    told, doubts, fallen = np.zeros(len(now), dtype=np.bool_), 0, 0
+    knowledge = state.known.copy()
+    reported, doubts, fallen = np.zeros(len(now), dtype=np.bool_), 0, 0
     for part, columns in enumerate((slice(0, CLASSES), slice(CLASSES, now.shape[1]))):
-        counts[:, columns], part_told, known[:, part], doubt, fell = _advance(
-            state.last[:, columns], now[:, columns], known[:, part], moved, restarted, barred
+        counts[:, columns], part_reported, knowledge[:, part], doubt, fell = _advance(
+            state.last[:, columns], now[:, columns], knowledge[:, part], moved, restarted, barred
         )
         if part == 0:
-            told, doubts, fallen = part_told, int(doubt.sum()), int(fell.sum())
+            reported, doubts, fallen = part_reported, int(doubt.sum()), int(fell.sum())
     # What was shown was another pod's: to come down from it is no fall.
-    known[predecessors] = UNKNOWN
+    knowledge[predecessors] = UNKNOWN
     # A target that is down or gone is absent: whatever it says when it comes back is a baseline.
-    known[~usable & ~np.isnan(state.scraped) & (known != ZERO).any(axis=1)] = UNKNOWN
+    knowledge[~usable & ~np.isnan(state.scraped) & (knowledge != ZERO).any(axis=1)] = UNKNOWN
     began = np.where(restarted & moved, np.fmax(state.scraped, starts[:, 1]), state.scraped)
-    since = np.where(told, np.minimum(began, scraped), frame.at)
+    since = np.where(reported, np.minimum(began, scraped), frame.at)
     interval = _interval(state, scraped, moved)
     after_state = CounterState(
         last=np.where(moved[:, None], now, state.last),
         scraped=np.where(moved, scraped, state.scraped),
-        known=known,
+        known=knowledge,
         targets=np.where(moved, targets, state.targets),
         marks=np.where(moved, marks, state.marks),
         starts=np.where(moved[:, None] | np.isnan(state.starts), starts, state.starts),
         skip=np.where(skipping, skip - 1, skip),
         written=written,
         interval=interval,
-        floor=np.where(known[:, 0] == ZERO, state.floor, -1.0),
+        floor=np.where(knowledge[:, 0] == ZERO, state.floor, -1.0),
         gone=state.gone,
     )
     up = usable & (frame.at - scraped <= np.maximum(QUIET_SECONDS, QUIET * np.nan_to_num(interval)))
     part_back = float(back.sum()) / max(1, int(usable.sum()))
-    until = np.where(told, scraped, frame.at)
+    until = np.where(reported, scraped, frame.at)
     return after_state, Increments(
-        counts, since, until, after_state.scraped, up, told, doubts, part_back, fallen, int(usable.sum())
+        counts, since, until, after_state.scraped, up, reported, doubts, part_back, fallen, int(usable.sum())
     )
 
 
 def _advance(
-    last: FloatArray, now: FloatArray, known: IntArray, moved: BoolArray, restarted: BoolArray, barred: BoolArray
+    last: FloatArray, now: FloatArray, knowledge: IntArray, moved: BoolArray, restarted: BoolArray, barred: BoolArray
 ) -> tuple[FloatArray, BoolArray, IntArray, BoolArray, BoolArray]:
     """
     One kind of series: its increments, who told some, what is known afterwards, where we are in doubt, and where the
@@ -208,21 +209,23 @@ def _advance(
     """
     absent = np.isnan(now).all(axis=1)
     broken = ~absent & ~(np.isfinite(now) & (now >= 0.0)).all(axis=1)
-    base = np.where((known == ZERO)[:, None], 0.0, last)
+    base = np.where((knowledge == ZERO)[:, None], 0.0, last)
     fell = (now < base).any(axis=1) & ~absent
     reset = fell & restarted
     grown = np.where(reset[:, None], now, now - base)
-    good = moved & ~absent & ~broken & ~barred & (known != UNKNOWN) & ~(fell & ~reset)
+    good = moved & ~absent & ~broken & ~barred & (knowledge != UNKNOWN) & ~(fell & ~reset)
     counts = np.where(good[:, None], grown, 0.0)
     # A target that answers and has no such series yet counts from zero when it gets one; one that lost it does not.
-    after = np.where(moved & ~absent & ~broken, COUNTED, known)
-    after = np.where(moved & absent & ((known == ZERO) | (known == UNKNOWN)), np.where(barred, UNKNOWN, ZERO), after)
+    after = np.where(moved & ~absent & ~broken, COUNTED, knowledge)
+    after = np.where(
+        moved & absent & ((knowledge == ZERO) | (knowledge == UNKNOWN)), np.where(barred, UNKNOWN, ZERO), after
+    )
     # Counters that fell for no reason may rise again as they fell: neither way is growth.
-    lost = moved & fell & ~reset & ~barred & (known == COUNTED)
-    after = np.where((moved & absent & (known == COUNTED)) | (moved & broken) | lost, UNKNOWN, after)
-    doubt = moved & ~absent & (known != UNKNOWN) & ~good
-    silent_told = moved & absent & (known == ZERO) & ~barred
-    return counts, good | silent_told, after, doubt, lost
+    lost = moved & fell & ~reset & ~barred & (knowledge == COUNTED)
+    after = np.where((moved & absent & (knowledge == COUNTED)) | (moved & broken) | lost, UNKNOWN, after)
+    doubt = moved & ~absent & (knowledge != UNKNOWN) & ~good
+    silently_reported = moved & absent & (knowledge == ZERO) & ~barred
+    return counts, good | silently_reported, after, doubt, lost
 
 
 def _interval(state: CounterState, scraped: FloatArray, moved: BoolArray) -> FloatArray:
@@ -234,7 +237,7 @@ def _interval(state: CounterState, scraped: FloatArray, moved: BoolArray) -> Flo
 
 
 def _rows(comparison: ComparisonGroups, frame: CounterFrame) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Requests and buckets side by side, scrape times and numbers of targets, in roster order."""
+    """Requests and buckets side by side, scrape times and numbers of targets, in the order of the comparison groups."""
     row = comparison.frame_row
     there = row >= 0
     columns = frame.requests.shape[1] + frame.buckets.shape[1]
@@ -258,8 +261,8 @@ def _marks(comparison: ComparisonGroups, frame: CounterFrame) -> IntArray:
     row = comparison.frame_row
     if not len(frame.marks):
         return np.full(len(row), -1, np.int64)
-    found: IntArray = np.where((row >= 0) & (frame.marks[row] > 0), frame.marks[row], -1)
-    return found
+    marks: IntArray = np.where((row >= 0) & (frame.marks[row] > 0), frame.marks[row], -1)
+    return marks
 
 
 def _label_skips(

@@ -1,8 +1,8 @@
 """
 The history test: is a pod worse than its service ever was?
 
-Two siblings cannot outvote each other: one error is worth ln 2 in the sibling test there. So a pair is also compared
-with the service's own past, by the same kind of process over tilts of the error rate against the worst usual rate. A
+Two replicas cannot outvote each other: one error is worth ln 2 in the peer test there. So a pair is also compared with
+the service's own past, by the same kind of process over effect sizes of the error rate against the worst usual rate. A
 service that fails as a whole is found by the same measure; a lone pod is never acted on.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from observer.domain.counts import BoolArray, FloatArray, ServiceBaseline
 from observer.domain.ids import ServiceRef
 from observer.domain.settings import DetectionSettings
-from observer.engine.detect.roster import ComparisonGroups
+from observer.engine.detect.comparison_groups import ComparisonGroups
 
 _MOST = 1e26
 _UNKNOWN_RATE = 0.05
@@ -33,15 +33,15 @@ def null_rates(
     if not baselines:
         return rates
     for i, service in enumerate(services):
-        known = baselines.get(service)
-        if known is not None and known.requests > 0.0:
-            rates[i] = max(known.q99_error_rate, known.errors / known.requests, floor)
+        baseline = baselines.get(service)
+        if baseline is not None and baseline.requests > 0.0:
+            rates[i] = max(baseline.q99_error_rate, baseline.errors / baseline.requests, floor)
     result: FloatArray = np.minimum(rates, 0.5)
     return result
 
 
 def pairs(comparison: ComparisonGroups) -> BoolArray:
-    """Shape (N,): pods that have exactly one sibling."""
+    """Shape (N,): pods that have exactly one peer."""
     size = np.diff(comparison.first)
     result: BoolArray = (size == 2)[comparison.service_of]
     return result
@@ -61,7 +61,7 @@ def update(
 
     ``overdispersion`` is the overdispersion.
 
-    Only pods with one sibling and a known past are followed; bins without a bad request of the service count for the
+    Only pods with one peer and a known past are followed; bins without a bad request of the service count for the
     defence only.
     """
     rate = null[comparison.service_of]
@@ -80,7 +80,7 @@ def update(
 
 
 def score(mixture: FloatArray) -> FloatArray:
-    """Shape (N,): ln of the mean over tilts; -inf where nothing was gathered."""
+    """Shape (N,): ln of the mean over effect sizes; -inf where nothing was gathered."""
     with np.errstate(divide="ignore"):
         result: FloatArray = np.log(mixture.mean(axis=1))
     return result
@@ -88,14 +88,15 @@ def score(mixture: FloatArray) -> FloatArray:
 
 def references(null: FloatArray, past_total: FloatArray, past_bad: FloatArray, floor: float) -> FloatArray:
     """Shape (S,): the rate above which a service fails: its history, else what we saw of it, else a plain guess."""
-    seen = np.maximum(_MARGIN * (past_bad + 1.0) / np.maximum(past_total, 1.0), floor)
-    own = np.where(past_total >= _ENOUGH, seen, _UNKNOWN_RATE)
+    observed = np.maximum(_MARGIN * (past_bad + 1.0) / np.maximum(past_total, 1.0), floor)
+    own = np.where(past_total >= _ENOUGH, observed, _UNKNOWN_RATE)
     return np.where(np.isnan(null), own, null)
 
 
 def failing(bad: FloatArray, total: FloatArray, reference: FloatArray, need: FloatArray) -> BoolArray:
     """
-    Services (or what is left of them) whose error rate over the last minute is above the reference by ``need`` nats.
+    Services (or what is left of them) whose error rate over the last minute is above the reference by a score of
+    ``need``.
 
     It only ever spares pods, so a plain likelihood ratio is enough.
     """

@@ -2,7 +2,7 @@
 The exact conditional likelihood: how the errors of a bin fall on a pod, given how many there were in all.
 
 If ``bad`` of ``total`` requests failed and the pod answered ``own`` of them, the number of its failures follows a
-hypergeometric law while the pod is like its siblings, and Fisher's non-central one with odds ``omega`` when it is
+hypergeometric law while the pod is like its peers, and Fisher's non-central one with odds ``omega`` when it is
 not. Their ratio at ``k`` failures is ``omega**k / E[omega**K]``; this file knows ``ln E[omega**K]``.
 """
 

@@ -2,6 +2,8 @@
 The judges' one entry: what a tick saw -> who is suspected, how strongly, and why nobody may be.
 
 Pure: the instant comes with the snapshot, the memory with the state.
+
+From the evidence of a tick to its judgement: suspects, suppressions, and what to ask next.
 """
 
 from __future__ import annotations
@@ -17,18 +19,17 @@ from observer.domain.counts import BoolArray, CounterFrame, FloatArray
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
-from observer.domain.suspect import CallerTally, Judgement, Tier
-from observer.engine.detect import callers, history, peer_test
-from observer.engine.detect.bins import Bin, due_bins, fill, widths
-from observer.engine.detect.counters import CLASSES, Increments, increments
-from observer.engine.detect.groups import explained
-from observer.engine.detect.health import Services, Tallies
-from observer.engine.detect.held import OpenActions
-from observer.engine.detect.latency import FADE, LEAST_BIN, slower, warm_pods
-from observer.engine.detect.roster import ComparisonGroups, comparison_of
-from observer.engine.detect.state import DetectorState, Track
-from observer.engine.detect.tiers import tier_scores
-from observer.engine.detect.verdict import verdict
+from observer.domain.suspect import CallerTally, Culprit, Judgement, Suspect, Symptom, Tier
+from observer.engine.detect import callers, history
+from observer.engine.detect.candidates import Candidates, restrained
+from observer.engine.detect.comparison_groups import ComparisonGroups, comparison_of, pods_of
+from observer.engine.detect.counters import Increments, increments
+from observer.engine.detect.last_minute import Services, Tallies
+from observer.engine.detect.state import DetectorState, OpenActions
+from observer.engine.detect.suppress import FailingServices, correlated, suppressions, victims
+from observer.engine.detect.tiers import PRE_ANNOTATE, strength, tier_scores
+from observer.engine.detect.unreached import followed, lonely, silent_pods, unreached
+from observer.engine.detect.weigh import weighed
 
 _BLIND_TICKS: Final = 10
 """A pause of more ticks than this makes every next scrape a baseline."""
@@ -37,12 +38,10 @@ _SETTLED: Final = 30.0
 _DISAGREED: Final = 60.0
 """Seconds for which servers that contradicted each other are not believed."""
 _FRESH_SHARE: Final = 0.9
-_RESIDUAL: Final = 0.05
-"""A drained pod with less than this part of an equal share is out of the comparison."""
 
 
 def judge(
-    state: DetectorState, snapshot: Snapshot, settings: EngineSettings, held: OpenActions | None = None
+    state: DetectorState, snapshot: Snapshot, settings: EngineSettings, open_actions: OpenActions | None = None
 ) -> tuple[DetectorState, Judgement]:
     """
     Weigh one tick.
@@ -50,60 +49,40 @@ def judge(
     Returns the next state and the judgement. Without counters or without a picture of the cluster nothing is weighed,
     nothing is forgotten and the judgement is not complete.
     """
-    held = held if held is not None else OpenActions()
+    open_actions = open_actions if open_actions is not None else OpenActions()
     frame, cluster = snapshot.counters, snapshot.cluster
     if frame is None or cluster is None:
-        return state, _blind(state, snapshot, held)
+        return state, _blind(state, snapshot, open_actions)
     state, gaps = _timed(state.shaped(frame, settings), frame, settings)
-    state, new = _counted(state, snapshot, frame, cluster, settings, held)
+    state, new = _counted(state, snapshot, frame, cluster, settings, open_actions)
     if new.disagreement:
         state = replace(state, disagreed=(frame.at, new.disagreement))
     if 0.0 <= frame.at - state.disagreed[0] < _DISAGREED:
         # Every other answer looks well: what one of them said is not forgotten with the next.
         gaps.append(Gap("prometheus", "replicas_disagree", state.disagreed[1]))
-    state = _weighed(state, new, settings, held)
-    state, tallies, seen = _observed(state, snapshot, cluster, new)
+    state = weighed(state, new, settings, open_actions)
+    state, tallies, caller_tallies = _observed(state, snapshot, cluster, new)
     fresh = _fresh_share(state.comparison, new, frame.at)
     if fresh < _FRESH_SHARE:
         gaps.append(Gap("prometheus", "stale", f"{fresh:.0%} of the sidecars were scraped lately"))
-    complete = not gaps
-    found = verdict(state, snapshot, cluster, settings, held, new)
-    state = replace(
-        state,
-        last_complete=frame.at if complete else state.last_complete,
-        usual=found.usual,
-        since={(one.service, one.reason): one.since for one in found.suppressed},
-        silent=found.silent,
-        losses=found.losses,
-        watched=found.watched,
-    )
-    return state, Judgement(
-        at=snapshot.at,
-        complete=complete,
-        suspects=found.suspects,
-        suppressions=found.suppressed,
-        services=Services(state.comparison, state.minute, found.doubted, state.at),
-        tallies=tallies,
-        callers=seen,
-        watch=frozenset(found.watched),
-        recheck=found.recheck,
-        cuts=state.cuts,
-        gaps=tuple(gaps),
-    )
+    if not gaps:
+        state = replace(state, last_complete=frame.at)
+    state, judgement = _concluded(state, snapshot, cluster, settings, open_actions, new)
+    return state, replace(judgement, complete=not gaps, gaps=tuple(gaps), tallies=tallies, callers=caller_tallies)
 
 
 def _counted(
     state: DetectorState, snapshot: Snapshot, frame: CounterFrame, cluster: ClusterView, settings: EngineSettings,
-    held: OpenActions,
+    open_actions: OpenActions,
 ) -> tuple[DetectorState, Increments]:  # fmt: skip
     """The state in today's order, with what the frame adds to what was known."""
     state = state.seated(comparison_of(cluster, frame, state.comparison), frame.at)
-    counted, new = increments(state.counters, state.comparison, frame, held.label_writes)
+    counted, new = increments(state.counters, state.comparison, frame, open_actions.label_writes)
     null = history.null_rates(state.comparison.services, snapshot.baselines, 0.5 * settings.impact.error_rate)
     return replace(state, counters=counted, at=frame.at, last_at=state.at, null=null), new
 
 
-def _blind(state: DetectorState, snapshot: Snapshot, held: OpenActions) -> Judgement:
+def _blind(state: DetectorState, snapshot: Snapshot, open_actions: OpenActions) -> Judgement:
     nobody = np.zeros(len(state.comparison.refs), dtype=np.bool_)
     return Judgement(
         at=snapshot.at,
@@ -113,7 +92,7 @@ def _blind(state: DetectorState, snapshot: Snapshot, held: OpenActions) -> Judge
         services=Services(state.comparison, state.minute, nobody, snapshot.at),
         tallies={},
         callers={},
-        watch=frozenset(state.watched) | held.services,
+        watch=frozenset(state.watched) | open_actions.services,
         recheck=frozenset(),
         cuts=state.cuts,
     )
@@ -133,94 +112,6 @@ def _timed(state: DetectorState, frame: CounterFrame, settings: EngineSettings) 
     return (state.blinded(), []) if pause > _BLIND_TICKS * settings.tick else (state, [])
 
 
-def _weighed(state: DetectorState, new: Increments, settings: EngineSettings, held: OpenActions) -> DetectorState:
-    """Bins that became ready, one after the other."""
-    comparison = state.comparison
-    if not comparison.refs:
-        return state
-    drained = np.zeros(len(comparison.refs), dtype=np.bool_)
-    drained[[comparison.position[pod] for pod in held.drained if pod in comparison.position]] = True
-    state = _errors(state, new, drained, settings)
-    state = _latency(state, new, drained, settings)
-    fade = settings.detection.fade_seconds
-    return replace(
-        state,
-        errors=_faded(comparison, state.errors, drained, state.at, fade),
-        latency=_faded(comparison, state.latency, drained, state.at, fade),
-    )
-
-
-def _errors(state: DetectorState, new: Increments, drained: BoolArray, settings: EngineSettings) -> DetectorState:
-    """The errors' bins: the sibling test and, for pairs, the history test."""
-    comparison, detection, interval = state.comparison, settings.detection, state.counters.interval
-    track, past = state.errors, state.past
-    open_ = fill(widths(track.bins, comparison, interval, settings.tick, 0.0, state.at), comparison, new, slice(0, 2))
-    for after, ready in due_bins(open_, comparison, state.at, detection.reported_share):
-        bad, total = ready.counts[:, 1:2], ready.counts.sum(axis=1, keepdims=True)
-        out = _residual_traffic(comparison, total, drained)
-        bad, total = np.where(out, 0.0, bad), np.where(out, 0.0, total)
-        track = _weigh(replace(track, bins=after), comparison, ready, bad, total, out, settings)
-        overdispersion = track.overdispersion(comparison, detection.overdispersion_cap)[: len(comparison.refs), 0]
-        past = history.update(past, comparison, bad[:, 0], total[:, 0], state.null, overdispersion, detection)
-        open_ = after
-    return replace(state, errors=replace(track, bins=open_), past=past)
-
-
-def _latency(state: DetectorState, new: Increments, drained: BoolArray, settings: EngineSettings) -> DetectorState:
-    """The latency bins: the sibling test at each cut."""
-    comparison, detection, interval = state.comparison, settings.detection, state.counters.interval
-    track, shares = state.latency, state.shares
-    if not state.cuts:
-        return state
-    wide = widths(track.bins, comparison, interval, settings.tick, LEAST_BIN, state.at)
-    open_ = fill(wide, comparison, new, slice(CLASSES, None))
-    warm = warm_pods(comparison, state.counters, state.at, detection)
-    for after, ready in due_bins(open_, comparison, state.at, detection.reported_share):
-        slow, timed = slower(ready.counts, warm)
-        tested = list(state.tested)
-        bad, total = slow[:, tested], timed[:, tested]
-        out = _residual_traffic(comparison, total, drained)
-        bad, total = np.where(out, 0.0, bad), np.where(out, 0.0, total)
-        track = _weigh(replace(track, bins=after), comparison, ready, bad, total, out, settings)
-        fading = np.where(ready.due, FADE, 1.0)[comparison.service_of][:, None]
-        shares = shares * fading + ready.counts
-        open_ = after
-    return replace(state, latency=replace(track, bins=open_), shares=shares)
-
-
-def _weigh(
-    track: Track, comparison: ComparisonGroups, ready: Bin, bad: FloatArray, total: FloatArray, out: BoolArray,
-    settings: EngineSettings,
-) -> Track:  # fmt: skip
-    start, end = np.where(ready.due, ready.start, np.nan), np.where(ready.due, ready.end, np.nan)
-    bin_ = peer_test.sample(comparison, bad, total, start, end, out)
-    evidence = peer_test.update(track.evidence, track.dispersion, comparison, bin_, settings.detection)
-    suspected = track.evidence.level()[: len(comparison.refs)] >= math.exp(tier_scores(settings)[Tier.ANNOTATE])
-    learned = track.dispersion.added(comparison, bad, total, suspected, ready.due[comparison.service_of])
-    return replace(track, evidence=evidence, dispersion=learned)
-
-
-def _residual_traffic(comparison: ComparisonGroups, total: FloatArray, drained: BoolArray) -> BoolArray:
-    """
-    Shape of ``total``: drained pods that have hardly any requests left.
-
-    What trickles in is not what siblings get, and what siblings get meanwhile says nothing about the pod's usual share.
-    """
-    if not drained.any():
-        return np.zeros(total.shape, dtype=np.bool_)
-    equal = np.add.reduceat(total, comparison.first[:-1], axis=0) / np.diff(comparison.first)[:, None]
-    result: BoolArray = drained[:, None] & (total < _RESIDUAL * equal[comparison.service_of])
-    return result
-
-
-def _faded(comparison: ComparisonGroups, track: Track, drained: BoolArray, at: float, fade: float) -> Track:
-    """Without suspicions that ended by themselves; drained pods cannot speak for themselves."""
-    ended = peer_test.ended(track.evidence, at, fade)
-    ended[: len(drained)] &= ~drained[:, None]
-    ended |= explained(comparison, track.evidence.own_bad, ended[: len(drained)])
-    return replace(track, evidence=track.evidence.cleared(ended))
-
-
 def _observed(
     state: DetectorState, snapshot: Snapshot, cluster: ClusterView, new: Increments
 ) -> tuple[DetectorState, Tallies, dict[ServiceRef, CallerTally]]:
@@ -234,8 +125,12 @@ def _observed(
         position = comparison.position.get(pod)
         return float(errors[position]) if position is not None else 0.0
 
-    calls, seen = callers.advance(state.callers, snapshot.callers, cluster, own, state.at)
-    return replace(state, minute=minute, left=left, callers=calls), Tallies(comparison, new.counts, new.told), seen
+    calls, caller_tallies = callers.advance(state.callers, snapshot.callers, cluster, own, state.at)
+    return (
+        replace(state, minute=minute, left=left, callers=calls),
+        Tallies(comparison, new.counts, new.reported),
+        caller_tallies,
+    )
 
 
 def _by_service(comparison: ComparisonGroups, values: FloatArray) -> FloatArray:
@@ -245,3 +140,178 @@ def _by_service(comparison: ComparisonGroups, values: FloatArray) -> FloatArray:
 def _fresh_share(comparison: ComparisonGroups, new: Increments, at: float) -> float:
     expected = comparison.ready & (comparison.created < at - _SETTLED)
     return float(new.up[expected].mean()) if expected.any() else 1.0
+
+
+_QUIET_MEMORY: Final = 600.0
+"""Seconds in which what was usual fades to a third."""
+_WATCH: Final = 60.0
+"""Seconds for which a service stays watched after its last reason."""
+_MOST_AGAIN: Final = 2000
+"""So many pods at most are asked about again in one tick."""
+_RISING: Final = 4.0
+"""Score of a service's error rate above what is usual from which its callers are asked."""
+
+
+def _concluded(
+    state: DetectorState, snapshot: Snapshot, cluster: ClusterView, settings: EngineSettings, open_actions: OpenActions,
+    new: Increments,
+) -> tuple[DetectorState, Judgement]:  # fmt: skip
+    """Judge the evidence as it stands; ``state`` holds this tick's counts already, ``new`` are its increments."""
+    comparison, at = state.comparison, state.at
+    force = strength(state, settings)
+    hinted = force.doubted(PRE_ANNOTATE)
+    suspects = Candidates(state, snapshot, cluster, settings, force).suspects()
+    whole = _Whole(state, settings, _spared(state, force.errors >= PRE_ANNOTATE, settings))
+    failing_services = FailingServices(
+        frozenset(comparison.services[i] for i in np.flatnonzero(whole.failing).tolist()),
+        _sick(suspects),
+        state.callers,
+    )
+    state, lone = _silences(state, snapshot, new)
+    # Not healthy: at the annotate tier.
+    doubted = force.doubted(tier_scores(settings)[Tier.ANNOTATE])[: len(comparison.refs)]
+    crowded = correlated(comparison, _named_bad(suspects, doubted, state), settings.detection)
+    suppressed = (
+        *suppressions(failing_services, crowded, at, state.since),
+        *unreached(lone, state.losses, state.silent, state.since, state.effect_sizes, at),
+    )
+    failing = [suspect.culprit for suspect in suspects if suspect.evidence.symptom is Symptom.ERRORS]
+    asked = _asked(state, hinted, whole.rising, open_actions) | lone.keys()
+    watched = {service: until for service, until in state.watched.items() if until > at}
+    watched |= dict.fromkeys(asked, at + _WATCH)
+    since = {(suppression.service, suppression.reason): suppression.since for suppression in suppressed}
+    usual = _usual(state, whole.rising, hinted)
+    return replace(state, usual=usual, since=since, watched=watched), replace(
+        _blind(state, snapshot, open_actions),
+        suspects=restrained(suspects, suppressed, victims(failing_services, failing), open_actions.cleared, at),
+        suppressions=suppressed,
+        services=Services(comparison, state.minute, doubted, at),
+        watch=frozenset(watched),
+        recheck=_rechecked(state, np.maximum(force.errors, force.latency)),
+    )
+
+
+def _silences(
+    state: DetectorState, snapshot: Snapshot, new: Increments
+) -> tuple[DetectorState, dict[ServiceRef, PodRef]]:
+    """Which sidecars are silent and what got lost since, and the services where it is a single one."""
+    comparison = state.comparison
+    silent = silent_pods(comparison, new, (state.counters.targets > 0) & comparison.ready, state.silent, state.at)
+    lone = lonely(comparison, silent, new.up)
+    # Another peer that falls silent for a moment is no reason to forget what was before.
+    alone = {pod: service for service, pod in lone.items()}
+    alone |= {pod: comparison.pods[comparison.position[pod]].service for pod in state.losses if pod in silent}
+    seconds = max(state.at - state.last_at, 0.0)
+    losses = followed(state.losses, silent, alone, snapshot, state.callers.new, seconds)
+    return replace(state, silent=silent, losses=losses), lone
+
+
+class _Whole:
+    """Services as a whole over the last minute: which fail without their suspects, which rise at all."""
+
+    def __init__(self, state: DetectorState, settings: EngineSettings, spared: BoolArray) -> None:
+        comparison = state.comparison
+        total, bad = state.minute.totals()
+        reference = history.references(state.null, state.usual[:, 0], state.usual[:, 1], settings.impact.error_rate)
+        count = len(comparison.services)
+
+        def by_service(values: FloatArray) -> FloatArray:
+            return np.bincount(comparison.service_of, values, count).astype(np.float64)
+
+        need = np.full(count, tier_scores(settings)[Tier.ANNOTATE])
+        # What is suppressed stays so until it is clearly better: half the evidence keeps it.
+        standing = {service for service, reason in state.since if reason != "unreached"}
+        need[[i for i, service in enumerate(comparison.services) if service in standing]] *= 0.5
+        rest_total, rest_bad = by_service(np.where(spared, 0.0, total)), by_service(np.where(spared, 0.0, bad))
+        self.failing = history.failing(rest_bad, rest_total, reference, need)
+        self.rising = self.failing | history.failing(
+            by_service(bad), by_service(total), reference, np.full(count, _RISING)
+        )
+
+
+def _with_groups(state: DetectorState, hinted: BoolArray) -> BoolArray:
+    """Shape (N,): pods that are hinted at, alone or within a group."""
+    pods = len(state.comparison.refs)
+    spared = hinted[:pods].copy()
+    for row in np.flatnonzero(hinted[pods:]).tolist():
+        spared[pods_of(state.comparison, row + pods)] = True
+    return spared
+
+
+def _spared(state: DetectorState, hinted: BoolArray, settings: EngineSettings) -> BoolArray:
+    """
+    Shape (N,): pods without whom a service is looked at as a whole.
+
+    Where many single pods are hinted at, leaving them all out would hide that the service fails.
+    """
+    comparison = state.comparison
+    single = hinted[: len(comparison.refs)]
+    if not comparison.services:
+        return single
+    count = np.add.reduceat(single.astype(np.int64), comparison.first[:-1])
+    crowd = (count >= 2) & (count > settings.detection.bad_share * np.diff(comparison.first))
+    groups = hinted.copy()
+    groups[: len(comparison.refs)] &= ~crowd[comparison.service_of]
+    return _with_groups(state, groups)
+
+
+def _sick(suspects: list[Suspect]) -> dict[ServiceRef, Culprit]:
+    sick: dict[ServiceRef, Culprit] = {}
+    for suspect in suspects:
+        if suspect.culprit.service is not None and suspect.evidence.symptom is Symptom.ERRORS:
+            sick.setdefault(suspect.culprit.service, suspect.culprit)
+    return sick
+
+
+def _named_bad(suspects: list[Suspect], doubted: BoolArray, state: DetectorState) -> BoolArray:
+    """Doubted pods, less those that a named group explains: a bad revision is no correlated failure."""
+    bad = doubted.copy()
+    for suspect in suspects:
+        if suspect.culprit.pod is None:
+            for member in suspect.also:
+                if member.pod is not None and member.pod in state.comparison.position:
+                    bad[state.comparison.position[member.pod]] = False
+    return bad
+
+
+def _asked(state: DetectorState, hinted: BoolArray, rising: BoolArray, open_actions: OpenActions) -> set[ServiceRef]:
+    comparison = state.comparison
+    pods = np.flatnonzero(_with_groups(state, hinted))
+    asked = {comparison.services[i] for i in np.unique(comparison.service_of[pods]).tolist()}
+    asked |= {comparison.services[i] for i in np.flatnonzero(rising).tolist()} | open_actions.services
+    return asked | {
+        comparison.pods[comparison.position[pod]].service for pod in open_actions.drained if pod in comparison.position
+    }
+
+
+def _rechecked(state: DetectorState, score: FloatArray) -> frozenset[ServiceRef]:
+    """
+    Services of pods that are hinted at, the strongest hint first, as long as they hold ``_MOST_AGAIN`` pods or one.
+
+    The answer holds every bucket of every pod and caller: what cannot be asked now is told only, until its turn comes.
+    """
+    comparison, chosen, pods = state.comparison, set[int](), 0
+    hinted = np.flatnonzero(score[: len(comparison.refs)] >= PRE_ANNOTATE)
+    for position in hinted[np.argsort(-score[hinted], kind="stable")].tolist():
+        service = int(comparison.service_of[position])
+        if service in chosen:
+            continue
+        pods += len(comparison.peers(service))
+        if chosen and pods > _MOST_AGAIN:
+            break
+        chosen.add(service)
+    return frozenset(comparison.services[i] for i in chosen)
+
+
+def _usual(state: DetectorState, rising: BoolArray, hinted: BoolArray) -> FloatArray:
+    """
+    Fading sums of the requests and errors of quiet services: neither rising nor holding anybody who is hinted at.
+
+    Only what is a minute old counts, so that a fault is seen before it looks usual.
+    """
+    comparison = state.comparison
+    pods = np.flatnonzero(_with_groups(state, hinted))
+    quiet = ~rising
+    quiet[np.unique(comparison.service_of[pods])] = False
+    part = math.exp(-(state.at - state.last_at) / _QUIET_MEMORY) if state.last_at else 1.0
+    return np.where(quiet[:, None], state.usual * part + state.left, state.usual)

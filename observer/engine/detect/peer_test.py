@@ -1,8 +1,8 @@
 """
-The sibling test: does more than its share of the bad requests fall on one pod or group?
+The peer test: does more than its share of the bad requests fall on one pod or group?
 
-A mixture of Shiryaev-Roberts processes over tilts of the share, conditional on how many bad requests the service had
-in the bin. What hits all siblings alike changes that number, not the shares. Bins without a bad request add nothing,
+A mixture of Shiryaev-Roberts processes over effect sizes of the share, conditional on how many bad requests the service
+had in the bin. What hits all peers alike changes that number, not the shares. Bins without a bad request add nothing,
 so silence is no evidence. The mean number of bins between false alarms at ``score >= ln A`` is at least ``A``.
 """
 
@@ -15,19 +15,18 @@ import numpy as np
 
 from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.settings import DetectionSettings
-from observer.engine.detect.clumps import overdispersion_bound
+from observer.engine.detect.comparison_groups import ComparisonGroups
 from observer.engine.detect.counters import taken
-from observer.engine.detect.dispersion import WINDOW, Dispersion
 from observer.engine.detect.hypergeometric import ln_mgf
-from observer.engine.detect.roster import ComparisonGroups
+from observer.engine.detect.overdispersion import WINDOW, Dispersion, overdispersion_bound
 
 _FEW: Final = 200.0
 _MANY_BAD: Final = 0.05
 """A bin with fewer requests or a larger bad part than this gets the exact likelihood."""
 _MOST: Final = 1e26
-"""Evidence is not counted beyond 60 nats."""
+"""A score is not counted beyond 60."""
 ENDED: Final = 7.0
-"""Nats against "it goes on" after which a suspicion has ended by itself."""
+"""Score against "it goes on" after which a suspicion has ended by itself."""
 FADED: Final = 4.6
 """The same for a suspicion that had no new evidence for a while."""
 _DOUBT: Final = 4.0
@@ -40,12 +39,13 @@ class Evidence:
     What speaks against each row (pods, groups, pooled) by stream: 0 = errors, then slower than each cut.
 
     Attributes:
-        mixture: shape (R, X, T), one process a tilt.
-        run: shape (R, X), a one-tilt CUSUM that is zero while nothing speaks against the row; the sums below are
-            taken since it last was: ``own_total``, ``own_bad`` of the row, ``all_total``, ``all_bad`` of its service.
+        mixture: shape (R, X, T), one process an effect size.
+        run: shape (R, X), a CUSUM of one effect size that is zero while nothing speaks against the row; the sums below
+            are taken since it last was: ``own_total``, ``own_bad`` of the row, ``all_total``, ``all_bad`` of
+            its service.
         bins: bins of the run in which the row had bad requests. onset: start of the run's first bin, Unix seconds.
         newest: end of the last bin with evidence; traffic: end of the last bin with requests.
-        over: nats that the fault has ended. recent: bad requests of the service, fading within a window of bins.
+        over: score that the fault has ended. recent: bad requests of the service, fading within a window of bins.
     """
 
     mixture: FloatArray
@@ -63,21 +63,21 @@ class Evidence:
 
     @classmethod
     def empty(cls, rows: int, streams: int, effect_sizes: int) -> Evidence:
-        plain = {one.name: np.zeros((rows, streams)) for one in fields(cls) if one.name != "mixture"}
+        plain = {column.name: np.zeros((rows, streams)) for column in fields(cls) if column.name != "mixture"}
         return cls(mixture=np.zeros((rows, streams, effect_sizes)), **plain)
 
     def carried(self, take: IntArray) -> Evidence:
-        """In the order of a new roster."""
-        return Evidence(**{one.name: taken(getattr(self, one.name), take, 0.0) for one in fields(self)})
+        """In a new order of pods."""
+        return Evidence(**{column.name: taken(getattr(self, column.name), take, 0.0) for column in fields(self)})
 
     def score(self, effect_sizes: FloatArray, least: float = 0.0) -> FloatArray:
-        """Shape (R, X): ln of the mean over tilts of at least ``least``; -inf where there is nothing."""
+        """Shape (R, X): ln of the mean over effect sizes of at least ``least``; -inf where there is nothing."""
         with np.errstate(divide="ignore"):
             result: FloatArray = np.log(self.level(effect_sizes >= least))
         return result
 
     def level(self, chosen: BoolArray | None = None) -> FloatArray:
-        """Shape (R, X): the mean over the chosen tilts, all by default."""
+        """Shape (R, X): the mean over the chosen effect sizes, all by default."""
         weights = np.ones(self.mixture.shape[2]) if chosen is None else chosen.astype(np.float64)
         result: FloatArray = self.mixture @ (weights / weights.sum())
         return result
@@ -87,10 +87,10 @@ class Evidence:
         if not rows.any():
             return self
         out = {}
-        for one in fields(self):
-            values = getattr(self, one.name).copy()
-            values[rows] = values[rows] if one.name == "recent" else 0.0
-            out[one.name] = values
+        for column in fields(self):
+            values = getattr(self, column.name).copy()
+            values[rows] = values[rows] if column.name == "recent" else 0.0
+            out[column.name] = values
         return Evidence(**out)
 
 
@@ -184,7 +184,7 @@ def likelihood(
     bad: FloatArray, total: FloatArray, all_bad: FloatArray, all_total: FloatArray, *, effect_sizes: FloatArray
 ) -> FloatArray:
     """
-    Shape (I, T): ln of the likelihood ratio of each tilt against "like its siblings", given ``all_bad``.
+    Shape (I, T): ln of the likelihood ratio of each effect size against "like its peers", given ``all_bad``.
 
     The exact form is never smaller than the binomial one; it is taken where it matters and where more than its share
     fell on the row, which leaves the ratio's mean at most one.
@@ -247,7 +247,7 @@ def _run(evidence: Evidence, step: FloatArray, bin_: Sample) -> Evidence:
 
 
 def _over(evidence: Evidence, bin_: Sample) -> FloatArray:
-    """Nats for "it is like its siblings again" against "it goes on as it was", for rows that are suspected at all."""
+    """Score for "it is like its peers again" against "it goes on as it was", for rows that are suspected at all."""
     tested = evidence.level() >= np.exp(_DOUBT)
     rate = (evidence.own_bad + 0.5) / (evidence.own_total + 1.0)
     others = np.maximum(evidence.all_bad - evidence.own_bad, 0.0)

@@ -2,7 +2,7 @@
 The evidence once more, from the last minutes asked again by caller, with flags and every latency bucket.
 
 One caller's storm must not convict a pod: where several workloads call it, each may add only so much a bin. A second
-look that is missing or does not cover the siblings confirms nothing; it never raises what was gathered before.
+look that is missing or does not cover the peers confirms nothing; it never raises what was gathered before.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Recheck:
 
     Attributes:
         own: by pod, shape (X, callers, bins, 2): requests and bad ones of each stream (errors, or a latency cut).
-        everyone: the same of all siblings. cuts: for latency the cut of each stream, milliseconds.
+        everyone: the same of all peers. cuts: for latency the cut of each stream, milliseconds.
     """
 
     own: Mapping[Key, FloatArray]
@@ -39,14 +39,15 @@ class Recheck:
         self, members: Iterable[Key], dispersion: Sequence[float], settings: DetectionSettings
     ) -> float | None:
         """
-        Nats against ``members`` (one pod, or the pods of a group) over the acting tilts, mixed over the streams.
+        Score against ``members`` (one pod, or the pods of a group) over the acting effect sizes, mixed over the
+        streams.
 
         ``dispersion`` has one entry a stream. None when the answer does not cover the members.
         """
-        found = [self.own[member] for member in members if member in self.own]
-        if not found or not len(self.everyone):
+        counted = [self.own[member] for member in members if member in self.own]
+        if not counted or not len(self.everyone):
             return None
-        own: FloatArray = np.sum(found, axis=0)
+        own: FloatArray = np.sum(counted, axis=0)
         effect_sizes = np.array(
             [effect_size for effect_size in settings.effect_sizes if effect_size >= settings.acting_effect_size]
         )
@@ -60,10 +61,10 @@ class Recheck:
 
 def recheck_errors(histories: Sequence[SeriesHistory], peers: frozenset[Key], width: float) -> Recheck:
     """The errors; ``width`` is the bin in seconds, at least as long as the scrape interval."""
-    chosen = [one for one in histories if one.pod in peers]
+    chosen = [history for history in histories if history.pod in peers]
     counted = []
-    for one in chosen:
-        ok, bad = _grown(one.requests[:, : RequestClass.ERROR + 1]).T
+    for history in chosen:
+        ok, bad = _grown(history.requests[:, : RequestClass.ERROR + 1]).T
         counted.append(np.stack([ok + bad, bad], axis=1)[None])
     return _binned(chosen, counted, width, ())
 
@@ -72,24 +73,24 @@ def recheck_latency(
     histories: Sequence[SeriesHistory], warm: Mapping[Key, float], width: float, least: float
 ) -> Recheck | None:
     """
-    Requests slower than each bucket's bound of at least ``least`` milliseconds; ``warm`` tells the siblings and the
+    Requests slower than each bucket's bound of at least ``least`` milliseconds; ``warm`` tells the peers and the
     instant (Unix seconds) from which each is compared.
 
-    Bounds that all or none of the siblings' requests are slower than say nothing and are left out: which they are is
-    the same for all siblings. None when somebody's buckets are missing or none is left.
+    Bounds that all or none of the peers' requests are slower than say nothing and are left out: which they are is
+    the same for all peers. None when somebody's buckets are missing or none is left.
     """
-    chosen = [one for one in histories if one.pod in warm]
-    if not chosen or any(not one.bounds for one in chosen):
+    chosen = [history for history in histories if history.pod in warm]
+    if not chosen or any(not history.bounds for history in chosen):
         return None
-    shared = sorted(frozenset.intersection(*(frozenset(one.bounds) for one in chosen)))
+    shared = sorted(frozenset.intersection(*(frozenset(history.bounds) for history in chosen)))
     bounds = tuple(bound for bound in shared if bound >= least) or tuple(shared[-1:])
     if not bounds:
         return None
     counted = []
-    for one in chosen:
-        columns = [one.bounds.index(bound) for bound in bounds]
-        grown = _grown(one.buckets[:, [*columns, -1]])
-        grown[one.times[:-1] < warm[one.pod]] = 0.0
+    for history in chosen:
+        columns = [history.bounds.index(bound) for bound in bounds]
+        grown = _grown(history.buckets[:, [*columns, -1]])
+        grown[history.times[:-1] < warm[history.pod]] = 0.0
         slow = np.maximum(grown[:, -1:] - grown[:, :-1], 0.0)
         counted.append(np.stack([np.broadcast_to(grown[:, -1:], slow.shape), slow], axis=2).transpose(1, 0, 2))
     again = _binned(chosen, counted, width, bounds)
@@ -103,25 +104,25 @@ def recheck_latency(
 
 def covers(histories: Sequence[SeriesHistory], wanted: frozenset[Key], share: float) -> bool:
     """Whether so large a share of the wanted pods is in the answer."""
-    there = {one.pod for one in histories if not np.isnan(one.requests[-1:]).all()}
+    there = {history.pod for history in histories if not np.isnan(history.requests[-1:]).all()}
     return len(wanted & there) >= share * len(wanted)
 
 
-def told_by(histories: Sequence[SeriesHistory], pod: Key) -> tuple[dict[str, float], dict[str, float]]:
+def errors_by_caller(histories: Sequence[SeriesHistory], pod: Key) -> tuple[dict[str, float], dict[str, float]]:
     """The pod's errors in the answer's time by calling workload and by response flags, most first."""
     callers: dict[str, float] = {}
     flags: dict[str, float] = {}
-    for one in histories:
-        if one.pod == pod:
-            column = one.requests[:, RequestClass.ERROR : RequestClass.ERROR + 1]
-            callers[one.caller] = callers.get(one.caller, 0.0) + float(_grown(column).sum())
-            for flag, seen in one.flags.items():
-                flags[flag] = flags.get(flag, 0.0) + float(_grown(seen[:, None]).sum())
+    for history in histories:
+        if history.pod == pod:
+            column = history.requests[:, RequestClass.ERROR : RequestClass.ERROR + 1]
+            callers[history.caller] = callers.get(history.caller, 0.0) + float(_grown(column).sum())
+            for flag, counters in history.flags.items():
+                flags[flag] = flags.get(flag, 0.0) + float(_grown(counters[:, None]).sum())
     return _most_first(callers), _most_first(flags)
 
 
 def _most_first(counts: Mapping[str, float]) -> dict[str, float]:
-    return {name: count for name, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])) if count > 0.0}
+    return {name: count for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if count > 0.0}
 
 
 def _binned(
@@ -131,17 +132,17 @@ def _binned(
     streams = counted[0].shape[0] if counted else 0
     if not streams:
         return Recheck({}, np.zeros((0, 0, 0, 2)))
-    callers = {name: place for place, name in enumerate(sorted({one.caller for one in chosen}))}
-    end = max(float(one.times[-1]) for one in chosen)
-    begin = min(float(one.times[0]) for one in chosen)
+    callers = {name: place for place, name in enumerate(sorted({history.caller for history in chosen}))}
+    end = max(float(history.times[-1]) for history in chosen)
+    begin = min(float(history.times[0]) for history in chosen)
     bins = int((end - begin) // width) + 1
     shape = (streams, len(callers), bins, 2)
     own: dict[Key, FloatArray] = {}
-    for one, counts in zip(chosen, counted, strict=True):
-        table = own.setdefault(one.pod, np.zeros(shape))
+    for history, counts in zip(chosen, counted, strict=True):
+        table = own.setdefault(history.pod, np.zeros(shape))
         # Bins are counted back from the end, so that the newest one is whole.
-        bin_of = bins - 1 - ((end - one.times[1:]) / width).astype(np.int64)
-        np.add.at(table[:, callers[one.caller]].swapaxes(0, 1), bin_of, counts.swapaxes(0, 1))
+        bin_of = bins - 1 - ((end - history.times[1:]) / width).astype(np.int64)
+        np.add.at(table[:, callers[history.caller]].swapaxes(0, 1), bin_of, counts.swapaxes(0, 1))
     everyone: FloatArray = np.sum(list(own.values()), axis=0)
     return Recheck(own, everyone, cuts)
 
@@ -149,14 +150,14 @@ def _binned(
 def _level(
     own: FloatArray, everyone: FloatArray, effect_sizes: FloatArray, dispersion: float, settings: DetectionSettings
 ) -> float:
-    """The mean over the tilts of one stream's processes; ``own``, ``everyone``: shape (callers, bins, 2)."""
+    """The mean over the effect sizes of one stream's processes; ``own``, ``everyone``: shape (callers, bins, 2)."""
     total, bad, all_total, all_bad = own[:, :, 0], own[:, :, 1], everyone[:, :, 0], everyone[:, :, 1]
     telling = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
     caller, place = np.nonzero(telling)
     steps = np.zeros((*telling.shape, len(effect_sizes)))
     if len(caller):
-        one, two, three, four = (column[caller, place] for column in (bad, total, all_bad, all_total))
-        steps[caller, place] = likelihood(one, two, three, four, effect_sizes=effect_sizes) / dispersion
+        own_bad, two, three, four = (column[caller, place] for column in (bad, total, all_bad, all_total))
+        steps[caller, place] = likelihood(own_bad, two, three, four, effect_sizes=effect_sizes) / dispersion
     several = (total.sum(axis=1) > 0.0).sum() > 1
     if several:
         steps = np.minimum(steps, settings.caller_cap)

@@ -1,4 +1,4 @@
-"""What the judges remember from tick to tick."""
+"""What the detectors remember from tick to tick, and what they must know of acts that are in force."""
 
 from __future__ import annotations
 
@@ -12,14 +12,30 @@ from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.engine.detect.bins import BinState
 from observer.engine.detect.callers import CallerState
+from observer.engine.detect.comparison_groups import ComparisonGroups, carried, explained
 from observer.engine.detect.counters import CounterState, taken
-from observer.engine.detect.dispersion import Dispersion
-from observer.engine.detect.groups import explained
-from observer.engine.detect.health import Minute
-from observer.engine.detect.latency import judged_cuts
-from observer.engine.detect.losses import Losses
+from observer.engine.detect.last_minute import Minute
+from observer.engine.detect.overdispersion import Dispersion
 from observer.engine.detect.peer_test import Evidence
-from observer.engine.detect.roster import ComparisonGroups, carried
+from observer.engine.detect.unreached import Losses
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenActions:
+    """
+    Attributes:
+        drained: pods that are out of their callers' balancing now. Their evidence is frozen and kept while they have
+            no traffic: silence is not health.
+        label_writes: pods whose labels we changed, and when (Unix seconds). A scrape configuration that maps pod
+            labels makes new series of it: where the source cannot tell, two scrapes after a write are a baseline.
+        cleared: pods that an experiment cleared, and until when.
+        services: services with an open incident: always watched.
+    """
+
+    drained: frozenset[PodRef] = frozenset()
+    label_writes: Mapping[PodRef, float] = field(default_factory=dict)
+    cleared: Mapping[PodRef, float] = field(default_factory=dict)
+    services: frozenset[ServiceRef] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +51,7 @@ class Track:
         return cls(BinState.empty(columns), Evidence.empty(0, streams, effect_sizes), Dispersion.empty(0, streams))
 
     def carried(self, take: IntArray, services: IntArray, new: ComparisonGroups, old: ComparisonGroups) -> Track:
-        """In the order of a new roster."""
+        """In a new order of pods."""
         pods, groups, _ = new.size
         judged = take[: pods + groups]
         judged = np.where(judged < len(old.refs) + len(old.groups), judged, -1)
@@ -104,7 +120,7 @@ class DetectorState:
         return cls()
 
     def shaped(self, frame: CounterFrame, settings: EngineSettings) -> DetectorState:
-        """Itself, or a new beginning when cut points or tilts are others than before."""
+        """Itself, or a new beginning when cut points or effect sizes are others than before."""
         effect_sizes = settings.detection.effect_sizes
         tested = judged_cuts(frame.cuts, settings.impact.latency_excess_ms)
         if self.at and (self.cuts, self.tested, self.effect_sizes) == (frame.cuts, tested, effect_sizes):
@@ -123,7 +139,7 @@ class DetectorState:
         )
 
     def seated(self, comparison: ComparisonGroups, at: float) -> DetectorState:
-        """In the order of a new roster."""
+        """In a new order of pods."""
         old = self.comparison
         if comparison is old:
             return self
@@ -153,5 +169,13 @@ class DetectorState:
 
 
 def _services(new: ComparisonGroups, old: ComparisonGroups) -> IntArray:
-    known = {service: i for i, service in enumerate(old.services)}
-    return np.array([known.get(service, -1) for service in new.services], dtype=np.int64)
+    old_rows = {service: i for i, service in enumerate(old.services)}
+    return np.array([old_rows.get(service, -1) for service in new.services], dtype=np.int64)
+
+
+def judged_cuts(cuts: tuple[float, ...], hurts: float) -> tuple[int, ...]:
+    """
+    Which cuts the latency test looks at: those of at least half the delay that ``hurts`` (milliseconds), else the last
+    one. Far below it peers differ for good and harmless reasons.
+    """
+    return tuple(i for i, cut in enumerate(cuts) if cut >= 0.5 * hurts) or tuple(range(len(cuts)))[-1:]

@@ -1,7 +1,7 @@
 """
 When nobody may be removed: the fault is not the pod's.
 
-Many siblings are sick at once; the whole service is; or its errors come from a service that it calls.
+Many peers are sick at once; the whole service is; or its errors come from a service that it calls.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from observer.domain.counts import BoolArray
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
-from observer.engine.detect.callers import Calls, Edge
-from observer.engine.detect.roster import ComparisonGroups
+from observer.engine.detect.callers import CallerState
+from observer.engine.detect.comparison_groups import ComparisonGroups
 
 _PART = 0.5
 """A service inherits its errors when calls to failing services explain so large a part of them."""
 _PATIENCE = 30.0
-"""Seconds after which a failing service that inherits from nobody is blamed itself."""
+"""Seconds after which a failing service that inherits from no other is named itself."""
 _FEW = 3.0
 """Fewer errors than this explain nothing."""
 
@@ -34,63 +34,67 @@ class FailingServices:
     Attributes:
         failing: services that fail even without the pods and groups under suspicion.
         sick: the strongest suspect of each service that has one.
-        edges, own, pod_edges, pod_own: as in ``CallerState``.
+        calls: what callers saw and what failed at themselves.
     """
 
     failing: frozenset[ServiceRef]
     sick: Mapping[ServiceRef, Culprit]
-    edges: Mapping[Edge, Calls]
-    own: Mapping[ServiceRef, float]
-    pod_edges: Mapping[tuple[PodRef, ServiceRef], Calls]
-    pod_own: Mapping[PodRef, float]
+    calls: CallerState
 
 
 def correlated(comparison: ComparisonGroups, bad: BoolArray, settings: DetectionSettings) -> dict[ServiceRef, str]:
-    """Services where more than ``bad_share`` of the siblings, and at least two, are suspected; with the figures."""
+    """Services where more than ``bad_share`` of the peers, and at least two, are suspected; with the figures."""
     if not len(bad):
         return {}
     count = np.add.reduceat(bad.astype(np.int64), comparison.first[:-1])
     size = np.diff(comparison.first)
     chosen = np.flatnonzero((count >= 2) & (count > settings.bad_share * size))
-    return {comparison.services[i]: f"{count[i]} of {size[i]} siblings are suspected" for i in chosen.tolist()}
+    return {comparison.services[i]: f"{count[i]} of {size[i]} replicas are suspected" for i in chosen.tolist()}
 
 
-def inherited(picture: FailingServices) -> dict[ServiceRef, Culprit]:
-    """Services whose errors come from another, with the deepest one to blame (its sick pod where it has one)."""
-    troubled = picture.failing | picture.sick.keys()
+def inherited(failing_services: FailingServices) -> dict[ServiceRef, Culprit]:
+    """
+    Services whose errors come from another, with the deepest one that they come from (its sick pod where it has
+    one).
+    """
+    troubled = failing_services.failing | failing_services.sick.keys()
     sources: dict[ServiceRef, list[tuple[float, ServiceRef]]] = {}
-    for (caller, called), calls in picture.edges.items():
+    for (caller, called), calls in failing_services.calls.edges.items():
         if called in troubled and caller != called and calls.errors >= _FEW:
             sources.setdefault(caller, []).append((calls.errors, called))
     direct: dict[ServiceRef, ServiceRef] = {}
-    for caller, found in sources.items():
-        if caller in picture.failing and sum(count for count, _ in found) >= _PART * picture.own.get(caller, 0.0):
-            direct[caller] = max(found)[1]
+    for caller, answers in sources.items():
+        if caller in failing_services.failing and sum(
+            count for count, _ in answers
+        ) >= _PART * failing_services.calls.own.get(caller, 0.0):
+            direct[caller] = max(answers)[1]
     return {
-        caller: _blamed(_deepest(caller, direct), picture) for caller in sorted(direct) if not _loops(caller, direct)
+        caller: _culprit_of(_deepest(caller, direct), failing_services)
+        for caller in sorted(direct)
+        if not _loops(caller, direct)
     }
 
 
-def victims(picture: FailingServices, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
+def victims(failing_services: FailingServices, pods: Iterable[Culprit]) -> dict[PodRef, Culprit]:
     """
-    Single pods most of whose errors are answers of a failing service, with whom to blame.
+    Single pods most of whose errors are answers of a failing service, with whom they come from.
 
     It happens where calls stick to one pod or place. Calls that reached nobody stay the caller's own fault.
     """
-    troubled = picture.failing | picture.sick.keys()
-    found: dict[PodRef, Culprit] = {}
+    troubled = failing_services.failing | failing_services.sick.keys()
+    passing_on: dict[PodRef, Culprit] = {}
     for culprit in pods:
         pod, service = culprit.pod, culprit.service
-        if pod is None or picture.pod_own.get(pod, 0.0) < _FEW:
+        if pod is None or failing_services.calls.pod_own.get(pod, 0.0) < _FEW:
             continue
         answers = [
             (calls.answered, called)
-            for (caller, called), calls in picture.pod_edges.items()
+            for (caller, called), calls in failing_services.calls.pod_edges.items()
             if caller == pod and called in troubled and called != service
         ]
-        if sum(count for count, _ in answers) >= _PART * picture.pod_own[pod]:
-            found[pod] = _blamed(max(answers)[1], picture)
-    return found
+        if sum(count for count, _ in answers) >= _PART * failing_services.calls.pod_own[pod]:
+            passing_on[pod] = _culprit_of(max(answers)[1], failing_services)
+    return passing_on
 
 
 def _deepest(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> ServiceRef:
@@ -100,18 +104,18 @@ def _deepest(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> Se
 
 
 def _loops(service: ServiceRef, direct: Mapping[ServiceRef, ServiceRef]) -> bool:
-    seen = {service}
+    visited = {service}
     while service in direct:
         service = direct[service]
-        if service in seen:
+        if service in visited:
             return True
-        seen.add(service)
+        visited.add(service)
     return False
 
 
-def _blamed(service: ServiceRef, picture: FailingServices) -> Culprit:
-    if service in picture.sick and service not in picture.failing:
-        return picture.sick[service]
+def _culprit_of(service: ServiceRef, failing_services: FailingServices) -> Culprit:
+    if service in failing_services.sick and service not in failing_services.failing:
+        return failing_services.sick[service]
     return workload_culprit(service)
 
 
@@ -120,27 +124,27 @@ def workload_culprit(service: ServiceRef) -> Culprit:
 
 
 def suppressions(
-    picture: FailingServices,
+    failing_services: FailingServices,
     crowded: Mapping[ServiceRef, str],
     at: float,
     since: Mapping[tuple[ServiceRef, str], float],
 ) -> tuple[Suppression, ...]:
     """One for each service and reason, sorted by service; the strongest explanation only."""
-    found: list[Suppression] = []
+    result: list[Suppression] = []
     blamed: Culprit | None
-    victims = inherited(picture)
-    for service in sorted(picture.failing | crowded.keys()):
+    victims = inherited(failing_services)
+    for service in sorted(failing_services.failing | crowded.keys()):
         if service in victims:
             blamed, reason = victims[service], "inherited"
             detail = f"its errors come from {blamed}"
         elif service in crowded:
             blamed, reason, detail = workload_culprit(service), "correlated_failure", crowded[service]
         else:
-            reason, detail = "workload_failing", "all siblings fail alike, more than is usual"
+            reason, detail = "workload_failing", "all replicas fail at the same unusual rate"
             blamed = workload_culprit(service)
             # Whether it only passes on what it got is known when its own calls have been watched for a while.
             waited = at - since.get((service, reason), at) >= _PATIENCE
             if blamed not in victims.values() and not waited:
                 blamed = None
-        found.append(Suppression(service, reason, detail, blamed, since.get((service, reason), at)))
-    return tuple(found)
+        result.append(Suppression(service, reason, detail, blamed, since.get((service, reason), at)))
+    return tuple(result)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from observer.domain.action import ActionKind
-from observer.domain.attribution import Attribution, CauseKind, RankedCause
+from observer.domain.attribution import Attribution, CauseKind
 from observer.domain.decision import Allowed, Blocked
-from observer.engine.attribution.permit import is_finite, permits_removal, victim_of
+from observer.engine.attribution.removal import is_finite, permits_removal, victim_of
 from observer.engine.guards.context import GuardContext
+from observer.engine.messages.wording import cause as say_cause
+from observer.engine.messages.wording import percent
 
 _MILD: Final = frozenset({ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.RESTORE})
 """Rungs that are undone by themselves: for these the pod need only be the likeliest cause."""
-_TOLD: Final = 3
-"""Lines of evidence in a hold."""
 _TIE: Final = 1.0 + 1e-9
 """A pod and its rival with the same evidence differ by rounding only."""
 _REASONS: Final = {
@@ -54,13 +54,14 @@ def attribution(context: GuardContext) -> Allowed | Blocked:
         )
     culprit = victim_of(context.attribution, mine)
     if culprit is not None:
-        detail = f"{mine.inherited:.0%} of its service's trouble comes from {said(culprit)}"
+        detail = f"{percent(mine.inherited)} of its service's trouble comes from {say_cause(culprit)}"
         return Blocked("attribution", "victim", detail)
     rival = max(
         (one for one in context.attribution.ranked if one is not mine), key=lambda one: one.probability, default=None
     )
     if rival is not None and rival.probability > mine.probability * _TIE:
-        return Blocked("attribution", _REASONS[rival.cause.kind], f"{said(rival)} is likelier than {said(mine)}")
+        detail = f"{say_cause(rival)} is likelier than {say_cause(mine)}"
+        return Blocked("attribution", _REASONS[rival.cause.kind], detail)
     if context.action_kind not in _MILD:
         permission = permits_removal(context.attribution, context.pod.ref)
         if not permission.allowed:
@@ -70,10 +71,4 @@ def attribution(context: GuardContext) -> Allowed | Blocked:
 
 def _first_of(found: Attribution) -> str:
     """The likeliest cause with its probability."""
-    return said(found.ranked[0]) if found.ranked else "nobody"
-
-
-def said(one: RankedCause) -> str:
-    """``pod shop/store-1 (99.9 %: 3 of 90 errors ...)`` with its strongest lines."""
-    lines = "; ".join(f"{line.text} ({line.score:+.1f} nats)" for line in one.lines[:_TOLD])
-    return f"{one.cause} ({100.0 * one.probability:.3g} %{': ' + lines if lines else ''})"
+    return say_cause(found.ranked[0]) if found.ranked else "nobody"

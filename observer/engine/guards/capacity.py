@@ -9,7 +9,8 @@ from observer.domain.cluster import ClusterView, Pod
 from observer.domain.decision import Allowed, Blocked
 from observer.domain.settings import GuardSettings
 from observer.domain.snapshot import Snapshot
-from observer.engine.guards.context import GuardContext, pods_of, serves
+from observer.engine.context import pods_of, serves
+from observer.engine.guards.context import GuardContext
 from observer.engine.memory import Memory
 
 Scope = tuple[str, int, tuple[Pod, ...]]

@@ -7,7 +7,6 @@ from observer.domain.decision import Allowed, Blocked
 from observer.domain.ids import WorkloadRef
 from observer.domain.incident import Phase
 from observer.engine.guards.context import GuardContext
-from observer.engine.rollout import rolling
 
 REPLICASET_SLACK = 5.0
 """Seconds between the edit that starts a rollout and the ReplicaSet it makes: such an edit is a rollout."""
@@ -16,7 +15,7 @@ REPLICASET_SLACK = 5.0
 def rollout(context: GuardContext) -> Allowed | Blocked:
     """No act while a workload behind the same service is rolled out or paused."""
     for workload in _behind(context):
-        if why := rolling(workload, context.at):
+        if why := workload.rolling(context.at):
             reason = "rollout_paused" if workload.paused else "rollout"
             return Blocked("rollout", reason, f"{workload.ref.name}: {why}")
     return Allowed("rollout")

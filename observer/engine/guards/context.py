@@ -15,7 +15,7 @@ from observer.domain.policy import EffectivePolicy
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect
-from observer.engine.guards.fleet import Fleet
+from observer.engine.context import Fleet, pods_of
 from observer.engine.memory import Memory, counts
 
 
@@ -79,13 +79,3 @@ class GuardContext:
 
 
 Guard = Callable[[GuardContext], Allowed | Blocked]
-
-
-def pods_of(cluster: ClusterView, refs: tuple[PodRef, ...], *, but: PodRef | None = None) -> tuple[Pod, ...]:
-    """The living pods among ``refs``; those being deleted are on their way out and do not count."""
-    return tuple(pod for ref in refs if ref != but and (pod := cluster.pods.get(ref)) is not None and not pod.deleting)
-
-
-def serves(pod: Pod) -> bool:
-    """Ready and not drained, by whomever: what callers may reach."""
-    return pod.ready and not pod.drained and not pod.deleting

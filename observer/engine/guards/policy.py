@@ -53,7 +53,7 @@ def approval(context: GuardContext) -> Allowed | Blocked:
         return Blocked(
             "approval",
             "approval_needed",
-            f"{context.action_kind.value} of {context.pod.ref.name} needs approval {wanted}",
+            f"a person must approve plan {wanted}",
         )
     needed, found = Tier.EVICT if context.action_kind is ActionKind.EVICT else Tier.DRAIN, _tier(context)
     if found < needed:

@@ -1,189 +1,275 @@
-"""Decisions in words: short sentences with the figures, for an engineer who was just woken up."""
+"""What happens to an incident, in words: who, what, the figure against its limit, what follows, what to do."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from observer.domain.action import ActionKind
 from observer.domain.decision import Blocked
 from observer.domain.incident import Check, Experiment, Incident
-from observer.domain.outcome import DrainVerdict, Outcome, Result
-from observer.domain.snapshot import Gap
-from observer.domain.suspect import CulpritKind, Suppression, Suspect, Symptom, Tier
+from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
+from observer.domain.suspect import CulpritKind, Suspect, Symptom, Tier
+from observer.engine.messages.wording import DOING, DONE, NOUNS, Needs, evidence, name_of, percent
 
-Needs = Mapping[Tier, float]
-"""How much evidence each tier needs."""
-
-RESTORE_REASONS: Mapping[str, str] = {
-    "not_dropped": "the callers' errors stayed while it was out of traffic, so it is not the culprit",
-    "not_effective": "its traffic did not leave, so the drain tells nothing",
-    "cannot_tell": "the experiment could not tell and the drain has expired",
-    "expired": "the drain has expired",
-    "readmit": "the errors dropped, but they were too few or too brief to evict for; if they return it will be",
-    "serving_floor": "too few siblings would go on serving",
-    "peer_gone": "a sibling stopped serving, so its capacity is needed",
+RESTORE_REASONS: Final[Mapping[str, str]] = {
+    "not_dropped": "the callers' errors went on without it, so it is not the cause",
+    "not_effective": "its traffic did not leave in time, so the drain shows nothing",
+    "cannot_tell": "the drain expired before it could show whether this pod is the cause",
+    "expired": "the drain expired",
+    "readmit": (
+        "the errors stopped without it, but they were too few or too brief to evict for; it is evicted if they return"
+    ),
+    "serving_floor": "too few other replicas would keep serving",
+    "peer_gone": "another replica stopped serving, so its capacity is needed",
     "scaled_down": "the workload was scaled down",
-    "autoscaler_scaled_down": "an autoscaler takes replicas away",
-    "node_draining": "a node beneath the workload is being drained",
+    "autoscaler_scaled_down": "an autoscaler is removing replicas",
+    "node_draining": "a node under this service is being drained",
     "rollout": "a rollout of the workload began",
-    "peers_worse": "its siblings got worse since it was drained",
-    "peers_overloaded": "its siblings carry more than they ever carried healthily",
-    "orphan": "it carries our drain and no open incident asks for it",
+    "peers_worse": "the other replicas got worse after the drain",
+    "peers_overloaded": "the other replicas carry more than they ever carried healthily",
+    "orphan": "it carries Observer's drain label, and no open incident asks for it",
     "mode": "the mode no longer allows a drain",
 }
-
-
-def percent(rate: float) -> str:
-    """A share for people: ``31 %``, ``0.2 %``, ``0.04 %``."""
-    value = 100.0 * rate
-    if value == 0.0:
-        return "0 %"
-    return f"{value:.0f} %" if value >= 10.0 else f"{value:.1f} %" if value >= 0.1 else f"{value:.2g} %"
+"""Why a pod gets its traffic back, by reason."""
+ENDINGS: Final[Mapping[str, str]] = {
+    "gone_before_action": "{pod} is gone. No action was taken.",
+    "gone_while_drained": "{pod} is gone while it was drained. Nothing to restore.",
+    "gone_after_restore": "{pod} is gone. Observer removed nothing.",
+    "faded": "{pod}: no new evidence for {seconds:.0f} s, it ended by itself. No action was taken.",
+    "quiet_after_restore": "{pod} serves again without errors, it ended by itself. Nothing was removed.",
+    "person_took_it": "A person removed the drain label of {pod}. Observer leaves this pod alone.",
+    "drain_expired": "{pod} was restored when its drain expired.",
+    "restored_by_person": "A person restored {pod} before its drain expired. Observer leaves this pod alone.",
+}
+"""How an incident ends, by what happened."""
+PAGES: Final[Mapping[str, str]] = {
+    "approval": "Approval required: {action} {pod}. Every other guard allows it; {needed}.",
+    "blocked_too_long": (
+        "{pod} still hurts users and its action has been blocked for {minutes:.0f} min by: {reasons}. Look at it."
+    ),
+    "held_for_human": (
+        "{pod} is the culprit and stays drained for {minutes:.0f} min, so that a person can look at it before it goes."
+    ),
+}
+"""What a person is paged for."""
+_VERDICTS: Final[Mapping[Verification, str]] = {
+    Verification.FIXED: "Fixed",
+    Verification.NO_CHANGE: "No change",
+    Verification.WORSE: "Worse",
+    Verification.UNKNOWN: "Unknown",
+    Verification.PENDING: "Pending",
+}
 
 
 def suspicion(suspect: Suspect, needs: Needs) -> str:
     """Who does what, compared with whom, how sure we are and what more is needed."""
-    evidence, who = suspect.evidence, name_of(suspect)
-    if evidence.symptom is Symptom.UNREACHED:
-        return f"{who} is not reached by its callers and its sidecar is silent."
-    if evidence.symptom is Symptom.LATENCY:
+    found, who = suspect.evidence, name_of(suspect)
+    others = "the other replicas" if suspect.culprit.kind is CulpritKind.POD else "the rest"
+    if found.symptom is Symptom.UNREACHED:
+        return f"{who}: its callers do not reach it, and its sidecar reports nothing."
+    if found.symptom is Symptom.LATENCY:
         what = (
-            f"{who} is {evidence.latency_ratio:.1f} times as slow as its siblings at the median "
-            f"(+{evidence.latency_excess_ms:.0f} ms)"
+            f"{who} is {found.latency_ratio:.1f} times as slow as {others} at the median "
+            f"(+{found.latency_excess_ms:.0f} ms)"
         )
-        if evidence.cut is not None:
-            what += f", {percent(evidence.bad_rate)} of its requests over {evidence.cut:g} ms"
-            what += f" against {percent(evidence.peer_bad_rate)}"
+        if found.cut is not None:
+            what += f"; {percent(found.bad_rate)} of its requests take over {found.cut:g} ms"
+            what += f", {percent(found.peer_bad_rate)} of theirs"
     else:
         what = (
-            f"{who} fails {percent(evidence.bad_rate)} of its {evidence.requests:.0f} requests, "
-            f"its siblings {percent(evidence.peer_bad_rate)} of {evidence.peer_requests:.0f}"
+            f"{who} fails {percent(found.bad_rate)} of its {found.requests:.0f} requests, "
+            f"{others} {percent(found.peer_bad_rate)} of {found.peer_requests:.0f}"
         )
-    evidence_score = evidence.acting_score if suspect.tier >= Tier.DRAIN else max(evidence.score, evidence.acting_score)
-    return f"{what}; {evidence_text(suspect.tier, evidence_score, needs)}."
-
-
-def evidence_text(tier: Tier, evidence_score: float, needs: Needs) -> str:
-    """``18.4 evidence_score (evict needs 20.0)``."""
-    further = [one for one in (Tier.ANNOTATE, Tier.DRAIN, Tier.EVICT) if one > tier and one in needs]
-    if further:
-        return f"{evidence_score:.1f} nats ({further[0].name.lower()} needs {needs[further[0]]:.1f})"
-    return (
-        f"{evidence_score:.1f} nats (evict needs {needs[Tier.EVICT]:.1f})"
-        if Tier.EVICT in needs
-        else f"{evidence_score:.1f} nats"
-    )
-
-
-def name_of(suspect: Suspect) -> str:
-    """The culprit as the first word of a sentence."""
-    culprit = suspect.culprit
-    return culprit.name if culprit.kind is CulpritKind.POD else f"{culprit.kind.value.capitalize()} {culprit.name}"
+    score = found.acting_score if suspect.tier >= Tier.DRAIN else max(found.score, found.acting_score)
+    return f"{what}; {evidence(suspect.tier, score, needs)}."
 
 
 def blocked(incident: Incident, action_kind: ActionKind, blocked_by: Sequence[Blocked]) -> str:
-    """What is not done and every reason."""
-    reasons = "; ".join(f"{block.reason}: {block.detail}" for block in blocked_by)
-    return f"{incident.culprit.name} would be {_done(action_kind)}, but is not: {reasons}."
+    """What is not done, and every reason."""
+    reasons = "; ".join(f"{answer.detail} ({answer.reason})" for answer in blocked_by)
+    return f"{incident.culprit.name} is not {DONE[action_kind]}: {reasons}."
 
 
 def acting(incident: Incident, action_kind: ActionKind, *, would: bool, seconds: float, needs: Needs) -> str:
     """What is done now and why."""
-    verb = f"{'Would ' if would else ''}{action_kind.value}"
+    name, verb = incident.culprit.name, DOING[action_kind]
+    verb = f"Would {action_kind.value}" if would else verb
+    bad = "are slow" if incident.symptom is Symptom.LATENCY else "fail"
     figures = (
-        f"{percent(incident.p1)} of its requests are bad against {percent(incident.p0)} at its siblings, "
-        f"{evidence_text(incident.tier, incident.evidence_score, needs)}"
+        f"{percent(incident.p1)} of its requests {bad}, {percent(incident.p0)} at the other replicas; "
+        f"{evidence(incident.tier, incident.evidence_score, needs)}"
     )
     if action_kind is ActionKind.DRAIN:
-        return f"{verb.capitalize()} {incident.culprit.name} for at most {seconds:.0f} s: {figures}."
+        return f"{verb} {name} for at most {seconds:.0f} s: {figures}."
     proof = (
         "its callers' errors dropped while it was drained"
         if incident.experiment is not None and incident.experiment.verdict is DrainVerdict.DROPPED
-        else "it cannot be drained, the evidence decides alone"
+        else "it cannot be drained, so the evidence alone decides"
     )
-    return f"{verb.capitalize()} {incident.culprit.name}: {proof}; {figures}."
+    return f"{verb} {name}: {proof}; {figures}."
+
+
+def look_up(name: str, action_kind: ActionKind) -> str:
+    """An act that got no answer is asked for again."""
+    return f"No answer yet to the {NOUNS[action_kind]} of {name}: looking up what came of it."
 
 
 def restoring(name: str, reason: str) -> str:
     """Why a pod gets its traffic back."""
-    return f"Give {name} back: {RESTORE_REASONS.get(reason, reason)}."
+    return f"Restoring {name}: {RESTORE_REASONS.get(reason, reason)}."
+
+
+def restored(name: str, reason: str) -> str:
+    """The pod has its traffic back, and the incident is over."""
+    return f"{name} is restored: {RESTORE_REASONS.get(reason, reason)}."
+
+
+def resumed(name: str) -> str:
+    """A drain that was found after a restart."""
+    return f"{name} was drained just before Observer stopped. The experiment goes on."
 
 
 def drain_effective(incident: Incident, share: float, seconds: float) -> str:
+    """The traffic has left, and what follows."""
     return (
-        f"The traffic of {incident.culprit.name} has left {seconds:.0f} s after the label: it gets {percent(share)} "
-        "of its usual requests. Now its callers are watched."
+        f"Traffic left {incident.culprit.name} {seconds:.0f} s after the label: it gets {percent(share)} of its usual "
+        "requests. Next: do its callers' errors drop?"
     )
 
 
 def drain_verdict(incident: Incident, experiment: Experiment, *, hidden: bool = False) -> str:
     """What the experiment found; ``hidden``: the callers are not known to have seen the pod's bad requests before."""
-    seen = (
-        f"{experiment.bad:.0f} of {experiment.requests:.0f} requests of the callers were bad without "
-        f"{incident.culprit.name} (odds {experiment.log_odds:+.1f} nats for a drop of "
-        f"{percent(experiment.share * max(experiment.p1 - experiment.p0, 0.0))})"
-    )
+    name, bad = incident.culprit.name, "were slow" if experiment.cut >= 0 else "failed"
+    drop = percent(experiment.share * max(experiment.p1 - experiment.p0, 0.0))
+    figures = f"{experiment.bad:.0f} of {experiment.requests:.0f} caller requests {bad} without {name}"
     match experiment.verdict:
         case DrainVerdict.DROPPED:
-            return f"Dropped: {seen}. The errors came from this pod."
+            return f"Confirmed: {figures} (a {drop} drop was expected). The errors come from this pod."
         case DrainVerdict.NOT_DROPPED:
-            return f"Not dropped: {seen}. The pod is not the culprit; look elsewhere."
+            return f"Not the cause: {figures}, and a {drop} drop was expected. Look elsewhere."
         case DrainVerdict.NOT_EFFECTIVE:
-            return f"Not effective: {incident.culprit.name} went on getting requests after the label was written."
+            return f"No effect: {name} went on getting requests after the drain label was written."
         case _ if hidden:
-            return (
-                f"Cannot tell: {seen}, and before the drain the callers are not known to have seen those of "
-                f"{incident.culprit.name}: they may ask again and report the last answer only."
-            )
+            return f"Undecided: {figures}, but callers that retry may have hidden its errors before the drain too."
         case _:
-            return f"Cannot tell: {seen}."
+            return f"Undecided: {figures}, too few to tell whether it is the cause (a {drop} drop was expected)."
+
+
+def evict_not_allowed(name: str) -> str:
+    """The culprit is proven, and the policy ends here."""
+    return f"{name} stays drained until the drain expires: the policy's actions do not include evict."
 
 
 def replaced(incident: Incident, replacement: str, seconds: float) -> str:
-    return f"{replacement} took the place of {incident.culprit.name} and is Ready {seconds:.0f} s after the eviction."
+    """Another pod took the culprit's place, and what follows."""
+    return (
+        f"{replacement} replaced {incident.culprit.name} and was Ready {seconds:.0f} s after the eviction. "
+        "Next: is the symptom gone?"
+    )
 
 
 def verified(incident: Incident, check: Check, why: str = "") -> str:
     """What the verification found."""
-    verdict = check.verdict.value.capitalize()
+    verdict = _VERDICTS[check.verdict]
     if why:
         return f"{verdict}: {why}."
-    replacement = check.replacement.name if check.replacement is not None else "the replacement"
-    rate = check.bad / check.requests if check.requests else 0.0
-    counted = f"{replacement} had {check.bad:.0f} bad of {check.requests:.0f} requests ({percent(rate)})"
-    before = f"{incident.culprit.name} had {percent(incident.p1)}, its siblings {percent(incident.p0)}"
-    return f"{verdict}: {counted}; {before}."
+    name = check.replacement.name if check.replacement is not None else "the replacement"
+    bad = "were slow" if incident.cut >= 0 else "failed"
+    counted = f"{check.bad:.0f} of {check.requests:.0f} requests to {name} {bad}"
+    if check.requests:
+        counted += f" ({percent(check.bad / check.requests)})"
+    before = f"{percent(incident.p1)} at {incident.culprit.name} before"
+    return f"{verdict}: {counted}; {before}, {percent(incident.p0)} at the other replicas."
+
+
+def still_there(name: str, seconds: float) -> str:
+    """An eviction that was accepted and did not happen."""
+    return f"{name} is still there {seconds:.0f} s after its eviction was accepted"
+
+
+def scaled_down() -> str:
+    """Nobody replaces the pod, and nobody has to."""
+    return "the workload was scaled down, so nothing replaced the pod"
+
+
+def not_ready(name: str, waiting: str, seconds: float) -> str:
+    """The replacement does not serve; ``waiting`` is what Kubernetes says about its containers."""
+    state = f"{name} is not Ready" if name else "no replacement exists"
+    return f"{state}{f' ({waiting})' if waiting else ''} {seconds:.0f} s after the eviction"
+
+
+def replacement_gone() -> str:
+    """It cannot be judged any more."""
+    return "the replacement is gone before it could be judged"
+
+
+def not_ready_for_long(name: str) -> str:
+    """It was Ready, and is not."""
+    return f"{name} did not stay Ready"
+
+
+def too_few_requests(name: str, requests: float, seconds: float) -> str:
+    """It cannot be judged yet, and the time is over."""
+    return f"{name} had only {requests:.0f} requests in {seconds:.0f} s"
+
+
+def worse_elsewhere(who: str, what: str, since: tuple[float, float], before: tuple[float, float]) -> str:
+    """Peers or callers got worse; ``since`` and ``before`` are ``(bad rate, requests)``."""
+    whom = "the other replicas" if who == "peers" else "its callers"
+    return (
+        f"{whom} {what} {percent(since[0])} of {since[1]:.0f} requests since the eviction, "
+        f"{percent(before[0])} of {before[1]:.0f} before"
+    )
+
+
+def finished(name: str, verdict: Verification, seconds: float) -> str:
+    """The incident is over, and how long it took."""
+    return f"{name}: {_VERDICTS[verdict].lower()}, {seconds:.0f} s after it was first suspected."
+
+
+def ended(what: str, pod: str, seconds: float = 0.0) -> str:
+    """How an incident ended, by a key of ``ENDINGS``."""
+    return ENDINGS[what].format(pod=pod, seconds=seconds)
+
+
+def approval(pod: str, action_kind: ActionKind, needed: str) -> str:
+    """A person's word is all that is missing."""
+    return PAGES["approval"].format(pod=pod, action=action_kind.value, needed=needed)
+
+
+def blocked_too_long(pod: str, seconds: float, reasons: Sequence[str]) -> str:
+    """Guards block for longer than the policy bears."""
+    return PAGES["blocked_too_long"].format(pod=pod, minutes=seconds / 60.0, reasons=", ".join(reasons))
+
+
+def held_for_human(pod: str, seconds: float) -> str:
+    """The drained culprit is kept for a person."""
+    return PAGES["held_for_human"].format(pod=pod, minutes=seconds / 60.0)
+
+
+def regraded(evicted: str, pod: str, seconds: float) -> str:
+    """An eviction turns out to have been useless."""
+    return (
+        f"The eviction of {evicted} did not help: {pod} shows the same symptom {seconds / 60.0:.0f} min later. "
+        "It is the traffic, not the pod."
+    )
 
 
 def outcome(incident: Incident | None, action_kind: ActionKind, answer: Outcome, name: str) -> str:
-    """What the API server answered."""
-    verb = f"{action_kind.value} of {incident.culprit.name if incident is not None else name}"
-    words = {
-        Result.APPLIED: "was accepted",
-        Result.DEFERRED: "has to wait",
-        Result.SUPERSEDED: "is void: that incarnation is gone or somebody was faster",
-        Result.REFUSED: "was refused and needs a person",
-        Result.UNKNOWN: "got no answer; it is looked up before anything else",
-    }
-    detail = f" ({answer.reason}{': ' + answer.detail if answer.detail else ''})"
-    return f"The {verb} {words[answer.result]}{detail}."
-
-
-def suppression(one: Suppression) -> str:
-    """Why nobody behind a service is removed."""
-    blamed = f" Blamed: {one.blamed}." if one.blamed is not None else ""
-    return f"Nobody behind {one.service} is removed ({one.reason}): {one.detail}.{blamed}"
-
-
-def blind(gaps: Sequence[Gap], reason: str) -> str:
-    """What cannot be seen."""
-    if gaps:
-        named = "; ".join(f"{gap.source}: {gap.reason}{f' ({gap.detail})' if gap.detail else ''}" for gap in gaps)
-        return f"Observer is blind and touches nothing: {named}."
-    return f"Observer is blind and touches nothing: {reason}."
-
-
-def _done(action_kind: ActionKind) -> str:
-    return {ActionKind.DRAIN: "drained", ActionKind.EVICT: "evicted", ActionKind.RESTORE: "given back"}.get(
-        action_kind, action_kind.value
-    )
+    """What the API server answered, and what follows."""
+    act = f"the {NOUNS[action_kind]} of {incident.culprit.name if incident is not None else name}"
+    why = f"{answer.reason}{': ' + answer.detail if answer.detail else ''}"
+    match answer.result:
+        case Result.APPLIED:
+            text = f"{act} was accepted ({why})"
+        case Result.DEFERRED:
+            text = f"{act} waits and is tried again ({why})"
+        case Result.SUPERSEDED:
+            text = f"{act} no longer applies: the pod changed ({why})"
+        case Result.REFUSED:
+            follows = "it is tried again" if action_kind is ActionKind.RESTORE else "until then the workload is frozen"
+            text = f"{act} was refused ({why}); a person must look, {follows}"
+        case Result.UNKNOWN:
+            text = f"{act} got no answer ({why}); it is looked up before anything else"
+    return f"{text[0].upper()}{text[1:]}."

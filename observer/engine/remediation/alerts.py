@@ -7,22 +7,23 @@ out, somebody says it is over, or enough was seen to answer "nobody".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from typing import Final
 
 from observer.domain.alert import Alert, PendingAlert
 from observer.domain.cluster import ClusterView
 from observer.domain.ids import ServiceRef
 from observer.domain.policy import EffectivePolicy
 from observer.engine.context import TickContext
+from observer.engine.messages.announcements import answer_to_alert
 from observer.engine.remediation.decision_log import DecisionLog
 
-LOOK_SECONDS = 300.0
+LOOK_SECONDS: Final = 300.0
 """So long an alert is looked into before the answer is "nobody stands out"."""
-ANSWERS = frozenset({"found", "nobody", "not_allowed", "unknown_target", "resolved"})
+ANSWERS: Final = frozenset({"found", "nobody", "not_allowed", "unknown_target", "resolved"})
 """Reasons of decisions of kind ``alert`` after which nothing more is done about it."""
-_POD_LABELS = ("pod", "pod_name", "kubernetes_pod_name")
-_SERVICE_LABELS = (
+_POD_LABELS: Final = ("pod", "pod_name", "kubernetes_pod_name")
+_SERVICE_LABELS: Final = (
     "service",
     "destination_service_name",
     "destination_canonical_service",
@@ -32,7 +33,7 @@ _SERVICE_LABELS = (
     "destination_workload",
     "deployment",
 )
-_NAMESPACE_LABELS = (
+_NAMESPACE_LABELS: Final = (
     "namespace",
     "destination_service_namespace",
     "destination_workload_namespace",
@@ -40,22 +41,28 @@ _NAMESPACE_LABELS = (
 )
 
 
-def attend(log: DecisionLog, context: TickContext, alerts: Iterable[Alert]) -> None:
+def attend(log: DecisionLog, context: TickContext) -> DecisionLog:
     """Take in today's pending alerts, look, and answer."""
-    pending = {alert.id: alert for alert in alerts}
-    looking = {key: one for key, one in log.memory.looking.items() if key in pending}
-    for key, one in log.memory.looking.items():
+    pending = {alert.id: alert for alert in context.snapshot.alerts}
+    before = log.memory.looking
+    looking = {key: looked_at for key, looked_at in before.items() if key in pending}
+    for key, over in before.items():
         if key not in pending:
-            _tell(log, one.alert, one.service, "resolved", f"{one.alert.name} is over; Observer looks no further.")
+            log = _tell(log, over.alert, over.service, "resolved")
     for key, alert in sorted(pending.items(), key=lambda item: (item[1].received, item[0])):
-        if key not in looking and (begun := _begin(log, context, alert)) is not None:
-            looking[key] = begun
-    log.memory = replace(log.memory, looking=_unanswered(log, context, looking))
+        if key in looking:
+            continue
+        service = target(alert, context.cluster)
+        reason = _first_answer(log, context, alert, service)
+        log = _tell(log, alert, service, reason)
+        if reason == "looking" and service is not None:
+            looking[key] = PendingAlert(alert, service, log.at)
+    return _answer(log, context, looking)
 
 
-def wanted(looking: Mapping[str, PendingAlert]) -> frozenset[ServiceRef]:
+def services_of(looking: Mapping[str, PendingAlert]) -> frozenset[ServiceRef]:
     """Services whose callers are to be asked."""
-    return frozenset(one.service for one in looking.values())
+    return frozenset(looked_at.service for looked_at in looking.values())
 
 
 def target(alert: Alert, cluster: ClusterView) -> ServiceRef | None:
@@ -67,29 +74,21 @@ def target(alert: Alert, cluster: ClusterView) -> ServiceRef | None:
         if ref is not None:
             return cluster.pods[ref].service
     for name in _SERVICE_LABELS:
-        found = ServiceRef(namespace, labels.get(name, ""))
-        if found in cluster.by_service:
-            return found
+        service = ServiceRef(namespace, labels.get(name, ""))
+        if service in cluster.by_service:
+            return service
         for workload, refs in cluster.by_workload.items():
             if (workload.namespace, workload.name) == (namespace, labels.get(name, "")) and refs:
                 return cluster.pods[refs[0]].service
     return None
 
 
-def _begin(log: DecisionLog, context: TickContext, alert: Alert) -> PendingAlert | None:
-    service = target(alert, context.cluster)
+def _first_answer(log: DecisionLog, context: TickContext, alert: Alert, service: ServiceRef | None) -> str:
+    """Reason of the first word about an alert."""
     if service is None:
-        text = (
-            f"{alert.name} names no service, workload or pod of the mesh; its labels must carry namespace and service."
-        )
-        _tell(log, alert, None, "unknown_target", text)
-        return None
-    if not any(alert.name in policy.alerts for policy in _policies(log, context, service)):
-        text = f"{alert.name} is not among the alerts that the policy of {service} lists: nothing is started by it."
-        _tell(log, alert, service, "not_allowed", text)
-        return None
-    _tell(log, alert, service, "looking", f"{alert.name} fires for {service}: its pods and callers are looked at.")
-    return PendingAlert(alert, service, log.at)
+        return "unknown_target"
+    allowed = any(alert.name in policy.alerts for policy in _policies(log, context, service))
+    return "looking" if allowed else "not_allowed"
 
 
 def _policies(log: DecisionLog, context: TickContext, service: ServiceRef) -> list[EffectivePolicy]:
@@ -97,37 +96,37 @@ def _policies(log: DecisionLog, context: TickContext, service: ServiceRef) -> li
     return [log.policy(workload) for workload in workloads if workload is not None]
 
 
-def _unanswered(log: DecisionLog, context: TickContext, looking: Mapping[str, PendingAlert]) -> dict[str, PendingAlert]:
-    found = {i.service: i for i in log.incidents() if i.service is not None}
-    blamed = {one.service: one for one in context.judgement.suppressions if one.blamed is not None}
+def _answer(log: DecisionLog, context: TickContext, looking: Mapping[str, PendingAlert]) -> DecisionLog:
+    """Answer what can be answered, and go on looking into the rest."""
+    incidents = {incident.service: incident for incident in log.incidents() if incident.service is not None}
+    inherited = {entry.service: entry for entry in context.judgement.suppressions if entry.blamed is not None}
     left = {}
-    for key, one in looking.items():
-        if (incident := found.get(one.service)) is not None:
-            text = f"{one.alert.name}: {incident.culprit} stands out; see incident {incident.id}."
-            _tell(log, one.alert, one.service, "found", text, incident=incident.id)
-        elif (suppression := blamed.get(one.service)) is not None:
-            text = f"{one.alert.name}: nobody behind {one.service} is to blame, but {suppression.blamed}."
-            _tell(log, one.alert, one.service, "found", text)
-        elif log.at - one.since >= LOOK_SECONDS:
-            waited = log.at - one.since
-            text = f"{one.alert.name}: after {waited:.0f} s no pod, revision or node of {one.service} stands out."
-            _tell(log, one.alert, one.service, "nobody", text)
+    for key, looked_at in looking.items():
+        alert, service, waited = looked_at.alert, looked_at.service, log.at - looked_at.since
+        if (incident := incidents.get(service)) is not None:
+            log = _tell(log, alert, service, "found", found=str(incident.culprit), incident=incident.id)
+        elif (suppression := inherited.get(service)) is not None:
+            log = _tell(log, alert, service, "found", found=str(suppression.blamed))
+        elif waited >= LOOK_SECONDS:
+            log = _tell(log, alert, service, "nobody", seconds=waited)
         else:
-            left[key] = one
-    return left
+            left[key] = looked_at
+    return log.look_into(left)
 
 
 def _tell(
-    log: DecisionLog, alert: Alert, service: ServiceRef | None, reason: str, text: str, *, incident: str = ""
-) -> None:
-    log.announce(
-        f"alert {alert.id}",
-        "alert",
-        reason,
-        text,
-        severity="info",
-        service=service,
-        figures={"alert": alert.id, "alertname": alert.name, "found": incident or None},
-    )
-    if reason in ANSWERS:
-        log.forget(f"alert {alert.id}", "alert")
+    log: DecisionLog,
+    alert: Alert,
+    service: ServiceRef | None,
+    reason: str,
+    *,
+    found: str = "",
+    incident: str = "",
+    seconds: float = 0.0,
+) -> DecisionLog:
+    subject = f"alert {alert.id}"
+    answer = "inherited" if found and not incident else reason
+    text = answer_to_alert(answer, alert.name, service, found=found, incident=incident, seconds=seconds)
+    figures = {"alert": alert.id, "alertname": alert.name, "found": incident or None}
+    log = log.announce(subject, "alert", reason, text, severity="info", service=service, figures=figures)
+    return log.forget(subject, "alert") if reason in ANSWERS else log

@@ -19,8 +19,8 @@ def waiting(
     memory: Memory, cluster: ClusterView | None, settings: EngineSettings, policies: EffectivePolicies = NO_POLICIES
 ) -> tuple[Plan, ...]:
     """Plans that the last tick held for want of a person's word, oldest incident first."""
-    found = (_wanted(one, memory, cluster, settings, policies) for one in memory.open_incidents())
-    return tuple(plan for plan in found if plan is not None)
+    plans = (_wanted(incident, memory, cluster, settings, policies) for incident in memory.open_incidents())
+    return tuple(plan for plan in plans if plan is not None)
 
 
 def restore_action(incident: Incident, *, term: int = 0) -> Action | None:

@@ -1,160 +1,184 @@
-"""The worksheet of one tick: what was decided so far and the memory that will come of it. Lives for one call only."""
+"""
+What one tick decided so far, and the memory that comes of it.
+
+A log is a value: every method returns the next one and leaves this one as it was, so that nothing but the log itself
+writes decisions, and memory changes by what a function returns.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 from observer.domain.action import Action, ActionKind, Mode
+from observer.domain.alert import PendingAlert
 from observer.domain.attribution import Attribution
 from observer.domain.decision import Blocked, Decision, LedgerEntry, Verdict
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome
-from observer.domain.policy import EffectivePolicies, EffectivePolicy
-from observer.domain.settings import EngineSettings
-from observer.domain.suspect import FULL_SCORE, Culprit, Evidence, Tier
+from observer.domain.policy import EffectivePolicy
+from observer.domain.suspect import FULL_SCORE, Culprit, Evidence
 from observer.engine import ledger
+from observer.engine.context import Rules
 from observer.engine.memory import IN_PROGRESS, Baseline, Memory
 
-NEW_EVIDENCE = 0.01
-"""Nats by which evidence must grow to count as new."""
+NEW_EVIDENCE: Final = 0.01
+"""By how much an evidence score must grow to count as new."""
 
 Figures = Mapping[str, float | str | bool | None]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class DecisionLog:
     """
-    Collects decisions and changes.
+    The decisions of one tick, in order, and the memory after them.
 
-    ``needs`` are the nats of each tier, for the texts. ``planned`` are the harmful acts decided in this tick.
-    ``policies``
-    holds the policy of each workload.
+    ``planned`` are the harmful acts decided in this tick, which budgets count before anybody carries them out.
     """
 
     at: float
-    settings: EngineSettings
+    rules: Rules
     memory: Memory
-    needs: Mapping[Tier, float] = field(default_factory=dict)
-    policies: EffectivePolicies = field(default_factory=EffectivePolicies)
-    decisions: list[Decision] = field(default_factory=list)
-    planned: list[LedgerEntry] = field(default_factory=list)
-    _told: dict[tuple[str, str], tuple[str, ...]] = field(init=False)
-    _incidents: dict[str, Incident] = field(init=False)
-    _backdrops: dict[str, Baseline] = field(init=False)
-    _resting: dict[Culprit, float] = field(init=False)
-    _in_hand: tuple[Incident, ...] | None = field(init=False, default=None)
-    _without_policy: EffectivePolicy = field(init=False)
+    decisions: tuple[Decision, ...] = ()
+    planned: tuple[LedgerEntry, ...] = field(default=())
 
-    def __post_init__(self) -> None:
-        self._without_policy = EffectivePolicy.of(self.settings)
-        self._told = dict(self.memory.told)
-        self._incidents = dict(self.memory.incidents)
-        self._backdrops = dict(self.memory.baselines)
-        self._resting = dict(self.memory.resting)
-
-    def finish(self) -> Memory:
-        """The memory after this turn."""
-        return replace(
-            self.memory,
-            told=self._told,
-            incidents=self._incidents,
-            baselines=self._backdrops,
-            resting=self._resting,
-        )
-
-    def rested(self, suspects: Mapping[Culprit, Evidence]) -> frozenset[Culprit]:
-        """
-        The suspected culprits whose last incident is closed and against whom nothing new was found since.
-
-        ``suspects`` holds today's evidence against everybody suspected.
-        """
-        closed = {one.culprit: one.closed for one in self._incidents.values() if one.culprit in self._resting}
-        still: dict[Culprit, float] = {}
-        for culprit, lowest in self._resting.items():
-            found = suspects.get(culprit)
-            if found is None:
-                continue
-            evidence_score = found.acting_score
-            goes_on = evidence_score >= FULL_SCORE and found.newest > closed.get(culprit, self.at)
-            if evidence_score <= lowest + NEW_EVIDENCE and not goes_on:
-                still[culprit] = min(lowest, evidence_score)
-        self._resting = still
-        return frozenset(still)
-
-    def grade(self, incident: str, *, useful: bool, verdict: str) -> None:
-        """Say of an incident's acts whether they helped; budgets, back-off and breaker learn from it."""
-        self.memory = replace(
-            self.memory, ledger=ledger.graded(self.memory.ledger, incident, useful=useful, verdict=verdict)
-        )
+    # --- what is known
 
     def policy(self, subject: Incident | WorkloadRef | None) -> EffectivePolicy:
         """What holds for an incident's workload, or for a workload; the settings where no policy does."""
-        workload = subject.workload if isinstance(subject, Incident) else subject
-        return self._without_policy if workload is None else self.policies.applied.get(workload, self._without_policy)
+        return self.rules.policy(subject)
 
     def incident(self, key: str) -> Incident:
-        return self._incidents[key]
+        return self.memory.incidents[key]
 
     def incidents(self) -> tuple[Incident, ...]:
         """Open incidents as they stand now, oldest first."""
-        found = (one for one in self._incidents.values() if one.phase is not Phase.CLOSED)
-        return tuple(sorted(found, key=lambda one: (one.opened, one.id)))
+        return self.memory.open_incidents()
 
     def in_progress(self) -> tuple[Incident, ...]:
         """Open incidents in which something was done, may have been done, or is planned in this tick."""
-        if self._in_hand is None:
-            planned = {entry.incident for entry in self.planned}
-            planned |= {entry.incident for entry in self.memory.ledger if not entry.settled}
-            self._in_hand = tuple(i for i in self.incidents() if i.phase in IN_PROGRESS or i.id in planned)
-        return self._in_hand
-
-    def put(self, incident: Incident) -> Incident:
-        before = self._incidents.get(incident.id)
-        if before == incident:
-            return before
-        self._incidents[incident.id] = incident
-        if incident.phase in IN_PROGRESS or (before is not None and before.phase in IN_PROGRESS):
-            self._in_hand = None
-        return incident
-
-    def plan(self, entry: LedgerEntry) -> None:
-        self.planned.append(entry)
-        self._in_hand = None
+        acting = {entry.incident for entry in self.planned}
+        acting |= {entry.incident for entry in self.memory.ledger if not entry.settled}
+        standing = (i for i in self.memory.incidents.values() if i.phase is not Phase.CLOSED)
+        chosen = (i for i in standing if i.phase in IN_PROGRESS or i.id in acting)
+        return tuple(sorted(chosen, key=lambda i: (i.opened, i.id)))
 
     def baseline(self, incident: Incident) -> Baseline:
-        return self._backdrops.get(incident.id, Baseline())
+        return self.memory.baselines.get(incident.id, Baseline())
 
-    def put_baseline(self, incident: Incident, baseline: Baseline) -> Baseline:
-        self._backdrops[incident.id] = baseline
-        return baseline
+    def resting(self, suspects: Mapping[Culprit, Evidence]) -> dict[Culprit, float]:
+        """
+        The suspected culprits whose last incident is closed and against whom nothing new was found since, each with
+        the lowest evidence score seen since.
 
-    def phase(self, incident: Incident, phase: Phase) -> Incident:
-        """The incident in another phase since now."""
+        ``suspects`` holds today's evidence against everybody suspected.
+        """
+        before = self.memory.resting
+        closed = {past.culprit: past.closed for past in self.memory.incidents.values() if past.culprit in before}
+        still: dict[Culprit, float] = {}
+        for culprit, lowest in before.items():
+            evidence = suspects.get(culprit)
+            if evidence is None:
+                continue
+            score = evidence.acting_score
+            goes_on = score >= FULL_SCORE and evidence.newest > closed.get(culprit, self.at)
+            if score <= lowest + NEW_EVIDENCE and not goes_on:
+                still[culprit] = min(lowest, score)
+        return still
+
+    def announced(self) -> tuple[tuple[str, str], ...]:
+        """``(subject, kind)`` of everything that was published and is not over."""
+        return tuple(self.memory.told)
+
+    # --- what changes
+
+    def remember(self, memory: Memory) -> Self:
+        """With another memory in the place of this one."""
+        return replace(self, memory=memory)
+
+    def put(self, incident: Incident) -> Self:
+        """With the incident as it is now."""
+        if self.memory.incidents.get(incident.id) == incident:
+            return self
+        return self.remember(replace(self.memory, incidents={**self.memory.incidents, incident.id: incident}))
+
+    def put_baseline(self, incident: Incident, baseline: Baseline) -> Self:
+        """With what the incident is measured against."""
+        return self.remember(replace(self.memory, baselines={**self.memory.baselines, incident.id: baseline}))
+
+    def phase(self, incident: Incident, phase: Phase) -> Self:
+        """With the incident in another phase since now."""
         return self.put(replace(incident, phase=phase, phase_since=self.at))
 
-    def close(self, incident: Incident, reason: str, text: str, *, severity: str = "info") -> Incident:
-        """Close and tell."""
-        closed = self.put(
-            replace(
-                incident,
-                phase=Phase.CLOSED,
-                phase_since=self.at,
-                closing=reason,
-                closed=self.at,
-                drain_expires=0.0,
-                restoring="",
-                blocked={},
-            )
+    def plan(self, entry: LedgerEntry) -> Self:
+        return replace(self, planned=(*self.planned, entry))
+
+    def enter(self, entry: LedgerEntry) -> Self:
+        """With the entry as the newest of the budget ledger, in the place of an earlier one of the same act."""
+        others = tuple(other for other in self.memory.ledger if other.action_id != entry.action_id)
+        return self.remember(replace(self.memory, ledger=(*others, entry)))
+
+    def grade(self, incident: str, *, useful: bool, verdict: str) -> Self:
+        """Say of an incident's acts whether they helped; budgets, back-off and breaker learn from it."""
+        entries = ledger.graded(self.memory.ledger, incident, useful=useful, verdict=verdict)
+        return self.remember(replace(self.memory, ledger=entries))
+
+    def clear(self, pod: PodRef, until: float) -> Self:
+        """The drain showed that the errors stay without the pod: it is cleared for a while."""
+        return self.remember(replace(self.memory, cleared={**self.memory.cleared, pod: until}))
+
+    def rest(self, resting: Mapping[Culprit, float]) -> Self:
+        """With the culprits that only new evidence makes another incident of."""
+        return self.remember(replace(self.memory, resting=resting))
+
+    def wait(self, incident: Incident, seconds: float) -> Self:
+        """Nothing of the incident is tried again for so long."""
+        until = {**self.memory.not_before, incident.id: self.at + seconds}
+        return self.remember(replace(self.memory, not_before=until))
+
+    def go_on(self, incident: Incident) -> Self:
+        """What the incident waited for is over."""
+        waits = {key: until for key, until in self.memory.not_before.items() if key != incident.id}
+        return self.remember(replace(self.memory, not_before=waits))
+
+    def label_written(self, pod: PodRef) -> Self:
+        """The series of the pod may change their names for two scrapes."""
+        return self.remember(replace(self.memory, label_writes={**self.memory.label_writes, pod: self.at}))
+
+    def look_into(self, alerts: Mapping[str, PendingAlert]) -> Self:
+        """With the alerts that are looked into."""
+        return self.remember(replace(self.memory, looking=alerts))
+
+    def forget(self, subject: str, kind: str) -> Self:
+        """What was announced is over."""
+        told = {key: value for key, value in self.memory.told.items() if key != (subject, kind)}
+        return self if len(told) == len(self.memory.told) else self.remember(replace(self.memory, told=told))
+
+    # --- what is written down
+
+    def close(self, incident: Incident, reason: str, text: str, *, severity: str = "info") -> Self:
+        """Close the incident and tell why; whatever was told about it may be told again."""
+        closed = replace(
+            incident,
+            phase=Phase.CLOSED,
+            phase_since=self.at,
+            closing=reason,
+            closed=self.at,
+            drain_expires=0.0,
+            restoring="",
+            blocked={},
         )
-        self._backdrops.pop(incident.id, None)
-        self._resting[incident.culprit] = incident.evidence_score
-        for key in [key for key in self._told if key[0] == incident.id]:
-            del self._told[key]
-        self.tell(closed, "closed", reason, text, severity=severity)
-        return closed
+        memory = replace(
+            self.memory,
+            incidents={**self.memory.incidents, closed.id: closed},
+            baselines={key: baseline for key, baseline in self.memory.baselines.items() if key != closed.id},
+            resting={**self.memory.resting, closed.culprit: closed.evidence_score},
+            told={key: value for key, value in self.memory.told.items() if key[0] != closed.id},
+        )
+        return self.remember(memory).tell(closed, "closed", reason, text, severity=severity)
 
     def tell(
         self,
@@ -167,17 +191,19 @@ class DecisionLog:
         figures: Figures | None = None,
         outcome: Outcome | None = None,
         action_kind: ActionKind | None = None,
-    ) -> None:
+    ) -> Self:
         """Record something about an incident that people should know; nobody acts on it."""
-        self._add(
+        return self.record(
             incident, kind, Verdict.TELL, reason, text,
             severity=severity, figures=figures, outcome=outcome, action_kind=action_kind,
         )  # fmt: skip
 
-    def tell_once(self, incident: Incident, kind: str, reason: str, text: str, *, severity: str = "info") -> None:
+    def tell_once(self, incident: Incident, kind: str, reason: str, text: str, *, severity: str = "info") -> Self:
         """The same, but only when the reason differs from what was told last."""
-        if self._changed((incident.id, kind), (Verdict.TELL.value, reason)):
-            self.tell(incident, kind, reason, text, severity=severity)
+        key, value = (incident.id, kind), (Verdict.TELL.value, reason)
+        if self.memory.told.get(key) == value:
+            return self
+        return self.mark(key, value).tell(incident, kind, reason, text, severity=severity)
 
     def announce(
         self,
@@ -189,63 +215,57 @@ class DecisionLog:
         severity: str = "warning",
         service: ServiceRef | None = None,
         figures: Figures | None = None,
-    ) -> None:
+    ) -> Self:
         """Record something that belongs to no incident, when it changed."""
-        if self._changed((subject, kind), (Verdict.TELL.value, reason)):
-            self.add(
-                Decision(
-                    "", self.at, kind, Verdict.TELL, subject, reason, text,
-                    mode=self.settings.mode, service=service, figures=figures or {},
-                    config=self.settings.identity, severity=severity,
-                )
-            )  # fmt: skip
-
-    def forget(self, subject: str, kind: str) -> bool:
-        """What was announced is over; returns whether it had been announced."""
-        return self._told.pop((subject, kind), None) is not None
-
-    def announced(self) -> tuple[tuple[str, str], ...]:
-        """``(subject, kind)`` of everything that was told and is not over."""
-        return tuple(self._told)
-
-    def block(
-        self, incident: Incident, action_kind: ActionKind, blocked_by: tuple[Blocked, ...], text: str
-    ) -> Incident:
-        """Record that brakes forbid a rung, when verdict or reasons changed; keeps since when each reason stands."""
-        standing = {block.reason: incident.blocked.get(block.reason, self.at) for block in blocked_by}
-        changed = self.put(replace(incident, blocked=standing))
-        reasons = tuple(sorted(standing))
-        if self._changed((incident.id, "step"), (Verdict.BLOCKED.value, action_kind.value, *reasons)):
-            first = next((block for block in blocked_by if block.refused), blocked_by[0])
-            self._add(
-                changed,
-                "blocked",
-                Verdict.BLOCKED,
-                first.reason,
-                text,
-                severity="warning",
-                blocked_by=blocked_by,
-                action_kind=action_kind,
+        key, value = (subject, kind), (Verdict.TELL.value, reason)
+        if self.memory.told.get(key) == value:
+            return self
+        settings = self.rules.settings
+        return self.mark(key, value).add(
+            Decision(
+                "", self.at, kind, Verdict.TELL, subject, reason, text,
+                mode=settings.mode, service=service, figures=figures or {}, config=settings.identity, severity=severity,
             )
-        return changed
-
-    def would(self, incident: Incident, action_kind: ActionKind, reason: str, text: str) -> None:
-        """Record what would be done in another mode, once."""
-        if self._changed((incident.id, "step"), (Verdict.WOULD.value, action_kind.value, reason)):
-            self._add(incident, action_kind.value, Verdict.WOULD, reason, text, action_kind=action_kind)
-
-    def act(self, incident: Incident, action: Action, reason: str, text: str, *, severity: str = "info") -> None:
-        """Record an act; it is carried out after this turn."""
-        self._told[incident.id, "step"] = (Verdict.ACT.value, action.action_kind.value, reason)
-        self._add(
-            incident, action.action_kind.value, Verdict.ACT, reason, text,
-            severity=severity, action_kind=action.action_kind, action=action, pod=action.pod,
         )  # fmt: skip
+
+    def block(self, incident: Incident, action_kind: ActionKind, blocked_by: tuple[Blocked, ...], text: str) -> Self:
+        """Record that guards forbid an action, when verdict or reasons changed; keeps since when each reason stands."""
+        standing = {answer.reason: incident.blocked.get(answer.reason, self.at) for answer in blocked_by}
+        changed = replace(incident, blocked=standing)
+        log, reasons = self.put(changed), tuple(sorted(standing))
+        key, value = (incident.id, "step"), (Verdict.BLOCKED.value, action_kind.value, *reasons)
+        if self.memory.told.get(key) == value:
+            return log
+        first = next((answer for answer in blocked_by if answer.refused), blocked_by[0])
+        return log.mark(key, value).record(
+            changed, "blocked", Verdict.BLOCKED, first.reason, text,
+            severity="warning", blocked_by=blocked_by, action_kind=action_kind,
+        )  # fmt: skip
+
+    def would(self, incident: Incident, action_kind: ActionKind, reason: str, text: str) -> Self:
+        """Record what would be done in another mode, once."""
+        key, value = (incident.id, "step"), (Verdict.WOULD.value, action_kind.value, reason)
+        if self.memory.told.get(key) == value:
+            return self
+        log = self.mark(key, value)
+        return log.record(incident, action_kind.value, Verdict.WOULD, reason, text, action_kind=action_kind)
+
+    def act(self, incident: Incident, action: Action, reason: str, text: str, *, severity: str = "info") -> Self:
+        """Record an act; it is carried out after this tick."""
+        kind = action.action_kind
+        return self.mark((incident.id, "step"), (Verdict.ACT.value, kind.value, reason)).record(
+            incident, kind.value, Verdict.ACT, reason, text,
+            severity=severity, action_kind=kind, action=action, pod=action.pod,
+        )  # fmt: skip
+
+    def add(self, decision: Decision) -> Self:
+        """Record a decision that belongs to no open incident."""
+        return replace(self, decisions=(*self.decisions, self._stamped(decision)))
 
     def action(
         self, incident: Incident, action_kind: ActionKind, pod: PodRef, *, version: str = "", reason: str = ""
     ) -> Action:
-        """The write for a rung: its id counts the earlier attempts, so that asking twice is one act."""
+        """The write of an action: its id counts the earlier attempts, so that asking twice is one act."""
         policy = self.policy(incident)
         expires = self.at + policy.escalation.drain_seconds if action_kind is ActionKind.DRAIN else 0.0
         return Action(
@@ -260,17 +280,11 @@ class DecisionLog:
             reason=reason,
         )
 
-    def add(self, decision: Decision) -> None:
-        """Record a decision that belongs to no open incident."""
-        self.decisions.append(self._stamped(decision))
+    def mark(self, key: tuple[str, str], value: tuple[str, ...]) -> Self:
+        """With what was told last of a subject and kind."""
+        return self.remember(replace(self.memory, told={**self.memory.told, key: value}))
 
-    def _changed(self, key: tuple[str, str], value: tuple[str, ...]) -> bool:
-        if self._told.get(key) == value:
-            return False
-        self._told[key] = value
-        return True
-
-    def _add(
+    def record(
         self,
         incident: Incident,
         kind: str,
@@ -285,26 +299,27 @@ class DecisionLog:
         action: Action | None = None,
         pod: PodRef | None = None,
         blocked_by: tuple[Blocked, ...] = (),
-    ) -> None:
+    ) -> Self:
+        """With one more decision about an incident."""
         policy = self.policy(incident)
-        self.add(
+        return self.add(
             Decision(
                 "", self.at, kind, verdict, str(incident.culprit), reason, text,
                 incident=incident.id, action_kind=action_kind, mode=policy.mode, pod=pod or incident.culprit.pod,
                 service=incident.service, workload=incident.workload, action=action, outcome=outcome,
-                blocked_by=blocked_by,
-                figures={**figures_of(incident), **(figures or {})}, config=policy.identity, severity=severity,
+                blocked_by=blocked_by, figures={**figures_of(incident), **(figures or {})}, config=policy.identity,
+                severity=severity,
             )
         )  # fmt: skip
 
     def _stamped(self, decision: Decision) -> Decision:
-        """With the hash of its content as id; its place in the turn tells two equal ones apart."""
+        """With the hash of its content as id; its place in the log tells two equal ones apart."""
         action = decision.action.id if decision.action is not None else ""
         parts = (
             repr(decision.at), decision.kind, decision.verdict.value, decision.subject, decision.reason, decision.text,
             decision.incident, decision.action_kind.value if decision.action_kind else "", action,
-            repr(decision.blocked_by),
-            repr(sorted(decision.figures.items())), decision.config, str(len(self.decisions)),
+            repr(decision.blocked_by), repr(sorted(decision.figures.items())), decision.config,
+            str(len(self.decisions)),
         )  # fmt: skip
         return replace(decision, id=hashlib.sha256("|".join(parts).encode()).hexdigest()[:24])
 
@@ -346,14 +361,14 @@ def figures_of(incident: Incident) -> dict[str, float | str | bool | None]:
 
 
 def attribution_figures(attribution: Attribution) -> dict[str, float | str | bool | None]:
-    """Who is to blame, in the flat form of figures: the first three, the lines of the first, and what was missing."""
+    """The causes, in the flat form of figures: the first three, the lines of the first, and what was missing."""
     first = attribution.ranked[0]
     return {
         "attribution": str(first.cause),
         "attribution_probability": round(first.probability, 6),
         "attribution_inherited": round(first.inherited, 4),
         "attribution_unknown": round(attribution.unknown, 6),
-        "attribution_ranked": ", ".join(f"{one.cause} {one.probability:.4f}" for one in attribution.ranked[:3]),
+        "attribution_ranked": ", ".join(f"{cause.cause} {cause.probability:.4f}" for cause in attribution.ranked[:3]),
         "attribution_evidence": "; ".join(f"{line.word} {line.score:+.1f}: {line.text}" for line in first.lines),
         "attribution_gaps": ", ".join(attribution.gaps),
         "attribution_at": attribution.at,

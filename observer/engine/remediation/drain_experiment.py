@@ -86,11 +86,11 @@ def log_odds(experiment: Experiment, baseline: Baseline) -> float:
     before_bad = min(baseline.bad + PRIOR_REQUESTS * predicted, before)
     after, after_bad = experiment.requests, min(experiment.bad, experiment.requests)
     floor = min(max(experiment.p0, 0.5 / before), predicted)
-    known = _loglik(before_bad, before, _GRID)
-    stayed = known + _loglik(after_bad, after, _GRID)
+    past = _loglik(before_bad, before, _GRID)
+    stayed = past + _loglik(after_bad, after, _GRID)
     # Fewer bad requests than predicted are no sign that they stayed, least of all where hardly anything is known.
     most = np.clip(_GRID - drop, floor, None)
-    dropped = known + _loglik(after_bad, after, np.minimum(most, after_bad / after))
+    dropped = past + _loglik(after_bad, after, np.minimum(most, after_bad / after))
     allowed = min(drop, _GRID[-1]) <= _GRID
     return float((np.max(dropped[allowed]) - np.max(stayed)) / max(experiment.dispersion, 1.0))
 
@@ -149,10 +149,10 @@ def judge(
     what was hidden from them before did not drop, and only what they had seen acquits when it stays.
     """
     bound = math.log(settings.experiment_odds)
-    known = visible(experiment, baseline) if abs(experiment.log_odds) >= bound else 0.0
-    if experiment.log_odds >= bound and known > -bound:
+    shown = visible(experiment, baseline) if abs(experiment.log_odds) >= bound else 0.0
+    if experiment.log_odds >= bound and shown > -bound:
         return DrainVerdict.DROPPED
-    if experiment.log_odds <= -bound and known >= bound:
+    if experiment.log_odds <= -bound and shown >= bound:
         return DrainVerdict.NOT_DROPPED
     elapsed = at - experiment.effective
     enough = elapsed >= settings.experiment_seconds and experiment.requests >= settings.experiment_requests

@@ -1,8 +1,9 @@
-"""Chooses the next rung of an incident, asks every brake, and writes down what follows: an act, a hold, or a would."""
+"""Chooses the next action of an incident, asks every guard, and writes down what follows: act, block, or would."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
@@ -15,72 +16,77 @@ from observer.engine.guards import ask
 from observer.engine.guards.capacity import highest_healthy_rate
 from observer.engine.guards.context import GuardContext
 from observer.engine.guards.policy import plan
-from observer.engine.messages import decisions
+from observer.engine.messages import decisions as say
 from observer.engine.remediation.attribute import advise, attribution_of
 from observer.engine.remediation.decision_log import DecisionLog
 
-RETURNED = 3.0
-"""Nats that must come on top after a readmission: 20 to 1 that the errors are back, not one stray error."""
+RETURNED: Final = 3.0
+"""Evidence that must come on top after a readmission: 20 to 1 that the errors are back, not one stray error."""
 
 
-def choose(log: DecisionLog, context: TickContext, incident: Incident) -> None:
-    """For a suspected or readmitted pod: the rung that its evidence asks for, if it asks for one."""
+def choose(log: DecisionLog, context: TickContext, incident: Incident) -> DecisionLog:
+    """For a suspected or readmitted pod: the action that its evidence asks for, if it asks for one."""
     suspect, pod = context.suspect(incident), context.pod(incident)
     if suspect is None or incident.culprit.kind is not CulpritKind.POD or incident.symptom is Symptom.UNREACHED:
-        return
+        return log
     actions = log.policy(incident).escalation.actions
     can_drain = ActionKind.DRAIN in actions and (pod is None or (pod.sidecar and not pod.gateway))
     if incident.phase is Phase.READMITTED:
         returned = incident.evidence_score >= log.baseline(incident).base + RETURNED
         if returned and incident.tier >= Tier.EVICT:
-            attempt(log, context, incident, ActionKind.DRAIN, "errors_returned")
+            return attempt(log, context, incident, ActionKind.DRAIN, "errors_returned")
     elif can_drain and suspect.tier >= Tier.DRAIN:
-        attempt(log, context, incident, ActionKind.DRAIN, "suspicion")
+        return attempt(log, context, incident, ActionKind.DRAIN, "suspicion")
     elif not can_drain and ActionKind.EVICT in actions and suspect.tier >= Tier.EVICT:
-        attempt(log, context, incident, ActionKind.EVICT, "cannot_drain")
+        return attempt(log, context, incident, ActionKind.EVICT, "cannot_drain")
     elif incident.blocked:
-        log.put(replace(incident, blocked={}))
+        return log.put(replace(incident, blocked={}))
+    return log
 
 
-def attempt(log: DecisionLog, context: TickContext, incident: Incident, action_kind: ActionKind, reason: str) -> bool:
-    """Ask all brakes; returns whether the act was decided."""
+def attempt(
+    log: DecisionLog, context: TickContext, incident: Incident, action_kind: ActionKind, reason: str
+) -> DecisionLog:
+    """Ask all guards; the act is planned when none blocks it."""
     pod = context.pod(incident)
     if pod is None:
-        _held(log, incident, action_kind, (Blocked("pod", "pod_unknown", "Kubernetes does not know this pod"),))
-        return False
+        unknown = Blocked("pod", "pod_unknown", "Kubernetes does not know this pod")
+        return _blocked(log, incident, action_kind, (unknown,))
     guard_context = _guard_context(log, context, incident, pod, action_kind)
     if blocked_by := (*_group(context, pod), *ask(guard_context)):
-        _held(log, incident, action_kind, blocked_by)
-        if guard_context.attribution is not None and any(block.guard == "attribution" for block in blocked_by):
-            advise(log, log.incident(incident.id), pod, guard_context.attribution)
-        return False
+        log = _blocked(log, incident, action_kind, blocked_by)
+        attribution = guard_context.attribution
+        if attribution is not None and any(answer.guard == "attribution" for answer in blocked_by):
+            log = advise(log, log.incident(incident.id), pod, attribution)
+        return log
     policy = log.policy(incident)
     would = policy.mode is Mode.SHADOW
-    text = decisions.acting(
-        incident, action_kind, would=would, seconds=policy.escalation.drain_seconds, needs=log.needs
+    text = say.acting(
+        incident, action_kind, would=would, seconds=policy.escalation.drain_seconds, needs=log.rules.evidence_needed
     )
-    free = log.put(replace(incident, blocked={}))
+    free = replace(incident, blocked={})
+    log = log.put(free)
     if would:
-        log.would(free, action_kind, reason, text)
-        return False
+        return log.would(free, action_kind, reason, text)
     if policy.mode is Mode.DRY_RUN and incident.attempts.get(action_kind, 0) > 0:
-        return False
+        return log
     action = log.action(free, action_kind, pod.ref, version=pod.resource_version, reason=reason)
     if action_kind in policy.approvals:
         action = replace(action, approval=plan(guard_context).hash)
-    log.plan(planned(action, free, log.at))
-    _remember(log, context, free, pod, action_kind)
-    log.act(log.incident(free.id), action, reason, text, severity="warning")
-    return True
+    log = _remember(log.plan(ledger_entry(action, free, log.at)), context, free, pod, action_kind)
+    return log.act(log.incident(free.id), action, reason, text, severity="warning")
 
 
-def planned(action: Action, incident: Incident, at: float) -> LedgerEntry:
-    """The ledger entry of an act before its outcome is known."""
+def ledger_entry(action: Action, incident: Incident | None, at: float) -> LedgerEntry:
+    """The entry of an act in the budget ledger before its outcome is known; ``incident`` None = its own is unknown."""
+    if incident is None:
+        kind = action.action_kind
+        return LedgerEntry(action.id, at, kind, action.incident, action.pod, None, None, "pod", "", "", "")
     return LedgerEntry(
         action_id=action.id,
         at=at,
         action_kind=action.action_kind,
-        incident=incident.id,
+        incident=action.incident,
         pod=action.pod,
         workload=incident.workload,
         service=incident.service,
@@ -112,11 +118,11 @@ def _guard_context(
         cluster=context.cluster,
         judgement=context.judgement,
         memory=log.memory,
-        settings=log.settings,
+        settings=log.rules.settings,
         policy=log.policy(incident),
         fleet=context.fleet,
         in_progress=log.in_progress(),
-        planned=tuple(log.planned),
+        planned=log.planned,
         attribution=attribution_of(incident, pod, context),
     )
 
@@ -129,38 +135,40 @@ def _group(context: TickContext, pod: Pod) -> tuple[Blocked, ...]:
     return (Blocked("group", f"{named.kind.value}_named", f"{named} explains the evidence better than this pod"),)
 
 
-def _held(log: DecisionLog, incident: Incident, action_kind: ActionKind, blocked_by: tuple[Blocked, ...]) -> None:
-    blocked = log.block(incident, action_kind, blocked_by, decisions.blocked(incident, action_kind, blocked_by))
-    policy = log.policy(incident)
-    if policy.mode is Mode.SHADOW or any(block.refused for block in blocked_by):
-        return
-    if all(block.reason == "approval_needed" for block in blocked_by):
-        text = f"Everything but a person's word speaks for it: {blocked_by[0].detail}."
-        log.tell_once(blocked, "page", f"approval_needed_{action_kind.value}", text, severity="page")
-        return
-    longest = log.at - min(blocked.blocked.values())
-    if longest >= policy.guards.blocked_max:
-        reasons = ", ".join(sorted(blocked.blocked))
-        text = f"{incident.culprit.name} has been held for {longest / 60:.0f} min and still hurts users: {reasons}."
-        log.tell_once(blocked, "page", "blocked_too_long", text, severity="page")
+def _blocked(
+    log: DecisionLog, incident: Incident, action_kind: ActionKind, blocked_by: tuple[Blocked, ...]
+) -> DecisionLog:
+    log = log.block(incident, action_kind, blocked_by, say.blocked(incident, action_kind, blocked_by))
+    policy, standing = log.policy(incident), log.incident(incident.id)
+    if policy.mode is Mode.SHADOW or any(answer.refused for answer in blocked_by):
+        return log
+    if all(answer.reason == "approval_needed" for answer in blocked_by):
+        text = say.approval(incident.culprit.name, action_kind, blocked_by[0].detail)
+        return log.tell_once(standing, "page", f"approval_needed_{action_kind.value}", text, severity="page")
+    longest = log.at - min(standing.blocked.values())
+    if longest < policy.guards.blocked_max:
+        return log
+    text = say.blocked_too_long(incident.culprit.name, longest, sorted(standing.blocked))
+    return log.tell_once(standing, "page", "blocked_too_long", text, severity="page")
 
 
-def _remember(log: DecisionLog, context: TickContext, incident: Incident, pod: Pod, action_kind: ActionKind) -> None:
+def _remember(
+    log: DecisionLog, context: TickContext, incident: Incident, pod: Pod, action_kind: ActionKind
+) -> DecisionLog:
     """What floor check and verification will compare with."""
-    workload = context.cluster.workloads.get(pod.workload) if pod.workload is not None else None
     if action_kind is ActionKind.DRAIN:
-        log.put_baseline(
-            incident,
-            replace(
-                log.baseline(incident),
-                serving=context.serving_peers(pod),
-                desired=workload.desired if workload is not None else -1,
-                peak=highest_healthy_rate(context.snapshot, log.memory, pod),
-                labelled=False,
-                own_requests=0.0,
-                own_expected=0.0,
-            ),
+        workload = context.cluster.workloads.get(pod.workload) if pod.workload is not None else None
+        baseline = replace(
+            log.baseline(incident),
+            serving=context.serving_replicas(pod),
+            desired=workload.desired if workload is not None else -1,
+            peak=highest_healthy_rate(context.snapshot, log.memory, pod),
+            labelled=False,
+            own_requests=0.0,
+            own_expected=0.0,
         )
-    elif pod.workload is not None:
-        known = tuple(sorted(ref.uid for ref in context.cluster.by_workload.get(pod.workload, ())))
-        log.put(replace(incident, known_pods=known))
+        return log.put_baseline(incident, baseline)
+    if pod.workload is None:
+        return log
+    uids = tuple(sorted(ref.uid for ref in context.cluster.by_workload.get(pod.workload, ())))
+    return log.put(replace(incident, known_pods=uids))

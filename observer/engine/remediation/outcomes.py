@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from observer.domain.action import Action, ActionKind
-from observer.domain.decision import Decision, LedgerEntry
+from observer.domain.decision import Decision
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result
 from observer.domain.policy import NO_POLICIES, EffectivePolicies
 from observer.domain.settings import EngineSettings
+from observer.engine.context import Rules
 from observer.engine.memory import DRAIN_PHASES, Memory
-from observer.engine.messages import decisions
+from observer.engine.messages import decisions as say
 from observer.engine.remediation.decision_log import DecisionLog
-from observer.engine.remediation.escalation import planned
+from observer.engine.remediation.escalation import ledger_entry
 
-NOT_SENT = frozenset(
+NOT_SENT: Final = frozenset(
     {
         "not_leader",
         "stale_decision",
@@ -27,13 +29,13 @@ NOT_SENT = frozenset(
     }
 )
 """Reasons to defer that are found before anything is written: they say nothing about an earlier, unanswered write."""
-OURS_PROBABLY = frozenset({"gone", "terminating", "uid_changed"})
+OURS_PROBABLY: Final = frozenset({"gone", "terminating", "uid_changed"})
 """How the pod looks when an eviction that got no answer happened after all."""
-REFUSED_PAUSE = 60.0
-"""Seconds before a refused give-back is tried again."""
+REFUSED_PAUSE: Final = 60.0
+"""Seconds before a refused restore is tried again."""
 
 
-def settle(
+def apply_outcome(
     memory: Memory,
     decision: Decision,
     outcome: Outcome,
@@ -51,78 +53,72 @@ def settle(
     action = decision.action
     if action is None:
         raise ValueError(f"decision {decision.id} carries no action")
-    log = DecisionLog(at, settings, memory, policies=policies)
+    log = DecisionLog(at, Rules(settings, policies), memory)
     incident = memory.incidents.get(action.incident)
     if incident is None or incident.phase is Phase.CLOSED:
-        _note(log, action, incident, outcome)
-        _label_written(log, action, outcome)
-        return log.finish(), tuple(log.decisions)
+        log = _label_written(_entered(log, action, incident, outcome), action, outcome)
+        return log.memory, log.decisions
     open_before = any(e.action_id == action.id and not e.settled for e in memory.ledger)
     if open_before and outcome.result is Result.DEFERRED and outcome.reason in NOT_SENT:
         return memory, ()
     gone = outcome.result is Result.SUPERSEDED and outcome.reason in OURS_PROBABLY
     if open_before and action.action_kind is ActionKind.EVICT and gone:
         outcome = replace(outcome, result=Result.APPLIED)
-    _note(log, action, incident, outcome)
+    log = _entered(log, action, incident, outcome)
     if outcome.result is not Result.UNKNOWN:
-        attempts = {**incident.attempts, action.action_kind: incident.attempts.get(action.action_kind, 0) + 1}
-        incident = log.put(replace(incident, attempts=attempts))
-    if action.dry_run:
-        log.tell(
-            incident, "dry_run", outcome.reason, decisions.outcome(incident, action.action_kind, outcome,
-            str(action.pod)),
-            action_kind=action.action_kind, outcome=outcome,
-        )  # fmt: skip
-        return log.finish(), tuple(log.decisions)
-    _follow(log, incident, action, outcome)
-    return log.finish(), tuple(log.decisions)
+        attempts = incident.attempts.get(action.action_kind, 0) + 1
+        incident = replace(incident, attempts={**incident.attempts, action.action_kind: attempts})
+        log = log.put(incident)
+    log = _dry_run(log, incident, action, outcome) if action.dry_run else _followed(log, incident, action, outcome)
+    return log.memory, log.decisions
 
 
-def _follow(log: DecisionLog, incident: Incident, action: Action, outcome: Outcome) -> None:
-    text = decisions.outcome(incident, action.action_kind, outcome, str(action.pod))
+def _dry_run(log: DecisionLog, incident: Incident, action: Action, outcome: Outcome) -> DecisionLog:
+    text = say.outcome(incident, action.action_kind, outcome, str(action.pod))
+    return log.tell(incident, "dry_run", outcome.reason, text, action_kind=action.action_kind, outcome=outcome)
+
+
+def _followed(log: DecisionLog, incident: Incident, action: Action, outcome: Outcome) -> DecisionLog:
+    kind, reason = action.action_kind, outcome.reason
+    text = say.outcome(incident, kind, outcome, str(action.pod))
     match outcome.result:
         case Result.APPLIED:
-            _label_written(log, action, outcome)
-            _applied(log, incident, action)
+            return _applied(_label_written(log, action, outcome), incident, action)
         case Result.DEFERRED:
-            _wait(log, incident, max(outcome.retry_after, log.settings.tick))
-            log.tell_once(incident, "deferred", outcome.reason, text)
+            waiting = log.wait(incident, max(outcome.retry_after, log.rules.settings.tick))
+            return waiting.tell_once(incident, "deferred", reason, text)
         case Result.SUPERSEDED:
-            person = outcome.reason == "person_took_it"
-            closing = outcome.reason if person else incident.restoring or "superseded"
-            log.close(incident, closing, text, severity="warning" if person else "info")
+            person = reason == "person_took_it"
+            closing = reason if person else incident.restoring or "superseded"
+            return log.close(incident, closing, text, severity="warning" if person else "info")
         case Result.REFUSED:
-            _wait(log, incident, REFUSED_PAUSE)
-            log.tell(
-                incident, "page", outcome.reason, text, severity="page", action_kind=action.action_kind, outcome=outcome
-            )
+            waiting = log.wait(incident, REFUSED_PAUSE)
+            return waiting.tell(incident, "page", reason, text, severity="page", action_kind=kind, outcome=outcome)
         case Result.UNKNOWN:
-            log.tell_once(incident, "deferred", outcome.reason, text, severity="warning")
+            return log.tell_once(incident, "deferred", reason, text, severity="warning")
 
 
-def _applied(log: DecisionLog, incident: Incident, action: Action) -> None:
-    waits = {key: until for key, until in log.memory.not_before.items() if key != incident.id}
-    log.memory = replace(log.memory, not_before=waits)
+def _applied(log: DecisionLog, incident: Incident, action: Action) -> DecisionLog:
+    log = log.go_on(incident)
     match action.action_kind:
         case ActionKind.DRAIN:
-            _drained(log, incident, action)
+            return _drained(log, incident, action)
         case ActionKind.RESTORE:
-            _restored(log, incident)
+            return _restored(log, incident)
         case ActionKind.EVICT:
             evicted = replace(incident, check=Check(log.at, 0.0), drain_expires=0.0, restoring="")
-            log.phase(evicted, Phase.EVICTING)
+            return log.phase(evicted, Phase.EVICTING)
         case ActionKind.ANNOTATE:
-            pass
+            return log
 
 
-def _drained(log: DecisionLog, incident: Incident, action: Action) -> None:
+def _drained(log: DecisionLog, incident: Incident, action: Action) -> DecisionLog:
     if incident.phase in DRAIN_PHASES:
-        return  # looked up after a restart, and known already
+        return log  # looked up after a restart, and known already
     proven = incident.phase is Phase.READMITTED
-    escalation = log.policy(incident).escalation
-    started = min(log.at, action.expires - escalation.drain_seconds) if action.expires else log.at
+    seconds = log.policy(incident).escalation.drain_seconds
     experiment = Experiment(
-        started=started,
+        started=min(log.at, action.expires - seconds) if action.expires else log.at,
         share=incident.share,
         p1=incident.p1,
         p0=incident.p0,
@@ -130,50 +126,36 @@ def _drained(log: DecisionLog, incident: Incident, action: Action) -> None:
         verdict=DrainVerdict.DROPPED if proven else DrainVerdict.PENDING,
         dispersion=log.baseline(incident).dispersion,
     )
-    expires = action.expires or log.at + escalation.drain_seconds
-    log.phase(replace(incident, experiment=experiment, drain_expires=expires, restoring=""), Phase.DRAINING)
+    expires = action.expires or log.at + seconds
+    return log.phase(replace(incident, experiment=experiment, drain_expires=expires, restoring=""), Phase.DRAINING)
 
 
-def _restored(log: DecisionLog, incident: Incident) -> None:
+def _restored(log: DecisionLog, incident: Incident) -> DecisionLog:
     reason = incident.restoring or "expired"
     if reason == "readmit":
         until = log.at + log.policy(incident).escalation.readmit_seconds
-        log.put_baseline(incident, replace(log.baseline(incident), base=incident.evidence_score, low=-1.0))
-        log.phase(replace(incident, readmit_until=until, drain_expires=0.0, restoring=""), Phase.READMITTED)
-        return
+        log = log.put_baseline(incident, replace(log.baseline(incident), base=incident.evidence_score, low=-1.0))
+        return log.phase(replace(incident, readmit_until=until, drain_expires=0.0, restoring=""), Phase.READMITTED)
     closing = "cleared" if reason == "not_dropped" else reason
-    text = f"{incident.culprit.name} serves again: {decisions.RESTORE_REASONS.get(reason, reason)}."
-    log.close(incident, closing, text)
+    return log.close(incident, closing, say.restored(incident.culprit.name, reason))
 
 
-def _wait(log: DecisionLog, incident: Incident, seconds: float) -> None:
-    log.memory = replace(log.memory, not_before={**log.memory.not_before, incident.id: log.at + seconds})
+def _label_written(log: DecisionLog, action: Action, outcome: Outcome) -> DecisionLog:
+    labels = action.action_kind in (ActionKind.DRAIN, ActionKind.RESTORE) and not action.dry_run
+    return log.label_written(action.pod) if labels and outcome.result is Result.APPLIED else log
 
 
-def _label_written(log: DecisionLog, action: Action, outcome: Outcome) -> None:
-    if (
-        outcome.result is Result.APPLIED
-        and action.action_kind in (ActionKind.DRAIN, ActionKind.RESTORE)
-        and not action.dry_run
-    ):
-        log.memory = replace(log.memory, label_writes={**log.memory.label_writes, action.pod: log.at})
-
-
-def _note(log: DecisionLog, action: Action, incident: Incident | None, outcome: Outcome) -> None:
-    """Enter the act in the ledger, or settle its entry."""
+def _entered(log: DecisionLog, action: Action, incident: Incident | None, outcome: Outcome) -> DecisionLog:
+    """With the act in the budget ledger, or with its entry settled."""
     before = next((e for e in log.memory.ledger if e.action_id == action.id), None)
-    entry = before or (planned(action, incident, log.at) if incident is not None else _bare(action, log.at))
+    entry = before or ledger_entry(action, incident, log.at)
     refused = outcome.result is Result.REFUSED and action.action_kind is not ActionKind.RESTORE
-    entry = replace(
-        entry,
-        settled=outcome.result is not Result.UNKNOWN,
-        applied=outcome.result is Result.APPLIED,
-        useful=False if refused else entry.useful,
-        verdict="refused" if refused else entry.verdict,
+    return log.enter(
+        replace(
+            entry,
+            settled=outcome.result is not Result.UNKNOWN,
+            applied=outcome.result is Result.APPLIED,
+            useful=False if refused else entry.useful,
+            verdict="refused" if refused else entry.verdict,
+        )
     )
-    rest = tuple(e for e in log.memory.ledger if e.action_id != action.id)
-    log.memory = replace(log.memory, ledger=(*rest, entry))
-
-
-def _bare(action: Action, at: float) -> LedgerEntry:
-    return LedgerEntry(action.id, at, action.action_kind, action.incident, action.pod, None, None, "pod", "", "", "")

@@ -1,8 +1,8 @@
 """
-Did an eviction hurt anybody else? Siblings and callers since the act, against what they were before it.
+Did an eviction hurt anybody else? Peers and callers since the act, against what they were before it.
 
-A replacement may be fine while its siblings break under what they had to carry, or callers under what they lost. Both
-are compared by their bad rates: errors for siblings always, and what the suspicion was about for both.
+A replacement may be fine while its peers break under what they had to carry, or callers under what they lost. Both
+are compared by their bad rates: errors for peers always, and what the suspicion was about for both.
 """
 
 from __future__ import annotations
@@ -15,22 +15,27 @@ from observer.domain.incident import Incident
 from observer.domain.settings import ImpactSettings
 from observer.engine.context import TickContext
 from observer.engine.memory import Baseline
-from observer.engine.messages.decisions import percent
+from observer.engine.messages import decisions as say
 from observer.engine.remediation.drain_experiment import TINY, bad_of, kullback
-from observer.engine.remediation.verify import CREATION_SLACK
 
 CLEAR: Final = 9.0
-"""Nats of surprise: some hundred looks at a handful of rates, and a twentieth of a false word about all of them."""
+"""Evidence: some hundred looks at a handful of rates, and a twentieth of a false word about all of them."""
 ENOUGH: Final = 100.0
 """Requests on either side below which nothing is compared."""
 RATIO: Final = 2.0
+CREATION_SLACK: Final = 2.0
+"""Seconds: creation times are whole seconds of another clock."""
 _SLOWER: Final = 0.1
 """Part of the requests that must be slower than the cut, beyond what was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One group's requests and bad ones before and since the act; ``excess`` is the least growth of the rate."""
+    """
+    One group's requests and bad ones before and since the act.
+
+    ``who`` is ``peers`` or ``callers``, ``what`` says what they do; ``excess`` is the least growth of the rate.
+    """
 
     who: str
     what: str
@@ -50,7 +55,7 @@ class Comparison:
         return self.before >= ENOUGH and self.since >= ENOUGH
 
     def worse(self, dispersion: float) -> bool:
-        """Clearly worse: twice as bad and ``excess`` more, with ``CLEAR`` nats over the overdispersion."""
+        """Clearly worse: twice as bad and ``excess`` more, with ``CLEAR`` evidence over the overdispersion."""
         before, since = self.rates
         if not self.enough or since < RATIO * before or since < before + self.excess:
             return False
@@ -60,15 +65,12 @@ class Comparison:
 
     def __str__(self) -> str:
         before, since = self.rates
-        return (
-            f"{self.who} {self.what} {percent(since)} of {self.since:.0f} requests since the eviction, "
-            f"{percent(before)} of {self.before:.0f} before"
-        )
+        return say.worse_elsewhere(self.who, self.what, (since, self.since), (before, self.before))
 
 
 def observed(baseline: Baseline, incident: Incident, context: TickContext) -> Baseline:
     """
-    With this tick's counts of siblings and callers since the act.
+    With this tick's counts of peers and callers since the act.
 
     A tick in which the service is known to pass on another's errors is nobody's fault here and is left out.
     """
@@ -79,67 +81,63 @@ def observed(baseline: Baseline, incident: Incident, context: TickContext) -> Ba
     requests = errors = bad = 0.0
     for ref in context.cluster.by_service.get(incident.service, ()):
         pod, tally = context.cluster.pods.get(ref), context.tally(ref)
-        # Newcomers warm up: they are no siblings of before.
-        if (
-            pod is None
-            or tally is None
-            or pod.created >= evicted - CREATION_SLACK
-            or ref in (replacement, incident.culprit.pod)
-        ):
+        if pod is None or tally is None or ref in (replacement, incident.culprit.pod):
             continue
+        if pod.created >= evicted - CREATION_SLACK:
+            continue  # newcomers warm up: they were no peers before
         requests, errors, bad = requests + tally.requests, errors + tally.errors, bad + bad_of(tally, incident.cut)
-    seen = context.judgement.callers.get(incident.service)
-    calls = (seen.requests, bad_of(seen, incident.cut)) if seen is not None else (0.0, 0.0)
-    workload_peers, before = baseline.peers_since, baseline.callers_since
+    callers = context.judgement.callers.get(incident.service)
+    calls, lost = (callers.requests, bad_of(callers, incident.cut)) if callers is not None else (0.0, 0.0)
+    peers, before = baseline.peers_since, baseline.callers_since
     return replace(
         baseline,
-        peers_since=(workload_peers[0] + requests, workload_peers[1] + errors, workload_peers[2] + bad),
-        callers_since=(before[0] + calls[0], before[1] + calls[1]),
+        peers_since=(peers[0] + requests, peers[1] + errors, peers[2] + bad),
+        callers_since=(before[0] + calls, before[1] + lost),
     )
 
 
 def compared(baseline: Baseline, incident: Incident, impact: ImpactSettings) -> Iterator[Comparison]:
     """Everything that can be compared; what was not counted before the act is not in it."""
     requests, errors, bad = baseline.peers_since
-    known, failed = baseline.peer_requests, baseline.peer_errors
-    if known < ENOUGH and incident.cut < 0 and incident.share > 0.0:
+    before, failed = baseline.peer_requests, baseline.peer_errors
+    if before < ENOUGH and incident.cut < 0 and incident.share > 0.0:
         # Suspected for a moment only: what the suspicion compared with is a past too.
-        known = incident.requests * (1.0 - incident.share) / incident.share
-        failed = incident.p0 * known
-    yield Comparison("its siblings", "fail", known, failed, requests, errors, impact.error_rate)
+        before = incident.requests * (1.0 - incident.share) / incident.share
+        failed = incident.p0 * before
+    yield Comparison("peers", "fail", before, failed, requests, errors, impact.error_rate)
     what, excess = ("fail", impact.error_rate) if incident.cut < 0 else ("are slow in", _SLOWER)
     if 0 <= incident.cut < len(baseline.peer_slow):
         slow = baseline.peer_slow[incident.cut]
-        yield Comparison("its siblings", what, baseline.peer_requests, slow, requests, bad, excess)
+        yield Comparison("peers", what, baseline.peer_requests, slow, requests, bad, excess)
     calls, lost = baseline.callers_since
-    seen = "lose" if incident.cut < 0 else "wait in"
-    yield Comparison("its callers", seen, baseline.requests, baseline.bad, calls, lost, excess)
+    verb = "lose" if incident.cut < 0 else "wait in"
+    yield Comparison("callers", verb, baseline.requests, baseline.bad, calls, lost, excess)
 
 
 def side_effect(baseline: Baseline, incident: Incident, impact: ImpactSettings) -> Comparison | None:
     """The clear deterioration of somebody else since the act, None when there is none or nothing can be told."""
-    found = (one for one in compared(baseline, incident, impact) if one.worse(baseline.dispersion))
-    return next(found, None)
+    worse = (group for group in compared(baseline, incident, impact) if group.worse(baseline.dispersion))
+    return next(worse, None)
 
 
 def waits(baseline: Baseline, incident: Incident, impact: ImpactSettings) -> bool:
     """Whether somebody was known before the act and has had too few requests since to be compared."""
-    return any(one.before >= ENOUGH > one.since for one in compared(baseline, incident, impact))
+    return any(group.before >= ENOUGH > group.since for group in compared(baseline, incident, impact))
 
 
 def figures(baseline: Baseline, incident: Incident, impact: ImpactSettings) -> dict[str, float | str | bool | None]:
     """Bad rates before and since by whom, of those that could be compared."""
-    found: dict[str, float | str | bool | None] = {}
-    for one in compared(baseline, incident, impact):
-        if one.enough:
-            who = one.who.removeprefix("its ").replace("siblings", "peers")
-            name = f"slow_{who}" if one.what == "are slow in" else who
-            found[f"{name}_before"], found[f"{name}_since"] = (round(rate, 5) for rate in one.rates)
-    return found
+    rates: dict[str, float | str | bool | None] = {}
+    for group in compared(baseline, incident, impact):
+        if group.enough:
+            name = f"slow_{group.who}" if group.what == "are slow in" else group.who
+            rates[f"{name}_before"], rates[f"{name}_since"] = (round(rate, 5) for rate in group.rates)
+    return rates
 
 
 def _inherits(incident: Incident, context: TickContext) -> bool:
-    return any(one.service == incident.service and one.reason == "inherited" for one in context.judgement.suppressions)
+    suppressions = context.judgement.suppressions
+    return any(entry.service == incident.service and entry.reason == "inherited" for entry in suppressions)
 
 
 def _rate(bad: float, requests: float) -> float:

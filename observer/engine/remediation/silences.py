@@ -42,10 +42,10 @@ class Matcher:
 
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels meets it."""
-        found = labels.get(self.name, "")
-        if self.absent and not found:
+        value = labels.get(self.name, "")
+        if self.absent and not value:
             return True
-        return (found.startswith(self.value) if self.begins else found == self.value) is self.equal
+        return (value.startswith(self.value) if self.begins else value == self.value) is self.equal
 
 
 def silence_matchers(pod: PodRef, cluster: str = "") -> tuple[Matcher, ...]:

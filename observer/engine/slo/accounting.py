@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -15,8 +15,7 @@ from observer.domain.slo import DataState, LedgerCount, Objective, ObjectiveStat
 from observer.engine.slo.buckets import CountStore
 from observer.engine.slo.composite import composites
 from observer.engine.slo.evaluate import Plan, evaluate
-from observer.engine.slo.increments import Counters, Growth, good_and_total
-from observer.engine.slo.slices import Slicer
+from observer.engine.slo.increments import Counters, Growth, Slicer, good_and_total
 from observer.engine.slo.states import Facts, disagreement
 
 MOVING: Final = 300.0
@@ -28,20 +27,6 @@ _NEEDED: Final = {
     Parts.BAD_OF_TOTAL: ((TOTAL, "total"),),
     Parts.GOOD_OF_TOTAL: ((TOTAL, "total"), (GOOD, "good")),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What others know about an objective's data; see ``Facts`` for each word."""
-
-    answered: bool = True
-    scraped: float | None = None
-    desired: int | None = None
-    ready: int | None = None
-    watched: int | None = None
-    scoped: bool = False
-    rollout: bool = False
-    disagreement: str = ""
 
 
 _VIEW_LEVELS: Final = ((60.0, 16),)
@@ -70,7 +55,7 @@ class SloAccounting:
         self._viewed = CountStore(len(self.views), _VIEW_LEVELS)
         self.plan = Plan(tuple(objectives), gated=gated)
         self.store = CountStore(size)
-        self._parts = np.array([int(one) for one in parts], dtype=np.int64)
+        self._parts = np.array([int(part) for part in parts], dtype=np.int64)
         self._counters = Counters(size + len(self.views), births=births)
         self._slicer = Slicer(self.plan.objectives)
         self._series = np.zeros((size, 3))
@@ -111,27 +96,31 @@ class SloAccounting:
         # Whoever has no series at all has not been counted, not even as silent.
         looked = self._series.sum(axis=1) > 0
         for at, rows, kept, whole in self._slicer.add(now.at, good, total, self._states):
-            seen = looked[rows]
-            self.store.add(at, rows[seen], kept[seen], whole[seen])
+            counted = looked[rows]
+            self.store.add(at, rows[counted], kept[counted], whole[counted])
 
-    def statuses(self, at: float, around: Sequence[Surroundings]) -> tuple[ObjectiveStatus, ...]:
-        """How all objectives stand at ``at`` (Unix seconds), composites after the plain ones."""
-        facts = [self._facts(row, one, at) for row, one in enumerate(around)]
-        found = evaluate(self.plan, self.store, facts, at)
-        self._states = [one.state for one in found]
-        return (*found, *composites(found))
+    def statuses(self, at: float, around: Sequence[Facts]) -> tuple[ObjectiveStatus, ...]:
+        """
+        How all objectives stand at ``at`` (Unix seconds), composites after the plain ones.
+
+        ``around``: what others know about each objective's data; what is counted here is added to it.
+        """
+        facts = [self._facts(row, surroundings, at) for row, surroundings in enumerate(around)]
+        statuses = evaluate(self.plan, self.store, facts, at)
+        self._states = [status.state for status in statuses]
+        return (*statuses, *composites(statuses))
 
     def restore(self, counts: Iterable[LedgerCount]) -> None:
         """Take in buckets that the journal kept, before the first look; those of unknown objectives are passed over."""
-        rows = {one.id: row for row, one in enumerate(self.plan.objectives)}
+        rows = {objective.id: row for row, objective in enumerate(self.plan.objectives)}
         by_end: dict[float, list[tuple[int, float, float]]] = {}
-        for one in counts:
-            if one.objective in rows:
-                by_end.setdefault(one.end, []).append((rows[one.objective], one.good, one.total))
+        for count in counts:
+            if count.objective in rows:
+                by_end.setdefault(count.end, []).append((rows[count.objective], count.good, count.total))
         for end in sorted(by_end):
-            found = by_end[end]
-            index = np.array([row for row, _, _ in found], dtype=np.int64)
-            good, total = (np.array([one[i] for one in found]) for i in (1, 2))
+            entries = by_end[end]
+            index = np.array([row for row, _, _ in entries], dtype=np.int64)
+            good, total = (np.array([entry[i] for entry in entries]) for i in (1, 2))
             self.store.add(end, index, good, total)
             self._ever[index] = True
             self._upto[index] = np.maximum(self._upto[index], end)
@@ -142,24 +131,26 @@ class SloAccounting:
 
     def closed(self, at: float) -> list[tuple[float, LedgerCount]]:
         """``(width, count)`` of every bucket that ended by ``at`` and was not handed out before, for the journal."""
-        found = []
+        ended = []
         for width, written in self._written.items():
             for row, objective in enumerate(self.plan.objectives):
                 for end, good, total in self.store.buckets(row, max(written, at - 25 * width), width):
                     if end <= at:
-                        found.append((width, LedgerCount(objective.id, end, good, total)))
+                        ended.append((width, LedgerCount(objective.id, end, good, total)))
             self._written[width] = at // width * width
-        return found
+        return ended
 
-    def reopen(self, found: Iterable[tuple[float, LedgerCount]]) -> None:
+    def reopen(self, counts: Iterable[tuple[float, LedgerCount]]) -> None:
         """What ``closed`` handed out could not be written: hand it out again."""
-        for width, one in found:
-            self._written[width] = min(self._written[width], one.end - width)
+        for width, count in counts:
+            self._written[width] = min(self._written[width], count.end - width)
 
     def inherit(self, old: SloAccounting) -> frozenset[str]:
         """Keep the counts of objectives that both have, by identity; returns their ids. Only before the first look."""
-        before = {one.id: row for row, one in enumerate(old.plan.objectives)}
-        pairs = [(row, before[one.id]) for row, one in enumerate(self.plan.objectives) if one.id in before]
+        before = {objective.id: row for row, objective in enumerate(old.plan.objectives)}
+        pairs = [
+            (row, before[objective.id]) for row, objective in enumerate(self.plan.objectives) if objective.id in before
+        ]
         self.store.adopt(old.store, pairs)
         for row, was in pairs:
             self._ever[row], self._moved[row] = old._ever[was], old._moved[was]
@@ -185,35 +176,29 @@ class SloAccounting:
         self._uncertain[[row for row in sorted(growth.uncertain) if row < size]] = at
         self._flickering[[row for row in sorted(growth.flickering) if row < size]] = at
 
-    def _facts(self, row: int, around: Surroundings, at: float) -> Facts:
+    def _facts(self, row: int, around: Facts, at: float) -> Facts:
         disagreement = around.disagreement
         if at - self._flickering[row] <= MOVING:
             disagreement = "counters go back and forth: several metric servers answer in turn"
         since = float(self.store.since[row])
-        return Facts(
-            answered=around.answered,
+        return replace(
+            around,
             series=int(self._series[row].sum()),
             parts_missing=self._missing(row, self._series[row]),
             ever=bool(self._ever[row]),
             since=since if np.isfinite(since) else None,
             moved=bool(at - self._moved[row] <= MOVING),
-            scraped=around.scraped,
-            desired=around.desired,
-            ready=around.ready,
-            watched=around.watched,
-            scoped=around.scoped,
-            rollout=around.rollout,
             disagreement=disagreement,
             uncertain=bool(at - self._uncertain[row] <= MOVING),
         )
 
-    def _missing(self, row: int, seen: FloatArray) -> str:
+    def _missing(self, row: int, series: FloatArray) -> str:
         """A part of the SLI without series while another has some: a bucket that does not exist, a wrong selector."""
-        if not seen.sum():
+        if not series.sum():
             return ""
         objective, parts = self.plan.objectives[row], Parts(int(self._parts[row]))
         for column, name in _NEEDED[parts]:
-            if not seen[column]:
+            if not series[column]:
                 if objective.cut_ms and column == GOOD:
                     return f"no bucket of {objective.cut_ms:g} ms: the histogram has other bounds"
                 return f"its {name} query matches no series"

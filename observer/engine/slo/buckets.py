@@ -20,11 +20,6 @@ LEVELS: Final = ((60.0, 400), (300.0, 1200), (3600.0, 2240), (86_400.0, 372))
 FINEST: Final = LEVELS[0][0]
 
 
-def bucket_end(at: float, width: float = FINEST) -> float:
-    """The last instant of the bucket that ``at`` falls into; a bucket holds ``(end - width, end]``."""
-    return math.ceil(at / width) * width
-
-
 class CountStore:
     """
     Counts of ``size`` objectives. Rows are objectives.
@@ -91,12 +86,12 @@ class CountStore:
         level = next(i for i, (wide, _) in enumerate(self._levels) if wide == width)
         count, head = self._levels[level][1], self._heads[level]
         first = max(math.floor(since / width) + 1, head - count + 1)
-        found = []
+        held_counts = []
         for index in range(first, head + 1):
             good, total = self._counts[level][:, row, index % count].tolist()
             if total:
-                found.append((index * width, good, total))
-        return found
+                held_counts.append((index * width, good, total))
+        return held_counts
 
     def adopt(self, other: CountStore, rows: Sequence[tuple[int, int]]) -> None:
         """Take over ``(own row, row of other)``; ``other`` has the same levels. The rest of ``self`` must be empty."""

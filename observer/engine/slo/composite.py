@@ -37,19 +37,19 @@ def composites(statuses: Iterable[ObjectiveStatus]) -> tuple[ObjectiveStatus, ..
     for status in statuses:
         if status.objective.composite:
             parts[status.objective.composite].append(status)
-    return tuple(_joined(name, found) for name, found in sorted(parts.items()))
+    return tuple(_joined(name, members) for name, members in sorted(parts.items()))
 
 
 def _joined(name: str, parts: Sequence[ObjectiveStatus]) -> ObjectiveStatus:
     first = parts[0]
-    weight = sum(one.objective.weight for one in parts)
-    target = sum(one.objective.weight * one.objective.target for one in parts) / weight
+    weight = sum(part.objective.weight for part in parts)
+    target = sum(part.objective.weight * part.objective.target for part in parts) / weight
     objective = replace(
         first.objective, id=name, composite="", target=target, weight=1.0, preset=None, display=first.objective.slo
     )
-    worst = min(parts, key=lambda one: _WORST.index(one.state))
-    spent, _ = _burn([(one, one.budget.total - one.budget.good, one.budget.total) for one in parts])
-    good, total = sum(one.budget.good for one in parts), sum(one.budget.total for one in parts)
+    worst = min(parts, key=lambda part: _WORST.index(part.state))
+    spent, _ = _burn([(part, part.budget.total - part.budget.good, part.budget.total) for part in parts])
+    good, total = sum(part.budget.good for part in parts), sum(part.budget.total for part in parts)
     # What OK and IDLE parts have in common is OK: somebody calls, and everything is known.
     return spoken(
         ObjectiveStatus(
@@ -59,14 +59,14 @@ def _joined(name: str, parts: Sequence[ObjectiveStatus]) -> ObjectiveStatus:
             f"{worst.objective.id}: {worst.detail}" if worst.detail else "",
             BudgetStatus(first.budget.since, good, total, spent),
             tuple(tier for i in range(len(first.tiers)) if (tier := _tier(parts, i)) is not None),
-            rate=sum(one.rate for one in parts),
+            rate=sum(part.rate for part in parts),
         )
     )
 
 
 def _burn(parts: Sequence[tuple[ObjectiveStatus, float, float]]) -> tuple[float, float]:
     """Weighted burn of ``(part, bad, total)``, and the weight of the parts that had events."""
-    some = [(one.objective, bad / total) for one, bad, total in parts if total > 0]
+    some = [(part.objective, bad / total) for part, bad, total in parts if total > 0]
     allowed = sum(objective.weight * objective.allowed for objective, _ in some)
     burnt = sum(objective.weight * rate for objective, rate in some)
     return (burnt / allowed, sum(objective.weight for objective, _ in some)) if allowed > 0 else (0.0, 0.0)
@@ -74,22 +74,26 @@ def _burn(parts: Sequence[tuple[ObjectiveStatus, float, float]]) -> tuple[float,
 
 def _tier(parts: Sequence[ObjectiveStatus], number: int) -> TierStatus | None:
     """The composite's tier from its parts'; they come from one document and have the same tiers."""
-    tiers = [one.tiers[number] for one in parts if len(one.tiers) > number]
-    if len(tiers) != len(parts) or len({one.tier for one in tiers}) != 1:
+    tiers = [part.tiers[number] for part in parts if len(part.tiers) > number]
+    if len(tiers) != len(parts) or len({status.tier for status in tiers}) != 1:
         return None
-    weighed = [(one, tier) for one, tier in zip(parts, tiers, strict=True) if tier.total > 0]
-    allowed = sum(one.objective.weight * one.objective.allowed for one, _ in weighed)
+    weighed = [(part, tier) for part, tier in zip(parts, tiers, strict=True) if tier.total > 0]
+    allowed = sum(part.objective.weight * part.objective.allowed for part, _ in weighed)
     long, short = (
-        sum(one.objective.weight * one.objective.allowed * burn for one, burn in rates) / allowed
+        sum(part.objective.weight * part.objective.allowed * burn for part, burn in rates) / allowed
         if allowed > 0
         else 0.0
         for rates in (
-            [(one, tier.long) for one, tier in weighed],
-            [(one, tier.short) for one, tier in weighed],
+            [(part, tier.long) for part, tier in weighed],
+            [(part, tier.short) for part, tier in weighed],
         )
     )
     tier = tiers[0].tier
     over = long > tier.factor and short > tier.factor
-    held = "; ".join(one.held for one in tiers if one.held) if over and not any(one.firing for one in tiers) else ""
-    bad, total = sum(one.bad for one in tiers), sum(one.total for one in tiers)
+    held = (
+        "; ".join(status.held for status in tiers if status.held)
+        if over and not any(status.firing for status in tiers)
+        else ""
+    )
+    bad, total = sum(status.bad for status in tiers), sum(status.total for status in tiers)
     return TierStatus(tier, long, short, bad, total, over, held)

@@ -6,18 +6,28 @@ or its target was seen at both instants and simply had not answered that way bef
 the errors of pods that crash in a loop are counted although no series of theirs ever grows. Everything else that
 appears (first look, after a reload, back from an absence) is a baseline. A counter that falls is a reset only when its
 container restarted; one that falls and comes back is two servers answering in turn, and says nothing.
+
+Budgets by slices of time: a slice becomes one event, so that windows, budgets and burn rates are the same for all.
+
+*Timeslices*: a slice is one good event when its share of good events is at least the slice target, else one bad.
+*RatioTimeslices*: a slice is one event that is good to the share of its good events; the budget is the mean of ratios.
+A slice without a single event: nobody was hurt where silence is right (IDLE), so Timeslices count it as good; a ratio
+of nothing does not exist, so RatioTimeslices leave it out. Where data is missing the objective's ``no_data`` decides:
+``bad`` and ``page`` count it as bad, ``good`` as good, ``hold`` leaves it out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
-from observer.domain.counts import FloatArray, IntArray
+from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.events import BAD, GOOD, TOTAL, Parts, Readings, Series
+from observer.domain.slo import BudgetingMethod, DataState, NoData, Objective
 
 ABSENT_FOR: Final = 3600.0
 """A series is remembered so long after it vanished, so that its return is no birth."""
@@ -88,19 +98,19 @@ class Counters:
         first, before = not self._at, self._at
         sheet = _Sheet(np.zeros((self.rows, 3)), np.zeros((self.rows, 3)))
         if now.at > before:
-            alive = {one.pod for one in self._values if one.pod[1]}
+            alive = {series.pod for series in self._values if series.pod[1]}
             values = dict(zip(now.series, now.values.tolist(), strict=True))
-            for one, value in values.items():
-                sheet.seen[one.row, one.column] += 1
-                old = self._values.get(one)
+            for series, value in values.items():
+                sheet.seen[series.row, series.column] += 1
+                old = self._values.get(series)
                 if old is None:
-                    if not first and self._is_birth(one, before, started, alive):
-                        sheet.events[one.row, one.column] += value
+                    if not first and self._is_birth(series, before, started, alive):
+                        sheet.events[series.row, series.column] += value
                         sheet.born += value
                 elif value >= old:
-                    self._grown(sheet, one, value - old, value, now.at)
+                    self._grown(sheet, series, value - old, value, now.at)
                 else:
-                    self._fell(sheet, one, value, old, now.at, started.get(one.pod))
+                    self._fell(sheet, series, value, old, now.at, started.get(series.pod))
             self._remember(now.at, values)
         return Growth(
             sheet.events,
@@ -112,46 +122,50 @@ class Counters:
         )
 
     def _is_birth(
-        self, one: Series, before: float, started: Mapping[tuple[str, str], float], alive: set[tuple[str, str]]
+        self, series: Series, before: float, started: Mapping[tuple[str, str], float], alive: set[tuple[str, str]]
     ) -> bool:
-        if not self.births or one in self._gone or not one.pod[1]:
+        if not self.births or series in self._gone or not series.pod[1]:
             return False
-        start = started.get(one.pod)
-        return (start is not None and start > before - START_SLACK) or one.pod in alive
+        start = started.get(series.pod)
+        return (start is not None and start > before - START_SLACK) or series.pod in alive
 
-    def _grown(self, sheet: _Sheet, one: Series, more: float, value: float, at: float) -> None:
-        fell = self._fallen.get(one)
+    def _grown(self, sheet: _Sheet, series: Series, more: float, value: float, at: float) -> None:
+        fell = self._fallen.get(series)
         if fell is not None and value >= fell[1]:
-            sheet.flickering.add(one.row)
-            self._fallen[one] = (fell[0], fell[1], 0.0)
+            sheet.flickering.add(series.row)
+            self._fallen[series] = (fell[0], fell[1], 0.0)
             return
-        sheet.events[one.row, one.column] += more
+        sheet.events[series.row, series.column] += more
         if fell is not None and at - fell[0] > FLICKER:
-            sheet.events[one.row, one.column] += fell[2]
-            del self._fallen[one]
+            sheet.events[series.row, series.column] += fell[2]
+            del self._fallen[series]
 
-    def _fell(self, sheet: _Sheet, one: Series, value: float, old: float, at: float, start: float | None) -> None:
+    def _fell(self, sheet: _Sheet, series: Series, value: float, old: float, at: float, start: float | None) -> None:
         """A pod that Kubernetes knows must have restarted; otherwise only time tells a reset from a second server."""
         if start is not None and start > self._at - START_SLACK:
-            sheet.events[one.row, one.column] += value
+            sheet.events[series.row, series.column] += value
         elif start is not None:
-            sheet.uncertain.add(one.row)
-            self._fallen[one] = (at, old, 0.0)
+            sheet.uncertain.add(series.row)
+            self._fallen[series] = (at, old, 0.0)
         elif self.births:
-            before = self._fallen.get(one)
+            before = self._fallen.get(series)
             if before is not None and before[2] == 0.0:
-                sheet.flickering.add(one.row)
-            self._fallen[one] = (at, old, 0.0 if before is not None else value)
+                sheet.flickering.add(series.row)
+            self._fallen[series] = (at, old, 0.0 if before is not None else value)
         else:
-            sheet.events[one.row, one.column] += value
+            sheet.events[series.row, series.column] += value
 
     def _remember(self, at: float, values: dict[Series, float]) -> None:
-        for one in self._values:
-            if one not in values:
-                self._gone[one] = at
-        self._gone = {one: when for one, when in self._gone.items() if at - when < ABSENT_FOR and one not in values}
+        for series in self._values:
+            if series not in values:
+                self._gone[series] = at
+        self._gone = {
+            series: when for series, when in self._gone.items() if at - when < ABSENT_FOR and series not in values
+        }
         self._fallen = {
-            one: fell for one, fell in self._fallen.items() if one in values and (fell[2] or at - fell[0] <= FLICKER)
+            series: fell
+            for series, fell in self._fallen.items()
+            if series in values and (fell[2] or at - fell[0] <= FLICKER)
         }
         self._values, self._at = values, at
 
@@ -166,3 +180,68 @@ def good_and_total(events: FloatArray, parts: IntArray) -> tuple[FloatArray, Flo
     total = np.where(parts == Parts.GOOD_AND_BAD, good + bad, whole)
     kept = np.where(parts == Parts.BAD_OF_TOTAL, total - bad, good)
     return np.clip(kept, 0.0, total), total
+
+
+_SILENT_AND_RIGHT: Final = frozenset({DataState.IDLE, DataState.OK, DataState.NEW})
+_ROUNDING: Final = 1e-12
+
+
+@dataclass(slots=True)
+class Slicer:
+    """
+    Collects the events of the slice that is running, for objectives counted by slices.
+
+    ``sliced`` has shape (N,): whose events go through here.
+    """
+
+    objectives: Sequence[Objective]
+    sliced: BoolArray = field(init=False)
+    _good: FloatArray = field(init=False)
+    _total: FloatArray = field(init=False)
+    _end: FloatArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        size = len(self.objectives)
+        self.sliced = np.array(
+            [objective.method is not BudgetingMethod.OCCURRENCES for objective in self.objectives], np.bool_
+        )
+        self._good, self._total, self._end = np.zeros(size), np.zeros(size), np.zeros(size)
+
+    def add(
+        self, at: float, good: FloatArray, total: FloatArray, states: Sequence[DataState]
+    ) -> list[tuple[float, IntArray, FloatArray, FloatArray]]:
+        """
+        Events up to ``at``, shapes (N,), with each objective's state then.
+
+        Returns ``(instant, rows, good, total)`` of all that is to be counted: events as they are, and slices that
+        ended. Events of a look that crosses the end of a slice belong to the slice that ``at`` lies in.
+        """
+        counted: list[tuple[float, IntArray, FloatArray, FloatArray]] = []
+        plain = np.flatnonzero(~self.sliced)
+        if plain.size:
+            counted.append((at, plain, good[plain], total[plain]))
+        for row in np.flatnonzero(self.sliced).tolist():
+            width = self.objectives[row].slice_seconds
+            if not self._end[row]:
+                self._end[row] = math.ceil(at / width) * width
+            if at > self._end[row]:
+                if (slice_ := self._closed(row, states[row])) is not None:
+                    counted.append((float(self._end[row]), np.array([row]), np.array([slice_]), np.ones(1)))
+                self._good[row] = self._total[row] = 0.0
+                # Slices in which nobody looked are unknown: not counted at all.
+                self._end[row] = math.ceil(at / width) * width
+            self._good[row] += good[row]
+            self._total[row] += total[row]
+        return counted
+
+    def _closed(self, row: int, state: DataState) -> float | None:
+        """How good the slice that just ended was, 0..1; None when it does not count."""
+        objective, total = self.objectives[row], float(self._total[row])
+        if total > 0:
+            ratio = float(self._good[row]) / total
+            if objective.method is BudgetingMethod.RATIO_TIMESLICES:
+                return ratio
+            return 1.0 if ratio >= objective.slice_target - _ROUNDING else 0.0
+        if state in _SILENT_AND_RIGHT:
+            return None if objective.method is BudgetingMethod.RATIO_TIMESLICES else 1.0
+        return {NoData.BAD: 0.0, NoData.PAGE: 0.0, NoData.GOOD: 1.0}.get(objective.no_data)

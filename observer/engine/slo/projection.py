@@ -1,7 +1,7 @@
 """
 The impact gate with an objective: does the suspect's own excess, gone on for the whole budget window, overdraw it?
 
-The suspect has ``share`` of the service's requests and fails ``p1`` of them where its siblings fail ``p0``. Of the
+The suspect has ``share`` of the service's requests and fails ``p1`` of them where its peers fail ``p0``. Of the
 service's events its excess is ``share * (p1 - p0)``; over any window that is ``share * (p1 - p0) / allowed`` budgets.
 """
 
@@ -54,9 +54,9 @@ def objective_impact(evidence: Evidence, statuses: Sequence[ObjectiveStatus]) ->
     without objectives either.
     """
     answers = [
-        projected_burn(evidence, one.objective, one.state, rate=one.rate)
-        for one in statuses
-        if speaks_of(one.objective, evidence)
+        projected_burn(evidence, status.objective, status.state, rate=status.rate)
+        for status in statuses
+        if speaks_of(status.objective, evidence)
     ]
     if not answers or evidence.symptom is Symptom.UNREACHED:
         return None
@@ -77,4 +77,4 @@ def speaks_of(objective: Objective, evidence: Evidence) -> bool:
     if objective.preset is not None:
         return objective.preset in _ERRORS
     queries = (objective.sli.good, objective.sli.bad, objective.sli.total)
-    return objective.sli.counter and not any(one is not None and "_bucket" in one.expr for one in queries)
+    return objective.sli.counter and not any(query is not None and "_bucket" in query.expr for query in queries)

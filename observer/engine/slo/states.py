@@ -21,7 +21,7 @@ DISAGREE_EVENTS: Final = 50.0
 @dataclass(frozen=True, slots=True)
 class Facts:
     """
-    What is known about one objective's data at one instant.
+    What is known about one objective's data at one instant: first by its counters, then by Kubernetes and the targets.
 
     Attributes:
         answered: every question was answered whole at this instant.

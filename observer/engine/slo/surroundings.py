@@ -9,9 +9,7 @@ from typing import Final
 from observer.domain.cluster import ClusterView, ResourceKind
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.slo import Objective
-from observer.engine.rollout import rolling
-from observer.engine.slo.accounting import Surroundings
-from observer.engine.slo.states import STALE_AFTER
+from observer.engine.slo.states import STALE_AFTER, Facts
 
 KUBERNETES_STALE: Final = 60.0
 """Seconds after which what Kubernetes told is no longer known."""
@@ -45,7 +43,7 @@ def owners_of(view: ClusterView) -> dict[ServiceRef, frozenset[WorkloadRef]]:
 
 def surroundings(
     objective: Objective, scene: Scene, *, failed: str = "", disagreement: str = "", newest: float | None = None
-) -> Surroundings:
+) -> Facts:
     """
     The facts beside the counters of one objective.
 
@@ -53,9 +51,9 @@ def surroundings(
     """
     answered = not failed and scene.scraped is not None
     if objective.scope is None:
-        return Surroundings(answered=answered, scraped=newest, disagreement=disagreement)
+        return Facts(answered=answered, scraped=newest, disagreement=disagreement)
     if any(scene.at - scene.view.fresh.get(kind, 0.0) > KUBERNETES_STALE for kind in _NEEDED):
-        return Surroundings(answered=answered, scraped=newest, scoped=True, disagreement=disagreement)
+        return Facts(answered=answered, scraped=newest, scoped=True, disagreement=disagreement)
     refs = scene.view.by_service.get(objective.scope, ())
     pods = [scene.view.pods[ref] for ref in refs]
     named = WorkloadRef(objective.scope.namespace, "Deployment", objective.scope.name)
@@ -70,14 +68,14 @@ def surroundings(
     scraped = scene.scraped or {}
     unseen = sum(scene.at - scraped.get(pod.ref.key, 0.0) > STALE_AFTER for pod in settled)
     bare = sum(pod.workload is None for pod in pods)
-    return Surroundings(
+    return Facts(
         answered=answered,
         scraped=newest,
         desired=sum(found.desired for found in workloads) + bare,
         ready=len(ready),
         watched=len(ready) - unseen,
         scoped=True,
-        rollout=any(rolling(found, scene.at) for found in workloads),
+        rollout=any(workload.rolling(scene.at) for workload in workloads),
         disagreement=disagreement,
     )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from aiohttp import web
 
 from observer.simulator.fault_injection import FaultInjection, Handler
 from observer.simulator.jaeger.wire import legacy, otlp, service_of
+from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.mesh.spans import MeshSpan, SpanRecorder
 
 PAGE = "<!doctype html><title>Jaeger UI</title>"
@@ -97,21 +97,21 @@ class JaegerApi:
             return _wrong(400, f"malformed parameter: {error}")
         if start >= end:
             return _wrong(400, "start_time_min must be before start_time_max")
-        found = self._search(service, start, end, depth)
+        traces = self._search(service, start, end, depth)
         if self.version.partial:
             return _wrong(200, "storage timed out")
-        return web.json_response(otlp(found)) if found else _wrong(404, "No traces found")
+        return web.json_response(otlp(traces)) if traces else _wrong(404, "No traces found")
 
     async def _traces_v1(self, request: web.Request) -> web.StreamResponse:
         asked = request.query
         try:
             start, end = int(asked["start"]) / 1e6, int(asked["end"]) / 1e6
-            found = self._search(asked["service"], start, end, int(asked.get("limit", "100")))
+            traces = self._search(asked["service"], start, end, int(asked.get("limit", "100")))
         except (KeyError, ValueError) as error:
             failed = {"code": 400, "msg": f"malformed parameter: {error}"}
             return web.json_response({"data": None, "errors": [failed]}, status=400)
         errors = [{"code": 500, "msg": "storage timed out"}] if self.version.partial else None
-        body = {"data": legacy(found), "total": 0, "limit": 0, "offset": 0, "errors": errors}
+        body = {"data": legacy(traces), "total": 0, "limit": 0, "offset": 0, "errors": errors}
         return web.json_response(body)
 
     def _services(self) -> list[str]:
@@ -119,17 +119,17 @@ class JaegerApi:
 
     def _search(self, service: str, start: float, end: float, limit: int) -> Sequence[Sequence[MeshSpan]]:
         """Whole traces with a span of the service that began within the window, the newest first."""
-        found = []
+        traces = []
         for trace in self._spans.traces(self._now()):
             if any(service_of(span) == service and start <= span.start <= end for span in trace):
-                found.append(trace)
-            if len(found) >= limit:
+                traces.append(trace)
+            if len(traces) >= limit:
                 break
-        return found
+        return traces
 
 
 def _wrong(status: int, message: str) -> web.Response:
-    body: dict[str, Any] = {"error": {"httpCode": 500 if status == 200 else status, "message": message}}
+    body: Obj = {"error": {"httpCode": 500 if status == 200 else status, "message": message}}
     return web.json_response(body, status=status)
 
 

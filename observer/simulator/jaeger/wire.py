@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.mesh.spans import MeshSpan
 
 PROXY: Final = "0123456789abcdef0123456789abcdef01234567/1.40.0/Clean/RELEASE/BoringSSL"
@@ -32,7 +33,7 @@ def attributes(span: MeshSpan) -> dict[str, str]:
         return {}
     own = span.pod.identity
     cluster = "inbound|8080||" if span.server else f"outbound|80||{span.called}.{span.home}.svc.cluster.local"
-    found = {
+    own_attributes = {
         "node_id": f"sidecar~{span.pod.ip}~{span.pod.name}.{own.namespace}~{own.namespace}.svc.cluster.local",
         "zone": "",
         "guid:x-request-id": span.request,
@@ -51,10 +52,10 @@ def attributes(span: MeshSpan) -> dict[str, str]:
         "response_flags": span.outcome.flags,
     }
     if span.resends:
-        found["retry.count"] = str(span.resends)
+        own_attributes["retry.count"] = str(span.resends)
     if failed(span):
-        found["error"] = "true"
-    return found | {
+        own_attributes["error"] = "true"
+    return own_attributes | {
         "istio.canonical_revision": own.version,
         "istio.canonical_service": own.service,
         "istio.cluster_id": "Kubernetes",
@@ -69,7 +70,7 @@ def name_of(span: MeshSpan) -> str:
     return f"{span.called}.{span.home}.svc.cluster.local:80/*"
 
 
-def otlp(traces: Sequence[Sequence[MeshSpan]]) -> dict[str, Any]:
+def otlp(traces: Sequence[Sequence[MeshSpan]]) -> Obj:
     """The body of a v3 search."""
     blocks = []
     for trace in traces:
@@ -81,11 +82,11 @@ def otlp(traces: Sequence[Sequence[MeshSpan]]) -> dict[str, Any]:
     return {"result": {"resourceSpans": blocks}}
 
 
-def _otlp(span: MeshSpan) -> dict[str, Any]:
-    found: dict[str, Any] = {"traceId": span.trace, "spanId": span.span}
+def _otlp(span: MeshSpan) -> Obj:
+    body: Obj = {"traceId": span.trace, "spanId": span.span}
     if span.parent:
-        found["parentSpanId"] = span.parent
-    return found | {
+        body["parentSpanId"] = span.parent
+    return body | {
         "name": name_of(span),
         "kind": 2 if span.server else 3,
         "startTimeUnixNano": str(_micros(span.start) * 1000),
@@ -95,13 +96,13 @@ def _otlp(span: MeshSpan) -> dict[str, Any]:
     }
 
 
-def legacy(traces: Sequence[Sequence[MeshSpan]]) -> list[dict[str, Any]]:
+def legacy(traces: Sequence[Sequence[MeshSpan]]) -> list[Obj]:
     """The ``data`` of a v1 search."""
-    found = []
+    bodies = []
     for trace in traces:
         numbers = {service: f"p{i}" for i, service in enumerate(dict.fromkeys(map(service_of, trace)), 1)}
         tags = [_tag(key, value) for key, value in _SDK.items()]
-        found.append(
+        bodies.append(
             {
                 "traceID": trace[0].trace,
                 "spans": [_legacy(span, numbers[service_of(span)]) for span in trace],
@@ -109,10 +110,10 @@ def legacy(traces: Sequence[Sequence[MeshSpan]]) -> list[dict[str, Any]]:
                 "warnings": None,
             }
         )
-    return found
+    return bodies
 
 
-def _legacy(span: MeshSpan, process: str) -> dict[str, Any]:
+def _legacy(span: MeshSpan, process: str) -> Obj:
     tags = [
         *(_tag(key, value) for key, value in attributes(span).items()),
         _tag("span.kind", "server" if span.server else "client"),
@@ -140,9 +141,9 @@ def _micros(at: float) -> int:
     return round(at * 1e6)
 
 
-def _pair(key: str, value: str) -> dict[str, Any]:
+def _pair(key: str, value: str) -> Obj:
     return {"key": key, "value": {"stringValue": value}}
 
 
-def _tag(key: str, value: str) -> dict[str, Any]:
+def _tag(key: str, value: str) -> Obj:
     return {"key": key, "type": "string", "value": value}

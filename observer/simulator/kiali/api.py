@@ -6,12 +6,13 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from observer.simulator.fault_injection import FaultInjection, Handler
 from observer.simulator.kiali.graph import MeshRates
+from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.prometheus.tsdb import TimeSeriesMemory
 
 ROOT: Final = "/kiali"
@@ -162,8 +163,8 @@ class KialiApi:
         return answer
 
     async def _status(self, _: web.Request) -> web.StreamResponse:
-        found = {"Kiali version": self.ways.version, "Kiali state": "running"}
-        return web.json_response({"status": found, "externalServices": [], "warningMessages": []})
+        status = {"Kiali version": self.ways.version, "Kiali state": "running"}
+        return web.json_response({"status": status, "externalServices": [], "warningMessages": []})
 
     async def _graph(self, request: web.Request) -> web.StreamResponse:
         if request.query.get("graphType", "workload") != "workload":
@@ -174,8 +175,8 @@ class KialiApi:
         elements = MeshRates(self._memory, at, seconds).graph(namespaces)
         if self.ways.flat:
             for edge in elements["edges"]:
-                told = edge["data"]["traffic"]["responses"]
-                edge["data"]["traffic"]["responses"] = {code: one["flags"] for code, one in told.items()}
+                responses = edge["data"]["traffic"]["responses"]
+                edge["data"]["traffic"]["responses"] = {code: response["flags"] for code, response in responses.items()}
         if not self.ways.cluster:
             for node in elements["nodes"]:
                 del node["data"]["cluster"]
@@ -185,8 +186,8 @@ class KialiApi:
     async def _clusters_health(self, request: web.Request) -> web.StreamResponse:
         if self.ways.old_health:
             raise Refused(404, "Not Found")
-        found = self._health(request, self._namespaces(request.query.get("namespaces", "")))
-        return web.json_response({"namespaceWorkloadHealth": found})
+        health = self._health(request, self._namespaces(request.query.get("namespaces", "")))
+        return web.json_response({"namespaceWorkloadHealth": health})
 
     async def _namespace_health(self, request: web.Request) -> web.StreamResponse:
         if not self.ways.old_health:
@@ -194,7 +195,7 @@ class KialiApi:
         namespace = request.match_info["namespace"]
         return web.json_response(self._health(request, self._namespaces(namespace)).get(namespace, {}))
 
-    def _health(self, request: web.Request, namespaces: frozenset[str]) -> dict[str, Any]:
+    def _health(self, request: web.Request, namespaces: frozenset[str]) -> Obj:
         if request.query.get("type", "app") != "workload":
             raise Refused(400, "only health of workloads is simulated")
         if self.ways.empty:
@@ -218,7 +219,7 @@ class KialiApi:
 
 
 def _seconds(text: str) -> int:
-    found = re.fullmatch(r"([0-9]+)([smh])", text)
-    if found is None:
+    match = re.fullmatch(r"([0-9]+)([smh])", text)
+    if match is None:
         raise Refused(400, f"invalid duration {text!r}")
-    return int(found[1]) * _SECONDS[found[2]]
+    return int(match[1]) * _SECONDS[match[2]]

@@ -6,10 +6,11 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.prometheus.promql import Evaluator, QueryError, Vector, parse
 from observer.simulator.prometheus.tsdb import TimeSeriesMemory
 
@@ -61,7 +62,7 @@ class MeshRates:
         self._evaluator = Evaluator(memory, np.array([round(at * 1000)], dtype=np.int64))
         self._seconds = seconds
 
-    def graph(self, namespaces: frozenset[str]) -> dict[str, Any]:
+    def graph(self, namespaces: frozenset[str]) -> Obj:
         """The ``elements`` of the workload graph, with p95 response times."""
         edges = self._edges(namespaces)
         nodes = sorted({node for ends in edges for node in ends})
@@ -80,17 +81,17 @@ class MeshRates:
             ],
         }
 
-    def health(self, namespaces: frozenset[str]) -> dict[str, dict[str, Any]]:
+    def health(self, namespaces: frozenset[str]) -> dict[str, Obj]:
         """By namespace and workload: rates of requests by code, as the workload's own side counted them."""
         inbound: dict[tuple[str, str], dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for labels, rate in self._rates(_REQUESTS.format("destination", self._seconds)):
             own = labels["destination_workload_namespace"], labels["destination_workload"]
             if own[0] in namespaces and rate:
                 inbound[own][labels["response_code"]] += rate
-        found: dict[str, dict[str, Any]] = {namespace: {} for namespace in sorted(namespaces)}
+        by_namespace: dict[str, Obj] = {namespace: {} for namespace in sorted(namespaces)}
         for (namespace, workload), by_code in sorted(inbound.items()):
-            found[namespace][workload] = _health(workload, dict(by_code))
-        return found
+            by_namespace[namespace][workload] = _health(workload, dict(by_code))
+        return by_namespace
 
     def _edges(self, namespaces: frozenset[str]) -> dict[tuple[Node, Node], _Edge]:
         edges: dict[tuple[Node, Node], _Edge] = defaultdict(_Edge)
@@ -107,11 +108,11 @@ class MeshRates:
         return dict(edges)
 
     def _rates(self, query: str) -> Iterator[tuple[Labels, float]]:
-        found = self._evaluator.evaluate(parse(query))
-        if not isinstance(found, Vector):
+        vector = self._evaluator.evaluate(parse(query))
+        if not isinstance(vector, Vector):
             raise QueryError("execution", "a vector was expected")
-        for row in np.flatnonzero(found.present[:, 0]).tolist():
-            yield found.series.labels[row], float(found.values[row, 0])
+        for row in np.flatnonzero(vector.present[:, 0]).tolist():
+            yield vector.series.labels[row], float(vector.values[row, 0])
 
 
 def _ends(labels: Labels) -> tuple[Node, Node]:
@@ -133,8 +134,8 @@ def _ends(labels: Labels) -> tuple[Node, Node]:
     return caller, callee
 
 
-def _node_data(node: Node, into: Mapping[tuple[str, str], float], out: float) -> dict[str, Any]:
-    data: dict[str, Any] = {"id": node.id, "nodeType": "service" if node.service else "workload", "cluster": CLUSTER}
+def _node_data(node: Node, into: Mapping[tuple[str, str], float], out: float) -> Obj:
+    data: Obj = {"id": node.id, "nodeType": "service" if node.service else "workload", "cluster": CLUSTER}
     data["namespace"] = node.namespace
     if node.service:
         data["service"] = node.service
@@ -153,7 +154,7 @@ def _node_data(node: Node, into: Mapping[tuple[str, str], float], out: float) ->
     return data | {"traffic": [{"protocol": "http", "rates": rates}], "healthData": None}
 
 
-def _edge_data(ends: tuple[Node, Node], edge: _Edge, out: float) -> dict[str, Any]:
+def _edge_data(ends: tuple[Node, Node], edge: _Edge, out: float) -> Obj:
     total = sum(edge.by_outcome.values())
     failed = sum(rate for (code, _), rate in edge.by_outcome.items() if code.startswith("5"))
     silent = sum(rate for (code, _), rate in edge.by_outcome.items() if code == "0")
@@ -164,13 +165,13 @@ def _edge_data(ends: tuple[Node, Node], edge: _Edge, out: float) -> dict[str, An
         rates |= {"httpNoResponse": f"{silent:.2f}"}
     if failed or silent:
         rates |= {"httpPercentErr": f"{100 * (failed + silent) / total:.1f}"}
-    responses: dict[str, Any] = {}
+    responses: Obj = {}
     for (code, flags), rate in sorted(edge.by_outcome.items()):
         percent = f"{100 * rate / total:.1f}"
-        told = responses.setdefault("-" if code == "0" else code, {"flags": {}, "hosts": {edge.host: 0.0}})
-        told["flags"][flags] = percent
-        told["hosts"][edge.host] = f"{float(told['hosts'][edge.host]) + float(percent):.1f}"
-    data: dict[str, Any] = {
+        response = responses.setdefault("-" if code == "0" else code, {"flags": {}, "hosts": {edge.host: 0.0}})
+        response["flags"][flags] = percent
+        response["hosts"][edge.host] = f"{float(response['hosts'][edge.host]) + float(percent):.1f}"
+    data: Obj = {
         "id": hashlib.sha256((ends[0].id + ends[1].id).encode()).hexdigest(),
         "source": ends[0].id,
         "target": ends[1].id,
@@ -195,11 +196,11 @@ def _quantile(buckets: Mapping[float, float], share: float) -> float | None:
     return below
 
 
-def _health(workload: str, by_code: Mapping[str, float]) -> dict[str, Any]:
+def _health(workload: str, by_code: Mapping[str, float]) -> Obj:
     total = sum(by_code.values())
     ratio = 100 * sum(rate for code, rate in by_code.items() if code.startswith("5")) / total
     word = "Failure" if ratio >= _FAILURE else "Degraded" if ratio > _DEGRADED else "Healthy"
-    status: dict[str, Any] = {"status": word, "totalRequestRate": total}
+    status: Obj = {"status": word, "totalRequestRate": total}
     if ratio:
         status["errorRatio"] = ratio
     return {

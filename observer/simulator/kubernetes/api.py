@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from aiohttp import web
@@ -161,7 +162,7 @@ class KubeApi:
             return _json(*self._writes.patch(target, query, call.agent, raw, request.content_type))
         return _json(*self._writes.delete(target, query, raw))
 
-    def _get(self, target: Target, query: Any) -> web.Response:
+    def _get(self, target: Target, query: Mapping[str, str]) -> web.Response:
         entry = self.store.entry(target.kind.plural, target.namespace, target.name)
         if target.subresource == "log":
             return web.Response(body=self.logs.read(entry.object, query), content_type="text/plain")

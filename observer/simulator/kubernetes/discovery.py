@@ -45,8 +45,8 @@ def page(path: str) -> Obj | str | None:
 
 
 def _groups() -> dict[str, str]:
-    found = {kind.group: kind.version for kind in all_kinds() if kind.group}
-    return {**found, "authentication.k8s.io": "v1", "authorization.k8s.io": "v1"}
+    versions = {kind.group: kind.version for kind in all_kinds() if kind.group}
+    return {**versions, "authentication.k8s.io": "v1", "authorization.k8s.io": "v1"}
 
 
 def _group(name: str) -> Obj:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any, Final
+from typing import Final
 
 from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.kubernetes.status import Refused, invalid
@@ -195,10 +195,10 @@ def _namespace(event: Obj) -> list[tuple[str, str, str]]:
     ]
 
 
-def event_fields(event: Obj) -> dict[str, Any]:
+def event_fields(event: Obj) -> Obj:
     """What field selectors of events may name, in both spellings."""
     about = event.get("regarding", {})
-    fields: dict[str, Any] = {"reason": event.get("reason", ""), "type": event.get("type", "")}
+    fields: Obj = {"reason": event.get("reason", ""), "type": event.get("type", "")}
     fields["reportingComponent"] = fields["reportingController"] = event.get("reportingController", "")
     fields["source"] = event.get("deprecatedSource", {}).get("component", "") or event.get("reportingController", "")
     for prefix in ("involvedObject", "regarding"):

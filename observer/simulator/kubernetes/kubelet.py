@@ -306,8 +306,8 @@ class Kubelet:
         return self._store.modify("pods", *key, change, subresource="status")
 
     def _host_address(self, node: str) -> str:
-        found = self._store.get("nodes", "", node)
-        return str(found["status"]["addresses"][0]["address"]) if found else ""
+        obj = self._store.get("nodes", "", node)
+        return str(obj["status"]["addresses"][0]["address"]) if obj else ""
 
     def _address(self) -> str:
         self._next_address += 1

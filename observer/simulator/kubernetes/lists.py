@@ -83,10 +83,10 @@ class Lists:
         after = (token["namespace"], token["name"])
         if token["id"] == "":
             return self._store.version, list(self._select(target, query, after))
-        known = self._snapshots.get(token["id"])
-        if known is None:
+        snapshot = self._snapshots.get(token["id"])
+        if snapshot is None:
             raise expired(EXPIRED, _token("", after))
-        return known
+        return snapshot
 
     def _remember(self, version: int, last: Entry, rest: list[Entry]) -> str:
         key = str(next(self._order))

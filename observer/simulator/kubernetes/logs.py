@@ -26,8 +26,8 @@ class PodLogs:
         name = pod["metadata"]["name"]
         container = query.get("container") or _only_container(pod)
         row = pods.status_of(pod, container)
-        known = [item["name"] for field in ("containers", "initContainers") for item in pod["spec"].get(field, ())]
-        if container not in known:
+        names = [item["name"] for field in ("containers", "initContainers") for item in pod["spec"].get(field, ())]
+        if container not in names:
             raise Refused(400, f"container {container} is not valid for pod {name}")
         if row is None or "waiting" in row["state"]:
             reason = row["state"]["waiting"]["reason"] if row is not None else "ContainerCreating"

@@ -7,7 +7,7 @@ Lists are owned whole; the real server owns some of them element by element.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.kubernetes.status import Refused
@@ -30,10 +30,10 @@ def record_managers(
     ``applied`` makes it an Apply entry that owns exactly those paths.
     """
     meta = new["metadata"]
-    known = [] if old is None else old["metadata"].get("managedFields", [])
+    entries_before = [] if old is None else old["metadata"].get("managedFields", [])
     if not manager:
-        if known:
-            meta.setdefault("managedFields", known)
+        if entries_before:
+            meta.setdefault("managedFields", entries_before)
         return
     before = dict(leaves(old)) if old is not None else {}
     after = dict(leaves(new))
@@ -42,7 +42,7 @@ def record_managers(
     key = (manager, "Update" if applied is None else "Apply", subresource)
     entries: list[Obj] = []
     own: set[Path] = set()
-    for entry in known:
+    for entry in entries_before:
         fields = set(paths(entry["fieldsV1"]))
         if _key(entry) == key:
             own = fields
@@ -88,7 +88,7 @@ def applied_before(live: Obj, manager: str) -> set[Path]:
     return mine - others
 
 
-def leaves(obj: Any, prefix: Path = ()) -> Iterator[tuple[Path, Any]]:
+def leaves(obj: Obj, prefix: Path = ()) -> Iterator[tuple[Path, object]]:
     """``(path, value)`` of every scalar, list and empty map that can be owned."""
     for key, value in obj.items():
         path = (*prefix, key)

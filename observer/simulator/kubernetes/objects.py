@@ -7,7 +7,7 @@ They are what a person would ``kubectl apply``: no status, no uid; the store and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from observer.domain import names
 from observer.simulator.kubernetes.kinds import Obj
@@ -113,7 +113,7 @@ def _probe(port: int, period: int) -> Obj:
     }
 
 
-def pod_template(labels: Mapping[str, str], containers: Sequence[Obj], **spec: Any) -> Obj:
+def pod_template(labels: Mapping[str, str], containers: Sequence[Obj], **spec: object) -> Obj:
     """``spec.template`` of a workload; ``spec`` overrides fields of the pod's spec."""
     return {
         "metadata": {"labels": dict(labels)},
@@ -140,7 +140,7 @@ def deployment(
     max_surge: int | str = "25%",
     max_unavailable: int | str = "25%",
     annotations: Mapping[str, str] | None = None,
-    pod_spec: Mapping[str, Any] | None = None,
+    pod_spec: Obj | None = None,
 ) -> Obj:
     """A Deployment of ``replicas`` pods; ``labels`` are its selector and its pods' labels."""
     shown = {key: value for key, value in labels.items() if key != "version"}

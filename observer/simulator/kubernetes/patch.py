@@ -7,12 +7,12 @@ All of them take an object and give a changed copy; they refuse as the API serve
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.kubernetes.managers import Path, applied_before, apply_conflicts, leaves
 from observer.simulator.kubernetes.status import Refused
-from observer.simulator.kubernetes.store import copy
+from observer.simulator.kubernetes.store import copy, copy_value
 
 JSON_PATCH: Final = "application/json-patch+json"
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -36,7 +36,7 @@ MERGE_KEYS: Final[Mapping[str, str]] = {
 """Lists that a strategic merge patch merges item by item, and by which key; all other lists are replaced."""
 
 
-def json_patch(obj: Obj, operations: Any) -> Obj:
+def json_patch(obj: Obj, operations: object) -> Obj:
     """
     RFC 6902 as the API server reads it: ``replace`` of a key that is not there adds it.
 
@@ -45,7 +45,7 @@ def json_patch(obj: Obj, operations: Any) -> Obj:
     if not isinstance(operations, list):
         what = "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp"
         raise Refused(400, what)
-    result: Any = copy(obj)
+    result: object = copy(obj)
     for operation in operations:
         result = _apply_operation(result, operation)
     if not isinstance(result, dict):
@@ -53,14 +53,16 @@ def json_patch(obj: Obj, operations: Any) -> Obj:
     return result
 
 
-def _apply_operation(root: Any, operation: Any) -> Any:
-    name = operation.get("op") if isinstance(operation, dict) else None
-    if name not in ("add", "remove", "replace", "test", "move", "copy") or "path" not in operation:
+def _apply_operation(root: object, operation: object) -> object:
+    if not isinstance(operation, dict) or "path" not in operation:
+        raise _rejected()
+    name = operation.get("op")
+    if name not in ("add", "remove", "replace", "test", "move", "copy"):
         raise _rejected()
     path = _pointer(operation["path"])
     if name in ("move", "copy"):
         source = _pointer(operation.get("from", ""))
-        value = copy(_value_at(root, source))
+        value = copy_value(_value_at(root, source))
         if name == "move":
             _remove(root, source)
         return _add(root, path, value)
@@ -74,15 +76,15 @@ def _apply_operation(root: Any, operation: Any) -> Any:
         raise Refused(400, f"{name} operation without a value")
     if name == "replace" and path and isinstance(_value_at(root, path[:-1]), list):
         _remove(root, path)
-    return _add(root, path, copy(operation["value"]))
+    return _add(root, path, copy_value(operation["value"]))
 
 
-def _test(root: Any, path: list[str], wanted: Any) -> None:
+def _test(root: object, path: list[str], wanted: object) -> None:
     try:
-        found = _value_at(root, path)
+        present = _value_at(root, path)
     except Refused:
-        found = None
-    if found != wanted:
+        present = None
+    if present != wanted:
         raise _rejected()
 
 
@@ -97,7 +99,7 @@ def _pointer(text: str) -> list[str]:
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
 
 
-def _value_at(root: Any, path: list[str]) -> Any:
+def _value_at(root: object, path: list[str]) -> object:
     node = root
     for key in path:
         if isinstance(node, dict) and key in node:
@@ -109,7 +111,7 @@ def _value_at(root: Any, path: list[str]) -> Any:
     return node
 
 
-def _add(root: Any, path: list[str], value: Any) -> Any:
+def _add(root: object, path: list[str], value: object) -> object:
     if not path:
         return value
     parent, key = _value_at(root, path[:-1]), path[-1]
@@ -122,55 +124,55 @@ def _add(root: Any, path: list[str], value: Any) -> Any:
     return root
 
 
-def _remove(root: Any, path: list[str]) -> None:
+def _remove(root: object, path: list[str]) -> None:
     _value_at(root, path)
     parent = _value_at(root, path[:-1])
-    del parent[path[-1] if isinstance(parent, dict) else int(path[-1])]
+    if isinstance(parent, dict):
+        del parent[path[-1]]
+    elif isinstance(parent, list):
+        del parent[int(path[-1])]
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
+def merge_patch(target: object, patch: Obj) -> Obj:
     """RFC 7386: null removes, maps merge, everything else replaces."""
-    if not isinstance(patch, dict):
-        return copy(patch)
     result = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
-        else:
+        elif isinstance(value, dict):
             result[key] = merge_patch(result.get(key), value)
+        else:
+            result[key] = copy_value(value)
     return result
 
 
-def strategic_patch(target: Any, patch: Any, field: str = "") -> Any:
+def strategic_patch(target: object, patch: Obj) -> Obj:
     """
     As a merge patch, but lists with a merge key are merged item by item.
 
     ``$patch: delete`` on an item and ``$patch: replace`` on a map work; directives in lists of scalars are refused.
     """
-    if isinstance(patch, dict):
-        return _strategic_map(target if isinstance(target, dict) else {}, patch)
-    if isinstance(patch, list) and field in MERGE_KEYS and isinstance(target, list):
-        return _strategic_list(target, patch, MERGE_KEYS[field])
-    return copy(patch)
-
-
-def _strategic_map(target: Obj, patch: Obj) -> Obj:
     if patch.get("$patch") == "replace":
-        return {key: copy(value) for key, value in patch.items() if key != "$patch"}
-    result = dict(target)
+        return {key: copy_value(value) for key, value in patch.items() if key != "$patch"}
+    result = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
         if key.startswith(("$setElementOrder/", "$retainKeys")):
             continue
         if key.startswith("$"):
             raise Refused(422, f"strategic merge patch directive {key} is not simulated")
+        old = result.get(key)
         if value is None:
             result.pop(key, None)
+        elif isinstance(value, dict):
+            result[key] = strategic_patch(old, value)
+        elif isinstance(value, list) and key in MERGE_KEYS and isinstance(old, list):
+            result[key] = _strategic_list(old, value, MERGE_KEYS[key])
         else:
-            result[key] = strategic_patch(result.get(key), value, key)
+            result[key] = copy_value(value)
     return result
 
 
-def _strategic_list(target: list[Any], patch: list[Any], merge_key: str) -> list[Any]:
+def _strategic_list(target: list[Obj], patch: list[object], merge_key: str) -> list[Obj]:
     result = list(target)
     for item in patch:
         if not isinstance(item, dict) or merge_key not in item:
@@ -180,9 +182,9 @@ def _strategic_list(target: list[Any], patch: list[Any], merge_key: str) -> list
             if at is not None:
                 del result[at]
         elif at is None:
-            result.append(_strategic_map({}, item))
+            result.append(strategic_patch({}, item))
         else:
-            result[at] = _strategic_map(result[at], item)
+            result[at] = strategic_patch(result[at], item)
     return result
 
 
@@ -200,7 +202,7 @@ def apply_patch(live: Obj | None, wanted: Obj, manager: str, *, force: bool) -> 
         return copy(wanted), set(owned)
     if not force:
         apply_conflicts(live, wanted, manager)
-    merged: Obj = merge_patch(live, {key: value for key, value in wanted.items() if key not in ("apiVersion", "kind")})
+    merged = merge_patch(live, {key: value for key, value in wanted.items() if key not in ("apiVersion", "kind")})
     for path in applied_before(live, manager) - owned.keys():
         _drop(merged, path)
     return merged, set(owned)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from observer.domain import names
 from observer.simulator.kubernetes.kinds import Obj
@@ -173,8 +173,8 @@ def images(pod: Obj) -> set[str]:
 
 def condition(obj: Obj, kind: str) -> str:
     """Status of a condition: "True", "False", "Unknown" or "" when it is not there."""
-    found = next((item for item in obj.get("status", {}).get("conditions") or () if item["type"] == kind), None)
-    return str(found["status"]) if found else ""
+    condition = next((item for item in obj.get("status", {}).get("conditions") or () if item["type"] == kind), None)
+    return str(condition["status"]) if condition else ""
 
 
 def is_ready(pod: Obj) -> bool:
@@ -220,10 +220,11 @@ def write_statuses(pod: Obj, states: Mapping[str, Obj], ready: bool) -> None:
     Restart counts and last states already there are kept. ``ready`` speaks for every container that runs.
     """
     status = pod["status"]
-    known = {item["name"]: item for key in _STATUS_FIELDS for item in status.get(key, ())}
+    statuses = {item["name"]: item for key in _STATUS_FIELDS for item in status.get(key, ())}
     for field, listed in (("containerStatuses", "containers"), ("initContainerStatuses", "initContainers")):
         rows = [
-            _container_status(item, states, known.get(item["name"]), ready, pod) for item in pod["spec"].get(listed, ())
+            _container_status(item, states, statuses.get(item["name"]), ready, pod)
+            for item in pod["spec"].get(listed, ())
         ]
         if rows:
             status[field] = rows
@@ -253,7 +254,7 @@ def _container_status(item: Obj, states: Mapping[str, Obj], old: Obj | None, rea
     return row
 
 
-def status_of(pod: Obj, name: str) -> dict[str, Any] | None:
+def status_of(pod: Obj, name: str) -> Obj | None:
     """The status of one container, or None."""
     rows = [item for key in _STATUS_FIELDS for item in pod["status"].get(key, ())]
     return next((item for item in rows if item["name"] == name), None)

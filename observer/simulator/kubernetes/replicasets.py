@@ -44,8 +44,8 @@ class ReplicaSetController:
 
     def pods_of(self, uid: str) -> list[Obj]:
         """Every pod that the controller with this uid owns, those on their way out too."""
-        found = (self._store.get("pods", *key) for key in self._pods.get(uid, ()))
-        return [pod for pod in found if pod is not None]
+        pods = (self._store.get("pods", *key) for key in self._pods.get(uid, ()))
+        return [pod for pod in pods if pod is not None]
 
     def _seen(self, plural: str, kind: str, obj: Obj) -> None:
         meta = obj["metadata"]

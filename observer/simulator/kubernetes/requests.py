@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -105,7 +104,7 @@ def matcher(target: Target, query: Mapping[str, str]) -> Callable[[Obj], bool] |
     return lambda obj: by_label(obj["metadata"].get("labels", {})) and by_field(obj)
 
 
-def read_json(raw: bytes) -> Any:
+def read_json(raw: bytes) -> object:
     """A body; refuses with 400."""
     try:
         return msgspec.json.decode(raw)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from observer.simulator.kubernetes.events import event_fields
 from observer.simulator.kubernetes.kinds import Obj
@@ -46,18 +46,18 @@ def _split(text: str) -> list[str]:
 
 
 def _label_test(part: str) -> Test:
-    if found := _SET.match(part):
-        key, values = found["key"], {value.strip() for value in found["values"].split(",")}
-        if found["op"] == "in":
+    if match := _SET.match(part):
+        key, values = match["key"], {value.strip() for value in match["values"].split(",")}
+        if match["op"] == "in":
             return lambda labels: labels.get(key) in values
         return lambda labels: labels.get(key) not in values
-    if found := _EQUAL.match(part):
-        key, value = found["key"], found["value"]
-        if found["op"] == "!=":
+    if match := _EQUAL.match(part):
+        key, value = match["key"], match["value"]
+        if match["op"] == "!=":
             return lambda labels: labels.get(key) != value
         return lambda labels: labels.get(key) == value
-    if found := _EXISTS.match(part):
-        key, absent = found["key"], bool(found["no"])
+    if match := _EXISTS.match(part):
+        key, absent = match["key"], bool(match["no"])
         return lambda labels: (key in labels) != absent
     raise Refused(400, f"unable to parse requirement: {part!r} is no label selector")
 
@@ -78,11 +78,11 @@ def parse_fields(plural: str, text: str) -> Callable[[Obj], bool] | None:
     for part in text.split(","):
         if not part.strip():
             continue
-        found = re.match(r"^\s*([\w.]+)\s*(==|=|!=)\s*(.*?)\s*$", part)
-        if found is None:
+        match = re.match(r"^\s*([\w.]+)\s*(==|=|!=)\s*(.*?)\s*$", part)
+        if match is None:
             raise Refused(400, f"invalid field selector: {part!r}")
-        _known(plural, found[1])
-        tests.append((found[1], found[3], found[2] != "!="))
+        _known(plural, match[1])
+        tests.append((match[1], match[3], match[2] != "!="))
     if not tests:
         return None
     return lambda obj: all((field_of(plural, obj, field) == value) is equal for field, value, equal in tests)
@@ -100,7 +100,7 @@ def field_of(plural: str, obj: Obj, field: str) -> str:
     """The field as a selector compares it: text, empty when it is not there."""
     if plural == "events" and not field.startswith("metadata."):
         return str(event_fields(obj).get(field) or "")
-    value: Any = obj
+    value: object = obj
     for key in field.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     if isinstance(value, bool) or (value is None and field == "spec.unschedulable"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from observer.domain.errors import ObserverError
+from observer.simulator.kubernetes.kinds import Obj
 
 REASONS: Final = {
     400: "BadRequest",
@@ -40,7 +41,7 @@ class Refused(ObserverError):
         name: str = "",
         kind: str = "",
         group: str = "",
-        causes: list[dict[str, Any]] | None = None,
+        causes: list[Obj] | None = None,
         retry_after: int = 0,
         continue_token: str = "",
     ) -> None:
@@ -48,17 +49,17 @@ class Refused(ObserverError):
         self.code = code
         self.message = message
         self.reason = REASONS.get(code, "") if reason is None else reason
-        details: dict[str, Any] = {"name": name, "group": group, "kind": kind, "causes": causes}
+        details: Obj = {"name": name, "group": group, "kind": kind, "causes": causes}
         if retry_after:
             details["retryAfterSeconds"] = retry_after
         self.details = {key: value for key, value in details.items() if value}
         self.retry_after = retry_after
         self.continue_token = continue_token
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Obj:
         """The Status object of the answer's body."""
         metadata = {"continue": self.continue_token} if self.continue_token else {}
-        body: dict[str, Any] = {
+        body: Obj = {
             "kind": "Status",
             "apiVersion": "v1",
             "metadata": metadata,
@@ -92,7 +93,7 @@ def stale_version(resource: str, name: str) -> Refused:
     return conflict(resource, name, why)
 
 
-def check_preconditions(kind: str, obj: dict[str, Any], wanted: Mapping[str, Any]) -> None:
+def check_preconditions(kind: str, obj: Obj, wanted: Mapping[str, object]) -> None:
     """Refuses with 409 when the ``uid`` or ``resourceVersion`` in ``wanted`` is not the object's; None asks nothing."""
     meta = obj["metadata"]
     rows = (("uid", "UID", "deleted and then recreated"), ("resourceVersion", "ResourceVersion", "modified"))

@@ -12,7 +12,7 @@ import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -41,13 +41,16 @@ class Instant(Protocol):
     def now(self) -> float: ...
 
 
-def copy(value: Any) -> Any:
-    """A deep copy of JSON."""
+def copy(obj: Obj) -> Obj:
+    """A deep copy of a JSON object."""
+    return {key: copy_value(item) for key, item in obj.items()}
+
+
+def copy_value(value: object) -> object:
+    """A deep copy of any JSON."""
     if isinstance(value, dict):
-        return {key: copy(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [copy(item) for item in value]
-    return value
+        return copy(value)
+    return [copy_value(item) for item in value] if isinstance(value, list) else value
 
 
 class Entry:
@@ -153,10 +156,10 @@ class Store:
 
     def entry(self, plural: str, namespace: str, name: str) -> Entry:
         """The object's newest version; refuses with 404."""
-        found = self._table(plural).entries.get((namespace, name))
-        if found is None:
+        entry = self._table(plural).entries.get((namespace, name))
+        if entry is None:
             raise not_found(KINDS[plural].resource, name)
-        return found
+        return entry
 
     def create(self, plural: str, obj: Obj, *, manager: str = "", take: bool = False) -> Obj:
         """

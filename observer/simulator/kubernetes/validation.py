@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from observer.simulator.kubernetes.kinds import Kind, Obj
 from observer.simulator.kubernetes.status import Refused, invalid
@@ -37,8 +36,8 @@ def check(kind: Kind, obj: Obj, old: Obj | None) -> None:
         raise invalid(kind.kind, kind.group, str(meta.get("name", "")), faults)
 
 
-def _text_map(found: Any, kind: Kind, where: str) -> None:
-    for value in (found or {}).values():
+def _text_map(texts: Obj | None, kind: Kind, where: str) -> None:
+    for value in (texts or {}).values():
         if not isinstance(value, str):
             got = {bool: "bool", int: "number", float: "number", list: "array", dict: "object"}.get(type(value), "null")
             text = f"json: cannot unmarshal {got} into Go struct field {where} of type string"
@@ -68,18 +67,18 @@ def _labels(meta: Obj) -> list[Fault]:
 
 
 def _annotations(meta: Obj) -> list[Fault]:
-    found = meta.get("annotations") or {}
+    annotations = meta.get("annotations") or {}
     faults = [
         ("metadata.annotations", "FieldValueInvalid", f'Invalid value: "{key}": no qualified name')
-        for key in found
+        for key in annotations
         if not _KEY.match(key.lower())
     ]
-    if sum(len(key.encode()) + len(value.encode()) for key, value in found.items()) > ANNOTATION_BYTES:
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATION_BYTES:
         faults.append(("metadata.annotations", "FieldValueTooLong", "Too long: may not be more than 262144 bytes"))
     return faults
 
 
-def _lease(spec: Mapping[str, Any], kind: Kind) -> list[Fault]:
+def _lease(spec: Obj, kind: Kind) -> list[Fault]:
     for field in ("acquireTime", "renewTime"):
         when = spec.get(field)
         if when is not None and not (isinstance(when, str) and _MICRO.match(when)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from observer.simulator.kubernetes import defaults, events, pods, validation
 from observer.simulator.kubernetes import patch as kube_patch
@@ -199,17 +199,15 @@ class Writes:
         return 200, _shown(kind, self._store.update(kind.plural, merged))
 
 
-def _patched(form: str, live: Obj, patch: Any) -> Obj:
+def _patched(form: str, live: Obj, patch: object) -> Obj:
     if form == kube_patch.JSON_PATCH:
         return kube_patch.json_patch(live, patch)
     if not isinstance(patch, dict):
         raise Refused(400, "the patch must be an object")
     if form == kube_patch.MERGE_PATCH:
-        merged: Obj = kube_patch.merge_patch(live, patch)
-        return merged
+        return kube_patch.merge_patch(live, patch)
     if form == kube_patch.STRATEGIC_PATCH:
-        strategic: Obj = kube_patch.strategic_patch(live, patch)
-        return strategic
+        return kube_patch.strategic_patch(live, patch)
     raise Refused(415, f"the body of the request was in an unknown format: {form or 'none'}")
 
 
@@ -218,9 +216,9 @@ def _shown(kind: Kind, obj: Obj) -> Obj:
 
 
 def _check_type(kind: Kind, obj: Obj) -> None:
-    found = (obj.get("apiVersion", kind.api_version), obj.get("kind", kind.kind))
-    if found != (kind.api_version, kind.kind):
-        raise Refused(400, f"the API version or kind in the data ({found[0]}, {found[1]}) does not match the request")
+    given = (obj.get("apiVersion", kind.api_version), obj.get("kind", kind.kind))
+    if given != (kind.api_version, kind.kind):
+        raise Refused(400, f"the API version or kind in the data ({given[0]}, {given[1]}) does not match the request")
 
 
 def _only_what_may_change(target: Target, live: Obj, new: Obj) -> Obj:

@@ -50,12 +50,12 @@ class Pool:
 
     def seats(self, slots: IntArray) -> IntArray:
         """Small numbers for pods, used again after a pod is gone: rows and columns of in-flight tables."""
-        known = self._seats
+        places = self._seats
         seats = []
         for slot in slots.tolist():
-            seat = known.get(slot)
+            seat = places.get(slot)
             if seat is None:
-                seat = known[slot] = self._free.pop() if self._free else len(known)
+                seat = places[slot] = self._free.pop() if self._free else len(places)
             seats.append(seat)
         return np.array(seats, dtype=np.int64)
 
@@ -94,9 +94,9 @@ class Edge:
         """Forget requests that ended."""
         if not self._sent:
             return
-        rows = np.concatenate([one[0] for one in self._sent])
-        columns = np.concatenate([one[1] for one in self._sent])
-        ends = np.concatenate([one[2] for one in self._sent])
+        rows = np.concatenate([batch[0] for batch in self._sent])
+        columns = np.concatenate([batch[1] for batch in self._sent])
+        ends = np.concatenate([batch[2] for batch in self._sent])
         done = ends <= now
         np.subtract.at(self._in_flight, (rows[done], columns[done]), 1)
         rest = ~done

@@ -28,8 +28,8 @@ class PairRule:
 
     def hit(self, callers: IntArray, callees: IntArray) -> BoolArray:
         """Which of these calls it is about."""
-        found: BoolArray = self.callers[callers] & self.callees[callees]
-        return found
+        hit: BoolArray = self.callers[callers] & self.callees[callees]
+        return hit
 
 
 class PairRules:

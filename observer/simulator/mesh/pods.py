@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from observer.domain import names
+from observer.simulator.kubernetes.kinds import Obj
 
 SIDECAR = "istio-proxy"
 ISTIO_SYSTEM = "istio-system"
@@ -17,9 +18,9 @@ NO_SLOT = -1
 class ObjectStore(Protocol):
     """The part of ``kube_store.Store`` that the mesh reads."""
 
-    def list(self, plural: str) -> list[dict[str, Any]]: ...
+    def list(self, plural: str) -> list[Obj]: ...
 
-    def subscribe(self, callback: Callable[[str, str, dict[str, Any]], None]) -> None: ...
+    def subscribe(self, callback: Callable[[str, str, Obj], None]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class PodTable:
         """The istiod pods that are not gone; their slot is ``NO_SLOT``."""
         return list(self._control.values())
 
-    def _changed(self, plural: str, kind: str, obj: dict[str, Any]) -> None:
+    def _changed(self, plural: str, kind: str, obj: Obj) -> None:
         if plural != "pods":
             return
         meta = obj["metadata"]
@@ -127,7 +128,7 @@ class PodTable:
                 del self._by_name[(meta["namespace"], pod.name)]
         self._tell(pod)
 
-    def _control_changed(self, kind: str, obj: dict[str, Any]) -> None:
+    def _control_changed(self, kind: str, obj: Obj) -> None:
         self._control_seen = True
         uid = obj["metadata"]["uid"]
         pod = self._control.get(uid) or MeshPod(NO_SLOT, obj["metadata"]["name"], uid, _identity(obj))
@@ -143,11 +144,11 @@ class PodTable:
             listener(pod)
 
 
-def _read(pod: MeshPod, obj: dict[str, Any], *, gone: bool) -> None:
+def _read(pod: MeshPod, obj: Obj, *, gone: bool) -> None:
     meta, spec, status = obj["metadata"], obj.get("spec", {}), obj.get("status", {})
     pod.labels = meta.get("labels", {})
     pod.node, pod.ip = spec.get("nodeName", ""), status.get("podIP", "")
-    pod.sidecar = any(one["name"] == SIDECAR for one in _containers(spec))
+    pod.sidecar = any(container["name"] == SIDECAR for container in _containers(spec))
     pod.gone = gone
     pod.running = not gone and status.get("phase") == "Running"
     pod.ready = pod.running and _is_ready(obj)
@@ -155,26 +156,26 @@ def _read(pod: MeshPod, obj: dict[str, Any], *, gone: bool) -> None:
     pod.sidecar_started = _sidecar_started(status)
 
 
-def _containers(spec: dict[str, Any]) -> list[dict[str, Any]]:
+def _containers(spec: Obj) -> list[Obj]:
     return [*spec.get("containers", []), *spec.get("initContainers", [])]
 
 
-def _is_ready(obj: dict[str, Any]) -> bool:
+def _is_ready(obj: Obj) -> bool:
     conditions = obj.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
-def _sidecar_started(status: dict[str, Any]) -> str:
-    for one in [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]:
-        if one["name"] == SIDECAR:
-            return f"{one.get('restartCount', 0)}"
+def _sidecar_started(status: Obj) -> str:
+    for container in [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]:
+        if container["name"] == SIDECAR:
+            return f"{container.get('restartCount', 0)}"
     return "0"
 
 
-def _identity(obj: dict[str, Any]) -> Identity:
+def _identity(obj: Obj) -> Identity:
     meta = obj["metadata"]
     labels = meta.get("labels", {})
-    owner = next((one["name"] for one in meta.get("ownerReferences", []) if one.get("controller")), meta["name"])
+    owner = next((owner["name"] for owner in meta.get("ownerReferences", []) if owner.get("controller")), meta["name"])
     return Identity(
         namespace=meta["namespace"],
         workload=owner.removesuffix(f"-{labels.get(names.POD_TEMPLATE_HASH, '')}"),

@@ -41,12 +41,12 @@ class Outcomes:
     def number(self, code: int, flags: str = "-") -> int:
         """The number of an outcome."""
         wanted = Outcome(code, flags)
-        found = self._numbers.get(wanted)
-        if found is None:
-            found = self._numbers[wanted] = len(self.all)
+        number = self._numbers.get(wanted)
+        if number is None:
+            number = self._numbers[wanted] = len(self.all)
             self.all.append(wanted)
-            self.codes[found] = code
-        return found
+            self.codes[number] = code
+        return number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,11 +91,11 @@ class Sidecars:
 
     def peer(self, identity: Identity) -> int:
         """The number of an identity."""
-        found = self._peer_numbers.get(identity)
-        if found is None:
-            found = self._peer_numbers[identity] = len(self.peers)
+        number = self._peer_numbers.get(identity)
+        if number is None:
+            number = self._peer_numbers[identity] = len(self.peers)
             self.peers.append(identity)
-        return found
+        return number
 
     def service(self, namespace: str, name: str) -> int:
         """Register a service; its number."""
@@ -113,12 +113,12 @@ class Sidecars:
         return self._series(keys)
 
     def _series(self, keys: IntArray) -> IntArray:
-        known = self._index
+        index = self._index
         wanted = keys.tolist()
         for key in wanted:
-            if key not in known:
+            if key not in index:
                 self._begin(key)
-        return np.array([known[key] for key in wanted], dtype=np.int64)
+        return np.array([index[key] for key in wanted], dtype=np.int64)
 
     def record(self, series: IntArray, milliseconds: FloatArray) -> None:
         """Count finished requests. Durations are whole milliseconds, as Envoy measures them."""

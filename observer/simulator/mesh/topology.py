@@ -121,23 +121,25 @@ class MeshSpec:
     step: float = 0.1
 
     def __post_init__(self) -> None:
-        known = {service.name for service in self.services}
+        names = {service.name for service in self.services}
         called = {name for service in self.services for name in service.calls} | {s.target for s in self.sources}
-        if unknown := sorted(called - known):
+        if unknown := sorted(called - names):
             raise ValueError(f"called but not described: {', '.join(unknown)}")
-        if len(known) < len(self.services):
+        if len(names) < len(self.services):
             raise ValueError("two services have the same name")
         if not 0 <= self.retries <= 2:
             raise ValueError(f"retries must be 0, 1 or 2, not {self.retries}")
 
     def namespace_of(self, service: str) -> str:
         """Where a service lives; the load lives in the mesh's own namespace."""
-        return next((one.namespace for one in self.services if one.name == service), "") or self.namespace
+        return next((spec.namespace for spec in self.services if spec.name == service), "") or self.namespace
 
     @property
     def namespaces(self) -> tuple[str, ...]:
         """All that hold something, the mesh's own first."""
-        return tuple(dict.fromkeys([self.namespace, *(one.namespace or self.namespace for one in self.services)]))
+        return tuple(
+            dict.fromkeys([self.namespace, *(service.namespace or self.namespace for service in self.services)])
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,7 +299,7 @@ class Effects:
         self._rate = np.array([background.get(pod.identity.service, 0.0) for pod in pods], dtype=np.float64)
         worst = self._rate.copy()
         active = mesh.faults.active(now)
-        pairs = [(one, mesh.outcomes.number(one.error_code)) for one in active if one.by_pair]
+        pairs = [(fault, mesh.outcomes.number(fault.error_code)) for fault in active if fault.by_pair]
         self.pairs = PairRules.of(pairs, pods)
         for fault in active:
             if fault.by_pair:

@@ -7,12 +7,13 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import promql_parser as pp
 from aiohttp import web
 
+from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.prometheus.promql import Evaluator, QueryError, parse, selector
 from observer.simulator.prometheus.tsdb import TimeSeriesMemory
 from observer.simulator.prometheus.wire import (
@@ -39,7 +40,7 @@ class Server(Protocol):
     @property
     def stopped(self) -> bool: ...
 
-    def targets(self) -> list[dict[str, Any]]:
+    def targets(self) -> list[Obj]:
         """Active targets as ``/api/v1/targets`` shows them."""
         ...
 
@@ -150,7 +151,7 @@ class PrometheusApi:
 
     def _answer(self, data: str) -> web.Response:
         wrong = self.misbehaviour
-        extra: dict[str, Any] = {}
+        extra: Obj = {}
         if wrong.warnings:
             extra["warnings"] = wrong.warnings
         if wrong.infos:
@@ -185,19 +186,19 @@ class PrometheusApi:
         return self._answer(matrix_json(Evaluator(self._replica().memory, at).evaluate(tree), at))
 
     async def _series(self, request: web.Request) -> web.Response:
-        found = self._matching(request, await _multi(request, "match[]"))
-        if found is None:
+        matching = self._matching(request, await _multi(request, "match[]"))
+        if matching is None:
             raise QueryError("bad_data", "no match[] parameter provided")
-        return self._answer(json.dumps(found))
+        return self._answer(json.dumps(matching))
 
     async def _labels(self, request: web.Request) -> web.Response:
-        found = self._all_or_matching(request)
-        return self._answer(json.dumps(sorted({name for labels in found for name in labels})))
+        matching = self._all_or_matching(request)
+        return self._answer(json.dumps(sorted({name for labels in matching for name in labels})))
 
     async def _label_values(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        found = self._all_or_matching(request)
-        return self._answer(json.dumps(sorted({labels[name] for labels in found if name in labels})))
+        matching = self._all_or_matching(request)
+        return self._answer(json.dumps(sorted({labels[name] for labels in matching if name in labels})))
 
     def _all_or_matching(self, request: web.Request) -> list[dict[str, str]]:
         asked = request.query.getall("match[]", [])
@@ -209,18 +210,18 @@ class PrometheusApi:
             return None
         start = read_time("start", request.query["start"]) if "start" in request.query else 0
         end = read_time("end", request.query["end"]) if "end" in request.query else round(self._now() * 1000)
-        seen: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+        by_identity: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
         for text in selectors:
             tree = parse(text)
             if not isinstance(tree, pp.VectorSelector):
                 raise bad_parameter("match[]", "expected type vector selector")
-            found = self._replica().memory.select(*selector(tree))
-            for (block, _, rows), span in zip(found.parts, found.spans, strict=True):
+            selection = self._replica().memory.select(*selector(tree))
+            for (block, _, rows), span in zip(selection.parts, selection.spans, strict=True):
                 times = block.times
                 if rows.size and times.size and times[0] <= end and times[-1] >= start:
-                    for labels in found.series.labels[span]:
-                        seen[tuple(sorted(labels.items()))] = labels
-        return [seen[key] for key in sorted(seen)]
+                    for labels in selection.series.labels[span]:
+                        by_identity[tuple(sorted(labels.items()))] = labels
+        return [by_identity[key] for key in sorted(by_identity)]
 
     async def _targets(self, request: web.Request) -> web.Response:
         active = self._replica().targets() if request.query.get("state", "any") != "dropped" else []

@@ -13,17 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import promql_parser as pp
 
 from observer.domain.errors import ObserverError
+from observer.simulator.arrays import BoolArray, FloatArray, IntArray
 from observer.simulator.prometheus.tsdb import (
     NAME,
-    BoolArray,
-    FloatArray,
-    IntArray,
     Match,
     Matcher,
     Matchers,
@@ -67,7 +66,7 @@ class Samples:
 
 
 Value = Vector | Scalar
-Operator = Callable[[FloatArray, FloatArray], Any]
+Operator = Callable[[FloatArray, FloatArray], npt.NDArray[np.generic]]
 
 ARITHMETIC: Final[Mapping[str, Operator]] = {
     "+": np.add,
@@ -104,14 +103,14 @@ def selector(node: pp.VectorSelector) -> tuple[str | None, Matchers]:
         raise unsupported("'or' between matchers")
     matchers = []
     name: str | None = node.name
-    for one in node.matchers.matchers:
-        op = next((ours for theirs, ours in MATCH_OPS if one.op == theirs), Match.UNLIKE)
-        if one.name == NAME and op is Match.EQUAL:
-            name = one.value
+    for matcher in node.matchers.matchers:
+        op = next((ours for theirs, ours in MATCH_OPS if matcher.op == theirs), Match.UNLIKE)
+        if matcher.name == NAME and op is Match.EQUAL:
+            name = matcher.value
             continue
         if op in (Match.LIKE, Match.UNLIKE):
-            _compiles(one.value)
-        matchers.append(Matcher(one.name, op, one.value))
+            _compiles(matcher.value)
+        matchers.append(Matcher(matcher.name, op, matcher.value))
     return name, tuple(matchers)
 
 
@@ -141,9 +140,9 @@ class Evaluator:
         if isinstance(node, pp.NumberLiteral):
             return Scalar(np.full(self._at.size, node.val))
         if isinstance(node, pp.VectorSelector):
-            found, at = self._select(node)
-            values, present, _ = found.instant(at)
-            return Vector(found.series, values, present)
+            selection, at = self._select(node)
+            values, present, _ = selection.instant(at)
+            return Vector(selection.series, values, present)
         if isinstance(node, pp.AggregateExpr):
             return self._aggregate(node)
         if isinstance(node, pp.Call):
@@ -154,17 +153,17 @@ class Evaluator:
 
     def samples(self, node: pp.MatrixSelector) -> Samples:
         """The raw samples of a range selector at the (single) instant."""
-        found, at = self._select(node.vector_selector)
+        selection, at = self._select(node.vector_selector)
         end = int(at[0])
         start = end - _milliseconds(node.range)
         rows: list[tuple[IntArray, FloatArray]] = []
-        for block, table, numbers in found.parts:
+        for block, table, numbers in selection.parts:
             low, high = np.searchsorted(block.times, [start, end], side="right")
             for number in numbers:
                 values = table.values[number, low:high]
                 held = ~np.isnan(values)
                 rows.append((block.times[low:high][held], values[held]))
-        return Samples(found.series, rows)
+        return Samples(selection.series, rows)
 
     def _select(self, node: pp.VectorSelector) -> tuple[Selection, IntArray]:
         if node.at is not None:
@@ -178,9 +177,9 @@ class Evaluator:
             window = node.args[0]
             if not isinstance(window, pp.MatrixSelector):
                 raise unsupported(f"{name} over {_construct(window)}")
-            found, at = self._select(window.vector_selector)
-            values, present = growth(found, at, _milliseconds(window.range), per_second=name == "rate")
-            return self._unique(Vector(found.series.without_name(), values, present))
+            selection, at = self._select(window.vector_selector)
+            values, present = growth(selection, at, _milliseconds(window.range), per_second=name == "rate")
+            return self._unique(Vector(selection.series.without_name(), values, present))
         if name == "timestamp":
             return self._timestamp(node.args[0])
         raise unsupported(f"the function {name}()")
@@ -189,9 +188,9 @@ class Evaluator:
         while isinstance(node, pp.ParenExpr):
             node = node.expr
         if isinstance(node, pp.VectorSelector):
-            found, at = self._select(node)
-            _, present, times = found.instant(at)
-            return self._unique(Vector(found.series.without_name(), times, present))
+            selection, at = self._select(node)
+            _, present, times = selection.instant(at)
+            return self._unique(Vector(selection.series.without_name(), times, present))
         value = self.evaluate(node)
         if isinstance(value, Scalar):
             raise unsupported("timestamp() of a scalar")
@@ -235,7 +234,7 @@ class Evaluator:
             return Scalar(np.asarray(result, dtype=np.float64))
         vector, present = _shape_of(left, right)
         if op in COMPARISON and not wants_bool:
-            return Vector(vector.series, vector.values, present & result)
+            return Vector(vector.series, vector.values, present & result.astype(np.bool_))
         return self._unique(Vector(vector.series.without_name(), np.asarray(result, dtype=np.float64), present))
 
     def _paired(self, left: Vector, right: Vector) -> tuple[Vector, Vector]:
@@ -295,8 +294,8 @@ def _union(left: Vector, right: Vector) -> Vector:
 def _one_row_a_series(labels: list[dict[str, str]], values: FloatArray, present: BoolArray) -> Vector:
     """The same series from both sides is one series, here from the one and there from the other."""
     rows: dict[frozenset[tuple[str, str]], int] = {}
-    for row, one in enumerate(labels):
-        first = rows.setdefault(frozenset(one.items()), row)
+    for row, row_labels in enumerate(labels):
+        first = rows.setdefault(frozenset(row_labels.items()), row)
         if first != row:
             values[first] = np.where(present[row], values[row], values[first])
             present[first] |= present[row]
@@ -334,10 +333,10 @@ def _milliseconds(delta: timedelta) -> int:
 
 
 def _construct(node: pp.Expr) -> str:
-    known = {
+    groups = {
         pp.UnaryExpr: "a unary minus",
         pp.SubqueryExpr: "a subquery",
         pp.MatrixSelector: "a range selector here",
         pp.StringLiteral: "a string literal",
     }
-    return known.get(type(node), type(node).__name__)
+    return groups.get(type(node), type(node).__name__)

@@ -7,11 +7,12 @@ import itertools
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from observer.simulator.arrays import FloatArray, IntArray
+from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.mesh.faults import Sidecar
 from observer.simulator.mesh.pods import MeshPod
 from observer.simulator.mesh.sidecars import BOUNDS, Page
@@ -113,11 +114,11 @@ class Scraper:
         """Look at the pods now instead of at the next round."""
         self._look(self._mesh.now)
 
-    def targets(self) -> list[dict[str, Any]]:
+    def targets(self) -> list[Obj]:
         """As ``/api/v1/targets`` shows them."""
         return [self._shown(target) for target in self._targets.values()]
 
-    def _shown(self, target: Target) -> dict[str, Any]:
+    def _shown(self, target: Target) -> Obj:
         address = target.block.target["instance"]
         health = "unknown" if target.healthy is None else "up" if target.healthy else "down"
         return {
@@ -140,7 +141,7 @@ class Scraper:
     def _look(self, now: float) -> None:
         """Discovery: begin new targets, retire those that are no longer wanted."""
         self.memory.forget(round(now * 1000))
-        self._retired = {key: one for key, one in self._retired.items() if self.memory.keeps(one.block)}
+        self._retired = {key: target for key, target in self._retired.items() if self.memory.keeps(target.block)}
         if not self._changed or self._stopped:
             return
         self._changed = False
@@ -232,12 +233,12 @@ class Scraper:
     def _learn(self, target: Target) -> None:
         """New series on the page."""
         block = target.block
-        fresh = [one | block.target for one in self._mesh.sidecars.labels(target.pod.slot, target.rows)]
+        fresh = [labels | block.target for labels in self._mesh.sidecars.labels(target.pod.slot, target.rows)]
         target.rows += len(fresh)
         for metric in (REQUESTS, f"{DURATION}_sum", f"{DURATION}_count"):
-            block.table(metric).add([{NAME: metric, **one} for one in fresh])
+            block.table(metric).add([{NAME: metric, **labels} for labels in fresh])
         metric = f"{DURATION}_bucket"
-        block.table(metric).add([{NAME: metric, **one, "le": bound} for one in fresh for bound in self._bounds])
+        block.table(metric).add([{NAME: metric, **labels, "le": bound} for labels in fresh for bound in self._bounds])
         self.memory.touched()
 
 

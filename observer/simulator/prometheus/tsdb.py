@@ -46,8 +46,8 @@ class Matcher:
             return value == self.value
         if self.op is Match.UNEQUAL:
             return value != self.value
-        found = re.fullmatch(self.value, value, re.DOTALL) is not None
-        return found if self.op is Match.LIKE else not found
+        matches = re.fullmatch(self.value, value, re.DOTALL) is not None
+        return matches if self.op is Match.LIKE else not matches
 
 
 Matchers = tuple[Matcher, ...]
@@ -71,9 +71,9 @@ class Table:
 
     def rows(self, matchers: Matchers) -> list[int]:
         """Rows that pass all matchers, ascending; each series is looked at once per set of matchers."""
-        seen, rows = self._found.get(matchers, (0, []))
-        if seen < len(self.labels):
-            fresh = range(seen, len(self.labels))
+        looked_at, rows = self._found.get(matchers, (0, []))
+        if looked_at < len(self.labels):
+            fresh = range(looked_at, len(self.labels))
             rows = rows + [row for row in fresh if all(m.accepts(self.labels[row]) for m in matchers)]
             self._found[matchers] = (len(self.labels), rows)
         return rows
@@ -98,10 +98,10 @@ class Block:
 
     def table(self, metric: str) -> Table:
         """The metric's table, made at first use."""
-        found = self.tables.get(metric)
-        if found is None:
-            found = self.tables[metric] = Table(self._times.size)
-        return found
+        table = self.tables.get(metric)
+        if table is None:
+            table = self.tables[metric] = Table(self._times.size)
+        return table
 
     def append(self, at_ms: int, columns: Mapping[str, FloatArray]) -> None:
         """
@@ -167,33 +167,33 @@ class SeriesSet:
     def without_name(self) -> SeriesSet:
         """The same series less their metric name."""
         if self._plain is None:
-            self._plain = SeriesSet([{k: v for k, v in one.items() if k != NAME} for one in self.labels])
+            self._plain = SeriesSet([{k: v for k, v in labels.items() if k != NAME} for labels in self.labels])
         return self._plain
 
     def identities(self) -> list[frozenset[tuple[str, str]]]:
         """What a series is matched by with another: all its labels but the name."""
         if self._identities is None:
-            self._identities = [frozenset(kv for kv in one.items() if kv[0] != NAME) for one in self.labels]
+            self._identities = [frozenset(kv for kv in labels.items() if kv[0] != NAME) for labels in self.labels]
         return self._identities
 
     def grouped(self, by: bool, names: tuple[str, ...]) -> tuple[IntArray, SeriesSet]:
         """Group number of each series and the groups' labels."""
-        found = self._groups.get((by, names))
-        if found is None:
-            found = self._groups[(by, names)] = self._group(by, names)
-        return found
+        group = self._groups.get((by, names))
+        if group is None:
+            group = self._groups[(by, names)] = self._group(by, names)
+        return group
 
     def _group(self, by: bool, names: tuple[str, ...]) -> tuple[IntArray, SeriesSet]:
-        known: dict[tuple[tuple[str, str], ...], int] = {}
+        group_of: dict[tuple[tuple[str, str], ...], int] = {}
         numbers = np.zeros(len(self.labels), dtype=np.int64)
         dropped = {*names, NAME}
-        for row, one in enumerate(self.labels):
+        for row, labels in enumerate(self.labels):
             if by:
-                key = tuple((name, one[name]) for name in names if name in one)
+                key = tuple((name, labels[name]) for name in names if name in labels)
             else:
-                key = tuple(sorted((k, v) for k, v in one.items() if k not in dropped))
-            numbers[row] = known.setdefault(key, len(known))
-        return numbers, SeriesSet([dict(key) for key in known])
+                key = tuple(sorted((k, v) for k, v in labels.items() if k not in dropped))
+            numbers[row] = group_of.setdefault(key, len(group_of))
+        return numbers, SeriesSet([dict(key) for key in group_of])
 
 
 @dataclass(slots=True, eq=False)
@@ -215,9 +215,9 @@ class Selection:
             columns, valid = block.newest(at_ms)
             if not valid.any():
                 continue
-            found = table.values[rows[:, None], columns]
-            values[span] = found
-            present[span] = valid & ~np.isnan(found)
+            counts = table.values[rows[:, None], columns]
+            values[span] = counts
+            present[span] = valid & ~np.isnan(counts)
             times[span] = block.times[columns] / 1000.0
         return values, present, times
 
@@ -264,7 +264,7 @@ class TimeSeriesMemory:
 
     def keeps(self, block: Block) -> bool:
         """The block was not forgotten."""
-        return any(one is block for one in self._blocks)
+        return any(open_block is block for open_block in self._blocks)
 
     def blocks(self) -> Iterator[Block]:
         """All blocks that are kept."""
@@ -272,9 +272,9 @@ class TimeSeriesMemory:
 
     def select(self, name: str | None, matchers: Matchers) -> Selection:
         """The series that have this metric name (None = any) and pass all matchers."""
-        found = self._selections.get((name, matchers))
-        if found is not None and found.stamp == self._stamp:
-            return found
+        cached = self._selections.get((name, matchers))
+        if cached is not None and cached.stamp == self._stamp:
+            return cached
         labels: list[dict[str, str]] = []
         selection = Selection(SeriesSet(labels), [], self._stamp)
         for block in self._blocks:

@@ -20,9 +20,9 @@ def growth(selection: Selection, at_ms: IntArray, range_ms: int, *, per_second: 
             if high - low < 2:
                 continue
             end = int(at_ms[step])
-            grown, known = _window(table.values[rows, low:high], times[low:high], end - range_ms, end)
+            grown, counted = _window(table.values[rows, low:high], times[low:high], end - range_ms, end)
             values[span, step] = grown
-            present[span, step] = known
+            present[span, step] = counted
     if per_second:
         values /= range_ms / 1000.0
     return values, present
@@ -33,13 +33,13 @@ def _window(samples: FloatArray, times: IntArray, start: int, end: int) -> tuple
     holes = np.isnan(samples)
     if not holes.any():
         return _extrapolated(samples, times, start, end), np.ones(samples.shape[0], dtype=np.bool_)
-    grown, known = np.zeros(samples.shape[0]), np.zeros(samples.shape[0], dtype=np.bool_)
+    grown, counted = np.zeros(samples.shape[0]), np.zeros(samples.shape[0], dtype=np.bool_)
     for row, missing in enumerate(holes):
         held = ~missing
         if np.count_nonzero(held) >= 2:
             grown[row] = _extrapolated(samples[row, held][None, :], times[held], start, end)[0]
-            known[row] = True
-    return grown, known
+            counted[row] = True
+    return grown, counted
 
 
 def _extrapolated(samples: FloatArray, times: IntArray, start: int, end: int) -> FloatArray:

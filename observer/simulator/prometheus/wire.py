@@ -8,7 +8,6 @@ import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import promql_parser as pp
@@ -47,8 +46,8 @@ def vector_json(value: Value, at_ms: int, shuffle: random.Random | None = None) 
     if shuffle is not None:
         shuffle.shuffle(rows)
     texts = metric_texts(value)
-    found = value.values[:, 0].tolist()
-    body = ",".join(f'{{"metric":{texts[row]},"value":[{at},"{number(found[row])}"]}}' for row in rows)
+    values = value.values[:, 0].tolist()
+    body = ",".join(f'{{"metric":{texts[row]},"value":[{at},"{number(values[row])}"]}}' for row in rows)
     return f'{{"resultType":"vector","result":[{body}]}}'
 
 
@@ -83,7 +82,7 @@ def metric_texts(vector: Vector) -> list[str]:
     """Each series' labels as JSON, kept with the series for the next answer."""
     series = vector.series
     if series.texts is None:
-        series.texts = [json.dumps(one, ensure_ascii=False, separators=(",", ":")) for one in series.labels]
+        series.texts = [json.dumps(labels, ensure_ascii=False, separators=(",", ":")) for labels in series.labels]
     return series.texts
 
 
@@ -153,7 +152,7 @@ def steps(start: int, end: int, step: int) -> IntArray:
     return np.arange(start, end + 1, step, dtype=np.int64)
 
 
-def envelope(data: str, extra: Mapping[str, Any]) -> str:
+def envelope(data: str, extra: Mapping[str, object]) -> str:
     """A successful answer around ready-made JSON; ``extra`` holds ``warnings``, ``infos``, ``isPartial``."""
     more = "".join(f",{json.dumps(key)}:{json.dumps(value)}" for key, value in extra.items())
     return f'{{"status":"success","data":{data}{more}}}'

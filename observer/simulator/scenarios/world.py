@@ -190,7 +190,7 @@ class World:
         """Set faults as the lab does: by a request from outside the mesh to each pod that is named."""
         self.mesh.faults.set(*faults)
         wanted = {name for fault in faults for name in fault.where.pods}
-        for pod in sorted(self.mesh.pods.living(), key=lambda one: (one.name, one.identity.namespace)):
+        for pod in sorted(self.mesh.pods.living(), key=lambda pod: (pod.name, pod.identity.namespace)):
             if pod.name in wanted:
                 self.mesh.visit(pod)
 
@@ -222,7 +222,10 @@ def cluster(spec: MeshSpec, *, enabled: bool = True) -> Sequence[Obj]:
     spaces = [objects.namespace("default"), objects.namespace("kube-system")]
     home = [*objects.istiod(), *objects.observer_home()]
     home += [objects.namespace(name, labels) for name in spec.namespaces]
-    services = [objects.service(spec.namespace_of(one.name), one.name, {"app": one.name}) for one in spec.services]
+    services = [
+        objects.service(spec.namespace_of(service.name), service.name, {"app": service.name})
+        for service in spec.services
+    ]
     workloads = [
         objects.deployment(
             spec.namespace_of(w.service),

@@ -14,8 +14,8 @@ import structlog
 from observer.domain.errors import SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.engine.remediation.silences import Matcher, may_silence, silence_matchers, silence_seconds
-from observer.http_client.decode import decoded
-from observer.http_client.outbox import Outbox, Reply
+from observer.http_client.client import Request, Response, decoded
+from observer.http_client.delivery import Receiver
 from observer.kube.times import micro_time
 
 log = structlog.get_logger(__name__)
@@ -63,32 +63,32 @@ class Alertmanagers:
     that answers, since they tell each other.
     """
 
-    def __init__(self, outboxes: Sequence[Outbox]) -> None:
-        """``outboxes``: at least one."""
-        self._outboxes = tuple(outboxes)
+    def __init__(self, receivers: Sequence[Receiver]) -> None:
+        """``receivers``: at least one."""
+        self._receivers = tuple(receivers)
 
     async def post(self, alerts: Sequence[Mapping[str, object]]) -> None:
         """Raises: SourceUnavailable when none of them took the alerts."""
         body = msgspec.json.encode(list(alerts))
         # All at once: one that is down must not make the others wait for its retries.
-        answers = await asyncio.gather(*(self._posted(outbox, body) for outbox in self._outboxes))
+        answers = await asyncio.gather(*(self._posted(receiver, body) for receiver in self._receivers))
         failed = [failure for failure in answers if failure is not None]
         if len(failed) == len(answers):
             raise failed[0]
-        for one in failed:
-            log.warning("alertmanager_replica_missed_alerts", error=str(one))
+        for failure in failed:
+            log.warning("alertmanager_replica_missed_alerts", error=str(failure))
 
     async def alerts(self, *matchers: Matcher) -> Sequence[WireAlert]:
         """The alerts that fire and meet all ``matchers``. Raises: SourceUnavailable, SourceProtocolError."""
-        wanted = "".join(f"&filter={quote(_spelled(one), safe='')}" for one in matchers)
-        reply = await self._first("GET", f"/api/v2/alerts?active=true{wanted}")
-        return decoded(_alerts.decode, reply.body, "list of alerts")
+        wanted = "".join(f"&filter={quote(_spelled(matcher), safe='')}" for matcher in matchers)
+        response = await self._first("GET", f"/api/v2/alerts?active=true{wanted}")
+        return decoded(_alerts.decode, response.body, "list of alerts")
 
     async def silence(self, matchers: Sequence[Matcher], *, at: float, seconds: float, by: str, comment: str) -> str:
         """A new silence from ``at`` (Unix seconds); returns its id. Raises: SourceUnavailable, SourceProtocolError."""
         wanted = [
-            {"name": one.name, "value": _value(one), "isRegex": _is_regex(one), "isEqual": one.equal}
-            for one in matchers
+            {"name": matcher.name, "value": _value(matcher), "isRegex": _is_regex(matcher), "isEqual": matcher.equal}
+            for matcher in matchers
         ]
         body = {
             "matchers": wanted,
@@ -97,60 +97,60 @@ class Alertmanagers:
             "createdBy": by,
             "comment": comment,
         }
-        reply = await self._first("POST", "/api/v2/silences", msgspec.json.encode(body))
-        return decoded(_made.decode, reply.body, "id of a silence").silence_id
+        response = await self._first("POST", "/api/v2/silences", msgspec.json.encode(body))
+        return decoded(_made.decode, response.body, "id of a silence").silence_id
 
     async def end(self, silence: str) -> None:
         """End a silence now; one that has ended is no error. Raises: SourceUnavailable, SourceProtocolError."""
         path = f"/api/v2/silence/{quote(silence, safe='')}"
-        reply = await self._answer("DELETE", path)
-        if reply.good or reply.status in _GONE:
+        response = await self._answer("DELETE", path)
+        if response.ok or response.status in _GONE:
             return
         # What is expired already is refused with various codes: what counts is that it is.
         now = await self._answer("GET", path)
         if now.status in _GONE:
             return
-        if not now.good or decoded(_silence.decode, now.body, "silence").status.state != "expired":
-            raise SourceUnavailable(f"a silence could not be ended: HTTP {reply.status}", reason="refused")
+        if not now.ok or decoded(_silence.decode, now.body, "silence").status.state != "expired":
+            raise SourceUnavailable(f"a silence could not be ended: HTTP {response.status}", reason="refused")
 
     async def silences(self, by: str) -> Sequence[WireSilence]:
         """Those of this author that have not expired. Raises: SourceUnavailable, SourceProtocolError."""
-        reply = await self._first("GET", "/api/v2/silences")
-        found = decoded(_silences.decode, reply.body, "list of silences")
-        return [one for one in found if one.created_by == by and one.status.state != "expired"]
+        response = await self._first("GET", "/api/v2/silences")
+        listed = decoded(_silences.decode, response.body, "list of silences")
+        return [silence for silence in listed if silence.created_by == by and silence.status.state != "expired"]
 
     async def close(self) -> None:
-        for outbox in self._outboxes:
-            await outbox.close()
+        for receiver in self._receivers:
+            await receiver.close()
 
-    async def _posted(self, outbox: Outbox, body: bytes) -> SourceUnavailable | None:
+    async def _posted(self, receiver: Receiver, body: bytes) -> SourceUnavailable | None:
         try:
-            await outbox.deliver(body, _JSON, path="/api/v2/alerts")
+            await receiver.deliver(body, _JSON, path="/api/v2/alerts")
         except SourceUnavailable as exc:
             return exc
         return None
 
-    async def _first(self, method: str, path: str, body: bytes = b"") -> Reply:
+    async def _first(self, method: str, path: str, body: bytes = b"") -> Response:
         """The good answer of the first that gives any. Raises: SourceUnavailable."""
-        reply = await self._answer(method, path, body)
-        if not reply.good:
-            reason = "denied" if reply.status in {401, 403} else "refused"
-            raise SourceUnavailable(f"alertmanager: HTTP {reply.status} to {method}", reason=reason)
-        return reply
+        response = await self._answer(method, path, body)
+        if not response.ok:
+            reason = "denied" if response.status in {401, 403} else "refused"
+            raise SourceUnavailable(f"alertmanager: HTTP {response.status} to {method}", reason=reason)
+        return response
 
-    async def _answer(self, method: str, path: str, body: bytes = b"") -> Reply:
+    async def _answer(self, method: str, path: str, body: bytes = b"") -> Response:
         """What the first says that is there and not failing itself. Raises: SourceUnavailable when none is."""
-        *others, last = self._outboxes
-        headers = _JSON if body else {}
-        for outbox in others:
+        *others, last = self._receivers
+        request = Request(method, path, headers=_JSON if body else {}, body=body)
+        for receiver in others:
             try:
-                reply = await outbox.once(method, path=path, headers=headers, body=body)
+                response = await receiver.once(request)
             except SourceUnavailable as exc:
                 log.info("alertmanager_replica_skipped", error=str(exc))
                 continue
-            if reply.status < 500:
-                return reply
-        return await last.once(method, path=path, headers=headers, body=body)
+            if response.status < 500:
+                return response
+        return await last.once(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +170,8 @@ async def pod_alerts(api: Alertmanagers, pod: PodRef, cluster: str) -> tuple[tup
     Raises: SourceUnavailable, SourceProtocolError.
     """
     firing = await api.alerts(Matcher("namespace", pod.namespace), Matcher("pod", pod.name))
-    own = [one.labels for one in firing if may_silence(one.labels, pod, cluster)]
-    left = [one.labels for one in firing if not may_silence(one.labels, pod, cluster)]
+    own = [alert.labels for alert in firing if may_silence(alert.labels, pod, cluster)]
+    left = [alert.labels for alert in firing if not may_silence(alert.labels, pod, cluster)]
     return _names(own), _names(left)
 
 

@@ -74,7 +74,7 @@ def spelled(page: AlertPage, now: float, refresh: float) -> dict[str, object]:
 def _labels(decision: Decision, extra: Mapping[str, str]) -> dict[str, str]:
     """They are the alert's identity: nothing that may differ between two pages of one incident."""
     workload, service = decision.workload, decision.service
-    known = {
+    labels = {
         "severity": "critical",
         **extra,
         "alertname": names.PAGE_ALERT,
@@ -83,4 +83,4 @@ def _labels(decision: Decision, extra: Mapping[str, str]) -> dict[str, str]:
         "service": service.name if service is not None else "",
         names.ALERT_INCIDENT: page_key(decision),
     }
-    return {name: value for name, value in known.items() if value}
+    return {name: value for name, value in labels.items() if value}

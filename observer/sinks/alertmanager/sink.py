@@ -1,7 +1,7 @@
 """
 Keeps Alertmanager true to what Observer wants it to know: pages that stand, silences while a pod is replaced.
 
-``tell`` only notes what is wanted; ``run`` brings it about and tries again until it is so.
+``publish`` only notes what is wanted; ``run`` brings it about and tries again until it is so.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Result
 from observer.engine.remediation.silences import Matcher
+from observer.http_client.delivery import DeliveryHealth
 from observer.kube.times import unix
 from observer.ports.sources import Clock
 from observer.sinks.alertmanager.api import Alertmanagers, WireAlert, silence_pod
@@ -82,9 +83,10 @@ class AlertmanagerSink:
         self._pages: dict[str, AlertPage] = {}
         self._silences: dict[str, _Silence] = {}
         self._changed = asyncio.Event()
-        self._led = self._failing = False
+        self._health = DeliveryHealth(self.name, lambda _: None)  # what fails is tried again, so nothing is lost
+        self._led = False
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         """Raises ``SourceUnavailable`` when too much is waiting: this decision is lost."""
         if self._policy.pages:
             self._page(decision)
@@ -97,7 +99,9 @@ class AlertmanagerSink:
             self._changed.clear()
             await self.settle()
             try:
-                async with asyncio.timeout(min(self._policy.refresh, _RETRY_SECONDS if self._failing else math.inf)):
+                async with asyncio.timeout(
+                    min(self._policy.refresh, _RETRY_SECONDS if self._health.failing else math.inf)
+                ):
                     await self._changed.wait()
             except TimeoutError:
                 continue
@@ -116,11 +120,10 @@ class AlertmanagerSink:
                 await step()
             except (SourceUnavailable, SourceProtocolError) as exc:
                 failed = failed or exc
-        if failed is not None and not self._failing:
-            log.warning("sink_failed", sink=self.name, error=str(failed))
-        if failed is None and self._failing:
-            log.info("sink_recovered", sink=self.name)
-        self._failing = failed is not None
+        if failed is not None:
+            self._health.failed(str(failed))
+        else:
+            self._health.succeeded()
 
     async def close(self) -> None:
         """
@@ -149,11 +152,11 @@ class AlertmanagerSink:
             self._changed.set()
 
     def _silence(self, decision: Decision) -> None:
-        known = self._silences.get(decision.incident)
-        if known is not None and decision.kind in _VERDICTS:
-            known.over = True
+        silence = self._silences.get(decision.incident)
+        if silence is not None and decision.kind in _VERDICTS:
+            silence.over = True
             self._changed.set()
-        elif known is None and decision.pod is not None and _replaces(decision) and len(self._silences) < MOST:
+        elif silence is None and decision.pod is not None and _replaces(decision) and len(self._silences) < MOST:
             until = decision.at + self._policy.silence_seconds
             self._silences[decision.incident] = _Silence(decision.pod, until)
             self._changed.set()
@@ -204,19 +207,19 @@ class AlertmanagerSink:
     async def _adopt_silences(self) -> None:
         """Those of incidents that are over end; those of open ones end with the verdict, or by themselves."""
         before, after = _COMMENT.format("\n", self._policy.cluster or "-").split("\n")
-        held = {silence.id for silence in self._silences.values()}
-        found, standing = await self._api.silences(names.SILENCED_BY), self._standing()
-        for one in found if standing is not None else ():
-            ours = one.comment.startswith(before) and one.comment.endswith(after)
-            if not ours or one.id in held:
+        adopted = {silence.id for silence in self._silences.values()}
+        listed, standing = await self._api.silences(names.SILENCED_BY), self._standing()
+        for silence in listed if standing is not None else ():
+            ours = silence.comment.startswith(before) and silence.comment.endswith(after)
+            if not ours or silence.id in adopted:
                 continue
-            incident = one.comment.removeprefix(before).removesuffix(after)
+            incident = silence.comment.removeprefix(before).removesuffix(after)
             if standing is not None and incident in standing:
                 # Whose alerts they are needs not be known any more.
                 until = self._clock.now() + self._policy.silence_seconds
-                self._silences.setdefault(incident, _Silence(PodRef("", "", ""), until, one.id))
+                self._silences.setdefault(incident, _Silence(PodRef("", "", ""), until, silence.id))
             else:
-                await self._api.end(one.id)
+                await self._api.end(silence.id)
 
 
 def _replaces(decision: Decision) -> bool:

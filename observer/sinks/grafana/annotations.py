@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from observer.domain import names
 from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
+from observer.domain.json_values import number
 from observer.domain.outcome import Result
-from observer.sinks.grafana.door import GrafanaClient, refusal
+from observer.sinks.grafana.client import GrafanaClient, refusal
 
 _BACK: Final = 7 * 86_400.0
 """How long ago an act may have begun whose end is still looked for, seconds."""
@@ -64,11 +65,11 @@ class GrafanaAnnotations:
 
     name = "grafana"
 
-    def __init__(self, door: GrafanaClient) -> None:
-        self._door = door
+    def __init__(self, client: GrafanaClient) -> None:
+        self._client = client
         self._notes: OrderedDict[tuple[str, ActionKind], _Note] = OrderedDict()
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         """Raises: GrafanaRefused, SourceUnavailable."""
         carried_out = _carried_out(decision)
         if decision.verdict is not Verdict.TELL and not carried_out:
@@ -81,7 +82,7 @@ class GrafanaAnnotations:
             await self._begin(decision)
 
     async def close(self) -> None:
-        await self._door.close()
+        await self._client.close()
 
     async def _begin(self, decision: Decision) -> None:
         action_kind, act = decision.action_kind, decision.action.id if decision.action is not None else ""
@@ -118,13 +119,13 @@ class GrafanaAnnotations:
         """The newest annotation with all of these tags, as Grafana has it."""
         wanted = [("tags", tag) for tag in (names.GRAFANA_TAG, *tags)]
         span = [("from", _ms(at - _BACK)), ("to", _ms(at + 3600.0)), ("limit", 100)]
-        reply = await self._door.ask(
+        response = await self._client.request(
             "GET", _PATH, parameters=[*wanted, *((key, str(value)) for key, value in span), ("type", "annotation")]
         )
-        if not reply.good:
-            raise refusal(reply, "looking for an annotation")
-        rows = [one for one in reply.rows() if isinstance(one.get("id"), int)]
-        return _read(max(rows, key=lambda one: (one.get("time") or 0, one["id"]))) if rows else None
+        if not response.ok:
+            raise refusal(response, "looking for an annotation")
+        notes = [note for row in response.rows() if (note := _read(row)).id]
+        return max(notes, key=lambda note: (note.began, note.id), default=None)
 
     async def _write(self, note: _Note) -> None:
         if note.gone or (note.id and note.written == note.state()):
@@ -134,20 +135,20 @@ class GrafanaAnnotations:
             note.id, note.lines = made.id, list(dict.fromkeys((*made.lines, *note.lines)))
             note.ended = note.ended or made.ended
         state = note.state()
-        body: dict[str, Any] = {"text": "\n".join(note.lines)[:_LONGEST], "tags": note.tags}
+        body: dict[str, object] = {"text": "\n".join(note.lines)[:_LONGEST], "tags": note.tags}
         if note.ended:
             body["timeEnd"] = _ms(note.ended)
         if note.id:
-            reply = await self._door.ask("PATCH", f"{_PATH}/{note.id}", body=body)
-            note.gone = reply.status == 404
-            if not reply.good and not note.gone:
-                raise refusal(reply, "changing an annotation")
+            response = await self._client.request("PATCH", f"{_PATH}/{note.id}", body=body)
+            note.gone = response.status == 404
+            if not response.ok and not note.gone:
+                raise refusal(response, "changing an annotation")
         else:
-            reply = await self._door.ask("POST", _PATH, body={**body, "time": _ms(note.began)})
-            number = reply.mapping().get("id")
-            if not reply.good or not isinstance(number, int):
-                raise refusal(reply, "making an annotation")
-            note.id = number
+            response = await self._client.request("POST", _PATH, body={**body, "time": _ms(note.began)})
+            made_id = response.mapping().get("id")
+            if not response.ok or not isinstance(made_id, int):
+                raise refusal(response, "making an annotation")
+            note.id = made_id
         note.written = state
 
     def _keep(self, key: tuple[str, ActionKind], note: _Note) -> None:
@@ -182,12 +183,15 @@ def _add(note: _Note, decision: Decision) -> None:
         note.lines.append(line)
 
 
-def _read(row: Mapping[str, Any]) -> _Note:
-    tags = [str(tag) for tag in row.get("tags") or ()]
+def _read(row: Mapping[str, object]) -> _Note:
+    """An annotation as Grafana lists it; one without a usable id gets the id 0."""
+    listed = row.get("tags")
+    tags = [str(tag) for tag in listed] if isinstance(listed, list) else []
     act = next((tag.removeprefix("act:") for tag in tags if tag.startswith("act:")), "")
-    began, ended = float(row.get("time") or 0), float(row.get("timeEnd") or 0)
+    began, ended = number(row.get("time")), number(row.get("timeEnd"))
     lines = str(row.get("text") or "").split("\n")
-    note = _Note(act, began / 1000, tags, [line for line in lines if line], id=int(row["id"]))
+    key = row.get("id")
+    note = _Note(act, began / 1000, tags, [line for line in lines if line], id=key if isinstance(key, int) else 0)
     note.ended = ended / 1000 if ended > began else 0.0  # Grafana gives every annotation an end, at first its beginning
     note.written = note.state()
     return note

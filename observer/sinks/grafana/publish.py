@@ -10,10 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from observer.domain import names
-from observer.sinks.grafana.door import GrafanaClient, GrafanaRefused, Reply, refusal
+from observer.domain.json_values import mapping, rows
+from observer.sinks.grafana.client import (
+    GrafanaClient,
+    GrafanaRefused,
+    GrafanaResponse,
+    refusal,
+)
 
 _GROUP: Final = "dashboard.grafana.app"
 _FOLDERS: Final = "folder.grafana.app"
@@ -49,14 +55,14 @@ class Publisher:
 
     def __init__(
         self,
-        door: GrafanaClient,
+        client: GrafanaClient,
         *,
         folder: str = "observer",
         title: str = "Observer",
         namespace: str = "default",
         overwrite: bool = False,
     ) -> None:
-        self._door, self._folder, self._title = door, folder, title
+        self._client, self._folder, self._title = client, folder, title
         self._namespace, self._overwrite = namespace, overwrite
         self._api: Api | None = None
 
@@ -66,7 +72,7 @@ class Publisher:
             self._api = Api(await self._version(_GROUP), await self._version(_FOLDERS))
         return self._api
 
-    async def publish(self, dashboard: Mapping[str, Any]) -> Published:
+    async def publish(self, dashboard: Mapping[str, object]) -> Published:
         """
         Bring one dashboard (Grafana's classic model with its ``uid``) into Grafana; the folder is made if need be.
 
@@ -84,74 +90,70 @@ class Publisher:
         version = (await self.api()).folders
         if version:
             path = f"/apis/{_FOLDERS}/{version}/namespaces/{self._namespace}/folders"
-            body: Any = {"metadata": {"name": self._folder}, "spec": {"title": self._title}}
+            body: dict[str, object] = {"metadata": {"name": self._folder}, "spec": {"title": self._title}}
         else:
             path, body = "/api/folders", {"uid": self._folder, "title": self._title}
-        found = await self._door.ask("GET", f"{path}/{self._folder}")
-        if found.good:
+        there = await self._client.request("GET", f"{path}/{self._folder}")
+        if there.ok:
             return False
-        if found.status != 404:
-            raise refusal(found, f"folder {self._folder}")
-        made = await self._door.ask("POST", path, body=body)
-        if not made.good and made.status not in (409, 412):  # somebody else made it meanwhile
+        if there.status != 404:
+            raise refusal(there, f"folder {self._folder}")
+        made = await self._client.request("POST", path, body=body)
+        if not made.ok and made.status not in (409, 412):  # somebody else made it meanwhile
             raise refusal(made, f"making folder {self._folder}")
-        return made.good
+        return made.ok
 
     async def _version(self, group: str) -> str:
-        reply = await self._door.ask("GET", f"/apis/{group}")
-        if reply.status == 401:
-            raise refusal(reply, "asking for its APIs")
-        if not reply.good:
+        response = await self._client.request("GET", f"/apis/{group}")
+        if response.status == 401:
+            raise refusal(response, "asking for its APIs")
+        if not response.ok:
             return ""  # an older Grafana answers 404 here, or the page of its login
-        offered = {str(one.get("version")) for one in reply.mapping().get("versions") or () if isinstance(one, dict)}
+        offered = {str(row.get("version")) for row in rows(response.mapping().get("versions"))}
         return next((version for version in _CLASSIC if version in offered), "")
 
-    async def _by_resource(self, dashboard: Mapping[str, Any], version: str) -> Published:
-        uid = dashboard["uid"]
+    async def _by_resource(self, dashboard: Mapping[str, object], version: str) -> Published:
+        uid = str(dashboard["uid"])
         path = f"/apis/{_GROUP}/{version}/namespaces/{self._namespace}/dashboards"
-        found = await self._door.ask("GET", f"{path}/{uid}")
-        if not found.good and found.status != 404:
-            raise refusal(found, f"reading dashboard {uid}")
-        meta: dict[str, Any] = {"name": uid, "annotations": {"grafana.app/message": _message()}}
+        there = _existing(await self._client.request("GET", f"{path}/{uid}"), uid)
+        annotations = {"grafana.app/message": _message()}
         if self._folder:
-            meta["annotations"]["grafana.app/folder"] = self._folder
+            annotations["grafana.app/folder"] = self._folder
+        meta: dict[str, object] = {"name": uid, "annotations": annotations}
         body = {"metadata": meta, "spec": _bare(dashboard)}
-        if found.status == 404:
-            return _done(await self._door.ask("POST", path, body=body), uid, Published.CREATED)
-        was = found.mapping()
-        there = was.get("metadata") or {}
-        notes = there.get("annotations") or {}
-        self._check_ours(was.get("spec") or {}, uid)
-        folder = notes.get("grafana.app/folder", "")
-        if _holds(was.get("spec") or {}, dashboard) and self._folder in ("", folder):
+        if there is None:
+            return _done(await self._client.request("POST", path, body=body), uid, Published.CREATED)
+        standing, spec = mapping(there.get("metadata")), mapping(there.get("spec"))
+        self._check_ours(spec, uid)
+        folder = str(mapping(standing.get("annotations")).get("grafana.app/folder", ""))
+        if _holds(spec, dashboard) and self._folder in ("", folder):
             return Published.UNCHANGED
         if folder:
-            meta["annotations"].setdefault("grafana.app/folder", folder)
+            annotations.setdefault("grafana.app/folder", folder)
         if not self._overwrite:
-            meta["resourceVersion"] = str(there.get("resourceVersion", ""))
-        return _done(await self._door.ask("PUT", f"{path}/{uid}", body=body), uid, Published.UPDATED)
+            meta["resourceVersion"] = str(standing.get("resourceVersion", ""))
+        return _done(await self._client.request("PUT", f"{path}/{uid}", body=body), uid, Published.UPDATED)
 
-    async def _by_database(self, dashboard: Mapping[str, Any]) -> Published:
-        uid = dashboard["uid"]
-        found = await self._door.ask("GET", f"/api/dashboards/uid/{uid}")
-        if not found.good and found.status != 404:
-            raise refusal(found, f"reading dashboard {uid}")
-        was = found.mapping().get("dashboard") or {}
+    async def _by_database(self, dashboard: Mapping[str, object]) -> Published:
+        uid = str(dashboard["uid"])
+        there = _existing(await self._client.request("GET", f"/api/dashboards/uid/{uid}"), uid)
+        standing = mapping(there.get("dashboard")) if there is not None else {}
+        current = str(mapping(there.get("meta")).get("folderUid", "")) if there is not None else ""
         # Left out, the folder of an existing dashboard would become the root.
-        folder = self._folder or str((found.mapping().get("meta") or {}).get("folderUid", ""))
-        sent: dict[str, Any] = {**_bare(dashboard), "id": None, "uid": uid}
-        if found.good:
-            self._check_ours(was, uid)
-            at = str((found.mapping().get("meta") or {}).get("folderUid", ""))
-            if _holds(was, dashboard) and folder == at:
+        folder = self._folder or current
+        sent: dict[str, object] = {**_bare(dashboard), "id": None, "uid": uid}
+        if there is not None:
+            self._check_ours(standing, uid)
+            if _holds(standing, dashboard) and folder == current:
                 return Published.UNCHANGED
-            sent |= {"id": was.get("id"), "version": was.get("version", 0)}
+            sent |= {"id": standing.get("id"), "version": standing.get("version", 0)}
         body = {"dashboard": sent, "folderUid": folder, "message": _message(), "overwrite": self._overwrite}
-        reply = await self._door.ask("POST", "/api/dashboards/db", body=body)
-        return _done(reply, uid, Published.UPDATED if found.good else Published.CREATED)
+        response = await self._client.request("POST", "/api/dashboards/db", body=body)
+        return _done(response, uid, Published.UPDATED if there is not None else Published.CREATED)
 
-    def _check_ours(self, found: Mapping[str, Any], uid: str) -> None:
-        if names.GRAFANA_TAG not in (found.get("tags") or ()) and not self._overwrite:
+    def _check_ours(self, dashboard: Mapping[str, object], uid: str) -> None:
+        tags = dashboard.get("tags")
+        if not (isinstance(tags, list) and names.GRAFANA_TAG in tags) and not self._overwrite:
             raise GrafanaRefused(
                 f"grafana: dashboard {uid} is there and is not Observer's (no tag {names.GRAFANA_TAG}): "
                 "rename it, or use --overwrite",
@@ -159,32 +161,41 @@ class Publisher:
             )
 
 
-def _done(reply: Reply, uid: str, good: Published) -> Published:
-    if reply.good:
+def _existing(response: GrafanaResponse, uid: str) -> Mapping[str, object] | None:
+    """What is there under this uid, None = nothing. Raises: GrafanaRefused, SourceUnavailable."""
+    if response.status == 404:
+        return None
+    if not response.ok:
+        raise refusal(response, f"reading dashboard {uid}")
+    return response.mapping()
+
+
+def _done(response: GrafanaResponse, uid: str, good: Published) -> Published:
+    if response.ok:
         return good
-    reason = str(reply.mapping().get("status", ""))
-    if reply.status == 409 or (reply.status == 412 and reason == "version-mismatch"):
-        raise GrafanaRefused(f"grafana: dashboard {uid}: somebody saved it meanwhile: {_AGAIN}", reply.status)
-    if reply.status == 412 and reason == "name-exists":
-        raise GrafanaRefused(
-            f"grafana: dashboard {uid}: another of the same title is in that folder: remove it, or use another folder",
-            reply.status,
-        )
-    if reply.status == 412 and reason == "plugin-dashboard":
-        raise GrafanaRefused(f"grafana: dashboard {uid}: belongs to a plugin, which alone may change it", reply.status)
-    if reply.status == 404:
-        raise GrafanaRefused(f"grafana: dashboard {uid}: the folder does not exist: {reply.told()}", reply.status)
-    raise refusal(reply, f"writing dashboard {uid}")
+    reason, dashboard = str(response.mapping().get("status", "")), f"grafana: dashboard {uid}"
+    match response.status, reason:
+        case (409, _) | (412, "version-mismatch"):
+            text = f"somebody saved it meanwhile: {_AGAIN}"
+        case (412, "name-exists"):
+            text = "another of the same title is in that folder: remove it, or use another folder"
+        case (412, "plugin-dashboard"):
+            text = "belongs to a plugin, which alone may change it"
+        case (404, _):
+            text = f"the folder does not exist: {response.message()}"
+        case _:
+            raise refusal(response, f"writing dashboard {uid}")
+    raise GrafanaRefused(f"{dashboard}: {text}", response.status)
 
 
-def _bare(dashboard: Mapping[str, Any]) -> dict[str, Any]:
+def _bare(dashboard: Mapping[str, object]) -> dict[str, object]:
     """The dashboard without what servers add to it."""
     return {key: value for key, value in dashboard.items() if key not in _SERVERS_OWN}
 
 
-def _holds(found: Mapping[str, Any], dashboard: Mapping[str, Any]) -> bool:
+def _holds(standing: Mapping[str, object], dashboard: Mapping[str, object]) -> bool:
     """``found`` says all that ``dashboard`` does; what a server added by itself does not count."""
-    return all(found.get(key) == value for key, value in _bare(dashboard).items())
+    return all(standing.get(key) == value for key, value in _bare(dashboard).items())
 
 
 def _message() -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
 from observer.config.settings.message_templates import Message
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.http_client.credentials import SecretFile
-from observer.http_client.outbox import Outbox
+from observer.http_client.delivery import Receiver
 
 _JSON = {"Content-Type": "application/json"}
 
@@ -20,7 +20,7 @@ _JSON = {"Content-Type": "application/json"}
 class Sender(Protocol):
     """Sends one message; ``facts`` are what a template sees (``config.messages``)."""
 
-    async def send(self, facts: Mapping[str, Any]) -> None:
+    async def send(self, facts: Mapping[str, object]) -> None:
         """Raises: SourceUnavailable; the text holds no secret."""
         ...
 
@@ -30,15 +30,15 @@ class Sender(Protocol):
 class SlackSender:
     """An incoming webhook of Slack, or of what speaks like it (Mattermost, Rocket.Chat, Google Chat)."""
 
-    def __init__(self, outbox: Outbox, message: Message) -> None:
-        self._outbox, self._message = outbox, message
+    def __init__(self, receiver: Receiver, message: Message) -> None:
+        self._receiver, self._message = receiver, message
 
-    async def send(self, facts: Mapping[str, Any]) -> None:
+    async def send(self, facts: Mapping[str, object]) -> None:
         body = {"text": _rendered(self._message, facts)}
-        await self._outbox.deliver(msgspec.json.encode(body), _JSON)
+        await self._receiver.deliver(msgspec.json.encode(body), _JSON)
 
     async def close(self) -> None:
-        await self._outbox.close()
+        await self._receiver.close()
 
 
 class WebhookSender:
@@ -47,18 +47,18 @@ class WebhookSender:
     ``more`` and ``links``. With one it is what the template says, named JSON when it is.
     """
 
-    def __init__(self, outbox: Outbox, message: Message | None) -> None:
-        self._outbox, self._message = outbox, message
+    def __init__(self, receiver: Receiver, message: Message | None) -> None:
+        self._receiver, self._message = receiver, message
 
-    async def send(self, facts: Mapping[str, Any]) -> None:
+    async def send(self, facts: Mapping[str, object]) -> None:
         if self._message is None:
-            await self._outbox.deliver(msgspec.json.encode({"version": 1, **facts}), _JSON)
+            await self._receiver.deliver(msgspec.json.encode({"version": 1, **facts}), _JSON)
             return
         body = _rendered(self._message, facts).encode()
-        await self._outbox.deliver(body, _JSON if _is_json(body) else {"Content-Type": "text/plain; charset=utf-8"})
+        await self._receiver.deliver(body, _JSON if _is_json(body) else {"Content-Type": "text/plain; charset=utf-8"})
 
     async def close(self) -> None:
-        await self._outbox.close()
+        await self._receiver.close()
 
 
 class AppriseSender:
@@ -80,7 +80,7 @@ class AppriseSender:
         self._apprise, self._section, self._timeout = apprise, section, timeout
         self._addresses, self._message = SecretFile(addresses, lines=True), message
 
-    async def send(self, facts: Mapping[str, Any]) -> None:
+    async def send(self, facts: Mapping[str, object]) -> None:
         text = _rendered(self._message, facts)
         try:
             async with asyncio.timeout(self._timeout):
@@ -107,7 +107,7 @@ class AppriseSender:
         )
 
 
-def _rendered(message: Message, facts: Mapping[str, Any]) -> str:
+def _rendered(message: Message, facts: Mapping[str, object]) -> str:
     try:
         return message.render(facts)
     except ValueError as exc:

@@ -6,19 +6,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-import structlog
 
 from observer.config.settings.message_templates import facts_of
 from observer.config.settings.notifications import GroupBy
 from observer.domain.decision import Decision
 from observer.domain.decision_record import SEVERITIES, at_least, namespace_of
 from observer.domain.errors import SourceUnavailable
+from observer.http_client.delivery import DeliveryHealth
 from observer.ports.sources import Clock
 from observer.sinks.notify.senders import Sender
-
-log = structlog.get_logger(__name__)
 
 MOST_GROUPS = 200
 MOST_LISTED = 10
@@ -68,7 +64,7 @@ class Grouping:
 @dataclass(slots=True)
 class _Group:
     due: float
-    records: list[Mapping[str, Any]] = field(default_factory=list)
+    records: list[Mapping[str, object]] = field(default_factory=list)
     more: int = 0
     severity: str = SEVERITIES[0]
 
@@ -79,7 +75,7 @@ class _Group:
 
 class NotifySink:
     """
-    Implements ``ports.actuators.Sink``. ``tell`` only sorts; ``run`` sends and has to run beside the loop.
+    Implements ``ports.actuators.Sink``. ``publish`` only sorts; ``run`` sends and has to run beside the loop.
 
     Args:
         record: a decision as JSON-like values. dropped: called with this sink's name for each decision that is lost.
@@ -93,18 +89,17 @@ class NotifySink:
         hearing: Subscription,
         grouping: Grouping,
         clock: Clock,
-        record: Callable[[Decision], Mapping[str, Any]],
+        record: Callable[[Decision], Mapping[str, object]],
         dropped: Callable[[str], None],
     ) -> None:
         self.name = f"notify_{name}"
         self._sender, self._hearing, self._grouping = sender, hearing, grouping
-        self._clock, self._record, self._dropped = clock, record, dropped
+        self._clock, self._record, self._health = clock, record, DeliveryHealth(self.name, dropped)
         self._groups: OrderedDict[str, _Group] = OrderedDict()
         self._sent: OrderedDict[str, float] = OrderedDict()
         self._changed = asyncio.Event()
-        self._failing = False
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         """Raises ``SourceUnavailable`` when too many groups wait: this decision is lost."""
         if not self._hearing.wants(decision):
             return
@@ -141,7 +136,7 @@ class NotifySink:
         """Send every group whose time has come, the most urgent first."""
         now = self._clock.monotonic()
         due = [key for key, group in self._groups.items() if group.due <= now]
-        for key in sorted(due, key=lambda one: self._groups[one].severity != "page"):
+        for key in sorted(due, key=lambda name: self._groups[name].severity != "page"):
             await self._send(key)
 
     async def close(self) -> None:
@@ -151,7 +146,7 @@ class NotifySink:
                 for key in list(self._groups):
                     await self._send(key)
         except TimeoutError:
-            self._lost(sum(group.count for group in self._groups.values()), "no time was left")
+            self._health.lost("no time was left", sum(group.count for group in self._groups.values()))
         await self._sender.close()
 
     async def _send(self, key: str) -> None:
@@ -159,7 +154,7 @@ class NotifySink:
         try:
             await self._sender.send(facts_of(key, group.records, more=group.more, severity=group.severity))
         except SourceUnavailable as exc:
-            self._lost(group.count, str(exc))
+            self._health.lost(str(exc), group.count)
             return
         except asyncio.CancelledError:
             self._groups[key] = group  # not known to be sent: ``close`` tries once more
@@ -168,16 +163,7 @@ class NotifySink:
         self._sent.move_to_end(key)
         if len(self._sent) > MOST_GROUPS:
             self._sent.popitem(last=False)
-        if self._failing:
-            log.info("sink_recovered", sink=self.name)
-        self._failing = False
-
-    def _lost(self, count: int, detail: str) -> None:
-        for _ in range(count):
-            self._dropped(self.name)
-        if not self._failing and count:
-            log.warning("sink_failed", sink=self.name, error=detail)
-        self._failing = True
+        self._health.succeeded()
 
     def _until_due(self) -> float | None:
         first = min((group.due for group in self._groups.values()), default=None)

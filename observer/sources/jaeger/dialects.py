@@ -9,8 +9,12 @@ from http import HTTPStatus
 from typing import Final
 
 from observer.domain.errors import SourceProtocolError
-from observer.http_client.asker import Answer, HttpClient, refused
-from observer.sources.jaeger import legacy, otlp
+from observer.http_client.client import HttpClient, Response, refused
+from observer.sources.jaeger.legacy import parse_services as services_v1
+from observer.sources.jaeger.legacy import parse_traces as traces_v1
+from observer.sources.jaeger.otlp import parse_services as services_v3
+from observer.sources.jaeger.otlp import parse_traces as traces_v3
+from observer.sources.jaeger.otlp import says_nothing_found
 from observer.sources.jaeger.raw_span import RawSpan
 
 
@@ -62,24 +66,22 @@ V3: Final = Dialect(
     "/api/v3/services",
     "/api/v3/traces",
     _search_v3,
-    otlp.parse_services,
-    otlp.parse_traces,
-    otlp.says_nothing_found,
+    services_v3,
+    traces_v3,
+    says_nothing_found,
 )
-V1: Final = Dialect(
-    "v1", "/api/services", "/api/traces", _search_v1, legacy.parse_services, legacy.parse_traces, lambda _: False
-)
+V1: Final = Dialect("v1", "/api/services", "/api/traces", _search_v1, services_v1, traces_v1, lambda _: False)
 
 
-async def choose(asker: HttpClient) -> tuple[Dialect, frozenset[str]]:
+async def choose(client: HttpClient) -> tuple[Dialect, frozenset[str]]:
     """
     The API that the server speaks, v3 before v1, and its services.
 
     A route that is not there is a 404, or before 2.16 a page of the user interface: neither is an outage.
     """
     for dialect in (V3, V1):
-        answer = await asker.get(dialect.services_path, {})
-        if answer.good:
+        answer = await client.get(dialect.services_path, {})
+        if answer.has_json:
             return dialect, dialect.parse_services(answer.body)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
             raise refused(answer.status, told(answer))
@@ -88,6 +90,6 @@ async def choose(asker: HttpClient) -> tuple[Dialect, frozenset[str]]:
     )
 
 
-def told(answer: Answer) -> str:
+def told(answer: Response) -> str:
     """What an error says, for people."""
     return f"HTTP {answer.status}: {answer.body[:300].decode('utf-8', 'replace').strip()}"

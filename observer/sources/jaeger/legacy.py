@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import msgspec
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.http_client.decode import decoded
+from observer.http_client.client import decoded
 from observer.sources.jaeger.raw_span import RawSpan, as_text, attributes_of, count, parent_of
 
 _MICRO = 1_000_000
@@ -16,7 +15,7 @@ _MICRO = 1_000_000
 
 class _Tag(msgspec.Struct, gc=False):
     key: str = ""
-    value: Any = None
+    value: object = None
 
 
 class _Reference(msgspec.Struct, gc=False):
@@ -68,9 +67,9 @@ _SERVICES = msgspec.json.Decoder(_Services)
 
 def parse_services(body: bytes) -> frozenset[str]:
     """The names of all services with spans. Raises ``SourceProtocolError``, ``SourceUnavailable`` (``partial``)."""
-    found = decoded(_SERVICES.decode, body, "list of services")
-    _check(found.errors)
-    return frozenset(found.data or ())
+    answer = decoded(_SERVICES.decode, body, "list of services")
+    _check(answer.errors)
+    return frozenset(answer.data or ())
 
 
 def parse_traces(body: bytes) -> Iterator[RawSpan]:
@@ -78,12 +77,12 @@ def parse_traces(body: bytes) -> Iterator[RawSpan]:
     The spans of a search. Raises ``SourceUnavailable`` (``partial``) when errors came with the data,
     ``SourceProtocolError`` when this is no such answer.
     """
-    found = decoded(_FOUND.decode, body, "traces")
-    _check(found.errors)
-    for trace in found.data or ():
+    answer = decoded(_FOUND.decode, body, "traces")
+    _check(answer.errors)
+    for trace in answer.data or ():
         processes = {
-            name: (one.name, {"service.name": one.name, **_texts(one.tags)})
-            for name, one in (trace.processes or {}).items()
+            name: (process.name, {"service.name": process.name, **_texts(process.tags)})
+            for name, process in (trace.processes or {}).items()
         }
         for span in trace.spans or ():
             yield _record(span, *processes.get(span.process, ("", {})))
@@ -91,7 +90,7 @@ def parse_traces(body: bytes) -> Iterator[RawSpan]:
 
 def _check(errors: list[_Error] | None) -> None:
     if errors:
-        detail = "; ".join(f"{one.code} {one.msg}" for one in errors)[:300]
+        detail = "; ".join(f"{error.code} {error.msg}" for error in errors)[:300]
         raise SourceUnavailable(f"partial answer: {detail}", reason="partial")
 
 
@@ -102,9 +101,9 @@ def _texts(tags: list[_Tag] | None) -> dict[str, str]:
 
 def _parent(span: _Span) -> str:
     """A span may follow from others, of other traces too; it has one parent."""
-    own = [one for one in span.references or () if one.trace in ("", span.trace)]
-    child = next((one.span for one in own if one.kind == "CHILD_OF"), "")
-    return parent_of(child or next((one.span for one in own), "") or span.old_parent)
+    own = [reference for reference in span.references or () if reference.trace in ("", span.trace)]
+    child = next((reference.span for reference in own if reference.kind == "CHILD_OF"), "")
+    return parent_of(child or next((reference.span for reference in own), "") or span.old_parent)
 
 
 def _record(span: _Span, service: str, own: Mapping[str, str]) -> RawSpan:

@@ -12,7 +12,7 @@ from http import HTTPStatus
 import msgspec
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.http_client.decode import decoded
+from observer.http_client.client import decoded
 from observer.sources.jaeger.raw_span import RawSpan, as_text, attributes_of, count, parent_of
 
 _KINDS: Mapping[str, str] = {
@@ -36,8 +36,8 @@ class _Value(msgspec.Struct, rename="camel", gc=False):
     bool_value: bool | None = None
 
     def text(self) -> str:
-        told = (self.string_value, self.int_value, self.double_value, self.bool_value)
-        return as_text(next((one for one in told if one is not None), None))
+        values = (self.string_value, self.int_value, self.double_value, self.bool_value)
+        return as_text(next((value for value in values if value is not None), None))
 
 
 class _Attribute(msgspec.Struct, gc=False):
@@ -108,15 +108,15 @@ def parse_traces(body: bytes) -> Iterator[RawSpan]:
     Raises ``SourceUnavailable`` (``partial``) when the server says that it failed on the way, ``SourceProtocolError``
     when this is no such answer.
     """
-    for found in _chunks(body):
-        if found.error is not None:
-            detail = f"the search failed on the way: HTTP {found.error.http_code} {found.error.message[:300]}"
+    for chunk in _chunks(body):
+        if chunk.error is not None:
+            detail = f"the search failed on the way: HTTP {chunk.error.http_code} {chunk.error.message[:300]}"
             raise SourceUnavailable(detail, reason="partial")
-        if found.result is None:
+        if chunk.result is None:
             raise SourceProtocolError("an answer with neither result nor error")
-        for one in found.result.resource_spans or ():
-            own = _texts(one.resource.attributes if one.resource is not None else None)
-            for scope in one.scope_spans or ():
+        for resource in chunk.result.resource_spans or ():
+            own = _texts(resource.resource.attributes if resource.resource is not None else None)
+            for scope in resource.scope_spans or ():
                 yield from (_record(span, own) for span in scope.spans or ())
 
 
@@ -143,7 +143,7 @@ def _chunks(body: bytes) -> list[_Found]:
 
 
 def _texts(attributes: list[_Attribute] | None) -> dict[str, str]:
-    return {one.key: one.value.text() for one in attributes or () if one.value is not None}
+    return {attribute.key: attribute.value.text() for attribute in attributes or () if attribute.value is not None}
 
 
 def _record(span: _Span, own: Mapping[str, str]) -> RawSpan:

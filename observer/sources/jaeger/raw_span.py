@@ -66,7 +66,7 @@ def count(value: str | int | None) -> int:
         return 0
     if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= _DIGITS):
         raise SourceProtocolError(f"a time of {value[:40]!r}")
-    found = int(value)
-    if not 0 <= found < 10**_DIGITS:
+    number = int(value)
+    if not 0 <= number < 10**_DIGITS:
         raise SourceProtocolError("a time beyond all times")
-    return found
+    return number

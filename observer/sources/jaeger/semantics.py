@@ -81,14 +81,14 @@ def span_of(record: RawSpan, cluster: str = "") -> Span:
 
 
 def _told(record: RawSpan) -> Span:
-    found = record.attributes
-    node = node_of(found.get("node_id", ""))
-    proxied = node is not None or found.get("component") == "proxy"
-    pod = node.pod if node is not None else found.get("k8s.pod.name", "")
+    attributes = record.attributes
+    node = node_of(attributes.get("node_id", ""))
+    proxied = node is not None or attributes.get("component") == "proxy"
+    pod = node.pod if node is not None else attributes.get("k8s.pod.name", "")
     service, namespace = _service(record, node, proxied)
     side = _side(record)
-    flags = found.get("response_flags", "")
-    http, grpc = _http(found), _grpc(found)
+    flags = attributes.get("response_flags", "")
+    http, grpc = _http(attributes), _grpc(attributes)
     return Span(
         trace=record.trace,
         span=record.span,
@@ -97,28 +97,28 @@ def _told(record: RawSpan) -> Span:
         namespace=namespace,
         service=_plain(service),
         pod=_plain(pod),
-        workload=_first(found, _RUNS_AS) or workload_of(pod),
-        node=found.get("k8s.node.name", ""),
-        peer=_plain(_peer(found, proxied)) if side is SpanSide.CLIENT else "",
+        workload=_first(attributes, _RUNS_AS) or workload_of(pod),
+        node=attributes.get("k8s.node.name", ""),
+        peer=_plain(_peer(attributes, proxied)) if side is SpanSide.CLIENT else "",
         operation=_plain(record.operation),
         start=record.start,
         seconds=max(record.seconds, 0.0),
         error=_is_error(record, http, flags, grpc, proxied=proxied),
         code=http if grpc in ("", "OK") and http else grpc,
         flags="" if flags == "-" else flags,
-        request=found.get("guid:x-request-id", ""),
-        resends=_count(_first(found, ("retry.count", "http.request.resend_count", "http.resend_count"))),
+        request=attributes.get("guid:x-request-id", ""),
+        resends=_count(_first(attributes, ("retry.count", "http.request.resend_count", "http.resend_count"))),
     )
 
 
 def _plain(name: str) -> str:
     """Whoever sends spans chooses these and people read them on terminals: bounded, nothing that cannot be seen."""
     name = name[:_LONGEST]
-    return name if name.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in name)
+    return name if name.isprintable() else "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
 
 
-def _first(found: Mapping[str, str], keys: tuple[str, ...]) -> str:
-    return next((value for key in keys if (value := found.get(key))), "")
+def _first(attributes: Mapping[str, str], keys: tuple[str, ...]) -> str:
+    return next((value for key in keys if (value := attributes.get(key))), "")
 
 
 def _side(record: RawSpan) -> SpanSide:
@@ -130,8 +130,8 @@ def _side(record: RawSpan) -> SpanSide:
     return SpanSide.CLIENT if cluster.startswith("outbound") else SpanSide.INTERNAL
 
 
-def _cluster(found: Mapping[str, str]) -> str:
-    return (found.get("upstream_cluster") or found.get("upstream_cluster.name", "")).rstrip(";")
+def _cluster(attributes: Mapping[str, str]) -> str:
+    return (attributes.get("upstream_cluster") or attributes.get("upstream_cluster.name", "")).rstrip(";")
 
 
 def _service(record: RawSpan, node: Node | None, proxied: bool) -> tuple[str, str]:
@@ -141,28 +141,28 @@ def _service(record: RawSpan, node: Node | None, proxied: bool) -> tuple[str, st
     A proxy's service name is ``NAME.NAMESPACE`` unless the mesh was told otherwise, so its own attributes come first;
     a name that an application chose may hold dots that mean nothing.
     """
-    found = record.attributes
-    told = found.get("istio.canonical_service", "")
+    attributes = record.attributes
+    canonical = attributes.get("istio.canonical_service", "")
     namespace = (node.namespace if node is not None else "") or _first(
-        found, ("istio.namespace", "k8s.namespace.name", "service.namespace")
+        attributes, ("istio.namespace", "k8s.namespace.name", "service.namespace")
     )
     name, dot, last = record.service.rpartition(".")
     if proxied and dot and last == (namespace or last):
-        return told or name, namespace or last
-    return told or record.service, namespace
+        return canonical or name, namespace or last
+    return canonical or record.service, namespace
 
 
-def _peer(found: Mapping[str, str], proxied: bool) -> str:
+def _peer(attributes: Mapping[str, str], proxied: bool) -> str:
     """Envoy's own ``peer.address`` is whoever called it, which for an outgoing call is the application beside it."""
-    destination = found.get("istio.destination_canonical_service", "")
-    if destination and (namespace := found.get("istio.destination_namespace", "")):
+    destination = attributes.get("istio.destination_canonical_service", "")
+    if destination and (namespace := attributes.get("istio.destination_namespace", "")):
         return f"{destination}.{namespace}"
-    parts = _cluster(found).split("|")
+    parts = _cluster(attributes).split("|")
     if len(parts) == 4 and parts[3]:
         return parts[3]
-    if not proxied and (told := _first(found, (*_CALLED, "peer.address"))):
-        return told
-    return _host(_first(found, ("url.full", "http.url")))
+    if not proxied and (peer := _first(attributes, (*_CALLED, "peer.address"))):
+        return peer
+    return _host(_first(attributes, ("url.full", "http.url")))
 
 
 def _host(url: str) -> str:
@@ -172,16 +172,16 @@ def _host(url: str) -> str:
         return ""
 
 
-def _http(found: Mapping[str, str]) -> str:
-    code = _first(found, ("http.status_code", "http.response.status_code"))
+def _http(attributes: Mapping[str, str]) -> str:
+    code = _first(attributes, ("http.status_code", "http.response.status_code"))
     return "" if code == "0" else code
 
 
-def _grpc(found: Mapping[str, str]) -> str:
+def _grpc(attributes: Mapping[str, str]) -> str:
     """The gRPC status in words."""
-    told = _first(found, ("grpc.status_code", "rpc.grpc.status_code", "rpc.response.status_code")).upper()
-    number = _count(told) if told.isdigit() else -1
-    return _GRPC[number] if 0 <= number < len(_GRPC) else told
+    status = _first(attributes, ("grpc.status_code", "rpc.grpc.status_code", "rpc.response.status_code")).upper()
+    number = _count(status) if status.isdigit() else -1
+    return _GRPC[number] if 0 <= number < len(_GRPC) else status
 
 
 def _count(text: str) -> int:

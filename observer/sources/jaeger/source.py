@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from observer.config.settings.model import JaegerSettings
+from observer.config.settings.sources import JaegerSettings
 from observer.domain.circuit import Circuit
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
-from observer.http_client.asker import HttpClient, refused
 from observer.http_client.breaker import Breaker
+from observer.http_client.client import Endpoint, HttpClient, refused
 from observer.ports.sources import Clock
 from observer.sources.jaeger.dialects import Dialect, choose, told
 from observer.sources.jaeger.semantics import cluster_of, span_of
@@ -53,13 +53,16 @@ class JaegerSource:
     """
 
     def __init__(self, settings: JaegerSettings, clock: Clock) -> None:
-        self._asker = HttpClient(
-            "jaeger",
-            url=settings.url,
-            auth=settings.auth,
-            headers=settings.headers,
-            timeout=settings.timeout,
-            max_bytes=settings.max_bytes,
+        self._client = HttpClient(
+            Endpoint(
+                "jaeger",
+                url=settings.url,
+                auth=settings.auth,
+                headers=settings.headers,
+                timeout=settings.timeout,
+                max_bytes=settings.max_bytes,
+                follow=True,
+            )
         )
         self._cluster = settings.cluster
         self._clock = clock
@@ -93,11 +96,11 @@ class JaegerSource:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._asker.close()
+        await self._client.close()
 
     async def _traces(self, at: float, seconds: float, services: frozenset[ServiceRef], limit: int) -> TraceSet:
         server = await self._known()
-        named = sorted({name for one in services if (name := known_as(one, server.services))})
+        named = sorted({name for service in services if (name := known_as(service, server.services))})
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def search(name: str) -> _Found:
@@ -110,29 +113,34 @@ class JaegerSource:
         except ExceptionGroup as failed:
             self._server = None
             raise failed.exceptions[0] from None
-        found = [task.result() for task in tasks]
-        clusters = frozenset().union(*(one.clusters for one in found))
+        searches = [task.result() for task in tasks]
+        clusters = frozenset().union(*(search.clusters for search in searches))
         if not self._cluster and len(clusters) > 1:
             shown = ", ".join(sorted(clusters)[:5])
             raise SourceProtocolError(f"spans of several clusters ({shown[:200]}): name this one in jaeger.cluster")
-        spans, cut = in_order(span for one in found for span in one.spans)
-        return TraceSet(at, seconds, spans, truncated=cut or len(named) > SERVICES or any(one.more for one in found))
+        spans, cut = in_order(span for search in searches for span in search.spans)
+        return TraceSet(
+            at,
+            seconds,
+            spans,
+            truncated=cut or len(named) > SERVICES or any(search.more for search in searches),
+        )
 
     async def _known(self) -> _Server:
         now = self._clock.now()
         if self._server is None or not 0 <= now - self._server.since < _KNOWN_FOR:
             self._server = None
-            self._server = _Server(*await choose(self._asker), now)
+            self._server = _Server(*await choose(self._client), now)
         return self._server
 
     async def _search(self, dialect: Dialect, service: str, start: float, end: float, limit: int) -> _Found:
         """The spans of one service's traces."""
-        answer = await self._asker.get(dialect.traces_path, dialect.search(service, start, end, limit))
+        answer = await self._client.get(dialect.traces_path, dialect.search(service, start, end, limit))
         if answer.status == HTTPStatus.NOT_FOUND and dialect.nothing(answer.body):
             return _Found((), frozenset(), more=False)
         if answer.status != HTTPStatus.OK:
             raise refused(answer.status, told(answer))
-        if not answer.good:
+        if not answer.has_json:
             raise SourceProtocolError(f"answered {answer.content_type} instead of JSON")
         return await asyncio.to_thread(self._read, dialect, answer.body, limit)
 
@@ -167,12 +175,12 @@ def in_order(spans: Iterable[Span]) -> tuple[tuple[Span, ...], bool]:
     traces: dict[str, dict[tuple[str, SpanSide], Span]] = {}
     for span in spans:
         traces.setdefault(span.trace, {}).setdefault((span.span, span.side), span)
-    begun: Mapping[str, float] = {name: min(one.start for one in some.values()) for name, some in traces.items()}
+    begun: Mapping[str, float] = {name: min(span.start for span in some.values()) for name, some in traces.items()}
     kept: list[list[Span]] = []
     room = SPANS
     for name in sorted(traces, key=lambda name: (-begun[name], name)):  # the newest are kept
         if len(traces[name]) > room:
             continue  # one that is too large keeps the others
         room -= len(traces[name])
-        kept.append(sorted(traces[name].values(), key=lambda one: (one.start, one.span, one.side)))
+        kept.append(sorted(traces[name].values(), key=lambda span: (span.start, span.span, span.side)))
     return tuple(span for some in reversed(kept) for span in some), len(kept) < len(traces)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -21,7 +21,7 @@ from observer.domain.counts import RequestClass
 from observer.domain.errors import SourceProtocolError
 from observer.domain.graph import Edge, EdgeSource
 from observer.domain.ids import ServiceRef
-from observer.http_client.decode import decoded
+from observer.http_client.client import decoded
 
 OUTSIDE: Final = ServiceRef("", "unknown")
 _UNKNOWN: Final = frozenset({"", "unknown"})
@@ -47,7 +47,7 @@ class _Node(msgspec.Struct, rename="camel"):
 class _Traffic(msgspec.Struct):
     protocol: str = ""
     rates: dict[str, str | float] | None = None
-    responses: dict[str, dict[str, Any]] | None = None
+    responses: dict[str, dict[str, object]] | None = None
 
 
 class _Edge(msgspec.Struct, rename="camel"):
@@ -108,10 +108,10 @@ def parse_graph(body: bytes, seconds: float, cluster: str = "") -> ParsedGraph:
     """
     graph = decoded(_GRAPH.decode, body, "graph")
     window = graph.duration if graph.duration > 0 else seconds
-    nodes = {one.data.id: one.data for one in graph.elements.nodes or ()}
+    nodes = {node.data.id: node.data for node in graph.elements.nodes or ()}
     sums: dict[_Ends, _Sums] = {}
-    for one in graph.elements.edges or ():
-        _add(sums, one.data, nodes, window, cluster)
+    for edge in graph.elements.edges or ():
+        _add(sums, edge.data, nodes, window, cluster)
     edges = (
         Edge(
             caller=caller,
@@ -176,15 +176,15 @@ def _counted(traffic: _Traffic, window: float) -> tuple[float, dict[str, float]]
     return max(total * (1.0 - excluded / 100.0), sum(errors.values())), errors
 
 
-def _split(responses: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str, float]]:
+def _split(responses: Mapping[str, Mapping[str, object]]) -> list[tuple[str, str, float]]:
     """
     ``(code, flags, percent)``, empty unless every code tells its flags.
 
     They stand below ``flags`` since 1.24, before that right below the code.
     """
     split = []
-    for code, told in responses.items():
-        flags = told.get("flags", None if "hosts" in told else told)
+    for code, detail in responses.items():
+        flags = detail.get("flags", None if "hosts" in detail else detail)
         if not isinstance(flags, dict):
             return []
         split += [(code, flag, _number(percent)) for flag, percent in flags.items()]
@@ -199,27 +199,27 @@ def _events(rate: object, window: float) -> float:
     return _number(_number(rate) * window)
 
 
-def _milliseconds(told: object) -> float | None:
+def _milliseconds(text: object) -> float | None:
     """A response time; none where it is not told, or is the ``NaN`` of a window without answers."""
-    return None if told in (None, "", "NaN") else _number(told)
+    return None if text in (None, "", "NaN") else _number(text)
 
 
 def _number(value: object) -> float:
     """A count, a rate or a percentage: finite and not below zero."""
     try:
-        found = float(value) if isinstance(value, str | int | float) else math.nan
+        number = float(value) if isinstance(value, str | int | float) else math.nan
     except (ValueError, OverflowError):
-        found = math.nan
-    if not math.isfinite(found) or found < 0.0:
+        number = math.nan
+    if not math.isfinite(number) or number < 0.0:
         raise SourceProtocolError(f"{str(value)[:40]!r} where a number belongs")
-    return found
+    return number
 
 
 def _service(node: _Node) -> ServiceRef:
     """The canonical service, else the one service that sends requests there, else the workload's own name."""
     if node.node_type == "unknown" or node.namespace in _UNKNOWN:
         return OUTSIDE
-    behind = [one.name for one in node.dest_services or () if one.name not in _UNKNOWN]
+    behind = [destination.name for destination in node.dest_services or () if destination.name not in _UNKNOWN]
     for name in (node.app, node.service, behind[0] if len(behind) == 1 else "", node.workload):
         if name not in _UNKNOWN:
             return ServiceRef(node.namespace, name)

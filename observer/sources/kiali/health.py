@@ -10,7 +10,7 @@ from observer.domain.classify import request_class
 from observer.domain.counts import RequestClass
 from observer.domain.errors import SourceProtocolError
 from observer.domain.graph import WorkloadHealth
-from observer.http_client.decode import decoded
+from observer.http_client.client import decoded
 
 Rates = Mapping[str, Mapping[str, float]]
 
@@ -47,24 +47,24 @@ Health = dict[tuple[str, str], WorkloadHealth]
 
 def parse_clusters(body: bytes, seconds: float) -> Health:
     """``/api/clusters/health``, since 1.82; ``seconds`` is the window that was asked for."""
-    found = decoded(_ALL.decode, body, "health").by_namespace or {}
+    by_namespace = decoded(_ALL.decode, body, "health").by_namespace or {}
     return {
-        (namespace, name): _health(namespace, name, one, seconds)
-        for namespace, workloads in found.items()
-        for name, one in (workloads or {}).items()
+        (namespace, name): _health(namespace, name, workload, seconds)
+        for namespace, workloads in by_namespace.items()
+        for name, workload in (workloads or {}).items()
     }
 
 
 def parse_namespace(body: bytes, namespace: str, seconds: float) -> Health:
     """``/api/namespaces/NAMESPACE/health``, up to 1.81."""
-    found = decoded(_ONE.decode, body, "health")
-    return {(namespace, name): _health(namespace, name, one, seconds) for name, one in found.items()}
+    workloads = decoded(_ONE.decode, body, "health")
+    return {(namespace, name): _health(namespace, name, workload, seconds) for name, workload in workloads.items()}
 
 
-def _health(namespace: str, name: str, one: _Workload, seconds: float) -> WorkloadHealth:
-    inbound = one.requests.inbound if one.requests is not None else None
+def _health(namespace: str, name: str, workload: _Workload, seconds: float) -> WorkloadHealth:
+    inbound = workload.requests.inbound if workload.requests is not None else None
     requests, errors = _counted(inbound, seconds) if inbound else (None, None)
-    replicas = one.workload_status or _Replicas()
+    replicas = workload.workload_status or _Replicas()
     return WorkloadHealth(
         namespace=namespace,
         workload=name,
@@ -72,7 +72,7 @@ def _health(namespace: str, name: str, one: _Workload, seconds: float) -> Worklo
         errors=errors,
         desired=replicas.desired_replicas if replicas.desired_replicas is not None else replicas.replicas,
         available=replicas.available_replicas,
-        word=one.status.status if one.status is not None else "",
+        word=workload.status.status if workload.status is not None else "",
     )
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from observer.config.settings.model import KialiLogin, KialiSettings
+from observer.config.settings.sources import KialiLogin, KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.http_client.asker import Answer, HttpClient, refused
+from observer.http_client.client import Endpoint, HttpClient, Response, decoded, refused
 from observer.http_client.credentials import SecretFile
-from observer.http_client.decode import decoded
 
 _BEARER: Final = frozenset({KialiLogin.HEADER, KialiLogin.OPENSHIFT})
 
@@ -28,7 +27,7 @@ class _Error(msgspec.Struct):
 
 
 class _Status(msgspec.Struct):
-    status: dict[str, Any] | None = None
+    status: dict[str, object] | None = None
 
 
 _INFO = msgspec.json.Decoder(_AuthInfo)
@@ -45,13 +44,16 @@ class Session:
 
     def __init__(self, settings: KialiSettings) -> None:
         # The token is not a matter of every request: a server with cookies refuses it there.
-        self._asker = HttpClient(
-            "kiali",
-            url=settings.url,
-            auth=replace(settings.auth, bearer_file=""),
-            headers=settings.headers,
-            timeout=settings.timeout,
-            max_bytes=settings.max_bytes,
+        self._client = HttpClient(
+            Endpoint(
+                "kiali",
+                url=settings.url,
+                auth=replace(settings.auth, bearer_file=""),
+                headers=settings.headers,
+                timeout=settings.timeout,
+                max_bytes=settings.max_bytes,
+                follow=True,
+            )
         )
         self._token = SecretFile(settings.auth.bearer_file) if settings.auth.bearer_file else None
         self._wanted = settings.login
@@ -63,7 +65,7 @@ class Session:
         """The way in, empty while it is not known."""
         return self._login.value if self._login is not None else ""
 
-    async def get(self, path: str, parameters: Mapping[str, str]) -> Answer:
+    async def get(self, path: str, parameters: Mapping[str, str]) -> Response:
         """
         The answer, whatever its status but 401 and 403: those raise ``SourceUnavailable`` (``denied``), a 401 only
         after logging in once more.
@@ -80,12 +82,12 @@ class Session:
     async def close(self) -> None:
         """Close the connections and forget the cookies."""
         self._cookies = {}
-        await self._asker.close()
+        await self._client.close()
 
-    async def _get(self, path: str, parameters: Mapping[str, str]) -> Answer:
+    async def _get(self, path: str, parameters: Mapping[str, str]) -> Response:
         if self._login is None:
             self._login = await self._way_in() if self._wanted is KialiLogin.AUTO else self._wanted
-        return await self._asker.get(path, parameters, await self._headers(self._login))
+        return await self._client.get(path, parameters, await self._headers(self._login))
 
     async def _headers(self, login: KialiLogin) -> dict[str, str]:
         if login in _BEARER:
@@ -97,7 +99,7 @@ class Session:
         return {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
 
     async def _log_in(self) -> None:
-        answer = await self._asker.post("/api/authenticate", {"token": self._secret(KialiLogin.TOKEN)})
+        answer = await self._client.post("/api/authenticate", {"token": self._secret(KialiLogin.TOKEN)})
         if answer.status != HTTPStatus.OK:
             raise refused(answer.status, f"logging in: {told(answer)}")
         self._cookies = {name: value for name, value in answer.cookies.items() if value}
@@ -106,10 +108,10 @@ class Session:
 
     async def _way_in(self) -> KialiLogin:
         """What the server says; one that does not say (it has no such page) gets the token if there is one."""
-        answer = await self._asker.get("/api/auth/info", {})
+        answer = await self._client.get("/api/auth/info", {})
         if answer.status == HTTPStatus.NOT_FOUND:
             return KialiLogin.HEADER if self._token is not None else KialiLogin.ANONYMOUS
-        if not answer.good:
+        if not answer.has_json:
             raise _unusable(answer)
         strategy = decoded(_INFO.decode, answer.body, "/api/auth/info").strategy
         if strategy not in (KialiLogin.ANONYMOUS, KialiLogin.TOKEN, KialiLogin.HEADER, KialiLogin.OPENSHIFT):
@@ -123,7 +125,7 @@ class Session:
         return self._token.read()
 
 
-def told(answer: Answer) -> str:
+def told(answer: Response) -> str:
     """What an error says, for people."""
     try:
         error = decoded(_ERROR.decode, answer.body, "error")
@@ -133,9 +135,9 @@ def told(answer: Answer) -> str:
     return f"HTTP {answer.status}: {text[:300]}"
 
 
-def checked(answer: Answer) -> bytes:
+def checked(answer: Response) -> bytes:
     """The body of a success; raises for everything else."""
-    if not answer.good:
+    if not answer.has_json:
         raise _unusable(answer)
     return answer.body
 
@@ -146,7 +148,7 @@ def parse_version(body: bytes) -> str:
     return str(status.get("Kiali version") or status.get("Kiali core version") or "")[:60]
 
 
-def _unusable(answer: Answer) -> SourceUnavailable | SourceProtocolError:
+def _unusable(answer: Response) -> SourceUnavailable | SourceProtocolError:
     if answer.status == HTTPStatus.OK:
         return SourceProtocolError(f"answered {answer.content_type} instead of JSON (is the web root right?)")
     detail = told(answer)

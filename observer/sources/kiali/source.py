@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from observer.config.settings.model import KialiSettings
+from observer.config.settings.sources import KialiSettings
 from observer.domain.circuit import Circuit
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.graph import CallGraph, WorkloadHealth
@@ -95,10 +95,10 @@ class KialiSource:
             answer = await self._session.get("/api/clusters/health", asked)
             if answer.status != HTTPStatus.NOT_FOUND:
                 return parse_clusters(checked(answer), seconds)
-        found: Health = {}
+        health: Health = {}
         for namespace in sorted(namespaces):
             answer = await self._session.get(f"/api/namespaces/{namespace}/health", window)
-            found |= parse_namespace(checked(answer), namespace, seconds)
+            health |= parse_namespace(checked(answer), namespace, seconds)
         # Only when the old route answered is the server an old one.
         self._by_namespace = True
-        return found
+        return health

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
-from typing import Any
+from typing import Protocol
 
 import msgspec
 import structlog
 
-from observer.config.settings.model import KubernetesSettings
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain.cluster import ClusterView, ResourceKind
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import PodRef
@@ -19,26 +19,23 @@ from observer.kube.client import KubeApi
 from observer.kube.errors import KubeError, NotFound, as_source_error
 from observer.ports.sources import Clock
 from observer.sources.kubernetes import wire
-from observer.sources.kubernetes.reflector import Reflector
+from observer.sources.kubernetes.reflector import Reflector, W
+from observer.sources.kubernetes.store import Store
 from observer.sources.kubernetes.view import Assembly
 
 log = structlog.get_logger(__name__)
 
 _CORE = "/api/v1"
-_RESOURCES: Mapping[ResourceKind, tuple[str, type[Any], bool]] = {
-    ResourceKind.PODS: (_CORE, wire.PodWire, True),
-    ResourceKind.REPLICASETS: ("/apis/apps/v1", wire.ReplicaSetWire, True),
-    ResourceKind.DEPLOYMENTS: ("/apis/apps/v1", wire.DeploymentWire, True),
-    ResourceKind.SERVICES: (_CORE, wire.ServiceWire, True),
-    ResourceKind.NODES: (_CORE, wire.NodeWire, False),
-    ResourceKind.NAMESPACES: (_CORE, wire.NamespaceWire, False),
-    ResourceKind.BUDGETS: ("/apis/policy/v1", wire.BudgetWire, True),
-    ResourceKind.AUTOSCALERS: ("/apis/autoscaling/v2", wire.AutoscalerWire, True),
-}
-"""API group, wire type and whether the kind lives in namespaces."""
+_APPS = "/apis/apps/v1"
 _EVENTS = 200
 _LOG_FETCH = 4 * 1024 * 1024
 _ISTIOD = "istiod"
+
+
+class Following(Protocol):
+    """Keeps up with a part of the cluster."""
+
+    async def run(self) -> None: ...
 
 
 class KubernetesCluster:
@@ -91,16 +88,16 @@ class KubernetesCluster:
         return all(store.fresh is not None for store in stores)
 
     async def pod_now(self, pod: PodRef) -> dict[str, object] | None:
-        found = await self._read(f"pod {pod}", paths.pod(pod.namespace, pod.name))
-        if found is None:
+        body = await self._read(f"pod {pod}", paths.pod(pod.namespace, pod.name))
+        if body is None:
             return None
-        meta = found.get("metadata")
-        return found if isinstance(meta, dict) and meta.get("uid") == pod.uid else None
+        meta = body.get("metadata")
+        return body if isinstance(meta, dict) and meta.get("uid") == pod.uid else None
 
     async def pod_events(self, pod: PodRef) -> list[dict[str, object]]:
         query = {"fieldSelector": f"involvedObject.uid={pod.uid}", "limit": str(_EVENTS)}
-        found = await self._read(f"events of {pod}", paths.core_events(pod.namespace), query) or {}
-        items = found.get("items") or []
+        body = await self._read(f"events of {pod}", paths.core_events(pod.namespace), query) or {}
+        items = body.get("items") or []
         if not isinstance(items, list):
             raise SourceProtocolError(f"kubernetes: events of {pod}: items is no list")
         return sorted(items, key=_event_time)
@@ -125,25 +122,44 @@ class KubernetesCluster:
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise SourceProtocolError(f"kubernetes: {what}: {exc}") from exc
 
-    def _reflectors(self) -> Iterator[Reflector[Any]]:
-        settings = self._settings
-        for kind, (group, shape, namespaced) in _RESOURCES.items():
-            for namespace in (settings.namespaces or ("",)) if namespaced else ("",):
-                yield self._reflector(kind, paths.collection(group, kind.value, namespace), shape, namespace)
+    def _reflectors(self) -> Iterator[Following]:
+        settings, stores = self._settings, self._assembly
+        yield from self._of(ResourceKind.PODS, _CORE, wire.PodWire, stores.pods)
+        yield from self._of(ResourceKind.REPLICASETS, _APPS, wire.ReplicaSetWire, stores.replica_sets)
+        yield from self._of(ResourceKind.DEPLOYMENTS, _APPS, wire.DeploymentWire, stores.deployments)
+        yield from self._of(ResourceKind.SERVICES, _CORE, wire.ServiceWire, stores.services)
+        yield from self._of(ResourceKind.NODES, _CORE, wire.NodeWire, stores.nodes, everywhere=True)
+        yield from self._of(ResourceKind.NAMESPACES, _CORE, wire.NamespaceWire, stores.namespaces, everywhere=True)
+        yield from self._of(ResourceKind.BUDGETS, "/apis/policy/v1", wire.BudgetWire, stores.budgets)
+        yield from self._of(ResourceKind.AUTOSCALERS, "/apis/autoscaling/v2", wire.AutoscalerWire, stores.autoscalers)
         if settings.namespaces and settings.istiod_namespace not in settings.namespaces:
             path = paths.pods(settings.istiod_namespace)
-            chosen = {"labelSelector": settings.istiod_selector}
-            yield self._reflector(ResourceKind.PODS, path, wire.PodWire, _ISTIOD, chosen)
+            istiods = {"labelSelector": settings.istiod_selector}
+            yield self._reflector(ResourceKind.PODS, path, wire.PodWire, stores.pods, _ISTIOD, istiods)
+
+    def _of(
+        self, kind: ResourceKind, group: str, shape: type[W], store: Store[W], *, everywhere: bool = False
+    ) -> Iterator[Following]:
+        """One for each namespace that is followed; ``everywhere``: the kind lives in none."""
+        for namespace in ("",) if everywhere else self._settings.namespaces or ("",):
+            path = paths.collection(group, kind.value, namespace)
+            yield self._reflector(kind, path, shape, store, namespace)
 
     def _reflector(
-        self, kind: ResourceKind, path: str, shape: type[Any], scope: str, selectors: Mapping[str, str] | None = None
-    ) -> Reflector[Any]:
+        self,
+        kind: ResourceKind,
+        path: str,
+        shape: type[W],
+        store: Store[W],
+        scope: str,
+        selectors: Mapping[str, str] | None = None,
+    ) -> Reflector[W]:
         return Reflector(
             self._api,
             kind,
             path,
             shape,
-            self._assembly.stores[kind],
+            store,
             clock=self._clock,
             random=self._random,
             page=self._settings.page,
@@ -162,6 +178,6 @@ def _event_time(event: object) -> str:
     if not isinstance(event, dict):
         return ""
     for key in ("lastTimestamp", "eventTime", "firstTimestamp"):
-        if isinstance(found := event.get(key), str):
-            return found
+        if isinstance(instant := event.get(key), str):
+            return instant
     return ""

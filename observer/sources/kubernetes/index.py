@@ -87,15 +87,15 @@ class PodIndex:
         return bool(self._marked)
 
     def pod_changed(self, before: PodWire | None, now: PodWire | None) -> None:
-        for one in (before, now):
-            if one is None:
+        for version in (before, now):
+            if version is None:
                 continue
-            key = (one.metadata.namespace, one.metadata.name)
+            key = (version.metadata.namespace, version.metadata.name)
             self._marked.add(key)
             members = self._in_namespace.setdefault(key[0], set())
-            owner = parse.controller(one.metadata)
+            owner = parse.controller(version.metadata)
             owned = self._of_owner.setdefault(owner.uid, set()) if owner else set()
-            if one is now:
+            if version is now:
                 members.add(key)
                 owned.add(key)
             else:
@@ -159,8 +159,8 @@ class PodIndex:
         return {workload}
 
     def _index(self, namespace: str) -> tuple[SelectorIndex, SelectorIndex]:
-        found = self._indexes.get(namespace)
-        if found is None:
-            found = (SelectorIndex(self._services(namespace)), SelectorIndex(self._budgets(namespace)))
-            self._indexes[namespace] = found
-        return found
+        indexes = self._indexes.get(namespace)
+        if indexes is None:
+            indexes = (SelectorIndex(self._services(namespace)), SelectorIndex(self._budgets(namespace)))
+            self._indexes[namespace] = indexes
+        return indexes

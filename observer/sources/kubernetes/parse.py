@@ -96,7 +96,7 @@ def pod(wire: PodWire, workload: WorkloadRef | None, selects: tuple[str, ...]) -
         created=_at(meta.creation_timestamp) or 0.0,
         started=_started(statuses),
         deleting=meta.deletion_timestamp is not None,
-        restarts=sum(one.restart_count for one in statuses),
+        restarts=sum(status.restart_count for status in statuses),
         waiting=_waiting(statuses),
         owner_kind=owner.kind if owner else "",
         owner_name=owner.name if owner else "",
@@ -105,9 +105,11 @@ def pod(wire: PodWire, workload: WorkloadRef | None, selects: tuple[str, ...]) -
         service=canonical_service(meta, workload),
         revision=canonical_revision(labels),
         template=labels.get(names.POD_TEMPLATE_HASH, ""),
-        sidecar=any(one.name == _SIDECAR for one in (*(spec.containers or ()), *(spec.init_containers or ()))),
+        sidecar=any(
+            container.name == _SIDECAR for container in (*(spec.containers or ()), *(spec.init_containers or ()))
+        ),
         priority_class=spec.priority_class_name,
-        local_volumes=any(one.host_path is not None for one in spec.volumes or ()),
+        local_volumes=any(volume.host_path is not None for volume in spec.volumes or ()),
         selects=selects,
     )
 
@@ -181,19 +183,19 @@ def workload(wire: DeploymentWire, newest: ReplicaSetWire | None, usual_start: f
     )
 
 
-def newest_replica_set(found: Iterable[ReplicaSetWire]) -> ReplicaSetWire | None:
+def newest_replica_set(replica_sets: Iterable[ReplicaSetWire]) -> ReplicaSetWire | None:
     """By the Deployment's own revision number; after a roll-back that is not the youngest object."""
-    return max(found, key=_rank, default=None)
+    return max(replica_sets, key=_rank, default=None)
 
 
 def managers(meta: ManagedMeta) -> tuple[str, ...]:
     """Other controllers that left their mark, sorted: ``argo``, ``flagger``, ``flux``, ``keda``."""
     keys = [*(meta.labels or ()), *(meta.annotations or ())]
-    found = {name for prefix, name in _MANAGER_MARKS if any(key.startswith(prefix) for key in keys)}
-    writers = [one.manager for one in meta.managed_fields or ()]
-    found |= {name for prefix, name in _MANAGER_WRITES if any(one.startswith(prefix) for one in writers)}
-    found |= {"flagger" for owner in meta.owner_references or () if owner.kind == "Canary"}
-    return tuple(sorted(found))
+    managers = {name for prefix, name in _MANAGER_MARKS if any(key.startswith(prefix) for key in keys)}
+    writers = [field.manager for field in meta.managed_fields or ()]
+    managers |= {name for prefix, name in _MANAGER_WRITES if any(writer.startswith(prefix) for writer in writers)}
+    managers |= {"flagger" for owner in meta.owner_references or () if owner.kind == "Canary"}
+    return tuple(sorted(managers))
 
 
 def touched(meta: ManagedMeta, created: float) -> float | None:
@@ -204,11 +206,11 @@ def touched(meta: ManagedMeta, created: float) -> float | None:
     """
     edits = [
         at
-        for one in meta.managed_fields or ()
-        if not one.subresource.startswith("status")
-        and not one.manager.startswith(_MACHINES)
-        and not any(one.manager.startswith(prefix) for prefix, _ in _MANAGER_WRITES)
-        and (at := _at(one.time)) is not None
+        for field in meta.managed_fields or ()
+        if not field.subresource.startswith("status")
+        and not field.manager.startswith(_MACHINES)
+        and not any(field.manager.startswith(prefix) for prefix, _ in _MANAGER_WRITES)
+        and (at := _at(field.time)) is not None
         and at > created + _CREATION_SLACK
     ]
     return max(edits, default=None)
@@ -239,7 +241,7 @@ def autoscaler(wire: AutoscalerWire, scaled_down_at: float | None) -> Autoscaler
     )
 
 
-def shrank_at(before: AutoscalerWire | None, now: AutoscalerWire, known: float | None, at: float) -> float | None:
+def shrank_at(before: AutoscalerWire | None, now: AutoscalerWire, earlier: float | None, at: float) -> float | None:
     """
     When its target last shrank, Unix seconds.
 
@@ -249,14 +251,14 @@ def shrank_at(before: AutoscalerWire | None, now: AutoscalerWire, known: float |
         return _at(now.status.last_scale_time)
     if now.status.desired_replicas < before.status.desired_replicas:
         return at
-    return known
+    return earlier
 
 
 def node(wire: NodeWire) -> Node:
     """A node is draining when it is cordoned, being deleted, or tainted for removal."""
     meta, spec = wire.metadata, wire.spec
     ready = condition(wire.status.conditions, "Ready")
-    leaving = spec.unschedulable or any(one.key in _LEAVING for one in spec.taints or ())
+    leaving = spec.unschedulable or any(taint.key in _LEAVING for taint in spec.taints or ())
     return Node(
         name=meta.name,
         zone=(meta.labels or _NONE).get(names.ZONE_LABEL, ""),
@@ -267,9 +269,9 @@ def node(wire: NodeWire) -> Node:
 
 def condition(conditions: Iterable[Condition] | None, kind: str) -> Condition | None:
     """The condition of that type."""
-    for one in conditions or ():
-        if one.type == kind:
-            return one
+    for condition in conditions or ():
+        if condition.type == kind:
+            return condition
     return None
 
 
@@ -282,21 +284,21 @@ def short(annotations: Mapping[str, str] | None) -> Mapping[str, str]:
     return {key: value for key, value in annotations.items() if len(value) <= _LONG}
 
 
-def _rank(one: ReplicaSetWire) -> tuple[int, float, str]:
-    revision = (one.metadata.annotations or _NONE).get(_REVISION, "")
-    created = _at(one.metadata.creation_timestamp) or 0.0
-    return (int(revision) if revision.isascii() and revision.isdigit() else 0, created, one.metadata.name)
+def _rank(replica_set: ReplicaSetWire) -> tuple[int, float, str]:
+    revision = (replica_set.metadata.annotations or _NONE).get(_REVISION, "")
+    created = _at(replica_set.metadata.creation_timestamp) or 0.0
+    return (int(revision) if revision.isascii() and revision.isdigit() else 0, created, replica_set.metadata.name)
 
 
 def _started(statuses: Iterable[ContainerStatus]) -> float | None:
-    times = [_at(one.state.running.started_at) for one in statuses if one.state and one.state.running]
+    times = [_at(status.state.running.started_at) for status in statuses if status.state and status.state.running]
     return max((at for at in times if at is not None), default=None)
 
 
 def _waiting(statuses: Iterable[ContainerStatus]) -> str:
-    for one in statuses:
-        if one.state is not None and one.state.waiting is not None and one.state.waiting.reason:
-            return one.state.waiting.reason
+    for status in statuses:
+        if status.state is not None and status.state.waiting is not None and status.state.waiting.reason:
+            return status.state.waiting.reason
     return ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
-from observer.config.settings.model import KubernetesSettings
+from observer.config.settings.sources import KubernetesSettings
 from observer.domain import names
 from observer.domain.cluster import ClusterView, ResourceKind
 from observer.domain.finding import Finding
@@ -54,10 +54,10 @@ async def probe(api: KubeApi, settings: KubernetesSettings, *, clock: Clock) -> 
 
 def _kinds(view: ClusterView, problems: Mapping[ResourceKind, str]) -> Iterator[Finding]:
     for kind in ResourceKind:
-        known = kind in view.fresh
+        complete = kind in view.fresh
         remedy = _OPTIONAL.get(kind, f"grant list and watch on {kind.value} (deploy/manifests shows the roles)")
-        detail = "listed and followed" if known else problems.get(kind, f"not known after {SYNC_SECONDS:g} s")
-        yield Finding(f"kubernetes {kind.value}", known, detail, "" if known else remedy)
+        detail = "listed and followed" if complete else problems.get(kind, f"not known after {SYNC_SECONDS:g} s")
+        yield Finding(f"kubernetes {kind.value}", complete, detail, "" if complete else remedy)
 
 
 def _mesh(view: ClusterView, living: int) -> Iterator[Finding]:

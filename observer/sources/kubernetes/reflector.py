@@ -64,9 +64,9 @@ class ObjectSink(Protocol[W]):
         """The whole collection, after a list; ``scope`` is the reflector's part of it."""
         ...
 
-    def put(self, scope: str, one: W) -> None: ...
+    def put(self, scope: str, item: W) -> None: ...
 
-    def drop(self, scope: str, one: W) -> None: ...
+    def drop(self, scope: str, item: W) -> None: ...
 
     def alive(self, scope: str) -> None:
         """The collection is known to be complete as of now."""
@@ -184,13 +184,13 @@ class Reflector(Generic[W]):
     def _take(self, line: WatchLine) -> None:
         match line.type:
             case "ADDED" | "MODIFIED":
-                one = self._one.decode(line.object)
-                self._version = one.metadata.resource_version or self._version
-                self._keeper.put(self._scope, one)
+                thing = self._one.decode(line.object)
+                self._version = thing.metadata.resource_version or self._version
+                self._keeper.put(self._scope, thing)
             case "DELETED":
-                one = self._one.decode(line.object)
-                self._version = one.metadata.resource_version or self._version
-                self._keeper.drop(self._scope, one)
+                thing = self._one.decode(line.object)
+                self._version = thing.metadata.resource_version or self._version
+                self._keeper.drop(self._scope, thing)
             case "BOOKMARK":
                 self._version = _BOOKMARK.decode(line.object).metadata.resource_version or self._version
             case "ERROR":
@@ -217,10 +217,10 @@ class Reflector(Generic[W]):
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
 
 
-def _in_stream(found: msgspec.Raw) -> KubeError:
+def _in_stream(body: msgspec.Raw) -> KubeError:
     """The error an ERROR event carries; one that says nothing sensible is a reason to list again all the same."""
     try:
-        status = _STATUS.decode(found)
+        status = _STATUS.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         status = Status(message="an ERROR event without a Status", metadata=ListMeta())
     return typed(status)

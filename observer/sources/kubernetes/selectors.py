@@ -50,9 +50,12 @@ class Selector:
         return cls(tuple(sorted(pairs.items())))
 
     @classmethod
-    def of_wire(cls, found: LabelSelector) -> Selector:
-        terms = tuple(Term(one.key, one.operator, frozenset(one.values or ())) for one in found.match_expressions or ())
-        return cls(tuple(sorted((found.match_labels or {}).items())), terms)
+    def of_wire(cls, selector: LabelSelector) -> Selector:
+        terms = tuple(
+            Term(expression.key, expression.operator, frozenset(expression.values or ()))
+            for expression in selector.match_expressions or ()
+        )
+        return cls(tuple(sorted((selector.match_labels or {}).items())), terms)
 
     @classmethod
     def of_text(cls, text: str) -> Selector:
@@ -62,8 +65,8 @@ class Selector:
         for part in filter(None, (part.strip() for part in text.split(","))):
             if any(mark in part for mark in " ()"):
                 raise ValueError(f"label selector {text!r}: only =, ==, !=, key and !key are understood")
-            key, found, value = part.partition("!=")
-            if found:
+            key, separator, value = part.partition("!=")
+            if separator:
                 terms.append(Term(key, "NotIn", frozenset({value})))
             elif "=" in part:
                 key, _, value = part.replace("==", "=").partition("=")
@@ -90,7 +93,7 @@ class SelectorIndex:
     """
 
     def __init__(self, selectors: Iterable[tuple[str, Selector]]) -> None:
-        listed = sorted(selectors, key=lambda one: one[0])
+        listed = sorted(selectors, key=lambda item: item[0])
         common = Counter(pair for _, selector in listed for pair in selector.pairs)
         self._by_pair: dict[tuple[str, str], list[tuple[str, Selector]]] = {}
         self._rest: list[tuple[str, Selector]] = []
@@ -103,13 +106,13 @@ class SelectorIndex:
 
     def matching(self, labels: Mapping[str, str]) -> tuple[str, ...]:
         """Names of the selectors that match, sorted."""
-        found = [name for name, selector in self._rest if selector.matches(labels)]
+        names = [name for name, selector in self._rest if selector.matches(labels)]
         by_pair = self._by_pair
         if by_pair:
             for pair in labels.items():
                 for name, selector in by_pair.get(pair, ()):
                     if selector.matches(labels):
-                        found.append(name)
-        if len(found) > 1:
-            found.sort()
-        return tuple(found)
+                        names.append(name)
+        if len(names) > 1:
+            names.sort()
+        return tuple(names)

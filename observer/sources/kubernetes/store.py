@@ -46,8 +46,8 @@ class Store(Generic[W]):
 
     def get(self, key: Key) -> W | None:
         for objects in self._scopes.values():
-            if (found := objects.get(key)) is not None:
-                return found
+            if (thing := objects.get(key)) is not None:
+                return thing
         return None
 
     def __iter__(self) -> Iterator[W]:
@@ -56,33 +56,33 @@ class Store(Generic[W]):
 
     def replace(self, scope: str, objects: list[W]) -> None:
         before = self._scopes[scope]
-        after = {_key(one): one for one in objects}
+        after = {_key(item): item for item in objects}
         self._scopes[scope] = after
         different = False
         for key, old in before.items():
             if key not in after:
                 self._changed(old, None)
                 different = True
-        for key, one in after.items():
+        for key, item in after.items():
             known = before.get(key)
-            if known is None or known.metadata.resource_version != one.metadata.resource_version:
-                self._changed(known, one)
+            if known is None or known.metadata.resource_version != item.metadata.resource_version:
+                self._changed(known, item)
                 different = True
         if different:
             self._settled()
 
-    def put(self, scope: str, one: W) -> None:
-        objects, key = self._scopes[scope], _key(one)
+    def put(self, scope: str, item: W) -> None:
+        objects, key = self._scopes[scope], _key(item)
         before = objects.get(key)
-        objects[key] = one
-        self._changed(before, one)
+        objects[key] = item
+        self._changed(before, item)
         self._settled()
 
-    def drop(self, scope: str, one: W) -> None:
+    def drop(self, scope: str, item: W) -> None:
         """Only the incarnation that is stored: the heir of its name may have been seen first."""
-        objects, key = self._scopes[scope], _key(one)
+        objects, key = self._scopes[scope], _key(item)
         before = objects.get(key)
-        if before is None or before.metadata.uid != one.metadata.uid:
+        if before is None or before.metadata.uid != item.metadata.uid:
             return
         del objects[key]
         self._changed(before, None)
@@ -96,5 +96,5 @@ class Store(Generic[W]):
         self._denied[scope] = why
 
 
-def _key(one: W) -> Key:
-    return (one.metadata.namespace, one.metadata.name)
+def _key(item: W) -> Key:
+    return (item.metadata.namespace, item.metadata.name)

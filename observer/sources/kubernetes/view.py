@@ -143,8 +143,8 @@ class Assembly:
             workloads=workloads,
             budgets=self._parse_budgets(),
             autoscalers=tuple(self._parse_autoscalers()),
-            nodes={one.metadata.name: parse.node(one) for one in self.nodes},
-            namespaces={one.metadata.name: one.metadata.labels or {} for one in self.namespaces},
+            nodes={node.metadata.name: parse.node(node) for node in self.nodes},
+            namespaces={namespace.metadata.name: namespace.metadata.labels or {} for namespace in self.namespaces},
             istiod=tuple(sorted(index.chosen)),
         )
 
@@ -161,7 +161,7 @@ class Assembly:
         return dict(self._workloads)
 
     def _usual_start(self, ref: WorkloadRef) -> float | None:
-        pods = (self._index.pods[one] for one in self._index.by_workload.get(ref, ()))
+        pods = (self._index.pods[pod] for pod in self._index.by_workload.get(ref, ()))
         took = [pod.ready_since - pod.created for pod in pods if pod.ready_since is not None and pod.restarts == 0]
         return median(took) if took else None
 
@@ -181,8 +181,10 @@ class Assembly:
         return tuple(self._budgets[key] for key in sorted(self._budgets))
 
     def _parse_autoscalers(self) -> Iterator[Autoscaler]:
-        for one in sorted(self.autoscalers, key=lambda one: (one.metadata.namespace, one.metadata.name)):
-            yield parse.autoscaler(one, self._shrank.get((one.metadata.namespace, one.metadata.name)))
+        for namespace in sorted(
+            self.autoscalers, key=lambda autoscaler: (autoscaler.metadata.namespace, autoscaler.metadata.name)
+        ):
+            yield parse.autoscaler(namespace, self._shrank.get((namespace.metadata.namespace, namespace.metadata.name)))
 
     def _mesh(self, parts: _Parts) -> MeshControl:
         if self.pods.fresh is None:
@@ -196,54 +198,54 @@ class Assembly:
         self._index.pod_changed(before, now)
 
     def _replica_set(self, before: ReplicaSetWire | None, now: ReplicaSetWire | None) -> None:
-        for one in (before, now):
-            owner = parse.controller(one.metadata) if one is not None else None
-            if one is None or owner is None:
+        for version in (before, now):
+            owner = parse.controller(version.metadata) if version is not None else None
+            if version is None or owner is None:
                 continue
-            key = (one.metadata.namespace, one.metadata.name)
+            key = (version.metadata.namespace, version.metadata.name)
             peers = self._sets_of.setdefault(owner.uid, {})
-            if one is now:
-                peers[key] = one
+            if version is now:
+                peers[key] = version
             else:
                 peers.pop(key, None)
             if not peers:
                 del self._sets_of[owner.uid]
             if owner.kind == "Deployment":
-                self._stale.add((one.metadata.namespace, owner.name))
+                self._stale.add((version.metadata.namespace, owner.name))
         if before is None or now is None or before.metadata.uid != now.metadata.uid or _owner(before) != _owner(now):
-            for uid in {one.metadata.uid for one in (before, now) if one is not None}:
+            for uid in {version.metadata.uid for version in (before, now) if version is not None}:
                 self._index.owner_changed(uid)
 
     def _deployment(self, before: DeploymentWire | None, now: DeploymentWire | None) -> None:
-        for one in (before, now):
-            if one is not None:
-                self._stale.add((one.metadata.namespace, one.metadata.name))
+        for version in (before, now):
+            if version is not None:
+                self._stale.add((version.metadata.namespace, version.metadata.name))
 
     def _service(self, before: ServiceWire | None, now: ServiceWire | None) -> None:
         old = before.spec.selector if before is not None else None
         new = now.spec.selector if now is not None else None
-        one = now or before
-        if one is not None and old != new:
+        service = now or before
+        if service is not None and old != new:
             # A Service without a selector selects nothing: its endpoints are somebody else's business.
-            found = Selector.of_map(new) if new else None
-            self._select(self._selecting, one.metadata.namespace, one.metadata.name, found)
+            selector = Selector.of_map(new) if new else None
+            self._select(self._selecting, service.metadata.namespace, service.metadata.name, selector)
 
     def _budget(self, before: BudgetWire | None, now: BudgetWire | None) -> None:
         old = Selector.of_wire(before.spec.selector) if before is not None and before.spec.selector else None
         new = Selector.of_wire(now.spec.selector) if now is not None and now.spec.selector else None
-        one = now or before
-        if one is not None:
-            self._stale_budgets.add((one.metadata.namespace, one.metadata.name))
-        if one is not None and old != new:
-            self._select(self._budgeting, one.metadata.namespace, one.metadata.name, new)
+        budget = now or before
+        if budget is not None:
+            self._stale_budgets.add((budget.metadata.namespace, budget.metadata.name))
+        if budget is not None and old != new:
+            self._select(self._budgeting, budget.metadata.namespace, budget.metadata.name, new)
 
     def _select(
-        self, known: dict[str, dict[str, Selector]], namespace: str, name: str, selector: Selector | None
+        self, selectors: dict[str, dict[str, Selector]], namespace: str, name: str, selector: Selector | None
     ) -> None:
         if selector is not None:
-            known.setdefault(namespace, {})[name] = selector
-        elif namespace in known:
-            known[namespace].pop(name, None)
+            selectors.setdefault(namespace, {})[name] = selector
+        elif namespace in selectors:
+            selectors[namespace].pop(name, None)
         self._index.selectors_changed(namespace)
 
     def _autoscaler(self, before: AutoscalerWire | None, now: AutoscalerWire | None) -> None:
@@ -259,8 +261,8 @@ class Assembly:
         self._stale_rest = True
 
 
-def _owner(one: ReplicaSetWire) -> str:
-    owner = parse.controller(one.metadata)
+def _owner(replica_set: ReplicaSetWire) -> str:
+    owner = parse.controller(replica_set.metadata)
     return owner.uid if owner else ""
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Final
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.classify import ERROR_FLAGS, flags_of, is_unreached, request_class
 from observer.domain.counts import RequestClass
 from observer.domain.graph import CallGraph, Edge, EdgeSource, Reach
@@ -48,13 +48,13 @@ def call_graph(at: float, seconds: float, samples: list[Sample], profile: Metric
     A flag of ``errors_by_flag`` is the error flag of calls that reached no pod, empty for those that were answered.
     """
     asked = [(labels(sample.metric), sample.value.value) for sample in samples]
-    destinations = Destinations(profile, None, (found for found, _ in asked))
+    destinations = Destinations(profile, None, (series for series, _ in asked))
     requests: dict[tuple[ServiceRef, str, ServiceRef], float] = defaultdict(float)
     errors: dict[tuple[ServiceRef, str, ServiceRef], dict[str, float]] = defaultdict(lambda: defaultdict(float))
     calls: dict[ServiceRef, float] = defaultdict(float)
     lost: dict[ServiceRef, float] = defaultdict(float)
-    for found, value in asked:
-        callee, how = destinations.service(found), class_labels(found, profile)
+    for series, value in asked:
+        callee, how = destinations.service(series), class_labels(series, profile)
         kind = request_class(*how)
         if callee is None or not value > 0.0:
             continue
@@ -62,7 +62,7 @@ def call_graph(at: float, seconds: float, samples: list[Sample], profile: Metric
         if kind is RequestClass.EXCLUDED:
             lost[callee] += value
             continue
-        caller, workload = _caller(found, profile)
+        caller, workload = _caller(series, profile)
         requests[caller, workload, callee] += value
         if kind is RequestClass.ERROR:
             errors[caller, workload, callee][",".join(sorted(flags_of(how[1]) & ERROR_FLAGS))] += value
@@ -83,11 +83,11 @@ def call_graph(at: float, seconds: float, samples: list[Sample], profile: Metric
     return CallGraph(at, seconds, tuple(edges), reached)
 
 
-def _caller(found: Mapping[str, str], profile: MetricProfile) -> tuple[ServiceRef, str]:
+def _caller(series: Mapping[str, str], profile: MetricProfile) -> tuple[ServiceRef, str]:
     """The calling service and workload; a mesh that does not name the service calls it like its workload."""
-    namespace = found.get(profile.label("source_namespace") or "", "")
-    workload = found.get(profile.label("source_workload") or "", "")
-    service = found.get(profile.label("source_service") or "", "")
+    namespace = series.get(profile.label("source_namespace") or "", "")
+    workload = series.get(profile.label("source_workload") or "", "")
+    service = series.get(profile.label("source_service") or "", "")
     name = service if service not in ("", UNKNOWN) else workload
     if {namespace, name} & {"", UNKNOWN}:
         return OUTSIDE, ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError
 from observer.ports.sources import QueryCost
 from observer.sources.prometheus.parse import labels, vector
@@ -48,7 +48,7 @@ class PrometheusCatalogue:
 
     async def values(self, selector: str, label: str) -> tuple[str, ...]:
         samples = vector(await self._transport.instant(f"count by ({label}) ({selector})", self._at))
-        return tuple(sorted(labels(one.metric).get(label, "") for one in samples))
+        return tuple(sorted(labels(sample.metric).get(label, "") for sample in samples))
 
     async def cost(self, expr: str) -> QueryCost:
         form = {"query": expr, "time": f"{self._at:.3f}", "stats": "all"}

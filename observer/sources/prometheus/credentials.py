@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observer.config.settings.model import Flavor, PrometheusSettings
+from observer.config.settings.sources import Flavor, PrometheusSettings
 
 _HIDDEN_PARAMETERS: dict[Flavor, dict[str, str]] = {
     Flavor.PROMETHEUS: {},

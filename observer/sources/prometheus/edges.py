@@ -41,39 +41,39 @@ class Destinations:
     """
 
     def __init__(
-        self, profile: MetricProfile, watched: frozenset[ServiceRef] | None, seen: Iterable[Mapping[str, str]]
+        self, profile: MetricProfile, watched: frozenset[ServiceRef] | None, rows: Iterable[Mapping[str, str]]
     ) -> None:
         """``watched``: None = every service."""
         self._profile, self._watched = profile, watched
         behind: dict[ServiceRef, set[ServiceRef]] = defaultdict(set)
-        for found in seen:
-            service, host = self._named(found), self._host(found)
+        for series in rows:
+            service, host = self._named(series), self._host(series)
             if service is not None and host is not None:
                 behind[host].add(service)
         self._behind = behind
 
-    def service(self, found: Mapping[str, str]) -> ServiceRef | None:
+    def service(self, series: Mapping[str, str]) -> ServiceRef | None:
         """The watched service this series counts for, None when it is none or cannot be told."""
-        service = self._named(found)
-        if service is None and (host := self._host(found)) is not None:
+        service = self._named(series)
+        if service is None and (host := self._host(series)) is not None:
             candidates = self._behind.get(host, set())
             service = next(iter(candidates)) if len(candidates) == 1 else host
         return service if self._watched is None or service in self._watched else None
 
-    def _named(self, found: Mapping[str, str]) -> ServiceRef | None:
-        return self._pair(found, "service_namespace", "service")
+    def _named(self, series: Mapping[str, str]) -> ServiceRef | None:
+        return self._pair(series, "service_namespace", "service")
 
-    def _host(self, found: Mapping[str, str]) -> ServiceRef | None:
+    def _host(self, series: Mapping[str, str]) -> ServiceRef | None:
         if not self._profile.host_is_cluster:
-            return self._pair(found, "host_namespace", "host")
-        parts = found.get(self._profile.label("host") or "", "").split("|")
+            return self._pair(series, "host_namespace", "host")
+        parts = series.get(self._profile.label("host") or "", "").split("|")
         name, _, rest = parts[3].partition(".") if len(parts) == 4 else ("", "", "")
         namespace = rest.split(".")[0]
         return ServiceRef(namespace, name) if name and namespace else None
 
-    def _pair(self, found: Mapping[str, str], namespace_role: str, name_role: str) -> ServiceRef | None:
-        namespace = found.get(self._profile.label(namespace_role) or "", "")
-        name = found.get(self._profile.label(name_role) or "", "")
+    def _pair(self, series: Mapping[str, str], namespace_role: str, name_role: str) -> ServiceRef | None:
+        namespace = series.get(self._profile.label(namespace_role) or "", "")
+        name = series.get(self._profile.label(name_role) or "", "")
         return None if {namespace, name} & {"", UNKNOWN} else ServiceRef(namespace, name)
 
 
@@ -89,24 +89,24 @@ def caller_frame(
     """The callers' counts towards the watched services as of ``at``; series without a calling pod are left out."""
     asked = [(labels(sample.metric), sample.value.value) for sample in requests]
     slow = [(labels(sample.metric), sample.value.value) for sample in buckets]
-    destinations = Destinations(profile, watched, (found for found, _ in asked))
+    destinations = Destinations(profile, watched, (series for series, _ in asked))
     rows: dict[Edge, _Counts] = defaultdict(_Counts)
-    for found, value in asked:
-        if (edge := _edge(found, profile, destinations)) is not None:
-            how = class_labels(found, profile)
+    for series, value in asked:
+        if (edge := _edge(series, profile, destinations)) is not None:
+            how = class_labels(series, profile)
             rows[edge].classes[request_class(*how)] += value
             if is_unreached(*how):
                 rows[edge].unreached += value
-    for found, value in slow:
-        column = column_of(found.get(profile.label("le") or "", ""), cuts_ms, profile.unit)
-        edge = _edge(found, profile, destinations)
+    for series, value in slow:
+        column = column_of(series.get(profile.label("le") or "", ""), cuts_ms, profile.unit)
+        edge = _edge(series, profile, destinations)
         if edge is not None and column is not None and edge in rows:
             rows[edge].buckets[column] = rows[edge].buckets.get(column, 0.0) + value
     return CallerFrame(at, watched, cuts_ms, {edge: counts.closed(len(cuts_ms)) for edge, counts in rows.items()})
 
 
-def _edge(found: Mapping[str, str], profile: MetricProfile, destinations: Destinations) -> Edge | None:
-    namespace = found.get(profile.label("target_namespace") or "", "")
-    pod = found.get(profile.label("target_pod") or "", "")
-    service = destinations.service(found)
+def _edge(series: Mapping[str, str], profile: MetricProfile, destinations: Destinations) -> Edge | None:
+    namespace = series.get(profile.label("target_namespace") or "", "")
+    pod = series.get(profile.label("target_pod") or "", "")
+    service = destinations.service(series)
     return (namespace, pod, service) if pod and service is not None else None

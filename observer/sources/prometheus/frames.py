@@ -21,15 +21,15 @@ _SPARE: Final = 1000
 """So many names and series that are gone are remembered before the memory is tidied."""
 
 
-def class_labels(found: Mapping[str, str], profile: MetricProfile) -> tuple[str, str, str]:
+def class_labels(series: Mapping[str, str], profile: MetricProfile) -> tuple[str, str, str]:
     """Response code, response flags and gRPC status of a series; an absent label is an empty one."""
-    code, flags, grpc = (found.get(profile.label(role) or "", "") for role in CLASS_ROLES)
+    code, flags, grpc = (series.get(profile.label(role) or "", "") for role in CLASS_ROLES)
     return code, flags, grpc
 
 
-def is_outward(found: Mapping[str, str], profile: MetricProfile) -> bool:
+def is_outward(series: Mapping[str, str], profile: MetricProfile) -> bool:
     """The series is a gateway's own: only there the question keeps who reports."""
-    return (profile.label("reporter") or "") in found
+    return (profile.label("reporter") or "") in series
 
 
 def column_of(le: str, cuts_ms: tuple[float, ...], unit: float) -> int | None:
@@ -66,12 +66,12 @@ class FrameBuilder:
         shares, slow_present, _ = _sided(bucket_at, values(buckets), size, width, outward)
         scraped, targets, marks = _scrapes(scrape_at, scrapes, size)
         # A class without a series has had no request, as long as the pod has any series.
-        known: BoolArray = np.any(present, axis=1)
-        counts[known[:, None] & ~present] = 0.0
-        chosen = np.flatnonzero(known | np.any(slow_present, axis=1) | (targets > 0))
+        counted: BoolArray = np.any(present, axis=1)
+        counts[counted[:, None] & ~present] = 0.0
+        chosen = np.flatnonzero(counted | np.any(slow_present, axis=1) | (targets > 0))
         pods = self._pods(chosen)
         caches = (self._request_cells, requests), (self._bucket_cells, buckets), (self._scrape_cells, scrapes)
-        if any(len(known) > 2 * len(samples) + _SPARE for known, samples in caches) or size > 2 * len(pods) + _SPARE:
+        if any(len(cache) > 2 * len(samples) + _SPARE for cache, samples in caches) or size > 2 * len(pods) + _SPARE:
             self._forget(pods)
         return CounterFrame(
             at, pods, counts[chosen], self._cuts, shares[chosen], scraped[chosen], targets[chosen],
@@ -93,38 +93,38 @@ class FrameBuilder:
 
     @staticmethod
     def _indices(
-        samples: list[Sample], known: dict[bytes, int], meaning: Callable[[Mapping[str, str]], int]
+        samples: list[Sample], cache: dict[bytes, int], meaning: Callable[[Mapping[str, str]], int]
     ) -> IntArray:
         try:
-            found = [known[bytes(sample.metric)] for sample in samples]
+            cells = [cache[bytes(sample.metric)] for sample in samples]
         except KeyError:
             for sample in samples:
                 key = bytes(sample.metric)
-                if key not in known:
-                    known[key] = meaning(labels(key))
-            found = [known[bytes(sample.metric)] for sample in samples]
-        return np.fromiter(found, np.int64, len(found))
+                if key not in cache:
+                    cache[key] = meaning(labels(key))
+            cells = [cache[bytes(sample.metric)] for sample in samples]
+        return np.fromiter(cells, np.int64, len(cells))
 
-    def _request_cell(self, found: Mapping[str, str]) -> int:
-        pod = self._pod(found, "namespace", "pod")
+    def _request_cell(self, series: Mapping[str, str]) -> int:
+        pod = self._pod(series, "namespace", "pod")
         if pod < 0:
             return pod
-        side = 2 * pod + is_outward(found, self._profile)
-        return side * _CLASSES + request_class(*class_labels(found, self._profile))
+        side = 2 * pod + is_outward(series, self._profile)
+        return side * _CLASSES + request_class(*class_labels(series, self._profile))
 
-    def _bucket_cell(self, found: Mapping[str, str]) -> int:
-        column = column_of(found.get(self._profile.label("le") or "", ""), self._cuts, self._profile.unit)
-        pod = _IGNORED if column is None else self._pod(found, "namespace", "pod")
+    def _bucket_cell(self, series: Mapping[str, str]) -> int:
+        column = column_of(series.get(self._profile.label("le") or "", ""), self._cuts, self._profile.unit)
+        pod = _IGNORED if column is None else self._pod(series, "namespace", "pod")
         if pod < 0 or column is None:
             return pod
-        return (2 * pod + is_outward(found, self._profile)) * (len(self._cuts) + 1) + column
+        return (2 * pod + is_outward(series, self._profile)) * (len(self._cuts) + 1) + column
 
-    def _scrape_cell(self, found: Mapping[str, str]) -> int:
-        return self._pod(found, "target_namespace", "target_pod")
+    def _scrape_cell(self, series: Mapping[str, str]) -> int:
+        return self._pod(series, "target_namespace", "target_pod")
 
-    def _pod(self, found: Mapping[str, str], namespace_role: str, pod_role: str) -> int:
-        namespace = found.get(self._profile.label(namespace_role) or "", "")
-        pod = found.get(self._profile.label(pod_role) or "", "")
+    def _pod(self, series: Mapping[str, str], namespace_role: str, pod_role: str) -> int:
+        namespace = series.get(self._profile.label(namespace_role) or "", "")
+        pod = series.get(self._profile.label(pod_role) or "", "")
         if not pod or not namespace:
             return _IGNORED
         name = (namespace, pod)
@@ -152,8 +152,8 @@ def _sided(
     As ``_table``, from cells of two sides for each row, and which rows show the outward side: those without any
     series of the inward one, unless ``outward`` says which.
     """
-    counts, known = _table(cells, sums, 2 * rows, columns)
-    table, present = counts.reshape(rows, 2, columns), known.reshape(rows, 2, columns)
+    counts, counted = _table(cells, sums, 2 * rows, columns)
+    table, present = counts.reshape(rows, 2, columns), counted.reshape(rows, 2, columns)
     if outward is None:
         outward = np.any(present[:, 1], axis=1) & ~np.any(present[:, 0], axis=1)
     shown: BoolArray = outward
@@ -172,5 +172,7 @@ def _scrapes(cells: IntArray, samples: list[Sample], rows: int) -> tuple[FloatAr
     scraped = np.full(rows, np.nan)
     np.fmax.at(scraped, cells, times)
     marks = np.zeros(rows, np.int64)
-    np.add.at(marks, cells, np.fromiter((zlib.crc32(one.metric) for one in samples), np.int64, len(samples))[used])
+    np.add.at(
+        marks, cells, np.fromiter((zlib.crc32(sample.metric) for sample in samples), np.int64, len(samples))[used]
+    )
     return scraped, np.bincount(cells, minlength=rows).astype(np.int64), marks

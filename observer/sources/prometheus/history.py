@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.classify import request_class
 from observer.domain.counts import FloatArray, RequestClass, ServiceBaseline
 from observer.domain.ids import ServiceRef
@@ -101,14 +101,14 @@ class PrometheusHistory:
         weights = _weights(self._queries.service_roles, service_of)
         span = span_for(until, self._depth(until, seconds, deadline), window, weights.values())
         service = _reader(self._profile, self._queries.service_roles, service_of)
-        found: dict[ServiceRef, ServiceBaseline] = {}
+        baselines: dict[ServiceRef, ServiceBaseline] = {}
         for namespaces in batches(weights, span.size):
             asked = (span.start, span.end, span.window, deadline)
             counts = self._client.over(self._queries.past_requests(span.window, namespaces), *asked)
             peaks = self._peaks(namespaces, asked)
-            found |= baselines_of(counts, peaks, span, service=service, profile=self._profile)
+            baselines |= baselines_of(counts, peaks, span, service=service, profile=self._profile)
         wanted = set(service_of.values())
-        return {one: baseline for one, baseline in found.items() if one in wanted}
+        return {ref: baseline for ref, baseline in baselines.items() if ref in wanted}
 
     def _peaks(self, namespaces: Iterable[str], asked: tuple[int, int, int, float]) -> list[Series]:
         if not self._profile.judges_pods:
@@ -181,14 +181,14 @@ def baselines_of(
     busiest: dict[ServiceRef, FloatArray] = defaultdict(lambda: np.zeros(span.size))
     for labels, points in counts:
         kind = request_class(*class_labels(labels, profile))
-        if (one := service(labels)) is not None and kind is not RequestClass.EXCLUDED:
-            asked[one] += span.rows(points)
+        if (ref := service(labels)) is not None and kind is not RequestClass.EXCLUDED:
+            asked[ref] += span.rows(points)
             if kind is RequestClass.ERROR:
-                failed[one] += span.rows(points)
+                failed[ref] += span.rows(points)
     for labels, points in peaks:
-        if (one := service(labels)) is not None:
-            busiest[one] = np.maximum(busiest[one], span.rows(points))
-    return {one: _baseline(one, asked[one], failed[one], busiest[one], span) for one in asked if asked[one].any()}
+        if (ref := service(labels)) is not None:
+            busiest[ref] = np.maximum(busiest[ref], span.rows(points))
+    return {ref: _baseline(ref, asked[ref], failed[ref], busiest[ref], span) for ref in asked if asked[ref].any()}
 
 
 def _baseline(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 import msgspec
 import requests
@@ -15,7 +14,7 @@ import urllib3
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from prometheus_api_client.prometheus_connect import PrometheusConnect
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
 from observer.sources.prometheus.credentials import fixed_headers, flavor_parameters
@@ -28,6 +27,12 @@ _REQUEST_SECONDS = 10.0
 
 Series = tuple[dict[str, str], list[tuple[float, float]]]
 """Labels, and the points as (Unix seconds, value)."""
+
+
+class _Row(TypedDict, total=False):
+    metric: dict[str, str]
+    value: tuple[float, str]
+    values: list[tuple[float, str]]
 
 
 class _Promise(msgspec.Struct):
@@ -73,7 +78,7 @@ class HistoryClient:
         first, last = (datetime.fromtimestamp(second, UTC) for second in (start, end))
         return self._ask(deadline, "custom_query_range", query, first, last, str(step), params=dict(self._parameters))
 
-    def _ask(self, deadline: float, method: str, *question: Any, **more: Any) -> list[Series]:
+    def _ask(self, deadline: float, method: str, *question: object, **more: object) -> list[Series]:
         left = deadline - time.monotonic()
         if left <= 0:
             raise SourceUnavailable("not answered in time", reason="timeout")
@@ -139,6 +144,6 @@ class HistoryClient:
         return b"".join(chunks)
 
 
-def _points(row: Mapping[str, Any], *, ranged: bool) -> list[tuple[float, float]]:
+def _points(row: _Row, *, ranged: bool) -> list[tuple[float, float]]:
     points = row["values"] if ranged else [row["value"]]
     return [(float(at), float(value)) for at, value in points]

@@ -11,7 +11,7 @@ from observer.domain.classify import is_unreached, request_class
 from observer.domain.counts import RequestClass
 from observer.domain.events import BAD, GOOD, TOTAL, Series
 from observer.domain.ids import ServiceRef
-from observer.domain.slo import Comparison, Objective, Preset, Query, RatioSli, ThresholdSli
+from observer.domain.slo import Objective, Preset, Query, RatioSli, ThresholdSli
 from observer.sources.prometheus.edges import Destinations
 from observer.sources.prometheus.frames import class_labels, column_of
 from observer.sources.prometheus.profiles import MetricProfile
@@ -77,11 +77,11 @@ class Reader:
 
     def scrapes(self, table: Table) -> dict[tuple[str, str], float]:
         """Last scrape of each target by the pod that it names; the newest where two targets name one."""
-        found: dict[tuple[str, str], float] = {}
+        places: dict[tuple[str, str], float] = {}
         for labels, value in table:
             pod = self._pod(labels, "target_")
-            found[pod] = max(found.get(pod, 0.0), value)
-        return found
+            places[pod] = max(places.get(pod, 0.0), value)
+        return places
 
     def _calls(
         self, tables: Tables, objectives: Sequence[Objective], views: Sequence[ServiceRef]
@@ -170,7 +170,7 @@ class Reader:
         if not values:
             return
         if isinstance(sli, ThresholdSli):
-            good = sum(_holds(value, sli.op, sli.value) for value in values)
+            good = sum(sli.op.met(value, sli.value) for value in values)
             added = {TOTAL: float(len(values)), GOOD: float(good)}
         elif sli.raw is not None:
             ratio = min(max(sum(values) / len(values), 0.0), 1.0)
@@ -201,11 +201,11 @@ def _counted(objective: Objective) -> bool:
 
 
 def _rows(objectives: Sequence[Objective], preset: Preset) -> dict[ServiceRef, list[int]]:
-    found: dict[ServiceRef, list[int]] = defaultdict(list)
-    for row, one in enumerate(objectives):
-        if one.preset is preset and one.scope is not None:
-            found[one.scope].append(row)
-    return found
+    rows: dict[ServiceRef, list[int]] = defaultdict(list)
+    for row, objective in enumerate(objectives):
+        if objective.preset is preset and objective.scope is not None:
+            rows[objective.scope].append(row)
+    return rows
 
 
 def _lost(rows: Iterable[Sequence[int]], error: Exception) -> Iterator[Failed]:
@@ -216,15 +216,3 @@ def _lost(rows: Iterable[Sequence[int]], error: Exception) -> Iterator[Failed]:
 
 def _rest(labels: Labels) -> str:
     return json.dumps(sorted(labels.items()), separators=(",", ":"))
-
-
-def _holds(value: float, op: Comparison, limit: float) -> bool:
-    match op:
-        case Comparison.LTE:
-            return value <= limit
-        case Comparison.GTE:
-            return value >= limit
-        case Comparison.LT:
-            return value < limit
-        case Comparison.GT:
-            return value > limit

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.events import ObjectiveFrame, Parts, Readings, Series
 from observer.domain.ids import ServiceRef
@@ -49,13 +49,21 @@ class PrometheusObjectives:
 
     def parts(self, objectives: Sequence[Objective]) -> tuple[Parts, ...]:
         """See ``ObjectiveSource.parts``."""
-        return tuple(_parts(one) for one in objectives)
+        return tuple(_parts(objective) for objective in objectives)
 
     def views(self, objectives: Sequence[Objective]) -> tuple[ServiceRef, ...]:
         """See ``ObjectiveSource.views``: services of availability presets where both sides report."""
         if self._profile.own == self._profile.callers or not self._profile.judges_pods:
             return ()
-        return tuple(sorted({one.scope for one in _of(objectives, Preset.ISTIO_AVAILABILITY) if one.scope is not None}))
+        return tuple(
+            sorted(
+                {
+                    objective.scope
+                    for objective in _of(objectives, Preset.ISTIO_AVAILABILITY)
+                    if objective.scope is not None
+                }
+            )
+        )
 
     async def look(self, at: float, objectives: Sequence[Objective]) -> ObjectiveFrame:
         """See ``ObjectiveSource.look``."""
@@ -77,7 +85,7 @@ class PrometheusObjectives:
         tables = await asyncio.to_thread(_by_instant, answers, start, int(steps))
         for i in range(int(steps) + 1):
             at = start + PAST_STEP * i
-            frame = {query: found if isinstance(found, Exception) else found[i] for query, found in tables.items()}
+            frame = {query: table if isinstance(table, Exception) else table[i] for query, table in tables.items()}
             yield self._frame(at, objectives, frame, refused, counters_only=True)
 
     async def close(self) -> None:
@@ -93,16 +101,16 @@ class PrometheusObjectives:
         if views := self.views(objectives):
             asked["served"] = self._queries.objective_served(views)
         if slow := _scopes(objectives, Preset.ISTIO_LATENCY):
-            cuts = sorted({one.cut_ms for one in _of(objectives, Preset.ISTIO_LATENCY)})
+            cuts = sorted({objective.cut_ms for objective in _of(objectives, Preset.ISTIO_LATENCY)})
             asked["buckets"] = self._queries.objective_buckets(slow, cuts)
         if gateways := _scopes(objectives, Preset.ISTIO_GATEWAY_AVAILABILITY):
             asked["gateways"] = self._queries.objective_gateways(gateways)
         refused: dict[int, str] = {}
-        for row, one in enumerate(objectives):
-            if one.preset is not None:
+        for row, objective in enumerate(objectives):
+            if objective.preset is not None:
                 continue
-            wanted = {query.expr for _, query in own_rows(one)}
-            foreign = sorted({query.source for _, query in own_rows(one) if query.source})
+            wanted = {query.expr for _, query in own_rows(objective)}
+            foreign = sorted({query.source for _, query in own_rows(objective) if query.source})
             if foreign:
                 refused[row] = f"data source {foreign[0]} is another server than the daemon's own"
             elif len(asked) + len(wanted) > MOST_QUESTIONS:
@@ -146,8 +154,8 @@ class PrometheusObjectives:
         failed = dict(refused)
         values: dict[Series, float] = defaultdict(float)
         views = self.views(objectives)
-        found = self._reader.rows(tables, objectives, views, counters_only=counters_only)
-        for row in found:
+        rows = self._reader.rows(tables, objectives, views, counters_only=counters_only)
+        for row in rows:
             if isinstance(row, Row):
                 values[row.series] += row.value
             else:
@@ -172,10 +180,10 @@ def _by_instant(
     answers: Mapping[str, bytes | Exception], start: float, steps: int
 ) -> dict[str, list[Table] | Exception]:
     """For each question its samples at each instant of the grid."""
-    found: dict[str, list[Table] | Exception] = {}
+    by_question: dict[str, list[Table] | Exception] = {}
     for name, answer in answers.items():
         if isinstance(answer, Exception):
-            found[name] = answer
+            by_question[name] = answer
             continue
         tables: list[Table] = [[] for _ in range(steps + 1)]
         try:
@@ -184,10 +192,10 @@ def _by_instant(
                     index = round((point.at - start) / PAST_STEP)
                     if 0 <= index <= steps:
                         tables[index].append((track.metric, point.value))
-            found[name] = tables
+            by_question[name] = tables
         except (SourceUnavailable, SourceProtocolError) as exc:
-            found[name] = exc
-    return found
+            by_question[name] = exc
+    return by_question
 
 
 def _parts(objective: Objective) -> Parts:
@@ -200,8 +208,8 @@ def _parts(objective: Objective) -> Parts:
 
 
 def _of(objectives: Sequence[Objective], preset: Preset) -> list[Objective]:
-    return [one for one in objectives if one.preset is preset]
+    return [objective for objective in objectives if objective.preset is preset]
 
 
 def _scopes(objectives: Sequence[Objective], preset: Preset) -> frozenset[ServiceRef]:
-    return frozenset(one.scope for one in _of(objectives, preset) if one.scope is not None)
+    return frozenset(objective.scope for objective in _of(objectives, preset) if objective.scope is not None)

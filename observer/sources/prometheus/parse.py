@@ -106,12 +106,12 @@ def _seams(body: bytes) -> list[int]:
 
     What stands before the first and after the last of them is a whole answer too, with the first and the last series.
     """
-    found = []
+    samples = []
     at = body.find(_SEAM, 0) if len(body) > _SLICE else -1
     while at >= 0:
-        found.append(at)
+        samples.append(at)
         at = body.find(_SEAM, at + _SLICE)
-    return found
+    return samples
 
 
 def matrix(body: bytes) -> list[Track]:

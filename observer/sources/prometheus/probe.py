@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from observer.config.settings.model import PrometheusSettings, Settings
+from observer.config.settings.model import Settings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.counts import CounterFrame
-from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.finding import Finding
+from observer.http_client.examine import MATCHED, coverage, examined
 from observer.sources.prometheus.frames import FrameBuilder
 from observer.sources.prometheus.parse import labels, matrix, vector
 from observer.sources.prometheus.profiles import MetricProfile, profile_for
@@ -25,7 +26,6 @@ _REPLICA_ASKS = 6
 """Each over a connection of its own: a balancer before two replicas hides one with odds of 1 in 32."""
 _SETTLED = 15.0
 """Seconds after which every replica has the scrapes of an instant."""
-_MATCHED = 0.9
 _FRESH_SCRAPES = 3.0
 _MAPPED = ("pod_template_hash", "istio_io", "app_kubernetes_io", "service_istio_io", "security_istio_io")
 
@@ -34,7 +34,6 @@ _REMEDIES: Mapping[str, str] = {
     "timeout": "raise prometheus.timeout, or give the server more CPU: it must answer six questions in every tick",
     "partial": "a part of the server's stores did not answer: see its own store page; Observer does not act on parts",
     "too_large": "narrow prometheus.selector to this cluster, or raise prometheus.max_bytes",
-    "redirected": "give prometheus.url the final address: credentials are sent to no other",
     "protocol": "check prometheus.url (with its path prefix), prometheus.flavor and prometheus.selector",
 }
 
@@ -58,24 +57,26 @@ async def probe(settings: Settings, *, pods: Pods, at: float) -> list[Finding]:
     profile = profile_for(source.profile, source.labels)
     queries = Queries(profile, selector=source.selector, up_selector=source.up_selector)
     transport = Transport(source)
-    try:
+
+    async def look() -> list[Finding]:
         picture = await _look(transport, queries, profile, source, at)
-        found = [Finding("prometheus reachable", True, "it answers completely and takes our credentials")]
-        found += _targets(picture, pods, at)
-        found += _requests(picture.frame, profile, pods)
-        found += await _labels(transport, queries, profile, at)
-        found += await _cuts(transport, queries, profile, picture.frame)
+        findings = [Finding("prometheus reachable", True, "it answers completely and takes our credentials")]
+        findings += _targets(picture, pods, at)
+        findings += _requests(picture.frame, profile, pods)
+        findings += await _labels(transport, queries, profile, at)
+        findings += await _cuts(transport, queries, profile, picture.frame)
         if (picture.frame.scraped > 0).any():
-            found.append(await _interval(transport, queries, profile, picture.frame, settings.engine.tick))
-            found.append(await _replicas(source, queries, profile, picture.frame))
-    except (SourceUnavailable, SourceProtocolError) as exc:
-        remedy = _REMEDIES.get(exc.reason, "check prometheus.url, the network policy and that the server is ready")
-        found = [Finding("prometheus reachable", False, f"{exc.reason}: {exc}", remedy)]
+            findings.append(await _interval(transport, queries, profile, picture.frame, settings.engine.tick))
+            findings.append(await _replicas(source, queries, profile, picture.frame))
+        return findings
+
+    try:
+        findings = await examined("prometheus", look, _REMEDIES)
     finally:
         await transport.close()
     if profile.limits:
-        found.append(Finding("prometheus profile", None, f"{source.profile.value}: {profile.limits}"))
-    return [replace(one, remedy="") if one.ok else one for one in found]
+        findings.append(Finding("prometheus profile", None, f"{source.profile.value}: {profile.limits}"))
+    return findings
 
 
 async def _look(
@@ -122,17 +123,14 @@ def _targets(picture: TargetLabels, pods: Pods, at: float) -> Iterator[Finding]:
 def _matched(frame: CounterFrame, pods: Pods) -> Finding:
     if not pods:
         return Finding("pods matched", None, "no living pod with a sidecar is known to compare with")
-    known = {pod for pod, scraped in zip(frame.pods, frame.scraped.tolist(), strict=True) if scraped > 0}
-    missing, strange = sorted(pods - known), sorted(known - pods)
-    share = 1 - len(missing) / len(pods)
-    detail = f"{share:.0%} of {len(pods)} living pods are scraped"
-    if missing:
-        detail += f"; not: {', '.join('/'.join(one) for one in missing[:3])}{' ...' if len(missing) > 3 else ''}"
+    scraped_pods = {pod for pod, scraped in zip(frame.pods, frame.scraped.tolist(), strict=True) if scraped > 0}
+    missing, strange = sorted(pods - scraped_pods), sorted(scraped_pods - pods)
+    share, detail = coverage(len(pods), ["/".join(pod) for pod in missing], "living pods are scraped")
     remedy = "see the server's target page; sidecars behind strict mTLS must be scraped on port 15020"
-    if len(strange) > len(known) / 2:
+    if len(strange) > len(scraped_pods) / 2:
         detail += f"; {len(strange)} scraped pods are not in this cluster"
         remedy = "several clusters in one server: name this one in prometheus.selector and prometheus.up_selector"
-    return Finding("pods matched", share >= _MATCHED and len(strange) <= len(known) / 2, detail, remedy)
+    return Finding("pods matched", share >= MATCHED and len(strange) <= len(scraped_pods) / 2, detail, remedy)
 
 
 def _several(frame: CounterFrame) -> Finding:
@@ -178,10 +176,11 @@ def _requests(frame: CounterFrame, profile: MetricProfile, pods: Pods) -> Iterat
 async def _labels(transport: Transport, queries: Queries, profile: MetricProfile, at: float) -> list[Finding]:
     roles = tuple(role for role in ("response_code", "response_flags") if profile.label(role))
     own = [
-        labels(one.metric) for one in vector(await transport.instant(queries.sample_of(profile.requests, roles), at))
+        labels(sample.metric)
+        for sample in vector(await transport.instant(queries.sample_of(profile.requests, roles), at))
     ]
-    lost = [name for role in roles if own and not any(one.get(name := profile.labels[role]) for one in own)]
-    found = [
+    lost = [name for role in roles if own and not any(series.get(name := profile.labels[role]) for series in own)]
+    findings = [
         Finding(
             "request labels",
             not lost if own else None,
@@ -192,9 +191,9 @@ async def _labels(transport: Transport, queries: Queries, profile: MetricProfile
     ]
     towards = tuple(role for role in ("service", "host") if profile.label(role))
     query = queries.sample_of(profile.requests, towards, own=False)
-    edges = [labels(one.metric) for one in vector(await transport.instant(query, at))]
-    named = sum(1 for one in edges if any(one.get(profile.labels[role]) for role in towards))
-    found.append(
+    edges = [labels(sample.metric) for sample in vector(await transport.instant(query, at))]
+    named = sum(1 for edge in edges if any(edge.get(profile.labels[role]) for role in towards))
+    findings.append(
         Finding(
             "callers' counters",
             named > 0,
@@ -202,22 +201,22 @@ async def _labels(transport: Transport, queries: Queries, profile: MetricProfile
             "switch the client side's (reporter=source) metrics on: without them a drain cannot be judged",
         )
     )
-    return found
+    return findings
 
 
 async def _cuts(transport: Transport, queries: Queries, profile: MetricProfile, frame: CounterFrame) -> list[Finding]:
     if not profile.judges_pods:
         return []
-    seen = np.isfinite(frame.buckets)
-    if not seen.any():
+    counted = np.isfinite(frame.buckets)
+    if not counted.any():
         detail, remedy = f"no {profile.buckets}", "latency is not judged; see prometheus.profile"
         return [Finding("latency buckets", None, detail, remedy)]
-    absent = [f"{cut:g}" for i, cut in enumerate(frame.cuts) if not seen[:, i].any()]
+    absent = [f"{cut:g}" for i, cut in enumerate(frame.cuts) if not counted[:, i].any()]
     if not absent:
         return [Finding("latency buckets", True, f"all {len(frame.cuts)} cut points are there")]
     bounds = vector(await transport.instant(queries.sample_of(profile.buckets, ("le",)), frame.at))
-    known = sorted(float(labels(one.metric).get(profile.labels["le"], "nan")) / profile.unit for one in bounds)
-    offered = ", ".join(f"{bound:g}" for bound in known if np.isfinite(bound))
+    cuts = sorted(float(labels(bound.metric).get(profile.labels["le"], "nan")) / profile.unit for bound in bounds)
+    offered = ", ".join(f"{bound:g}" for bound in cuts if np.isfinite(bound))
     return [Finding("latency buckets", False, f"no bucket at {', '.join(absent)} ms", f"choose cuts_ms from {offered}")]
 
 
@@ -256,17 +255,17 @@ async def _replicas(
     for _ in range(_REPLICA_ASKS):
         transport = Transport(source)
         try:
-            found = vector(await transport.instant(query, at))
+            samples = vector(await transport.instant(query, at))
         finally:
             await transport.close()
-        answers.add(frozenset((bytes(one.metric), one.value.value) for one in found))
-    one = len(answers) == 1
+        answers.add(frozenset((bytes(sample.metric), sample.value.value) for sample in samples))
+    agreed = len(answers) == 1
     return Finding(
         "one server behind the address",
-        one,
-        "the same question gets the same answer" if one else f"{len(answers)} different answers to one question",
+        agreed,
+        "the same question gets the same answer" if agreed else f"{len(answers)} different answers to one question",
         ""
-        if one
+        if agreed
         else "several replicas scrape at different moments: point prometheus.url at one of them, or at a front that "
         "merges them (Thanos Query with dedup)",
     )

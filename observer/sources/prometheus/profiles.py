@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from observer.config.settings.model import Profile
+from observer.config.settings.sources import Profile
 from observer.domain.errors import ConfigError
 
 
@@ -142,9 +142,9 @@ def profile_for(name: Profile, renamed: Mapping[str, str]) -> MetricProfile:
     targets do not carry. Raises ``ConfigError`` for a role that does not exist.
     """
     profile = _PROFILES[name]
-    known = set(_ISTIO_LABELS)
-    if unknown := sorted(set(renamed) - known):
-        raise ConfigError(f"prometheus.labels: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    roles = set(_ISTIO_LABELS)
+    if unknown := sorted(set(renamed) - roles):
+        raise ConfigError(f"prometheus.labels: unknown {', '.join(unknown)}; known are {', '.join(sorted(roles))}")
     if needed := sorted(role for role, label in renamed.items() if not label and role in _NEEDED):
         raise ConfigError(f"prometheus.labels: {', '.join(needed)} cannot be left out")
     labels = {**profile.labels, **renamed}

@@ -101,8 +101,8 @@ class Queries:
         """Calls that the given workloads made, by pod, protocol and what tells the class."""
         listed = sorted(set(gateways))
         only = (
-            Matcher("source_namespace", "=~", any_of(one.namespace for one in listed)),
-            Matcher("source_workload", "=~", any_of(one.name for one in listed)),
+            Matcher("source_namespace", "=~", any_of(workload.namespace for workload in listed)),
+            Matcher("source_workload", "=~", any_of(workload.name for workload in listed)),
         )
         roles = ("source_namespace", "source_workload", "target_namespace", "target_pod", *CLASS_ROLES, "protocol")
         return self._sum(roles, self._selected(self._profile.requests, (*self._profile.callers, *only)))
@@ -167,9 +167,9 @@ class Queries:
         listed = sorted(services)
         profile = self._profile
         if profile.host_is_cluster:
-            hosts = "|".join(f"{escaped(one.name)}\\.{escaped(one.namespace)}" for one in listed)
+            hosts = "|".join(f"{escaped(service.name)}\\.{escaped(service.namespace)}" for service in listed)
             return (Matcher("host", "=~", rf"outbound\|[^|]*\|[^|]*\|({hosts})(\..*)?"),)
-        names, spaces = any_of(one.name for one in listed), any_of(one.namespace for one in listed)
+        names, spaces = any_of(service.name for service in listed), any_of(service.namespace for service in listed)
         if profile.label("service") is None:
             return (*profile.callers, Matcher("host", "=~", names), Matcher("host_namespace", "=~", spaces))
         return (
@@ -193,10 +193,10 @@ class Queries:
         """Restricts the pods' own view to services, where the mesh names them."""
         listed = sorted(set(services))
         if "service" not in self.service_roles:
-            return (Matcher("namespace", "=~", any_of(one.namespace for one in listed)),)
+            return (Matcher("namespace", "=~", any_of(service.namespace for service in listed)),)
         return (
-            Matcher("service_namespace", "=~", any_of(one.namespace for one in listed)),
-            Matcher("service", "=~", any_of(one.name for one in listed)),
+            Matcher("service_namespace", "=~", any_of(service.namespace for service in listed)),
+            Matcher("service", "=~", any_of(service.name for service in listed)),
         )
 
     def _own(self, metric: str, *more: Matcher) -> str:

@@ -27,26 +27,26 @@ def series_history(
     tracks: Iterable[Track], times: FloatArray, pods: frozenset[tuple[str, str]], profile: MetricProfile
 ) -> tuple[SeriesHistory, ...]:
     """One history for each of ``pods`` and calling workload, sorted by both, on the grid ``times``."""
-    found: dict[tuple[tuple[str, str], str], _Sums] = {}
+    by_caller: dict[tuple[tuple[str, str], str], _Sums] = {}
     for track in tracks:
         pod = tuple(track.metric.get(profile.label(role) or "", "") for role in ("namespace", "pod"))
         if pod not in pods:
             continue
         key = ((pod[0], pod[1]), _caller(track, profile))
-        sums = found.setdefault(key, _Sums(np.full((len(times), len(RequestClass)), np.nan)))
+        sums = by_caller.setdefault(key, _Sums(np.full((len(times), len(RequestClass)), np.nan)))
         rows, values = _placed(track, times)
         if le := track.metric.get(profile.label("le") or "", ""):
             if (bound := _bound(le, profile.unit)) is not None:
                 _add(sums.buckets.setdefault(bound, np.full(len(times), np.nan)), rows, values)
             continue
         how = class_labels(track.metric, profile)
-        one = request_class(*how)
-        _add(sums.requests[:, one], rows, values)
-        if one is RequestClass.ERROR:
+        kind = request_class(*how)
+        _add(sums.requests[:, kind], rows, values)
+        if kind is RequestClass.ERROR:
             _add(sums.flags.setdefault(how[1] or NO_FLAGS, np.full(len(times), np.nan)), rows, values)
     return tuple(
         sums.closed(pod, caller, times)
-        for (pod, caller), sums in sorted(found.items(), key=lambda item: item[0])
+        for (pod, caller), sums in sorted(by_caller.items(), key=lambda item: item[0])
         if not np.isnan(sums.requests).all()
     )
 
@@ -61,9 +61,9 @@ class _Sums:
 
     def closed(self, pod: tuple[str, str], caller: str, times: FloatArray) -> SeriesHistory:
         """A class or flag without a series has had no request while the pod had any series of this caller."""
-        known: BoolArray = np.any(~np.isnan(self.requests), axis=1)
-        requests = np.where(known[:, None] & np.isnan(self.requests), 0.0, self.requests)
-        flags = {flag: np.where(known & np.isnan(seen), 0.0, seen) for flag, seen in sorted(self.flags.items())}
+        counted: BoolArray = np.any(~np.isnan(self.requests), axis=1)
+        requests = np.where(counted[:, None] & np.isnan(self.requests), 0.0, self.requests)
+        flags = {flag: np.where(counted & np.isnan(counts), 0.0, counts) for flag, counts in sorted(self.flags.items())}
         if math.inf not in self.buckets:
             return SeriesHistory(pod, caller, times, requests, flags=flags)
         bounds = sorted(self.buckets)
@@ -94,10 +94,10 @@ def _placed(track: Track, times: FloatArray) -> tuple[IntArray, FloatArray]:
     """Places on the grid of a series' points, and their values; what no counter looks like is unknown."""
     step = times[1] - times[0] if len(times) > 1 else 1.0
     rows = np.rint((np.array([point.at for point in track.values]) - times[0]) / step).astype(np.int64)
-    found = np.array([point.value for point in track.values], dtype=np.float64)
+    values = np.array([point.value for point in track.values], dtype=np.float64)
     inside = (rows >= 0) & (rows < len(times))
-    found[(found < 0.0) | np.isinf(found)] = np.nan
-    return rows[inside], found[inside]
+    values[(values < 0.0) | np.isinf(values)] = np.nan
+    return rows[inside], values[inside]
 
 
 def _add(column: FloatArray, rows: IntArray, values: FloatArray) -> None:

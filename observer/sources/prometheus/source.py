@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.counts import CallerFrame, CounterFrame, SeriesHistory
 from observer.domain.ids import ServiceRef
 from observer.sources.prometheus.edges import caller_frame

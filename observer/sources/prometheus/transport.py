@@ -7,9 +7,9 @@ from http import HTTPStatus
 
 import msgspec
 
-from observer.config.settings.model import PrometheusSettings
+from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.http_client.asker import HttpClient, refused
+from observer.http_client.client import Endpoint, HttpClient, refused
 from observer.sources.prometheus.credentials import fixed_headers, flavor_parameters
 
 
@@ -43,13 +43,16 @@ class Transport:
     """
 
     def __init__(self, settings: PrometheusSettings) -> None:
-        self._asker = HttpClient(
-            "prometheus",
-            url=settings.url,
-            auth=settings.auth,
-            headers=fixed_headers(settings),
-            timeout=settings.timeout,
-            max_bytes=settings.max_bytes,
+        self._client = HttpClient(
+            Endpoint(
+                "prometheus",
+                url=settings.url,
+                auth=settings.auth,
+                headers=fixed_headers(settings),
+                timeout=settings.timeout,
+                max_bytes=settings.max_bytes,
+                follow=True,
+            )
         )
         self._parameters = {**flavor_parameters(settings.flavor), "timeout": f"{int(settings.timeout * 1000)}ms"}
 
@@ -64,13 +67,13 @@ class Transport:
 
     async def post(self, path: str, form: Mapping[str, str]) -> bytes:
         """The body of a successful answer of ``/api/v1/{path}``."""
-        answer = await self._asker.post(f"/api/v1/{path}", {**self._parameters, **form})
+        answer = await self._client.post(f"/api/v1/{path}", {**self._parameters, **form})
         if answer.status != HTTPStatus.OK:
             raise refusal(answer.status, answer.body)
-        if not answer.good:
+        if not answer.has_json:
             raise SourceProtocolError(f"answered {answer.content_type} instead of JSON")
         return answer.body
 
     async def close(self) -> None:
         """Close the connections; a later question opens them again."""
-        await self._asker.close()
+        await self._client.close()

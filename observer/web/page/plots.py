@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from observer.web.views.trail import Point
+from observer.web.models.answers import Point
 
 WIDTH: Final = 600.0
 HEIGHT: Final = 140.0
@@ -34,7 +34,7 @@ class Plot:
     """
     One plot. ``id`` is its key for scripts, ``top`` the value of its upper edge, ``unit`` how values are written.
 
-    ``since`` and ``until`` are Unix seconds; ``said`` is the newest figures in words.
+    ``since`` and ``until`` are Unix seconds; ``figures`` is the newest figures in words.
     """
 
     id: str
@@ -45,29 +45,26 @@ class Plot:
     until: float
     lines: tuple[Line, ...]
     marks: tuple[Mark, ...]
-    said: str
+    figures: str
 
 
 Get = Callable[[Point], float | None]
+Gets = Sequence[tuple[str, Get]]
+"""Lines of a plot: a name, and how a point is read."""
 
 
-def plots_of(points: Sequence[Point], needs: dict[str, float]) -> tuple[Plot, ...]:
+def plots_of(points: Sequence[Point], needed: Mapping[str, float]) -> tuple[Plot, ...]:
     """Bad rate, requests and evidence; empty while there are fewer than two points."""
     if len(points) < 2:
         return ()
-    rates = _plot("rate", "Bad requests", "%", points, (("pod", lambda p: p.own), ("peers", lambda p: p.peers)))
-    traffic = _plot(
-        "traffic",
-        "Requests a second",
-        "",
-        points,
-        (("pod", lambda p: p.own_requests), ("mean sibling", lambda p: p.peer_requests)),
+    rates = _plot(
+        "rate", "Bad requests", "%", points, (("pod", lambda p: p.own), ("other replicas", lambda p: p.peers))
     )
-    levels = {name: evidence_score for name, evidence_score in needs.items() if name in ("annotate", "drain", "evict")}
-    evidence_score = _plot(
-        "evidence_score", "Evidence (nats)", "", points, (("evidence", lambda p: p.evidence_score),), levels
-    )
-    return rates, traffic, evidence_score
+    counts: Gets = (("pod", lambda p: p.own_requests), ("mean replica", lambda p: p.peer_requests))
+    traffic = _plot("traffic", "Requests a second", "", points, counts)
+    levels = {tier: score for tier, score in needed.items() if tier in ("annotate", "drain", "evict")}
+    evidence = _plot("evidence", "Evidence", "", points, (("evidence", lambda p: p.evidence_score),), levels)
+    return rates, traffic, evidence
 
 
 def _plot(
@@ -75,8 +72,8 @@ def _plot(
     title: str,
     unit: str,
     points: Sequence[Point],
-    gets: Sequence[tuple[str, Get]],
-    levels: dict[str, float] | None = None,
+    gets: Gets,
+    levels: Mapping[str, float] | None = None,
 ) -> Plot:
     values = [value for _, get in gets for point in points if (value := get(point)) is not None]
     highest = max([*values, *(levels or {}).values()], default=0.0)

@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any, Final
+from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from observer.engine.messages.decisions import percent
-from observer.web.views.states import State
+from observer.engine.messages.wording import percent
+from observer.web.models.rows import State
 
 DASH: Final = "\u2013"
 GLYPHS: Final = {
     State.FAILING: "▲",
-    State.HELD: "■",
+    State.BLOCKED: "■",
     State.ACTING: "▶",
     State.SUSPECTED: "◆",
     State.DEGRADED: "▼",
@@ -26,6 +26,8 @@ GLYPHS: Final = {
     State.HEALTHY: "●",
 }
 """A shape beside each colour: nobody has to tell them by the colour."""
+SCRIPTS: Final = ("uplot.js", "uplot.css", "cytoscape.js")
+"""Of others, for plots and the drawn graph, below ``static/vendor``; made by ``make page``."""
 PAGES: Final = (
     ("/", "Overview"),
     ("/incidents", "Incidents"),
@@ -48,7 +50,7 @@ def environment() -> Environment:
     made.filters.update(
         clock=clock, stamp=stamp, iso=iso, ago=ago, percent=share, number=number, words=words, glyph=glyph
     )
-    made.globals.update(pages=PAGES, states=tuple(State), asset=_Assets().address)
+    made.globals.update(pages=PAGES, states=tuple(State), asset=_Assets().address, evidence=evidence)
     return made
 
 
@@ -56,13 +58,13 @@ class _Assets:
     """Addresses of static files that change with their content, so that browsers may keep them for good."""
 
     def __init__(self) -> None:
-        self._known: dict[str, str] = {}
+        self._addresses: dict[str, str] = {}
 
     def address(self, name: str) -> str:
-        if name not in self._known:
+        if name not in self._addresses:
             data = files("observer.web.page").joinpath("static", name).read_bytes()
-            self._known[name] = f"/static/{name}?v={hashlib.blake2b(data, digest_size=6).hexdigest()}"
-        return self._known[name]
+            self._addresses[name] = f"/static/{name}?v={hashlib.blake2b(data, digest_size=6).hexdigest()}"
+        return self._addresses[name]
 
 
 def clock(at: float | None) -> str:
@@ -106,6 +108,14 @@ def number(value: float | None, digits: int = 1) -> str:
     return f"{value:,.{digits}f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
+def evidence(score: float, needed: Mapping[str, float]) -> str:
+    """``10.7 of 17.6 needed to drain``: against the next step that is not reached yet."""
+    for step in ("annotate", "drain", "evict"):
+        if score < needed[step]:
+            return f"{score:.1f} of {needed[step]:.1f} needed to {step}"
+    return f"{score:.1f}, enough to evict ({needed['evict']:.1f})"
+
+
 def words(value: object) -> str:
     """A fixed word for people: ``approval_needed`` as ``approval needed``."""
     return str(value).replace("_", " ")
@@ -116,6 +126,7 @@ def glyph(state: State) -> str:
     return GLYPHS[State(state)]
 
 
-def rendered(env: Environment, name: str, values: Mapping[str, Any]) -> str:
-    """One template with its values."""
-    return env.get_template(name).render(values)
+def built() -> bool:
+    """The scripts of others are part of this build; without them every page reads all the same."""
+    folder = files("observer.web.page").joinpath("static", "vendor")
+    return all(folder.joinpath(name).is_file() for name in SCRIPTS)

@@ -13,18 +13,21 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
-from observer.config.settings.auth import HttpAuth
 from observer.config.settings.model import OidcSettings
+from observer.config.settings.sources import HttpAuth
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity
-from observer.http_client.asker import Answer, HttpClient, refused
+from observer.http_client.client import Endpoint, HttpClient, Response, refused
 from observer.ports.sources import Clock
-from observer.web.authenticate import SecretFile
+from observer.web.webhook_auth import SecretFile
+
+if TYPE_CHECKING:
+    from joserfc.jwk import KeySet
 
 ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519"]
 """Signatures with a key of the provider's; never a shared secret, never none."""
@@ -38,6 +41,8 @@ ASK_AGAIN: Final = 10.0
 """Seconds between two looks for a key that was not there."""
 _MOST: Final = 1024
 _BYTES: Final = 1 << 20
+_Key = dict[str, object]
+"""A key (RFC 7517) as the provider spells it."""
 
 
 T = TypeVar("T")
@@ -57,6 +62,10 @@ class _Description(msgspec.Struct):
     token_endpoint: str
     jwks_uri: str
     token_endpoint_auth_methods_supported: tuple[str, ...] = ("client_secret_basic",)
+
+
+class _Keys(msgspec.Struct):
+    keys: list[_Key] = []
 
 
 class _Tokens(msgspec.Struct):
@@ -85,7 +94,7 @@ class Provider:
             else None
         )
         self._description: tuple[float, _Description] | None = None
-        self._keys: tuple[float, dict[str, Any]] | None = None
+        self._keys: tuple[float, list[_Key]] | None = None
         self._started: OrderedDict[str, Started] = OrderedDict()
         self._lock = asyncio.Lock()
 
@@ -153,16 +162,16 @@ class Provider:
             raise SignInFailed("the provider does not take the code")
         return _read(answer, _Tokens, "token endpoint").id_token
 
-    async def _claims(self, token: str, nonce: str) -> dict[str, Any]:
+    async def _claims(self, token: str, nonce: str) -> dict[str, object]:
         from joserfc import jwt
         from joserfc.errors import InvalidKeyIdError, JoseError
 
         try:
             try:
-                found = jwt.decode(token, await self._key_set(), algorithms=ALGORITHMS)
+                decoded = jwt.decode(token, await self._key_set(), algorithms=ALGORITHMS)
             except (InvalidKeyIdError, ValueError):
                 # The provider changed its keys: look once more, but not at every forged token.
-                found = jwt.decode(token, await self._key_set(again=True), algorithms=ALGORITHMS)
+                decoded = jwt.decode(token, await self._key_set(again=True), algorithms=ALGORITHMS)
             rules = jwt.JWTClaimsRegistry(
                 now=int(self._clock.now()),
                 leeway=LEEWAY,
@@ -173,20 +182,20 @@ class Provider:
                 sub={"essential": True},
                 nonce={"essential": True, "value": nonce},
             )
-            rules.validate(found.claims)
+            rules.validate(decoded.claims)
         except (JoseError, ValueError) as exc:
             raise SignInFailed(f"the ID token is not good: {type(exc).__name__}") from exc
-        self._check_party(found.claims)
-        return dict(found.claims)
+        self._check_party(decoded.claims)
+        return dict(decoded.claims)
 
-    def _check_party(self, claims: Mapping[str, Any]) -> None:
+    def _check_party(self, claims: Mapping[str, object]) -> None:
         """A token for several audiences must have been made for us."""
         audience, party = claims.get("aud"), claims.get("azp")
         several = isinstance(audience, list) and len(audience) > 1
         if (several or party is not None) and party != self._settings.client_id:
             raise SignInFailed("the ID token was made for another client")
 
-    def _identity(self, claims: Mapping[str, Any]) -> Identity:
+    def _identity(self, claims: Mapping[str, object]) -> Identity:
         wanted, prefix = self._settings.username_claim, self._settings.prefix
         name, groups = claims.get(wanted), claims.get(self._settings.groups_claim, [])
         if not isinstance(name, str) or not name:
@@ -194,12 +203,12 @@ class Provider:
         if wanted == "email" and claims.get("email_verified") is not True:
             raise SignInFailed("the provider has not verified the email address")
         listed = [groups] if isinstance(groups, str) else groups
-        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        if not isinstance(listed, list) or not all(isinstance(group, str) for group in listed):
             raise SignInFailed(f"claim {self._settings.groups_claim} is no list of names")
-        for claim, said in ((wanted, [name]), (self._settings.groups_claim, listed)):
-            if not all(one.isprintable() for one in said):
+        for claim, texts in ((wanted, [name]), (self._settings.groups_claim, listed)):
+            if not all(text.isprintable() for text in texts):
                 raise SignInFailed(f"claim {claim} holds characters that cannot be printed")
-        return Identity(f"{prefix}{name}", tuple(f"{prefix}{one}" for one in listed))
+        return Identity(f"{prefix}{name}", tuple(f"{prefix}{group}" for group in listed))
 
     async def _described(self) -> _Description:
         async with self._lock:
@@ -208,55 +217,63 @@ class Provider:
                 return self._description[1]
             issuer = self._settings.issuer
             answer = await self._ask(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-            found = _read(answer, _Description, "description")
-            if found.issuer != issuer:
-                raise SourceProtocolError(f"people.oidc: the provider calls itself {found.issuer[:200]!r}")
+            described = _read(answer, _Description, "description")
+            if described.issuer != issuer:
+                raise SourceProtocolError(f"people.oidc: the provider calls itself {described.issuer[:200]!r}")
             if issuer.startswith("https://"):
-                for address in (found.authorization_endpoint, found.token_endpoint, found.jwks_uri):
+                for address in (described.authorization_endpoint, described.token_endpoint, described.jwks_uri):
                     if not address.startswith("https://"):
                         raise SourceProtocolError("people.oidc: the provider names an address without TLS")
-            self._description = now, found
-            return found
+            self._description = now, described
+            return described
 
-    async def _key_set(self, *, again: bool = False) -> Any:
+    async def _key_set(self, *, again: bool = False) -> KeySet:
         from joserfc.jwk import KeySet
 
         uri = (await self._described()).jwks_uri
         async with self._lock:
             now = self._clock.monotonic()
             if self._keys is None or now - self._keys[0] >= (ASK_AGAIN if again else KEEPS):
-                body = _read(await self._ask(uri), dict[str, Any], "keys")
-                self._keys = now, body
+                self._keys = now, _read(await self._ask(uri), _Keys, "keys").keys
             keys = self._keys[1]
-        return KeySet.import_key_set({"keys": [one for one in keys.get("keys", []) if one.get("use", "sig") == "sig"]})
+        return KeySet.import_key_set({"keys": [_texts(key) for key in keys if key.get("use", "sig") == "sig"]})
 
     async def _ask(
         self, url: str, *, form: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        asker = HttpClient(
-            "people.oidc",
-            url=url,
-            auth=HttpAuth(ca_file=self._settings.ca_file),
-            headers=headers or {},
-            timeout=self._settings.timeout,
-            max_bytes=_BYTES,
+    ) -> Response:
+        client = HttpClient(
+            Endpoint(
+                "people.oidc",
+                url=url,
+                auth=HttpAuth(ca_file=self._settings.ca_file),
+                headers=headers or {},
+                timeout=self._settings.timeout,
+                max_bytes=_BYTES,
+                follow=True,
+            )
         )
         try:
             rest = "/" if url.endswith("/") else ""  # the client takes it off
-            return await (asker.post(rest, form) if form is not None else asker.get(rest, {}))
+            return await (client.post(rest, form) if form is not None else client.get(rest, {}))
         except ConfigError as exc:
             raise SourceUnavailable(f"people.oidc: {exc}") from exc
         finally:
-            await asker.close()
+            await client.close()
 
 
-def _read(answer: Answer, kind: type[T], what: str) -> T:
-    if not answer.good:
+def _read(answer: Response, kind: type[T], what: str) -> T:
+    if not answer.has_json:
         raise refused(answer.status, f"people.oidc: {what}: the provider answers {answer.status}")
     try:
         return msgspec.json.decode(answer.body, type=kind)
     except msgspec.DecodeError as exc:
         raise SourceProtocolError(f"people.oidc: {what}: {exc}") from exc
+
+
+def _texts(key: _Key) -> dict[str, str | list[str]]:
+    """All that a key is made of are texts and lists of texts; what else a provider adds is no part of it."""
+    texts: dict[str, str | list[str]] = {name: value for name, value in key.items() if isinstance(value, str)}
+    return texts | {name: [str(item) for item in value] for name, value in key.items() if isinstance(value, list)}
 
 
 def _challenge(verifier: str) -> str:

@@ -11,9 +11,9 @@ from aiohttp import web
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.person import Identity, Role
 from observer.web import bare_pages as pages
-from observer.web.people.door import SIGN_IN, SIGN_OUT, AuthMiddleware, place_at
+from observer.web.people.auth import SIGN_IN, SIGN_OUT, AuthMiddleware, place_at
 from observer.web.people.oidc import NotBegunHere, Provider, SignInFailed
-from observer.web.refusals import ApiProblem, form_of
+from observer.web.problems import ApiProblem, form_of
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +26,8 @@ STARTED: Final = "observer-signing-in"
 class SignIn:
     """Handlers; ``provider`` is None without OpenID."""
 
-    def __init__(self, door: AuthMiddleware, provider: Provider | None = None) -> None:
-        self._door, self._provider = door, provider
+    def __init__(self, auth: AuthMiddleware, provider: Provider | None = None) -> None:
+        self._auth, self._provider = auth, provider
 
     async def page(self, request: web.Request) -> web.Response:
         """The form."""
@@ -35,16 +35,16 @@ class SignIn:
 
     async def token(self, request: web.Request) -> web.StreamResponse:
         """A token in a form opens a session."""
-        if not self._door.same_origin(request):
+        if not self._auth.same_origin(request):
             raise ApiProblem(403, "other_origin", "this sign-in comes from another site")
         form = await form_of(request)
         wanted, given = form.get("next", ""), form.get("token", "").strip()
-        found = await self._door.person(given, place_at(request, "form")) if given else None
-        if found is None:
+        bearer = await self._auth.person(given, place_at(request, "form")) if given else None
+        if bearer is None:
             return self._page(wanted, "This token is not known.", status=401)
-        await self._welcome(*found)
+        await self._welcome(*bearer)
         answer = pages.led_to(inside(wanted))
-        self._open(answer, *found)
+        self._open(answer, *bearer)
         return answer
 
     async def oidc(self, request: web.Request) -> web.StreamResponse:
@@ -57,20 +57,20 @@ class SignIn:
             return self._page("", "The sign-in provider does not answer. Try again.", status=503)
         answer = pages.led_to(where)
         answer.set_cookie(
-            STARTED, browser, max_age=600, path=OIDC, httponly=True, secure=self._door.secure, samesite="Lax"
+            STARTED, browser, max_age=600, path=OIDC, httponly=True, secure=self._auth.secure, samesite="Lax"
         )
         return answer
 
     async def back(self, request: web.Request) -> web.StreamResponse:
         """From the provider."""
         provider, place = self._known_provider(), place_at(request, "oidc")
-        if (wait := self._door.throttle.wait(place)) > 0:
+        if (wait := self._auth.throttle.wait(place)) > 0:
             raise ApiProblem(429, "too_many_failures", "too many failed sign-ins", {"Retry-After": f"{wait + 1:.0f}"})
         try:
             identity, wanted = await provider.end(request.query, request.cookies.get(STARTED, ""))
         except SignInFailed as exc:
             if not isinstance(exc, NotBegunHere):
-                self._door.throttle.failed(place)
+                self._auth.throttle.failed(place)
             log.info("sign_in_failed", place=place, by="oidc", detail=str(exc))
             return self._page("", f"Sign-in failed: {exc}.", status=401)
         except (SourceUnavailable, SourceProtocolError) as exc:
@@ -85,22 +85,22 @@ class SignIn:
 
     async def out(self, request: web.Request) -> web.StreamResponse:
         """Ends the session."""
-        self._door.sessions.close(request.cookies.get(self._door.cookie, ""))
+        self._auth.sessions.close(request.cookies.get(self._auth.cookie, ""))
         answer = pages.led_to(SIGN_IN)
-        answer.del_cookie(self._door.cookie, path="/", secure=self._door.secure, httponly=True, samesite="Strict")
+        answer.del_cookie(self._auth.cookie, path="/", secure=self._auth.secure, httponly=True, samesite="Strict")
         return answer
 
     async def _welcome(self, identity: Identity | None, by: str) -> None:
         """Whoever may not even read gets no session. Raises: Refused."""
-        person = await self._door.known(identity, by)
+        person = await self._auth.known(identity, by)
         if not person.may(Role.VIEWER):
             raise ApiProblem(403, "forbidden", f"{person.name} may not read here: grant get on observers.observer.dev")
         log.info("signed_in", who=person.name, by=by, roles=sorted(role.value for role in person.roles))
 
     def _open(self, answer: web.StreamResponse, identity: Identity | None, by: str) -> None:
-        secret, _ = self._door.sessions.open(identity, by)
+        secret, _ = self._auth.sessions.open(identity, by)
         answer.set_cookie(
-            self._door.cookie, secret, path="/", httponly=True, secure=self._door.secure, samesite="Strict"
+            self._auth.cookie, secret, path="/", httponly=True, secure=self._auth.secure, samesite="Strict"
         )
 
     def _known_provider(self) -> Provider:
@@ -109,7 +109,7 @@ class SignIn:
         return self._provider
 
     def _page(self, wanted: str, message: str = "", *, status: int = 200) -> web.Response:
-        ways = self._door.ways
+        ways = self._auth.ways
         body = pages.sign_in(
             inside(wanted),
             message,

@@ -1,1 +1,1 @@
-"""What page and API show: view models, made from the last tick and the journal. All times are Unix seconds."""
+"""Makes what page and API show, from the last tick and the journal."""

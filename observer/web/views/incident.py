@@ -1,13 +1,11 @@
-"""``/incidents`` and one incident: what was seen, what was done, which brakes allowed or held, and did it help."""
+"""One incident: what was seen, what was done, which guards allowed or blocked it, and did it help."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from msgspec import Struct
-
-from observer.domain.action import ActionKind, Mode
+from observer.domain.action import ActionKind
 from observer.domain.approval import Plan
 from observer.domain.attribution import RankedCause
 from observer.domain.decision import Decision, Verdict
@@ -15,15 +13,18 @@ from observer.domain.incident import Incident
 from observer.engine.attribution.members import cause_of
 from observer.engine.detect.tiers import tier_scores
 from observer.engine.guards import GUARDS
-from observer.web.views.asked import GraphQuery
-from observer.web.views.asks import asks
-from observer.web.views.graph import GraphView, graph_view
-from observer.web.views.links import Link, LinksOf, links_for
-from observer.web.views.models import ActionRequired, DecisionRow, IncidentRow
-from observer.web.views.picture import ViewState
+from observer.web.models import answers
+from observer.web.models.parameters import GraphQuery
+from observer.web.models.rows import Link
+from observer.web.views.graph import graph_view
+from observer.web.views.overview import action_required
 from observer.web.views.rows import decision_row, incident_row
-from observer.web.views.trail import Point
+from observer.web.views.view_state import ViewState
 
+LinksOf = Callable[[Decision], Mapping[str, str]]
+"""The addresses that belong to a decision, by name."""
+OURS: Final = "page"
+"""The name of the link that leads here."""
 MOST_STEPS: Final = 500
 STORY: Final = (
     "suspected", "drain_effective", "drain_verdict", "readmitted", "blocked", "page", "approved", "withdrawn",
@@ -31,226 +32,115 @@ STORY: Final = (
     "replaced", "verified", "undone", "frozen", "closed",
 )  # fmt: skip
 """The journal keeps instants only: within one, a verdict comes before what is done about it, the end last."""
-HARM: Final = (ActionKind.DRAIN, ActionKind.EVICT)
-BRAKES: Final = tuple(guard.__name__ for guard in GUARDS)
-"""Every brake by its name; all are asked, so one that did not hold has allowed."""
+HARMFUL: Final = (ActionKind.DRAIN, ActionKind.EVICT)
+GUARD_NAMES: Final = tuple(guard.__name__ for guard in GUARDS)
+"""All are asked, so one that did not block has allowed."""
 
 
-class IncidentList(Struct, frozen=True):
-    """Incidents, the one opened last first; ``next`` is the cursor of the following page, empty at the end."""
-
-    incidents: tuple[IncidentRow, ...]
-    next: str
-
-
-class GuardView(Struct, frozen=True):
-    """One brake and what it answered when the act was last weighed; ``reason`` and ``detail`` only when it held."""
-
-    guard: str
-    allowed: bool
-    reason: str
-    detail: str
-
-
-class GuardReview(Struct, frozen=True):
-    """All brakes as they answered to one act, at one instant."""
-
-    at: float
-    action: ActionKind
-    guards: tuple[GuardView, ...]
-
-
-class ExperimentView(Struct, frozen=True):
-    """The drain as an experiment: what the callers saw without the pod. ``log_odds`` = ln (dropped : not dropped)."""
-
-    started: float
-    effective: float | None
-    requests: float
-    bad: float
-    log_odds: float
-    verdict: str
-
-
-class VerificationView(Struct, frozen=True):
-    """The replacement against the same figures. ``log_odds`` = ln (as good as its siblings : as bad as before)."""
-
-    evicted: float
-    replacement: str
-    ready: float | None
-    requests: float
-    bad: float
-    log_odds: float
-    verdict: str
-
-
-class CauseEvidence(Struct, frozen=True):
-    """One line of evidence for or against a cause, in nats."""
-
-    word: str
-    evidence_score: float
-    text: str
-
-
-class CauseView(Struct, frozen=True):
-    """
-    One possible cause with its probability, 0..1. ``inherited`` is the part of its service's trouble that comes from
-    what it calls; ``culprit`` whether it is the one that this incident is about.
-    """
-
-    kind: str
-    cause: str
-    probability: float
-    inherited: float
-    culprit: bool
-    lines: tuple[CauseEvidence, ...]
-
-
-class AttributionView(Struct, frozen=True):
-    """Who is to blame as of ``at``, likeliest first; ``unknown`` also means nobody. ``gaps`` say what was not seen."""
-
-    at: float
-    ranked: tuple[CauseView, ...]
-    unknown: float
-    gaps: tuple[str, ...]
-
-
-class PendingApproval(Struct, frozen=True):
-    """
-    The act that waits for a person's word. ``plan`` is its hash: an approval is for this act and no other. ``diff`` are
-    the changes of the cluster, a line each.
-    """
-
-    action: ActionKind
-    pod: str
-    uid: str
-    plan: str
-    diff: tuple[str, ...]
-
-
-class IncidentView(Struct, frozen=True):
-    """
-    One incident in full.
-
-    ``needs`` are the nats of each tier. ``points`` is the evidence from tick to tick since this process began, oldest
-    first. ``timeline`` holds every decision of the incident, oldest first, at most 500. ``weighing`` is null until an
-    act was weighed, ``attribution`` until somebody was asked. ``approval`` is the act that waits for a person,
-    ``drained``
-    whether the pod can be given back.
-    """
-
-    incident: IncidentRow
-    asks: tuple[ActionRequired, ...]
-    mode: Mode
-    onset: float | None
-    share: float
-    requests: float
-    bad: float
-    node: str
-    revision: str
-    ceiling: str
-    ceiling_reason: str
-    needs: dict[str, float]
-    evidence_at: str
-    drained: bool
-    drain_expires: float | None
-    experiment: ExperimentView | None
-    check: VerificationView | None
-    attribution: AttributionView | None
-    weighing: GuardReview | None
-    approval: PendingApproval | None
-    timeline: tuple[DecisionRow, ...]
-    points: tuple[Point, ...]
-    graph: GraphView
-    links: tuple[Link, ...]
+def no_links(_: Decision) -> Mapping[str, str]:
+    """Where the settings name none."""
+    return {}
 
 
 def incident_view(
-    one: Incident, picture: ViewState, decisions: Sequence[Decision], points: Sequence[Point], links_of: LinksOf
-) -> IncidentView:
+    incident: Incident,
+    state: ViewState,
+    decisions: Sequence[Decision],
+    points: Sequence[answers.Point],
+    links_of: LinksOf,
+) -> answers.IncidentView:
     """``decisions`` are the incident's, oldest first."""
-    settings = picture.seen.settings
-    policy = picture.seen.policies.of(one.workload, settings)
-    around = str(one.service) if one.service is not None and one.service.namespace else ""
-    told = in_order(decisions)
-    return IncidentView(
-        incident=incident_row(one),
-        asks=tuple(ask for ask in asks(picture) if ask.incident == one.id),
-        mode=policy.mode,
-        onset=one.onset or None,
-        share=one.share,
-        requests=one.requests,
-        bad=one.bad,
-        node=one.node,
-        revision=one.revision,
-        ceiling=one.ceiling.name.lower(),
-        ceiling_reason=one.ceiling_reason,
-        needs={tier.name.lower(): evidence_score for tier, evidence_score in tier_scores(settings).items()},
-        evidence_at=one.evidence_at,
-        drained=bool(one.drain_expires) and not one.closed,
-        drain_expires=one.drain_expires or None,
-        experiment=_experiment(one),
-        check=_check(one),
-        attribution=_attribution(one),
-        weighing=weighing(told),
-        approval=_next_act(picture.plans.get(one.id)),
-        timeline=tuple(decision_row(item) for item in told),
+    settings, service = state.tick.settings, incident.service
+    around = str(service) if service is not None and service.namespace else ""
+    timeline = in_order(decisions)
+    return answers.IncidentView(
+        incident=incident_row(incident),
+        action_required=tuple(item for item in action_required(state) if item.incident == incident.id),
+        mode=state.tick.policies.of(incident.workload, settings).mode,
+        onset=incident.onset or None,
+        share=incident.share,
+        requests=incident.requests,
+        bad=incident.bad,
+        node=incident.node,
+        revision=incident.revision,
+        ceiling=incident.ceiling.name.lower(),
+        ceiling_reason=incident.ceiling_reason,
+        needed={tier.name.lower(): score for tier, score in tier_scores(settings).items()},
+        drained=bool(incident.drain_expires) and not incident.closed,
+        drain_expires=incident.drain_expires or None,
+        experiment=_experiment(incident),
+        verification=_verification(incident),
+        attribution=_attribution(incident),
+        guard_review=guard_review(timeline),
+        approval=_pending(state.plans.get(incident.id)),
+        timeline=tuple(decision_row(decision) for decision in timeline),
         points=tuple(points),
-        graph=graph_view(picture, GraphQuery(around=around, depth=1, limit=60)),
-        links=links_for(told, links_of),
+        graph=graph_view(state, GraphQuery(around=around, depth=1, limit=60)),
+        links=links_for(timeline, links_of),
     )
 
 
 def in_order(decisions: Sequence[Decision]) -> list[Decision]:
     """Oldest first; what happened in one tick in the order in which it follows from each other."""
     rank = {kind: number for number, kind in enumerate(STORY)}
-    return sorted(decisions, key=lambda one: (one.at, rank.get(one.kind, rank["blocked"]), one.id))
+    return sorted(decisions, key=lambda decision: (decision.at, rank.get(decision.kind, rank["blocked"]), decision.id))
 
 
-def weighing(decisions: Sequence[Decision]) -> GuardReview | None:
-    """The last time that an act was weighed."""
+def guard_review(decisions: Sequence[Decision]) -> answers.GuardReview | None:
+    """The last time that an action was weighed."""
     weighed = (Verdict.ACT, Verdict.WOULD, Verdict.BLOCKED)
-    last = next((one for one in reversed(decisions) if one.action_kind in HARM and one.verdict in weighed), None)
+    harmful = (it for it in reversed(decisions) if it.action_kind in HARMFUL and it.verdict in weighed)
+    last = next(harmful, None)
     if last is None or last.action_kind is None:
         return None
-    held = [
-        GuardView(block.guard, allowed=False, reason=block.reason, detail=block.detail) for block in last.blocked_by
-    ]
-    names = {one.guard for one in held}
-    allowed = [GuardView(name, allowed=True, reason="", detail="") for name in BRAKES if name not in names]
-    return GuardReview(last.at, last.action_kind, (*held, *allowed))
+    blocked = [answers.GuardView(it.guard, allowed=False, reason=it.reason, detail=it.detail) for it in last.blocked_by]
+    names = {view.guard for view in blocked}
+    others = (name for name in GUARD_NAMES if name not in names)
+    allowed = [answers.GuardView(name, allowed=True, reason="", detail="") for name in others]
+    return answers.GuardReview(last.at, last.action_kind.value, (*blocked, *allowed))
 
 
-def _attribution(one: Incident) -> AttributionView | None:
-    found = one.attribution
-    if found is None:
+def links_for(decisions: Sequence[Decision], links_of: LinksOf) -> tuple[Link, ...]:
+    """Those of the first decision that has any: it stands where the trouble began."""
+    links = next((links for decision in decisions if (links := links_of(decision))), {})
+    return tuple(Link(name, url) for name, url in links.items() if name != OURS)
+
+
+def _attribution(incident: Incident) -> answers.AttributionView | None:
+    attribution = incident.attribution
+    if attribution is None:
         return None
-    return AttributionView(found.at, tuple(_cause(each, one) for each in found.ranked), found.unknown, found.gaps)
+    causes = tuple(_cause(cause, incident) for cause in attribution.ranked)
+    return answers.AttributionView(attribution.at, causes, attribution.unknown, attribution.gaps)
 
 
-def _cause(one: RankedCause, incident: Incident) -> CauseView:
-    lines = tuple(CauseEvidence(line.word, line.score, line.text) for line in one.lines)
-    own = one.cause == cause_of(incident.culprit)
-    return CauseView(one.cause.kind.value, str(one.cause), one.probability, one.inherited, own, lines)
+def _cause(ranked: RankedCause, incident: Incident) -> answers.CauseView:
+    lines = tuple(answers.CauseEvidence(line.word, line.score, line.text) for line in ranked.lines)
+    cause = ranked.cause
+    culprit = cause == cause_of(incident.culprit)
+    return answers.CauseView(cause.kind.value, str(cause), ranked.probability, ranked.inherited, culprit, lines)
 
 
-def _next_act(plan: Plan | None) -> PendingApproval | None:
+def _pending(plan: Plan | None) -> answers.PendingApproval | None:
     if plan is None:
         return None
-    return PendingApproval(plan.action_kind, str(plan.pod), plan.pod.uid, plan.hash, plan.diff)
+    return answers.PendingApproval(plan.action_kind.value, str(plan.pod), plan.pod.uid, plan.hash, plan.diff)
 
 
-def _experiment(one: Incident) -> ExperimentView | None:
-    run = one.experiment
+def _experiment(incident: Incident) -> answers.ExperimentView | None:
+    run = incident.experiment
     if run is None:
         return None
-    return ExperimentView(run.started, run.effective or None, run.requests, run.bad, run.log_odds, run.verdict.value)
+    return answers.ExperimentView(
+        run.started, run.effective or None, run.requests, run.bad, run.log_odds, run.verdict.value
+    )
 
 
-def _check(one: Incident) -> VerificationView | None:
-    run = one.check
+def _verification(incident: Incident) -> answers.VerificationView | None:
+    run = incident.check
     if run is None:
         return None
-    replacement = str(run.replacement or "")
-    return VerificationView(
-        run.evicted, replacement, run.ready or None, run.requests, run.bad, run.log_odds, run.verdict.value
+    replacement, ready = str(run.replacement or ""), run.ready or None
+    return answers.VerificationView(
+        run.evicted, replacement, ready, run.requests, run.bad, run.log_odds, run.verdict.value
     )

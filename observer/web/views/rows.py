@@ -2,77 +2,103 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from observer.domain.decision import Decision
-from observer.domain.incident import Incident
+from observer.domain.incident import Incident, Phase
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.suspect import Symptom
-from observer.engine.messages.decisions import percent
-from observer.web.views.models import BlockedView, DecisionRow, IncidentRow, ObjectiveView, OutcomeView, StandingBlock
-from observer.web.views.states import PHASES, SYMPTOMS
+from observer.engine.messages.wording import percent
+from observer.web.models.rows import (
+    BlockedView,
+    DecisionRow,
+    IncidentRow,
+    ObjectiveView,
+    OutcomeView,
+    StandingBlock,
+)
+
+PHASES: Final = {
+    Phase.SUSPECTED: "is suspected",
+    Phase.DRAINING: "is being drained",
+    Phase.EXPERIMENT: "is drained; its callers are watched",
+    Phase.DRAINED: "is drained and waits",
+    Phase.READMITTED: "was restored for a while to see whether the errors return",
+    Phase.EVICTING: "is being replaced",
+    Phase.VERIFYING: "was replaced; the replacement is checked",
+    Phase.CLOSED: "is closed",
+}
+SYMPTOMS: Final = {Symptom.ERRORS: ("fails", "failed"), Symptom.LATENCY: ("is slow for", "was slow for")}
+"""What a pod does while its incident is open, and what it did."""
 
 
-def decision_row(one: Decision) -> DecisionRow:
+def decision_row(decision: Decision) -> DecisionRow:
     """One decision as it was recorded."""
-    outcome = one.outcome
+    outcome, action = decision.outcome, decision.action
     return DecisionRow(
-        id=one.id,
-        at=one.at,
-        kind=one.kind,
-        verdict=one.verdict,
-        subject=one.subject,
-        reason=one.reason,
-        text=one.text,
-        severity=one.severity,
-        mode=one.mode,
-        incident=one.incident,
-        action=one.action_kind.value if one.action_kind is not None else "",
-        pod=str(one.pod or ""),
-        service=str(one.service or ""),
-        workload=str(one.workload or ""),
-        action_id=one.action.id if one.action is not None else "",
+        id=decision.id,
+        at=decision.at,
+        kind=decision.kind,
+        verdict=decision.verdict,
+        subject=decision.subject,
+        reason=decision.reason,
+        text=decision.text,
+        severity=decision.severity,
+        mode=decision.mode,
+        incident=decision.incident,
+        action=decision.action_kind.value if decision.action_kind is not None else "",
+        pod=str(decision.pod or ""),
+        service=str(decision.service or ""),
+        workload=str(decision.workload or ""),
+        action_id=action.id if action is not None else "",
         blocked_by=tuple(
-            BlockedView(block.guard, block.reason, block.detail, block.refused) for block in one.blocked_by
+            BlockedView(block.guard, block.reason, block.detail, block.refused) for block in decision.blocked_by
         ),
         outcome=OutcomeView(outcome.result.value, outcome.reason, outcome.detail) if outcome is not None else None,
-        figures=dict(one.figures),
-        config=one.config,
+        figures=dict(decision.figures),
+        config=decision.config,
     )
 
 
-def incident_row(one: Incident) -> IncidentRow:
+def incident_row(incident: Incident) -> IncidentRow:
     """One incident in a line."""
+    blocked = sorted(incident.blocked.items(), key=lambda item: item[1])
+    experiment, check = incident.experiment, incident.check
+    namespace = incident.culprit.namespace or (incident.service.namespace if incident.service is not None else "")
     return IncidentRow(
-        id=one.id,
-        subject=str(one.culprit),
-        namespace=one.culprit.namespace,
-        workload=str(one.workload or ""),
-        service=str(one.service or ""),
-        symptom=one.symptom,
-        phase=one.phase,
-        tier=one.tier.name.lower(),
-        opened=one.opened,
-        closed=one.closed or None,
-        bad_rate=one.p1,
-        peer_bad_rate=one.p0,
-        evidence_score=one.evidence_score,
-        blocked=tuple(
-            StandingBlock(reason, since) for reason, since in sorted(one.blocked.items(), key=lambda item: item[1])
-        ),
-        outcome=one.closing,
-        headline=headline(one),
+        id=incident.id,
+        subject=str(incident.culprit),
+        namespace=namespace,
+        workload=str(incident.workload or ""),
+        service=str(incident.service or ""),
+        symptom=incident.symptom,
+        phase=incident.phase,
+        tier=incident.tier.name.lower(),
+        opened=incident.opened,
+        closed=incident.closed or None,
+        bad_rate=incident.p1,
+        peer_bad_rate=incident.p0,
+        evidence_score=incident.evidence_score,
+        blocked=tuple(StandingBlock(reason, since) for reason, since in blocked),
+        drain_verdict=experiment.verdict.value if experiment is not None else None,
+        verification=check.verdict.value if check is not None else None,
+        evidence_at=incident.evidence_at,
+        outcome=incident.closing,
+        headline=headline(incident),
     )
 
 
-def headline(one: Incident) -> str:
-    """``catalog-1 fails 31 % of its requests, its peers 0 %; it is drained, its callers are watched``."""
-    if one.symptom is Symptom.UNREACHED:
-        what = f"{one.culprit.name} {'was' if one.closed else 'is'} not reached by its callers"
+def headline(incident: Incident) -> str:
+    """``catalog-1 fails 31 % of its requests, other replicas 0 %; it is drained, its callers are watched``."""
+    name, closed = incident.culprit.name, bool(incident.closed)
+    if incident.symptom is Symptom.UNREACHED:
+        what = f"{name} {'was' if closed else 'is'} not reached by its callers"
     else:
-        bad = f"{percent(one.p1)} of its requests, siblings {percent(one.p0)}"
-        what = f"{one.culprit.name} {SYMPTOMS[one.symptom][bool(one.closed)]} {bad}"
-    if one.closed:
-        return f"{what}; closed: {one.closing.replace('_', ' ')}"
-    return f"{what}; it {PHASES[one.phase]}"
+        bad = f"{percent(incident.p1)} of its requests, other replicas {percent(incident.p0)}"
+        what = f"{name} {SYMPTOMS[incident.symptom][closed]} {bad}"
+    if closed:
+        return f"{what}; closed: {incident.closing.replace('_', ' ')}"
+    return f"{what}; it {PHASES[incident.phase]}"
 
 
 def objective_view(status: ObjectiveStatus) -> ObjectiveView:

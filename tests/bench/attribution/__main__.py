@@ -20,8 +20,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from observer.domain.attribution import Attribution
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.permit import permits_removal
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.removal import permits_removal
 from tests.bench.attribution import lab, nezha, petshop, tally, wide
 from tests.bench.attribution.scores import Score, row, score
 from tests.support.scenarios import FAMILIES
@@ -51,11 +51,11 @@ def petshop_scores(corpus: Path) -> list[Score]:
     hits: dict[tuple[str, str], list[Ranked]] = defaultdict(list)
     truths: dict[tuple[str, str], list[str]] = defaultdict(list)
     for issue in petshop.issues(corpus):
-        hits[(issue.scenario, issue.metric)].append(services(attribution(issue.inputs), forced=False))
+        hits[(issue.scenario, issue.metric)].append(services(attribute(issue.inputs), forced=False))
         truths[(issue.scenario, issue.metric)].append(issue.truth)
     quiet: dict[tuple[str, str], list[bool]] = defaultdict(list)
     for issue in petshop.quiet(corpus):
-        quiet[(issue.scenario, issue.metric)].append(not attribution(issue.inputs).culprits)
+        quiet[(issue.scenario, issue.metric)].append(not attribute(issue.inputs).culprits)
     found: list[Score] = []
     for key in sorted(hits):
         first, third, none = petshop.PUBLISHED[key]
@@ -90,7 +90,7 @@ def nezha_scores(corpus: Path) -> list[Score]:
     day = nezha.load(corpus)
     told, answered, held = [], [], []
     for fault in day.faults:
-        found = attribution(nezha.question(day, fault))
+        found = attribute(nezha.question(day, fault))
         told.append((fault.service, services(found, forced=True)))
         answered.append((fault.service, services(found, forced=False)))
         if fault.kind not in nezha.CODE:
@@ -112,7 +112,7 @@ def lab_scores() -> list[Score]:
     right: dict[str, list[bool]] = defaultdict(list)
     wrong: list[bool] = []
     for case in lab.cases():
-        found = attribution(case.inputs)
+        found = attribute(case.inputs)
         right[case.variant].append(str(found.ranked[0].cause) == case.truth)
         if not right[case.variant][-1]:
             print(f"  lab {case.name} {case.variant} at {case.after:g} s: {found.ranked[0].cause}, truth {case.truth}")
@@ -174,7 +174,7 @@ def size() -> dict[str, float]:
     """A graph of 500 services and 1 000 traces of either time."""
     inputs, truth = wide.incident(services=500, traces=1000)
     begun = time.process_time()
-    found = attribution(inputs)
+    found = attribute(inputs)
     seconds = time.process_time() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     spans = len(inputs.traces.spans) if inputs.traces is not None else 0

@@ -23,14 +23,14 @@ from observer.domain.ids import ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Judgement, Tier
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.changes import changes_of, seats_of
-from observer.engine.attribution.contrast import contrast
-from observer.engine.decide import decide, in_progress, settle
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.evidence import contrast
+from observer.engine.attribution.posterior import changes_of, seats_of
+from observer.engine.decide import apply_outcome, decide, open_actions
 from observer.engine.detect.judge import judge
 from observer.engine.detect.tiers import tier_scores
 from observer.engine.memory import Memory
-from observer.runtime import calls
+from observer.runtime import source_cache
 from observer.simulator.mesh.topology import ScrapeSpec
 from observer.simulator.scenarios.world import COARSE, World
 from tests.bench.attribution.stage import Stage, usual_errors
@@ -40,7 +40,7 @@ from tests.support.scenarios import FAMILIES, InjectedFault, Scene, begin, pod_c
 
 TICK: Final = 5.0
 WARM: Final = 150.0
-_PAST: Final = {"sidecar_down": calls.LAG + calls.USUAL}
+_PAST: Final = {"sidecar_down": source_cache.LAG + source_cache.USUAL}
 """Seconds instead, where what is judged needs to know what was usual: as long as the daemon looks back for it."""
 ASKED: Final = 90.0
 """Seconds after the fault at which is asked where nobody reached for a pod."""
@@ -189,8 +189,8 @@ class _Play:
 
     def _asked(self, snapshot: Snapshot, before: Memory) -> Attribution:
         """Nobody reached for a pod: what an alert would ask."""
-        _, judgement = judge(before.detector, snapshot, self.settings, in_progress(before))
-        return attribution(question(self.stage, snapshot, judgement, self.log))
+        _, judgement = judge(before.detector, snapshot, self.settings, open_actions(before))
+        return attribute(question(self.stage, snapshot, judgement, self.log))
 
     def _follow(self, decision: Decision, at: float) -> None:
         action = decision.action
@@ -199,7 +199,7 @@ class _Play:
             right = self.injury is not None and action.pod.name in self.injury.pods
             self.acts.append(Act(action.action_kind.value, str(action.pod), at - min(self.began, at), right))
         outcome = self.stage.obey(action)
-        self.memory, _ = settle(self.memory, decision, outcome, at, self.settings)
+        self.memory, _ = apply_outcome(self.memory, decision, outcome, at, self.settings)
 
 
 class Log:

@@ -25,7 +25,7 @@ from observer.domain.ids import ServiceRef
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Judgement
 from observer.domain.traces import Span, SpanSide, TraceSet
-from observer.engine.attribution.changes import changes_of, seats_of
+from observer.engine.attribution.posterior import changes_of, seats_of
 from tests.support.recordings import LAB, Recording, Replay, load
 
 NAMES = ("gray-pod", "slow-pod", "bad-revision", "bad-dependency", "surge", "gray-pod-drained", "gray-pod-evicted")

@@ -18,7 +18,7 @@ from observer.domain.ids import ServiceRef
 from observer.domain.outcome import Outcome, Result
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.traces import TraceSet
-from observer.runtime import calls
+from observer.runtime import source_cache as caches
 from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.kubernetes.status import Refused
 from observer.simulator.mesh.topology import MeshSpec
@@ -122,13 +122,13 @@ class Stage:
 
     def _calls(self, at: float, curious: frozenset[ServiceRef]) -> CallGraph | None:
         """As the daemon keeps them: what is usual while nobody is suspected, what is now while somebody is."""
-        if self._usual_calls is None or (not curious and at - self._usual_at >= calls.QUIET):
-            self._usual_calls = self.direct.graph(at - calls.LAG - calls.USUAL, at - calls.LAG)
+        if self._usual_calls is None or (not curious and at - self._usual_at >= caches.QUIET):
+            self._usual_calls = self.direct.graph(at - caches.LAG - caches.USUAL, at - caches.LAG)
             self._usual_at = at
         if not curious:
             self._now_calls, self._calls_for = None, curious
-        elif self._now_calls is None or at - self._now_calls.at >= calls.REFRESH or not curious <= self._calls_for:
-            self._now_calls, self._calls_for = self.direct.graph(at - calls.WINDOW, at), curious
+        elif self._now_calls is None or at - self._now_calls.at >= caches.REFRESH or not curious <= self._calls_for:
+            self._now_calls, self._calls_for = self.direct.graph(at - caches.WINDOW, at), curious
         return self._now_calls
 
     def _earlier(self, at: float, curious: frozenset[ServiceRef]) -> CallGraph | None:
@@ -136,8 +136,8 @@ class Stage:
         kept = self._earlier_calls
         if not curious:
             kept = None
-        elif kept is None or at - calls.LAG - kept.at >= calls.QUIET:
-            kept = self.direct.graph(at - calls.LAG - calls.WINDOW, at - calls.LAG)
+        elif kept is None or at - caches.LAG - kept.at >= caches.QUIET:
+            kept = self.direct.graph(at - caches.LAG - caches.WINDOW, at - caches.LAG)
         self._earlier_calls = kept
         return kept
 

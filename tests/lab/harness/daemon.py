@@ -51,12 +51,12 @@ class Daemon:
         self._end(signal.SIGKILL)
 
     def status(self) -> dict[str, Any]:
-        return dict(requests.get(f"http://{LISTEN}/api/status", timeout=5).json())
+        return dict(requests.get(f"http://{LISTEN}/api/v1/status", timeout=5).json())
 
     def decisions(self, since: float = 0.0) -> list[dict[str, Any]]:
         """What it decided, to act and not to, oldest first; only while it runs."""
-        found = requests.get(f"http://{LISTEN}/api/decisions", params={"limit": "500"}, timeout=5).json()
-        return [one for one in found if one["at"] >= since]
+        page = requests.get(f"http://{LISTEN}/api/v1/decisions", params={"limit": "500"}, timeout=5).json()
+        return [decision for decision in reversed(page["decisions"]) if decision["at"] >= since]
 
     def figure(self, name: str) -> float:
         """Sum over the series of one self metric."""

@@ -35,7 +35,7 @@ def test_a_warning_does_not_fail(folder: Path) -> None:
 
     assert result.exit_code == 0
     assert "[warning client-errors]" in result.output
-    assert "false acts allowed a month" in result.output
+    assert "false actions a month" in result.output
 
 
 def test_an_error_fails_with_one(folder: Path) -> None:

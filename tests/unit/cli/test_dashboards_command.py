@@ -129,7 +129,7 @@ def test_a_wrong_token_is_told_and_not_shown(
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        ([], 2, "say --out FOLDER, --publish URL or --queries"),
+        ([], 2, "one of --out FOLDER, --publish URL or --queries is required"),
         (["-o", "out", "--token-file", "t"], 2, "--token-file: only with --publish"),
         (["--publish", "http://h", "--configmap", "x"], 2, "only with --out FOLDER"),
         (["-o", "out", "-s", "shop/cart"], 2, "--service: needs --objective FILE"),

@@ -50,7 +50,7 @@ def test_nobody_is_an_answer(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["diagnose", "--graph", calls(tmp_path, quiet)])
 
     assert done.exit_code == 0
-    assert done.stdout.startswith("nobody can be named")
+    assert done.stdout.startswith("no cause can be named")
 
 
 def test_from_a_target_and_its_symptom(tmp_path: Path) -> None:

@@ -39,19 +39,15 @@ def maybe(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 INCIDENT = {
-    "id": TEXT, "subject": TEXT, "symptom": TEXT, "phase": TEXT, "opened": NUMBER, "evidence_score": NUMBER,
-    "bad_rate": NUMBER,
-    "peer_bad_rate": NUMBER, "blocked": many(TEXT), "closing": TEXT, "evidence": TEXT,
-}  # fmt: skip
-LISTED = {
-    **INCIDENT, "namespace": TEXT, "service": MAYBE_TEXT, "workload": MAYBE_TEXT, "open": BOOL, "closed": MAYBE_NUMBER,
-    "drain_verdict": MAYBE_TEXT, "verification": MAYBE_TEXT,
+    "id": TEXT, "subject": TEXT, "namespace": TEXT, "workload": TEXT, "service": TEXT, "symptom": TEXT, "phase": TEXT,
+    "tier": TEXT, "opened": NUMBER, "closed": MAYBE_NUMBER, "bad_rate": NUMBER, "peer_bad_rate": NUMBER,
+    "evidence_score": NUMBER, "blocked": many(of(reason=TEXT, since=NUMBER)), "drain_verdict": MAYBE_TEXT,
+    "verification": MAYBE_TEXT, "evidence_at": TEXT, "outcome": TEXT, "headline": TEXT,
 }  # fmt: skip
 POD = of(namespace=TEXT, name=TEXT, uid=TEXT)
 DECISION = of(
     id=TEXT, at=NUMBER, kind=TEXT, verdict=TEXT, subject=TEXT, reason=TEXT, text=TEXT, incident=TEXT,
-    action_kind=MAYBE_TEXT,
-    mode=TEXT, pod=maybe(POD), service=maybe(of(namespace=TEXT, name=TEXT)),
+    action_kind=MAYBE_TEXT, mode=TEXT, pod=maybe(POD), service=maybe(of(namespace=TEXT, name=TEXT)),
     workload=maybe(of(namespace=TEXT, kind=TEXT, name=TEXT)), action=maybe({"type": "object"}),
     outcome=maybe(of(action_id=TEXT, result=TEXT, reason=TEXT, detail=TEXT, retry_after=NUMBER)),
     blocked_by=many(of(guard=TEXT, reason=TEXT, detail=TEXT, refused=BOOL)), figures={"type": "object"}, config=TEXT,
@@ -79,16 +75,16 @@ REPORT = of(
 LIVE = of(
     source={"const": "daemon"}, mode=TEXT, config=TEXT, ticks=WHOLE, complete_ticks=WHOLE, complete=BOOL,
     last_tick=NUMBER, paused=BOOL, paused_reason=TEXT, leader=BOOL, term=WHOLE, halted=TEXT,
-    policies=of(identity=TEXT, workloads={"type": "object"}, disagreeing={"type": "object"}),
+    policies=of(identity=TEXT, workloads={"type": "object"}, conflicting={"type": "object"}),
     reload=of(ok=BOOL, at=NUMBER, detail=TEXT, needs_restart=many(TEXT)), gaps=many({"type": "object"}),
-    circuits=many({"type": "object"}), incidents=many(of(**INCIDENT)),
+    circuits=many({"type": "object"}), overdrawn=many({"type": "object"}), incidents=many(of(**INCIDENT)),
 )  # fmt: skip
 SHAPES: dict[tuple[str, ...], dict[str, Any]] = {
     ("version",): of(version=TEXT),
     ("status",): of(source={"const": "journal"}, incidents=many(of(**INCIDENT))),
-    ("incidents",): of(since=MAYBE_NUMBER, more=WHOLE, incidents=many(of(**LISTED))),
+    ("incidents",): of(since=MAYBE_NUMBER, more=WHOLE, incidents=many(of(**INCIDENT))),
     ("incidents", "--since", "2026-01-01T00:00Z", "--open"): of(
-        since=MAYBE_NUMBER, more=WHOLE, incidents=many(of(**LISTED))
+        since=MAYBE_NUMBER, more=WHOLE, incidents=many(of(**INCIDENT))
     ),
     ("why", "pod/shop/cart-1"): of(
         subject=TEXT, decisions=many(DECISION), evidence={"type": "object"}, attribution={"type": "object"}

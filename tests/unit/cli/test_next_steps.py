@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from observer.cli.failures import told
+from observer.cli.failures import described
 from observer.domain.errors import AuditBroken, ConfigError, JournalUnavailable, RecordingError, SourceUnavailable
 from tests.support.command_line import CommandResult, said
 from tests.support.journals import write_night
@@ -54,7 +54,7 @@ def test_a_daemon_that_is_not_there(run: Run, command: tuple[str, ...]) -> None:
     [
         ({"token": "x"}, ("asks who you are", "--token-file")),
         ({"status": 403}, ("does not let you read", "--token-file")),
-        ({"text": "<html>somebody else"}, ("not as Observer does", "--url")),
+        ({"text": "<html>somebody else"}, ("not as Observer", "--url")),
         ({"status": 503}, ("no tick has ended yet", "observer doctor")),
     ],
 )
@@ -126,7 +126,7 @@ def test_a_report_goes_into_a_file_and_says_where_it_cannot(run: Run, tmp_path: 
     ],
 )
 def test_every_kind_of_failure_has_its_step(exc: Any, code: int, step: str) -> None:
-    message, found, what = told(exc)
+    message, found, what = described(exc)
     assert found == code and step in what and str(exc) in message
 
 
@@ -148,7 +148,7 @@ def test_a_silence_that_cannot_be_is_refused_before_anybody_is_asked(
 
 
 def test_outside_a_cluster_a_kubeconfig_is_asked_for() -> None:
-    assert "kubernetes.kubeconfig" in told(ConfigError("kubernetes: not usable from inside a pod: not set"))[2]
+    assert "kubernetes.kubeconfig" in described(ConfigError("kubernetes: not usable from inside a pod: not set"))[2]
 
 
 @pytest.mark.parametrize(

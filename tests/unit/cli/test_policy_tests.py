@@ -82,7 +82,7 @@ def test_json_for_machines(tmp_path: Path) -> None:
 
 
 def test_objectives_that_there_are_not(tmp_path: Path) -> None:
-    path = written(tmp_path, "{at: 1m, objective: shop/nothing, told: none}")
+    path = written(tmp_path, "{at: 1m, objective: shop/nothing, alert: none}")
     assert "shop/nothing is not looked at in this test" in call(path).stdout
 
     path.write_text(path.read_text().replace("    expect", "    objectives: [mesh-latenc]\n    expect"))
@@ -100,7 +100,7 @@ def test_starters_of_a_shipped_objective_pass(name: str, tmp_path: Path) -> None
     assert [one["name"] for one in body["tests"]] == STORIES
     assert [one["failures"] for one in body["tests"]] == [[]] * len(STORIES)
     file = next(tmp_path.iterdir()).read_text()
-    assert "told: page" in file and "told: ticket" in file and "state: idle" in file and "state: absent" in file
+    assert "alert: page" in file and "alert: ticket" in file and "state: idle" in file and "state: absent" in file
 
 
 OWN = """apiVersion: openslo/v1

@@ -102,7 +102,10 @@ def test_a_preset_by_options_is_written_as_before(tmp_path: Path) -> None:
     [
         ((OBJECTIVES,), "name services for the templates mesh-availability, "),
         ((OBJECTIVES, "-s", "cart"), "--service cart: expected NAMESPACE/NAME"),
-        ((OBJECTIVES, "-s", "shop/cart", "--target", "0.9", "--burn", "7d"), "--target, --burn: documents say it"),
+        (
+            (OBJECTIVES, "-s", "shop/cart", "--target", "0.9", "--burn", "7d"),
+            "--target, --burn: the documents already set it",
+        ),
         (("own.yaml", "-s", "shop/cart"), "--service: no document is a template"),
         (("nowhere.yaml",), "nowhere.yaml: cannot be read"),
         ((), "name documents, or --service NAMESPACE/NAME for a preset"),

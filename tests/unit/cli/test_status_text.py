@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+import msgspec
+from msgspec.structs import replace
 
-from observer.cli.status import _live_text
+from observer.cli.status import live_text
+from observer.web.models.answers import OverdrawnObjective, PoliciesStatus, ReloadStatus, Status
+from tests.support.scripted_api import STATUS
 
-CALM: dict[str, Any] = {
-    "mode": "shadow", "paused": False, "leader": True, "term": 3, "ticks": 9, "complete_ticks": 9, "last_tick": 0.0,
-    "config": "abc", "halted": "", "gaps": [], "incidents": [],
-    "policies": {"identity": "", "workloads": {}, "disagreeing": {}},
-    "reload": {"ok": True, "at": 0.0, "detail": "", "needs_restart": []},
-}  # fmt: skip
+CALM = msgspec.convert(STATUS, Status)
 
 
 def test_without_policies_nothing_is_said_of_them() -> None:
-    assert "polic" not in _live_text(CALM) and "REFUSED" not in _live_text(CALM)
+    assert "polic" not in live_text(CALM) and "REJECTED" not in live_text(CALM)
 
 
-def test_policies_are_counted_and_those_that_disagree_are_named() -> None:
-    ruled = {"identity": "d00d", "workloads": {"enforce": 2, "shadow": 5}, "disagreeing": {"shop/cart": "a tie"}}
+def test_policies_are_counted_and_those_that_contradict_each_other_are_named() -> None:
+    policies = PoliciesStatus("d00d", {"enforce": 2, "shadow": 5}, {"shop/cart": "a tie"})
 
-    text = _live_text({**CALM, "policies": ruled})
+    text = live_text(replace(CALM, policies=policies))
 
     assert "policies  d00d: 2 enforce, 5 shadow" in text
-    assert "DISAGREE  shop/cart: a tie" in text
+    assert "CONFLICT  shop/cart: a tie" in text
 
 
-def test_a_refused_edit_and_a_needed_restart_are_said() -> None:
-    reload = {"ok": False, "at": 1.0, "detail": "a.yaml:1:1 bad", "needs_restart": ["tick", "journal"]}
+def test_a_rejected_edit_and_a_needed_restart_are_said() -> None:
+    reload = ReloadStatus(False, 1.0, "a.yaml:1:1 bad", ("tick", "journal"))
 
-    text = _live_text({**CALM, "reload": reload})
+    text = live_text(replace(CALM, reload=reload))
 
-    assert "REFUSED   edited files, the old ones hold: a.yaml:1:1 bad" in text
+    assert "REJECTED  edited files; the previous ones stay in force: a.yaml:1:1 bad" in text
     assert "restart   needed for: tick, journal" in text
 
 
 def test_overdrawn_budgets_are_named_and_those_left_out_are_counted() -> None:
-    rows = [{"service": f"shop/cart-{n}", "objective": "Cart answers", "budget_left": -0.3} for n in range(12)]
+    rows = tuple(OverdrawnObjective(f"shop/cart-{n}", "Cart answers", -0.3) for n in range(12))
 
-    lines = _live_text({**CALM, "overdrawn": rows}).splitlines()
+    lines = live_text(replace(CALM, overdrawn=rows)).splitlines()
 
     assert lines[-12] == "OVERDRAWN shop/cart-0: Cart answers, by 30 %"
     assert lines[-3:] == ["OVERDRAWN shop/cart-9: Cart answers, by 30 %", "OVERDRAWN and 2 more", "no open incident"]
-    assert "OVERDRAWN" not in _live_text({**CALM, "overdrawn": []})
+    assert "OVERDRAWN" not in live_text(CALM)

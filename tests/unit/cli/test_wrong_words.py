@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from observer.app.recorded import show_recording
-from observer.cli.failures import sole, told
+from observer.cli.failures import described, sole
 from observer.domain.errors import ConfigError, JournalUnavailable
 from observer.runtime.supervise import Plan
 from observer.web.server import Server
@@ -39,8 +39,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 WRONG = [
     ("undo x", "NAMESPACE/POD", "observer incidents --open"),
-    ("restore", "--expired or --all", "--expired gives back"),
-    ("restore --all --expired", "--expired or --all", "--expired gives back"),
+    ("restore", "--expired or --all", "--expired restores"),
+    ("restore --all --expired", "--expired or --all", "--expired restores"),
     ("undo a/b", "kubernetes", "kubernetes.kubeconfig"),
     ("pause", "kubernetes", "kubernetes.kubeconfig"),
     ("record --out new --seconds 1", "kubernetes", "kubernetes.kubeconfig"),
@@ -186,7 +186,7 @@ async def test_a_listener_that_is_taken_is_named_before_anything_is_said(tmp_pat
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(ConfigError, match=f"listen {listen}: address already in use") as caught:
             await Server(web.Application(), listen).run()
-        assert "--listen" in told(caught.value)[2]
+        assert "--listen" in described(caught.value)[2]
     with pytest.raises(ConfigError, match="--listen must be host:port"):
         await show_recording(tmp_path / "none.rec", "nope", asyncio.Event())
 

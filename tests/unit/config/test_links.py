@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observer.config.settings.links import FIELDS, Links, check_link
-from observer.config.settings.notifications import LinkSettings
 from observer.config.settings.read import parse
 from observer.domain.errors import ConfigError
 from observer.domain.ids import PodRef
@@ -20,7 +19,7 @@ TRACE = "ab" * 16
 
 
 def link(template: str, **changes: Any) -> str:
-    return Links(LinkSettings(page=template), "east").of(told(**changes), TRACE).get("page", "none")
+    return Links({"page": template}, "east").of(told(**changes), TRACE).get("page", "none")
 
 
 def test_every_field_is_filled() -> None:
@@ -38,7 +37,7 @@ def test_a_link_with_an_empty_field_is_left_out() -> None:
     assert link("https://x/{pod}", pod=None) == "none"
     assert link("https://x/{trace_id}", incident="") == "none"
     assert link("https://x/fixed", pod=None) == "https://x/fixed"
-    assert Links(LinkSettings(), "").of(told(), TRACE) == {}
+    assert Links({}, "").of(told(), TRACE) == {}
 
 
 @given(st.text(min_size=1))

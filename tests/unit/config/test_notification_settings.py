@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,9 +102,10 @@ def test_a_file_that_is_no_template_is_refused(tmp_path: Path) -> None:
 def test_the_example_is_what_templates_really_see() -> None:
     links = {"page": "https://o/i1"}
     record = record_of(acted(), cluster="east", trace_id="0" * 32, links=links)
+    example: Any = EXAMPLE
     facts = facts_of("i1", [record], more=0, severity="warning")
     assert set(facts) == set(EXAMPLE)
-    assert set(record) | {"blocked_by"} == set(EXAMPLE["decisions"][0])
+    assert set(record) | {"blocked_by"} == set(example["decisions"][0])
     for words in (PLAIN, SLACK):
         assert Message(words).render(facts).count("\n") >= 2
         assert Message(words).render(EXAMPLE)

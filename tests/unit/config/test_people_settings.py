@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from observer.config.settings.exposure import exposed, host_of, is_loopback
+from observer.config.settings.consistency import exposed, host_of, is_loopback
 from observer.config.settings.model import OidcSettings, PeopleSettings
 from observer.config.settings.read import default, parse
 from observer.domain.errors import ConfigError

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
-from observer.config.settings.model import KialiLogin
-from observer.config.settings.read import default, identity, load, parse, schema
-from observer.config.settings.sections import DERIVED, KEYS, file_model
+from observer.config.settings.model import Settings
+from observer.config.settings.read import FILE, default, identity, load, parse, places, schema
+from observer.config.settings.sources import KialiLogin
 from observer.domain.action import ActionKind, Mode
 from observer.domain.errors import ConfigError
+from observer.domain.settings import EngineSettings, GuardSettings, declared
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden" / "settings"
@@ -41,15 +44,35 @@ def test_the_shipped_example_is_the_default_and_names_every_key() -> None:
     text = (ROOT / "deploy" / "observer.yaml").read_text()
 
     assert load(ROOT / "deploy" / "observer.yaml") == default()
-    secret = {"username", "password_file", "bearer_file", "ca_file", "cert_file", "key_file"}
-    for keys in KEYS.values():
-        for key in keys:
-            assert key in secret or f"{key}:" in text
+    assert set(places(text, "observer.yaml")) >= set(written_keys(FILE, ""))
 
 
-def test_every_field_is_either_read_or_derived() -> None:
-    for kind, keys in KEYS.items():
-        assert {item.name for item in fields(kind)} == set(keys) | DERIVED.get(kind, set())
+def written_keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Dotted paths of all keys that may stand in the file, but for those of the items of a list."""
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from written_keys(field.annotation, f"{prefix}{name}.")
+
+
+def every_section() -> set[type]:
+    """The settings and all dataclasses in them."""
+    found, waiting = set[type](), [Settings, EngineSettings]
+    while waiting:
+        kind = waiting.pop()
+        found.add(kind)
+        for item in declared(kind):
+            inner = [part for part in (get_args(item.hint)[0], *get_args(get_args(item.hint)[0])) if is_dataclass(part)]
+            waiting += [part for part in inner if isinstance(part, type)]
+    return found
+
+
+@pytest.mark.parametrize("kind", sorted(every_section(), key=str))
+def test_every_field_is_declared_or_follows_from_others(kind: type) -> None:
+    follow = {EngineSettings: {"identity"}, Settings: {"engine"}, GuardSettings: {"own_namespace"}}
+
+    assert {item.name for item in fields(kind)} - {item.name for item in declared(kind)} == follow.get(kind, set())
+    assert all(item.setting.about.endswith((".", ")")) for item in declared(kind)), "a sentence each"
 
 
 def test_values_arrive_where_they_belong() -> None:
@@ -117,6 +140,10 @@ def test_values_arrive_where_they_belong() -> None:
         ("own_namespace: My_Space", "must be a Kubernetes name"),
         ("mode: Shadow", "did you mean shadow?"),
         ("serving_share: 1", "it belongs under guards"),
+        ("ladder: {}", "ladder: unknown key (it is called escalation now)"),
+        ("escalation: {rungs: [drain]}", "escalation.rungs: unknown key (it is called actions now)"),
+        ("detection: {tilts: [2]}", "detection.tilts: unknown key (it is called effect_sizes now)"),
+        ("cloudevents: {kinds: [held]}", "(it is called blocked now)"),
     ],
 )
 def test_what_is_out_of_range_is_refused(text: str, message: str) -> None:
@@ -205,10 +232,12 @@ def test_what_is_wrong_with_a_neighbour_is_named(tmp_path: Path, text: str, plac
 
 
 def test_schema_describes_the_file() -> None:
-    body = schema()
+    body: Any = schema()
 
-    assert set(body["properties"]) == set(file_model().model_fields)
+    assert set(body["properties"]) == set(FILE.model_fields)
     assert body["additionalProperties"] is False
+    about = body["properties"]["mode"].pop("description")
+    assert about.startswith("shadow decides and reports, and writes nothing")
     assert body["properties"]["mode"] == {
         "default": "shadow",
         "enum": ["shadow", "dry-run", "enforce"],
@@ -221,7 +250,7 @@ def test_schema_describes_the_file() -> None:
 
 
 def test_every_default_of_the_schema_is_accepted_back() -> None:
-    body = schema()
+    body: Any = schema()
 
     def spelled(node: dict[str, Any]) -> dict[str, Any]:
         found = {}

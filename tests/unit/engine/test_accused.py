@@ -16,11 +16,12 @@ from observer.domain.graph import CallGraph
 from observer.domain.incident import Incident, Phase
 from observer.domain.suspect import Culprit, CulpritKind, Suspect, Symptom, Tier
 from observer.engine.attribution.attributor import Attributor
-from observer.engine.attribution.record import shortened, with_drain
+from observer.engine.attribution.removal import shortened, with_drain
+from observer.engine.context import Rules
 from observer.engine.memory import Memory
 from observer.engine.remediation.attribute import advise
 from observer.engine.remediation.decision_log import DecisionLog
-from observer.journal.codec import decode, encode
+from observer.journal.database import decode, encode
 from tests.support.builders import (
     NOW,
     catalog,
@@ -90,7 +91,7 @@ def test_a_victim_is_never_touched_while_its_dependencys_pod_is_removed() -> Non
     assert ("pod shop/catalog-1", "victim") in told(stage, "blocked")
     assert ("pod shop/catalog-1", "dependency") in told(stage, "suggested")
     block = next(block for one in stage.told("blocked") for block in one.blocked_by if block.reason == "victim")
-    assert "store" in block.detail and "evidence_score" in block.detail
+    assert "store" in block.detail and "errors in 1000 requests" in block.detail
 
 
 def test_the_same_pod_is_removed_when_nobody_below_it_fails() -> None:
@@ -238,7 +239,7 @@ def test_nobody_is_asked_about_in_a_blind_tick() -> None:
 def _asked(pods: list[Pod], one: Suspect, *others: Suspect) -> Any:
     view = cluster(pods, [workload()])
     found = judgement(suspects=[one, *others], services=health(pods))
-    return Attributor(snapshot(view), found, view).attribution(one)
+    return Attributor(snapshot(view), found, view).attribute(one)
 
 
 def test_a_group_without_the_pod_or_of_another_symptom_is_no_rival() -> None:
@@ -268,7 +269,6 @@ def test_nobody_is_sent_after_a_cause_that_is_no_likelier_than_unknown() -> None
     other = Cause(CauseKind.REVISION, "shop", "catalog", sick.service)
     parts = ((mine, 0.7), (UNKNOWN, 0.2), (other, 0.1))
     doubtful = Attribution(NOW, None, tuple(RankedCause(cause, part, math.log(part)) for cause, part in parts))
-    turn = DecisionLog(NOW, enforce(), Memory())
-    incident = turn.put(incident_of("catalog-1"))
-    advise(turn, incident, view.pods[sick.ref], doubtful)
-    assert turn.decisions == []
+    incident = incident_of("catalog-1")
+    log = advise(DecisionLog(NOW, Rules(enforce()), Memory()).put(incident), incident, view.pods[sick.ref], doubtful)
+    assert log.decisions == ()

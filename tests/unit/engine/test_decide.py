@@ -7,7 +7,7 @@ import pytest
 from observer.domain.action import ActionKind
 from observer.domain.decision import Verdict
 from observer.domain.incident import Phase
-from observer.engine.decide import in_progress
+from observer.engine.decide import open_actions
 from observer.engine.memory import Memory
 from tests.support.builders import catalog
 from tests.support.counted_stage import Counted
@@ -70,9 +70,9 @@ def test_judges_know_what_the_ladder_has_in_hand() -> None:
     stage = Counted(seed=9).ticks(36)
     stage.faults["catalog-1"] = 0.3
     stage.until(Phase.EXPERIMENT)
-    blocked = in_progress(stage.memory)
+    blocked = open_actions(stage.memory)
     drained = stage.named("catalog-1").ref
     assert blocked.drained == {drained}
     assert drained in blocked.label_writes
     assert blocked.services == {stage.named("catalog-1").service}
-    assert in_progress(Memory()).drained == frozenset()
+    assert open_actions(Memory()).drained == frozenset()

@@ -19,11 +19,11 @@ from observer.domain.incident import Phase
 from observer.domain.policy import EffectivePolicy, StandingHold, TimeWindow
 from observer.domain.settings import EscalationSettings, GuardSettings
 from observer.domain.suspect import Suppression, Symptom, Tier
-from observer.engine.attribution.attribute import attribution
+from observer.engine.attribution.attribute import attribute
+from observer.engine.context import Fleet
 from observer.engine.guards import GUARDS, accused, ask, budgets, capacity, changes, control, eligibility, history
 from observer.engine.guards import policy as rules
 from observer.engine.guards.context import Guard, GuardContext
-from observer.engine.guards.fleet import Fleet
 from observer.engine.memory import Memory
 from tests.support.builders import (
     NOW,
@@ -90,7 +90,7 @@ def situation(case: Case | None = None) -> GuardContext:
         settings=settings,
         policy=replace(EffectivePolicy.of(settings), **(case.policy or {})),
         fleet=Fleet(judged),
-        attribution=attribution(AttributionInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
+        attribution=attribute(AttributionInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
     )
     return replace(made, **(case.situation or {}))
 

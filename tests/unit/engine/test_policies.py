@@ -14,7 +14,7 @@ from observer.domain.outcome import Outcome, Result
 from observer.domain.policy import EffectivePolicies, EffectivePolicy, StandingHold
 from observer.domain.settings import EngineSettings, EscalationSettings, GuardSettings, ImpactSettings
 from observer.domain.suspect import Tier
-from observer.engine.ruled import weigh
+from observer.engine.slo.impact import weigh
 from tests.support.builders import (
     catalog,
     cluster,

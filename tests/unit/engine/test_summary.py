@@ -35,7 +35,7 @@ def test_a_night_is_told_whole() -> None:
     assert [(one.incident, one.steps, one.helped) for one in found.interventions] == [
         ("inc-fixed", ("drained", "evicted"), True),
         ("inc-worse", ("evicted",), False),
-        ("inc-spared", ("given back",), None),
+        ("inc-spared", ("restored",), None),
     ]
     assert [(one.reason, one.incidents, one.standing) for one in found.blocked] == [("disruption_budget", 1, True)]
     assert found.blindness == (Blindness("prometheus:timeout", HOUR, 1, lasting=False),)
@@ -89,7 +89,9 @@ def test_one_cause_after_another_is_counted_apart_and_blindness_now_asks_for_rep
     )
     found = summarize(Records(sights=sights), SINCE, MORNING)
     assert found.blindness == (Blindness("a", 2 * HOUR, 1, False), Blindness("b", HOUR, 1, True))
-    assert [(one.kind, one.text) for one in found.action_required] == [("repair", "Observer is blind now: b")]
+    assert [(one.kind, one.text) for one in found.action_required] == [
+        ("repair", "data is incomplete, no actions until it recovers: b")
+    ]
 
 
 def test_shadow_tells_what_would_have_been_and_claims_no_help() -> None:

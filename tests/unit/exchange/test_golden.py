@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from observer.cli.convert import convert
+from observer.cli.convert import convert_files
 from observer.config.openslo.assemble import assemble
 from observer.config.openslo.documents import parse_documents
 from observer.domain.errors import ConfigError
@@ -19,7 +19,7 @@ GOOD = sorted(path.stem for path in GOLDEN.glob("*.yaml") if path.stem != "refus
 def test_conversion_is_as_recorded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(GOLDEN)
 
-    result = convert([Path(f"{name}.yaml")], None)
+    result = convert_files([Path(f"{name}.yaml")], None)
 
     told = "---\n".join(result.files.values()) + "".join(f"# {note}\n" for note in result.notes)
     assert told == (GOLDEN / f"{name}.txt").read_text()
@@ -37,6 +37,6 @@ def test_what_cannot_be_carried_is_refused_all_at_once(monkeypatch: pytest.Monke
     monkeypatch.chdir(GOLDEN)
 
     with pytest.raises(ConfigError) as caught:
-        convert([Path("refused.yaml")], None)
+        convert_files([Path("refused.yaml")], None)
 
     assert str(caught.value) + "\n" == (GOLDEN / "refused.txt").read_text()

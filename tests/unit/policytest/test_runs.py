@@ -8,15 +8,15 @@ import pytest
 
 from observer.domain.action import Action, ActionKind
 from observer.domain.ids import ServiceRef
-from observer.policytest import reached
-from observer.policytest.judging import failures, told, unknown_objectives
+from observer.policytest import frames
+from observer.policytest.judging import failures, line_of, unknown_objectives
 from observer.policytest.read import TestFile, read_tests
 from observer.policytest.rulebook import rules_for
 from observer.policytest.run import ScenarioRun, run
 from observer.policytest.scenario import Scenario
 from observer.policytest.traffic import CALLER, Traffic
 from observer.policytest.world import World
-from observer.runtime import calls
+from observer.runtime import source_cache
 
 CART = ServiceRef("shop", "cart")
 OK = '{series: \'istio_requests_total{pod=~"cart-.+",response_code="200"}\', values: "0+50x%d"}'
@@ -189,7 +189,7 @@ def test_a_silent_target_is_unreached_when_calls_begin_to_get_lost_with_it(
 
 
 def test_what_is_usual_is_asked_as_the_daemon_asks() -> None:
-    assert (reached.LAG, reached.WINDOW, reached.USUAL) == (calls.LAG, calls.WINDOW, calls.USUAL)
+    assert (frames.LAG, frames.WINDOW, frames.USUAL) == (source_cache.LAG, source_cache.WINDOW, source_cache.USUAL)
 
 
 def test_more_replicas_are_born_and_fewer_go() -> None:
@@ -223,28 +223,28 @@ def test_what_was_expected_and_what_came(tmp_path: Path) -> None:
       - {before: 8m, count: 0, verdict: act}
       - {at: 6m, verdict: none}
       - {at: 8m, verdict: none, pod: cart-1}
-      - {at: 8m, objective: shop/mesh-availability.cart, state: idle, told: page, firing: [1h]}
+      - {at: 8m, objective: shop/mesh-availability.cart, state: idle, alert: page, firing: [1h]}
 """
     test = read(f"    series: [{OK % 120}, {BAD % 35}]\n{expect}")
     found = course(test, tmp_path)
     wrong = failures(test.scenarios[0], found)
 
     assert [one.expected for one in wrong] == [
-        "between 7m and 8m: hold",
+        "between 7m and 8m: blocked",
         "between 0s and 6m: act",
         "between 0s and 8m: 0 times act",
         "at 8m: nothing stands about cart-1",
-        "at 8m: shop/mesh-availability.cart state idle, told page, firing [1h]",
+        "at 8m: shop/mesh-availability.cart state idle, alert page, firing [1h]",
     ]
     assert wrong[1].came == ("no decision at all",)
     assert any("act drain" in line and "pod shop/cart-1" in line for line in wrong[2].came)
-    assert "state ok, told ticket, firing [ticket-3d], burn page-1h" in wrong[4].came[0]
-    assert told(found.decisions[0][1]) == "tell suspected annotate  pod shop/cart-1  errors"
+    assert "state ok, alert ticket, firing [ticket-3d], burn page-1h" in wrong[4].came[0]
+    assert line_of(found.decisions[0][1]) == "tell suspected annotate  pod shop/cart-1  errors"
 
 
 def test_an_objective_that_nobody_looks_at_is_a_fault(tmp_path: Path) -> None:
     test = read(
-        f"    series: [{OK % 20}]\n    expect: [{{at: 1m, objective: shop/mesh-availabilty.cart, told: none}}]\n"
+        f"    series: [{OK % 20}]\n    expect: [{{at: 1m, objective: shop/mesh-availabilty.cart, alert: none}}]\n"
     )
 
     faults = unknown_objectives(test.scenarios[0], course(test, tmp_path))

@@ -21,10 +21,10 @@ from observer.engine.remediation.approvals import restore_action, waiting
 from observer.recording.events import Began, RulesInForce, Ticked
 from observer.recording.files import Recording
 from observer.recording.replay import replay
-from observer.runtime.approvals import ApprovalCache
 from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
 from observer.runtime.flight_recorder import FlightRecorder
+from observer.runtime.inbox import ApprovalCache
 from tests.support.approvals import MemoryApprovals
 from tests.support.builders import catalog, cluster, enforce, snapshot, workload_ref
 from tests.support.fakes import FakeActuator, FakeClock, FakeCluster, FakeLease, FakeSwitch, MemoryJournal

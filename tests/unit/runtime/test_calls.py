@@ -8,8 +8,7 @@ from observer.domain.errors import SourceUnavailable
 from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
-from observer.runtime.calls import EARLIER, HELD, LAG, QUIET, REFRESH, USUAL, WINDOW, CallCache
-from observer.runtime.neighbours import DependencyCaches
+from observer.runtime.source_cache import EARLIER, HELD, LAG, QUIET, REFRESH, USUAL, WINDOW, CallCache, DependencyCaches
 from tests.support.fakes import FakeClock
 
 CART, PAY = ServiceRef("shop", "cart"), ServiceRef("shop", "pay")

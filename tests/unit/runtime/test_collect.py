@@ -15,8 +15,7 @@ from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
 from observer.runtime.collect import Collector, SnapshotRequest
-from observer.runtime.history import BaselineCache
-from observer.runtime.neighbours import DependencyCaches
+from observer.runtime.source_cache import BaselineCache, DependencyCaches
 from tests.support.builders import catalog, cluster, service_ref
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeMetrics, FakeSwitch
 
@@ -54,7 +53,8 @@ async def test_every_question_of_a_tick_is_asked_at_its_one_instant() -> None:
     metrics = FakeMetrics(EMPTY)
     snapshot = await collector(metrics).snapshot(77.0, SnapshotRequest(watch=frozenset({ServiceRef("shop", "cart")})))
     assert {at for _, at in metrics.asked} == {77.0}
-    assert snapshot.at == 77.0 and snapshot.counters is EMPTY
+    assert snapshot.counters is not None
+    assert snapshot.at == snapshot.counters.at == 77.0
 
 
 async def test_an_unreachable_source_is_a_gap_and_no_exception() -> None:
@@ -99,12 +99,12 @@ async def test_a_second_question_that_fails_is_a_gap_of_its_own_and_the_first_an
     snapshot = await collector(Refusing(EMPTY), view=cluster(catalog(2))).snapshot(1.0, question)
 
     assert [(gap.source, gap.reason) for gap in snapshot.gaps] == [("recheck", "too_large")]
-    assert snapshot.counters is EMPTY
+    assert snapshot.counters is not None and snapshot.counters.pods == EMPTY.pods
     assert snapshot.rechecks == {}
 
 
 class Known(DependencyCaches):
-    """Neighbours that know what they were given."""
+    """DependencyCaches that know what they were given."""
 
     def __init__(self) -> None:
         super().__init__()

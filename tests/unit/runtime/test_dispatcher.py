@@ -21,7 +21,7 @@ class ListSink:
     fails: int = 0
     closed: bool = False
 
-    async def tell(self, decision: Decision) -> None:
+    async def publish(self, decision: Decision) -> None:
         if self.gate is not None:
             await self.gate.wait()
         if self.fails:
@@ -40,7 +40,7 @@ async def test_a_stuck_sink_drops_and_counts_while_the_others_hear_everything() 
     dispatcher = Dispatcher([stuck, good], size=2, dropped=dropped.append)
     task = asyncio.ensure_future(dispatcher.run())
     for number in range(6):
-        dispatcher.tell(decision(str(number)))
+        dispatcher.publish(decision(str(number)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert good.heard == [str(n) for n in range(6)]
@@ -58,8 +58,8 @@ async def test_a_failing_sink_is_counted_and_goes_on() -> None:
     sink = ListSink("flaky", fails=1)
     dispatcher = Dispatcher([sink], dropped=dropped.append)
     task = asyncio.ensure_future(dispatcher.run())
-    dispatcher.tell(decision("a"))
-    dispatcher.tell(decision("b"))
+    dispatcher.publish(decision("a"))
+    dispatcher.publish(decision("b"))
     await dispatcher.flush(5)
     assert sink.heard == ["b"] and dropped == ["flaky"]
     task.cancel()
@@ -69,7 +69,7 @@ async def test_flush_gives_up_on_a_sink_that_never_ends() -> None:
     sink = ListSink("stuck", gate=asyncio.Event())
     dispatcher = Dispatcher([sink], dropped=lambda _: None)
     task = asyncio.ensure_future(dispatcher.run())
-    dispatcher.tell(decision("a"))
+    dispatcher.publish(decision("a"))
     await dispatcher.flush(0.05)
     assert sink.heard == []
     task.cancel()
@@ -79,9 +79,9 @@ async def test_a_replica_that_does_not_lead_tells_nobody() -> None:
     leads = False
     sink = ListSink("outside")
     told = LeaderOnlySink(sink, lambda: leads)
-    await told.tell(decision("a"))
+    await told.publish(decision("a"))
     leads = True
-    await told.tell(decision("b"))
+    await told.publish(decision("b"))
     await told.close()
     assert sink.heard == ["b"] and told.name == "outside" and sink.closed
 

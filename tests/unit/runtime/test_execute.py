@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -11,14 +13,35 @@ import pytest
 from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, LedgerEntry, Verdict
-from observer.domain.errors import ActuatorUnavailable, SourceUnavailable
+from observer.domain.errors import ActuatorUnavailable, JournalUnavailable, SourceProtocolError, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Outcome, Result
 from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
+from tests.support.approvals import MemoryApprovals
 from tests.support.fakes import FakeActuator, FakeClock, FakeCluster, FakeLease, FakeSwitch, MemoryJournal
 
 POD = PodRef("shop", "cart-1", "uid-1")
+
+
+class HalfJournal(MemoryJournal):
+    """``fails`` names the writes that fail; the others are kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fails: set[str] = set()
+
+    async def intend(self, action: Action, entry: LedgerEntry) -> None:
+        self._there("intend")
+        await super().intend(action, entry)
+
+    async def settle(self, action_id: str, outcome: Outcome, at: float) -> None:
+        self._there("settle")
+        await super().settle(action_id, outcome, at)
+
+    def _there(self, write: str) -> None:
+        if write in self.fails:
+            raise JournalUnavailable("disk is full")
 
 
 class Bench:
@@ -26,10 +49,14 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.clock, self.lease, self.switch = FakeClock(), FakeLease(), FakeSwitch()
-        self.cluster, self.journal, self.actuator = FakeCluster(), MemoryJournal(), FakeActuator()
+        self.cluster, self.journal, self.actuator = FakeCluster(), HalfJournal(), FakeActuator()
         self.folder = folder
+        self.executor = self.made(None)
+
+    def made(self, approvals: MemoryApprovals | None) -> Executor:
+        folder = self.folder
         keeper = EvidenceStore(self.cluster, folder, logs=True, lines=10, max_bytes=1000, redact=[r"(?i)(token)=\S+"])
-        self.executor = Executor(
+        return Executor(
             actuators=dict.fromkeys(ActionKind, self.actuator),
             cluster=self.cluster,
             journal=self.journal,
@@ -38,6 +65,7 @@ class Bench:
             evidence=keeper,
             clock=self.clock,
             fresh_for=5.0,
+            approvals=approvals,
         )
 
     def decision(self, action_kind: ActionKind, **changes: object) -> Decision:
@@ -202,3 +230,96 @@ async def test_the_lease_lost_while_the_intent_was_written_stops_the_act(
     monkeypatch.setattr(bench.journal, "intend", slow)
     assert (await bench.run(ActionKind.DRAIN)).reason == "not_leader"
     assert bench.actuator.applied == []
+
+
+async def test_a_known_intent_that_cannot_be_settled_tells_what_was_found(bench: Bench) -> None:
+    bench.actuator.answer = ActuatorUnavailable("cut")
+    assert (await bench.run(ActionKind.EVICT)).result is Result.UNKNOWN
+    bench.journal.fails = {"settle"}
+
+    outcome = await bench.run(ActionKind.EVICT)
+
+    assert (outcome.result, outcome.reason) == (Result.APPLIED, "applied")
+    assert len(bench.actuator.applied) == 1 and len(bench.actuator.looked_up) == 1
+    assert [a.action_kind for a in await bench.journal.open_intents()] == [
+        ActionKind.EVICT
+    ]  # the next start asks again
+
+
+async def test_after_a_restart_a_journal_that_cannot_be_written_leaves_the_intent_open(bench: Bench) -> None:
+    action = bench.decision(ActionKind.DRAIN).action
+    assert action is not None
+    bench.journal.fails = {"settle"}
+    assert (await bench.executor.look_up(action)).result is Result.APPLIED
+    bench.actuator.found = ActuatorUnavailable("cut")
+    outcome = await bench.executor.look_up(action)
+    assert (outcome.result, outcome.reason) == (Result.UNKNOWN, "look_up_failed")
+
+
+async def test_an_act_that_cannot_be_noted_has_happened_all_the_same(bench: Bench) -> None:
+    bench.journal.fails = {"settle"}
+    assert (await bench.run(ActionKind.DRAIN)).result is Result.APPLIED
+    bench.switch.answers = [(False, ""), (True, "ana: stop")]
+    assert (await bench.run(ActionKind.DRAIN, attempt=1)).reason == "paused"
+    assert len(bench.actuator.applied) == 1
+
+
+@pytest.mark.parametrize(
+    ("approvals", "why"),
+    [
+        (None, "nobody can say"),
+        (MemoryApprovals(broken=True), "disk is full"),
+        (MemoryApprovals(), "is over or was withdrawn"),
+    ],
+)
+async def test_without_an_approval_that_can_be_read_nothing_that_needs_one_is_written(
+    bench: Bench, approvals: MemoryApprovals | None, why: str
+) -> None:
+    bench.executor = bench.made(approvals)
+    outcome = await bench.run(ActionKind.DRAIN, approval="plan")
+    assert (outcome.result, outcome.reason) == (Result.DEFERRED, "not_approved") and why in outcome.detail
+    assert bench.actuator.applied == []
+
+
+def _file_in_the_way(bench: Bench) -> None:
+    bench.folder.joinpath("inc").write_text("a file where a folder must go")
+
+
+BREAKS: dict[str, Callable[[Bench], object]] = {
+    "no intent": lambda bench: bench.journal.fails.add("intend"),
+    "nothing settled": lambda bench: bench.journal.fails.add("settle"),
+    "pod unreadable": lambda bench: setattr(bench.cluster, "raw", SourceUnavailable("away")),
+    "pod makes no sense": lambda bench: setattr(bench.cluster, "raw", SourceProtocolError("no JSON")),
+    "pod gone": lambda bench: setattr(bench.cluster, "raw", None),
+    "write unanswered": lambda bench: setattr(bench.actuator, "answer", ActuatorUnavailable("cut")),
+    "look unanswered": lambda bench: setattr(bench.actuator, "found", ActuatorUnavailable("cut")),
+    "evidence not kept": _file_in_the_way,
+    "no logs": lambda bench: setattr(bench.cluster, "log_error", SourceUnavailable("no permission")),
+    "switch thrown": lambda bench: setattr(bench.switch, "answers", [(True, "ana: storm")]),
+    "Lease lost": lambda bench: setattr(bench.lease, "leads", False),
+    "known already": lambda bench: bench.journal.intents.update(known_intents(bench)),
+}
+
+
+UNWRITTEN = {"no intent", "pod gone", "switch thrown", "Lease lost", "known already"}
+"""What nothing but a restore is written under."""
+
+
+def known_intents(bench: Bench) -> dict[str, Action]:
+    actions = [
+        bench.decision(action_kind).action for action_kind in (ActionKind.DRAIN, ActionKind.EVICT, ActionKind.RESTORE)
+    ]
+    return {action.id: action for action in actions if action is not None}
+
+
+@pytest.mark.parametrize("action_kind", [ActionKind.DRAIN, ActionKind.EVICT, ActionKind.RESTORE])
+@pytest.mark.parametrize("broken", [*combinations(BREAKS, 1), *combinations(BREAKS, 2)], ids=" and ".join)
+async def test_whatever_breaks_carrying_out_answers_and_never_raises(
+    bench: Bench, action_kind: ActionKind, broken: tuple[str, ...]
+) -> None:
+    for name in broken:
+        BREAKS[name](bench)
+    outcome = await bench.run(action_kind)
+    assert outcome.reason and len(bench.actuator.applied) <= 1
+    if action_kind is not ActionKind.RESTORE and UNWRITTEN & set(broken):
+        assert bench.actuator.applied == []

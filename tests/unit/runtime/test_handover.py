@@ -25,7 +25,7 @@ from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
 from observer.runtime.flight_recorder import FlightRecorder
-from observer.runtime.state import LoopStatus
+from observer.runtime.status import LoopStatus
 from observer.runtime.tick import Loop
 from observer.telemetry.metrics import SelfMetrics
 from tests.support.fakes import FakeActuator, FakeClock, FakeCluster, FakeLease, FakeSwitch, MemoryJournal

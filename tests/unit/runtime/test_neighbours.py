@@ -15,8 +15,8 @@ from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
 from observer.domain.traces import TraceSet
-from observer.runtime import kept
-from observer.runtime.neighbours import DependencyCaches, GraphCache, TraceCache
+from observer.runtime import source_cache
+from observer.runtime.source_cache import DependencyCaches, GraphCache, TraceCache
 from tests.support.builders import catalog, cluster
 from tests.support.fakes import FakeClock, FakeCluster
 
@@ -190,7 +190,7 @@ async def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.Monke
             await asyncio.Event().wait()
             raise AssertionError
 
-    monkeypatch.setattr(kept, "DEADLINE", 0.01)
+    monkeypatch.setattr(source_cache, "DEADLINE", 0.01)
     it = Watched(jaeger=Hanging())
     it.both.suspected(frozenset({CART}))
     await it.traces.look()
@@ -242,7 +242,7 @@ async def test_running_goes_on_until_it_is_cancelled() -> None:
 def test_a_kept_answer_is_shown_only_near_its_time() -> None:
     it = Watched()
     kept = replace(TraceSet(100.0, 60.0, ()))
-    it.traces.kept._answer = kept
+    it.traces.cache._answer = kept
     assert it.both.traces(145.0) is kept
     assert it.both.traces(146.0) is None
     assert it.both.traces(40.0) is None

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from observer.runtime.retention import EVERY_SECONDS, keep_journal_small
+from observer.runtime.supervise import PRUNE_EVERY, keep_journal_small
 from tests.support.fakes import FakeClock, MemoryJournal
 
 
@@ -32,7 +32,7 @@ async def test_it_prunes_every_hour_and_survives_a_broken_journal() -> None:
     began = clock.at
     with pytest.raises(Ended):
         await keep_journal_small(journal, clock)
-    assert journal.order == ["prune"] * 3 and clock.at == began + 3 * EVERY_SECONDS
+    assert journal.order == ["prune"] * 3 and clock.at == began + 3 * PRUNE_EVERY
     journal.broken, clock.left = True, 2
     with pytest.raises(Ended):
         await keep_journal_small(journal, clock)

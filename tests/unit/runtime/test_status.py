@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from observer.cli.status import _circuit_text
+from observer.cli.status import circuit_text
 from observer.domain.circuit import FAILURES, Circuit
 from observer.engine.memory import Memory
-from observer.runtime.state import LoopStatus, circuit_row
+from observer.runtime.status import LoopStatus
+from observer.web.models.answers import CircuitStatus
+from observer.web.views.sources import circuit_status, status_of
 from tests.support.builders import NOW, enforce, snapshot
 from tests.support.fakes import FakeClock
 
@@ -49,31 +51,31 @@ def test_circuits_are_shown_and_counted() -> None:
     loop_status.ticked(Memory.restore((), ()), snapshot(None), 0.1, "")
 
     assert noted.circuits == [("jaeger", "closed"), ("kiali", "open")]
-    assert loop_status.status()["circuits"] == [circuit_row("jaeger", Circuit()), circuit_row("kiali", shut(NOW))]
-    assert circuit_row("kiali", shut(NOW)) == {
-        "source": "kiali",
-        "state": "open",
-        "since": NOW,
-        "reason": "denied",
-        "detail": "HTTP 401",
-        "failures": FAILURES,
-        "last_success": NOW - 60.0,
-        "retry_at": NOW + 15.0,
-    }
+    assert status_of(loop_status).circuits == (circuit_status("jaeger", Circuit()), circuit_status("kiali", shut(NOW)))
+    assert circuit_status("kiali", shut(NOW)) == CircuitStatus(
+        source="kiali",
+        state="open",
+        since=NOW,
+        reason="denied",
+        detail="HTTP 401",
+        failures=FAILURES,
+        last_success=NOW - 60.0,
+        retry_at=NOW + 15.0,
+    )
 
 
 def test_without_sources_there_are_none() -> None:
-    assert LoopStatus(enforce(), FakeClock(NOW), Noted()).status()["circuits"] == []
+    assert status_of(LoopStatus(enforce(), FakeClock(NOW), Noted())).circuits == ()
 
 
 def test_people_read_since_when_and_why() -> None:
     at = 1_767_225_600.0
-    assert _circuit_text(circuit_row("jaeger", Circuit())) == "jaeger    not asked yet"
-    good = _circuit_text(circuit_row("jaeger", Circuit().succeeded(at)))
+    assert circuit_text(circuit_status("jaeger", Circuit())) == "jaeger    not asked yet"
+    good = circuit_text(circuit_status("jaeger", Circuit().succeeded(at)))
     assert good == "jaeger    closed since 00:00:00 UTC, last answer 00:00:00 UTC"
-    assert _circuit_text(circuit_row("kiali", shut(at))) == (
+    assert circuit_text(circuit_status("kiali", shut(at))) == (
         "kiali     open since 00:00:00 UTC, last answer 23:59:00 UTC, asked again at 00:00:15 UTC; "
         "failures: 3, the last denied: HTTP 401"
     )
-    never = _circuit_text(circuit_row("kiali", Circuit().failed(at, "timeout", "late")))
+    never = circuit_text(circuit_status("kiali", Circuit().failed(at, "timeout", "late")))
     assert never == "kiali     closed since 00:00:00 UTC, last answer never; failures: 1, the last timeout: late"

@@ -18,7 +18,7 @@ TOLD = Decision("d", 1_700_000_000.0, "closed", Verdict.TELL, "pod shop/cart-1",
 async def write(path: Path, count: int) -> None:
     sink = open_audit(path)
     for _ in range(count):
-        await sink.tell(TOLD)
+        await sink.publish(TOLD)
     await sink.close()
 
 
@@ -52,13 +52,13 @@ async def test_it_goes_on_after_every_restart_that_follows_a_rotation(rotated: l
 async def test_rotated_beneath_a_running_daemon_it_stays_whole(tmp_path: Path, beneath: str) -> None:
     path, old = tmp_path / "audit.jsonl", tmp_path / "audit.jsonl-20261125"
     sink = open_audit(path)
-    await sink.tell(TOLD)
+    await sink.publish(TOLD)
     if beneath == "renamed":
         path.rename(old)
     else:
         old.write_bytes(path.read_bytes())
         os.truncate(path, 0)
-    await sink.tell(TOLD)
+    await sink.publish(TOLD)
     await sink.close()
     for _ in range(2):
         await write(path, 1)

@@ -44,7 +44,7 @@ DRAIN = Decision(
 async def write(path: Path, count: int = 3) -> None:
     sink: Sink = open_audit(path)
     for number in range(count):
-        await sink.tell(replace(DRAIN, id=f"d{number}", at=DRAIN.at + number))
+        await sink.publish(replace(DRAIN, id=f"d{number}", at=DRAIN.at + number))
     await sink.close()
 
 
@@ -162,7 +162,7 @@ async def test_a_long_trail_is_opened_by_its_tail(tmp_path: Path, monkeypatch: p
 async def test_a_write_that_fails_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a"
     sink = open_audit(path)
-    await sink.tell(DRAIN)
+    await sink.publish(DRAIN)
     calls: list[int] = []
 
     def full(descriptor: int) -> None:
@@ -172,10 +172,10 @@ async def test_a_write_that_fails_leaves_whole_lines(tmp_path: Path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
-            await sink.tell(DRAIN)
+            await sink.publish(DRAIN)
     assert len(calls) == 1
     assert verify(path).records == 1
-    await sink.tell(DRAIN)
+    await sink.publish(DRAIN)
     await sink.close()
     assert (verify(path).records, verify(path).fault) == (2, "")
 

@@ -98,7 +98,7 @@ def test_names_are_unique_and_short() -> None:
 
 async def test_pod_and_workload_are_told() -> None:
     api = Api()
-    await sink(api).tell(replace(DRAIN, workload=WORKLOAD))
+    await sink(api).publish(replace(DRAIN, workload=WORKLOAD))
     assert [body["regarding"]["kind"] for _, _, body in api.sent] == ["Pod", "Deployment"]
     assert {path for _, path, _ in api.sent} == {"/apis/events.k8s.io/v1/namespaces/shop/events"}
 
@@ -106,17 +106,17 @@ async def test_pod_and_workload_are_told() -> None:
 async def test_other_subjects_are_told_where_they_live() -> None:
     api = Api()
     tell = replace(DRAIN, pod=None, kind="suppressed", verdict=Verdict.TELL)
-    await sink(api).tell(replace(tell, workload=WORKLOAD))
-    await sink(api).tell(replace(tell, service=ServiceRef("shop", "cart")))
-    await sink(api).tell(replace(tell, subject="node n1"))
-    await sink(api).tell(replace(tell, subject="zone a"))
+    await sink(api).publish(replace(tell, workload=WORKLOAD))
+    await sink(api).publish(replace(tell, service=ServiceRef("shop", "cart")))
+    await sink(api).publish(replace(tell, subject="node n1"))
+    await sink(api).publish(replace(tell, subject="zone a"))
     told = [(body["regarding"]["kind"], path.split("/")[5]) for _, path, body in api.sent]
     assert told == [("Deployment", "shop"), ("Service", "shop"), ("Node", "default")]
 
 
 async def test_what_is_not_for_events_is_not_told() -> None:
     api = Api()
-    await sink(api).tell(replace(DRAIN, kind="blind"))
+    await sink(api).publish(replace(DRAIN, kind="blind"))
     assert api.sent == []
 
 
@@ -124,7 +124,7 @@ async def test_repeats_are_counted_on_the_first() -> None:
     api, told = Api(), None
     told = sink(api)
     for second in (0, 300, 600):
-        await told.tell(replace(DRAIN, id=f"d{second}", at=DRAIN.at + second))
+        await told.publish(replace(DRAIN, id=f"d{second}", at=DRAIN.at + second))
     (_, _, first), (method, path, second_body), (_, _, third) = api.sent
     assert (method, path) == ("PATCH", f"/apis/events.k8s.io/v1/namespaces/shop/events/{first['metadata']['name']}")
     assert second_body == {"series": {"count": 2, "lastObservedTime": "2026-01-01T00:05:00.500000Z"}}
@@ -134,33 +134,33 @@ async def test_repeats_are_counted_on_the_first() -> None:
 async def test_a_series_ends_after_six_quiet_minutes_and_with_another_reason() -> None:
     api = Api()
     told = sink(api)
-    await told.tell(DRAIN)
-    await told.tell(replace(DRAIN, id="d2", at=DRAIN.at + 361))
-    await told.tell(replace(DRAIN, id="d3", at=DRAIN.at + 362, reason="other"))
+    await told.publish(DRAIN)
+    await told.publish(replace(DRAIN, id="d2", at=DRAIN.at + 361))
+    await told.publish(replace(DRAIN, id="d3", at=DRAIN.at + 362, reason="other"))
     assert [method for method, _, _ in api.sent] == ["POST", "POST", "POST"]
 
 
 async def test_an_event_that_expired_is_made_anew() -> None:
     api = Api(None, typed(Status(code=404)))
     told = sink(api)
-    await told.tell(DRAIN)
-    await told.tell(replace(DRAIN, id="d2", at=DRAIN.at + 1))
+    await told.publish(DRAIN)
+    await told.publish(replace(DRAIN, id="d2", at=DRAIN.at + 1))
     assert [method for method, _, _ in api.sent] == ["POST", "PATCH", "POST"]
 
 
 async def test_what_was_told_before_is_no_failure() -> None:
-    await sink(Api(typed(Status(code=409)))).tell(DRAIN)
+    await sink(Api(typed(Status(code=409)))).publish(DRAIN)
 
 
 async def test_a_failure_is_raised_after_the_others_were_tried() -> None:
     api = Api(Unavailable("cut"))
     with pytest.raises(SourceUnavailable, match="events"):
-        await sink(api).tell(replace(DRAIN, workload=WORKLOAD))
+        await sink(api).publish(replace(DRAIN, workload=WORKLOAD))
     assert len(api.sent) == 2
 
 
 async def test_memory_of_series_is_bounded() -> None:
     told = sink(Api())
     for number in range(2100):
-        await told.tell(replace(DRAIN, pod=replace(POD, uid=f"u{number}")))
+        await told.publish(replace(DRAIN, pod=replace(POD, uid=f"u{number}")))
     assert len(told._series) == 2048

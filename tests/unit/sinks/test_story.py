@@ -23,17 +23,17 @@ SUSPECTED = Decision(
 async def test_lines_tell_when_what_and_why() -> None:
     lines: list[str] = []
     sink: Sink = StorySink(lines.append)
-    await sink.tell(SUSPECTED)
+    await sink.publish(SUSPECTED)
     drain = replace(
         SUSPECTED, at=1065.4, kind="drain_effective", verdict=Verdict.ACT, text="traffic has left", figures={}
     )
-    await sink.tell(drain)
+    await sink.publish(drain)
     await sink.close()
 
     assert lines == [
         (
             "  +0:00  SUSPECTED        pod shop/cart-1 fails 30 % of requests, its siblings 0.1 %"
-            "  [nats 17.5, requests 1234, tied no, node n1]"
+            "  [evidence score 17.5, requests 1234, tied no, node n1]"
         ),
         "  +1:05  DRAIN EFFECTIVE  traffic has left",
     ]

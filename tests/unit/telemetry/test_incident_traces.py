@@ -48,7 +48,7 @@ async def test_an_incident_is_one_trace_with_a_child_for_each_decision(
 ) -> None:
     sink: Sink = tracer
     for decision in (SUSPECTED, DRAIN, CLOSED):
-        await sink.tell(decision)
+        await sink.publish(decision)
 
     below = ("sense", "judge", "attribution", "choose", "guard", "act", "verify", "tell")
     spans = {span.name: span for span in exporter.get_finished_spans() if span.name not in below}
@@ -61,13 +61,13 @@ async def test_an_incident_is_one_trace_with_a_child_for_each_decision(
     assert (root.start_time, root.end_time) == (100 * 10**9, 160 * 10**9)
     assert facts["incident"]["observer.closing"] == "fixed"
     assert facts["drain"]["observer.action"] == "drain"
-    assert facts["suspected"]["observer.figure.nats"] == 17.5
+    assert facts["suspected"]["observer.figure.evidence_score"] == 17.5
     assert "observer.figure.cut" not in facts["suspected"]
     assert facts["suspected"]["k8s.pod.uid"] == "u1"
 
 
 async def test_a_page_is_an_error(tracer: IncidentTracer, exporter: InMemorySpanExporter) -> None:
-    await tracer.tell(replace(SUSPECTED, severity="page", kind="page"))
+    await tracer.publish(replace(SUSPECTED, severity="page", kind="page"))
 
     (page,) = [span for span in exporter.get_finished_spans() if span.name == "page"]
     assert page.status.status_code is StatusCode.ERROR
@@ -76,22 +76,22 @@ async def test_a_page_is_an_error(tracer: IncidentTracer, exporter: InMemorySpan
 async def test_decisions_outside_incidents_are_not_traced(
     tracer: IncidentTracer, exporter: InMemorySpanExporter
 ) -> None:
-    await tracer.tell(replace(SUSPECTED, incident=""))
+    await tracer.publish(replace(SUSPECTED, incident=""))
 
     assert exporter.get_finished_spans() == ()
 
 
 async def test_the_number_of_open_incidents_is_bounded(tracer: IncidentTracer, exporter: InMemorySpanExporter) -> None:
     for number in range(5):
-        await tracer.tell(replace(SUSPECTED, incident=f"i{number}", at=100.0 + number))
+        await tracer.publish(replace(SUSPECTED, incident=f"i{number}", at=100.0 + number))
 
     assert [span.name for span in exporter.get_finished_spans()].count("incident") == 3
 
 
 async def test_closing_ends_what_is_open(exporter: InMemorySpanExporter) -> None:
     tracer = IncidentTracer(SimpleSpanProcessor(exporter))
-    await tracer.tell(SUSPECTED)
-    await tracer.tell(DRAIN)
+    await tracer.publish(SUSPECTED)
+    await tracer.publish(DRAIN)
     await tracer.close()
 
     root = next(span for span in exporter.get_finished_spans() if span.name == "incident")
@@ -101,7 +101,7 @@ async def test_closing_ends_what_is_open(exporter: InMemorySpanExporter) -> None
 async def test_a_trace_goes_on_after_a_restart(exporter: InMemorySpanExporter) -> None:
     for decision in (SUSPECTED, CLOSED):
         tracer = IncidentTracer(SimpleSpanProcessor(exporter))
-        await tracer.tell(decision)
+        await tracer.publish(decision)
         await tracer.close()
         exporter._stopped = False
 

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from observer.domain import names
 from observer.domain.circuit import CircuitState
-from observer.runtime.state import LoopMetrics
+from observer.runtime.status import LoopMetrics
 from observer.telemetry.metrics import SelfMetrics
 
 
@@ -108,4 +108,4 @@ def test_objectives_are_told_by_state_and_budget() -> None:
     assert 'observer_objective_budget_remaining_ratio{slo_id="shop/cart"} 0.75' in text
     assert 'observer_objective_evaluations_total{answered="false"} 1.0' in text
     assert "observer_objective_new_series_events_total 40.0" in text
-    assert "observer_objective_look_duration_seconds_count 1" in text
+    assert "observer_objective_evaluation_duration_seconds_count 1" in text

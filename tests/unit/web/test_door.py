@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from observer.web.people import throttle
-from observer.web.people.door import CSRF_HEADER
+from observer.web.people import sessions as throttle
+from observer.web.people.auth import CSRF_HEADER
 from observer.web.people.sessions import Sessions
 from observer.web.people.sign_in import inside
 from tests.support.alerts import StoppedClock
@@ -66,7 +66,7 @@ async def test_probes_ask_nobody_and_unknown_paths_everybody(house: PeopleWorld)
     status, body, _ = await house.ask("GET", "/api/v1/no-such-thing", LOCAL)
     assert (status, body["reason"]) == (404, "not_found")
     status, body, headers = await house.ask("DELETE", ME, LOCAL)
-    assert (status, body["reason"], headers["Allowed"]) == (405, "method_not_allowed", "GET")
+    assert (status, body["reason"], headers["Allow"]) == (405, "method_not_allowed", "GET")
 
 
 async def test_a_role_that_is_taken_away_is_gone_within_a_minute(house: PeopleWorld) -> None:

@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from observer.config.settings.model import OidcSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
-from observer.web.people import throttle
+from observer.web.people import sessions as throttle
 from observer.web.people.oidc import ASK_AGAIN, LEEWAY, WAITS, Provider, SignInFailed
 from tests.support.alerts import StoppedClock
 from tests.support.people import GRANTS, LOCAL, Issuer, PeopleWorld, issuing, people_world

@@ -16,12 +16,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from observer.domain.decision import Decision, Verdict
 from observer.domain.snapshot import Gap
 from observer.engine.guards import GUARDS
-from observer.web.page import site, vendor
+from observer.web.models.parameters import OverviewQuery
+from observer.web.models.rows import State
+from observer.web.page import render, site
 from observer.web.page.render import GLYPHS, environment
-from observer.web.server import make_app
-from observer.web.shield import CSP
-from observer.web.views.asked import OverviewQuery
-from observer.web.views.states import State
+from observer.web.server import CSP, make_app
 from tests.support.page_world import TOKEN, PageWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -39,7 +38,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PageW
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(world: PageWorld) -> AsyncIterator[Client]:
-    app = make_app(world.loop_status, bytes, reading=world.reading, people=world.people())
+    app = make_app(world.loop_status, bytes, queries=world.queries, people=world.people())
     async with TestClient(TestServer(app)) as found:
         yield found
 
@@ -69,21 +68,19 @@ async def test_errors_carry_the_same_headers(client: Client) -> None:
 
 async def test_the_overview_says_what_it_wants_first(client: Client) -> None:
     page = await text(client, "/")
-    assert "1 thing needs you" in page and "Look and approve" in page
-    assert page.index("What it wants of you") < page.index("What is wrong") < page.index("What Observer did")
-    assert "catalog-00-0: fixed, 40 s after it was suspected." in page
+    assert "Action required: 1" in page and "Review and approve" in page
+    assert page.index(">Action required<") < page.index("What is wrong") < page.index("What Observer did")
+    assert "catalog-00-0: fixed, 40 s after it was first suspected." in page
     assert "No workload fits." in await text(client, "/?q=nobody&namespace=&state=")
 
 
 async def test_an_incident_shows_evidence_brakes_and_proof_without_a_script(client: Client, world: PageWorld) -> None:
     page = await text(client, f"/incidents/{world.incident('catalog-00-0')}")
-    assert "Did it help? Fixed" in page and f"Brakes on the evict: 0 held, {len(GUARDS)} allowed" in page
-    assert (
-        page.index("Who is to blame") < page.index("<b>pod shop/catalog-00-0</b>") < page.index("Brakes on the evict")
-    )
+    assert "Did it help? Fixed" in page and f"Guards about evict: 0 blocked, {len(GUARDS)} allowed" in page
+    assert page.index("Likely causes") < page.index("<b>pod shop/catalog-00-0</b>") < page.index("Guards about evict")
     assert page.count("<polyline") >= 4 and "https://kiali.example.test/kiali/console/" in page
-    held = await text(client, f"/incidents/{world.incident('checkout-00-0')}")
-    assert f"1 held, {len(GUARDS) - 1} allowed" in held and "Look at the drain and approve" in held
+    blocked = await text(client, f"/incidents/{world.incident('checkout-00-0')}")
+    assert f"1 blocked, {len(GUARDS) - 1} allowed" in blocked and "Review and approve: drain" in blocked
 
 
 async def test_what_a_script_asks_for_is_the_live_part_alone_and_tagged(client: Client) -> None:
@@ -112,7 +109,7 @@ async def test_faults_and_missing_things_are_pages_too(client: Client) -> None:
 
 async def test_before_the_first_tick_the_page_says_so(tmp_path: Path) -> None:
     world = await PageWorld.open(tmp_path)
-    async with TestClient(TestServer(make_app(world.loop_status, bytes, reading=world.reading))) as client:
+    async with TestClient(TestServer(make_app(world.loop_status, bytes, queries=world.queries))) as client:
         assert "has just started" in await text(client, "/", 503)
     await world.close()
 
@@ -123,11 +120,13 @@ async def test_blindness_a_pause_and_a_missing_source_are_said(tmp_path: Path) -
     await world.switch.write(paused=True, who="kim", reason="release")
     world.gaps = (Gap("prometheus", "timeout", "no answer within 4 s"), Gap("kiali", "denied", "HTTP 403"))
     await world.tick()
-    async with TestClient(TestServer(make_app(world.loop_status, bytes, reading=world.reading))) as client:
+    async with TestClient(TestServer(make_app(world.loop_status, bytes, queries=world.queries))) as client:
         page = await text(client, "/")
-        assert "2 things need you" in page and "paused and only watches: kim: release" in page
+        assert "Action required: 2" in page and "only restores still run: kim: release" in page
         assert (
-            "blind and touches nothing: prometheus: timeout" in page and "8 unknown" in page and "1 overdrawn" in page
+            "no actions until it recovers: prometheus: timeout" in page
+            and "8 unknown" in page
+            and "1 overdrawn" in page
         )
         assert "healthy" not in page.split('id="live-ns"')[1].split("</section>")[0]
         assert "HTTP 403" in await text(client, "/sources")
@@ -160,9 +159,9 @@ async def test_forms_need_a_sign_in_and_show_the_plan(client: Client, world: Pag
     page = await text(client, f"/incidents/{key}/approve")
     assert "not signed in" not in page and 'name="csrf" value=""' not in page
     assert "Nothing waits" in await text(client, f"/incidents/{world.incident('cart-00-0')}/approve")
-    assert "no pod to give back" in await text(client, f"/incidents/{key}/undo")
+    assert "no pod to restore" in await text(client, f"/incidents/{key}/undo")
     assert "no incident" in await text(client, "/incidents/nobody/approve", 404)
-    assert "Every write stops" in await text(client, "/pause")
+    assert "No action is taken from now on" in await text(client, "/pause")
 
 
 async def test_a_page_of_one_tick_is_rendered_once_for_all(client: Client, world: PageWorld) -> None:
@@ -174,8 +173,8 @@ async def test_a_page_of_one_tick_is_rendered_once_for_all(client: Client, world
 
 
 async def test_a_build_is_whole_or_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vendor, "SCRIPTS", (*vendor.SCRIPTS, "missing.js"))
-    assert not vendor.built()
+    monkeypatch.setattr(render, "SCRIPTS", (*render.SCRIPTS, "missing.js"))
+    assert not render.built()
 
 
 @pytest.mark.parametrize(
@@ -191,8 +190,8 @@ async def test_a_build_is_whole_or_none(monkeypatch: pytest.MonkeyPatch) -> None
 async def test_nothing_is_called_quiet_that_is_not(
     world: PageWorld, states: dict[str, int], said: str, shown: str
 ) -> None:
-    seen = await world.reading.overview(OverviewQuery())
-    calm = msgspec.structs.replace(seen, asks=(), incidents_open=0, incidents=(), states=states)
+    seen = await world.queries.overview(OverviewQuery())
+    calm = msgspec.structs.replace(seen, action_required=(), incidents_open=0, incidents=(), states=states)
     page = environment().get_template("overview.html").render(view=calm, query=OverviewQuery(), now=calm.at)
     bar, sentence = page.split("</h1>")[0].split("<h1>")
     assert sentence.strip() == said and f"verdictbar {shown}" in bar
@@ -211,7 +210,7 @@ async def test_every_state_has_a_word_a_shape_of_its_own_and_a_colour(client: Cl
 async def test_the_pages_that_are_kept_are_bounded_in_characters(
     world: PageWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = site.Site(world.reading, None)
+    found = site.Site(world.queries, None)
     app = web.Application()
     found.add_to(app)
     async with TestClient(TestServer(app)) as client:

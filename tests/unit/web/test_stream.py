@@ -13,8 +13,9 @@ from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
 from observer.web import stream as streams
+from observer.web.routes import STREAM as PATH
 from observer.web.server import People, make_app
-from observer.web.stream import KEPT, PATH, QUEUE, Stream
+from observer.web.stream import KEPT, QUEUE, Stream
 from tests.support.page_world import TOKEN, PageWorld
 
 
@@ -27,11 +28,13 @@ async def world(tmp_path: Path) -> AsyncIterator[PageWorld]:
 
 @asynccontextmanager
 async def listening(
-    world: PageWorld, beat: float = 60.0, lasts: float = 60.0, people: People | None = None
+    world: PageWorld, heartbeat: float = 60.0, lasts: float = 60.0, people: People | None = None
 ) -> AsyncIterator[tuple[Stream, TestClient[Any, Any], list]]:
     counted: list[tuple[int, bool]] = []
-    stream = Stream(world.board, lambda clients, *, dropped: counted.append((clients, dropped)), beat=beat, lasts=lasts)
-    app = make_app(world.loop_status, bytes, reading=world.reading, stream=stream, people=people)
+    stream = Stream(
+        world.cache, lambda clients, *, dropped: counted.append((clients, dropped)), heartbeat=heartbeat, lasts=lasts
+    )
+    app = make_app(world.loop_status, bytes, queries=world.queries, stream=stream, people=people)
     async with TestClient(TestServer(app)) as client:
         yield stream, client, counted
 
@@ -94,42 +97,42 @@ async def test_a_number_that_nobody_counts_to_is_no_number(world: PageWorld) -> 
 async def test_what_was_missed_too_long_ago_is_not_kept(world: PageWorld) -> None:
     await world.tick()
     async with listening(world) as (stream, client, _):
-        assert world.board.picture is not None
+        assert world.cache.state is not None
         for _ in range(KEPT + 10):
-            stream.tell(world.board.picture)
+            stream.publish(world.cache.state)
         async with client.get(PATH, headers={"Last-Event-ID": f"{stream._born}-3"}) as answer:
             assert (await event(answer))["event"] == "reset"
 
 
 async def test_a_slow_listener_is_cut_off_and_counted_and_the_others_hear_on(world: PageWorld) -> None:
     await world.tick()
-    assert world.board.picture is not None
+    assert world.cache.state is not None
     async with listening(world) as (stream, client, counted), client.get(PATH) as slow:
         await event(slow)
         for _ in range(QUEUE + 1):  # nobody reads in between: the queue is full before the handler gets a turn
-            stream.tell(world.board.picture)
+            stream.publish(world.cache.state)
         assert (stream.listeners().clients, stream.listeners().dropped) == (0, 1)
         assert (0, True) in counted
         async with client.get(PATH) as other:
             await event(other)
-            stream.tell(world.board.picture)
+            stream.publish(world.cache.state)
             assert (await event(other))["event"] == "tick"
 
 
 async def test_silence_is_filled_with_beats(world: PageWorld) -> None:
     await world.tick()
-    async with listening(world, beat=0.01) as (_, client, _), client.get(PATH) as answer:
+    async with listening(world, heartbeat=0.01) as (_, client, _), client.get(PATH) as answer:
         await event(answer)
         assert "comment" in await event(answer)
 
 
 async def test_many_decisions_of_one_tick_are_one_word(world: PageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MOST_TOLD", 0)
+    monkeypatch.setattr(streams, "MOST_SENT", 0)
     await world.until("suspected")
     async with listening(world) as (stream, client, _), client.get(PATH) as answer:
         await event(answer)
-        assert world.board.picture is not None
-        stream.tell(world.board.picture)
+        assert world.cache.state is not None
+        stream.publish(world.cache.state)
         assert [(await event(answer))["event"], (await event(answer))["event"]] == ["reset", "tick"]
 
 
@@ -165,7 +168,7 @@ async def test_a_stream_ends_so_that_whoever_reads_is_asked_again(world: PageWor
 
 
 async def test_beats_do_not_make_a_stream_last_longer(world: PageWorld) -> None:
-    async with listening(world, beat=0.01, lasts=0.1) as (_, client, _), client.get(PATH) as answer:
+    async with listening(world, heartbeat=0.01, lasts=0.1) as (_, client, _), client.get(PATH) as answer:
         async with asyncio.timeout(20):
             assert b": beat" in await answer.read()
 
@@ -179,12 +182,12 @@ async def test_the_end_of_a_session_ends_its_stream(
     world: PageWorld, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     people = world.people()
-    sessions = people.door.sessions
+    sessions = people.auth.sessions
     await world.tick()
     async with listening(world, people=people) as (stream, client, _):
         secret, session = sessions.open(None, "local token")
         bearer = client.get(PATH, headers={"Authorization": f"Bearer {TOKEN}"})
-        cookie = {"Cookie": f"{people.door.cookie}={secret}"}
+        cookie = {"Cookie": f"{people.auth.cookie}={secret}"}
         async with client.get(PATH, headers=cookie) as answer, bearer as program:
             await event(answer), await event(program)
             match end:
@@ -197,8 +200,8 @@ async def test_the_end_of_a_session_ends_its_stream(
                 case "pushed out":
                     monkeypatch.setattr("observer.web.people.sessions.MOST", 1)
                     sessions.open(None, "another")
-            assert world.board.picture is not None
-            stream.tell(world.board.picture)
+            assert world.cache.state is not None
+            stream.publish(world.cache.state)
             async with asyncio.timeout(20):
                 assert await answer.read() == b"", "nothing is told after its end"
             assert (await event(program))["event"] == "tick"

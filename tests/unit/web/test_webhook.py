@@ -15,9 +15,10 @@ import pytest
 
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.errors import ConfigError, JournalUnavailable, SourceUnavailable
-from observer.web import alerts as webhook
-from observer.web.alerts import MOST_ALERTS, MOST_BYTES, Acceptor, Webhook
-from observer.web.authenticate import SIGNATURE, TIMESTAMP, Basic, SecretFile, ServiceAccountToken, Signed
+from observer.web import alert_webhook as webhook
+from observer.web.alert_webhook import MOST_ALERTS, MOST_BYTES, Acceptor, Webhook
+from observer.web.routes import ALERTS
+from observer.web.webhook_auth import SIGNATURE, TIMESTAMP, Basic, SecretFile, ServiceAccountToken, Signed
 from tests.support.alerts import (
     BEARER,
     NOW,
@@ -324,7 +325,7 @@ async def test_slow_bodies_with_forged_signatures_get_few_places_and_never_those
 async def said(hook: Hook, headers: str, body: bytes) -> bytes:
     """The answer's first line to a request that is written by hand and not finished."""
     reader, writer = await asyncio.open_connection("127.0.0.1", hook.client.port)
-    writer.write(f"POST {webhook.PATH} HTTP/1.1\r\nHost: observer\r\n{headers}\r\n\r\n".encode() + body)
+    writer.write(f"POST {ALERTS} HTTP/1.1\r\nHost: observer\r\n{headers}\r\n\r\n".encode() + body)
     await writer.drain()
     try:
         return await reader.readline()

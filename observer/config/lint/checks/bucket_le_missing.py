@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from observer.config.lint.check import Check, Severity
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
+from observer.config.lint.subject import Hit, Subject
 
 
 def _run(subject: Subject) -> Iterator[Hit]:

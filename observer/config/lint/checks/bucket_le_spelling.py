@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from observer.config.lint.check import Check, Severity
 from observer.config.lint.checks.bucket_le_unknown import bound_in
-from observer.config.lint.envoy import spellings
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
+from observer.config.lint.expressions import spellings
+from observer.config.lint.subject import Hit, Subject
 
 
 def _run(subject: Subject) -> Iterator[Hit]:

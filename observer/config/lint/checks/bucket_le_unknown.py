@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from observer.config.lint.check import Check, Severity
-from observer.config.lint.envoy import BUCKETS_MS, neighbours, spellings
-from observer.config.lint.expressions import Matcher
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
+from observer.config.lint.expressions import BUCKETS_MS, Matcher, neighbours, spellings
+from observer.config.lint.subject import Hit, Subject
 
 _MESH: Final = "istio_request_duration_milliseconds_bucket"
 _NUMBER: Final = re.compile(r"[0-9]+(?:(?:\.|\\\.|\[\.\])[0-9]+)?")
@@ -41,7 +39,7 @@ def _run(subject: Subject) -> Iterator[Hit]:
             if matcher.op not in {"=", "=~"} or _known(matcher):
                 continue
             bound = bound_in(matcher.value)
-            near = " or ".join(f"{one:g}" for one in neighbours(bound)) if bound is not None else ""
+            near = " or ".join(f"{neighbour:g}" for neighbour in neighbours(bound)) if bound is not None else ""
             yield question.hit(
                 f'le{matcher.op}"{matcher.value}" is none of Envoy\'s default buckets: it selects nothing',
                 f"nearest: {near}" if near else "for example 250",

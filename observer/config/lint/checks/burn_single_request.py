@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from observer.config.documents.durations import format_duration
 from observer.config.lint.check import Check, Severity
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
+from observer.config.lint.subject import Hit, Subject
 from observer.domain import names
 
 

@@ -7,8 +7,7 @@ from typing import Final
 
 from observer.config.lint.check import Check, Severity
 from observer.config.lint.expressions import Selected
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
+from observer.config.lint.subject import Hit, Subject
 
 _LABELS: Final = ("response_code", "code", "status", "status_code", "http_status", "http_status_code")
 _CLIENT: Final = ("400", "401", "403", "404")

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from observer.config.lint.check import Check, Severity
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
+from observer.config.lint.subject import Hit, Subject
 
 _COUNTERS: Final = ("_total", "_bucket", "_count", "_sum")
 _PRESENCE: Final = frozenset({"absent", "count", "group", "timestamp", "resets", "changes"})

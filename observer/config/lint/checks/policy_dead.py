@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from observer.config.lint.check import Check, Severity
 from observer.config.lint.checks.policy_shadowed import shadowed
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject, policy_hit
+from observer.config.lint.subject import Hit, Subject, policy_hit
 
 
 def _run(subject: Subject) -> Iterator[Hit]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from observer.config.lint.check import Check, Severity
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import PolicyLike, Subject, policy_hit
+from observer.config.lint.subject import Hit, Subject, policy_hit
+from observer.config.policies.document import Policy
 
 
-def shadowed(policy: PolicyLike, policies: Sequence[PolicyLike]) -> Mapping[str, PolicyLike]:
+def shadowed(policy: Policy, policies: Sequence[Policy]) -> Mapping[str, Policy]:
     """The paths that ``policy`` sets in vain, each with the policy that sets it again."""
     above = [
         other

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from observer.config.lint.check import Check, Severity
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
+from observer.config.lint.subject import Hit, Subject
 
 _REPORTED: Final = re.compile(r"istio_(requests_total|(request|response)_\w+|tcp_\w+)")
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from observer.config.documents.durations import format_duration
 from observer.config.lint.check import Check, Severity
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import Subject
-from observer.config.openslo.shorthand import seconds
+from observer.config.lint.subject import Hit, Subject
+from observer.config.openslo.words import seconds
 
 
 def _run(subject: Subject) -> Iterator[Hit]:

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Selected
-from observer.config.lint.hit import Hit
 from observer.config.lint.live.queries import Answers, LiveCheck
-from observer.config.lint.subject import IndicatorQuery
+from observer.config.lint.subject import Hit, IndicatorQuery
 
 
 async def _run(question: IndicatorQuery, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:

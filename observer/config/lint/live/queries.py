@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Matcher, Selected
-from observer.config.lint.hit import Hit
-from observer.config.lint.subject import IndicatorQuery
+from observer.config.lint.subject import Hit, IndicatorQuery
 from observer.config.openslo.templates import VARIABLE
 from observer.ports.sources import QueryCost, SeriesCatalogue
 
@@ -79,5 +78,5 @@ class LiveCheck:
 
 def any_service(selected: Selected) -> Selected:
     """A template's selector for every service at once: matchers with ``$namespace`` or ``$service`` are left out."""
-    matchers = tuple(one for one in selected.matchers if not VARIABLE.search(one.value))
+    matchers = tuple(matcher for matcher in selected.matchers if not VARIABLE.search(matcher.value))
     return Selected(selected.metric, matchers, selected.around, selected.ranged)

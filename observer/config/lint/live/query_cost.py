@@ -7,9 +7,8 @@ from typing import Final
 
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Selected
-from observer.config.lint.hit import Hit
 from observer.config.lint.live.queries import Answers, LiveCheck
-from observer.config.lint.subject import IndicatorQuery
+from observer.config.lint.subject import Hit, IndicatorQuery
 
 _SERIES: Final = 5000
 """So many series of one SLI; a tick asks all of them again."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from observer.config.lint.check import Finding, in_order
+from observer.config.lint.check import Check, Finding, in_order
 from observer.config.lint.live import (
     bucket_missing,
     label_missing,
@@ -14,7 +15,7 @@ from observer.config.lint.live import (
     selects_nothing,
 )
 from observer.config.lint.live.queries import Answers, LiveCheck, any_service
-from observer.config.lint.registry import ignores
+from observer.config.lint.registry import OFFLINE, ignores
 from observer.config.lint.subject import Subject
 from observer.ports.sources import SeriesCatalogue
 
@@ -43,3 +44,8 @@ async def lint_live(subject: Subject, catalogue: SeriesCatalogue) -> list[Findin
             hits = [hit async for hit in check.run(question, any_service(selected), answers)]
             found += [Finding(check.id, check.severity, hit.fault) for hit in hits if not ignores(hit, check.id)]
     return in_order(iter(found))
+
+
+_ALL: Final[tuple[Check | LiveCheck, ...]] = (*OFFLINE, *LIVE)
+CHECKS: Final[Mapping[str, Check | LiveCheck]] = {check.id: check for check in _ALL}
+"""In the order in which they are listed."""

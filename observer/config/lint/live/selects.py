@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from observer.config.documents.plural import counted
+from observer.config.documents.faults import counted
 from observer.config.lint.check import Severity
 from observer.config.lint.expressions import Selected
-from observer.config.lint.hit import Hit
 from observer.config.lint.live.queries import Answers, LiveCheck
-from observer.config.lint.subject import IndicatorQuery
+from observer.config.lint.subject import Hit, IndicatorQuery
 
 
 async def _run(question: IndicatorQuery, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:

@@ -17,7 +17,7 @@
 
   // --- plots
   const evidence = document.getElementById("evidence");
-  const WANTED = { rate: ["own", "peers"], traffic: ["own_requests", "peer_requests"], evidence_score: ["evidence_score"] };
+  const WANTED = { rate: ["own", "peers"], traffic: ["own_requests", "peer_requests"], evidence: ["evidence_score"] };
 
   let drawing_plots = false;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from observer.config.lint.check import Check, Severity
 from observer.config.lint.registry import OFFLINE, lint
 from observer.config.lint.subject import Subject
 from observer.config.openslo.documents import parse_documents
+from observer.config.policies.read import Source, read
 from observer.domain.settings import GuardSettings
-from tests.support.policies import policies_of
 
 ROOT = Path(__file__).parents[4]
 PAGES = ROOT / "docs" / "checks"
@@ -28,7 +29,10 @@ def examples(check: Check) -> tuple[str, str]:
 def findings(text: str) -> dict[str, list[str]]:
     documents = parse_documents(text, "example.yaml")
     refused = frozenset(GuardSettings().refused_namespaces)
-    subject = Subject(documents, NOW, policies=list(policies_of(documents.others)), refused=refused)
+    policies, faults = read(Source("example.yaml", text))
+    assert faults == []
+    given = [replace(policy, own=not policy.name.startswith("profile-")) for policy in policies]
+    subject = Subject(documents, NOW, policies=given, refused=refused)
     told: dict[str, list[str]] = {}
     for one in lint(subject):
         told.setdefault(one.check, []).append(str(one.fault))

@@ -99,7 +99,8 @@ def test_sarif_has_the_shape_of_the_standard() -> None:
 
 
 def test_sarif_places() -> None:
-    results = sarif(FINDINGS, "1.2.3")["runs"][0]["results"]
+    body: Any = sarif(FINDINGS, "1.2.3")
+    results = body["runs"][0]["results"]
 
     places = [result["locations"][0]["physicalLocation"] for result in results]
     assert places == [

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from observer.config.openslo.annotations import BURN_SETS
 from observer.config.openslo.assemble import objectives, templates
-from observer.config.openslo.burn import BURN_SETS
 from observer.config.openslo.documents import parse_documents
 from observer.config.openslo.templates import expand
 from observer.domain.errors import ConfigError

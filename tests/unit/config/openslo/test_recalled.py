@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from observer.config.openslo.recalled import recalled
 from observer.config.openslo.templates import Template
-from observer.config.openslo.wanted import ObjectiveSet
+from observer.config.openslo.wanted import ObjectiveSet, recalled
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import Objective, RatioSli, RollingWindow
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.config.openslo.shorthand import seconds, spelled, split
 from observer.config.openslo.windows import bounds
+from observer.config.openslo.words import seconds, spelled, split
 
 DAY = 86_400.0
 BERLIN = ZoneInfo("Europe/Berlin")

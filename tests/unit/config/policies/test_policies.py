@@ -9,7 +9,7 @@ import pytest
 from observer.config.documents.marks import read_marked_all
 from observer.config.policies.document import Subject
 from observer.config.policies.effective import EffectivePolicyCache, PolicySet, doubts, modes
-from observer.config.policies.keys import FLEET, paths, schema
+from observer.config.policies.keys import paths, schema
 from observer.config.policies.load import compile_set, load, policy_files, read_sources
 from observer.config.policies.read import Source
 from observer.config.policies.windows import placed
@@ -19,7 +19,7 @@ from observer.domain.action import ActionKind, Mode
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
 from observer.domain.policy import EffectivePolicies, TimeWindow
-from observer.domain.settings import GuardSettings
+from observer.domain.settings import GuardSettings, declared
 from tests.support.builders import NOW, catalog, cluster, workload
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "policies"
@@ -67,7 +67,7 @@ def test_values_inherit_field_by_field_and_keep_their_place() -> None:
     assert found.values["mode"].value is Mode.ENFORCE and str(found.values["mode"].place) == "f2.yaml:6"
     assert found.values["guards.serving_share"].value == 0.75
     assert str(found.values["guards.serving_share"].place) == "f1.yaml:6"
-    assert str(found.values["guards.hold_max"].place) == "f0.yaml:7"
+    assert str(found.values["guards.blocked_max"].place) == "f0.yaml:7"
     assert str(found.values["escalation.actions"].place) == "built in"
     assert found.values["approvals"].value == (ActionKind.EVICT,)
 
@@ -112,7 +112,7 @@ def test_rules_that_need_both_values_see_what_is_inherited() -> None:
     cart = policy("cart", CARTS, "escalation: {experiment_seconds: 10m}")
 
     assert len(compiled(platform, cart).policies) == 2
-    assert "f0.yaml:6:12 spec.escalation.drain_seconds: must be longer" in refusal(cart)
+    assert "f0.yaml:6:16 spec.escalation.drain_seconds: must be longer" in refusal(cart)
 
 
 def test_the_shipped_policies_load_and_none_is_loaded_when_the_settings_say_so(tmp_path: Path) -> None:
@@ -160,13 +160,15 @@ def test_objectives_may_stand_in_the_same_file() -> None:
 
 def test_every_guard_is_either_a_policys_or_the_clusters() -> None:
     in_policies = {path.removeprefix("guards.") for path in paths() if path.startswith("guards.")}
+    of_the_cluster = {item.name for item in declared(GuardSettings) if item.setting.cluster_wide}
 
-    assert in_policies | FLEET == {item.name for item in fields(GuardSettings)}
-    assert not in_policies & FLEET
+    assert in_policies | of_the_cluster == {item.name for item in fields(GuardSettings)} - {"own_namespace"}
+    assert not in_policies & of_the_cluster
 
 
 def test_the_schema_names_every_path() -> None:
-    spec = schema()["$defs"]["Spec"]["properties"]
+    body: Any = schema()
+    spec = body["$defs"]["Spec"]["properties"]
 
     assert {path.partition(".")[0] for path in paths()} | {"selector", "hold"} == set(spec)
 
@@ -174,9 +176,8 @@ def test_the_schema_names_every_path() -> None:
 def test_a_book_has_the_applied_policy_of_every_workload() -> None:
     pods = catalog(3)
     view = cluster(pods, [workload(desired=3)])
-    keeper = EffectivePolicyCache(
-        compiled(policy("platform", EVERYWHERE, "mode: enforce", "escalation: {actions: [annotate, drain]}"))
-    )
+    platform = policy("platform", EVERYWHERE, "mode: enforce", "escalation: {actions: [annotate, drain]}")
+    keeper = EffectivePolicyCache(compiled(platform))
 
     policies = keeper.policies(view, NOW)
 

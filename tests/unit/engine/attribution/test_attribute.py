@@ -22,9 +22,9 @@ from observer.domain.attribution import (
 )
 from observer.domain.cluster import Node
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, Suppression, Suspect, Symptom
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.changes import changes_of, seats_of
-from observer.engine.attribution.permit import permits_removal
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.posterior import changes_of, seats_of
+from observer.engine.attribution.removal import permits_removal
 from tests.support.builders import (
     NOW,
     SHOP,
@@ -41,7 +41,7 @@ from tests.support.builders import (
 from tests.support.incidents import calm, edge, first, graph, named, ref, series
 
 SICK = pod("catalog-1")
-COUNTED = (EvidenceLine("peers", 12.0, "20 nats against its siblings"),)
+COUNTED = (EvidenceLine("peers", 12.0, "evidence 20 against its peers"),)
 PEERS = catalog(4)
 
 
@@ -56,7 +56,7 @@ def test_a_gray_pod_is_named_and_may_be_killed() -> None:
         usual_graph=calm(("", "front"), ("front", "catalog")),
         judgement=judged(suspect(SICK)),
     )
-    found = attribution(inputs)
+    found = attribute(inputs)
 
     assert first(found) == "pod shop/catalog-1"
     assert permits_removal(found, SICK.ref).allowed
@@ -70,7 +70,7 @@ def test_a_victim_is_not_killed_however_strong_the_siblings_speak() -> None:
         usual_graph=calm(("front", "catalog"), ("catalog", "store")),
         judgement=judged(suspect(SICK)),
     )
-    found = attribution(inputs)
+    found = attribute(inputs)
     permission = permits_removal(found, SICK.ref)
 
     assert not permission.allowed
@@ -78,7 +78,7 @@ def test_a_victim_is_not_killed_however_strong_the_siblings_speak() -> None:
 
 
 def test_a_named_revision_wins_over_its_pods() -> None:
-    found = attribution(
+    found = attribute(
         AttributionInputs(at=NOW, judgement=judged(group_suspect(CulpritKind.REVISION, "catalog-v2", SICK.service)))
     )
 
@@ -88,14 +88,14 @@ def test_a_named_revision_wins_over_its_pods() -> None:
 
 def test_a_tie_of_pod_and_node_permits_nothing() -> None:
     tied = suspect(SICK, ceiling_reason="tie_node", also=(Culprit(CulpritKind.NODE, "", "node-1"),))
-    found = attribution(AttributionInputs(at=NOW, judgement=judged(tied)))
+    found = attribute(AttributionInputs(at=NOW, judgement=judged(tied)))
 
     assert first(found) == "node node-1"
     assert any("shared_cause" in reason for reason in permits_removal(found, SICK.ref).reasons)
 
 
 def test_two_suspects_of_one_service_permit_neither() -> None:
-    found = attribution(AttributionInputs(at=NOW, judgement=judged(suspect(SICK), suspect(PEERS[1]))))
+    found = attribute(AttributionInputs(at=NOW, judgement=judged(suspect(SICK), suspect(PEERS[1]))))
 
     assert any("other_members" in reason for reason in permits_removal(found, SICK.ref).reasons)
 
@@ -104,10 +104,10 @@ def test_the_detectors_word_on_inheritance_is_enough_without_a_graph() -> None:
     store = Culprit(CulpritKind.WORKLOAD, SHOP, "store", ref("store"))
     told = (
         Suppression(ref("catalog"), "inherited", "its errors come from store", store),
-        Suppression(ref("store"), "workload_failing", "all siblings fail alike", store),
+        Suppression(ref("store"), "workload_failing", "all replicas fail alike", store),
         Suppression(ref("front"), "warming_up", "", None),
     )
-    found = attribution(AttributionInputs(at=NOW, judgement=judged(suppressions=told)))
+    found = attribute(AttributionInputs(at=NOW, judgement=judged(suppressions=told)))
 
     assert first(found) == "workload shop/store"
     assert "workload shop/catalog" not in named(found)
@@ -117,7 +117,7 @@ def test_a_suspect_that_passes_on_what_it_got_is_a_victim() -> None:
     passing = suspect(
         SICK, ceiling_reason="inherited", also=(Culprit(CulpritKind.WORKLOAD, SHOP, "store", ref("store")),)
     )
-    found = attribution(AttributionInputs(at=NOW, judgement=judged(passing)))
+    found = attribute(AttributionInputs(at=NOW, judgement=judged(passing)))
 
     assert not permits_removal(found, SICK.ref).allowed
     assert "workload shop/store" in named(found)
@@ -125,7 +125,7 @@ def test_a_suspect_that_passes_on_what_it_got_is_a_victim() -> None:
 
 def test_a_slow_pod_is_named_by_its_siblings() -> None:
     slow = suspect(SICK, found=evidence(score=21.0, symptom=Symptom.LATENCY))
-    found = attribution(
+    found = attribute(
         AttributionInputs(at=NOW, judgement=judged(slow), target=AffectedService(SICK.service, Measure.LATENCY))
     )
 
@@ -134,19 +134,19 @@ def test_a_slow_pod_is_named_by_its_siblings() -> None:
 
 
 def test_nothing_known_blames_nobody_and_says_what_is_missing() -> None:
-    found = attribution(AttributionInputs(at=NOW, gaps=("kiali did not answer",)))
+    found = attribute(AttributionInputs(at=NOW, gaps=("kiali did not answer",)))
 
     assert [one.cause for one in found.ranked] == [UNKNOWN]
     assert found.unknown == 1.0
-    assert found.gaps == ("kiali did not answer", "no call graph", "no traces", "no sibling tests")
+    assert found.gaps == ("kiali did not answer", "no call graph", "no traces", "no peer tests")
 
 
 def test_a_judgement_of_a_part_of_the_pods_doubts_more() -> None:
-    whole = attribution(AttributionInputs(at=NOW, judgement=judged(suspect(SICK))))
-    part = attribution(AttributionInputs(at=NOW, judgement=judged(suspect(SICK), complete=False)))
+    whole = attribute(AttributionInputs(at=NOW, judgement=judged(suspect(SICK))))
+    part = attribute(AttributionInputs(at=NOW, judgement=judged(suspect(SICK), complete=False)))
 
     assert part.unknown > whole.unknown
-    assert "the sibling tests saw only part of the pods" in part.gaps
+    assert "the peer tests saw only part of the pods" in part.gaps
 
 
 def test_series_blame_the_callee_that_accounts_for_the_targets_time() -> None:
@@ -163,7 +163,7 @@ def test_series_blame_the_callee_that_accounts_for_the_targets_time() -> None:
         readings=readings,
     )
 
-    assert first(attribution(inputs)) == "workload shop/cart"
+    assert first(attribute(inputs)) == "workload shop/cart"
 
 
 def test_a_callee_that_is_hardly_called_cannot_be_what_hurts() -> None:
@@ -180,13 +180,11 @@ def test_a_callee_that_is_hardly_called_cannot_be_what_hurts() -> None:
         readings=readings,
     )
 
-    assert first(attribution(inputs)) == "workload shop/front"
+    assert first(attribute(inputs)) == "workload shop/front"
 
 
 def test_a_busy_service_alone_is_a_weak_answer() -> None:
-    found = attribution(
-        AttributionInputs(at=NOW, readings=(series("cart", Measure.SATURATION, 10.0, 90.0, what="cpu"),))
-    )
+    found = attribute(AttributionInputs(at=NOW, readings=(series("cart", Measure.SATURATION, 10.0, 90.0, what="cpu"),)))
 
     assert first(found) == "workload shop/cart"
     assert found.unknown > 0.1
@@ -201,8 +199,8 @@ def test_a_fresh_rollout_of_all_pods_is_likelier_than_the_service_as_such() -> N
     fresh = replace(inputs, changes=(Change(ChangeKind.ROLLOUT, NOW - 200.0, revision),))
     old = replace(inputs, changes=(Change(ChangeKind.ROLLOUT, NOW - 9000.0, revision),))
 
-    assert first(attribution(fresh)) == "revision shop/cart-v2"
-    assert first(attribution(old)) == "workload shop/cart"
+    assert first(attribute(fresh)) == "revision shop/cart-v2"
+    assert first(attribute(old)) == "workload shop/cart"
 
 
 def test_a_pod_that_was_restarted_after_the_onset_is_less_likely() -> None:
@@ -211,7 +209,7 @@ def test_a_pod_that_was_restarted_after_the_onset_is_less_likely() -> None:
     onset = suspect(SICK).evidence.onset
     restarted = replace(inputs, changes=(Change(ChangeKind.RESTART, onset + 100.0, cause),))
 
-    assert named(attribution(restarted))[str(cause)] < named(attribution(inputs))[str(cause)]
+    assert named(attribute(restarted))[str(cause)] < named(attribute(inputs))[str(cause)]
 
 
 def test_changes_and_seats_come_from_the_cluster() -> None:
@@ -238,7 +236,7 @@ def test_changes_and_seats_come_from_the_cluster() -> None:
 
 
 def test_equals_are_ranked_by_the_milder_act() -> None:
-    found = attribution(AttributionInputs(at=NOW, judgement=judged(suspect(SICK, ceiling_reason="tie_node", also=(
+    found = attribute(AttributionInputs(at=NOW, judgement=judged(suspect(SICK, ceiling_reason="tie_node", also=(
         Culprit(CulpritKind.NODE, "", "a-node"),)))))  # fmt: skip
 
     assert [one.cause.kind for one in found.ranked[:2]] == [CauseKind.NODE, CauseKind.POD]

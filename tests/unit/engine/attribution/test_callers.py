@@ -9,8 +9,8 @@ import pytest
 
 from observer.domain.attribution import Attribution, AttributionInputs, Cause, CauseKind, Measure
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.permit import permits_removal
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.removal import permits_removal
 from tests.support.builders import NOW, SHOP, catalog, group_suspect, health, judgement, pod, suspect
 from tests.support.incidents import call, calm, edge, first, graph, named, placement, ref, series, traced
 
@@ -19,7 +19,7 @@ PODS = catalog(4)
 
 
 def asked(*edges: Any, **changes: Any) -> Attribution:
-    return attribution(AttributionInputs(at=NOW, graph=graph(*edges), usual_graph=calm(*CALLS), **changes))
+    return attribute(AttributionInputs(at=NOW, graph=graph(*edges), usual_graph=calm(*CALLS), **changes))
 
 
 def failing(cart: float, pay: float, *, calls: float = 1000.0) -> Attribution:
@@ -129,7 +129,7 @@ def test_a_node_judged_over_services_is_named_for_all_of_them() -> None:
     sick = [pod("catalog-1"), pod("cart-1")]
     members = tuple(Culprit(CulpritKind.POD, SHOP, one.ref.name, one.service, one.ref) for one in sick)
     node = replace(group_suspect(CulpritKind.NODE, "n1"), also=members)
-    found = attribution(AttributionInputs(at=NOW, judgement=judgement(suspects=(node,), services=health(PODS))))
+    found = attribute(AttributionInputs(at=NOW, judgement=judgement(suspects=(node,), services=health(PODS))))
 
     assert first(found) == "node n1"
     assert sum(line.score for line in found.ranked[0].lines if line.word == "peers") == pytest.approx(12.0)
@@ -137,7 +137,7 @@ def test_a_node_judged_over_services_is_named_for_all_of_them() -> None:
 
 def test_a_near_group_ranks_behind_its_pod_and_keeps_it_from_being_killed() -> None:
     near = suspect(PODS[0], ceiling_reason="tie_group", also=(Culprit(CulpritKind.NODE, "", "n1"),))
-    found = attribution(AttributionInputs(at=NOW, judgement=judgement(suspects=(near,), services=health(PODS))))
+    found = attribute(AttributionInputs(at=NOW, judgement=judgement(suspects=(near,), services=health(PODS))))
 
     assert found.ranked[0].cause.pod == PODS[0].ref
     assert any("shared_cause" in reason for reason in permits_removal(found, PODS[0].ref).reasons)
@@ -148,7 +148,7 @@ def test_a_few_traces_do_not_outweigh_counters_that_say_all_alike() -> None:
     spans = [call(f"a{i}", path[0], fails="store") for i in range(12)]
     spans += [call(f"b{i}", path[1], fails="store" if i < 6 else "") for i in range(12)]
     placements = dict([placement("store", 1), placement("store", 2)])
-    alike = Suppression(ref("store"), "workload_failing", "all siblings fail alike")
+    alike = Suppression(ref("store"), "workload_failing", "all replicas fail alike")
     edges = edge("front", "store", errors=300.0, callee_errors=300.0)
 
     found = asked(edges, traces=traced(*spans), placements=placements, judgement=judgement(suppressions=(alike,)))

@@ -9,9 +9,8 @@ import pytest
 from observer.domain.attribution import AffectedService, Attribution, AttributionInputs, Measure
 from observer.domain.graph import Edge, EdgeSource
 from observer.domain.ids import ServiceRef
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.flow import flow
-from observer.engine.attribution.ledger import union
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.calls import flow, union
 from tests.support.builders import NOW
 from tests.support.incidents import calm, edge, first, graph, named, ref
 
@@ -19,7 +18,7 @@ CHAIN = (("", "front"), ("front", "cart"), ("cart", "store"))
 
 
 def asked(*edges: Edge, **changes: Any) -> Attribution:
-    return attribution(AttributionInputs(at=NOW, graph=graph(*edges), usual_graph=calm(*CHAIN), **changes))
+    return attribute(AttributionInputs(at=NOW, graph=graph(*edges), usual_graph=calm(*CHAIN), **changes))
 
 
 def test_the_deepest_service_that_fails_is_blamed_and_its_callers_are_victims() -> None:
@@ -111,7 +110,7 @@ def test_calls_that_were_always_lost_are_no_news() -> None:
     resets = edge("cart", "mail", 5000.0, 500.0, errors_by_flag={"UC": 500.0})
     usual = graph(*calm(*CHAIN).edges, resets)
     now = (edge("front", "cart", errors=90.0), edge("cart", "store", errors=90.0), resets)
-    found = attribution(AttributionInputs(at=NOW, graph=graph(*now), usual_graph=usual))
+    found = attribute(AttributionInputs(at=NOW, graph=graph(*now), usual_graph=usual))
 
     assert first(found) == "workload shop/store"
     assert not any("mail" in name for name in named(found))
@@ -132,7 +131,7 @@ def test_noise_of_a_busy_service_outweighs_no_certain_trouble() -> None:
     """A thousandth of a million calls fails as always, give or take; forty calls of the other never failed before."""
     usual = graph(edge("", "busy", 5e6, 5000.0), edge("", "front", 5000.0, 0.0))
     now = (edge("", "busy", 1e6, 1060.0), edge("", "front", 1000.0, 40.0))
-    found = attribution(AttributionInputs(at=NOW, graph=graph(*now), usual_graph=usual))
+    found = attribute(AttributionInputs(at=NOW, graph=graph(*now), usual_graph=usual))
 
     assert first(found) == "workload shop/front"
     assert found.ranked[0].probability > 0.9
@@ -167,7 +166,7 @@ def test_from_the_target_only_what_is_below_it_is_looked_at() -> None:
 def test_without_a_past_it_is_less_certain() -> None:
     edges = (edge("", "front", 200.0, 9.0), edge("front", "cart", 200.0, 9.0))
     known = asked(*edges)
-    new = attribution(AttributionInputs(at=NOW, graph=graph(*edges)))
+    new = attribute(AttributionInputs(at=NOW, graph=graph(*edges)))
 
     assert first(known) == first(new) == "workload shop/cart"
     assert new.unknown > known.unknown

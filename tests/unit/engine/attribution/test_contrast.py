@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from observer.domain.attribution import Measure
-from observer.engine.attribution.contrast import MOST, contrast, mean_over
+from observer.engine.attribution.evidence import MOST, contrast, mean_over
 from tests.support.builders import NOW
 from tests.support.incidents import series
 

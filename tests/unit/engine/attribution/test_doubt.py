@@ -10,9 +10,9 @@ import pytest
 from observer.domain.attribution import Attribution, AttributionInputs, CauseKind
 from observer.domain.suspect import Judgement
 from observer.domain.traces import TraceSet
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.changes import seats_of
-from observer.engine.attribution.permit import permits_removal
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.posterior import seats_of
+from observer.engine.attribution.removal import permits_removal
 from tests.support.builders import NOW, SHOP, catalog, cluster, health, judgement, pod, suspect
 from tests.support.incidents import call, calm, edge, first, graph, named, ref, traced
 
@@ -48,8 +48,8 @@ FULL = AttributionInputs(
 
 
 def test_everything_together_names_the_pod() -> None:
-    assert first(attribution(FULL)) == "pod shop/catalog-1"
-    assert permits_removal(attribution(FULL), SICK.ref).allowed
+    assert first(attribute(FULL)) == "pod shop/catalog-1"
+    assert permits_removal(attribute(FULL), SICK.ref).allowed
 
 
 @pytest.mark.parametrize(
@@ -63,16 +63,16 @@ def test_everything_together_names_the_pod() -> None:
     ids=["graph", "traces", "both", "a part of the pods"],
 )
 def test_whatever_is_missing_it_still_answers_and_doubts_more(without: dict[str, Any]) -> None:
-    found = attribution(replace(FULL, **without))
+    found = attribute(replace(FULL, **without))
 
     assert first(found) == "pod shop/catalog-1"
-    assert found.unknown > attribution(FULL).unknown
-    assert len(found.gaps) > len(attribution(FULL).gaps)
+    assert found.unknown > attribute(FULL).unknown
+    assert len(found.gaps) > len(attribute(FULL).gaps)
 
 
 def test_the_more_is_missing_the_more_it_doubts() -> None:
-    graph_only = attribution(replace(FULL, traces=None, usual_traces=None))
-    neither = attribution(replace(FULL, traces=None, usual_traces=None, graph=None, usual_graph=None))
+    graph_only = attribute(replace(FULL, traces=None, usual_traces=None))
+    neither = attribute(replace(FULL, traces=None, usual_traces=None, graph=None, usual_graph=None))
 
     assert neither.unknown > graph_only.unknown
 
@@ -88,7 +88,7 @@ def test_spans_alone_kill_nobody(counters: bool) -> None:
         usual_graph=FULL.usual_graph if counters else None,
         placements=FULL.placements,
     )
-    found = attribution(forged)
+    found = attribute(forged)
     named_pod = PODS[1]
 
     assert first(found) == f"pod {SHOP}/{named_pod.ref.name}"
@@ -98,7 +98,7 @@ def test_spans_alone_kill_nobody(counters: bool) -> None:
 
 def test_forged_spans_turn_no_suspicion_onto_another_pod() -> None:
     """The counters name one pod; thousands of spans that name another permit neither."""
-    found = attribution(replace(FULL, traces=told(sick=2, count=4000)))
+    found = attribute(replace(FULL, traces=told(sick=2, count=4000)))
 
     assert not permits_removal(found, PODS[1].ref).allowed
 
@@ -109,8 +109,8 @@ def test_spans_of_an_earlier_pod_of_the_same_name_are_not_held_against_it() -> N
     fresh = [replace(one, created=NOW - 60.0) if one.ref == SICK.ref else one for one in PODS]
     asked = replace(FULL, traces=old, judgement=None)
 
-    assert first(attribution(asked)) == "pod shop/catalog-1"
-    found = attribution(replace(asked, placements=seats_of(cluster(fresh))))
+    assert first(attribute(asked)) == "pod shop/catalog-1"
+    found = attribute(replace(asked, placements=seats_of(cluster(fresh))))
     assert "pod shop/catalog-1" not in named(found)
     assert first(found) == "workload shop/catalog"
 
@@ -120,7 +120,7 @@ def test_who_calls_each_other_in_a_circle_are_all_victims_as_far_as_one_can_tell
     for one, other in (("a", "b"), ("b", "a")):
         calls = (edge("", one, errors=100.0), edge(one, other, errors=100.0), edge(other, one, errors=100.0))
         doubtful = suspect(pod(f"{other}-1"))
-        found = attribution(
+        found = attribute(
             AttributionInputs(
                 at=NOW,
                 graph=graph(*calls),
@@ -134,7 +134,7 @@ def test_who_calls_each_other_in_a_circle_are_all_victims_as_far_as_one_can_tell
 def test_a_pod_without_a_namespace_is_nobodys_pod() -> None:
     """An application that does not tell its namespace: its service is named, its pod cannot be killed."""
     nameless = [replace(one, namespace="") for one in FULL.traces.spans] if FULL.traces else []
-    found = attribution(
+    found = attribute(
         AttributionInputs(at=NOW, traces=TraceSet(NOW, 60.0, tuple(nameless)), placements=FULL.placements)
     )
 
@@ -150,12 +150,12 @@ def _sure(found: Attribution, name: str) -> float:
 def test_more_failing_spans_of_a_pod_never_make_it_less_likely(step: int) -> None:
     few, more = (replace(FULL, traces=told(sick=1, count=20 * (step + extra + 1))) for extra in (0, 1))
 
-    assert _sure(attribution(more), "pod shop/catalog-1") >= _sure(attribution(few), "pod shop/catalog-1") - 1e-12
+    assert _sure(attribute(more), "pod shop/catalog-1") >= _sure(attribute(few), "pod shop/catalog-1") - 1e-12
 
 
 def test_unicode_names_are_names() -> None:
     odd = "каталог-\u2028-\U0001f408"
     calls = (edge("", odd, errors=90.0),)
-    found = attribution(AttributionInputs(at=NOW, graph=graph(*calls), usual_graph=calm(("", odd))))
+    found = attribute(AttributionInputs(at=NOW, graph=graph(*calls), usual_graph=calm(("", odd))))
 
     assert found.ranked[0].cause.service == ref(odd)

@@ -10,7 +10,7 @@ import pytest
 
 from observer.domain.attribution import AffectedService, AttributionInputs, Measure
 from observer.domain.traces import Span, SpanSide, TraceSet
-from observer.engine.attribution.attribute import attribution
+from observer.engine.attribution.attribute import attribute
 from observer.engine.attribution.trees import downwards, trees
 from tests.support.builders import NOW, SHOP
 from tests.support.incidents import call, first, named, ref, traced
@@ -27,8 +27,8 @@ def span(name: str, parent: str, start: float, seconds: float, service: str = "c
 
 
 def own(spans: list[Span] | tuple[Span, ...]) -> dict[str, float]:
-    (twigs,) = trees(TraceSet(NOW, 60.0, tuple(spans)))
-    return {twig.span.span: twig.own for twig in twigs}
+    (nodes,) = trees(TraceSet(NOW, 60.0, tuple(spans)))
+    return {node.span.span: node.own for node in nodes}
 
 
 def usual() -> TraceSet:
@@ -41,22 +41,22 @@ def test_a_circle_of_parents_ends(size: int, service: str) -> None:
     """Every one of them is seen, one of them is the root, and the answer comes at all."""
     circle = [span(f"s{i}", f"s{(i + 1) % size}", 0.0, 1.0, service, error=True) for i in range(size)]
     tail = span("tail", "s0", 0.0, 1.0, "cart", operation="new", error=True)
-    (twigs,) = trees(TraceSet(NOW, 60.0, (*circle, tail)))
+    (nodes,) = trees(TraceSet(NOW, 60.0, (*circle, tail)))
 
-    assert len(twigs) == size + 1
-    assert sum(len(twig.children) for twig in twigs) == size
-    found = attribution(AttributionInputs(at=NOW, traces=TraceSet(NOW, 60.0, (*circle, tail)), usual_traces=usual()))
+    assert len(nodes) == size + 1
+    assert sum(len(node.children) for node in nodes) == size
+    found = attribute(AttributionInputs(at=NOW, traces=TraceSet(NOW, 60.0, (*circle, tail)), usual_traces=usual()))
     assert sum(one.probability for one in found.ranked) == pytest.approx(1.0)
 
 
 def test_downwards_puts_callers_first_whatever_their_clocks_say() -> None:
     spans = [replace(one, start=NOW - i) for i, one in enumerate(reversed(call("t", PATH)))]
-    (twigs,) = trees(traced(spans))
+    (nodes,) = trees(traced(spans))
 
     seen: set[int] = set()
-    for twig in downwards(twigs):
-        assert not any(id(child) in seen for child in twig.children)
-        seen.add(id(twig))
+    for node in downwards(nodes):
+        assert not any(id(child) in seen for child in node.children)
+        seen.add(id(node))
     assert len(seen) == len(spans)
 
 
@@ -64,13 +64,21 @@ def test_a_long_chain_of_odd_calls_is_looked_at_once() -> None:
     """Each of them breaks a habit; walking up from each of them would take hours."""
     usually = [span(f"{t}-{i}", "", -600.0, 0.1, trace=f"u{t}", operation="work") for t in range(30) for i in range(20)]
     chain = [span(f"s{i}", f"s{i - 1}", 0.0, 1.0, operation="work") for i in range(30_000)]
-    found = attribution(
+    found = attribute(
         AttributionInputs(
             at=NOW, traces=TraceSet(NOW, 60.0, tuple(chain)), usual_traces=TraceSet(NOW, 60.0, tuple(usually))
         )
     )
 
     assert first(found) == "workload shop/cart"
+
+
+def test_a_span_that_is_given_twice_is_one_span() -> None:
+    """The very same object as well: an answer that is joined to itself is no second request."""
+    once = span("a", "", 0.0, 1.0)
+    (nodes,) = trees(TraceSet(NOW, 60.0, (once, once, replace(once))))
+
+    assert [node.span for node in nodes] == [once]
 
 
 def test_both_ends_of_a_call_may_share_one_id() -> None:
@@ -81,24 +89,24 @@ def test_both_ends_of_a_call_may_share_one_id() -> None:
         span("c", "b", 0.3, 0.1, "cart", side=SpanSide.CLIENT),
     ]
     for order in permutations(spans):
-        (twigs,) = trees(TraceSet(NOW, 60.0, order))
-        shape = {(twig.span.span, twig.span.side): sorted(child.span.span for child in twig.children) for twig in twigs}
+        (nodes,) = trees(TraceSet(NOW, 60.0, order))
+        shape = {(node.span.span, node.span.side): sorted(child.span.span for child in node.children) for node in nodes}
         assert shape == {
             ("a", SpanSide.SERVER): ["b"],
             ("b", SpanSide.CLIENT): ["b"],
             ("b", SpanSide.SERVER): ["c"],
             ("c", SpanSide.CLIENT): [],
         }
-        answered = next(twig for twig in twigs if twig.span.span == "b" and twig.span.side is SpanSide.CLIENT)
+        answered = next(node for node in nodes if node.span.span == "b" and node.span.side is SpanSide.CLIENT)
         assert answered.answered is not None and answered.own == pytest.approx(0.2)
 
 
 def test_doubles_give_one_answer_in_any_order() -> None:
     double = [span("a", "", 0.0, 1.0), span("a", "", 0.0, 2.0), span("a", "", 0.0, 1.0, error=True)]
     kept = {
-        str([(twig.span.seconds, twig.span.error) for twig in twigs])
+        str([(node.span.seconds, node.span.error) for node in nodes])
         for order in permutations(double)
-        for twigs in trees(TraceSet(NOW, 60.0, order))
+        for nodes in trees(TraceSet(NOW, 60.0, order))
     }
     assert len(kept) == 1
 
@@ -134,7 +142,7 @@ def test_who_is_slow_is_named_whatever_the_clocks_say() -> None:
 
     before = [told(number - 900.0, 0.02) for number in range(120)]
     now = [told(float(number), 0.5) for number in range(40)]
-    found = attribution(
+    found = attribute(
         AttributionInputs(
             at=NOW,
             target=AffectedService(ref("front"), Measure.LATENCY),
@@ -151,6 +159,6 @@ def test_a_span_without_a_service_is_passed_over() -> None:
     spans = [
         replace(one, service="" if one.service == "cart" else one.service) for one in call("t", PATH, fails="store")
     ]
-    found = attribution(AttributionInputs(at=NOW, traces=traced(spans), usual_traces=usual()))
+    found = attribute(AttributionInputs(at=NOW, traces=traced(spans), usual_traces=usual()))
 
     assert not any("shop/cart" in name or name.endswith("/") for name in named(found))

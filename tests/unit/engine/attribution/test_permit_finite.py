@@ -9,10 +9,10 @@ import pytest
 
 from observer.domain.attribution import UNKNOWN, Attribution, Cause, CauseKind, EvidenceLine, RankedCause
 from observer.domain.ids import PodRef, ServiceRef
-from observer.engine.attribution.permit import permits_removal
+from observer.engine.attribution.removal import permits_removal
 
 POD = PodRef("shop", "cart-1", "u1")
-LINE = EvidenceLine("peers", 12.0, "22 nats against its siblings")
+LINE = EvidenceLine("peers", 12.0, "evidence 22 against its peers")
 
 
 def found(probability: float, inherited: float, rest: float) -> Attribution:

@@ -8,8 +8,8 @@ import pytest
 
 from observer.domain.attribution import Attribution, AttributionInputs
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Tier
-from observer.engine.attribution.attribute import attribution
-from observer.engine.attribution.permit import permits_removal
+from observer.engine.attribution.attribute import attribute
+from observer.engine.attribution.removal import permits_removal
 from tests.support.builders import NOW, SHOP, catalog, health, judgement, suspect
 from tests.support.incidents import calm, edge, first, graph
 
@@ -18,8 +18,8 @@ SILENT, PEER, *_ = PODS = catalog(4)
 
 
 def unreached(reason: str = "unreached") -> Suppression:
-    blamed = Culprit(CulpritKind.POD, SHOP, SILENT.ref.name, SILENT.service, SILENT.ref)
-    return Suppression(SILENT.service, reason, "silent", blamed)
+    origin = Culprit(CulpritKind.POD, SHOP, SILENT.ref.name, SILENT.service, SILENT.ref)
+    return Suppression(SILENT.service, reason, "silent", origin)
 
 
 def asked(*suppressions: Suppression, own: float = 3.0, pay: float = 0.0, **changes: Any) -> Attribution:
@@ -31,7 +31,7 @@ def asked(*suppressions: Suppression, own: float = 3.0, pay: float = 0.0, **chan
         edge("pay", "store"),
     )
     told = judgement(suppressions=suppressions, services=health(PODS), suspects=changes.pop("suspects", ()))
-    return attribution(AttributionInputs(at=NOW, graph=edges, usual_graph=calm(*CALLS), judgement=told, **changes))
+    return attribute(AttributionInputs(at=NOW, graph=edges, usual_graph=calm(*CALLS), judgement=told, **changes))
 
 
 def test_few_lost_calls_and_a_silent_sibling_name_it() -> None:

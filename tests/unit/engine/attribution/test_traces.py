@@ -10,7 +10,7 @@ import pytest
 from observer.domain.attribution import AffectedService, Attribution, AttributionInputs, Measure
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
-from observer.engine.attribution.attribute import attribution
+from observer.engine.attribution.attribute import attribute
 from observer.engine.attribution.failures import failures
 from observer.engine.attribution.trees import root_seconds, trees
 from tests.support.builders import NOW, SHOP
@@ -38,25 +38,25 @@ def usual() -> TraceSet:
 
 
 def asked(*told: list[Span], **changes: Any) -> Attribution:
-    return attribution(AttributionInputs(at=NOW, traces=traced(*told), usual_traces=usual(), **changes))
+    return attribute(AttributionInputs(at=NOW, traces=traced(*told), usual_traces=usual(), **changes))
 
 
 def test_parallel_children_count_once_and_never_outside_their_parent() -> None:
     spans = (span("a", "", 0, 10), span("b", "a", 1, 4), span("c", "a", 2, 5), span("d", "a", 9, 5))
-    (twigs,) = trees(TraceSet(NOW, 60.0, spans))
+    (nodes,) = trees(TraceSet(NOW, 60.0, spans))
 
-    own = {twig.span.span: twig.own for twig in twigs}
+    own = {node.span.span: node.own for node in nodes}
     assert own["a"] == pytest.approx(10 - (6 + 1))
     assert own["c"] == 5
-    assert root_seconds(twigs) == 10
+    assert root_seconds(nodes) == 10
 
 
 def test_the_way_is_what_the_caller_waited_beyond_the_answer_whatever_the_clocks() -> None:
     spans = call("t", PATH, way={"store": 0.2})
     skewed = [replace(one, start=one.start + 99.0) if one.service == "store" else one for one in spans]
-    (twigs,) = trees(traced(skewed))
+    (nodes,) = trees(traced(skewed))
 
-    late = next(twig for twig in twigs if twig.span.side is SpanSide.CLIENT and twig.span.service == "cart")
+    late = next(node for node in nodes if node.span.side is SpanSide.CLIENT and node.span.service == "cart")
     assert late.own == pytest.approx(0.2)
 
 
@@ -106,7 +106,7 @@ def test_a_call_that_nobody_answered_is_the_ways_or_the_callees() -> None:
 
 def test_a_call_to_somebody_never_seen_is_external() -> None:
     lonely = [one for spans in requests(30, unanswered="store") for one in spans]
-    found = attribution(AttributionInputs(at=NOW, traces=TraceSet(NOW, 60.0, tuple(lonely))))
+    found = attribute(AttributionInputs(at=NOW, traces=TraceSet(NOW, 60.0, tuple(lonely))))
 
     assert first(found) == "external store"
 

@@ -10,8 +10,8 @@ import pytest
 
 from observer.domain.cluster import Pod
 from observer.domain.counts import CounterFrame
+from observer.engine.detect.comparison_groups import ComparisonGroups, carried, comparison_of
 from observer.engine.detect.counters import CounterState, Increments, increments
-from observer.engine.detect.roster import ComparisonGroups, carried, comparison_of
 from tests.support.builders import CUTS, NOW, cluster, pod
 
 COLUMNS = 3 + len(CUTS) + 1
@@ -52,7 +52,7 @@ class Bed:
     def counted(self, *rows: tuple[float, float] | None, **changes: Any) -> tuple[float, float] | None:
         """``(ok, errors)`` that the first pod's newest frame adds, None = nothing is told."""
         new = self.see(*rows, **changes)
-        if not new.told[0]:
+        if not new.reported[0]:
             assert not new.counts[0].any()
             return None
         return float(new.counts[0, 0]), float(new.counts[0, 1])
@@ -84,7 +84,7 @@ def test_a_decrease_without_a_restart_is_a_gap() -> None:
     bed = Bed()
     bed.see((1000.0, 40.0))
     new = bed.see((900.0, 39.0))
-    assert not new.told[0] and new.gaps == 1 and new.fallen == 1
+    assert not new.reported[0] and new.gaps == 1 and new.fallen == 1
     assert bed.counted((1000.0, 40.0)) is None, "it may rise as it fell: a server that remembers more"
     assert bed.counted((1010.0, 41.0)) == (10.0, 1.0)
 
@@ -94,7 +94,7 @@ def test_a_decrease_with_a_restart_is_a_reset_and_counts_from_zero() -> None:
     bed.see((1000.0, 40.0))
     bed.pods = [replace(bed.pods[0], restarts=1, started=bed.at + 2.0)]
     new = bed.see((7.0, 1.0))
-    assert new.told[0]
+    assert new.reported[0]
     assert new.counts[0, :2].tolist() == [7.0, 1.0]
     assert new.since[0] == bed.at - 3.0
 
@@ -105,7 +105,7 @@ def test_a_pod_born_after_the_last_complete_tick_counts_from_zero() -> None:
     bed.pods.append(pod("catalog-2", created=bed.at + 1.0, started=bed.at + 2.0))
     bed.see((1000.0, 0.0), None)
     new = bed.see((1000.0, 0.0), (12.0, 3.0))
-    assert new.told[1]
+    assert new.reported[1]
     assert new.counts[1, :2].tolist() == [12.0, 3.0]
 
 
@@ -113,7 +113,7 @@ def test_an_old_pod_seen_for_the_first_time_is_a_baseline() -> None:
     bed = Bed(pod("catalog-1"))
     bed.see((1000.0, 0.0))
     bed.pods.append(pod("catalog-2"))
-    assert not bed.see((1000.0, 0.0), (5000.0, 800.0)).told[1]
+    assert not bed.see((1000.0, 0.0), (5000.0, 800.0)).reported[1]
     assert bed.see((1000.0, 0.0), (5005.0, 801.0)).counts[1, :2].tolist() == [5.0, 1.0]
 
 
@@ -199,7 +199,7 @@ def test_scrape_times_that_go_back_are_told_and_count_nothing() -> None:
     bed.see((1000.0, 0.0))
     bed.see((1010.0, 0.0))
     new = bed.see((1004.0, 0.0), scraped=np.array([bed.at - 4.0]))
-    assert not new.told[0] and new.disagreement
+    assert not new.reported[0] and new.disagreement
     assert bed.counted((1020.0, 0.0)) == (10.0, 0.0)
 
 

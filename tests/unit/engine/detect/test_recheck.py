@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from observer.domain.counts import FloatArray, SeriesHistory
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Symptom, Tier
-from observer.engine.detect.recheck import covers, recheck_errors, recheck_latency, told_by
+from observer.engine.detect.recheck import covers, errors_by_caller, recheck_errors, recheck_latency
 from tests.support.builders import catalog
-from tests.support.judging import Feed, acting, everybody, suspect_of
+from tests.support.judging import Did, Feed, acting, everybody, suspect_of
 
 SETTINGS = EngineSettings().detection
 A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
@@ -71,8 +74,8 @@ def test_counters_that_go_back_add_nothing() -> None:
     lying = history(np.array([9.0, 0.0, 9.0, 0.0, 9.0, 0.0, 9.0]))
     quiet = grown(B, "shop/x", 40, 1)
 
-    assert told_by((steady,), A)[0] == {"shop/x": 9.0}
-    assert told_by((lying,), A)[0] == {"shop/x": 27.0}  # three rises count, three falls do not
+    assert errors_by_caller((steady,), A)[0] == {"shop/x": 9.0}
+    assert errors_by_caller((lying,), A)[0] == {"shop/x": 27.0}  # three rises count, three falls do not
     assert error_score(steady, quiet) < error_score(lying, quiet) < error_score(grown(A, "shop/x", 40, 9), quiet)
 
 
@@ -83,7 +86,7 @@ def test_errors_are_told_by_caller_and_flag() -> None:
         grown(B, "shop/y", 40, 9, UF=9.0),
     )
 
-    callers, flags = told_by(histories, A)
+    callers, flags = errors_by_caller(histories, A)
 
     assert list(callers.items()) == [("shop/y", 30.0), ("shop/x", 12.0)]
     assert list(flags.items()) == [("UF", 24.0), ("-", 12.0), ("UC", 6.0)]
@@ -196,3 +199,60 @@ def test_what_one_caller_says_is_capped_in_the_verdict_too() -> None:
     assert found.recheck_score is not None
     assert found.recheck_score < 4 * SETTINGS.caller_cap + 1.0 < found.acting_score
     assert list(found.callers) == ["shop/caller"]
+
+
+FEW = settings(max_examples=25, deadline=None)
+counts = st.integers(0, 40)
+steps_of_one_pod = st.lists(st.tuples(counts, counts), min_size=8, max_size=8)
+THREE = [("shop", name) for name in "abc"]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[dict[str, Did]]:
+    """Some ticks of four pods with any counts."""
+    names = [pod.ref.name for pod in catalog(4)]
+    ticks = draw(st.integers(3, 12))
+    return [{name: (float(draw(counts)), float(draw(counts))) for name in names} for _ in range(ticks)]
+
+
+def _second_look(steps: list[list[tuple[int, int]]]) -> list[SeriesHistory]:
+    """One history a pod, growing by ``(ok, bad)`` in each step; slow requests are as many as bad ones."""
+    made = []
+    for key, one in zip(THREE, steps, strict=True):
+        total = np.concatenate([np.zeros((1, 2)), np.cumsum(np.array(one, dtype=np.float64), axis=0)])
+        every = total.sum(axis=1)
+        requests = np.stack([total[:, 0], total[:, 1], 0.0 * every], axis=1)
+        times = np.arange(0.0, 5.0 * len(total), 5.0, dtype=np.float64)
+        made.append(SeriesHistory(key, "shop/x", times, requests, (100.0,), np.stack([total[:, 0], every], axis=1)))
+    return made
+
+
+def _again(histories: list[SeriesHistory], key: tuple[str, str]) -> tuple[float | None, float | None]:
+    detection = EngineSettings().detection
+    errors = recheck_errors(histories, frozenset(THREE), 5.0).acting_score([key], [1.0], detection)
+    slow = recheck_latency(histories, dict.fromkeys(THREE, -1e9), 5.0, 50.0)
+    return errors, slow.acting_score([key], [1.0] * len(slow.cuts), detection) if slow is not None else None
+
+
+@FEW
+@given(steps=st.lists(steps_of_one_pod, min_size=3, max_size=3), order=st.permutations(range(3)))
+def test_the_second_look_does_not_depend_on_the_order_of_the_answer(
+    steps: list[list[tuple[int, int]]], order: list[int]
+) -> None:
+    histories = _second_look(steps)
+    assert _again(histories, THREE[0]) == _again([histories[i] for i in order], THREE[0])
+
+
+@FEW
+@given(step=steps_of_one_pod, factor=st.integers(1, 5))
+def test_what_hits_all_alike_is_no_evidence_in_the_second_look(step: list[tuple[int, int]], factor: int) -> None:
+    alike = [[(ok, bad * factor) for ok, bad in step]] * 3
+    for found in _again(_second_look(alike), THREE[1]):
+        assert found is not None and found < math.log(len(step) + 1.0)
+
+
+@FEW
+@given(loads=st.lists(st.lists(counts, min_size=8, max_size=8), min_size=3, max_size=3))
+def test_without_a_bad_request_the_second_look_has_nothing_to_say(loads: list[list[int]]) -> None:
+    for found in _again(_second_look([[(load, 0) for load in one] for one in loads]), THREE[2]):
+        assert found == -math.inf

@@ -50,13 +50,13 @@ class Story:
         }
 
 
-def told(name: str, changes: Mapping[str, Any]) -> Story:
+def reported(name: str, changes: Mapping[str, Any]) -> Story:
     """The story of one replay; told once, as it is the same every time."""
-    return _told(name, tuple(sorted(changes.items())))
+    return _reported(name, tuple(sorted(changes.items())))
 
 
 @cache
-def _told(name: str, changes: tuple[tuple[str, Any], ...]) -> Story:
+def _reported(name: str, changes: tuple[tuple[str, Any], ...]) -> Story:
     return replayed(name, dict(changes))
 
 
@@ -80,7 +80,7 @@ def changes(request: pytest.FixtureRequest) -> Mapping[str, Any]:
     ("name", "within"), [("gray-pod", 45.0), ("gray-pod-evicted", 45.0), ("gray-pod-drained", 25.0)]
 )
 def test_a_gray_pod_is_found_and_nobody_else_is(name: str, within: float, changes: Mapping[str, Any]) -> None:
-    story = told(name, changes)
+    story = reported(name, changes)
     culprit = story.replay.name(str(story.replay.recording.truth["pod"]))
 
     assert story.pods(Tier.EVICT) == {culprit}
@@ -92,7 +92,7 @@ def test_a_gray_pod_is_found_and_nobody_else_is(name: str, within: float, change
 
 
 def test_a_slow_pod_is_found_by_latency(changes: Mapping[str, Any]) -> None:
-    story = told("slow-pod", changes)
+    story = reported("slow-pod", changes)
     culprit = story.replay.name(str(story.replay.recording.truth["pod"]))
     found = [one for _, one in story.suspects if one.culprit.name == culprit]
 
@@ -103,7 +103,7 @@ def test_a_slow_pod_is_found_by_latency(changes: Mapping[str, Any]) -> None:
 
 
 def test_a_bad_revision_wins_over_its_pods(changes: Mapping[str, Any]) -> None:
-    story = told("bad-revision", changes)
+    story = reported("bad-revision", changes)
     named = {(one.culprit.kind, one.culprit.name, one.ceiling) for _, one in story.suspects if one.tier >= Tier.DRAIN}
 
     assert story.pods(Tier.DRAIN) == set()
@@ -112,7 +112,7 @@ def test_a_bad_revision_wins_over_its_pods(changes: Mapping[str, Any]) -> None:
 
 
 def test_a_bad_dependency_names_the_store_and_acts_on_nobody(changes: Mapping[str, Any]) -> None:
-    story = told("bad-dependency", changes)
+    story = reported("bad-dependency", changes)
 
     assert story.pods(Tier.DRAIN) == set()
     for service in ("store", "catalog", "cart", "front"):
@@ -122,7 +122,7 @@ def test_a_bad_dependency_names_the_store_and_acts_on_nobody(changes: Mapping[st
 
 
 def test_a_surge_is_nobodys_fault(changes: Mapping[str, Any]) -> None:
-    story = told("surge", changes)
+    story = reported("surge", changes)
 
     assert story.pods(Tier.DRAIN) == set()
     assert story.suppressions == []
@@ -131,13 +131,13 @@ def test_a_surge_is_nobodys_fault(changes: Mapping[str, Any]) -> None:
 
 def test_front_is_a_victim_and_never_a_culprit(changes: Mapping[str, Any]) -> None:
     for name in ("gray-pod", "bad-dependency", "bad-revision", "gray-pod-drained"):
-        story = told(name, changes)
+        story = reported(name, changes)
         assert not [one for _, one in story.suspects if one.culprit.service and one.culprit.service.name == "front"]
         assert not [one for _, one in story.suppressions if one.blamed and one.blamed.name.startswith("front")]
 
 
 def test_the_same_recording_gives_the_same_judgement_twice() -> None:
-    first, again = told("gray-pod", {"tick": 5.0}), replayed("gray-pod", {"tick": 5.0})
+    first, again = reported("gray-pod", {"tick": 5.0}), replayed("gray-pod", {"tick": 5.0})
 
     assert first.suspects == again.suspects
     assert first.suppressions == again.suppressions

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from observer.domain.action import Action, ActionKind
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Judgement, Tier
-from observer.engine.detect.held import OpenActions
 from observer.engine.detect.judge import judge
 from observer.engine.detect.state import DetectorState
 from tests.bench.world import REGIMES, Fault, World
-from tests.support.builders import catalog
-from tests.support.judging import Feed, acting, everybody
+from tests.support.judging import acting
 
 
 def watched(world: World, seconds: int, *, tick: float = 5.0) -> tuple[list[Judgement], DetectorState]:
@@ -44,53 +40,3 @@ def test_offsets_do_not_turn_a_shared_storm_into_a_culprit() -> None:
     judgements, _ = watched(World(storm, 8, size=6, seed=9, latency=False), 3600)
 
     assert [one for found in judgements for one in acting(found)] == []
-
-
-def test_a_frozen_target_holds_its_siblings_up_for_a_while_only() -> None:
-    pods = catalog(4)
-    feed = Feed(pods)
-    for _ in range(6):
-        feed.tick(everybody(pods, (50.0, 0.0)))
-    frozen = feed.at
-    for _ in range(12):
-        feed.did(everybody(pods, (50.0, 0.0), catalog_2=(35.0, 15.0)))
-        feed.at += 5.0
-        frame = feed.frame()
-        stale = np.array([key[1] == "catalog-4" for key in frame.pods])
-        feed.look(replace(frame, scraped=np.where(stale, frozen, frame.scraped)))
-
-    # The other three go on being judged without the silent one.
-    position = next(i for i, ref in enumerate(feed.state.comparison.refs) if ref.name == "catalog-2")
-    assert feed.state.errors.evidence.bins[position, 0] >= 3
-    assert feed.state.errors.bins.next[0] * 5.0 > frozen + 30.0
-
-
-def test_a_missed_scrape_is_made_good_by_the_next_one() -> None:
-    pods = catalog(4)
-    feed = Feed(pods)
-    for i in range(12):
-        feed.did(everybody(pods, (50.0, 1.0)))
-        feed.at += 5.0
-        frame = feed.frame()
-        missed = np.array([i == 6 and key[1] == "catalog-1" for key in frame.pods])
-        feed.look(replace(frame, scraped=np.where(missed, feed.at - 5.0, frame.scraped)))
-
-    kept = feed.state.errors.bins
-    assert kept.late == 0.0
-    assert (np.diff(kept.covered) == 0.0).all()
-
-
-def test_a_drained_pod_keeps_its_usual_share() -> None:
-    world = World(REGIMES[0], 1, size=5, seed=6, latency=False, fault=Fault(60, 0.2))
-    culprit = world.refs[0]
-    state, found, settings = DetectorState.empty(), None, EngineSettings()
-    for snapshot in world.stream(600):
-        held = OpenActions(drained=frozenset({culprit} if 120 <= world.seconds < 420 else ()))
-        state, found = judge(state, snapshot, settings, held)
-        world.asked = found.recheck
-        if world.seconds in (120, 420):
-            world.obey(Action(ActionKind.DRAIN if world.seconds == 120 else ActionKind.RESTORE, "i", culprit))
-
-    assert found is not None
-    assert [one.culprit.pod for one in found.suspects] == [culprit]
-    assert found.suspects[0].evidence.share == pytest.approx(0.2, abs=0.02)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from observer.domain.settings import DetectionSettings, EngineSettings
 from observer.domain.suspect import Tier
-from observer.engine.detect.tiers import allowed_per_month, tier_of, tier_scores
+from observer.engine.detect.tiers import allowed_per_month, mixed, tier_of, tier_scores
 
 
 def test_the_defaults_give_the_designs_tiers() -> None:
@@ -38,3 +39,9 @@ def test_allowed_acts_are_those_of_the_settings() -> None:
 def test_the_tier_of_some_evidence() -> None:
     needs = tier_scores(EngineSettings())
     assert [tier_of(score, needs) for score in (-5.0, 9.5, 16.5, 21.0, 60.0)] == list(Tier)
+
+
+def test_mixing_cuts_is_a_mean_not_a_maximum() -> None:
+    assert mixed(np.array([[10.0, -np.inf]]))[0] == pytest.approx(10.0 - np.log(2.0))
+    assert mixed(np.full((1, 3), -np.inf))[0] == -np.inf
+    assert mixed(np.zeros((2, 0))).tolist() == [-np.inf, -np.inf]

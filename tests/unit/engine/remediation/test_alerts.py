@@ -13,9 +13,10 @@ from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import ServiceRef
 from observer.domain.policy import EffectivePolicies, EffectivePolicy
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Suspect, Tier
+from observer.engine.context import Rules
+from observer.engine.decide import conclude
 from observer.engine.memory import Memory
 from observer.engine.remediation.alerts import LOOK_SECONDS, target
-from observer.engine.remediation.conclude import conclude
 from tests.support.builders import NOW, catalog, cluster, enforce, judgement, service_ref, snapshot, suspect, workload
 
 PODS = catalog(4)
@@ -44,7 +45,7 @@ class OperatorActions:
         view = cluster(PODS, [workload()], at=self.at)
         found = judgement(at=self.at, suspects=suspects, suppressions=suppressions)
         picture = replace(snapshot(view, at=self.at), alerts=alerts)
-        self.memory, decisions = conclude(picture, found, self.memory, enforce(), {}, self.policies)
+        self.memory, decisions = conclude(picture, found, self.memory, Rules(enforce(), self.policies))
         assert not [one for one in decisions if one.verdict is Verdict.ACT]
         return [one for one in decisions if one.kind == "alert"]
 

@@ -14,9 +14,9 @@ from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EscalationSettings
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import Culprit, CulpritKind, PodTally, Suppression, Suspect, Tier
-from observer.engine.context import TickContext
+from observer.engine.context import Rules, TickContext
+from observer.engine.decide import SLOW_TICKS, conclude
 from observer.engine.memory import Memory
-from observer.engine.remediation.conclude import SLOW_TICKS, conclude
 from tests.support.builders import (
     NOW,
     catalog,
@@ -39,8 +39,8 @@ VIEW = cluster(catalog(4))
 
 
 def test_clock_that_goes_back_is_blindness() -> None:
-    memory, _ = conclude(snapshot(VIEW), judgement(), Memory(), enforce())
-    _, decisions = conclude(snapshot(VIEW, at=NOW - 60.0), judgement(), memory, enforce())
+    memory, _ = conclude(snapshot(VIEW), judgement(), Memory(), Rules(enforce()))
+    _, decisions = conclude(snapshot(VIEW, at=NOW - 60.0), judgement(), memory, Rules(enforce()))
     assert [(one.kind, one.reason) for one in decisions] == [("blind", "clock_went_back")]
 
 
@@ -49,20 +49,20 @@ def test_clock_that_goes_back_is_blindness() -> None:
     [("prometheus", True), ("kubernetes", True), ("control", True), ("history", False), ("recheck", False)],
 )
 def test_which_gaps_blind(gap: str, blind: bool) -> None:
-    memory, decisions = conclude(snapshot(VIEW, gaps=[Gap(gap, "timeout")]), judgement(), Memory(), enforce())
+    memory, decisions = conclude(snapshot(VIEW, gaps=[Gap(gap, "timeout")]), judgement(), Memory(), Rules(enforce()))
     assert memory.complete is not blind
     assert [one.kind for one in decisions] == (["blind"] if blind else [])
 
 
 def test_what_the_judges_found_wrong_is_named() -> None:
     found = replace(judgement(complete=False), gaps=(Gap("prometheus", "replicas_disagree", "7 % went back"),))
-    _, decisions = conclude(snapshot(VIEW), found, Memory(), enforce())
+    _, decisions = conclude(snapshot(VIEW), found, Memory(), Rules(enforce()))
     assert decisions[0].reason == "prometheus_replicas_disagree"
     assert "7 % went back" in decisions[0].text
 
 
 def test_no_cluster_no_decision_but_blindness() -> None:
-    memory, decisions = conclude(snapshot(None), judgement(suspects=[suspect(pod())]), Memory(), enforce())
+    memory, decisions = conclude(snapshot(None), judgement(suspects=[suspect(pod())]), Memory(), Rules(enforce()))
     assert [one.kind for one in decisions] == ["blind"]
     assert not memory.incidents
 
@@ -77,26 +77,26 @@ def test_memory_asks_about_what_is_in_hand_and_counts_ticks() -> None:
 
 def test_healthy_peaks_are_remembered_once_a_minute() -> None:
     found = judgement(services=health(catalog(4), rate=12.0, unhealthy=[pod("catalog-1")]))
-    memory, _ = conclude(snapshot(VIEW), found, Memory(), enforce())
+    memory, _ = conclude(snapshot(VIEW), found, Memory(), Rules(enforce()))
     assert memory.peak(service_ref()) == 12.0
     faster = judgement(services=health(catalog(4), rate=50.0))
-    memory, _ = conclude(snapshot(VIEW, at=NOW + 5.0), faster, memory, enforce())
+    memory, _ = conclude(snapshot(VIEW, at=NOW + 5.0), faster, memory, Rules(enforce()))
     assert memory.peak(service_ref()) == 12.0
-    memory, _ = conclude(snapshot(VIEW, at=NOW + 60.0), faster, replace(memory, ticks=SLOW_TICKS), enforce())
+    memory, _ = conclude(snapshot(VIEW, at=NOW + 60.0), faster, replace(memory, ticks=SLOW_TICKS), Rules(enforce()))
     assert memory.peak(service_ref()) == 50.0
 
 
 def test_suppression_is_told_when_it_begins_again_and_not_for_one_tick() -> None:
     one = Suppression(service_ref(), "correlated_failure", "2 of 4 are bad", since=NOW)
-    memory, first = conclude(snapshot(VIEW), judgement(suppressions=[one]), Memory(), enforce())
+    memory, first = conclude(snapshot(VIEW), judgement(suppressions=[one]), Memory(), Rules(enforce()))
     assert first == ()
     later = snapshot(VIEW, at=NOW + 5.0)
-    memory, told = conclude(later, judgement(suppressions=[one]), memory, enforce())
+    memory, told = conclude(later, judgement(suppressions=[one]), memory, Rules(enforce()))
     assert [d.reason for d in told] == ["correlated_failure"]
-    memory, again = conclude(snapshot(VIEW, at=NOW + 10.0), judgement(suppressions=[one]), memory, enforce())
+    memory, again = conclude(snapshot(VIEW, at=NOW + 10.0), judgement(suppressions=[one]), memory, Rules(enforce()))
     assert again == ()
-    memory, _ = conclude(snapshot(VIEW, at=NOW + 15.0), judgement(), memory, enforce())
-    _, back = conclude(snapshot(VIEW, at=NOW + 20.0), judgement(suppressions=[one]), memory, enforce())
+    memory, _ = conclude(snapshot(VIEW, at=NOW + 15.0), judgement(), memory, Rules(enforce()))
+    _, back = conclude(snapshot(VIEW, at=NOW + 20.0), judgement(suppressions=[one]), memory, Rules(enforce()))
     assert len(back) == 1
 
 
@@ -106,7 +106,7 @@ def test_strongest_of_several_suspects_in_a_workload_goes_first_and_alone() -> N
         suspects=[suspect(pods[3], Tier.EVICT), suspect(pods[1], Tier.DRAIN)],
         services=health(pods, unhealthy=[pods[1], pods[3]]),
     )
-    _, decisions = conclude(snapshot(cluster(pods)), found, Memory(), enforce())
+    _, decisions = conclude(snapshot(cluster(pods)), found, Memory(), Rules(enforce()))
     acts = [one for one in decisions if one.verdict is Verdict.ACT]
     assert [one.pod for one in acts] == [pods[3].ref]
     blocked = next(one for one in decisions if one.verdict is Verdict.BLOCKED)
@@ -285,7 +285,7 @@ def test_restart_while_readmitted_counts_no_quiet_that_nobody_heard() -> None:
 
 def test_suspect_that_kubernetes_does_not_know_is_held() -> None:
     ghost = suspect(pod("ghost-1", app="catalog"), Tier.EVICT)
-    _, decisions = conclude(snapshot(VIEW), judgement(suspects=[ghost]), Memory(), enforce())
+    _, decisions = conclude(snapshot(VIEW), judgement(suspects=[ghost]), Memory(), Rules(enforce()))
     assert [hold.reason for one in decisions for hold in one.blocked_by] == ["pod_unknown"]
 
 
@@ -319,5 +319,5 @@ def test_suspected_replacement_is_judged_by_the_verification() -> None:
 def test_who_belongs_to_a_named_group(kind: CulpritKind, name: str, service: object, member: bool) -> None:
     view = cluster(catalog(4), nodes=[Node("node-1", "zone-a", ready=True, draining=False)])
     named = replace(group_suspect(kind, name), culprit=Culprit(kind, "shop", name, service))  # type: ignore[arg-type]
-    context = TickContext.of(snapshot(view), judgement(suspects=[named]), view)
+    context = TickContext.of(snapshot(view), judgement(suspects=[named]), view, Rules(enforce()))
     assert (context.group_named(pod("catalog-1")) is not None) is member

@@ -12,7 +12,7 @@ from observer.domain.incident import Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
 from observer.engine.memory import Baseline, Memory
-from observer.engine.remediation.outcomes import NOT_SENT, settle
+from observer.engine.remediation.outcomes import NOT_SENT, apply_outcome
 from tests.support.builders import NOW, enforce, pod, service_ref, workload_ref
 
 SETTINGS = enforce()
@@ -69,7 +69,7 @@ def after(
 ) -> tuple[Memory, tuple[Decision, ...], Incident]:
     decision = decided(action_kind, attempt=one.attempts.get(action_kind, 0))
     memory = Memory(incidents={one.id: one}, baselines={one.id: Baseline(dispersion=2.0)})
-    memory, told = settle(memory, decision, answer(decision, result, reason, retry_after), at, SETTINGS)
+    memory, told = apply_outcome(memory, decision, answer(decision, result, reason, retry_after), at, SETTINGS)
     return memory, told, memory.incidents["i1"]
 
 
@@ -130,9 +130,9 @@ def test_deferred_waits_and_asks_under_another_id() -> None:
 def test_deferred_is_told_once() -> None:
     decision = decided(ActionKind.EVICT)
     memory = Memory(incidents={"i1": incident(Phase.DRAINED)})
-    memory, first = settle(memory, decision, answer(decision, Result.DEFERRED, "pdb"), NOW, SETTINGS)
+    memory, first = apply_outcome(memory, decision, answer(decision, Result.DEFERRED, "pdb"), NOW, SETTINGS)
     again = decided(ActionKind.EVICT, attempt=1)
-    _, second = settle(memory, again, answer(again, Result.DEFERRED, "pdb"), NOW + 5.0, SETTINGS)
+    _, second = apply_outcome(memory, again, answer(again, Result.DEFERRED, "pdb"), NOW + 5.0, SETTINGS)
     assert (len(first), len(second)) == (1, 0)
 
 
@@ -172,7 +172,7 @@ def test_unknown_keeps_the_intent_open_under_the_same_id() -> None:
 def test_last_look_that_stops_a_look_up_says_nothing_about_the_open_intent(reason: str) -> None:
     memory, _, _ = after(incident(), ActionKind.DRAIN, Result.UNKNOWN, "no_answer")
     decision = decided(ActionKind.DRAIN)
-    again, told = settle(memory, decision, answer(decision, Result.DEFERRED, reason), NOW + 5.0, SETTINGS)
+    again, told = apply_outcome(memory, decision, answer(decision, Result.DEFERRED, reason), NOW + 5.0, SETTINGS)
     assert again is memory
     assert told == ()
 
@@ -180,7 +180,7 @@ def test_last_look_that_stops_a_look_up_says_nothing_about_the_open_intent(reaso
 def test_unanswered_eviction_of_a_pod_that_is_gone_was_ours() -> None:
     memory, _, _ = after(incident(Phase.DRAINED), ActionKind.EVICT, Result.UNKNOWN, "no_answer")
     decision = decided(ActionKind.EVICT)
-    memory, _ = settle(memory, decision, answer(decision, Result.SUPERSEDED, "gone"), NOW + 5.0, SETTINGS)
+    memory, _ = apply_outcome(memory, decision, answer(decision, Result.SUPERSEDED, "gone"), NOW + 5.0, SETTINGS)
     assert memory.incidents["i1"].phase is Phase.EVICTING
     assert [(e.settled, e.applied) for e in memory.ledger] == [(True, True)]
 
@@ -188,7 +188,7 @@ def test_unanswered_eviction_of_a_pod_that_is_gone_was_ours() -> None:
 def test_dry_run_changes_no_phase() -> None:
     decision = decided(ActionKind.DRAIN, dry_run=True)
     settings = replace(SETTINGS, mode=Mode.DRY_RUN)
-    memory, told = settle(
+    memory, told = apply_outcome(
         Memory(incidents={"i1": incident()}), decision, answer(decision, Result.APPLIED), NOW, settings
     )
     assert memory.incidents["i1"].phase is Phase.SUSPECTED
@@ -198,7 +198,7 @@ def test_dry_run_changes_no_phase() -> None:
 
 def test_restore_of_an_unknown_incident_is_noted() -> None:
     decision = decided(ActionKind.RESTORE, incident_id="forgotten")
-    memory, told = settle(Memory(), decision, answer(decision, Result.APPLIED), NOW, SETTINGS)
+    memory, told = apply_outcome(Memory(), decision, answer(decision, Result.APPLIED), NOW, SETTINGS)
     assert memory.label_writes == {POD.ref: NOW}
     assert [entry.incident for entry in memory.ledger] == ["forgotten"]
     assert told == ()
@@ -207,11 +207,11 @@ def test_restore_of_an_unknown_incident_is_noted() -> None:
 def test_decision_without_action_is_a_mistake() -> None:
     decision = replace(decided(ActionKind.DRAIN), action=None)
     with pytest.raises(ValueError, match="no action"):
-        settle(Memory(), decision, Outcome("x", Result.APPLIED, "applied"), NOW, SETTINGS)
+        apply_outcome(Memory(), decision, Outcome("x", Result.APPLIED, "applied"), NOW, SETTINGS)
 
 
 def test_a_word_that_is_over_says_nothing_about_an_eviction_that_got_no_answer() -> None:
     memory, _, _ = after(incident(Phase.DRAINED), ActionKind.EVICT, Result.UNKNOWN, "no_answer")
     decision = decided(ActionKind.EVICT)
-    again, _ = settle(memory, decision, answer(decision, Result.DEFERRED, "not_approved"), NOW + 5.0, SETTINGS)
+    again, _ = apply_outcome(memory, decision, answer(decision, Result.DEFERRED, "not_approved"), NOW + 5.0, SETTINGS)
     assert again is memory

@@ -12,7 +12,7 @@ from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result
 from observer.engine.memory import Baseline, Memory
-from observer.engine.remediation.outcomes import settle
+from observer.engine.remediation.outcomes import apply_outcome
 from observer.engine.remediation.restore import VIEW_LAG, floor_check, incident_of_mark, recover
 from tests.support.builders import NOW, catalog, cluster, drained, enforce, incident_of, pod, workload
 
@@ -74,7 +74,7 @@ def test_giving_back_is_asked_again_until_it_is_done_but_not_at_once() -> None:
     memory, decisions = floor_check(view, memory, SETTINGS, NOW)
     first = decisions[0]
     assert first.action is not None
-    memory, _ = settle(memory, first, Outcome(first.action.id, Result.DEFERRED, "unreadable"), NOW, SETTINGS)
+    memory, _ = apply_outcome(memory, first, Outcome(first.action.id, Result.DEFERRED, "unreadable"), NOW, SETTINGS)
     memory, soon = floor_check(view, memory, SETTINGS, NOW + 1.0)
     assert acts(soon) == []
     memory, later = floor_check(view, memory, SETTINGS, NOW + SETTINGS.tick)
@@ -115,7 +115,7 @@ def test_orphan_is_given_back_under_the_incident_on_its_mark() -> None:
     assert first is not None
     assert (first.action_kind, first.incident, first.dry_run) == (ActionKind.RESTORE, "lost", False)
     outcome = Outcome(first.id, Result.APPLIED, "applied")
-    memory, _ = settle(memory, decisions[0], outcome, NOW, SETTINGS)
+    memory, _ = apply_outcome(memory, decisions[0], outcome, NOW, SETTINGS)
     _, again = recover(memory, view, NOW + 1.0, SETTINGS)
     assert acts(again) == []
     _, much_later = recover(memory, replace(view, fresh=dict.fromkeys(view.fresh, NOW + 60.0)), NOW + 60.0, SETTINGS)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from observer.domain.incident import Check, Phase
-from observer.domain.settings import ImpactSettings
+from observer.domain.settings import EngineSettings, ImpactSettings
 from observer.domain.suspect import CallerTally, PodTally, Suppression
 from observer.engine import ledger
-from observer.engine.context import TickContext
+from observer.engine.context import Rules, TickContext
 from observer.engine.memory import Baseline
 from observer.engine.remediation.side_effects import Comparison, figures, observed, side_effect, waits
 from tests.support.builders import (
@@ -47,12 +47,12 @@ VERIFYING = incident_of("catalog-1", phase=Phase.VERIFYING, check=Check(NOW - 20
     ],
 )
 def test_clearly_worse(before: float, bad_before: float, since: float, bad_since: float, worse: bool) -> None:
-    found = Comparison("its siblings", "fail", before, bad_before, since, bad_since, IMPACT.error_rate)
+    found = Comparison("peers", "fail", before, bad_before, since, bad_since, IMPACT.error_rate)
     assert found.worse(1.0) is worse
 
 
 def test_overdispersion_asks_for_more() -> None:
-    found = Comparison("its siblings", "fail", 1000.0, 1.0, 1000.0, 30.0, IMPACT.error_rate)
+    found = Comparison("peers", "fail", 1000.0, 1.0, 1000.0, 30.0, IMPACT.error_rate)
     assert found.worse(1.0)
     assert not found.worse(10.0)
 
@@ -64,7 +64,7 @@ def context_of(
 ) -> TickContext:
     view = cluster([*catalog(4), pod("catalog-new1", created=NOW - 15.0)])
     picture = judgement(tallies=tallies, seen_by=list(seen), suppressions=suppressed)
-    return TickContext.of(snapshot(view), picture, view)
+    return TickContext.of(snapshot(view), picture, view, Rules(EngineSettings()))
 
 
 def test_counts_siblings_of_before_and_callers() -> None:
@@ -89,8 +89,8 @@ def test_siblings_and_callers_are_told_apart() -> None:
 
     assert side_effect(calm, VERIFYING, IMPACT) is None
     peers, theirs = side_effect(hurt, VERIFYING, IMPACT), side_effect(lost, VERIFYING, IMPACT)
-    assert peers is not None and peers.who == "its siblings"
-    assert theirs is not None and theirs.who == "its callers"
+    assert peers is not None and peers.who == "peers"
+    assert theirs is not None and theirs.who == "callers"
     assert "10 % of 1500 requests since the eviction, 0.1 % of 1500 before" in str(peers)
     assert figures(hurt, VERIFYING, IMPACT)["peers_since"] == pytest.approx(0.1)
 
@@ -124,7 +124,7 @@ def test_siblings_that_break_after_the_eviction_make_it_worse_though_the_replace
     told = stage.told("verified")[0]
     assert stage.only().closing == "worse"
     assert told.severity == "page"
-    assert "its siblings fail 20 %" in told.text
+    assert "the other replicas fail 20 %" in told.text
     assert told.figures["peers_since"] == pytest.approx(0.2)
     assert ledger.frozen(stage.memory.ledger, workload_ref(), stage.at, stage.settings.guards)
     assert ledger.useless_share(stage.memory.ledger, 10)[0] >= 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from observer.engine.slo.bounds import lower_bound, tail
+from observer.engine.slo.evaluate import tail
 
 
 def test_the_tail_is_the_exact_binomial_one() -> None:
@@ -31,15 +31,7 @@ def test_edges(bad: float, total: float, rate: float, expected: float) -> None:
     assert tail(np.array([float(bad)]), np.array([float(total)]), np.array([rate]))[0] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("bad", "total"), [(1, 60), (5, 60), (60, 60), (3, 100_000)])
-def test_the_bound_is_clopper_and_pearson_s(bad: int, total: int) -> None:
-    expected = stats.beta.ppf(0.05, bad, total - bad + 1)
-
-    assert lower_bound(bad, total, 0.95) == pytest.approx(expected, rel=1e-9)
-    assert lower_bound(0, total, 0.95) == 0.0
-
-
-def test_the_bound_is_above_a_rate_exactly_when_the_tail_is_below_the_doubt() -> None:
+def test_the_lower_clopper_pearson_bound_is_above_a_rate_exactly_when_the_tail_is_below_the_doubt() -> None:
     for bad, total, allowed in ((5, 60, 0.01), (2, 60, 0.01), (5, 400, 0.01), (9, 400, 0.01)):
         chance = tail(np.array([float(bad)]), np.array([float(total)]), np.array([allowed]))[0]
-        assert (chance <= 0.05) == (lower_bound(bad, total, 0.95) >= allowed)
+        assert (chance <= 0.05) == (stats.beta.ppf(0.05, bad, total - bad + 1) >= allowed)

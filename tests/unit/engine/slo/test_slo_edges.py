@@ -14,12 +14,13 @@ import pytest
 
 from observer.domain.events import BAD, GOOD, TOTAL, Parts, Series
 from observer.domain.slo import DataState, NoData, Objective, ObjectiveStatus, Preset
-from observer.engine.slo.accounting import SloAccounting, Surroundings
+from observer.engine.slo.accounting import SloAccounting
+from observer.engine.slo.states import Facts
 from tests.support.slo import objective, readings
 
 START = 1_790_000_400.0
 Page = Mapping[Series, float]
-SERVING = Surroundings(desired=3, ready=3, watched=3, scoped=True)
+SERVING = Facts(desired=3, ready=3, watched=3, scoped=True)
 POD = ("shop", "cart-1")
 ALL = Series(0, TOTAL, POD, "200")
 ERRORS = Series(0, BAD, POD, "503")
@@ -31,7 +32,7 @@ class Story:
 
     one: Objective = field(default_factory=objective)
     parts: Parts = Parts.BAD_OF_TOTAL
-    around: Surroundings = SERVING
+    around: Facts = SERVING
     started: dict[tuple[str, str], float] = field(default_factory=lambda: {POD: START - 86_400})
     minute: int = 0
     told: list[str] = field(default_factory=list)
@@ -242,7 +243,7 @@ def test_younger_than_its_shortest_window_is_new() -> None:
 
 
 def test_servers_that_answer_in_turn_are_a_conflict() -> None:
-    story = Story(around=Surroundings(), started={})
+    story = Story(around=Facts(), started={})
     one = Series(0, TOTAL, ("", ""), "x")
     story.run(10, lambda i: {one: 1000.0 + i})
     found = story.run(3, lambda i: {one: 500.0 if i % 2 == 0 else 1020.0})

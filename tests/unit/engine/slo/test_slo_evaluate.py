@@ -20,7 +20,7 @@ from observer.domain.slo import (
 from observer.engine.slo.buckets import CountStore
 from observer.engine.slo.composite import composites
 from observer.engine.slo.evaluate import Plan, evaluate, span
-from observer.engine.slo.slices import Slicer
+from observer.engine.slo.increments import Slicer
 from observer.engine.slo.states import Facts, disagreement
 from tests.support.slo import objective
 

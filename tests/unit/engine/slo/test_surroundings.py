@@ -5,7 +5,7 @@ from typing import Any
 
 from observer.domain.cluster import ResourceKind
 from observer.domain.ids import ServiceRef
-from observer.engine.slo.accounting import Surroundings
+from observer.engine.slo.states import Facts
 from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
 from tests.support.builders import NOW, catalog, cluster, pod, workload
 from tests.support.slo import objective
@@ -16,7 +16,7 @@ PODS = catalog(4)
 FRESH = {one.ref.key: NOW - 10 for one in PODS}
 
 
-def around(view: Any = None, scraped: Any = FRESH, owners: Any = None, **more: Any) -> Surroundings:
+def around(view: Any = None, scraped: Any = FRESH, owners: Any = None, **more: Any) -> Facts:
     scene = Scene(NOW, view if view is not None else cluster(PODS), scraped, owners or {})
     return surroundings(ONE, scene, newest=NOW - 10, **more)
 

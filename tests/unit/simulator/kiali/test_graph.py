@@ -14,7 +14,7 @@ from observer.simulator.kiali.graph import MeshRates
 from observer.simulator.mesh.faults import pod_errors, sidecar_dead
 from observer.simulator.scenarios.world import World
 
-LAB = Path(__file__).parents[2] / "data" / "lab"
+LAB = Path(__file__).parents[3] / "data" / "lab"
 SHOP = frozenset({"shop"})
 
 

@@ -12,7 +12,7 @@ from observer.simulator.mesh import faults
 from observer.simulator.scenarios.world import World
 from tests.support.mesh import Rig
 
-RECORDINGS = sorted((Path(__file__).parents[2] / "data" / "lab").glob("*/prometheus-range.json.xz"))
+RECORDINGS = sorted((Path(__file__).parents[3] / "data" / "lab").glob("*/prometheus-range.json.xz"))
 TARGET = {"__name__", "instance", "job", "namespace", "pod"}
 BOTH = {
     "connection_security_policy",

@@ -17,7 +17,7 @@ from observer.simulator.mesh.spans import TRACES, MeshSpan
 from observer.simulator.mesh.topology import MeshSpec, shop
 from observer.simulator.scenarios.world import World
 
-LAB = Path(__file__).parents[2] / "data" / "lab"
+LAB = Path(__file__).parents[3] / "data" / "lab"
 
 
 async def traces(

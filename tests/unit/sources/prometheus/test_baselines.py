@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.config.settings.model import Profile
+from observer.config.settings.sources import Profile
 from observer.domain.ids import ServiceRef
 from observer.sources.prometheus.history import Span, baselines_of, batches, span_for
 from observer.sources.prometheus.history_client import Series

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from observer.config.settings.model import Profile, PrometheusSettings
+from observer.config.settings.sources import Profile, PrometheusSettings
 from observer.domain.graph import CallGraph, Edge, EdgeSource, Reach
 from observer.domain.ids import ServiceRef
 from observer.sources.prometheus.call_graph import OUTSIDE, PrometheusCallGraph, call_graph

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.config.settings.model import Profile
+from observer.config.settings.sources import Profile
 from observer.domain.counts import CounterFrame
 from observer.sources.prometheus.frames import FrameBuilder, column_of
 from observer.sources.prometheus.parse import Sample, vector

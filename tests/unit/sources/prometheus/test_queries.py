@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.config.settings.model import Profile
+from observer.config.settings.sources import Profile
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
 from observer.sources.prometheus.profiles import profile_for

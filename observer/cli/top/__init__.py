@@ -1,1 +1,0 @@
-"""``observer top``: the daemon's overview on the terminal, live."""
