@@ -54,8 +54,9 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(UV) --constraint requirements/dev.txt -o requirements/runtime.txt
 	uv pip compile --group build --universal --generate-hashes --no-strip-extras --no-header --quiet -o requirements/build.txt
 
-docs: .venv/runtime ## Write docs/reference and dashboards/ from the code
+docs: .venv/dev ## Write docs/reference and dashboards/ from the code
 	$(BIN)/python -m observer.cli.reference docs/reference deploy
+	$(BIN)/python -m tests.tools.reason_pages docs/reference
 	$(BIN)/observer dashboards --out dashboards
 
 bench-attribution: .venv/dev ## Print how often the right cause is named (ARGS="--corpus DIR --json FILE")

@@ -8,7 +8,7 @@ from observer.domain.outcome import Outcome, Result
 from observer.kube.client import KubeApi
 from observer.kube.drain_mark import DrainMark
 from observer.kube.patches import MarkActuator, Operation, draining
-from observer.kube.target import Target
+from observer.kube.target import LivePod
 
 
 class DrainActuator(MarkActuator):
@@ -20,8 +20,13 @@ class DrainActuator(MarkActuator):
         super().__init__(api)
         self._by = by
 
-    def plan(self, action: Action, target: Target) -> list[Operation] | Outcome:
+    def plan(self, action: Action, target: LivePod) -> list[Operation] | Outcome:
         """Write label and note, or renew the note of what we drain already."""
         if target.drained and target.mark is None:
             return Outcome(action.id, Result.SUPERSEDED, "drained_by_other", f"label {names.DRAIN_LABEL} is not ours")
         return draining(target, DrainMark(action.incident, action.expires, self._by, action.term))
+
+
+def actuator(api: KubeApi, by: str) -> DrainActuator:
+    """Whoever drains."""
+    return DrainActuator(api, by=by)

@@ -8,7 +8,7 @@ from observer.domain.outcome import Outcome, Result
 from observer.kube import outcomes, paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import Conflict, KubeError
-from observer.kube.target import Target, read_target
+from observer.kube.target import LivePod, read_target
 
 
 class EvictActuator:
@@ -57,7 +57,7 @@ class EvictActuator:
         return target if isinstance(target, Outcome) else outcomes.not_written(action, error)
 
 
-def eviction(target: Target, *, dry_run: bool) -> dict[str, object]:
+def eviction(target: LivePod, *, dry_run: bool) -> dict[str, object]:
     """
     The policy/v1 Eviction of exactly the incarnation that was read; its own grace period applies.
 
@@ -77,3 +77,8 @@ def eviction(target: Target, *, dry_run: bool) -> dict[str, object]:
         "metadata": {"name": target.ref.name, "namespace": target.ref.namespace},
         "deleteOptions": options,
     }
+
+
+def actuator(api: KubeApi, _by: str) -> EvictActuator:
+    """Whoever evicts."""
+    return EvictActuator(api)

@@ -13,13 +13,13 @@ import msgspec
 from observer.domain import names
 from observer.domain.action import Action, ActionKind
 from observer.domain.errors import ActuatorUnavailable, SourceProtocolError
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
 from observer.domain.outcome import Outcome, Result
 from observer.kube import outcomes, paths
 from observer.kube.client import KubeApi
 from observer.kube.errors import Gone, Invalid, KubeError, ListMeta, as_source_error
 from observer.kube.patches import MarkActuator, Operation, patch_pod, restoring
-from observer.kube.target import Meta, Target, read_target
+from observer.kube.target import LivePod, Meta, read_target
 from observer.kube.times import rfc3339
 
 _PAGE = 500
@@ -42,7 +42,7 @@ class RestoreActuator(MarkActuator):
 
     drains = False
 
-    def plan(self, action: Action, target: Target) -> list[Operation] | Outcome:
+    def plan(self, action: Action, target: LivePod) -> list[Operation] | Outcome:
         """Take label and note off, if they are this incident's."""
         mark = target.mark
         if mark is None and not target.drained:
@@ -79,9 +79,9 @@ async def restore_expired(
     return [(str(pod.ref), await _restored(api, pod, now, force=force, dry_run=dry_run)) for pod in candidates]
 
 
-async def _restored(api: KubeApi, target: Target, now: float, *, force: bool, dry_run: bool) -> Outcome:
+async def _restored(api: KubeApi, target: LivePod, now: float, *, force: bool, dry_run: bool) -> Outcome:
     mark = target.mark
-    action = Action(ActionKind.RESTORE, mark.incident if mark else "", target.ref, dry_run=dry_run)
+    action = Action(ActionKind.RESTORE, mark.incident if mark else "", Target.of(target.ref), dry_run=dry_run)
     if target.deleting:
         return Outcome(action.id, Result.SUPERSEDED, "terminating", "it is being deleted already")
     if mark is None:
@@ -104,7 +104,7 @@ async def _restored(api: KubeApi, target: Target, now: float, *, force: bool, dr
     return Outcome(action.id, Result.APPLIED, "applied", f"drained for incident {mark.incident or 'unknown'}")
 
 
-async def _candidates(api: KubeApi, all_namespaces: bool, namespaces: Sequence[str], only: str | None) -> list[Target]:
+async def _candidates(api: KubeApi, all_namespaces: bool, namespaces: Sequence[str], only: str | None) -> list[LivePod]:
     if only is not None:
         namespace, _, name = only.partition("/")
         try:
@@ -116,7 +116,7 @@ async def _candidates(api: KubeApi, all_namespaces: bool, namespaces: Sequence[s
     return [target for namespace in where for target in await _labelled(api, namespace)]
 
 
-async def _labelled(api: KubeApi, namespace: str) -> list[Target]:
+async def _labelled(api: KubeApi, namespace: str) -> list[LivePod]:
     """Pods with the draining label. A pod with our note alone needs nothing: it serves already."""
     try:
         return await _pages(api, namespace, _PAGE)
@@ -130,16 +130,21 @@ async def _labelled(api: KubeApi, namespace: str) -> list[Target]:
         raise as_source_error("drained pods", exc) from exc
 
 
-async def _pages(api: KubeApi, namespace: str, limit: int) -> list[Target]:
+async def _pages(api: KubeApi, namespace: str, limit: int) -> list[LivePod]:
     query = {"labelSelector": names.DRAIN_LABEL} | ({"limit": str(limit)} if limit else {})
-    targets: list[Target] = []
+    targets: list[LivePod] = []
     while True:
         answer = await api.request("GET", paths.pods(namespace), query=query)
         try:
             page = _DECODER.decode(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise SourceProtocolError(f"kubernetes: drained pods: {exc}") from exc
-        targets.extend(Target.of(item.metadata) for item in page.items or ())
+        targets.extend(LivePod.of(item.metadata) for item in page.items or ())
         if not page.metadata.continue_:
             return targets
         query["continue"] = page.metadata.continue_
+
+
+def actuator(api: KubeApi, _by: str) -> RestoreActuator:
+    """Whoever restores while the daemon runs."""
+    return RestoreActuator(api)

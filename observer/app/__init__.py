@@ -19,9 +19,9 @@ from observer.app.cluster_access import connected, journal, journal_named, journ
 from observer.app.daemon import WARM_SECONDS, build, run_daemon
 from observer.app.notifications import Outgoing, alerts_about, send_report, silence_own_alerts
 from observer.app.sources import examine_sources, series_catalogue
-from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.domain.cluster import ClusterView
     from observer.domain.outcome import Outcome
     from observer.journal.store import SqlJournal
@@ -34,13 +34,13 @@ __all__ = [
     "build",
     "connected",
     "examine_sources",
-    "give_back",
     "is_foreign",
     "kill_switch",
     "look_at_cluster",
     "migrate_journal",
     "now",
     "open_journal",
+    "restore_pods",
     "run_daemon",
     "send_report",
     "series_catalogue",
@@ -97,8 +97,8 @@ def migrate_journal(settings: Settings) -> str:
         return migrate(journal_url(settings))
 
 
-async def give_back(api: KubeApi, *, now: float, force: bool, only: str | None) -> Sequence[tuple[str, Outcome]]:
-    """Give back what Observer drained; see ``actuators.expired``."""
+async def restore_pods(api: KubeApi, *, now: float, force: bool, only: str | None) -> Sequence[tuple[str, Outcome]]:
+    """Restore what Observer drained; see ``actuators.restore``."""
     from observer.actuators.restore import restore_expired
 
     return await restore_expired(api, now, force=force, only=only)

@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from observer.config.settings.model import Settings
-from observer.domain.action import ActionKind
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
     from observer.actuators.kill_switch import ConfigMapSwitch
+    from observer.config.settings.model import Settings
     from observer.journal.store import SqlJournal
     from observer.kube.client import KubeApi
     from observer.ports.actuators import KillSwitch
@@ -125,20 +124,13 @@ def lease(settings: Settings, api: KubeApi, clock: Clock) -> Lease:
 
 
 def executor(access: ClusterAccess, approvals: ApprovalStore | None = None) -> Executor:
-    from observer.actuators.drain import DrainActuator
-    from observer.actuators.evict import EvictActuator
-    from observer.actuators.restore import RestoreActuator
+    from observer import actuators
     from observer.runtime.execute import Executor
 
     settings = access.settings
-    by = settings.lease.identity or socket.gethostname()
     tick, patience = settings.engine.tick, settings.prometheus.timeout
     return Executor(
-        actuators={
-            ActionKind.DRAIN: DrainActuator(access.api, by=by),
-            ActionKind.RESTORE: RestoreActuator(access.api),
-            ActionKind.EVICT: EvictActuator(access.api),
-        },
+        actuators=actuators.every(access.api, by=settings.lease.identity or socket.gethostname()),
         cluster=access.cluster,
         journal=access.journal,
         lease=access.lease,

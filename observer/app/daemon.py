@@ -16,10 +16,10 @@ from observer.app.notifications import grafana_annotations, notifications
 from observer.app.sources import Sources, collector, open_sources
 from observer.app.telemetry import self_metrics, tracer
 from observer.app.web import AlertWebhook, Say, alert_webhook, make_server, people, show
-from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
     from observer.config.reload import Rules
+    from observer.config.settings.model import Settings
     from observer.domain.ids import WorkloadRef
     from observer.kube.client import KubeApi
     from observer.ports.actuators import Sink
@@ -107,7 +107,7 @@ async def build(
         rules=rules,
         state=loop_status,
         recorder=recorder,
-        mail=webhook.inbox if webhook is not None else None,
+        alerts=webhook.inbox if webhook is not None else None,
         approvals=approvals,
         ticks=traces.ticks if traces is not None else None,
     )

@@ -6,13 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from observer.config.settings.model import Settings
-from observer.config.settings.notifications import CloudEventSettings, NotifyKind, NotifySettings
 from observer.domain.decision import Decision
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from observer.config.settings.model import GrafanaSettings
+    from observer.config.settings.model import GrafanaSettings, Settings
+    from observer.config.settings.notifications import CloudEventSettings, NotifySettings
     from observer.domain.finding import Finding
     from observer.domain.ids import PodRef
     from observer.http_client.delivery import Receiver
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from observer.ports.sources import Clock
     from observer.sinks.alertmanager import Alertmanagers, AlertmanagerSink, Silenced
     from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient
-    from observer.sinks.notify import NotifySink
-    from observer.sinks.notify.senders import Sender
+    from observer.sinks.notify import NotifySink, Sender
 
 Task = tuple[str, Callable[[], Awaitable[None]]]
 
@@ -196,6 +194,7 @@ def notify(
 def sender(wanted: NotifySettings, clock: Clock) -> Sender:
     """Raises: ConfigError for a template that cannot be read, and for apprise where it is not installed."""
     from observer.config.settings.message_templates import PLAIN, SLACK, Message, read_message
+    from observer.config.settings.notifications import NotifyKind
     from observer.sinks.notify import AppriseSender, SlackSender, WebhookSender
 
     section = f"notify.{wanted.name}"
@@ -230,6 +229,7 @@ def receiver(wanted: CloudEventSettings | NotifySettings, section: str, clock: C
 async def examine_notifications(settings: Settings, clock: Clock) -> Sequence[Finding]:
     """What ``observer doctor`` says about them; nobody is sent a message."""
     from observer.app.telemetry import examine_collector
+    from observer.config.settings.notifications import NotifyKind
     from observer.domain.finding import Finding
     from observer.http_client.client import Request
     from observer.http_client.delivery import probe
@@ -326,6 +326,7 @@ async def send_report(settings: Settings, name: str, report: Outgoing) -> None:
     import msgspec
 
     from observer.config.settings.message_templates import PLAIN, Message
+    from observer.config.settings.notifications import NotifyKind
     from observer.runtime.clock import SystemClock
     from observer.sinks.notify import AppriseSender
 

@@ -6,9 +6,8 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from observer.config.settings.model import Settings
-
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.domain.finding import Finding
     from observer.ports.sources import Clock
     from observer.telemetry.metrics import SelfMetrics

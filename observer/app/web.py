@@ -9,12 +9,10 @@ from urllib.parse import urlsplit
 
 from observer.app.cluster_access import ClusterAccess
 from observer.app.notifications import links_of
-from observer.config.settings.consistency import EXPOSED_HINT, exposed, host_of, is_loopback
-from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
-    from observer.config.settings.model import WebhookSettings
+    from observer.config.settings.model import Settings, WebhookSettings
     from observer.journal.store import SqlJournal
     from observer.ports.sources import Clock
     from observer.ports.stores import AlertInbox
@@ -37,6 +35,7 @@ Say = Callable[[str], None]
 
 def people(access: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say) -> People:
     """Raises: ConfigError when others could reach the listener and nobody had to say who they are."""
+    from observer.config.settings.consistency import EXPOSED_HINT, exposed
     from observer.web.people.auth import AuthMiddleware
     from observer.web.people.sessions import Sessions, Throttle
     from observer.web.people.sign_in import SignIn
@@ -56,6 +55,7 @@ def people(access: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say
 
 def sign_in_methods(access: ClusterAccess, say: Say) -> SignInMethods:
     """The ways to prove who one is that the settings name."""
+    from observer.config.settings.consistency import host_of, is_loopback
     from observer.kube.reviews import KubeAccessReviews, KubeTokenReviews
     from observer.web.people.auth import SignInMethods
     from observer.web.people.sessions import LocalToken, Roles

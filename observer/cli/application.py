@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 from observer.domain.words import unfit
 
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
+    from observer.config.settings.model import Settings
 
 T = TypeVar("T")
 

@@ -22,10 +22,10 @@ from observer.cli.application import (
 )
 from observer.cli.moments import clock
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, EXIT_NOT_FOUND, fail, show
-from observer.web.models.operator import ApprovalView, PlanConfirmation, PlansView, PlanView, ResultView, WaitingView
 
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
+    from observer.web.models.operator import PlanView
     from observer.web.models.rows import Problem
 
 LIST: Final = "`observer approve` alone lists what waits, with the ids"
@@ -86,6 +86,7 @@ async def approve_plan(client: ApiClient, incident: str, shown: str, *, confirm:
     Approve what waits in ``incident``. ``shown`` is the plan's hash if the person has seen it elsewhere, else the plan
     is put before ``confirm``.
     """
+    from observer.web.models.operator import ApprovalView, PlanConfirmation
     from observer.web.models.rows import Problem
 
     plan = next((plan for plan in await _waiting(client) if plan.incident == incident), None)
@@ -104,6 +105,7 @@ async def approve_plan(client: ApiClient, incident: str, shown: str, *, confirm:
 
 async def withdraw_all(client: ApiClient, incident: str) -> Reply:
     """Take back every approval that counts now in ``incident``."""
+    from observer.web.models.operator import PlanConfirmation, PlansView, ResultView
     from observer.web.models.rows import Problem
 
     plans = await client.get(f"/api/v1/incidents/{incident}/plans", PlansView)
@@ -128,6 +130,8 @@ def ask_person(shown: str) -> bool:
 
 
 async def _waiting(client: ApiClient) -> Sequence[PlanView]:
+    from observer.web.models.operator import WaitingView
+
     return (await client.get("/api/v1/approvals", WaitingView)).plans
 
 
@@ -142,5 +146,5 @@ def _refused(problem: Problem) -> Reply:
 
 
 def _shown(plan: PlanView) -> str:
-    head = f"incident {plan.incident}: {plan.action} pod {plan.namespace}/{plan.pod}, plan {plan.plan}"
+    head = f"incident {plan.incident}: {plan.action} {plan.target}, plan {plan.plan}"
     return "\n".join([head, *(f"  {line}" for line in plan.diff)])

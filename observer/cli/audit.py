@@ -13,10 +13,10 @@ from msgspec import Struct
 from observer.app import is_foreign, trail_files, verify_trail
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import EXIT_FINDINGS, EXIT_NOT_FOUND, PLAIN, Paint, Tone, paint_for, show
-from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.sinks.audit import AuditReport
 
 
@@ -69,30 +69,30 @@ def verify_files(
         )
         return EXIT_NOT_FOUND, TrailBody(()), text
     try:
-        found = verify_trail(files, partial=partial, contains=contains)
+        report = verify_trail(files, partial=partial, contains=contains)
         # The daemon's own trail is never somebody else's file: there, what is no record was put in its place.
-        other = next((path for path in paths if found.fault and is_foreign(path)), None)
+        other = next((path for path in paths if report.fault and is_foreign(path)), None)
     except OSError as exc:
         where = exc.filename or files[0]
         raise ConfigError(f"audit: cannot read {where}: {exc.strerror or exc}", step=NAME_TRAIL) from exc
     if other is not None:
         raise ConfigError(f"{other}: not an Observer audit log: no line of it carries a record's hash", step=NAME_TRAIL)
-    lines = [f"{paint('note', Tone.WARN)}    {note}" for note in found.notes]
-    if not found.records and not found.fault:
+    lines = [f"{paint('note', Tone.WARN)}    {note}" for note in report.notes]
+    if not report.records and not report.fault:
         lines.append(f"{paint('note', Tone.WARN)}    {EMPTY}")
-    if found.fault:
+    if report.fault:
         lines += [
-            f"{paint('BROKEN', Tone.BAD)}  {found.fault}",
-            f"        {found.records} records before it are intact, up to record {found.last_seq} {found.last_hash}",
+            f"{paint('BROKEN', Tone.BAD)}  {report.fault}",
+            f"        {report.records} records before it are intact, up to record {report.last_seq} {report.last_hash}",
             "     -> keep every file as it is, compare with a copy kept elsewhere, ask who can write to that folder",
         ]
     else:
         lines += [
-            f"{paint('whole', Tone.GOOD)}   {found.records} records in {len(files)} file{'s' * (len(files) != 1)}",
-            f"        last record {found.last_seq} {found.last_hash}",
+            f"{paint('whole', Tone.GOOD)}   {report.records} records in {len(files)} file{'s' * (len(files) != 1)}",
+            f"        last record {report.last_seq} {report.last_hash}",
             "     -> note that hash elsewhere; --contains HASH proves later that nothing was cut off",
         ]
-    return EXIT_FINDINGS if found.fault else 0, TrailBody.of(files, found), "\n".join(lines)
+    return EXIT_FINDINGS if report.fault else 0, TrailBody.of(files, report), "\n".join(lines)
 
 
 class TrailBody(Struct, frozen=True):

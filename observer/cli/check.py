@@ -18,9 +18,7 @@ from observer.cli.application import Config, Json, app, awaited, settings_from, 
 from observer.cli.completion import workloads
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, fail, json_text, show
 from observer.config.documents.faults import Fault
-from observer.config.documents.marks import read_text
 from observer.config.policies.document import Place, Subject, Value
-from observer.config.settings.model import SHIPPED, Settings
 from observer.domain.errors import ConfigError
 from observer.domain.ids import WorkloadRef
 from observer.domain.names import NAMESPACE_ENABLED
@@ -29,6 +27,7 @@ if TYPE_CHECKING:
     from observer.config.lint.check import Finding
     from observer.config.policies.effective import PolicySet
     from observer.config.policies.inherit import EffectiveValues
+    from observer.config.settings.model import Settings
 
 
 class Output(StrEnum):
@@ -135,6 +134,7 @@ def named(paths: Sequence[Path], option: str = "") -> tuple[str, ...]:
     is valid.
     """
     from observer.config.policies.load import policy_files
+    from observer.config.settings.model import SHIPPED
 
     for path in paths:
         if str(path) != SHIPPED and not path.exists():
@@ -174,16 +174,16 @@ async def run_live_checks(settings: Settings, at: float) -> CheckResult:
     from observer.config.lint.live.registry import lint_live
     from observer.config.lint.subject import subject_of
 
-    found = run_checks(settings, at)
-    if found.code == EXIT_BAD_INPUT:
-        return found
+    offline = run_checks(settings, at)
+    if offline.code == EXIT_BAD_INPUT:
+        return offline
     subject, _ = subject_of(settings, at)
     catalogue = series_catalogue(settings, at)
     try:
         live = await lint_live(subject, catalogue)
     finally:
         await catalogue.close()
-    return with_code(in_order(iter([*found.findings, *live])))
+    return with_code(in_order(iter([*offline.findings, *live])))
 
 
 def with_code(findings: Sequence[Finding]) -> CheckResult:
@@ -194,26 +194,27 @@ def with_code(findings: Sequence[Finding]) -> CheckResult:
     return CheckResult(findings, EXIT_FINDINGS if bad else 0)
 
 
-def printed(settings: Settings, found: CheckResult, output: Output) -> str:
+def printed(settings: Settings, result: CheckResult, output: Output) -> str:
     """The whole standard output; text and JSON hold what the settings allow, too, when all could be read."""
     from observer.config.lint.render import github, rows, text
     from observer.config.lint.sarif import sarif
+    from observer.config.settings.model import SHIPPED
 
-    readable = found.code != EXIT_BAD_INPUT
+    readable = result.code != EXIT_BAD_INPUT
     match output:
         case Output.SARIF:
-            return json_text(sarif(found.findings, __version__))
+            return json_text(sarif(result.findings, __version__))
         case Output.GITHUB:
-            return github(found.findings)
+            return github(result.findings)
         case Output.JSON:
             body = allowed_report(settings)[0] if readable else {}
-            return json_text({**body, "ok": found.code == 0, "findings": rows(found.findings)})
+            return json_text({**body, "ok": result.code == 0, "findings": rows(result.findings)})
         case Output.TEXT:
             allowed = allowed_report(settings)[1] if readable else ""
             return (
                 allowed
-                if not found.findings and settings.policies == (SHIPPED,)
-                else f"{text(found.findings)}\n\n{allowed}"
+                if not result.findings and settings.policies == (SHIPPED,)
+                else f"{text(result.findings)}\n\n{allowed}"
             )
 
 
@@ -245,6 +246,7 @@ async def explain(settings: Settings, config: Path | None, query: EffectiveQuery
 
 
 def _places(config: Path | None) -> dict[str, Place]:
+    from observer.config.documents.marks import read_text
     from observer.config.settings.read import places
 
     text = read_text(config) if config is not None else ""
@@ -270,22 +272,22 @@ async def _live(settings: Settings, query: EffectiveQuery) -> Subject:
     from observer.config.policies.effective import subjects
 
     ref = _ref(query)
-    found = {one.ref: one for one in subjects(await look_at_cluster(settings))}
-    if ref not in found:
-        near = sorted(str(one) for one in found if one.name == ref.name or one.namespace == ref.namespace)
+    by_ref = {it.ref: it for it in subjects(await look_at_cluster(settings))}
+    if ref not in by_ref:
+        near = sorted(str(it) for it in by_ref if it.name == ref.name or it.namespace == ref.namespace)
         there = f"; there is {', '.join(near[:5])}" if near else ""
         raise ConfigError(f"{ref}: the cluster has no such workload{there}")
-    return found[ref]
+    return by_ref[ref]
 
 
-def _pairs(given: Iterable[str]) -> dict[str, str]:
-    found = {}
-    for pair in given:
+def _pairs(texts: Iterable[str]) -> dict[str, str]:
+    pairs = {}
+    for pair in texts:
         key, equals, value = pair.partition("=")
         if not key or not equals:
             raise ConfigError(f"{pair!r}: expected KEY=VALUE, for example app=cart")
-        found[key] = value
-    return found
+        pairs[key] = value
+    return pairs
 
 
 def _refuse(policies: PolicySet, effective: EffectiveValues) -> None:

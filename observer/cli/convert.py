@@ -12,7 +12,6 @@ import typer
 from observer.cli.application import app
 from observer.cli.output import EXIT_BAD_INPUT, fail
 from observer.config.documents.faults import Fault, refuse
-from observer.config.documents.marks import read_text, yaml_files
 from observer.domain.errors import ConfigError
 from observer.exchange.conversion import Converted
 from observer.exchange.formats import Format, converted
@@ -57,9 +56,9 @@ def convert_files(paths: Sequence[Path], form: Format | None) -> Result:
         ConfigError: with everything that cannot be carried, or whose conversion is no good OpenSLO v1; nothing is
             handed out then.
     """
-    from observer.config.documents.marks import read_marked_all
+    from observer.config.documents.marks import read_marked_all, read_text, yaml_files
 
-    found, faults = Result(), []
+    result, faults = Result(), []
     for path in yaml_files(paths):
         text = read_text(path)
         if isinstance(text, Fault):
@@ -68,14 +67,14 @@ def convert_files(paths: Sequence[Path], form: Format | None) -> Result:
         for index, document in enumerate(read_marked_all(text, str(path))):
             faults += document.faults
             if document.data is not None and not document.faults:
-                faults += _one(document, form, f"{path.stem}-{index}" if index else path.stem, found)
+                faults += _one(document, form, f"{path.stem}-{index}" if index else path.stem, result)
     if faults:
         refuse(faults)
-    if not found.files:
+    if not result.files:
         where = ", ".join(map(str, paths))
         step = "name YAML files of Sloth, Pyrra or OpenSLO, or their folder"
         raise ConfigError(f"{where}: no document in it", step=step)
-    return found
+    return result
 
 
 def save(result: Result, folder: Path) -> list[Path]:
@@ -95,29 +94,33 @@ def save(result: Result, folder: Path) -> list[Path]:
     return paths
 
 
-def _one(document: Document, form: Format | None, stem: str, found: Result) -> Iterable[Fault]:
-    result = converted(document.data, form)
-    found.notes += [
-        f"note: {document.fault(one.path, one.message, one.hint)}" for one in result.remarks if not one.fatal
+def _one(document: Document, form: Format | None, stem: str, files: Result) -> Iterable[Fault]:
+    conversion = converted(document.data, form)
+    files.notes += [
+        f"note: {document.fault(remark.path, remark.message, remark.hint)}"
+        for remark in conversion.remarks
+        if not remark.fatal
     ]
-    if result.failed:
-        return [document.fault(one.path, one.message, one.hint) for one in result.remarks if one.fatal]
-    return _checked(document, result, stem, found)
+    if conversion.failed:
+        return [
+            document.fault(remark.path, remark.message, remark.hint) for remark in conversion.remarks if remark.fatal
+        ]
+    return _checked(document, conversion, stem, files)
 
 
-def _checked(document: Document, result: Converted, stem: str, found: Result) -> Iterable[Fault]:
+def _checked(document: Document, conversion: Converted, stem: str, files: Result) -> Iterable[Fault]:
     """A conversion that this house could not read again is no conversion."""
     from observer.config.openslo.documents import parse_documents
     from observer.exchange.openslo_text import written
 
-    text = written(result.documents)
+    text = written(conversion.documents)
     try:
         parse_documents(text, "converted")
     except ConfigError as exc:
         return [document.fault((), f"does not make good OpenSLO v1: {line}") for line in str(exc).splitlines()]
     name, count = f"{stem}.yaml", 1
-    while name in found.files:
+    while name in files.files:
         count += 1
         name = f"{stem}-{count}.yaml"
-    found.files[name] = text
+    files.files[name] = text
     return []

@@ -13,8 +13,6 @@ from observer.app import now
 from observer.cli.application import Json, app, awaited
 from observer.cli.output import EXIT_BAD_INPUT, fail, show
 from observer.cli.rules import documented
-from observer.config.settings.model import GrafanaSettings
-from observer.config.settings.sources import HttpAuth
 from observer.dashboards.model import Dashboard
 from observer.dashboards.render import rendered
 from observer.domain.errors import ConfigError, SourceUnavailable
@@ -90,7 +88,7 @@ def _check_wanted(out: Path | None, publish: str, *, queries: bool) -> None:
 
 def _check_company(given: Mapping[str, object], wanted: str, value: object) -> None:
     """Options that mean something only beside another one must not be lost in silence."""
-    if not value and (lost := [name for name, one in given.items() if one]):
+    if not value and (lost := [name for name, option_value in given.items() if option_value]):
         fail(f"{', '.join(lost)}: only with {wanted}", EXIT_BAD_INPUT, f"add {wanted}, or leave it out")
 
 
@@ -119,8 +117,8 @@ def wanted(objectives: Sequence[Path], services: Sequence[str], at: float, *, cl
         if services:
             raise ConfigError("--service: needs --objective FILE with a template (observer.dev/each: service)")
         return list(shipped())
-    found = documented(objectives, services, at, cluster=cluster)
-    return [of_objective(one) for one in found.objectives]
+    documents = documented(objectives, services, at, cluster=cluster)
+    return [of_objective(objective) for objective in documents.objectives]
 
 
 def texts(dashboards: Sequence[Dashboard], *, namespace: str, path: str, folder: str) -> dict[str, str]:
@@ -131,12 +129,12 @@ def texts(dashboards: Sequence[Dashboard], *, namespace: str, path: str, folder:
     from observer.dashboards.catalogue import files
     from observer.dashboards.delivery import CONFIG_MAPS, PROVIDER, config_maps, provider
 
-    found = {} if namespace else files(dashboards)
+    by_name = {} if namespace else files(dashboards)
     if namespace:
-        found[CONFIG_MAPS] = config_maps(dashboards, namespace=namespace, folder=TITLE if folder else "")
+        by_name[CONFIG_MAPS] = config_maps(dashboards, namespace=namespace, folder=TITLE if folder else "")
     if path:
-        found[PROVIDER] = provider(path, folder=folder, title=TITLE)
-    return found
+        by_name[PROVIDER] = provider(path, folder=folder, title=TITLE)
+    return by_name
 
 
 def write(folder: Path, made: dict[str, str]) -> tuple[dict[str, object], str]:
@@ -154,6 +152,8 @@ async def publish_all(dashboards: Sequence[Dashboard], target: Target) -> tuple[
     """Into a running Grafana; returns what ``--json`` and the terminal show. Raises as ``publish_dashboards`` does."""
     from observer.app.notifications import publish_dashboards
     from observer.cli.api_client import check_address
+    from observer.config.settings.model import GrafanaSettings
+    from observer.config.settings.sources import HttpAuth
 
     check_address("--publish", target.url)
     if target.token is not None and not target.token.is_file():
@@ -165,7 +165,7 @@ async def publish_all(dashboards: Sequence[Dashboard], target: Target) -> tuple[
     try:
         api, done = await publish_dashboards(
             where,
-            [rendered(one) for one in dashboards],
+            [rendered(dashboard) for dashboard in dashboards],
             folder=target.folder,
             namespace=target.namespace,
             overwrite=target.overwrite,
@@ -181,9 +181,10 @@ def listed(dashboards: Sequence[Dashboard]) -> tuple[list[dict[str, object]], st
     """Every query of ``dashboards``, for machines and for people."""
     from observer.dashboards.catalogue import questions
 
-    found = questions(dashboards)
-    rows = [dict(one._asdict()) for one in found]
+    queries = questions(dashboards)
+    rows = [dict(query._asdict()) for query in queries]
     lines = [
-        f"{one.dashboard} | {one.panel} | {one.expr}{f'  (needs: {one.event})' if one.event else ''}" for one in found
+        f"{query.dashboard} | {query.panel} | {query.expr}{f'  (needs: {query.event})' if query.event else ''}"
+        for query in queries
     ]
     return rows, "\n".join(lines)

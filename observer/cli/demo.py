@@ -15,8 +15,6 @@ import typer
 
 from observer.app import build, connected
 from observer.cli.application import Json, app
-from observer.config.settings.model import EvidenceSettings, LeaseSettings, Settings
-from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict
 from observer.runtime.clock import SystemClock
@@ -24,6 +22,7 @@ from observer.simulator.clock import SimClock
 from observer.sinks.story import offset, story_line
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.simulator.scenarios.world import World
 
 
@@ -159,7 +158,9 @@ async def _pause(seconds: float, stop: asyncio.Event) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
+    from observer.config.settings.model import EvidenceSettings, LeaseSettings
     from observer.config.settings.read import default
+    from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
     from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 
     prometheus, kubernetes = await world.serve()

@@ -16,10 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from observer import actions
 from observer.app import build, connected
 from observer.cli.output import EXIT_FINDINGS
-from observer.config.settings.model import EvidenceSettings, LeaseSettings, RecordingSettings, Settings
-from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import RecordingError
@@ -27,6 +26,7 @@ from observer.domain.outcome import Result
 from observer.simulator.clock import SimClock
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.runtime.tick import Loop
     from observer.simulator.mesh.faults import Fault
     from observer.simulator.scenarios.world import World
@@ -53,7 +53,6 @@ STEP: Final = 0.25
 
 FIXED: Final = "fixed"
 BY_ITSELF: Final = "ended_by_itself"
-_HARM: Final = frozenset({ActionKind.DRAIN, ActionKind.EVICT})
 
 Make = Callable[["World", float], "Fault"]
 Ask = Callable[["Fault"], "ExpectedOutcome"]
@@ -95,28 +94,29 @@ class DecisionCollector:
 def missed(demand: ExpectedOutcome, heard: Iterable[Decision]) -> list[str]:
     """What was wrong with the decisions of one scene, in sentences; empty = all that its fault demands came."""
     heard = list(heard)
-    touched = [one for one in heard if one.action_kind in _HARM and _applied(one) and f"pod {one.pod}" != demand.named]
-    faults = [f"{one.pod} was touched ({one.action_kind})" for one in touched]
-    ends = {one.subject: one.reason for one in heard if one.kind == "closed"}
+    acted = [it for it in heard if actions.harmful(it.action_kind) and _applied(it)]
+    touched = [it for it in acted if f"pod {it.pod}" != demand.named]
+    faults = [f"{it.pod} was touched ({it.action_kind})" for it in touched]
+    ends = {it.subject: it.reason for it in heard if it.kind == "closed"}
     # A suspicion of somebody else that fades is no harm: the first errors on a node may as well be the node's.
     others = {subject: how for subject, how in ends.items() if subject != demand.named and how != BY_ITSELF}
     faults += [f"{subject} was suspected, too: {how}" for subject, how in others.items()]
     if not demand.endings:
-        named = demand.named in {str(one.figures.get("blamed")) for one in heard}
+        named = demand.named in {str(it.figures.get("blamed")) for it in heard}
         return faults if named else [*faults, f"{demand.named} was never named as the cause"]
     ending = ends.get(demand.named, "no end")
     if ending not in demand.endings:
         faults.append(f"{demand.named}: {ending} instead of {' or '.join(demand.endings)}")
-    evicted = any(one.action_kind is ActionKind.EVICT and _applied(one) for one in heard)
-    proven = any(one.kind == "verified" and one.reason == FIXED and one.subject == demand.named for one in heard)
+    evicted = any(it.action_kind is ActionKind.EVICT and _applied(it) for it in heard)
+    proven = any(it.kind == "verified" and it.reason == FIXED and it.subject == demand.named for it in heard)
     if ending == FIXED and not (evicted and proven):
         faults.append(f"{demand.named}: called fixed, but {'not verified' if evicted else 'never replaced'}")
     return faults
 
 
-def _applied(one: Decision) -> bool:
-    done = one.outcome is not None and one.outcome.result is Result.APPLIED
-    return one.verdict is Verdict.ACT and done
+def _applied(decision: Decision) -> bool:
+    done = decision.outcome is not None and decision.outcome.result is Result.APPLIED
+    return decision.verdict is Verdict.ACT and done
 
 
 def the_pod(*endings: str) -> Ask:
@@ -234,7 +234,7 @@ async def _play(world: World, loop: Loop, began: float, scene: Scene) -> Expecte
     world.skip(max(0.0, began + scene.at - BEFORE - world.clock.now()), COARSE)
     at = began + scene.at
     _say(scene.at, scene.text)
-    known, quiet = set(loop.memory.incidents), 0.0
+    before, quiet = set(loop.memory.incidents), 0.0
     fault = scene.make(world, at)
     world.inject(fault)
     while world.clock.now() < at + LONGEST and quiet < AFTER:
@@ -242,7 +242,7 @@ async def _play(world: World, loop: Loop, began: float, scene: Scene) -> Expecte
         over = world.clock.now() > at + AFTER and not loop.memory.open_incidents()
         quiet = quiet + TICK if over else 0.0
     for key, incident in loop.memory.incidents.items():
-        if key not in known:
+        if key not in before:
             _say(incident.opened - began, f"  {incident.culprit}: {incident.closing or incident.phase.value}")
     return scene.ask(fault)
 
@@ -270,7 +270,9 @@ async def _until(true: Callable[[], bool], world: World) -> None:
 
 
 async def _settings(world: World, folder: Path) -> Settings:
+    from observer.config.settings.model import EvidenceSettings, LeaseSettings, RecordingSettings
     from observer.config.settings.read import default
+    from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
     from observer.simulator.kubernetes.kubeconfig import write_kubeconfig
 
     prometheus, kubernetes = await world.serve()
@@ -301,9 +303,9 @@ def _writable(file: Path) -> None:
 
 
 def _kept(folder: Path, file: Path) -> None:
-    (found,) = sorted(folder.glob("*.rec"))
+    (recorded,) = sorted(folder.glob("*.rec"))
     try:
-        shutil.move(found, file)
+        shutil.move(recorded, file)
     except OSError as exc:
         raise RecordingError(f"{file}: cannot be written: {exc.strerror}") from exc
 

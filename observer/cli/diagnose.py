@@ -59,29 +59,29 @@ def run_diagnosis(files: Files, limit: int) -> tuple[dict[str, object], str]:
     from observer.engine.attribution.attribute import attribute
     from observer.exchange.incident_files import read_incident
 
-    found = attribute(read_incident(files))
+    attribution = attribute(read_incident(files))
     body: dict[str, object] = {
-        "at": found.at,
-        "onset": found.onset,
-        "found": bool(found.culprits),
-        "unknown": round(found.unknown, 6),
-        "culprits": [_row(one) for one in found.ranked[:limit]],
-        "gaps": list(found.gaps),
+        "at": attribution.at,
+        "onset": attribution.onset,
+        "found": bool(attribution.culprits),
+        "unknown": round(attribution.unknown, 6),
+        "culprits": [_row(ranked) for ranked in attribution.ranked[:limit]],
+        "gaps": list(attribution.gaps),
     }
-    return body, _text(found, limit)
+    return body, _text(attribution, limit)
 
 
-def _row(one: RankedCause) -> dict[str, object]:
-    cause = one.cause
+def _row(ranked: RankedCause) -> dict[str, object]:
+    cause = ranked.cause
     return {
         "kind": cause.kind.value,
         "namespace": cause.namespace,
         "name": cause.name,
         "service": _said(cause.service),
         "callee": _said(cause.callee),
-        "probability": round(one.probability, 6),
-        "inherited": round(one.inherited, 4),
-        "evidence": [{"word": line.word, "score": round(line.score, 2), "text": line.text} for line in one.lines],
+        "probability": round(ranked.probability, 6),
+        "inherited": round(ranked.inherited, 4),
+        "evidence": [{"word": line.word, "score": round(line.score, 2), "text": line.text} for line in ranked.lines],
     }
 
 
@@ -92,10 +92,10 @@ def _said(service: ServiceRef | None) -> str:
     return str(service) if service.namespace else service.name
 
 
-def _text(found: Attribution, limit: int) -> str:
-    lines = [] if found.culprits else ["no cause can be named: UNKNOWN is the most probable"]
-    for one in found.ranked[:limit]:
-        lines.append(f"{one.probability:7.1%}  {one.cause}")
-        lines += [f"{'':9}{line.score:+5.1f}  {line.word}: {line.text}" for line in one.lines]
-    lines += [f"not known: {gap}" for gap in found.gaps]
+def _text(attribution: Attribution, limit: int) -> str:
+    lines = [] if attribution.culprits else ["no cause can be named: UNKNOWN is the most probable"]
+    for ranked in attribution.ranked[:limit]:
+        lines.append(f"{ranked.probability:7.1%}  {ranked.cause}")
+        lines += [f"{'':9}{line.score:+5.1f}  {line.word}: {line.text}" for line in ranked.lines]
+    lines += [f"not known: {gap}" for gap in attribution.gaps]
     return "\n".join(lines)

@@ -15,9 +15,9 @@ from observer.cli.completion import namespaces
 from observer.cli.moments import instant, span
 from observer.cli.moments import since as instant_of
 from observer.cli.output import PLAIN, Paint, Tone, columns, harmless, paint_for, show
-from observer.config.settings.model import Settings
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.web.models.rows import IncidentRow
 
 

@@ -57,11 +57,11 @@ def span(seconds: float) -> str:
 
 def _instant(text: str) -> float:
     try:
-        found = datetime.fromisoformat(text)
+        at = datetime.fromisoformat(text)
     except ValueError as exc:
         raise ConfigError(
             f"--since {text!r}: expected a duration such as 24h or 7d, or an instant such as 2026-11-25T06:00Z"
         ) from exc
-    if found.tzinfo is None:
+    if at.tzinfo is None:
         raise ConfigError(f"--since {text!r}: the instant has no zone; add Z for UTC")
-    return found.timestamp()
+    return at.timestamp()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from observer.app import connected, kill_switch
 from observer.cli.application import Config, Json, app, awaited, settings_from, who_is_here, words
 from observer.cli.output import harmless, show
-from observer.config.settings.model import Settings
-from observer.runtime.operator_actions import pause_switch, resume_switch
+
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
 
 
 @app.command()
@@ -41,6 +42,7 @@ async def throw(settings: Settings, *, paused: bool, who: str, reason: str) -> t
 
     Raises: ``SwitchChanged``, ``ActuatorUnavailable``.
     """
+    from observer.runtime.operator_actions import pause_switch, resume_switch
 
     async with connected(settings) as api:
         switch = kill_switch(api, settings)

@@ -7,15 +7,17 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from observer.app import build, connected
 from observer.cli.application import Config, app, settings_from
-from observer.config.settings.model import LeaseSettings, RecordingSettings, Settings, WebhookSettings
 from observer.domain.action import Mode
 from observer.domain.errors import RecordingError
+
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
 
 LONGER: Final = "allow more time with --seconds; `observer doctor` says what a tick lacks"
 
@@ -51,10 +53,10 @@ async def run_record(settings: Settings, folder: Path, seconds: float) -> int:
             daemon = group.create_task(supervise(plan, stop))
             await asyncio.wait({daemon}, timeout=seconds)
             stop.set()
-    found = await asyncio.to_thread(_files, folder)
-    if not set(found) - set(before):
+    files = await asyncio.to_thread(_files, folder)
+    if not set(files) - set(before):
         raise RecordingError(f"{folder}: no tick ended within {seconds:g} s: nothing was recorded", step=LONGER)
-    for path in found:
+    for path in files:
         sys.stdout.write(f"{path}\n")
     return 0
 
@@ -74,6 +76,8 @@ def _files(folder: Path) -> list[Path]:
 
 def _only_watching(settings: Settings, folder: Path, scratch: Path) -> Settings:
     """The same eyes without a hand: no policy may take it out of shadow, and nothing of the real daemon is touched."""
+
+    from observer.config.settings.model import LeaseSettings, RecordingSettings, WebhookSettings
 
     return replace(
         settings,

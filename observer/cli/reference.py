@@ -88,12 +88,12 @@ def _page(title: str, about: str, body: Mapping[str, object]) -> str:
 
 def _keys(model: Mapping[str, object], shared: Mapping[str, object], prefix: str) -> Iterator[str]:
     for name, field in _section(model, "properties").items():
-        one = field if isinstance(field, dict) else {}
-        named = _section(shared, str(one.get("$ref", "")).rpartition("/")[2])
+        schema = field if isinstance(field, dict) else {}
+        named = _section(shared, str(schema.get("$ref", "")).rpartition("/")[2])
         if "properties" in named:
             yield from _keys(named, shared, f"{prefix}{name}.")
             continue
-        whole = {**named, **one}
+        whole = {**named, **schema}
         default = f"`{_cell(whole['default'])}`" if "default" in whole else ""
         about = str(whole.get("description", "")).replace("|", "\\|")
         yield f"| `{prefix}{name}` | {_kind(whole)} | {default} | {about} |"
@@ -132,7 +132,7 @@ def _commands() -> str:
     group = typer.main.get_command(app)
     for name, command in _all_commands(group) if isinstance(group, TyperGroup) else ():
         lines += [f"## observer {name}", "", *(line.strip() for line in (command.help or "").strip().splitlines()), ""]
-        rows = [_option(one) for one in command.params if not getattr(one, "hidden", False)]
+        rows = [_option(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
         lines += [*rows, ""] if rows else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -146,9 +146,13 @@ def _all_commands(group: TyperGroup, above: str = "") -> Iterator[tuple[str, Com
             yield f"{above}{name}", command
 
 
-def _option(one: Parameter) -> str:
-    spelled = ", ".join((*one.opts, *one.secondary_opts)) if one.param_type_name == "option" else str(one.name).upper()
-    return f"- `{spelled}` {getattr(one, 'help', None) or ''}".rstrip()
+def _option(parameter: Parameter) -> str:
+    spelled = (
+        ", ".join((*parameter.opts, *parameter.secondary_opts))
+        if parameter.param_type_name == "option"
+        else str(parameter.name).upper()
+    )
+    return f"- `{spelled}` {getattr(parameter, 'help', None) or ''}".rstrip()
 
 
 def _metrics() -> str:

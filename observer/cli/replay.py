@@ -15,12 +15,12 @@ from observer.app import now
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.check import named
 from observer.cli.output import show
-from observer.config.settings.model import Settings
 from observer.domain.cluster import ClusterView
 from observer.domain.decision import Decision
 from observer.domain.errors import RecordingError
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.recording.events import Event, RulesInForce
     from observer.recording.replay import Step, WhatIf
 

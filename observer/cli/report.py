@@ -16,7 +16,6 @@ from observer.cli.failures import ApiError
 from observer.cli.moments import instant
 from observer.cli.moments import since as instant_of
 from observer.cli.output import EXIT_BAD_INPUT, PLAIN, Paint, fail, json_text, paint_for, show
-from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError
 from observer.domain.slo import RollingWindow
 from observer.domain.summary import HealthSummary
@@ -24,6 +23,7 @@ from observer.domain.summary import HealthSummary
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
     from observer.config.openslo.wanted import ObjectiveSet
+    from observer.config.settings.model import Settings
 
 
 MOST: Final = 20_000
@@ -67,11 +67,11 @@ def report(
         fail(f"--json and --format {form} contradict each other", EXIT_BAD_INPUT, "leave one of them out")
     settings, at = settings_from(config), now()
     client = client_from(settings, url, token_file, ca_file)
-    found = awaited(gather(settings, instant_of(since, at), at, client))
+    summary = awaited(gather(settings, instant_of(since, at), at, client))
     paint = paint_for(sys.stdout) if out is None else PLAIN
-    text = written(found, ReportForm.JSON if json else form, paint)
+    text = written(summary, ReportForm.JSON if json else form, paint)
     if send:
-        awaited(send_report(settings, send, forms.outgoing(found)))
+        awaited(send_report(settings, send, forms.outgoing(summary)))
         show(None, f"sent to {send}", json=False)
     elif out is None:
         show(None, text, json=False)
@@ -88,19 +88,19 @@ def _save(path: Path, text: str) -> None:
         )
 
 
-def written(found: HealthSummary, form: ReportForm, paint: Paint) -> str:
+def written(summary: HealthSummary, form: ReportForm, paint: Paint) -> str:
     """The summary in one of its forms."""
     from observer.cli import report_forms as forms
 
     match form:
         case ReportForm.HTML:
-            return forms.html(found)
+            return forms.html(summary)
         case ReportForm.SLACK:
-            return json_text(forms.slack(found))
+            return json_text(forms.slack(summary))
         case ReportForm.JSON:
-            return json_text(forms.body(found))
+            return json_text(forms.body(summary))
         case ReportForm.TEXT:
-            return forms.text(found, paint)
+            return forms.text(summary, paint)
 
 
 async def gather(settings: Settings, since: float, until: float, client: ApiClient) -> HealthSummary:
@@ -112,17 +112,17 @@ async def gather(settings: Settings, since: float, until: float, client: ApiClie
     async with open_journal(settings) as journal:
         incidents = await journal.incidents(since=since)
         decisions = await journal.decisions(since=since, limit=MOST)
-        sights = await journal.decisions(subject="observer", limit=MOST)
-        acts = await journal.ledger(since)
+        own = await journal.decisions(subject="observer", limit=MOST)
+        ledger = await journal.ledger(since)
         counts = await journal.counts.counts(min(since, until - _longest(objectives)), until)
     if len(decisions) == MOST:
         notes.append(f"more than {MOST} decisions: only those since {instant(decisions[0].at)} UTC were read")
-    known = recalled(objectives, {one.objective for one in counts})
-    gone = len({one.objective for one in counts if one.end > since} - known.keys())
+    recalled_objectives = recalled(objectives, {count.objective for count in counts})
+    gone = len({count.objective for count in counts if count.end > since} - recalled_objectives.keys())
     if gone:
         notes.append(f"{gone} objectives were counted that no document of today names: their targets are not known")
     notes += await _daemon(client)
-    return summarize(Records(incidents, decisions, sights, acts, counts, known), since, until, notes)
+    return summarize(Records(incidents, decisions, own, ledger, counts, recalled_objectives), since, until, notes)
 
 
 def _objectives(settings: Settings, at: float) -> tuple[ObjectiveSet, list[str]]:
@@ -136,10 +136,11 @@ def _objectives(settings: Settings, at: float) -> tuple[ObjectiveSet, list[str]]
         return ObjectiveSet(), [f"policies and objectives cannot be read, so no budget has a target: {first}"]
 
 
-def _longest(known: ObjectiveSet) -> float:
+def _longest(objectives: ObjectiveSet) -> float:
     """Seconds that the longest window of any objective reaches back."""
-    every = [*known.plain, *(part for template in known.templates for part in template.parts)]
-    spans = [one.window.seconds if isinstance(one.window, RollingWindow) else LONGEST_PERIOD for one in every]
+    parts = (part for template in objectives.templates for part in template.parts)
+    windows = [objective.window for objective in (*objectives.plain, *parts)]
+    spans = [window.seconds if isinstance(window, RollingWindow) else LONGEST_PERIOD for window in windows]
     return max(spans, default=0.0)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from observer.app import connected, give_back
+from observer.app import connected, restore_pods
 from observer.cli.application import Config, Json, app, awaited, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_UNREACHABLE, fail, show
-from observer.config.settings.model import Settings
 from observer.domain.outcome import Outcome, Result
 from observer.runtime.clock import SystemClock
+
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
 
 Restored = Sequence[tuple[str, Outcome]]
 """Pods as NAMESPACE/NAME with what came of it."""
@@ -38,7 +40,7 @@ async def many_pods(settings: Settings, *, force: bool) -> tuple[int, dict[str, 
     """Restore what has expired, or with ``force`` all that Observer drained."""
 
     async with connected(settings) as api:
-        given = await give_back(api, now=SystemClock().now(), force=force, only=None)
+        given = await restore_pods(api, now=SystemClock().now(), force=force, only=None)
     text = text_of(given) if given else "nothing to restore"
     return code_of(given), body_of(given), text
 
@@ -58,4 +60,6 @@ def body_of(given: Restored) -> dict[str, object]:
 
 
 def text_of(given: Restored) -> str:
-    return "\n".join(f"{pod}: {one.result.value}: {one.reason} {one.detail}".rstrip() for pod, one in given)
+    return "\n".join(
+        f"{pod}: {outcome.result.value}: {outcome.reason} {outcome.detail}".rstrip() for pod, outcome in given
+    )

@@ -55,8 +55,8 @@ def rules(
         if repeated := [name for name, value in given.items() if value is not None]:
             step = "leave it out, or leave the documents out for a preset"
             fail(f"{', '.join(repeated)}: the documents already set it", EXIT_BAD_INPUT, step)
-        found = documented(paths, service or (), now(), cluster=cluster, ambient=ambient)
-        body, text = write(found.objectives, out, options, found.waiting)
+        documents = documented(paths, service or (), now(), cluster=cluster, ambient=ambient)
+        body, text = write(documents.objectives, out, options, documents.waiting)
     else:
         if not service:
             step = "`observer rules --out rules -s shop/cart` writes the rules of a first objective"
@@ -87,7 +87,7 @@ def objectives_of(
     if burn not in BURN_PRESETS:
         raise ConfigError(f"--burn {burn}: known are {', '.join(sorted(BURN_PRESETS))}")
     days = int(burn.rpartition("-")[2].rstrip("d"))
-    found = []
+    objectives = []
     for service in services:
         scope = _scope(service)
         try:
@@ -95,14 +95,14 @@ def objectives_of(
         except ValueError as exc:
             raise ConfigError(f"--cut-ms: {exc}") from exc
         slo = f"{scope.name}-{preset.value.removeprefix('istio-')}"
-        found.append(
+        objectives.append(
             Objective(
                 id=f"{scope.namespace}/{slo}", version="", slo=slo, service=scope.name, sli=sli, target=target,
                 window=RollingWindow(days * DAY), scope=scope, tiers=BURN_PRESETS[burn], preset=preset,
                 cut_ms=cut_ms, cluster=cluster,
             )
         )  # fmt: skip
-    return tuple(found)
+    return tuple(objectives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,26 +125,28 @@ def documented(
     from observer.config.openslo.documents import load_documents
     from observer.config.openslo.wanted import objective_set
 
-    found = objective_set(load_documents(paths), at=at, cluster=cluster)
+    documents = objective_set(load_documents(paths), at=at, cluster=cluster)
     scopes = [_scope(service) for service in services]
-    if scopes and not found.templates:
+    if scopes and not documents.templates:
         raise ConfigError("--service: no document is a template (annotation observer.dev/each: service)")
-    filled = [one for scope in scopes for template in found.templates for one in expand(template, scope)]
-    waiting = () if scopes else tuple(sorted(template.name for template in found.templates))
-    objectives = (*found.plain, *filled)
+    filled = [
+        objective for scope in scopes for template in documents.templates for objective in expand(template, scope)
+    ]
+    waiting = () if scopes else tuple(sorted(template.name for template in documents.templates))
+    objectives = (*documents.plain, *filled)
     if not objectives:
         named = f"; name services for the templates {', '.join(waiting)}: --service NAMESPACE/NAME" if waiting else ""
         raise ConfigError(f"no objective to write in {', '.join(map(str, paths))}{named}")
-    return Documented(tuple(_counted(one, ambient=ambient) for one in objectives), waiting)
+    return Documented(tuple(_counted(objective, ambient=ambient) for objective in objectives), waiting)
 
 
-def _counted(one: Objective, *, ambient: bool) -> Objective:
+def _counted(objective: Objective, *, ambient: bool) -> Objective:
     from observer.engine.slo.presets import AMBIENT, ISTIO, preset_sli
 
-    if one.preset is None or one.scope is None:
-        return one
+    if objective.preset is None or objective.scope is None:
+        return objective
     names = AMBIENT if ambient else ISTIO
-    return replace(one, sli=preset_sli(one.preset, one.scope, cut_ms=one.cut_ms, names=names))
+    return replace(objective, sli=preset_sli(objective.preset, objective.scope, cut_ms=objective.cut_ms, names=names))
 
 
 def _scope(service: str) -> ServiceRef:
@@ -165,7 +167,7 @@ def write(
     from observer.exchange.prometheus_rules import check_alike, file_name, inhibition, rule_file
 
     check_alike(objectives)
-    texts = {file_name(one): rule_file(one, options) for one in objectives}
+    texts = {file_name(objective): rule_file(objective, options) for objective in objectives}
     texts[INHIBITION] = inhibition(objectives)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec import Struct
@@ -15,10 +15,12 @@ from observer.cli.application import Config, Json, app, awaited, settings_from, 
 from observer.cli.completion import pods
 from observer.cli.moments import instant, length, span
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, PLAIN, Paint, Tone, fail, harmless, paint_for, show
-from observer.config.settings.model import Settings
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.ids import PodRef
 from observer.engine.remediation.silences import LONGEST_SECONDS
+
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
 
 _REACH: Final = "nothing was silenced; name an Alertmanager that answers: `alertmanager.urls`, or --alertmanager here"
 Confirm = Callable[[str], bool]

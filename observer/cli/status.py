@@ -13,11 +13,11 @@ from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, 
 from observer.cli.failures import DaemonUnreachable
 from observer.cli.moments import clock
 from observer.cli.output import PLAIN, Paint, Tone, harmless, paint_for, show
-from observer.config.settings.model import Settings
 from observer.domain.errors import JournalUnavailable
 
 if TYPE_CHECKING:
     from observer.cli.api_client import ApiClient
+    from observer.config.settings.model import Settings
     from observer.web.models.answers import CircuitStatus, OverdrawnObjective, Status
     from observer.web.models.rows import IncidentRow
 

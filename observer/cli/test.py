@@ -15,14 +15,13 @@ from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, fail, show
 from observer.config.documents.durations import format_duration
 from observer.config.documents.faults import refuse
-from observer.config.documents.marks import yaml_files
 from observer.config.openslo.templates import expand
-from observer.config.settings.model import SHIPPED, Settings
 from observer.domain.errors import ConfigError
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import Objective
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.policytest.judging import Failure
     from observer.policytest.read import TestFile
     from observer.policytest.run import ScenarioRun
@@ -89,7 +88,7 @@ class Results:
         """0 all passed, 1 one failed, 2 something cannot be read."""
         if self.faults:
             return EXIT_BAD_INPUT
-        return 0 if all(one.ok for one in self.done) else EXIT_FINDINGS
+        return 0 if all(run.ok for run in self.done) else EXIT_FINDINGS
 
 
 def run_tests(paths: Sequence[Path], name: str = "") -> Results:
@@ -98,6 +97,7 @@ def run_tests(paths: Sequence[Path], name: str = "") -> Results:
 
     What cannot be read is told for all files at once, and then nothing of that file runs.
     """
+    from observer.config.documents.marks import yaml_files
     from observer.policytest.rulebook import read_file
 
     done: list[Done] = []
@@ -141,13 +141,13 @@ def body(results: Results) -> dict[str, object]:
         "faults": list(results.faults),
         "tests": [
             {
-                "file": one.file,
-                "line": one.scenario.place.line,
-                "name": one.scenario.name,
-                "ok": one.ok,
+                "file": run.file,
+                "line": run.scenario.place.line,
+                "name": run.scenario.name,
+                "ok": run.ok,
                 "failures": [
                     {"line": failure.expectation.place.line, "expected": failure.expected, "came": failure.came}
-                    for failure in one.failures
+                    for failure in run.failures
                 ],
                 "decisions": [
                     {
@@ -160,14 +160,14 @@ def body(results: Results) -> dict[str, object]:
                         "blocked_by": [block.reason for block in decision.blocked_by],
                         "text": decision.text,
                     }
-                    for at, decision in one.course.decisions
+                    for at, decision in run.course.decisions
                 ],
                 "objectives": [
                     {"id": status.objective.id, "state": status.state.value, "alert": status.told}
-                    for status in (one.course.looks[-1][1] if one.course.looks else ())
+                    for status in (run.course.looks[-1][1] if run.course.looks else ())
                 ],
             }
-            for one in results.done
+            for run in results.done
         ],
     }
 
@@ -177,15 +177,15 @@ def text(results: Results, *, verbose: bool = False) -> str:
     from observer.policytest.judging import line_of
 
     lines: list[str] = []
-    for one in results.done:
-        lines.append(f"{'ok    ' if one.ok else 'FAILED'}  {one.file}:{one.scenario.place.line}  {one.scenario.name}")
-        for failure in one.failures:
+    for run in results.done:
+        lines.append(f"{'ok    ' if run.ok else 'FAILED'}  {run.file}:{run.scenario.place.line}  {run.scenario.name}")
+        for failure in run.failures:
             lines.append(f"          line {failure.expectation.place.line}: expected {failure.expected}")
             lines += [f"            came {line}" for line in failure.came]
         if verbose:
-            lines += [f"          {format_duration(at):>7}  {line_of(what)}" for at, what in one.course.decisions]
+            lines += [f"          {format_duration(at):>7}  {line_of(what)}" for at, what in run.course.decisions]
     lines += [f"observer: {fault}" for fault in results.faults]
-    failed = sum(not one.ok for one in results.done)
+    failed = sum(not run.ok for run in results.done)
     count = len(results.faults)
     more = f", {count} {'fault' if count == 1 else 'faults'}" if count else ""
     lines.append(f"{len(results.done) - failed} passed, {failed} failed{more}")
@@ -202,20 +202,21 @@ def write_starters(settings: Settings, wanted: str, folder: Path) -> tuple[dict[
     from observer.config.openslo.documents import load_documents
     from observer.config.openslo.wanted import objective_set
     from observer.config.policies.load import policy_files
+    from observer.config.settings.model import SHIPPED
     from observer.policytest.starter import Starter
 
     path = Path(wanted)
     rules: Sequence[str] = [wanted] if path.exists() else settings.policies
     files = [path] if path.exists() else [file.path for file in policy_files(settings.policies)]
-    found = objective_set(load_documents(files), at=now(), cluster=settings.cluster)
-    pairs = [(one, "") for one in found.plain]
-    pairs += [(one, template.name) for template in found.templates for one in expand(template, EXAMPLE)]
+    documents = objective_set(load_documents(files), at=now(), cluster=settings.cluster)
+    pairs = [(objective, "") for objective in documents.plain]
+    pairs += [(objective, template.name) for template in documents.templates for objective in expand(template, EXAMPLE)]
     chosen = [pair for pair in pairs if path.exists() or wanted in (pair[0].id, pair[0].slo, pair[1])]
     if not chosen:
-        known = ", ".join(sorted({template or one.slo for one, template in pairs}))
+        known = ", ".join(sorted({template or objective.slo for objective, template in pairs}))
         raise ConfigError(f"--init {wanted}: no file and no objective; known are {known or 'none'}")
-    named = [one if one == SHIPPED else os.path.relpath(one, folder) for one in rules]
-    texts = {folder / _file_of(one): Starter(one, named, template).text() for one, template in chosen}
+    named = [objective if objective == SHIPPED else os.path.relpath(objective, folder) for objective in rules]
+    texts = {folder / _file_of(objective): Starter(objective, named, template).text() for objective, template in chosen}
     if there := [str(file) for file in texts if file.exists()]:
         raise ConfigError(f"--out {folder}: {', '.join(there)} is there already; remove it or choose another folder")
     try:
@@ -228,7 +229,7 @@ def write_starters(settings: Settings, wanted: str, folder: Path) -> tuple[dict[
     return {"files": written}, "\n".join([*written, f"run them: observer test {folder}"])
 
 
-def _file_of(one: Objective) -> str:
+def _file_of(objective: Objective) -> str:
     from observer.exchange.prometheus_rules import file_name
 
-    return file_name(one).removeprefix("slo-").removesuffix(".rules.yaml").lstrip("-") + ".yaml"
+    return file_name(objective).removeprefix("slo-").removesuffix(".rules.yaml").lstrip("-") + ".yaml"

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from observer.app import connected, give_back
+from observer.app import connected, restore_pods
 from observer.cli.application import Config, Json, app, awaited, settings_from, words
 from observer.cli.completion import pods
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, fail, show
 from observer.cli.restore import body_of, code_of, text_of
-from observer.config.settings.model import Settings
 from observer.domain.names import DRAIN_LABEL
 from observer.domain.outcome import Result
 from observer.runtime.clock import SystemClock
+
+if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
 
 DRAINED: Final = f"`observer incidents --open` and `kubectl get pods -A -l {DRAIN_LABEL}` name what is drained"
 
@@ -38,7 +40,7 @@ async def one_pod(settings: Settings, pod: str) -> tuple[int, dict[str, object],
     """Restore ``NAMESPACE/POD`` now; exit code, JSON body, text."""
 
     async with connected(settings) as api:
-        given = await give_back(api, now=SystemClock().now(), force=True, only=pod)
+        given = await restore_pods(api, now=SystemClock().now(), force=True, only=pod)
     if not given:
         return EXIT_NOT_FOUND, body_of(given), f"{pod}: nothing to restore: there is no such pod"
     if all(outcome.result is Result.SUPERSEDED for _, outcome in given):

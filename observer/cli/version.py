@@ -26,7 +26,7 @@ def _print_and_end(wanted: bool) -> None:
 @app.callback()
 def options(
     *,
-    show_version: Annotated[
+    _version: Annotated[
         bool, typer.Option("--version", callback=_print_and_end, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:

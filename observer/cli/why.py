@@ -14,11 +14,12 @@ from observer.cli.application import Config, Json, app, awaited, settings_from
 from observer.cli.completion import namespaces, subjects
 from observer.cli.moments import instant
 from observer.cli.output import EXIT_NOT_FOUND, PLAIN, Paint, Tone, paint_for, show
-from observer.config.settings.model import Settings
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
+from observer.domain.reasons import page_of
 
 if TYPE_CHECKING:
+    from observer.config.settings.model import Settings
     from observer.domain.attribution import Attribution
 
 _CAUSES = 4
@@ -103,7 +104,10 @@ def _text(body: WhyBody, paint: Paint) -> str:
     for decision in body.decisions:
         verdict = paint(f"{decision.verdict.value:<7}", TONES[decision.verdict])
         lines.append(f"{instant(decision.at)}  {verdict} {decision.kind:<14} {decision.text}")
-        lines += [f"{'':22}{block.guard}: {block.reason}: {block.detail}" for block in decision.blocked_by]
+        for block in decision.blocked_by:
+            lines.append(f"{'':22}{block.guard}: {block.reason}: {block.detail}")
+            if explained := page_of(block.reason):
+                lines.append(f"{'':24}-> docs/reference/{explained}")
         if (outcome := decision.outcome) is not None:
             lines.append(f"{'':22}{outcome.result.value}: {outcome.reason} {outcome.detail}".rstrip())
     lines += [line for incident, attribution in body.attribution.items() for line in _causes(incident, attribution)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from observer.actions import writing
 from observer.dashboards.model import Colour, Dashboard, Panel, Row, Shape, Target
 from observer.dashboards.queries import INSTANCE, JOB, by, grown, own, share
 from observer.domain import names
@@ -11,7 +12,7 @@ def actions() -> Dashboard:
     return Dashboard(
         uid="observer-actions",
         title="Observer / Actions",
-        description="Drains, evictions and give-backs, their outcomes, and whether they helped.",
+        description="Drains, evictions and restores, their outcomes, and whether they helped.",
         variables=(JOB, INSTANCE),
         since="now-24h",
         rows=(_sums(), _acts(), _standing()),
@@ -26,9 +27,14 @@ def _sums() -> Row:
     return Row(
         "In this time",
         (
-            _sum("Drains", "Pods taken out of traffic.", of(names.ACTIONS_TOTAL, 'rung="drain"', 'result="applied"')),
-            _sum("Given back", "Drained pods put back.", of(names.ACTIONS_TOTAL, 'rung="restore"', 'result="applied"')),
-            _sum("Evictions", "Pods replaced.", of(names.ACTIONS_TOTAL, 'rung="evict"', 'result="applied"')),
+            *(
+                _sum(
+                    spec.done.capitalize(),
+                    spec.summary,
+                    of(names.ACTIONS_TOTAL, f'action="{spec.kind.value}"', 'result="applied"'),
+                )
+                for spec in writing()
+            ),
             _sum(
                 "Refused or unknown",
                 "Acts that a person has to look at: no permission, several budgets, or an answer that got lost.",
@@ -63,21 +69,21 @@ def _acts() -> Row:
         (
             *(
                 Panel(
-                    title,
-                    description,
+                    f"{spec.done.capitalize()}, by result",
+                    f"{spec.summary} Deferred: tried again. Superseded: its target is gone.",
                     "short",
-                    (Target(by("result", grown(own(names.ACTIONS_TOTAL, f'rung="{action_kind}"'))), "{{result}}"),),
+                    (
+                        Target(
+                            by("result", grown(own(names.ACTIONS_TOTAL, f'action="{spec.kind.value}"'))), "{{result}}"
+                        ),
+                    ),
                     Shape.BARS,
                 )
-                for title, description, action_kind in (
-                    ("Drains by result", "Deferred: tried again. Superseded: its pod is gone.", "drain"),
-                    ("Evictions by result", "Deferred: disruption budget or API server said not now.", "evict"),
-                    ("Give-backs by result", "They are never held by a brake.", "restore"),
-                )
+                for spec in writing()
             ),
             Panel(
                 "Verdicts",
-                "`no-change` and `worse` count as useless: they lengthen the back-off and feed the breaker.",
+                "`no_change` and `worse` count as useless: they lengthen the back-off and feed the breaker.",
                 "short",
                 (Target(by("verdict", grown(own(names.VERIFICATIONS_TOTAL))), "{{verdict}}"),),
                 Shape.BARS, width=12,
@@ -98,7 +104,7 @@ def _standing() -> Row:
         "How things stood",
         (
             Panel(
-                "Suspicions, drained pods, holds",
+                "Suspicions, drained pods, blocked actions",
                 "At the end of each tick, of the replica that has the most.",
                 "short",
                 (
@@ -110,7 +116,7 @@ def _standing() -> Row:
             ),
             Panel(
                 "Who may act",
-                "Which replica held the Lease, and whether the kill switch was thrown.",
+                "Which replica held the Lease, and whether actions were paused.",
                 "short",
                 (
                     Target(by("instance", own(names.LEADER), "max"), "leads: {{instance}}"),

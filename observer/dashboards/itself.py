@@ -13,7 +13,7 @@ def itself() -> Dashboard:
     return Dashboard(
         uid="observer-itself",
         title="Observer / Itself",
-        description="Does Observer keep its pace, what can it not see, and does it lose anything that it tells.",
+        description="Does Observer keep its pace, what can it not see, and does it lose notifications.",
         variables=(JOB, INSTANCE),
         rows=(_alive(), _pace(), _visibility(), _notifications(), _process()),
     )
@@ -33,21 +33,21 @@ def _alive() -> Row:
             ),
             Panel(
                 "Kill switch readable",
-                "While it is not, Observer counts it as thrown and writes nothing but give-backs.",
+                "While it is not, all actions are paused and only restores run.",
                 "short",
                 (Target(f"min({own(names.SWITCH_READABLE)})"),),
                 Shape.NUMBER, width=4, height=4, words=_YES,
             ),
             Panel(
                 "Edited files in force",
-                "No: the files on the disk were refused and the older ones hold. The log says why.",
+                "No: the files on the disk were refused and the older ones stay in force. The log says why.",
                 "short",
                 (Target(f"min({own(names.CONFIG_VALID)})"),),
                 Shape.NUMBER, width=4, height=4, words=_YES,
             ),
             Panel(
                 "Decisions not kept",
-                "Decisions that the journal did not take. They were told to the sinks all the same.",
+                "Decisions that the journal did not take. They were sent to all receivers all the same.",
                 "short",
                 (Target(f"sum(increase({own(names.UNRECORDED_TOTAL)}[$__range]))"),),
                 Shape.NUMBER, width=4, height=4,

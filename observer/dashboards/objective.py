@@ -94,7 +94,7 @@ def _burn(objective: Objective, chosen: str, tier: BurnTier) -> Panel:
     windows = dict.fromkeys((tier.long, tier.short))
     return Panel(
         f"Burn rate, {tier.severity} {span(tier.long)}",
-        f"How many times too fast the budget burns. Above {tier.factor:g} over all of its windows people are told.",
+        f"How many times too fast the budget burns. Above {tier.factor:g} over all of its windows people are alerted.",
         "short",
         (
             *(

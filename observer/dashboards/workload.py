@@ -1,4 +1,4 @@
-"""One workload, pod by pod: which of them differs from its siblings, and as whom it is seen."""
+"""One workload, pod by pod: which of them differs from the other replicas, and as whom it is seen."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _pods(reporter: str) -> Row:
         (
             Panel(
                 "Requests by pod",
-                "A drained pod falls to nothing; its siblings take its share.",
+                "A drained pod falls to zero; the other replicas take its share.",
                 "reqps",
                 (Target(everything, "{{pod}}"),),
             ),
@@ -48,7 +48,7 @@ def _pods(reporter: str) -> Row:
                 (Target(share(_errors("pod", reporter), everything), "{{pod}}"),),
             ),
             Panel(
-                "Distance from the siblings",
+                "Distance from the other replicas",
                 "Share of errors of the worst pod, and of half of them. One line far above the other is a gray pod.",
                 "percentunit",
                 (
@@ -75,10 +75,7 @@ def _callers(reporter: str) -> Row:
         "Callers, as their sidecars count",
         (
             Panel(
-                "Requests by caller",
-                "Who calls this workload.",
-                "reqps",
-                (Target(everything, "{{source_workload}}"),),
+                "Requests by caller", "Who calls this workload.", "reqps", (Target(everything, "{{source_workload}}"),)
             ),
             Panel(
                 "Share of errors by caller",

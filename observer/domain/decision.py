@@ -7,34 +7,35 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from observer.domain.action import Action, ActionKind, Mode
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.outcome import Outcome
+from observer.domain.reasons import GuardName, Reason
 
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """A brake has no objection."""
+    """A guard has no objection."""
 
-    guard: str
+    guard: GuardName
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
     """
-    A brake says no.
+    A guard says no.
 
-    ``guard`` is the brake's name, ``reason`` a fixed snake_case word, ``detail`` the figures for people;
+    ``detail`` are the figures for people;
     ``refused`` = will not change by waiting (opt-out, system pod), so nothing is asked again.
     """
 
-    guard: str
-    reason: str
+    guard: GuardName
+    reason: Reason
     detail: str
     refused: bool = False
 
 
 class Verdict(StrEnum):
-    """ACT: the action is to be carried out. WOULD: it would be, but for the mode. HOLD: a brake forbids it.
+    """ACT: the action is to be carried out. WOULD: it would be, but for the mode. BLOCKED: a guard forbids it.
     TELL: something people should know and nobody acts on."""
 
     ACT = "act"
@@ -55,10 +56,11 @@ class Decision:
             ``closed``, ``frozen``, ``page`` ...
         subject: the culprit in words (``pod shop/cart-1``).
         reason: fixed snake_case word; ``text`` the sentence for people with the figures.
-        holds: every brake that said no (all brakes are asked).
+        blocked_by: every guard that said no (all are asked).
         figures: numbers and names behind it, JSON-like.
         config: identity (hash) of the settings that were in force.
         severity: ``info``, ``warning`` or ``page``.
+        target: what the action is done to, or would be; None where there is no action.
     """
 
     id: str
@@ -80,12 +82,13 @@ class Decision:
     figures: Mapping[str, float | str | bool | None] = field(default_factory=dict)
     config: str = ""
     severity: str = "info"
+    target: Target | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """
-    One act in the budget ledger: what every rate, back-off and breaker counts by. It survives a restart.
+    One action in the budget ledger: what every rate, back-off and breaker counts by. It survives a restart.
 
     ``useful`` is None until the verification (or the experiment, for a drain) has spoken.
     """
@@ -94,7 +97,7 @@ class LedgerEntry:
     at: float
     action_kind: ActionKind
     incident: str
-    pod: PodRef
+    target: Target
     workload: WorkloadRef | None
     service: ServiceRef | None
     culprit_kind: str

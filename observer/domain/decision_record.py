@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from observer.domain.decision import Decision
 
 RECORD_VERSION = 1
-SEVERITIES = ("info", "warning", "page")
-"""Mildest first."""
 
 
 def record_of(
@@ -54,13 +52,6 @@ def namespace_of(decision: Decision) -> str:
         if one is not None:
             return one.namespace
     return ""
-
-
-def at_least(severity: str, least: str) -> bool:
-    """Whether ``severity`` is as grave as ``least``; an unknown word is taken as grave."""
-    if severity not in SEVERITIES:
-        return True
-    return SEVERITIES.index(severity) >= SEVERITIES.index(least)
 
 
 def _targets(decision: Decision) -> dict[str, object]:

@@ -9,6 +9,7 @@ from observer.domain.action import ActionKind
 from observer.domain.attribution import Attribution
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.outcome import DrainVerdict, Verification
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, Symptom, Tier
 
 
@@ -87,7 +88,7 @@ class Incident:
     Attributes:
         id: stable: hash of culprit and opening instant.
         nats: strongest acting evidence so far; kept while the pod is drained and silent.
-        attempts: how often each rung was tried (part of the intent's id).
+        attempts: how often each action was tried (part of the intent's id).
         held: the standing hold reasons with the instant each began.
         closing: why it was closed (``fixed``, ``ended_by_itself``, ``cleared``, ``person_took_it`` ...).
         evidence_at: where the evidence kept before an eviction lies.
@@ -113,7 +114,7 @@ class Incident:
     requests: float = 0.0
     bad: float = 0.0
     attempts: dict[ActionKind, int] = field(default_factory=dict)
-    blocked: dict[str, float] = field(default_factory=dict)
+    blocked: dict[Reason, float] = field(default_factory=dict)
     experiment: Experiment | None = None
     check: Check | None = None
     drain_expires: float = 0.0
@@ -125,7 +126,7 @@ class Incident:
     tier: Tier = Tier.NONE
     """Highest tier that the evidence reached while the culprit had traffic."""
     ceiling: Tier = Tier.EVICT
-    ceiling_reason: str = ""
+    ceiling_reason: Reason = Reason.NONE
     restoring: str = ""
     """Why the pod is being given back, from that decision until the label is off; empty otherwise."""
     known_pods: tuple[str, ...] = ()

@@ -46,6 +46,6 @@ class Verification(StrEnum):
 
     PENDING = "pending"
     FIXED = "fixed"
-    NO_CHANGE = "no-change"
+    NO_CHANGE = "no_change"
     WORSE = "worse"
     UNKNOWN = "unknown"

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
-from observer.domain.action import ActionKind, Mode
+from observer.domain.action import ActionKind, Mode, approvable
 from observer.domain.ids import WorkloadRef
 from observer.domain.settings import EngineSettings, EscalationSettings, GuardSettings, ImpactSettings, Setting
 
@@ -74,31 +74,31 @@ class EffectivePolicy:
     ]
     percent: Annotated[
         float,
-        Setting("mode holds for so many percent of the workloads, by a hash of their names; the others are in shadow.",
-                ge=0, le=100),
-    ] = 100.0  # fmt: skip
+        Setting(
+            "mode holds for so many percent of the workloads, by a hash of their names; the others are in shadow.",
+            ge=0,
+            le=100,
+        ),
+    ] = 100.0
     objectives: Annotated[
         tuple[str, ...], Setting("Names of the SLO documents whose projected burn says whether users are affected.")
     ] = ()
-    errors: Annotated[
-        bool, Setting("Errors may lead to more than a note.", path="detectors.errors")
-    ] = True  # fmt: skip
-    latency: Annotated[
-        bool, Setting("Latency may lead to more than a note.", path="detectors.latency")
-    ] = True  # fmt: skip
+    errors: Annotated[bool, Setting("Errors may lead to more than a note.", path="detectors.errors")] = True
+    latency: Annotated[bool, Setting("Latency may lead to more than a note.", path="detectors.latency")] = True
     impact: Annotated[
         ImpactSettings,
-        Setting("When users are affected, without an objective: the thresholds of the settings.",
-                path="detectors.impact"),
-    ] = field(default_factory=ImpactSettings)  # fmt: skip
-    escalation: Annotated[
-        EscalationSettings, Setting("The escalation, as in the settings.")
-    ] = field(default_factory=EscalationSettings)  # fmt: skip
+        Setting(
+            "When users are affected, without an objective: the thresholds of the settings.", path="detectors.impact"
+        ),
+    ] = field(default_factory=ImpactSettings)
+    escalation: Annotated[EscalationSettings, Setting("The escalation, as in the settings.")] = field(
+        default_factory=EscalationSettings
+    )
     guards: Annotated[
         GuardSettings, Setting("What the guards allow, as in the settings, but for what is the whole cluster's.")
     ] = field(default_factory=GuardSettings)
     approvals: Annotated[
-        frozenset[Annotated[ActionKind, Setting(among=(ActionKind.DRAIN, ActionKind.EVICT))]],
+        frozenset[Annotated[ActionKind, Setting(among=approvable)]],
         Setting("Actions that need a person's approval; one approval is for one action, for 15 minutes."),
     ] = frozenset()
     windows: Annotated[
@@ -106,9 +106,7 @@ class EffectivePolicy:
         Setting("Acting is allowed inside one of these windows only; empty = always. Restoring always is."),
     ] = ()
     holds: tuple[StandingHold, ...] = ()
-    alerts: Annotated[
-        frozenset[str], Setting("Names of alerts that may start or cancel work here.")
-    ] = frozenset()  # fmt: skip
+    alerts: Annotated[frozenset[str], Setting("Names of alerts that may start or cancel work here.")] = frozenset()
 
     @classmethod
     def of(cls, settings: EngineSettings) -> EffectivePolicy:

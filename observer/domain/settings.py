@@ -7,12 +7,13 @@ editors, writes the shipped file and the reference asks these declarations. Time
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Final, get_type_hints
 
-from observer.domain.action import ActionKind, Mode
+from observer.domain.action import ActionKind, Mode, selectable
 
 SECONDS: Final = "seconds"
 """Written with units: ``500ms``, ``1m30s``, ``24h``."""
@@ -33,7 +34,7 @@ class Setting:
         about: one sentence for people. Empty on the items of a list, which their list explains.
         ge, gt, le: bounds of a number; of ``unit`` seconds and bytes, too.
         unit: ``seconds`` and ``bytes`` have a notation of their own; any other is a word for people.
-        among: the members of an enum that may be written; empty = all of them.
+        among: answers the members of an enum that may be written; None = all of them.
         format: what a text must look like, ``kubernetes-name`` or empty.
         path: key in a health policy, where it is not the field's name (``detectors.errors``).
         cluster_wide: it is for all of the cluster, so that no health policy sets it.
@@ -45,11 +46,18 @@ class Setting:
     gt: float | None = None
     le: float | None = None
     unit: str = ""
-    among: tuple[StrEnum, ...] = ()
+    among: Callable[[], tuple[StrEnum, ...]] | None = None
     format: str = ""
     path: str = ""
     cluster_wide: bool = False
     namespace_wide: bool = False
+
+
+def seconds(
+    about: str, low: float, high: float, *, cluster_wide: bool = False, namespace_wide: bool = False
+) -> Setting:
+    """A duration inside ``[low, high]``."""
+    return Setting(about, ge=low, le=high, unit=SECONDS, cluster_wide=cluster_wide, namespace_wide=namespace_wide)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +95,10 @@ class DetectionSettings:
         Setting(
             "False notes on pods that are allowed a day over all tests; a note costs nobody anything, so the default "
             "is about one for each pod in 11 hours at the very most.",
-            gt=0, le=1e6,
+            gt=0,
+            le=1e6,
         ),
-    ] = 2130.0  # fmt: skip
+    ] = 2130.0
     false_drain_per_month: Annotated[
         float, Setting("False drains that are allowed in 30 days over all tests.", gt=0, le=1e5)
     ] = 60.0
@@ -118,9 +127,7 @@ class DetectionSettings:
     reported_share: Annotated[
         float, Setting("Share of the replicas that must have reported before a tick is judged.", gt=0, le=1)
     ] = 0.9
-    warm_up_seconds: Annotated[
-        float, Setting("How long a new pod is not judged.", ge=0, le=_HOUR, unit=SECONDS)
-    ] = 60.0  # fmt: skip
+    warm_up_seconds: Annotated[float, seconds("How long a new pod is not judged.", 0, _HOUR)] = 60.0
     warm_up_requests: Annotated[
         float, Setting("Requests that a new pod must have served before it is judged.", ge=0, le=1e9, unit="requests")
     ] = 100.0
@@ -134,16 +141,17 @@ class DetectionSettings:
     ] = 3.0
     bad_share: Annotated[
         float,
-        Setting("With more suspected replicas of a service than this share the cause is common: no pod is removed.",
-                gt=0, le=1),
-    ] = 1.0 / 3.0  # fmt: skip
+        Setting(
+            "With more suspected replicas of a service than this share the cause is common: no pod is removed.",
+            gt=0,
+            le=1,
+        ),
+    ] = 1.0 / 3.0
     young_revision: Annotated[
-        float,
-        Setting("A revision younger than this is a likelier cause than one of its pods.", ge=0, le=_DAY, unit=SECONDS),
+        float, seconds("A revision younger than this is a likelier cause than one of its pods.", 0, _DAY)
     ] = 1800.0
     fade_seconds: Annotated[
-        float,
-        Setting("A suspicion without new evidence for so long has ended by itself.", ge=1, le=_HOUR, unit=SECONDS),
+        float, seconds("A suspicion without new evidence for so long has ended by itself.", 1, _HOUR)
     ] = 120.0
 
 
@@ -170,7 +178,7 @@ class EscalationSettings:
     """Which actions are allowed and how the drain experiment is timed."""
 
     actions: Annotated[
-        tuple[Annotated[ActionKind, Setting(among=(ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.EVICT))], ...],
+        tuple[Annotated[ActionKind, Setting(among=selectable)], ...],
         Setting("Actions that may be taken on a pod, mildest first; [annotate] only notes."),
     ] = (ActionKind.ANNOTATE, ActionKind.DRAIN, ActionKind.EVICT)
     effective_share: Annotated[
@@ -178,25 +186,23 @@ class EscalationSettings:
         Setting("A drain has taken effect when the pod's requests fell below this share of what it had.", gt=0, le=0.5),
     ] = 0.05
     effective_within: Annotated[
-        float,
-        Setting("A drain that has not taken effect within this time is undone.", ge=1, le=10 * _MINUTE, unit=SECONDS),
+        float, seconds("A drain that has not taken effect within this time is undone.", 1, 10 * _MINUTE)
     ] = 15.0
     experiment_odds: Annotated[
         float, Setting("Odds, either way, at which the drain experiment has its answer.", gt=1, le=1e6)
     ] = 20.0
     experiment_seconds: Annotated[
-        float, Setting("How long the drain experiment looks for its answer at least.", ge=1, le=_HOUR, unit=SECONDS)
+        float, seconds("How long the drain experiment looks for its answer at least.", 1, _HOUR)
     ] = 60.0
     experiment_requests: Annotated[
-        float, Setting("Requests of callers that the experiment looks at before it gives up.", gt=0, le=1e9,
-                       unit="requests")
-    ] = 200.0  # fmt: skip
-    drain_seconds: Annotated[
-        float, Setting("Expiry of a drain: after it anybody may restore the pod.", ge=10, le=_DAY, unit=SECONDS)
-    ] = 300.0
-    readmit_seconds: Annotated[
         float,
-        Setting("How long a pod gets traffic again to see whether its errors return.", ge=1, le=_HOUR, unit=SECONDS),
+        Setting("Requests of callers that the experiment looks at before it gives up.", gt=0, le=1e9, unit="requests"),
+    ] = 200.0
+    drain_seconds: Annotated[float, seconds("Expiry of a drain: after it anybody may restore the pod.", 10, _DAY)] = (
+        300.0
+    )
+    readmit_seconds: Annotated[
+        float, seconds("How long a pod gets traffic again to see whether its errors return.", 1, _HOUR)
     ] = 60.0
     verify_requests: Annotated[
         float, Setting("Requests of a replacement that its verification needs.", gt=0, le=1e9, unit="requests")
@@ -204,18 +210,14 @@ class EscalationSettings:
     verify_odds: Annotated[
         float, Setting("Odds at which a replacement counts as better, or as no better.", gt=1, le=1e6)
     ] = 20.0
-    verify_seconds: Annotated[
-        float, Setting("Longest time that a verification may take.", ge=1, le=_DAY, unit=SECONDS)
-    ] = 300.0
+    verify_seconds: Annotated[float, seconds("Longest time that a verification may take.", 1, _DAY)] = 300.0
     start_factor: Annotated[
         float, Setting("A replacement that needs so many times the usual start counts as worse.", ge=1, le=100)
     ] = 3.0
-    default_start: Annotated[
-        float, Setting("Usual start of a pod where none was seen.", ge=1, le=_HOUR, unit=SECONDS)
-    ] = 60.0
-    cleared_seconds: Annotated[
-        float, Setting("How long a pod that an experiment cleared is left alone.", ge=1, le=_DAY, unit=SECONDS)
-    ] = 1800.0
+    default_start: Annotated[float, seconds("Usual start of a pod where none was seen.", 1, _HOUR)] = 60.0
+    cleared_seconds: Annotated[float, seconds("How long a pod that an experiment cleared is left alone.", 1, _DAY)] = (
+        1800.0
+    )
     hold_for_human: Annotated[
         bool, Setting("Keep a drained pod until a person has looked at it, instead of evicting it.")
     ] = False
@@ -231,85 +233,96 @@ class GuardSettings:
     serving_share: Annotated[
         float, Setting("Share of a workload's desired replicas that must stay healthy and in service.", gt=0, le=1)
     ] = 0.5
-    serving_min: Annotated[
-        int, Setting("And at least so many of them.", ge=1, le=10_000, unit="pods")
-    ] = 1  # fmt: skip
+    serving_min: Annotated[int, Setting("And at least so many of them.", ge=1, le=10_000, unit="pods")] = 1
     namespace_actions: Annotated[
         int,
-        Setting("Actions in one namespace within namespace_window.", ge=1, le=10_000, unit="actions",
-                namespace_wide=True),
-    ] = 5  # fmt: skip
+        Setting(
+            "Actions in one namespace within namespace_window.", ge=1, le=10_000, unit="actions", namespace_wide=True
+        ),
+    ] = 5
     namespace_window: Annotated[
-        float,
-        Setting("Time over which namespace_actions are counted.", ge=1, le=7 * _DAY, unit=SECONDS, namespace_wide=True),
+        float, seconds("Time over which namespace_actions are counted.", 1, 7 * _DAY, namespace_wide=True)
     ] = 600.0
     cluster_actions: Annotated[
         int,
-        Setting("Actions in the whole cluster within cluster_window.", ge=1, le=100_000, unit="actions",
-                cluster_wide=True),
-    ] = 10  # fmt: skip
+        Setting(
+            "Actions in the whole cluster within cluster_window.", ge=1, le=100_000, unit="actions", cluster_wide=True
+        ),
+    ] = 10
     cluster_window: Annotated[
-        float,
-        Setting("Time over which cluster_actions and cluster_share are counted.", ge=1, le=7 * _DAY, unit=SECONDS,
-                cluster_wide=True),
-    ] = 600.0  # fmt: skip
+        float, seconds("Time over which cluster_actions and cluster_share are counted.", 1, 7 * _DAY, cluster_wide=True)
+    ] = 600.0
     cluster_share: Annotated[
         float,
-        Setting("Share of all desired replicas that may be acted on within cluster_window.", gt=0, le=1,
-                cluster_wide=True),
-    ] = 0.10  # fmt: skip
+        Setting(
+            "Share of all desired replicas that may be acted on within cluster_window.", gt=0, le=1, cluster_wide=True
+        ),
+    ] = 0.10
     breaker_bad_share: Annotated[
         float,
-        Setting("With more than this share of a node, zone, namespace or cluster bad, nothing harmful is done there.",
-                gt=0, le=1, cluster_wide=True),
-    ] = 0.20  # fmt: skip
+        Setting(
+            "With more than this share of a node, zone, namespace or cluster bad, nothing harmful is done there.",
+            gt=0,
+            le=1,
+            cluster_wide=True,
+        ),
+    ] = 0.20
     breaker_bad_min: Annotated[
-        int, Setting("Fewer bad pods or useless actions than this never trip the breaker.", ge=1, le=10_000,
-                     cluster_wide=True)
-    ] = 3  # fmt: skip
+        int,
+        Setting(
+            "Fewer bad pods or useless actions than this never trip the breaker.", ge=1, le=10_000, cluster_wide=True
+        ),
+    ] = 3
     breaker_useless_share: Annotated[
         float,
-        Setting("With more than this share of the last breaker_last actions useless, nothing harmful is done.",
-                gt=0, le=1, cluster_wide=True),
-    ] = 0.30  # fmt: skip
+        Setting(
+            "With more than this share of the last breaker_last actions useless, nothing harmful is done.",
+            gt=0,
+            le=1,
+            cluster_wide=True,
+        ),
+    ] = 0.30
     breaker_last: Annotated[
         int, Setting("Actions that the breaker looks back at.", ge=1, le=1000, unit="actions", cluster_wide=True)
     ] = 10
     backoff_seconds: Annotated[
-        float,
-        Setting("Wait after a useless action of the same kind; it doubles with each further one.", ge=1, le=_DAY,
-                unit=SECONDS),
-    ] = 300.0  # fmt: skip
-    backoff_max: Annotated[
-        float, Setting("Longest wait that the doubling may reach.", ge=1, le=7 * _DAY, unit=SECONDS)
-    ] = 3600.0
+        float, seconds("Wait after a useless action of the same kind; it doubles with each further one.", 1, _DAY)
+    ] = 300.0
+    backoff_max: Annotated[float, seconds("Longest wait that the doubling may reach.", 1, 7 * _DAY)] = 3600.0
     same_symptom_seconds: Annotated[
         float,
-        Setting("The same symptom on another replica within this time makes an eviction useless: it was the traffic.",
-                ge=0, le=7 * _DAY, unit=SECONDS),
-    ] = 1800.0  # fmt: skip
+        seconds(
+            "The same symptom on another replica within this time makes an eviction useless: it was the traffic.",
+            0,
+            7 * _DAY,
+        ),
+    ] = 1800.0
     freeze_after: Annotated[
         int,
-        Setting("Useless actions on a workload within freeze_window that freeze it and page a person.", ge=1, le=1000,
-                unit="actions"),
-    ] = 3  # fmt: skip
-    freeze_window: Annotated[
-        float, Setting("Time over which freeze_after is counted.", ge=1, le=30 * _DAY, unit=SECONDS)
-    ] = 14400.0
-    autoscaler_quiet: Annotated[
-        float, Setting("Wait after an autoscaler removed pods of the workload.", ge=0, le=_DAY, unit=SECONDS)
-    ] = 300.0
-    person_quiet: Annotated[
-        float, Setting("Wait after a person changed the workload.", ge=0, le=7 * _DAY, unit=SECONDS)
-    ] = 1800.0
+        Setting(
+            "Useless actions on a workload within freeze_window that freeze it and page a person.",
+            ge=1,
+            le=1000,
+            unit="actions",
+        ),
+    ] = 3
+    freeze_window: Annotated[float, seconds("Time over which freeze_after is counted.", 1, 30 * _DAY)] = 14400.0
+    autoscaler_quiet: Annotated[float, seconds("Wait after an autoscaler removed pods of the workload.", 0, _DAY)] = (
+        300.0
+    )
+    person_quiet: Annotated[float, seconds("Wait after a person changed the workload.", 0, 7 * _DAY)] = 1800.0
     kubernetes_stale: Annotated[
         float,
-        Setting("What Kubernetes last said is no basis for an action when it is older than this.", ge=1,
-                le=10 * _MINUTE, unit=SECONDS, cluster_wide=True),
-    ] = 30.0  # fmt: skip
-    blocked_max: Annotated[
-        float, Setting("A guard that blocks for longer than this pages a person.", ge=1, le=7 * _DAY, unit=SECONDS)
-    ] = 900.0
+        seconds(
+            "What Kubernetes last said is no basis for an action when it is older than this.",
+            1,
+            10 * _MINUTE,
+            cluster_wide=True,
+        ),
+    ] = 30.0
+    blocked_max: Annotated[float, seconds("A guard that blocks for longer than this pages a person.", 1, 7 * _DAY)] = (
+        900.0
+    )
     refused_namespaces: Annotated[
         tuple[Annotated[str, Setting(format=KUBERNETES_NAME)], ...],
         Setting("Namespaces in which Observer never acts, beside its own.", cluster_wide=True),
@@ -333,12 +346,14 @@ class EngineSettings:
     ] = Mode.SHADOW
     tick: Annotated[
         float,
-        Setting("How often to look; `observer doctor` compares it with the scrape interval that it measures.", ge=0.2,
-                le=5 * _MINUTE, unit=SECONDS),
-    ] = 5.0  # fmt: skip
+        seconds(
+            "How often to look; `observer doctor` compares it with the scrape interval that it measures.",
+            0.2,
+            5 * _MINUTE,
+        ),
+    ] = 5.0
     detection: Annotated[
-        DetectionSettings,
-        Setting("How much evidence each action needs follows from how many false ones you allow."),
+        DetectionSettings, Setting("How much evidence each action needs follows from how many false ones you allow.")
     ] = field(default_factory=DetectionSettings)
     impact: Annotated[
         ImpactSettings,
@@ -348,7 +363,7 @@ class EngineSettings:
         EscalationSettings,
         Setting("The escalation, mildest first; the next action follows when the one before was proven right."),
     ] = field(default_factory=EscalationSettings)
-    guards: Annotated[
-        GuardSettings, Setting("What keeps Observer from doing harm; every cap is finite.")
-    ] = field(default_factory=GuardSettings)  # fmt: skip
+    guards: Annotated[GuardSettings, Setting("What keeps Observer from doing harm; every cap is finite.")] = field(
+        default_factory=GuardSettings
+    )
     identity: str = ""

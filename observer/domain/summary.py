@@ -69,7 +69,7 @@ class Intervention:
     What was done, or would have been done in another mode, in one incident.
 
     Attributes:
-        steps: rungs with the API server's answer where it was not simply accepted, oldest first.
+        steps: actions with the API server's answer where it was not simply accepted, oldest first.
         would: nothing was written: shadow mode.
         helped: None = not known, or nothing was removed.
         result: how it came out, in words.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.snapshot import Gap
 
 FULL_SCORE = 59.0
@@ -14,7 +15,10 @@ FULL_SCORE = 59.0
 
 
 class Tier(IntEnum):
-    """How much the evidence allows; each tier's nats follow from the false acts that the settings allow."""
+    """
+    How much the evidence allows; the score that each tier needs follows from the false acts that the settings
+    allow.
+    """
 
     NONE = 0
     ANNOTATE = 1
@@ -63,22 +67,21 @@ class Evidence:
     The figures behind a suspicion, for one symptom.
 
     Attributes:
-        nats: ln of the e-detector's statistic now, every tilt; tiers above annotate use ``acting_score``.
-        acting_nats: the same over tilts of 4 and more, at least three bins, caps applied.
-        history_nats: ln of the test against the service's own history; None without a history.
+        score: ln of the e-detector's statistic now, every effect size; tiers above annotate use ``acting_score``.
+        acting_score: the same over effect sizes of 4 and more, at least three bins, caps applied.
+        history_score: ln of the test against the service's own history; None without a history.
         requests, bad: of the culprit since the suspicion's onset (bad = errors, or slower than ``cut``).
-        sibling_requests, sibling_bad: of all its siblings over the same bins.
+        peer_requests, peer_bad: of all its peers over the same bins.
         share: the culprit's share of its service's requests, 0..1 (before any drain).
         bins: bins that carried evidence.
         onset: estimated start of the fault, Unix seconds. newest: end of the last bin that spoke against the culprit,
-            Unix seconds; 0 = not told. Nats are not counted beyond ``FULL_SCORE``: then only this tells that it goes
-            on.
+            Unix seconds; 0 = not told. A score is not counted beyond ``FULL_SCORE``: then only this tells that it
+            goes on.
         dispersion: the overdispersion that divided the evidence, at least 1.
         cut: for LATENCY, the cut point that ``bad`` counts by, milliseconds; None for ERRORS.
-        latency_ratio, latency_excess_ms: for LATENCY, culprit's median over siblings', and the difference.
-        again_nats: ``acting_score`` once more, from the last minutes asked again, with caps per caller; None while
-        there
-            is no such answer: then nothing above the annotate tier is confirmed.
+        latency_ratio, latency_excess_ms: for LATENCY, culprit's median over its peers', and the difference.
+        recheck_score: ``acting_score`` once more, from the last minutes asked again, with caps per caller; None while
+            there is no such answer: then nothing above the annotate tier is confirmed.
         callers, flags: the culprit's errors in that answer by calling workload and by response flags, most first.
     """
 
@@ -109,7 +112,7 @@ class Evidence:
 
     @property
     def peer_bad_rate(self) -> float:
-        """The same for its siblings."""
+        """The same for its peers."""
         return self.peer_bad / self.peer_requests if self.peer_requests > 0 else 0.0
 
 
@@ -121,7 +124,7 @@ class Suspect:
     Attributes:
         tier: what the evidence allows, before impact gate and guards.
         ceiling: the most that may ever be done (a tie with node or revision: DRAIN; a named revision, node, zone or
-            workload: ANNOTATE until their rungs exist); ``ceiling_reason`` says why when it is below EVICT.
+            workload: ANNOTATE until there are actions for them); ``ceiling_reason`` says why when it is below EVICT.
         impact: its own excess hurts users enough to act (the design's form without an objective).
         also: weaker explanations of the same evidence, strongest first (a group and its members, ties).
     """
@@ -130,7 +133,7 @@ class Suspect:
     evidence: Evidence
     tier: Tier
     ceiling: Tier = Tier.EVICT
-    ceiling_reason: str = ""
+    ceiling_reason: Reason = Reason.NONE
     impact: bool = False
     impact_reason: str = ""
     also: tuple[Culprit, ...] = ()
@@ -141,13 +144,13 @@ class Suppression:
     """
     A service where nobody may be removed, and why.
 
-    ``reason`` is a fixed word: ``correlated_failure`` (more than a third of the siblings bad), ``workload_failing``
-    (flat sibling test under a rising absolute rate), ``inherited`` (the errors come from ``blamed``),
-    ``unreached`` (a sibling's sidecar is silent and nobody could be named), ``few_reported``, ``warming_up``.
+    ``reason`` is a fixed word: ``correlated_failure`` (more than a third of the peers bad), ``workload_failing``
+    (flat peer test under a rising absolute rate), ``inherited`` (the errors come from ``blamed``),
+    ``unreached`` (a peer's sidecar is silent and nobody could be named), ``few_reported``, ``warming_up``.
     """
 
     service: ServiceRef
-    reason: str
+    reason: Reason
     detail: str
     blamed: Culprit | None = None
     since: float = 0.0

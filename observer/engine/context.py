@@ -10,15 +10,15 @@ from observer.domain.cluster import ClusterView, Pod
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.domain.incident import Incident
 from observer.domain.policy import NO_POLICIES, EffectivePolicies, EffectivePolicy
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, PodTally, ServiceHealth, Suspect, Tier
-from observer.engine.attribution.attributor import Attributor
-from observer.engine.attribution.membership import belongs
+from observer.engine.attribution.attributor import Attributor, belongs
 
 REQUIRED_SOURCES: Final = frozenset({"prometheus", "kubernetes", "control"})
 """Sources without which a tick cannot be judged. Without ``history`` those guards block that need it."""
-CORRELATED: Final = frozenset({"correlated_failure", "workload_failing"})
+CORRELATED: Final = frozenset({Reason.CORRELATED_FAILURE, Reason.WORKLOAD_FAILING})
 """Suppressions that mean: everything behind the service is bad."""
 
 

@@ -183,7 +183,7 @@ def _ask_again(log: DecisionLog, context: TickContext, incident: Incident, entry
     if ref is None:
         return log
     pod = context.cluster.pods.get(ref)
-    action = log.action(incident, kind, ref, version=pod.resource_version if pod is not None else "")
+    action = log.action(incident, kind, entry.target, version=pod.resource_version if pod is not None else "")
     if action.id != entry.action_id:
         action = replace(action, dry_run=not action.dry_run)  # the mode is another one since it was sent
     if action.id != entry.action_id:

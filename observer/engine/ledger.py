@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from observer.domain.action import ActionKind
+from observer import actions
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.outcome import Verification
 from observer.domain.settings import GuardSettings
-from observer.engine.memory import counts
 from observer.engine.messages import announcements
 
 Key = tuple[WorkloadRef | None, str, str, str]
@@ -93,7 +92,7 @@ def same_symptom(
     return tuple(
         entry
         for entry in ledger
-        if entry.action_kind is ActionKind.EVICT
+        if actions.has_effect(entry.action_kind, actions.Effect.REPLACEMENT)
         and entry.service == service
         and entry.symptom == symptom
         and entry.applied
@@ -103,4 +102,9 @@ def same_symptom(
 
 
 def _harm(entry: LedgerEntry) -> bool:
-    return entry.action_kind in (ActionKind.DRAIN, ActionKind.EVICT) and (counts(entry) or entry.verdict == "refused")
+    return actions.harmful(entry.action_kind) and (counts(entry) or entry.verdict == "refused")
+
+
+def counts(entry: LedgerEntry) -> bool:
+    """The act weighs on the budgets: it happened, or nobody knows yet whether it did."""
+    return entry.applied or not entry.settled

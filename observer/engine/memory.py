@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from observer.domain.action import ActionKind
+from observer import actions
 from observer.domain.alert import PendingAlert
 from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
@@ -172,12 +172,4 @@ def undisturbed(ledger: Iterable[LedgerEntry], since: float) -> bool:
     A label that another wrote may have renamed series and silenced a pod without the watcher knowing why; it shows up
     to two scrapes later.
     """
-    return not any(
-        entry.at >= since - LABEL_LAG and entry.action_kind in (ActionKind.DRAIN, ActionKind.RESTORE)
-        for entry in ledger
-    )
-
-
-def counts(entry: LedgerEntry) -> bool:
-    """The act weighs on the budgets: it happened, or nobody knows yet whether it did."""
-    return entry.applied or not entry.settled
+    return not any(entry.at >= since - LABEL_LAG and actions.labels(entry.action_kind) for entry in ledger)

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from observer import actions
 from observer.domain.action import ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Result
+from observer.domain.reasons import Reason
 from observer.domain.slo import LedgerCount, Objective
 from observer.domain.summary import (
     Blindness,
@@ -22,10 +24,9 @@ from observer.domain.summary import (
     RequestToPeople,
     Trouble,
 )
-from observer.engine.messages.wording import DONE
 from observer.engine.slo.evaluate import budget_of, start_of
 
-APPROVAL: Final = "approval_needed"
+APPROVAL: Final = Reason.APPROVAL_NEEDED
 TROUBLES: Final = frozenset({"suppressed", "unreached"})
 _HELPED: Final = {"fixed": True, "no_change": False, "worse": False}
 
@@ -148,7 +149,7 @@ def _interventions(
 
 
 def _step(decision: Decision) -> str:
-    word, outcome = DONE[decision.action_kind or ActionKind.ANNOTATE], decision.outcome
+    word, outcome = actions.of(decision.action_kind or ActionKind.ANNOTATE).done, decision.outcome
     if decision.verdict is Verdict.WOULD:
         return word
     if outcome is None:

@@ -7,9 +7,10 @@ from typing import Final
 from observer.domain import names
 from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Verdict
-from observer.domain.decision_record import RECORD_VERSION, SEVERITIES
-from observer.domain.kinds import KINDS
+from observer.domain.decision_record import RECORD_VERSION
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Result
+from observer.domain.severities import Severity
 
 _WORD: Final = {"type": "string", "minLength": 1}
 _SCALAR: Final = {"type": ["string", "number", "boolean"]}
@@ -37,7 +38,7 @@ def schema() -> dict[str, object]:
             "specversion": {"const": "1.0"},
             "id": {**_WORD, "description": "Unique with source, and the same when an event is sent again."},
             "source": {**_WORD, "format": "uri-reference"},
-            "type": {"enum": [event_type(kind) for kind in KINDS]},
+            "type": {"enum": [event_type(kind) for kind in Kind]},
             "subject": {**_WORD, "description": "NAMESPACE/pod/NAME and the like, or observer."},
             "time": {"type": "string", "format": "date-time"},
             "datacontenttype": {"const": "application/json"},
@@ -45,7 +46,7 @@ def schema() -> dict[str, object]:
             "traceparent": {"type": "string", "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-01$"},
             "data": {"$ref": "#/$defs/decision"},
         },
-        "allOf": [_agree(kind) for kind in KINDS],
+        "allOf": [_agree(kind) for kind in Kind],
         "$defs": {"decision": decision_schema()},
     }
 
@@ -59,16 +60,16 @@ def decision_schema() -> dict[str, object]:
             "version": {"const": RECORD_VERSION},
             "decision": {**_WORD, "description": "Id of the decision."},
             "at": {"type": "number", "description": "Its instant, Unix seconds."},
-            "kind": {"enum": list(KINDS)},
-            "verdict": {"enum": [one.value for one in Verdict]},
+            "kind": {"enum": [kind.value for kind in Kind]},
+            "verdict": {"enum": [verdict.value for verdict in Verdict]},
             "subject": {"type": "string", "description": "The culprit in words."},
             "reason": {**_WORD, "description": "Fixed word for machines."},
             "text": {"type": "string", "description": "The sentence for people."},
-            "severity": {"enum": list(SEVERITIES)},
-            "mode": {"enum": [one.value for one in Mode]},
+            "severity": {"enum": [severity.value for severity in Severity]},
+            "mode": {"enum": [mode.value for mode in Mode]},
             "incident": _WORD,
             "cluster": _WORD,
-            "action": {"enum": [one.value for one in ActionKind]},
+            "action": {"enum": [action.value for action in ActionKind]},
             "config": {**_WORD, "description": "Identity of the settings that were in force."},
             "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
             "pod": _named("namespace", "name", "uid"),
@@ -79,7 +80,7 @@ def decision_schema() -> dict[str, object]:
                 "required": ["action", "result", "reason"],
                 "properties": {
                     "action": _WORD,
-                    "result": {"enum": [one.value for one in Result]},
+                    "result": {"enum": [result.value for result in Result]},
                     "reason": {"type": "string"},
                     "detail": {"type": "string"},
                 },

@@ -25,7 +25,7 @@ def convert(data: object) -> Converted:
     elif kind == "SLO":
         out.documents.append(document(kind, own, _slo(spec, out)))
     else:
-        hint = "maintenance is told to Observer by hold" if kind == "BudgetAdjustment" else ""
+        hint = "a health policy with hold says it to Observer" if kind == "BudgetAdjustment" else ""
         fields.refuse("kind", f'"{kind}" has no counterpart in v1', hint)
     fields.close()
     return out

@@ -129,10 +129,7 @@ def _native(fields: Fields) -> Plain:
     bound = sum(int(count) * _UNITS[unit] for count, unit in _SECONDS.findall(text))
     message = f"of a native histogram is a ratio over {FIXED} now: how many requests there were is not carried"
     fields.note("", message, "a classic histogram's bucket and count keep every event")
-    return {
-        "raw": metric(f"histogram_fraction(0, {bound:.12g}, sum(rate({query}[{FIXED}])))"),
-        "rawType": "success",
-    }
+    return {"raw": metric(f"histogram_fraction(0, {bound:.12g}, sum(rate({query}[{FIXED}])))"), "rawType": "success"}
 
 
 def _gauge(fields: Fields) -> Plain:

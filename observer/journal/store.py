@@ -210,7 +210,7 @@ def _ledger_row(entry: LedgerEntry) -> dict[str, object]:
         "at": entry.at,
         "action_kind": entry.action_kind.value,
         "incident": entry.incident,
-        "namespace": entry.pod.namespace,
+        "namespace": entry.target.namespace,
         "workload": str(entry.workload or ""),
         "settled": entry.settled,
         "applied": entry.applied,

@@ -16,13 +16,13 @@ from observer.kube.errors import (
     TooManyRequests,
     Unauthorized,
 )
-from observer.kube.target import Target
+from observer.kube.target import LivePod
 
 _LATER = 1.0
 _BUDGETS = "more than one PodDisruptionBudget"
 
 
-def standing(action: Action, target: Target | None) -> Target | Outcome:
+def standing(action: Action, target: LivePod | None) -> LivePod | Outcome:
     """The incarnation that was judged, or SUPERSEDED when it is not there to be acted upon."""
     if target is None:
         return Outcome(action.id, Result.SUPERSEDED, "gone", "no pod has that name any more")

@@ -16,7 +16,7 @@ from observer.kube import outcomes, paths
 from observer.kube.client import KubeApi
 from observer.kube.drain_mark import DrainMark
 from observer.kube.errors import Invalid, KubeError
-from observer.kube.target import Target, read_target
+from observer.kube.target import LivePod, read_target
 
 JSON_PATCH = "application/json-patch+json"
 Operation = Mapping[str, object]
@@ -42,7 +42,7 @@ class MarkActuator(ABC):
         self._api = api
 
     @abstractmethod
-    def plan(self, action: Action, target: Target) -> list[Operation] | Outcome:
+    def plan(self, action: Action, target: LivePod) -> list[Operation] | Outcome:
         """What is to be written, or why nothing is."""
 
     async def apply(self, action: Action) -> Outcome:
@@ -80,7 +80,7 @@ class MarkActuator(ABC):
             return Outcome(action.id, Result.APPLIED, "applied", "found so when looked up")
         return outcomes.not_applied(action, "the pod is still drained" if drained else "the pod is not drained by us")
 
-    async def _explain(self, action: Action, before: Target, error: Invalid) -> Outcome:
+    async def _explain(self, action: Action, before: LivePod, error: Invalid) -> Outcome:
         """422 is a failed ``test`` (the object changed under our hands) or a patch that is refused for good."""
         try:
             target = outcomes.standing(action, await read_target(self._api, action.pod))
@@ -93,7 +93,7 @@ class MarkActuator(ABC):
         return Outcome(action.id, Result.DEFERRED, "lost_race", "the pod changed between the look and the write")
 
 
-def draining(target: Target, mark: DrainMark) -> list[Operation]:
+def draining(target: LivePod, mark: DrainMark) -> list[Operation]:
     """Write label and note on exactly the object that was read."""
     return [
         *_same(target),
@@ -102,7 +102,7 @@ def draining(target: Target, mark: DrainMark) -> list[Operation]:
     ]
 
 
-def restoring(target: Target) -> list[Operation]:
+def restoring(target: LivePod) -> list[Operation]:
     """Take off label and note from exactly the object that was read; it must carry both."""
     return [
         *_same(target),
@@ -111,14 +111,14 @@ def restoring(target: Target) -> list[Operation]:
     ]
 
 
-async def patch_pod(api: KubeApi, target: Target, operations: list[Operation], *, dry_run: bool = False) -> None:
+async def patch_pod(api: KubeApi, target: LivePod, operations: list[Operation], *, dry_run: bool = False) -> None:
     """Send a JSON Patch; raises ``KubeError``, ``Invalid`` when a ``test`` in it failed."""
     query = {"fieldManager": names.FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
     path = paths.pod(target.ref.namespace, target.ref.name)
     await api.request("PATCH", path, query=query, body=operations, content_type=JSON_PATCH)
 
 
-def _same(target: Target) -> list[Operation]:
+def _same(target: LivePod) -> list[Operation]:
     return [
         {"op": "test", "path": "/metadata/uid", "value": target.ref.uid},
         {"op": "test", "path": "/metadata/resourceVersion", "value": target.resource_version},

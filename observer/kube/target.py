@@ -36,7 +36,7 @@ _DECODER = msgspec.json.Decoder(_Pod)
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class LivePod:
     """
     What counts of it for a write.
 
@@ -51,7 +51,7 @@ class Target:
     labelled: bool
 
     @classmethod
-    def of(cls, meta: Meta) -> Target:
+    def of(cls, meta: Meta) -> LivePod:
         return cls(
             ref=PodRef(meta.namespace, meta.name, meta.uid),
             resource_version=meta.resource_version,
@@ -73,11 +73,11 @@ class Target:
         return DrainMark.of(text) if text is not None else None
 
 
-async def read_target(api: KubeApi, pod: PodRef) -> Target | None:
+async def read_target(api: KubeApi, pod: PodRef) -> LivePod | None:
     """Whoever has the pod's name now, or None; its uid may be another. Raises ``KubeError``."""
     try:
         answer = await api.request("GET", paths.pod(pod.namespace, pod.name))
-        return Target.of(_DECODER.decode(answer.body).metadata)
+        return LivePod.of(_DECODER.decode(answer.body).metadata)
     except NotFound:
         return None
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:

@@ -9,14 +9,7 @@ from typing import Final
 import numpy as np
 
 from observer.domain.classify import flags_of, is_unreached, request_class
-from observer.domain.counts import (
-    CallerCounts,
-    CallerFrame,
-    CounterFrame,
-    FloatArray,
-    RequestClass,
-    SeriesHistory,
-)
+from observer.domain.counts import CallerCounts, CallerFrame, CounterFrame, FloatArray, RequestClass, SeriesHistory
 from observer.domain.graph import CallGraph, Reach
 from observer.domain.ids import PodRef, ServiceRef
 from observer.policytest.read import BUCKETS, REQUESTS
@@ -126,11 +119,7 @@ def tally(counters: Mapping[Name, float], cuts: tuple[float, ...]) -> FloatArray
 
 def _how(name: Name) -> tuple[str, str, str]:
     words = name.words
-    return (
-        words.get("response_code", ""),
-        words.get("response_flags", ""),
-        words.get("grpc_response_status", ""),
-    )
+    return (words.get("response_code", ""), words.get("response_flags", ""), words.get("grpc_response_status", ""))
 
 
 LAG: Final = 120.0

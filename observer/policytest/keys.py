@@ -10,14 +10,16 @@ from observer.config.documents.declarations import Part, described
 from observer.config.documents.values import TEXT, Duration, Words
 from observer.config.policies.keys import API_VERSION, TEST_KIND
 from observer.config.policies.windows import INSTANT
-from observer.domain.action import ActionKind, Mode
+from observer.domain.action import ActionKind, Mode, approvable
 from observer.domain.decision import Verdict
-from observer.domain.decision_record import SEVERITIES
-from observer.domain.kinds import KINDS
+from observer.domain.kinds import Kind
+from observer.domain.reasons import Reason
+from observer.domain.severities import Severity
 from observer.domain.slo import DataState
 from observer.policytest.scenario import LONGEST, FactKeys
 
 NONE: Final = "none"
+REASONS: Final = tuple(reason.value for reason in Reason if reason)
 Text = Annotated[str, TEXT]
 Offset = Annotated[float, Duration(0.0, LONGEST)]
 Step = Annotated[float, Duration(1.0, 3600.0)]
@@ -27,7 +29,7 @@ class ApprovalKeys(Part):
     """A person approves an action that waits for it."""
 
     pod: Text = Field(description="Pod that the action is on.")
-    action: Annotated[ActionKind, Words((ActionKind.DRAIN, ActionKind.EVICT))] = Field(description="The action.")
+    action: Annotated[ActionKind, Words(approvable)] = Field(description="The action.")
 
 
 class ChangeKeys(FactKeys):
@@ -49,10 +51,12 @@ class ExpectationKeys(Part):
     verdict: Annotated[str, Words((*Verdict, NONE))] = Field(
         "", description="Verdict of the decision; none = nothing stands."
     )
-    kind: Annotated[str, Words(tuple(KINDS))] = Field("", description="Kind of the decision.")
+    kind: Annotated[str, Words(tuple(Kind))] = Field("", description="Kind of the decision.")
     action: Annotated[ActionKind, Words(tuple(ActionKind))] | None = Field(None, description="Action of the decision.")
-    reason: Text = Field("", description="Reason of the decision, or of a guard that blocks it.")
-    severity: Annotated[str, Words(tuple(SEVERITIES))] = Field("", description="Severity of the decision.")
+    reason: Annotated[str, Words(REASONS)] = Field(
+        "", description="Reason of the decision, or of a guard that blocks it."
+    )
+    severity: Annotated[str, Words(tuple(Severity))] = Field("", description="Severity of the decision.")
     pod: Text = Field("", description="Pod that the decision is about.")
     objective: Text = Field("", description="Identity of an objective: with at, how it stood at its last look.")
     state: Annotated[DataState, Words(tuple(DataState))] | None = Field(

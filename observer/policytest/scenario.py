@@ -15,7 +15,7 @@ from observer.config.policies.keys import WORKLOAD_KINDS
 from observer.domain.action import ActionKind, Mode
 from observer.domain.counts import FloatArray
 from observer.domain.ids import ServiceRef, WorkloadRef
-from observer.domain.settings import SECONDS, Setting
+from observer.domain.settings import Setting, seconds
 from observer.domain.slo import DataState
 
 MODELS: Final = Models({}, inherits=True)
@@ -48,27 +48,30 @@ class WorkloadFacts:
     """One workload and its pods ``NAME-1`` ... ``NAME-n``."""
 
     kind: Annotated[str, Setting("Kind of the workload."), kinds.Words(WORKLOAD_KINDS)] = "Deployment"
-    replicas: Annotated[int, Setting("Pods that are wanted; more are births, fewer take the newest away.",
-                                     ge=0, le=_COUNT)] = 1  # fmt: skip
-    ready: Annotated[int | None, Setting("So many of the pods are Ready, the first ones; without it, all that started.",
-                                         ge=0, le=_COUNT)] = None  # fmt: skip
+    replicas: Annotated[
+        int, Setting("Pods that are wanted; more are births, fewer take the newest away.", ge=0, le=_COUNT)
+    ] = 1
+    ready: Annotated[
+        int | None,
+        Setting("So many of the pods are Ready, the first ones; without it, all that started.", ge=0, le=_COUNT),
+    ] = None
     service: Annotated[str, Setting("Canonical service of its pods; without it, its name.")] = ""
     version: Annotated[str, Setting("Canonical revision of its pods.")] = ""
     labels: Annotated[_Labels, Setting("Labels of the workload itself.")] = field(default_factory=dict)
     annotations: Annotated[_Labels, Setting("Annotations of the workload itself.")] = field(default_factory=dict)
     pod_labels: Annotated[_Labels, Setting("Labels of its pods.")] = field(default_factory=dict)
     pod_annotations: Annotated[_Labels, Setting("Annotations of its pods.")] = field(default_factory=dict)
-    age: Annotated[float, Setting("Age of pods and rollout when the test begins.", ge=0, le=LONGEST,
-                                  unit=SECONDS)] = 7200.0  # fmt: skip
-    start: Annotated[float, Setting("Time from a pod's creation until it is Ready.", ge=0, le=LONGEST,
-                                    unit=SECONDS)] = 20.0  # fmt: skip
+    age: Annotated[float, seconds("Age of pods and rollout when the test begins.", 0, LONGEST)] = 7200.0
+    start: Annotated[float, seconds("Time from a pod's creation until it is Ready.", 0, LONGEST)] = 20.0
     managers: Annotated[tuple[str, ...], Setting("Other controllers that own it: argo, flux, flagger.")] = ()
     touched: Annotated[bool, Setting("A person edits it at this instant.")] = False
     scaled_down: Annotated[bool, Setting("Its autoscaler removes pods at this instant.")] = False
     rollout: Annotated[bool, Setting("A rollout is under way from here on, until it is taken back.")] = False
     updated: Annotated[int, Setting("Replicas that the rollout has replaced.", ge=0, le=_COUNT)] = 0
-    budget: Annotated[int | None, Setting("Disruptions that its PodDisruptionBudget allows; without it, there is none.",
-                                          ge=0, le=_COUNT)] = None  # fmt: skip
+    budget: Annotated[
+        int | None,
+        Setting("Disruptions that its PodDisruptionBudget allows; without it, there is none.", ge=0, le=_COUNT),
+    ] = None
     drain_works: Annotated[bool, Setting("A drained pod gets no traffic.")] = True
     replacement_starts: Annotated[bool, Setting("A new pod becomes Ready.")] = True
     gateway: Annotated[bool, Setting("Its pods are a gateway's.")] = False
@@ -77,13 +80,15 @@ class WorkloadFacts:
     priority_class: Annotated[str, Setting("Priority class of its pods.")] = ""
     peak_rate: Annotated[
         float | None,
-        Setting("Requests a second that one pod served healthily in the last day; without it, four times what the "
-                "busiest does in the test; 0 = not known.", ge=0, le=1e9),
-    ] = None  # fmt: skip
+        Setting(
+            "Requests a second that one pod served healthily in the last day; without it, four times what the "
+            "busiest does in the test; 0 = not known.",
+            ge=0,
+            le=1e9,
+        ),
+    ] = None
     usual_error_rate: Annotated[float, Setting("Share of requests that failed in the last day.", ge=0, le=1)] = 0.0001
-    pods: Annotated[dict[str, PodFacts], Setting("What sets single pods apart, by name.")] = field(
-        default_factory=dict
-    )  # fmt: skip
+    pods: Annotated[dict[str, PodFacts], Setting("What sets single pods apart, by name.")] = field(default_factory=dict)
 
     def ref(self, key: WorkloadKey) -> WorkloadRef:
         return WorkloadRef(key[0], self.kind, key[1])
@@ -213,7 +218,7 @@ class Scenario:
     @property
     def decides(self) -> bool:
         """Decisions are expected; without them only the objectives are looked at."""
-        return any(not one.objective for one in self.expect)
+        return any(not expectation.objective for expectation in self.expect)
 
 
 Known = TypeVar("Known", PodFacts, WorkloadFacts, NodeFacts)

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from observer import actions
 from observer.domain import names
-from observer.domain.action import Action, ActionKind
+from observer.domain.action import Action
 from observer.domain.cluster import (
     Autoscaler,
     ClusterView,
@@ -131,15 +132,16 @@ class World:
 
     def obey(self, action: Action) -> None:
         """The API server did what was asked; a dry run changes nothing."""
-        pod = self.pods.get(action.pod)
+        pod = self.pods.get(action.target.pod) if action.target.pod is not None else None
         if pod is None or action.dry_run:
             return
         pod.version += 1
-        if action.action_kind is ActionKind.DRAIN:
+        effect = actions.of(action.action_kind).effect
+        if effect is actions.Effect.EXPERIMENT:
             pod.note = json.dumps({"incident": action.incident, "by": "observer"})
-        elif action.action_kind is ActionKind.RESTORE:
+        elif effect is actions.Effect.RESTORED:
             pod.note = ""
-        elif action.action_kind is ActionKind.EVICT:
+        elif effect is actions.Effect.REPLACEMENT:
             del self.pods[pod.ref]
             number = self._replacements[pod.replaces] = self._replacements.get(pod.replaces, 0) + 1
             replacement = SimulatedPod(pod.key, f"{pod.replaces}-r{number}", pod.replaces, self.at, self.at, None)

@@ -12,7 +12,7 @@ from observer.domain.outcome import Outcome
 
 class Actuator(Protocol):
     """
-    Carries out the actions of one rung.
+    Carries out the actions of one kind.
 
     ``apply`` answers every documented reply of the API as an ``Outcome`` and raises ``ActuatorUnavailable`` when it
     is unknown whether the write happened. ``look_up`` tells what came of an action whose answer was never seen.

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from observer.domain.cluster import Autoscaler, DisruptionBudget, MeshControl, Node, Pod, Workload
 from observer.domain.counts import ServiceBaseline
 from observer.domain.errors import RecordingError
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.policy import EffectivePolicies, EffectivePolicy
 from observer.domain.settings import EngineSettings
 from observer.domain.slo import Objective
@@ -158,6 +158,8 @@ class Codec:
         if unknown := sorted(set(names) - set(hints)):
             raise RecordingError(f"{kind.__name__} was recorded with {', '.join(unknown)}, which this version lacks")
         unpackers = [self._unpacker(hints[name], (kind, name)) for name in names]
+        if self._renamed and kind.__name__ in former.PODS:
+            unpackers[names.index("target")] = self._unpack_pod
         worded = former.WORDED.get(kind.__name__, frozenset()) if self._renamed else frozenset()
         hidden = {field.name for field in dataclasses.fields(kind) if not field.init}
         make: Callable[..., object] = kind
@@ -174,6 +176,13 @@ class Codec:
             return made
 
         return unpack
+
+    def _unpack_pod(self, data: object) -> Target:
+        """What was a pod by its place is a target that says so."""
+        pod = self._unpacker(PodRef, PodRef)(data)
+        if not isinstance(pod, PodRef):
+            raise TypeError("no pod")
+        return Target.of(pod)
 
     def _shared_packer(self, kind: Kind) -> Pack:
         pack_fields = self._dataclass_packer(kind)

@@ -24,8 +24,8 @@ TYPES: Final[Mapping[str, str]] = {
 """Names of types."""
 
 FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "Action": {"rung": "action_kind"},
-    "Approval": {"rung": "action_kind"},
+    "Action": {"rung": "action_kind", "pod": "target"},
+    "Approval": {"rung": "action_kind", "pod": "target"},
     "AppliedPolicy": {"ladder": "escalation"},
     "Attribution": {"nats": "score"},
     "Backdrop": {
@@ -42,7 +42,8 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "GuardSettings": {"hold_max": "blocked_max"},
     "Incident": {"nats": "evidence_score", "held": "blocked", "giving_back": "restoring", "blame": "attribution"},
     "LadderSettings": {"rungs": "actions", "acquit_seconds": "cleared_seconds"},
-    "LedgerEntry": {"rung": "action_kind"},
+    "LedgerEntry": {"rung": "action_kind", "pod": "target"},
+    "Losses": {"lately": "recent"},
     "Memory": {"backdrops": "baselines", "acquitted": "cleared"},
     "Ruling": {"book": "policies"},
 }  # fmt: skip
@@ -69,21 +70,31 @@ WORDS: Final[Mapping[str, str]] = {
     "hold_outlived": "blocked_too_long",
     "kill_odds": "removal_odds",
     "nats": "evidence_score",
+    "no-change": "no_change",
+    "no_siblings": "no_peers",
     "node_blamed": "node_likelier",
     "other_pod_blamed": "other_pod_likelier",
     "revision_blamed": "revision_likelier",
+    "same_symptom_on_sibling": "same_symptom_on_peer",
     "sibling_bad_rate": "peer_bad_rate",
     "sibling_gone": "peer_gone",
+    "siblings_before": "peers_before",
     "siblings_overloaded": "peers_overloaded",
+    "siblings_since": "peers_since",
     "siblings_worse": "peers_worse",
+    "slow_siblings_before": "slow_peers_before",
+    "slow_siblings_since": "slow_peers_since",
     "sighted": "recovered",
     "workload_blamed": "workload_likelier",
     "zone_blamed": "zone_likelier",
 }
 """Verdicts, kinds, reasons, names of guards and of figures."""
 
-ENUMS: Final = frozenset({"GuardName", "Kind", "Reason", "Verdict"})
+ENUMS: Final = frozenset({"GuardName", "Kind", "Reason", "Verdict", "Verification"})
 """Enumerations of which a member was renamed."""
+
+PODS: Final = frozenset({"Action", "Approval", "LedgerEntry"})
+"""Types of today whose ``target`` was a pod without saying so."""
 
 WORDED: Final[Mapping[str, frozenset[str]]] = {
     "Action": frozenset({"reason"}),

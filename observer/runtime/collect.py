@@ -47,7 +47,7 @@ class Collector:
         switch: KillSwitch,
         lease: Lease,
         objectives: ObjectiveCache | None = None,
-        mail: AlertCache | None = None,
+        alerts: AlertCache | None = None,
         approvals: ApprovalCache | None = None,
         deadline: float,
         recheck_seconds: float,
@@ -55,7 +55,7 @@ class Collector:
     ) -> None:
         self._metrics, self._cluster, self._history = metrics, cluster, history
         self._switch, self._lease = switch, lease
-        self._objectives, self._mail, self._approvals = objectives, mail, approvals
+        self._objectives, self._alerts, self._approvals = objectives, alerts, approvals
         self._neighbours = neighbours or DependencyCaches()
         self._deadline, self._recheck_seconds, self._step = deadline, recheck_seconds, step
 
@@ -94,7 +94,7 @@ class Collector:
             baselines=self._history.baselines,
             objectives=objectives.by_service(at) if objectives is not None else {},
             approvals=self._approvals.standing(at) if self._approvals is not None else {},
-            alerts=self._mail.pending() if self._mail is not None else (),
+            alerts=self._alerts.pending() if self._alerts is not None else (),
             traces=self._neighbours.traces(at),
             graph=self._neighbours.graph(at),
             edges=self._neighbours.edges(at),

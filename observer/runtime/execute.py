@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import structlog
 
+from observer import actions
 from observer.domain import names
 from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, LedgerEntry
@@ -20,6 +21,7 @@ from observer.domain.errors import (
 from observer.domain.incident import Incident
 from observer.domain.json_values import mapping
 from observer.domain.outcome import Outcome, Result
+from observer.engine.remediation.escalation import ledger_entry
 from observer.ports.actuators import Actuator, KillSwitch
 from observer.ports.sources import Clock, Cluster
 from observer.ports.stores import ApprovalStore, Journal, Lease
@@ -34,7 +36,7 @@ class Executor:
 
     ``fresh_for`` (seconds) is how old a decision may be when it is written: older evidence is asked again by the next
     tick instead. ``approvals`` is asked again before each write that a person had to approve; without it none of these
-    is written. RESTORE needs neither a running switch nor fresh evidence: giving back is always the safe way.
+    is written. RESTORE needs neither a running switch nor fresh evidence: restoring is always the safe way.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class Executor:
         if objection is not None:
             return objection, ""
         folder = ""
-        if action.action_kind is ActionKind.EVICT and not action.dry_run:
+        if actions.of(action.action_kind).keeps_evidence and not action.dry_run:
             folder, objection = await self._keep_evidence(decision, action)
             objection = objection or await self._last_look(decision, action)
             if objection is not None:
@@ -78,8 +80,8 @@ class Executor:
         log.info(
             "action_executed",
             action_kind=action.action_kind.value,
-            pod=str(action.pod),
-            uid=action.pod.uid,
+            target=action.target.subject,
+            uid=action.target.uid,
             action_id=action.id,
             outcome=outcome.result.value,
             reason=outcome.reason,
@@ -103,12 +105,14 @@ class Executor:
     async def _last_look(self, decision: Decision, action: Action) -> Outcome | None:
         if (outdated := self._outdated(decision, action)) is not None:
             return outdated
-        if action.action_kind is ActionKind.RESTORE:
+        if not actions.harmful(action.action_kind):
             return None
         if (stopped := await self._stopped(action)) is not None:
             return stopped
+        if action.target.pod is None:
+            return None  # whoever carries it out reads it again before the write
         try:
-            raw = await self._cluster.pod_now(action.pod)
+            raw = await self._cluster.pod_now(action.target.pod)
         except (SourceUnavailable, SourceProtocolError) as exc:
             return Outcome(action.id, Result.DEFERRED, "pod_unreadable", str(exc))
         return _objection(action, raw)
@@ -117,7 +121,7 @@ class Executor:
         if not self._lease.held() or (action.term and self._lease.term != action.term):
             return Outcome(action.id, Result.DEFERRED, "not_leader", "the Lease is held by another Observer")
         age = self._clock.now() - decision.at
-        if action.action_kind is not ActionKind.RESTORE and age > self._fresh_for:
+        if actions.harmful(action.action_kind) and age > self._fresh_for:
             return Outcome(action.id, Result.DEFERRED, "stale_decision", f"decided {age:.1f} s ago")
         return None
 
@@ -158,10 +162,10 @@ class Executor:
         except DuplicateIntent:
             return await self.look_up(action)
         except JournalUnavailable as exc:
-            if action.action_kind is not ActionKind.RESTORE:
+            if actions.harmful(action.action_kind):
                 return Outcome(action.id, Result.DEFERRED, "journal_unavailable", str(exc))
         # A slow disk may have held the intent for long: Lease, age and people's word count as of the write itself.
-        objection = None if action.action_kind is ActionKind.RESTORE else await self._stopped(action)
+        objection = await self._stopped(action) if actions.harmful(action.action_kind) else None
         objection = self._outdated(decision, action) or objection
         if objection is not None:
             await self._noted(action, objection)
@@ -191,32 +195,12 @@ def _objection(action: Action, raw: Mapping[str, object] | None) -> Outcome | No
     if annotations.get(names.OPT_OUT) == "true":
         return Outcome(action.id, Result.SUPERSEDED, "opt_out", f"annotation {names.OPT_OUT} was set meanwhile")
     ours = names.DRAIN_ANNOTATION in annotations
-    if action.action_kind is ActionKind.DRAIN and labels.get(names.DRAIN_LABEL) and not ours:
+    effect = actions.of(action.action_kind).effect
+    if effect is actions.Effect.EXPERIMENT and labels.get(names.DRAIN_LABEL) and not ours:
         return Outcome(action.id, Result.SUPERSEDED, "drained_by_other", "somebody else drains it")
-    if action.action_kind is ActionKind.EVICT and ours and not labels.get(names.DRAIN_LABEL):
+    if effect is actions.Effect.REPLACEMENT and ours and not labels.get(names.DRAIN_LABEL):
         return Outcome(action.id, Result.SUPERSEDED, "person_took_it", "a person took the drain label off")
     return None
-
-
-def ledger_entry(action: Action, incident: Incident | None, at: float) -> LedgerEntry:
-    """The budget entry of an action; written with the intent, before the act."""
-    if incident is None:
-        return LedgerEntry(
-            action.id, at, action.action_kind, action.incident, action.pod, None, None, "pod", "", "", ""
-        )
-    return LedgerEntry(
-        action_id=action.id,
-        at=at,
-        action_kind=action.action_kind,
-        incident=action.incident,
-        pod=action.pod,
-        workload=incident.workload,
-        service=incident.service,
-        culprit_kind=incident.culprit.kind.value,
-        symptom=incident.symptom.value,
-        node=incident.node,
-        revision=incident.revision,
-    )
 
 
 def with_outcome(decision: Decision, outcome: Outcome) -> Decision:

@@ -1,4 +1,4 @@
-"""Keeps the objectives' books beside the tick: asks, counts, judges, writes the ledger; the tick takes the result."""
+"""Keeps the accounting of objectives beside the tick: asks, counts, judges, writes; the tick takes the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from observer.domain.ids import ServiceRef, WorkloadRef
 from observer.domain.slo import BudgetStatus, DataState, Objective, ObjectiveStatus
 from observer.domain.snapshot import Gap
 from observer.engine.slo.accounting import SloAccounting
-from observer.engine.slo.surroundings import Scene, newest_scrape, owners_of, surroundings
+from observer.engine.slo.states import Scene, newest_scrape, owners_of, surroundings
 from observer.ports.sources import Clock, Cluster, ObjectiveSource
 from observer.ports.stores import CountLedger
 from observer.runtime.source_cache import SourceFailure
@@ -62,7 +62,7 @@ class ObjectiveCache:
         self._source, self._cluster, self._clock = source, cluster, clock
         self._ledger, self._metrics = ledger, metrics
         self._wanted, self._refresh = wanted, refresh
-        self._books: SloAccounting | None = None
+        self._accounting: SloAccounting | None = None
         self._failure = SourceFailure("objectives", "objective_query_failed")
         self._started: dict[tuple[str, str], tuple[float, float]] = {}
         self._owners: dict[ServiceRef, frozenset[WorkloadRef]] = {}
@@ -113,20 +113,20 @@ class ObjectiveCache:
         """One look; a failure leaves the counts and makes the states unknown."""
         wanted = self._wanted()
         if not wanted:
-            self._books, self.statuses, self._failure.gap = None, (), None
+            self._accounting, self.statuses, self._failure.gap = None, (), None
             return
         at, began = self._clock.now(), self._clock.monotonic()
         self._remember(at)
         frame = await self._frame(at, wanted)
-        books = await self._books_of(wanted, frame, at)
-        born = books.born
+        accounting = await self._accounting_of(wanted, frame, at)
+        born = accounting.born
         if frame is not None:
             self._failed, self._scraped = frame.failed, frame.scraped
-            await asyncio.to_thread(books.count, frame.readings, self._starts())
-        self.statuses = self._judge(books, at, answered=frame is not None)
-        await self._write(books, at)
+            await asyncio.to_thread(accounting.count, frame.readings, self._starts())
+        self.statuses = self._judge(accounting, at, answered=frame is not None)
+        await self._write(accounting, at)
         duration = self._clock.monotonic() - began
-        self._metrics.objective_look(duration, answered=frame is not None, born=books.born - born)
+        self._metrics.objective_look(duration, answered=frame is not None, born=accounting.born - born)
         states = Counter(status.state.value for status in self.statuses)
         budgets = {status.objective.id: status.budget.remaining for status in self.statuses}
         self._metrics.objectives({state.value: states[state.value] for state in DataState}, budgets)
@@ -134,25 +134,27 @@ class ObjectiveCache:
     async def _frame(self, at: float, wanted: Sequence[Objective]) -> ObjectiveFrame | None:
         return await self._failure.guard(self._source.look(at, wanted), self._refresh)
 
-    async def _books_of(self, wanted: tuple[Objective, ...], frame: ObjectiveFrame | None, at: float) -> SloAccounting:
-        """The books for these objectives: the same, new ones that inherit, or the first ones with the ledger read."""
-        old = self._books
+    async def _accounting_of(
+        self, wanted: tuple[Objective, ...], frame: ObjectiveFrame | None, at: float
+    ) -> SloAccounting:
+        """That of these objectives: the same, a new one that inherits, or the first one with the ledger read."""
+        old = self._accounting
         if old is not None and old.plan.objectives == wanted and not (self._unread or (frame and not old.at)):
             return old
         if old is not None and old.plan.objectives == wanted:
-            books = old
+            accounting = old
         else:
-            books = SloAccounting(wanted, self._source.parts(wanted), self._source.views(wanted))
-            inherited = books.inherit(old) if old is not None else frozenset()
+            accounting = SloAccounting(wanted, self._source.parts(wanted), self._source.views(wanted))
+            inherited = accounting.inherit(old) if old is not None else frozenset()
             self._unread = frozenset(objective.id for objective in wanted) - inherited
-            self._books = books
-        if self._unread and await self._read(books, at):
+            self._accounting = accounting
+        if self._unread and await self._read(accounting, at):
             self._unread = frozenset()
-        if frame is not None and not books.at and not self._unread:
-            await self._fill(books, wanted, at)
-        return books
+        if frame is not None and not accounting.at and not self._unread:
+            await self._fill(accounting, wanted, at)
+        return accounting
 
-    async def _read(self, books: SloAccounting, at: float) -> bool:
+    async def _read(self, accounting: SloAccounting, at: float) -> bool:
         """Take the ledger in; while it cannot be read, counting goes on and it is tried again."""
         try:
             counts = await self._ledger.counts(at - LONGEST, at)
@@ -160,33 +162,33 @@ class ObjectiveCache:
             log.warning("objective_ledger_not_read", detail=str(exc))
             return False
         fresh = [count for count in counts if count.objective in self._unread]
-        await asyncio.to_thread(books.restore, fresh)
+        await asyncio.to_thread(accounting.restore, fresh)
         return True
 
-    async def _fill(self, books: SloAccounting, wanted: tuple[Objective, ...], at: float) -> None:
+    async def _fill(self, accounting: SloAccounting, wanted: tuple[Objective, ...], at: float) -> None:
         """What the metric source remembers of the time since the ledger's last bucket, before the first live look."""
-        since = books.latest()
+        since = accounting.latest()
         try:
             async for frame in self._source.past(since, at - 1.0, wanted):
-                books.count(frame.readings, self._starts())
+                accounting.count(frame.readings, self._starts())
                 await asyncio.sleep(0)
         except (SourceUnavailable, SourceProtocolError) as exc:
             log.warning("objective_backfill_failed", reason=exc.reason, detail=str(exc))
 
-    def _judge(self, books: SloAccounting, at: float, *, answered: bool) -> tuple[ObjectiveStatus, ...]:
+    def _judge(self, accounting: SloAccounting, at: float, *, answered: bool) -> tuple[ObjectiveStatus, ...]:
         scene = Scene(at, self._cluster.view(at), self._scraped, self._owners)
         newest = newest_scrape(self._scraped)
-        differing = books.disagreements(at)
+        differing = accounting.disagreements(at)
         around = []
-        for row, objective in enumerate(books.plan.objectives):
+        for row, objective in enumerate(accounting.plan.objectives):
             failed = self._failed.get(row, "") if answered else "the metric source did not answer"
             own = objective.scope if objective.preset is not None else None
             differs = differing.get(own, "") if own is not None else ""
             around.append(surroundings(objective, scene, failed=failed, disagreement=differs, newest=newest))
-        return books.statuses(at, around)
+        return accounting.statuses(at, around)
 
-    async def _write(self, books: SloAccounting, at: float) -> None:
-        closed = books.closed(at)
+    async def _write(self, accounting: SloAccounting, at: float) -> None:
+        closed = accounting.closed(at)
         try:
             if closed:
                 await self._ledger.add(closed)
@@ -194,7 +196,7 @@ class ObjectiveCache:
                 self._pruned = at
                 await self._ledger.prune(at)
         except JournalUnavailable as exc:
-            books.reopen(closed)
+            accounting.reopen(closed)
             log.warning("objective_ledger_not_written", detail=str(exc), counts=len(closed))
 
     def _remember(self, at: float) -> None:

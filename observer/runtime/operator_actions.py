@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from observer.actions import plan_of
 from observer.domain.action import Action, ActionKind, Mode
-from observer.domain.approval import Approval, Plan, plan_of
+from observer.domain.approval import Approval, Plan
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ActuatorUnavailable, ObserverError, SwitchChanged
 from observer.domain.incident import Incident
@@ -103,9 +104,9 @@ class OperatorActions:
         for approval in self.given(incident):
             if approval.plan == shown and approval.who == person.name:
                 return approval
-        word = Approval(shown, incident, plan.pod, plan.action_kind, person.name, person.by, self._clock.now())
+        word = Approval(shown, incident, plan.target, plan.action_kind, person.name, person.by, self._clock.now())
         await self._approvals.give(word)
-        what = f"{plan.action_kind.value} of {plan.pod.name}"
+        what = f"{plan.action_kind.value} of {plan.target.name}"
         text = f"{person.name} approved: {what}, within 15 min and if it is still due."
         await self._recorded("approved", open_incident, person, text, plan.action_kind, shown)
         return word
@@ -116,7 +117,7 @@ class OperatorActions:
         approval = next((approval for approval in self.given(incident) if approval.plan == shown), None)
         if approval is None or not await self._approvals.withdraw(shown, person.name, self._clock.now()):
             raise NotNow("nothing_approved", "no approval of this plan counts now")
-        text = f"{person.name} took back the approval of {approval.action_kind.value} of {approval.pod.name}."
+        text = f"{person.name} took back the approval of {approval.action_kind.value} of {approval.target.name}."
         await self._recorded("withdrawn", open_incident, person, text, approval.action_kind, shown)
 
     async def undo(self, incident: str, shown: str, person: Person) -> Outcome:
@@ -129,8 +130,8 @@ class OperatorActions:
             raise NotNow("plan_changed", "what would be undone is another act than the one shown: look again")
         outcome = await self._restore.apply(action)
         if outcome.result is not Result.APPLIED:
-            raise NotNow(outcome.reason, f"not given back: {outcome.detail or outcome.reason}")
-        text = f"{person.name} gave {action.pod.name} back."
+            raise NotNow(outcome.reason, f"not restored: {outcome.detail or outcome.reason}")
+        text = f"{person.name} restored {action.target.name}."
         await self._recorded("undone", open_incident, person, text, ActionKind.RESTORE, shown, outcome=outcome)
         return outcome
 

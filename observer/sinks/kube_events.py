@@ -12,11 +12,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from observer import actions
+from observer.actions import ActionSpec
 from observer.domain import names
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import SourceUnavailable
-from observer.domain.ids import WorkloadRef
+from observer.domain.ids import TargetKind, WorkloadRef
 from observer.domain.outcome import Result
 from observer.kube import paths
 from observer.kube.client import KubeApi
@@ -43,11 +45,8 @@ _API_VERSIONS = {
 }
 _REASONS = {
     "suspected": "Suspected",
-    "drain": "Drained",
     "drain_effective": "DrainEffective",
     "drain_verdict": "DrainJudged",
-    "restore": "Restored",
-    "evict": "Evicted",
     "replaced": "Replaced",
     "verified": "Verified",
     "blocked": "Blocked",
@@ -58,8 +57,7 @@ _REASONS = {
     "frozen": "Frozen",
     "page": "Paged",
 }
-"""Kinds of decisions that become Events, and their reason words."""
-_ACTIONS = {"drain": "Drain", "restore": "Restore", "evict": "Evict"}
+"""Kinds of decisions that become Events, and their reason words; actions bring their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ class KubeEventSink:
 
     async def publish(self, decision: Decision) -> None:
         """Raises ``SourceUnavailable`` when an Event was not accepted; the others are still tried."""
-        if decision.kind not in _REASONS:
+        if decision.kind not in _REASONS and _acting(decision) is None:
             return
         failed: KubeError | None = None
         for subject, related in self._subjects(decision):
@@ -127,9 +125,11 @@ class KubeEventSink:
         """The API connection belongs to whoever made it."""
 
     def _subjects(self, decision: Decision) -> Iterator[tuple[Subject, Subject | None]]:
-        above = decision.workload
+        above, target = decision.workload, decision.target
         owner = Subject(above.kind, above.namespace, above.name, self._uid_of(above)) if above is not None else None
-        if decision.pod is not None:
+        if target is not None and target.pod is None and target.kind != TargetKind.WORKLOAD:
+            yield Subject(target.kind.value.capitalize(), target.namespace, target.name, target.uid), owner
+        elif decision.pod is not None:
             pod = Subject("Pod", decision.pod.namespace, decision.pod.name, decision.pod.uid)
             yield pod, owner
             if owner is not None:
@@ -183,7 +183,7 @@ def event(decision: Decision, subject: Subject, related: Subject | None, instanc
         "eventTime": micro_time(decision.at),
         "type": "Normal" if decision.severity == "info" else "Warning",
         "reason": event_reason(decision),
-        "action": _ACTIONS.get(decision.kind, "Observe"),
+        "action": spec.verb if (spec := _acting(decision)) is not None else "Observe",
         "note": _cut(decision.text or decision.reason, _NOTE),
         "reportingController": names.REPORTING_CONTROLLER,
         "reportingInstance": instance or "observer",
@@ -199,18 +199,24 @@ def event_reason(decision: Decision) -> str:
     ``ObserverDrained`` and its like. An act that was not carried out says so: ``ObserverWouldDrain``,
     ``ObserverDryRunDrain``, ``ObserverDrainBlocked``, ``ObserverDrainDeferred``.
     """
-    act = _ACTIONS.get(decision.kind)
-    if act is None:
+    spec = _acting(decision)
+    if spec is None:
         return f"Observer{_REASONS[decision.kind]}"
     if decision.verdict is Verdict.BLOCKED:
-        return f"Observer{act}Blocked"
+        return f"Observer{spec.verb}Blocked"
     if decision.verdict is Verdict.WOULD:
-        return f"ObserverWould{act}"
+        return f"ObserverWould{spec.verb}"
     if decision.outcome is not None and decision.outcome.result is not Result.APPLIED:
-        return f"Observer{act}{decision.outcome.result.value.capitalize()}"
+        return f"Observer{spec.verb}{decision.outcome.result.value.capitalize()}"
     if decision.mode is Mode.DRY_RUN:
-        return f"ObserverDryRun{act}"
-    return f"Observer{_REASONS[decision.kind]}"
+        return f"ObserverDryRun{spec.verb}"
+    return f"Observer{spec.event}"
+
+
+def _acting(decision: Decision) -> ActionSpec | None:
+    """The action that a decision is to do; None for one that tells something else."""
+    spec = actions.named(decision.kind)
+    return spec if spec is not None and spec.writes else None
 
 
 def event_name(decision: Decision, subject: Subject) -> str:

@@ -13,9 +13,8 @@ from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, V
 from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 
-from observer import __version__
+from observer import __version__, actions
 from observer.domain import names
-from observer.domain.action import ActionKind
 from observer.domain.outcome import Result, Verification
 
 _CIRCUIT: Final = {"closed": 0, "half_open": 1, "open": 2}
@@ -105,9 +104,9 @@ class SelfMetrics:
         for complete in ("true", "false"):
             self._ticks.add(0, {"complete": complete})
             self._looks.add(0, {"answered": complete})
-        for action_kind in (ActionKind.DRAIN, ActionKind.RESTORE, ActionKind.EVICT):
+        for spec in actions.writing():
             for result in Result:
-                self._actions.add(0, {"action": action_kind.value, "result": result.value})
+                self._actions.add(0, {"action": spec.kind.value, "result": result.value})
         for verdict in Verification:
             if verdict is not Verification.PENDING:
                 self._verifications.add(0, {"verdict": verdict.value})

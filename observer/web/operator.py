@@ -19,6 +19,7 @@ from observer.web.models import operator as models
 from observer.web.people.auth import csrf_token, require, session_of
 from observer.web.people.sign_in import inside
 from observer.web.problems import FORM, ApiProblem, form_of
+from observer.web.views.rows import target_view
 
 T = TypeVar("T")
 
@@ -135,8 +136,8 @@ def _incident(request: web.Request) -> str:
 
 def plan_view(plan: Plan) -> models.PlanView:
     """One action as it would be written now."""
-    pod, action = plan.pod, plan.action_kind.value
-    return models.PlanView(plan.hash, plan.incident, pod.namespace, pod.name, pod.uid, action, plan.dry_run, plan.diff)
+    target, action = target_view(plan.target), plan.action_kind.value
+    return models.PlanView(plan.hash, plan.incident, target, action, plan.dry_run, plan.diff)
 
 
 def _approval(approval: Approval) -> models.ApprovalView:

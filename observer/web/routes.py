@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -37,7 +37,6 @@ TEXT: Final = "text/plain"
 EVENTS: Final = "text/event-stream"
 T = TypeVar("T")
 Q = TypeVar("Q", bound=Struct)
-A = TypeVar("A", bound=Struct)
 PathParts = Mapping[str, str]
 
 
@@ -90,29 +89,49 @@ class Route:
         return tuple(re.findall(r"{(\w+)}", self.path))
 
 
-def _read(
-    path: str,
-    summary: str,
-    answer: type[A],
-    query: type[Q],
-    ask: Callable[[Queries, Q, PathParts], Awaitable[A]],
-    errors: tuple[int, ...] = (400, 503),
-) -> Route:
-    """A route that answers from the queries."""
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Q]):
+    """
+    A question that page and API answer alike.
 
-    def handler(services: Services) -> Handler | None:
+    Attributes:
+        page: path of the page; its JSON is at ``path``. template: name of the page's template.
+        query: model of the parameters; errors: statuses of problems.
+        ask: answers with the queries, the parameters and the variable parts of the path.
+    """
+
+    page: str
+    path: str
+    template: str
+    summary: str
+    answer: type[Struct]
+    query: type[Q]
+    ask: Callable[[Queries, Q, PathParts], Awaitable[Struct]]
+    errors: tuple[int, ...] = (400, 503)
+
+    async def answered(self, request: web.Request, queries: Queries, query: Q) -> Struct:
+        """Raises: ApiProblem."""
+        return await answered(lambda: self.ask(queries, query, request.match_info))
+
+    def handler(self, services: Services) -> Handler | None:
+        """Of the API."""
         queries = services.queries
         if queries is None:
             return None
 
         async def serve(request: web.Request) -> web.Response:
-            wanted = asked(request, query)
-            body = await answered(lambda: ask(queries, wanted, request.match_info))
+            body = await self.answered(request, queries, asked(request, self.query))
             return tagged(request, msgspec.json.encode(body), JSON)
 
         return serve
 
-    return Route("GET", path, summary, "reading", answer, handler, query=query, errors=errors, cached=True)
+    @property
+    def route(self) -> Route:
+        """Its row of the table."""
+        return Route(
+            "GET", self.path, self.summary, "reading", self.answer, self.handler,
+            query=self.query, errors=self.errors, cached=True,
+        )  # fmt: skip
 
 
 def _act(
@@ -184,6 +203,26 @@ ALERTS: Final = "/api/v1/alerts"
 OPENAPI: Final = "/api/v1/openapi.json"
 STREAM: Final = "/api/v1/stream"
 
+READINGS: Final[tuple[Reading[Any], ...]] = (
+    Reading("/", "/api/v1/overview", "overview", "The whole at one glance", answers.Overview, parameters.OverviewQuery,
+            lambda queries, query, _: queries.overview(query)),
+    Reading("/workloads/{namespace}/{name}", "/api/v1/workloads/{namespace}/{name}", "workload", "One workload",
+            answers.WorkloadView, _NOTHING,
+            lambda queries, _, path: queries.workload(path["namespace"], path["name"]), _ONE),
+    Reading("/incidents", "/api/v1/incidents", "incidents", "Incidents, newest first", answers.IncidentList,
+            parameters.IncidentsQuery, lambda queries, query, _: queries.incidents(query)),
+    Reading("/incidents/{id}", _INCIDENT, "incident", "One incident in full", answers.IncidentView, _NOTHING,
+            lambda queries, _, path: queries.incident(path["id"]), _ONE),
+    Reading("/graph", "/api/v1/graph", "graph", "Who calls whom", answers.GraphView, parameters.GraphQuery,
+            lambda queries, query, _: queries.graph(query)),
+    Reading("/decisions", "/api/v1/decisions", "decisions", "Decisions, newest first", answers.DecisionList,
+            parameters.DecisionsQuery, lambda queries, query, _: queries.decisions(query)),
+    Reading("/policies", "/api/v1/policies", "policies", "What holds where", answers.PoliciesView,
+            parameters.PoliciesQuery, lambda queries, query, _: queries.policies(query), _ONE),
+    Reading("/sources", "/api/v1/sources", "sources", "What is seen, and what is not", answers.SourcesView, _NOTHING,
+            lambda queries, _query, _path: queries.sources()),
+)  # fmt: skip
+"""What is read, by people on a page and by programs."""
 ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", "/healthz", "The process lives", "probes", TEXT, lambda _: _alive, role=None),
     Route("GET", "/readyz", "A tick has ended lately", "probes", TEXT, _ready, role=None, errors=(503,)),
@@ -193,22 +232,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("GET", OPENAPI, "This description", "reading", JSON, _description),
     Route("GET", STREAM, "Ticks and decisions as they come", "reading", EVENTS,
           lambda services: services.stream.handle if services.stream is not None else None),
-    _read("/api/v1/overview", "The whole at one glance", answers.Overview, parameters.OverviewQuery,
-          lambda queries, query, _: queries.overview(query)),
-    _read("/api/v1/workloads/{namespace}/{name}", "One workload", answers.WorkloadView, _NOTHING,
-          lambda queries, _, path: queries.workload(path["namespace"], path["name"]), _ONE),
-    _read("/api/v1/incidents", "Incidents, newest first", answers.IncidentList, parameters.IncidentsQuery,
-          lambda queries, query, _: queries.incidents(query)),
-    _read(_INCIDENT, "One incident in full", answers.IncidentView, _NOTHING,
-          lambda queries, _, path: queries.incident(path["id"]), _ONE),
-    _read("/api/v1/graph", "Who calls whom", answers.GraphView, parameters.GraphQuery,
-          lambda queries, query, _: queries.graph(query)),
-    _read("/api/v1/decisions", "Decisions, newest first", answers.DecisionList, parameters.DecisionsQuery,
-          lambda queries, query, _: queries.decisions(query)),
-    _read("/api/v1/policies", "What holds where", answers.PoliciesView, parameters.PoliciesQuery,
-          lambda queries, query, _: queries.policies(query), _ONE),
-    _read("/api/v1/sources", "What is seen, and what is not", answers.SourcesView, _NOTHING,
-          lambda queries, _query, _path: queries.sources()),
+    *(reading.route for reading in READINGS),
     _act("GET", "/api/v1/me", "Who asks, and what they may do", acts.PersonView, lambda api: api.me, tag="people"),
     _act("GET", "/api/v1/approvals", "What waits for approval", acts.WaitingView, lambda api: api.waiting),
     _act("GET", f"{_INCIDENT}/plans", "What can be done about an incident", acts.PlansView, lambda api: api.plans,

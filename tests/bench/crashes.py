@@ -22,6 +22,7 @@ from sqlalchemy import event
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import DuplicateIntent
+from observer.domain.ids import Target
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EngineSettings
@@ -233,7 +234,9 @@ class _Scene:
         incident = self.memory.incidents[self.key]
         if incident.phase is not Phase.SUSPECTED or self.pod not in self._view().pods:
             return  # nobody suspects a pod that is gone
-        action = Action(self.action_kind, self.key, self.pod, attempt=incident.attempts.get(self.action_kind, 0))
+        action = Action(
+            self.action_kind, self.key, Target.of(self.pod), attempt=incident.attempts.get(self.action_kind, 0)
+        )
         decision = self._decision(action)
         outcome, _ = await self._executor().carry_out(decision, incident)
         self._settle(decision, outcome)

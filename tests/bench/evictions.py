@@ -13,7 +13,7 @@ from pathlib import Path
 from observer.actuators.evict import EvictActuator
 from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, Verdict
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
 from observer.domain.outcome import Result
 from observer.journal.store import SqlJournal
 from observer.runtime.evidence import EvidenceStore
@@ -70,7 +70,7 @@ def _pods(kube: SimulatedKube) -> list[PodRef]:
 
 
 def _decision(pod: PodRef) -> Decision:
-    action = Action(ActionKind.EVICT, pod.uid, pod)
+    action = Action(ActionKind.EVICT, pod.uid, Target.of(pod))
     return Decision(
         pod.uid,
         FakeClock().at,

@@ -11,8 +11,7 @@ from observer.domain.action import ActionKind
 from observer.domain.cluster import ClusterView, DisruptionBudget
 from observer.domain.ids import WorkloadRef
 from observer.domain.slo import DataState
-from observer.engine.slo.states import Facts, state_of
-from observer.engine.slo.surroundings import Scene, surroundings
+from observer.engine.slo.states import Facts, Scene, state_of, surroundings
 from tests.cases.commands import FILES, call, told
 from tests.cases.rows import case, wrong
 from tests.support.builders import NOW, catalog, cluster, pod, service_ref, workload, workload_ref

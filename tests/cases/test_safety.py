@@ -26,11 +26,12 @@ from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import JournalUnavailable
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
+from observer.engine.remediation.escalation import ledger_entry
 from observer.journal.store import SqlJournal
 from observer.runtime.clock import SystemClock
 from observer.runtime.evidence import EvidenceStore
-from observer.runtime.execute import Executor, ledger_entry
+from observer.runtime.execute import Executor
 from observer.simulator.kubernetes import objects as kube_objects
 from observer.sinks.audit import open_audit, verify
 from observer.sources.kubernetes.cluster import KubernetesCluster
@@ -177,7 +178,7 @@ async def test_a_namespace_that_opted_out_silently_is_not_acted_in(tmp_path: Pat
                 clock=clock,
                 fresh_for=60.0,
             )
-            action = Action(ActionKind.DRAIN, "i1", ref, expires=time.time() + 60.0, term=3)
+            action = Action(ActionKind.DRAIN, "i1", Target.of(ref), expires=time.time() + 60.0, term=3)
             await executor.carry_out(decided(action, clock.now()), None)
             written = kube.asked("patch", "pods")
 
@@ -190,7 +191,7 @@ async def test_a_journal_whose_file_was_unlinked_takes_no_intent(tmp_path: Path)
     try:
         for file in tmp_path.glob("journal.db*"):
             file.unlink()
-        action = Action(ActionKind.DRAIN, "i1", POD)
+        action = Action(ActionKind.DRAIN, "i1", Target.of(POD))
         try:
             await journal.intend(action, ledger_entry(action, None, 1.0))
             refused = False
@@ -227,7 +228,7 @@ async def test_an_audit_trail_that_was_changed_and_sealed_anew_does_not_verify(t
     path = tmp_path / "audit.jsonl"
     sink = open_audit(path)
     for number in range(4):
-        await sink.publish(decided(Action(ActionKind.DRAIN, f"i{number}", POD), 1.0 + number))
+        await sink.publish(decided(Action(ActionKind.DRAIN, f"i{number}", Target.of(POD)), 1.0 + number))
     await sink.close()
     assert verify(path).fault == ""
     path.write_bytes(b"\n".join(resealed(path.read_bytes().splitlines(), 1)) + b"\n")
@@ -257,7 +258,7 @@ async def test_a_credential_in_a_kept_log_is_gone_whole(line: str, secret: str, 
         FakeCluster(logs=line + "\n"), tmp_path, logs=True, lines=10, max_bytes=1000, redact=settings.redact
     )
     raw = {"metadata": {}, "spec": {"containers": [{"name": "app"}]}}
-    folder = await keeper.keep(POD, raw, decided(Action(ActionKind.EVICT, "i1", POD), 1.0))
+    folder = await keeper.keep(POD, raw, decided(Action(ActionKind.EVICT, "i1", Target.of(POD)), 1.0))
     kept = (folder / "app.log").read_text()
 
     assert secret not in kept

@@ -22,13 +22,13 @@ from observer.domain import names
 from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import SwitchChanged
-from observer.domain.ids import PodRef, WorkloadRef
+from observer.domain.ids import PodRef, Target, WorkloadRef
 from observer.domain.outcome import Outcome, Result
 from observer.kube import paths
 from observer.kube.drain_mark import DrainMark
 from observer.kube.errors import Conflict, Invalid
 from observer.kube.patches import draining, patch_pod, restoring
-from observer.kube.target import Target, read_target
+from observer.kube.target import LivePod, read_target
 from observer.ports.actuators import SwitchReading
 from observer.ports.stores import LeaseRecord
 from observer.runtime.clock import SystemClock
@@ -51,7 +51,7 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 def act(
     action_kind: ActionKind, pod: PodRef, *, incident: str = "i1", seconds: float = 300.0, dry_run: bool = False
 ) -> Action:
-    return Action(action_kind, incident, pod, expires=time.time() + seconds, term=4, dry_run=dry_run)
+    return Action(action_kind, incident, Target.of(pod), expires=time.time() + seconds, term=4, dry_run=dry_run)
 
 
 def said(outcome: Outcome) -> tuple[Result, str]:
@@ -65,7 +65,7 @@ async def marks(world: KubeWorld, pod: PodRef) -> tuple[str | None, str | None, 
     return (label, note, meta["resourceVersion"])
 
 
-async def target_of(world: KubeWorld, pod: PodRef) -> Target:
+async def target_of(world: KubeWorld, pod: PodRef) -> LivePod:
     found = await read_target(world.api, pod)
     assert found is not None
     return found

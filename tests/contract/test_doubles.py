@@ -22,7 +22,7 @@ from observer.config.settings.model import LeaseSettings
 from observer.config.settings.sources import KubernetesSettings, PrometheusSettings
 from observer.domain.action import Action, ActionKind
 from observer.domain.errors import SourceUnavailable, SwitchChanged
-from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.ids import PodRef, ServiceRef, Target
 from observer.domain.outcome import Result
 from observer.domain.person import Identity
 from observer.kube.reviews import KubeAccessReviews, KubeTokenReviews
@@ -138,7 +138,7 @@ async def actuator(
 
 async def test_an_actuator_answers_with_the_id_of_the_act(actuator: tuple[Actuator, PodRef]) -> None:
     acts, pod = actuator
-    drain = Action(ActionKind.DRAIN, "i1", pod, expires=time.time() + 60.0, term=1)
+    drain = Action(ActionKind.DRAIN, "i1", Target.of(pod), expires=time.time() + 60.0, term=1)
     done, looked_up = await acts.apply(drain), await acts.look_up(drain)
 
     assert (done.action_id, done.result) == (drain.id, Result.APPLIED)

@@ -15,7 +15,7 @@ from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError, ObserverError, SourceUnavailable
-from observer.domain.ids import PodRef, WorkloadRef
+from observer.domain.ids import PodRef, Target, WorkloadRef
 from observer.domain.outcome import Outcome, Result
 from observer.http_client.client import Endpoint
 from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient, GrafanaRefused, Published, Publisher
@@ -178,7 +178,7 @@ POD = PodRef("shop", "cart-1", "u1")
 
 
 def act(action_kind: ActionKind, at: float, *, attempt: int = 0, incident: str = "i1", **changes: Any) -> Decision:
-    action = Action(action_kind, incident, POD, attempt=attempt)
+    action = Action(action_kind, incident, Target.of(POD), attempt=attempt)
     made = Decision(
         f"d{at}", at, action_kind.value, Verdict.ACT, "pod shop/cart-1", "evidence", f"{action_kind.value} at {at:.0f}",
         incident=incident, action_kind=action_kind, mode=Mode.ENFORCE, pod=POD,
@@ -275,7 +275,7 @@ async def test_giving_back_ends_the_drain_and_a_second_drain_is_another(tmp_path
         await sink.publish(told("closed", AT + 200, "cleared"))
     first, second = sorted(grafana.annotations.values(), key=lambda one: one["time"])
     assert first["timeEnd"] == (AT + 60) * 1000 and f"restore at {AT + 60:.0f}" in first["text"]
-    assert second["timeEnd"] == (AT + 200) * 1000 and "closed: acquitted" in second["text"]
+    assert second["timeEnd"] == (AT + 200) * 1000 and "closed: cleared" in second["text"]
     assert "closed" not in first["text"]
 
 

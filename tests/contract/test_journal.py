@@ -15,7 +15,7 @@ import pytest
 from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import DuplicateIntent, JournalUnavailable
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome, Result
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
@@ -72,13 +72,23 @@ def incident(key: str, *, opened: float = 100.0, closed: float = 0.0) -> Inciden
 
 
 def drain(key: str, attempt: int = 0) -> Action:
-    return Action(ActionKind.DRAIN, key, POD, attempt, "rv-7", expires=400.0, term=3, reason="suspected")
+    return Action(ActionKind.DRAIN, key, Target.of(POD), attempt, "rv-7", expires=400.0, term=3, reason="suspected")
 
 
 def entry(action: Action, at: float = 100.0) -> LedgerEntry:
     workload, service = WorkloadRef("shop", "Deployment", "cart"), ServiceRef("shop", "cart")
     return LedgerEntry(
-        action.id, at, action.action_kind, action.incident, POD, workload, service, "pod", "errors", "n1", "v1"
+        action.id,
+        at,
+        action.action_kind,
+        action.incident,
+        Target.of(POD),
+        workload,
+        service,
+        "pod",
+        "errors",
+        "n1",
+        "v1",
     )
 
 
@@ -182,11 +192,11 @@ async def test_grades_reach_every_act_of_the_incident(journal: SqlJournal | Memo
     for i, action in enumerate(acts):
         await journal.intend(action, entry(action, at=100.0 + i))
 
-    await journal.grade("a", useful=False, verdict="no-change")
+    await journal.grade("a", useful=False, verdict="no_change")
 
     assert [(one.useful, one.verdict) for one in await journal.ledger(0.0)] == [
-        (False, "no-change"),
-        (False, "no-change"),
+        (False, "no_change"),
+        (False, "no_change"),
         (None, ""),
     ]
     assert [one.at for one in await journal.ledger(101.5)] == [102.0]

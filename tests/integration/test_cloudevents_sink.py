@@ -17,7 +17,7 @@ from observer.domain import names
 from observer.domain.action import ActionKind
 from observer.domain.decision import Decision
 from observer.domain.errors import SourceUnavailable
-from observer.domain.kinds import KINDS
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Result
 from observer.exchange.event_schema import decision_schema, event_type, schema
 from observer.http_client.client import Endpoint
@@ -116,7 +116,7 @@ async def test_only_the_wanted_kinds_are_sent() -> None:
     assert [got.json["data"]["kind"] for got in receiver.got] == ["evict", "page"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", list(Kind))
 def test_every_kind_has_a_type_and_fits_the_schema(kind: str) -> None:
     action_kind = ActionKind(kind) if kind in set(ActionKind) else None
     decision = acted(action_kind, Result.DEFERRED) if action_kind else told(kind, incident="", pod=None)

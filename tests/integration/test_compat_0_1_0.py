@@ -5,7 +5,9 @@ from __future__ import annotations
 import lzma
 import re
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +19,12 @@ from observer.config.policies.load import load as load_policies
 from observer.config.settings.read import default, load
 from observer.domain.action import ActionKind
 from observer.domain.decision import Verdict
-from observer.domain.errors import ConfigError
+from observer.domain.errors import ConfigError, JournalUnavailable
 from observer.domain.incident import Phase
 from observer.domain.outcome import DrainVerdict
 from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
+from observer.recording import former
 from observer.recording.events import Ticked
 from observer.recording.files import Recording
 from observer.recording.replay import replay
@@ -143,6 +146,49 @@ async def test_a_journal_that_was_brought_up_to_date_goes_on(url: str) -> None:
     again = await SqlJournal.open(url)
     assert {incident.id: incident for incident in await again.incidents()} == before
     await again.close()
+
+
+class Killed(Exception):
+    """The process ends here."""
+
+
+class Dying(dict[str, str]):
+    """Words of which one ends the process."""
+
+    def get(self, word: str, default: object = None) -> str:
+        if word == "verified":
+            raise Killed
+        return word
+
+
+async def test_a_migration_that_does_not_come_to_its_end_has_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(unpacked("journal.db.xz"))
+    with monkeypatch.context() as patch:
+        patch.setattr(former, "WORDS", Dying())
+        with pytest.raises(Killed):
+            await SqlJournal.open(f"sqlite+aiosqlite:///{path}")
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
+        assert file.execute("SELECT count(*) FROM ledger WHERE rung = 'evict'").fetchall() == [(3,)]
+    journal = await SqlJournal.open(f"sqlite+aiosqlite:///{path}")
+    assert len(await journal.ledger(0.0)) == 6
+    await journal.close()
+
+
+async def test_a_damaged_row_is_left_to_whoever_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(unpacked("journal.db.xz"))
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("UPDATE decisions SET body = '{' WHERE id = 'd05'")
+        file.commit()
+    journal = await SqlJournal.open(f"sqlite+aiosqlite:///{path}")
+    assert len(await journal.incidents()) == 5
+    with pytest.raises(JournalUnavailable, match="no Decision"):
+        await journal.decisions(limit=1000)
+    await journal.close()
 
 
 def test_the_audit_trail_holds_and_is_gone_on_with(tmp_path: Path) -> None:

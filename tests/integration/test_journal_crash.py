@@ -18,9 +18,9 @@ from observer.journal.store import SqlJournal
 ACTOR = """
 import asyncio, os, signal, sys
 from sqlalchemy import event
-from observer.domain.action import Action, Rung
+from observer.domain.action import Action, ActionKind
 from observer.domain.decision import LedgerEntry
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
 from observer.domain.outcome import Outcome, Result
 from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
@@ -43,8 +43,8 @@ async def act(url, deadly, told):
         event.listen(journal._engine.sync_engine, name, step)
     for incident in ("a", "b"):
         pod = PodRef("shop", "cart-" + incident, "uid-" + incident)
-        action = Action(Rung.DRAIN, incident, pod)
-        entry = LedgerEntry(action.id, 1.0, Rung.DRAIN, incident, pod, None, None, "pod", "", "", "")
+        action = Action(ActionKind.DRAIN, incident, Target.of(pod))
+        entry = LedgerEntry(action.id, 1.0, ActionKind.DRAIN, incident, Target.of(pod), None, None, "pod", "", "", "")
         await journal.intend(action, entry)
         say("intended " + incident)
         await journal.settle(action.id, Outcome(action.id, Result.APPLIED, "ok"), 2.0)

@@ -18,7 +18,7 @@ from observer.actuators.restore import restore_expired
 from observer.domain import names
 from observer.domain.action import Action, ActionKind
 from observer.domain.errors import ActuatorUnavailable, SourceUnavailable
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
 from observer.domain.outcome import Result
 from observer.kube.client import KubeApi
 from observer.ports.stores import LeaseRecord
@@ -49,7 +49,7 @@ class Bench:
         return EvictActuator(self.api)
 
     def act(self, action_kind: ActionKind, **changes: Any) -> Action:
-        return Action(action_kind, "i1", self.pod, **{"expires": NOW} | changes)
+        return Action(action_kind, "i1", Target.of(self.pod), **{"expires": NOW} | changes)
 
     def meta(self) -> dict[str, Any]:
         found = self.kube.store.get("pods", "shop", self.pod.name)
@@ -190,7 +190,7 @@ async def test_label_and_note_are_never_seen_apart(bench: Bench) -> None:
 
 async def test_a_second_drain_of_ours_renews_the_note(bench: Bench) -> None:
     await bench.drain.apply(bench.act(ActionKind.DRAIN))
-    later = Action(ActionKind.DRAIN, "i2", bench.pod, expires=NOW + 60)
+    later = Action(ActionKind.DRAIN, "i2", Target.of(bench.pod), expires=NOW + 60)
     assert (await bench.drain.apply(later)).result is Result.APPLIED
     assert '"incident": "i2"' in bench.meta()["annotations"][names.DRAIN_ANNOTATION]
     outcome = await bench.drain.look_up(bench.act(ActionKind.DRAIN))
@@ -216,7 +216,7 @@ async def test_restore_goes_on_after_a_pod_that_fails(bench: Bench) -> None:
     )
     second = PodRef("shop", other["name"], other["uid"])
     for pod in (bench.pod, second):
-        await bench.drain.apply(Action(ActionKind.DRAIN, "i1", pod, expires=NOW))
+        await bench.drain.apply(Action(ActionKind.DRAIN, "i1", Target.of(pod), expires=NOW))
     bench.kube.faults.on("patch", "pods", Reset(), name=bench.pod.name)
     told = dict(await restore_expired(bench.api, NOW + 1))
     assert told[str(bench.pod)].result is Result.UNKNOWN

@@ -23,7 +23,7 @@ from observer.config.settings.sources import KubernetesSettings
 from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
 from observer.domain.person import Identity
 from observer.kube.client import KubeApi
 from observer.kube.reviews import KubeAccessReviews, KubeTokenReviews
@@ -104,8 +104,8 @@ async def do_everything(kube: SimulatedKube, api: KubeApi) -> None:
     await KubeAccessReviews(api).allowed(person, "approve")
     drain = DrainAndRestore(api, by="o")
     for action_kind in (ActionKind.DRAIN, ActionKind.RESTORE):
-        await drain.apply(Action(action_kind, "i1", pod, expires=time.time()))
-    await EvictActuator(api).apply(Action(ActionKind.EVICT, "i1", pod))
+        await drain.apply(Action(action_kind, "i1", Target.of(pod), expires=time.time()))
+    await EvictActuator(api).apply(Action(ActionKind.EVICT, "i1", Target.of(pod)))
 
 
 async def test_the_daemon_may_do_exactly_what_it_does(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ async def test_the_job_that_gives_back_may_do_exactly_that(tmp_path: Path) -> No
     objects: Iterable[dict[str, Any]] = kube_objects.shop_objects([("cart", "v1", 1)])
     async with simulated_kube(objects, speed=50.0) as kube, connected(tmp_path, kube.url) as api:
         pod = await a_ready_pod(kube)
-        await DrainAndRestore(api, by="o").apply(Action(ActionKind.DRAIN, "i1", pod, expires=1.0))
+        await DrainAndRestore(api, by="o").apply(Action(ActionKind.DRAIN, "i1", Target.of(pod), expires=1.0))
         kube.app[API].calls.clear()
         assert await restore_expired(api, time.time())
         await restore_expired(api, time.time(), only=str(pod))

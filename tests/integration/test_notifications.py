@@ -18,8 +18,7 @@ from observer.config.settings.notifications import GroupBy, NotifyKind, NotifySe
 from observer.config.settings.read import parse
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.runtime.dispatcher import Dispatcher
-from observer.sinks.notify import Grouping, NotifySink, Subscription
-from observer.sinks.notify.sink import MOST_GROUPS
+from observer.sinks.notify import MOST_GROUPS, Grouping, NotifySink, Subscription
 from tests.support.fakes import FakeClock
 from tests.support.receivers import acted, receiving, told
 
@@ -185,7 +184,7 @@ async def test_what_waits_is_sent_on_the_way_out() -> None:
 
 
 async def test_a_reader_that_hangs_keeps_nobody_on_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("observer.sinks.notify.sink._CLOSING_SECONDS", 0.02)
+    monkeypatch.setattr("observer.sinks.notify._CLOSING_SECONDS", 0.02)
     at = desk()
     at.reader.gate = asyncio.Event()
     await at.sink.publish(told())

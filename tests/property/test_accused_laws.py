@@ -16,8 +16,8 @@ from observer.domain.policy import EffectivePolicy
 from observer.domain.suspect import Suspect, Tier
 from observer.engine.attribution.attributor import Attributor
 from observer.engine.attribution.removal import permits_removal, shortened, victim_of, with_drain
-from observer.engine.context import Fleet
-from observer.engine.guards import accused
+from observer.engine.context import Rules, TickContext
+from observer.engine.guards import attribution as guard
 from observer.engine.guards.context import GuardContext
 from observer.engine.memory import Memory
 from tests.property.test_attribution_laws import FEW, NAMES, edges
@@ -54,9 +54,9 @@ def asked(draw: st.DrawFn) -> tuple[Suspect, Attribution]:
 def context(found: Attribution, action_kind: ActionKind) -> GuardContext:
     judged, mode = judgement(), enforce()
     return GuardContext(
-        at=NOW, action_kind=action_kind, incident=incident_of("a-1", app="a"), pod=PODS[0], workload=None, suspect=None,
-        snapshot=snapshot(VIEW), cluster=VIEW, judgement=judged, memory=Memory(), settings=mode,
-        policy=EffectivePolicy.of(mode), fleet=Fleet(judged), attribution=found,
+        tick=TickContext.of(snapshot(VIEW), judged, VIEW, Rules(mode)), action_kind=action_kind,
+        incident=incident_of("a-1", app="a"), pod=PODS[0], workload=None, suspect=None, memory=Memory(),
+        policy=EffectivePolicy.of(mode), attribution=found,
     )  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def context(found: Attribution, action_kind: ActionKind) -> GuardContext:
 def test_nobody_is_killed_on_worse_odds_than_were_asked_for(drawn: tuple[Suspect, Attribution]) -> None:
     _, found = drawn
     evict, drain = (
-        accused.attribution(context(found, action_kind)) for action_kind in (ActionKind.EVICT, ActionKind.DRAIN)
+        guard.attribution(context(found, action_kind)) for action_kind in (ActionKind.EVICT, ActionKind.DRAIN)
     )
     mine = next(one for one in found.ranked if one.cause.pod == PODS[0].ref)
     if isinstance(evict, Allowed):
@@ -121,4 +121,4 @@ def test_without_graph_and_traces_the_sibling_test_alone_is_enough(score: float)
     mine = suspect(PODS[0], Tier.EVICT, found=replace(evidence(score=score)))
     judged = judgement(suspects=[mine], services=health(PODS))
     found = Attributor(snapshot(VIEW), judged, VIEW).attribute(mine)
-    assert isinstance(accused.attribution(context(found, ActionKind.EVICT)), Allowed)
+    assert isinstance(guard.attribution(context(found, ActionKind.EVICT)), Allowed)

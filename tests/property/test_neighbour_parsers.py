@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.sources.jaeger import legacy, otlp
 from observer.sources.jaeger.semantics import span_of
-from observer.sources.kiali.graph import parse_graph
-from observer.sources.kiali.health import parse_clusters, parse_namespace
+from observer.sources.kiali.graph import parse_clusters, parse_graph, parse_namespace
 from observer.sources.kiali.session import parse_version
 from tests.support import trace_bodies
 from tests.support.graph_bodies import calls, graph, http, workload

@@ -21,8 +21,9 @@ from observer.domain.cluster import (
 )
 from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import LedgerEntry
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.incident import Incident, Phase
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Gap, Snapshot
 from observer.domain.suspect import (
@@ -207,7 +208,7 @@ def group_suspect(kind: CulpritKind, name: str, service: ServiceRef | None = Non
     """A suspicion against a revision, node, zone or workload."""
     namespace = service.namespace if service is not None else ""
     culprit = Culprit(kind, namespace, name, service)
-    return Suspect(culprit, evidence(score=25.0), tier, Tier.ANNOTATE, f"{kind.value}_named", impact=True)
+    return Suspect(culprit, evidence(score=25.0), tier, Tier.ANNOTATE, Reason(f"{kind.value}_named"), impact=True)
 
 
 def tally(pod: Pod, requests: float, errors: float = 0.0, slow: tuple[float, ...] = ()) -> PodTally:
@@ -338,7 +339,7 @@ def ledger_entry(
         at=NOW - ago,
         action_kind=action_kind,
         incident=incident or f"old-{name}",
-        pod=one.ref,
+        target=Target.of(one.ref),
         workload=one.workload,
         service=one.service,
         culprit_kind="pod",

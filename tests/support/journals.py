@@ -9,9 +9,10 @@ from pathlib import Path
 
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Blocked, Decision, LedgerEntry, Verdict
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.slo import LedgerCount
 from observer.domain.suspect import Culprit, CulpritKind, Symptom, Tier
 from observer.journal.store import SqlJournal
@@ -72,9 +73,10 @@ def decision(key: str, at: float, kind: str, verdict: Verdict = Verdict.TELL, **
 def evicted(of: Incident, at: float, *, useful: bool | None, verdict: str) -> tuple[Action, LedgerEntry]:
     """An eviction that was carried out, and what became of it."""
     assert of.culprit.pod is not None
-    action = Action(ActionKind.EVICT, of.id, of.culprit.pod)
+    action = Action(ActionKind.EVICT, of.id, Target.of(of.culprit.pod))
     entry = LedgerEntry(
-        action.id, at, ActionKind.EVICT, of.id, of.culprit.pod, of.workload, of.service, "pod", "errors", "node-1",
+        action.id, at, ActionKind.EVICT, of.id, Target.of(of.culprit.pod), of.workload, of.service, "pod", "errors",
+        "node-1",
         "v1",
         settled=True, applied=True, useful=useful, verdict=verdict,
     )  # fmt: skip
@@ -95,7 +97,7 @@ def a_night() -> tuple[Sequence[Incident], Sequence[Decision], Sequence[tuple[Ac
         "inc-worse", "mail-1", MORNING - 6 * HOUR, phase=Phase.CLOSED, closing="worse", closed=MORNING - 5.8 * HOUR,
         check=Check(MORNING - 6 * HOUR, MORNING - 5.9 * HOUR, verdict=Verification.WORSE),
     )  # fmt: skip
-    brake = Blocked("disruption", "disruption_budget", "0 disruptions allowed by pdb bank/pay")
+    brake = Blocked(GuardName("disruption"), Reason.DISRUPTION_BUDGET, "0 disruptions allowed by pdb bank/pay")
     told = (
         decision("d01", MORNING - 9 * HOUR, "suspected", incident=good.id, reason="errors",
                  text="cart-1 fails 31 % of its 1200 requests, its siblings 0.2 % of 3600; 21.5 nats."),

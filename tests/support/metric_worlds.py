@@ -24,7 +24,7 @@ from aiohttp.test_utils import TestServer
 from observer.config.settings.sources import Flavor, PrometheusSettings
 from observer.simulator.prometheus.api import PrometheusApi
 from observer.simulator.prometheus.tsdb import NAME, Block, TimeSeriesMemory
-from observer.sources.prometheus.credentials import flavor_parameters
+from observer.sources.prometheus.transport import flavor_parameters
 from tests.support.ports import free_port
 
 Series = tuple[str, Mapping[str, str], float]

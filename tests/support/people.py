@@ -14,12 +14,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from observer.actions import plan_of
 from observer.config.settings.model import OidcSettings
 from observer.domain.action import Action, ActionKind, Mode
-from observer.domain.approval import Plan, plan_of
+from observer.domain.approval import Plan
 from observer.domain.decision import Decision
 from observer.domain.errors import SourceUnavailable
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
 from observer.domain.incident import Incident, Phase
 from observer.domain.person import Identity
 from observer.runtime.inbox import ApprovalCache
@@ -94,7 +95,7 @@ class PeopleWorld:
 
     def waits(self, action_kind: ActionKind = ActionKind.EVICT) -> Plan:
         """Something waits for a word in the incident."""
-        plan = plan_of(Action(action_kind, INCIDENT, self.pod), seconds=300.0)
+        plan = plan_of(Action(action_kind, INCIDENT, Target.of(self.pod)), seconds=300.0)
         self.keeper.wanted((plan,))
         return plan
 

@@ -17,8 +17,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Blocked, Decision, Verdict
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.outcome import Outcome, Result
+from observer.domain.reasons import GuardName, Reason
 
 POD = PodRef("shop", "cart-1", "u1")
 AT = 1_790_000_000.25
@@ -48,13 +49,15 @@ def told(kind: str = "suspected", **changes: Any) -> Decision:
 
 def acted(action_kind: ActionKind = ActionKind.EVICT, result: Result = Result.APPLIED, **changes: Any) -> Decision:
     """A decision that was carried out."""
-    action = Action(action_kind, "i1", POD)
+    action = Action(action_kind, "i1", Target.of(POD))
     facts = {
         "verdict": Verdict.ACT,
         "action_kind": action_kind,
         "action": action,
         "outcome": Outcome(action.id, result, result.value),
-        "blocked_by": (Blocked("pdb", "pdb", "allows no disruption"),) if result is Result.DEFERRED else (),
+        "blocked_by": (Blocked(GuardName.DISRUPTION_BUDGET, Reason.PDB, "allows no disruption"),)
+        if result is Result.DEFERRED
+        else (),
     }
     return told(action_kind.value, **{**facts, **changes})
 

@@ -192,8 +192,10 @@ class Stage:
     def _obey(self, action: Action) -> None:
         if action.dry_run:
             return
-        name = action.pod.name
+        name = action.target.name
         self.acts.append((self.at, action.action_kind, name))
+        if action.target.pod is None:
+            return
         if action.action_kind is ActionKind.DRAIN:
             self.labelled[name] = self.at
             self.pods = [drained(pod, action.incident) if pod.ref == action.pod else pod for pod in self.pods]

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Blocked, Decision, LedgerEntry, Verdict
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, TargetKind, WorkloadRef
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
@@ -16,12 +17,15 @@ numbers = st.floats(allow_nan=False)
 pods = st.builds(PodRef, texts, texts, texts)
 services = st.builds(ServiceRef, texts, texts)
 workloads = st.builds(WorkloadRef, texts, texts, texts)
-actions = st.sampled_from(ActionKind)
+kinds = st.sampled_from(ActionKind)
+targets = st.builds(Target, st.sampled_from(TargetKind), texts, texts, texts)
+reasons = st.sampled_from(Reason)
+guards = st.sampled_from(GuardName)
 actions = st.builds(
     Action,
-    action_kind=actions,
+    action_kind=kinds,
     incident=texts,
-    pod=pods,
+    target=targets,
     attempt=st.integers(0, 9),
     resource_version=texts,
     expires=numbers,
@@ -71,8 +75,8 @@ incidents = st.builds(
     node=texts,
     evidence_score=numbers,
     cut=st.integers(-1, 9),
-    attempts=st.dictionaries(actions, st.integers(0, 9)),
-    blocked=st.dictionaries(texts, numbers),
+    attempts=st.dictionaries(kinds, st.integers(0, 9)),
+    blocked=st.dictionaries(reasons, numbers),
     experiment=st.none() | experiments,
     check=st.none() | checks,
     closing=texts,
@@ -88,25 +92,26 @@ decisions = st.builds(
     reason=texts,
     text=texts,
     incident=texts,
-    action_kind=st.none() | actions,
+    action_kind=st.none() | kinds,
     mode=st.sampled_from(Mode),
     pod=st.none() | pods,
     service=st.none() | services,
     workload=st.none() | workloads,
     action=st.none() | actions,
     outcome=st.none() | outcomes,
-    blocked_by=st.lists(st.builds(Blocked, texts, texts, texts, st.booleans()), max_size=3).map(tuple),
+    blocked_by=st.lists(st.builds(Blocked, guards, reasons, texts, st.booleans()), max_size=3).map(tuple),
     figures=st.dictionaries(texts, numbers | texts | st.booleans() | st.none(), max_size=4),
     config=texts,
     severity=texts,
+    target=st.none() | targets,
 )
 entries = st.builds(
     LedgerEntry,
     action_id=texts,
     at=numbers,
-    action_kind=actions,
+    action_kind=kinds,
     incident=texts,
-    pod=pods,
+    target=targets,
     workload=st.none() | workloads,
     service=st.none() | services,
     culprit_kind=texts,

@@ -122,6 +122,9 @@ def _imports(text: str, renames: Renames, maps: Maps) -> tuple[str, dict[str, st
     taken |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     lines = text.splitlines(keepends=True)
     aliases: dict[str, str] = {}
+    for statement in [node for node in ast.walk(tree) if isinstance(node, ast.Import)]:
+        for row in range(statement.lineno - 1, statement.end_lineno or statement.lineno):
+            lines[row] = dotted_paths(lines[row], renames)
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     for node in sorted(nodes, key=lambda node: -node.lineno):
         first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
@@ -176,7 +179,7 @@ def _tokens(text: str, maps: Maps, aliases: Mapping[str, str]) -> str:
             width = skipped
         elif token.type == tokenize.NAME:
             width = _name(tokens, place, maps, aliases, edits)
-        elif token.type == tokenize.STRING and _names_parameters(tokens, place):
+        elif token.type == tokenize.STRING and (_names_parameters(tokens, place) or _names_attribute(tokens, place)):
             edits.append((token.start, token.end, _names_in(token.string, maps)))
         elif token.type == tokenize.STRING:
             edits.append((token.start, token.end, _string(token.string, maps, aliases)))
@@ -194,6 +197,19 @@ def _names_parameters(tokens: list[tokenize.TokenInfo], place: int) -> bool:
             return False
         before.pop()
     return before[-2:] == ["parametrize", "("] or before[-3:] == ["parametrize", "(", "("]
+
+
+def _names_attribute(tokens: list[tokenize.TokenInfo], place: int) -> bool:
+    """Whether a string is the name that ``getattr``, ``setattr`` or ``hasattr`` looks for."""
+    before = [token.string for token in tokens[max(place - 30, 0) : place] if token.string.strip()]
+    if before[-1:] != [","]:
+        return False
+    depth = 0
+    for number in range(len(before) - 2, 0, -1):
+        depth += {")": 1, "]": 1, "(": -1, "[": -1}.get(before[number], 0)
+        if depth < 0:
+            return before[number - 1] in ("getattr", "setattr", "hasattr") and "," not in before[number:-1]
+    return False
 
 
 def _name(
@@ -223,7 +239,7 @@ def _name(
 def _statement(tokens: list[tokenize.TokenInfo], place: int) -> int:
     """How many tokens an import statement has that begins here, 0 when none does: its names were rewritten already."""
     between = (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT, tokenize.ENCODING)
-    if tokens[place].string != "from" or (place and tokens[place - 1].type not in between):
+    if tokens[place].string not in ("from", "import") or (place and tokens[place - 1].type not in between):
         return 0
     end = place
     while tokens[end].type not in (tokenize.NEWLINE, tokenize.ENDMARKER):

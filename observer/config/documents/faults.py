@@ -12,7 +12,7 @@ from observer.domain.errors import ConfigError
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
     """
-    One thing to mend.
+    One thing to fix.
 
     Attributes:
         line, column: from 1; 0 = the file as a whole.

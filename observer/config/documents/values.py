@@ -34,6 +34,8 @@ def wrong(message: str, hint: str = "") -> PydanticCustomError:
     return PydanticCustomError("observer", "{text}", {"text": message, "hint": hint})
 
 
+_MOST_LISTED: Final = 12
+"""A refusal names all words that may be written where there are no more than these."""
 _RENAMED: Final = (
     "ladder escalation, rungs actions, rung action, tilts effect_sizes, acting_tilt acting_effect_size, told alert, "
     "acquit_seconds cleared_seconds, hold_max blocked_max, hold blocked, held blocked, sighted recovered"
@@ -108,20 +110,30 @@ class Size:
 class Words:
     """Beside ``str``: the words that may be written; beside an enum: those of its members."""
 
-    allowed: tuple[str, ...]
+    allowed: tuple[str, ...] | Callable[[], tuple[str, ...]]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Those that may be written now: what is registered later counts, too."""
+        return self.allowed() if callable(self.allowed) else self.allowed
 
     def read(self, value: object) -> str:
         """The word, or the member of that value. Raises: a refusal."""
-        by_word = {str(member): member for member in self.allowed}
+        by_word = {str(member): member for member in self.words}
         if isinstance(value, str) and value in by_word:
             return by_word[value]
-        raise wrong(f"must be one of {', '.join(by_word)}, got {_shown(value)}", meant(str(value), by_word))
+        hint = meant(str(value), by_word)
+        if len(by_word) > _MOST_LISTED:
+            raise wrong(
+                f"is no word that Observer knows, got {_shown(value)}", hint or "the JSON Schema lists all of them"
+            )
+        raise wrong(f"must be one of {', '.join(by_word)}, got {_shown(value)}", hint)
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"type": "string", "enum": [str(member) for member in self.allowed]}
+        return {"type": "string", "enum": [str(member) for member in self.words]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ _COMMANDS: Final = {Severity.ERROR: "error", Severity.WARNING: "warning", Severi
 def text(findings: Sequence[Finding]) -> str:
     """One line a finding, and what they come to."""
     counts = Counter(finding.severity for finding in findings)
-    told = ", ".join(counted(counts[severity], severity.value) for severity in Severity if counts[severity])
+    totals = ", ".join(counted(counts[severity], severity.value) for severity in Severity if counts[severity])
     pages = sorted({finding.check for finding in findings} - {UNREADABLE})
     lines = [str(finding) for finding in findings]
-    lines.append(told or "nothing found")
+    lines.append(totals or "nothing found")
     if pages:
         lines.append(f"explained in docs/checks: {', '.join(pages)}")
     return "\n".join(lines)

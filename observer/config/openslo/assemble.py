@@ -18,16 +18,7 @@ from observer.config.openslo.tiers import Rule, rule_of, tiers_of
 from observer.config.openslo.windows import window_of
 from observer.config.openslo.words import seconds
 from observer.domain import names
-from observer.domain.slo import (
-    BudgetingMethod,
-    BurnTier,
-    LowTraffic,
-    NoData,
-    Objective,
-    Preset,
-    RatioSli,
-    ThresholdSli,
-)
+from observer.domain.slo import BudgetingMethod, BurnTier, LowTraffic, NoData, Objective, Preset, RatioSli, ThresholdSli
 
 NO_NAMESPACE: Final = "-"
 """Stands for the namespace in the id of an objective that belongs to no service; no namespace can be called so."""
@@ -56,7 +47,11 @@ class Assembled:
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """Those that need no service to be complete."""
-        return tuple(one.objective for one in self.made if not one.slo.annotation(names.SLO_EACH))
+        return tuple(
+            made_objective.objective
+            for made_objective in self.made
+            if not made_objective.slo.annotation(names.SLO_EACH)
+        )
 
 
 def objectives(documents: Documents, *, at: float, cluster: str = "") -> tuple[Objective, ...]:
@@ -89,7 +84,9 @@ def assemble(documents: Documents, *, at: float, cluster: str = "") -> Assembled
         before = len(found.made)
         _one(slo, documents, at, cluster, found)
         if slo.annotation(names.SLO_EACH):
-            found.templates.append(Template(slo.name, tuple(one.objective for one in found.made[before:])))
+            found.templates.append(
+                Template(slo.name, tuple(made_objective.objective for made_objective in found.made[before:]))
+            )
     return found
 
 
@@ -200,7 +197,9 @@ def _part_name(slo: Placed[SloSpec], index: int, sli: Placed[SliSpec], assembled
         return ""
     if not slo.spec.composite:
         return str(index + 1)
-    earlier = sum(1 for one in assembled.made if one.slo is slo and one.sli.name == sli.name)
+    earlier = sum(
+        1 for made_objective in assembled.made if made_objective.slo is slo and made_objective.sli.name == sli.name
+    )
     return f"{sli.name}.{earlier + 1}" if earlier else sli.name
 
 
@@ -213,8 +212,5 @@ def _named(objective: Objective, slo: Placed[SloSpec], part: str) -> Objective:
         service = service_of(scope) if scope else None
         whole = f"{service.namespace if service else NO_NAMESPACE}/{slo.name}"
     return replace(
-        objective,
-        id=f"{whole}#{part}" if part else whole,
-        scope=service,
-        composite=whole if slo.spec.composite else "",
+        objective, id=f"{whole}#{part}" if part else whole, scope=service, composite=whole if slo.spec.composite else ""
     )

@@ -98,15 +98,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 _SHORTHAND = re.compile(SHORTHAND_PATTERN, re.ASCII)
 _DAY = 86_400.0
-_SECONDS: Final = {
-    "m": 60.0,
-    "h": 3600.0,
-    "d": _DAY,
-    "w": 7 * _DAY,
-    "M": 30 * _DAY,
-    "Q": 90 * _DAY,
-    "Y": 365 * _DAY,
-}
+_SECONDS: Final = {"m": 60.0, "h": 3600.0, "d": _DAY, "w": 7 * _DAY, "M": 30 * _DAY, "Q": 90 * _DAY, "Y": 365 * _DAY}
 
 
 def split(text: str) -> tuple[int, str]:

@@ -33,7 +33,7 @@ class Place:
     column: int = 0
 
     def fault(self, path: str, message: str, hint: str = "") -> Fault:
-        """Something to mend here."""
+        """Something to fix here."""
         return Fault(self.file, self.line, self.column, path, message, hint)
 
     def __str__(self) -> str:

@@ -6,13 +6,14 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
+from observer import actions
 from observer.config.documents.durations import format_duration
 from observer.config.documents.faults import Fault
 from observer.config.policies.document import Level, Policy, Value
 from observer.config.policies.inherit import EffectiveValues, layered, section
 from observer.config.settings.consistency import RULES
 from observer.config.settings.model import Settings
-from observer.domain.action import ActionKind, Mode
+from observer.domain.action import Mode
 from observer.domain.settings import EngineSettings, EscalationSettings
 
 Contradiction = tuple[str, str, str]
@@ -118,15 +119,19 @@ def _never_seen(
         ("escalation.experiment_requests", escalation.experiment_requests, escalation.drain_seconds),
     ):
         if wanted > PEAK_RATE * within:
-            needed = f"{wanted / within:.0f} requests a second of one pod for {format_duration(within)}"
-            yield path, f"can never be seen: it needs {needed}", f"at most {PEAK_RATE * within:.0f}"
+            needed = f"{wanted / within:.0f} requests a second for {format_duration(within)}"
+            yield (
+                path,
+                f"can never be reached: one pod would have to serve {needed}",
+                f"at most {PEAK_RATE * within:.0f}",
+            )
     if effective.values["detectors.latency"].value:
         excess = effective.values["detectors.impact.latency_excess_ms"].value
         if excess >= largest_cut:
-            message = f"can never be seen: nothing above {largest_cut:g} ms is told apart"
+            message = f"has no effect: latencies above {largest_cut:g} ms are not distinguished"
             yield "detectors.impact.latency_excess_ms", message, "prometheus.cuts_ms of the settings"
     if effective.values["detectors.errors"].value and effective.values["detectors.impact.error_rate"].value >= 1.0:
-        message = "can never be seen: every request would have to fail, and none of its replica peers'"
+        message = "can never be reached: all of its requests would have to fail, and none of its replica peers'"
         yield "detectors.impact.error_rate", message, "0.01 is one request in a hundred"
 
 
@@ -145,7 +150,7 @@ def _never_done(effective: EffectiveValues, escalation: EscalationSettings) -> I
         yield path, "with both detectors off there is nothing to act on", "write mode: shadow"
     if (
         acts
-        and set(escalation.actions) <= {ActionKind.ANNOTATE}
+        and not any(actions.harmful(kind) for kind in escalation.actions)
         and values["mode"].policy == values["escalation.actions"].policy
     ):
         message = "annotate alone never acts, whatever the mode"

@@ -35,7 +35,7 @@ def _detection(it: DetectionSettings) -> Iterator[Disagreement]:
     if not a_month >= it.false_drain_per_month >= it.false_evict_per_month >= it.false_node_per_month:
         yield Disagreement(
             "false_evict_per_month",
-            f"allowed false acts must not grow with harm: {a_month:g} annotations, "
+            f"the more harm an action does, the fewer false ones may be allowed: {a_month:g} annotations, "
             f"{it.false_drain_per_month:g} drains, {it.false_evict_per_month:g} evictions, "
             f"{it.false_node_per_month:g} nodes a month",
         )
@@ -121,7 +121,7 @@ def _oidc(it: OidcSettings) -> Iterator[Disagreement]:
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         yield Disagreement("issuer", "must be https", "else anybody on the way can say who people are")
     if "openid" not in it.scopes:
-        yield Disagreement("scopes", "must hold openid")
+        yield Disagreement("scopes", "must contain openid")
     if it.prefix.startswith("system:"):
         yield Disagreement("prefix", "must not begin with system:", "these names belong to the cluster itself")
 

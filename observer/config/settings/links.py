@@ -58,7 +58,7 @@ def check_link(template: str) -> str | None:
     if address.scheme not in {"http", "https"} or not address.hostname or not port_fits:
         return "must begin with http://host or https://host"
     if address.username is not None:
-        return "must not carry credentials: everybody who is told gets it"
+        return "must not carry credentials: everybody who is notified gets it"
     return None
 
 

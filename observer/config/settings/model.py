@@ -5,17 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
-from observer.config.documents.values import (
-    FILE,
-    HEADERS,
-    JOURNAL,
-    LISTEN,
-    NAME,
-    PATTERN,
-    URL,
-    Check,
-    Words,
-)
+from observer.config.documents.values import FILE, HEADERS, JOURNAL, LISTEN, NAME, PATTERN, URL, Check, Words
 from observer.config.settings.notifications import (
     AlertmanagerSettings,
     CloudEventSettings,
@@ -31,7 +21,7 @@ from observer.config.settings.sources import (
     KubernetesSettings,
     PrometheusSettings,
 )
-from observer.domain.settings import BYTES, SECONDS, EngineSettings, Setting
+from observer.domain.settings import BYTES, EngineSettings, Setting, seconds
 
 SHIPPED: Final = "shipped"
 """The entry of ``policies`` for those that come with Observer."""
@@ -50,19 +40,12 @@ class LeaseSettings:
     )
     name: Annotated[str, Setting("Name of the Lease."), NAME] = "observer"
     duration: Annotated[
-        float,
-        Setting(
-            "A Lease that was not renewed for so long may be taken by another replica.",
-            ge=1,
-            le=10 * _MINUTE,
-            unit=SECONDS,
-        ),
+        float, seconds("A Lease that was not renewed for so long may be taken by another replica.", 1, 10 * _MINUTE)
     ] = 15.0
     renew_deadline: Annotated[
-        float,
-        Setting("A holder that could not renew it for so long stops acting.", ge=0.5, le=10 * _MINUTE, unit=SECONDS),
+        float, seconds("A holder that could not renew it for so long stops acting.", 0.5, 10 * _MINUTE)
     ] = 10.0
-    retry: Annotated[float, Setting("Time between two attempts.", ge=0.1, le=5 * _MINUTE, unit=SECONDS)] = 2.0
+    retry: Annotated[float, seconds("Time between two attempts.", 0.1, 5 * _MINUTE)] = 2.0
     identity: Annotated[str, Setting("Name of this replica; empty = host name and a random part.")] = ""
 
 
@@ -137,9 +120,7 @@ class OidcSettings:
     ca_file: Annotated[
         str, Setting("Certificates of authorities (PEM) that the provider's is checked against."), FILE
     ] = ""
-    timeout: Annotated[float, Setting("Longest time that one request may take.", ge=0.1, le=_MINUTE, unit=SECONDS)] = (
-        10.0
-    )
+    timeout: Annotated[float, seconds("Longest time that one request may take.", 0.1, _MINUTE)] = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +137,8 @@ class PeopleSettings:
     local: Annotated[bool, Setting("Print a token at start, good while the listener is on the loopback interface.")] = (
         True
     )
-    session: Annotated[float, Setting("How long a session lasts at most.", ge=_MINUTE, le=7 * _DAY, unit=SECONDS)] = (
-        28_800.0
-    )
-    idle: Annotated[
-        float, Setting("How long a session lasts that is not used.", ge=_MINUTE, le=7 * _DAY, unit=SECONDS)
-    ] = 3600.0
+    session: Annotated[float, seconds("How long a session lasts at most.", _MINUTE, 7 * _DAY)] = 28_800.0
+    idle: Annotated[float, seconds("How long a session lasts that is not used.", _MINUTE, 7 * _DAY)] = 3600.0
     oidc: Annotated[OidcSettings, Setting("Sign-in with an OpenID provider.")] = field(default_factory=OidcSettings)
 
 
@@ -172,9 +149,7 @@ class GrafanaSettings:
     url: Annotated[
         str, Setting("Address with its root path: http://grafana.monitoring/grafana; empty = no annotations."), URL
     ] = ""
-    timeout: Annotated[
-        float, Setting("Longest time that one request may take.", ge=0.1, le=5 * _MINUTE, unit=SECONDS)
-    ] = 4.0
+    timeout: Annotated[float, seconds("Longest time that one request may take.", 0.1, 5 * _MINUTE)] = 4.0
     headers: Annotated[dict[str, str], MORE_HEADERS, HEADERS] = field(default_factory=dict)
     auth: Annotated[
         HttpAuth, Setting("How Observer says who it is; a service account's token that may write annotations.")

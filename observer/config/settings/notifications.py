@@ -14,9 +14,9 @@ from observer.config.settings.links import check_link
 from observer.config.settings.message_templates import check_template
 from observer.config.settings.sources import LOGIN, MORE_HEADERS, ONE_REQUEST, HttpAuth
 from observer.domain import names
-from observer.domain.decision_record import SEVERITIES
-from observer.domain.kinds import KINDS
-from observer.domain.settings import SECONDS, Setting
+from observer.domain.kinds import Kind
+from observer.domain.settings import Setting, seconds
+from observer.domain.severities import Severity
 from observer.engine.remediation.silences import LONGEST_SECONDS
 
 _MINUTE: Final = 60.0
@@ -39,7 +39,7 @@ def _check_source(value: str) -> str | None:
     return None if fits else "must be a URI reference such as /observer/east, without spaces"
 
 
-_KIND = Words(tuple(KINDS))
+_KIND = Words(tuple(Kind))
 _LINK = Check(check_link)
 _LABELS = AfterValidator(_check_labels)
 
@@ -80,15 +80,10 @@ class CloudEventSettings:
     source: Annotated[
         str, Setting("Attribute source of the events; empty = /observer/CLUSTER."), Check(_check_source)
     ] = ""
-    kinds: Annotated[
-        tuple[Annotated[str, _KIND], ...], Setting("Kinds of decisions that are sent; empty = all.")
-    ] = ()  # fmt: skip
+    kinds: Annotated[tuple[Annotated[str, _KIND], ...], Setting("Kinds of decisions that are sent; empty = all.")] = ()
     timeout: Annotated[float, ONE_REQUEST] = 5.0
     patience: Annotated[
-        float,
-        Setting(
-            "How long one event is tried again; the answer 410 stops for good.", ge=0, le=10 * _MINUTE, unit=SECONDS
-        ),
+        float, seconds("How long one event is tried again; the answer 410 stops for good.", 0, 10 * _MINUTE)
     ] = 60.0
     headers: Annotated[dict[str, str], MORE_HEADERS, HEADERS] = field(default_factory=dict)
     auth: Annotated[HttpAuth, LOGIN] = field(default_factory=HttpAuth)
@@ -106,12 +101,9 @@ class AlertmanagerSettings:
         bool, Setting("Silence the own alerts of a pod that is evicted; never one of an objective or of Observer.")
     ] = False
     silence_seconds: Annotated[
-        float,
-        Setting("Longest time of such a silence; the verification ends it.", ge=1, le=LONGEST_SECONDS, unit=SECONDS),
+        float, seconds("Longest time of such a silence; the verification ends it.", 1, LONGEST_SECONDS)
     ] = 300.0
-    refresh: Annotated[
-        float, Setting("How often a page that lasts is sent again.", ge=1, le=_HOUR / 4, unit=SECONDS)
-    ] = 60.0
+    refresh: Annotated[float, seconds("How often a page that lasts is sent again.", 1, _HOUR / 4)] = 60.0
     labels: Annotated[
         dict[str, str], Setting("Labels that are added to every page: {team: platform, severity: critical}."), _LABELS
     ] = field(default_factory=dict)
@@ -130,28 +122,21 @@ class NotifySettings:
     ] = NotifyKind.WEBHOOK
     url: Annotated[str, Setting("Address, of a webhook only: others are secrets."), URL] = ""
     url_file: Annotated[str, Setting("File that holds the address; of apprise one a line."), FILE] = ""
-    severity: Annotated[str, Setting("Least severity that is sent."), Words(tuple(SEVERITIES))] = "warning"
-    kinds: Annotated[
-        tuple[Annotated[str, _KIND], ...], Setting("Kinds of decisions that are sent; empty = all.")
-    ] = ()  # fmt: skip
+    severity: Annotated[str, Setting("Least severity that is sent."), Words(tuple(Severity))] = "warning"
+    kinds: Annotated[tuple[Annotated[str, _KIND], ...], Setting("Kinds of decisions that are sent; empty = all.")] = ()
     namespaces: Annotated[
         tuple[Annotated[str, NAME], ...], Setting("Namespaces whose decisions are sent; empty = all.")
     ] = ()
     group_by: Annotated[GroupBy, Setting("What decisions must share to become one message.")] = GroupBy.INCIDENT
-    group_wait: Annotated[
-        float, Setting("How long a message waits for more of its group.", ge=0, le=10 * _MINUTE, unit=SECONDS)
-    ] = 10.0
-    group_interval: Annotated[
-        float, Setting("Least time between two messages of one group.", ge=0, le=_HOUR, unit=SECONDS)
-    ] = 60.0
+    group_wait: Annotated[float, seconds("How long a message waits for more of its group.", 0, 10 * _MINUTE)] = 10.0
+    group_interval: Annotated[float, seconds("Least time between two messages of one group.", 0, _HOUR)] = 60.0
     template_file: Annotated[
-        str, Setting("File with a Jinja2 template of the message; docs/events.md has what it sees."),
+        str,
+        Setting("File with a Jinja2 template of the message; docs/events.md has what it sees."),
         Check(check_template),
-    ] = ""  # fmt: skip
+    ] = ""
     timeout: Annotated[float, ONE_REQUEST] = 5.0
-    patience: Annotated[
-        float, Setting("How long one message is tried again.", ge=0, le=10 * _MINUTE, unit=SECONDS)
-    ] = 60.0  # fmt: skip
+    patience: Annotated[float, seconds("How long one message is tried again.", 0, 10 * _MINUTE)] = 60.0
     headers: Annotated[dict[str, str], MORE_HEADERS, HEADERS] = field(default_factory=dict)
     auth: Annotated[HttpAuth, LOGIN] = field(default_factory=HttpAuth)
 
@@ -162,9 +147,7 @@ class OtlpSettings:
 
     traces: Annotated[bool, Setting("Send traces: one an incident, one a tick.")] = True
     metrics: Annotated[bool, Setting("Send Observer's own metrics.")] = True
-    interval: Annotated[
-        float, Setting("Time between two exports of metrics.", ge=1, le=_HOUR, unit=SECONDS)
-    ] = 60.0  # fmt: skip
+    interval: Annotated[float, seconds("Time between two exports of metrics.", 1, _HOUR)] = 60.0
     timeout: Annotated[float, ONE_REQUEST] = 10.0
     headers: Annotated[dict[str, str], MORE_HEADERS, HEADERS] = field(default_factory=dict)
     auth: Annotated[HttpAuth, LOGIN] = field(default_factory=HttpAuth)
@@ -174,9 +157,7 @@ class OtlpSettings:
 class LinkSettings:
     """Addresses with ``{fields}`` that go with all that people get; a link with an empty field is left out."""
 
-    page: Annotated[
-        str, Setting("Observer's page: https://observer.example/incidents/{incident}."), _LINK
-    ] = ""  # fmt: skip
+    page: Annotated[str, Setting("Observer's page: https://observer.example/incidents/{incident}."), _LINK] = ""
     grafana: Annotated[
         str,
         Setting("Grafana: https://grafana.example/d/observer?var-namespace={namespace}&from={from_ms}&to={to_ms}."),

@@ -60,9 +60,9 @@ def parse(text: str, name: str = "observer.yaml") -> Settings:
     settings = _identified(_settings(model))
     if why := exposed(settings):
         refuse([document.fault(("listen",), why, EXPOSED_HINT)])
-    told = [one.name for one in settings.notify]
-    if twice := [index for index, name in enumerate(told) if name in told[:index]]:
-        refuse(document.fault(("notify", index, "name"), f"{told[index]} stands here twice") for index in twice)
+    receivers = [receiver.name for receiver in settings.notify]
+    if twice := [index for index, name in enumerate(receivers) if name in receivers[:index]]:
+        refuse(document.fault(("notify", index, "name"), f"{receivers[index]} is given twice") for index in twice)
     return settings
 
 

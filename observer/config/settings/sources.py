@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from observer.config.documents.values import FILE, HEADERS, LABEL_SELECTOR, MATCHERS, NAME, URL, Check
-from observer.domain.settings import BYTES, SECONDS, Setting
+from observer.domain.settings import BYTES, Setting, seconds
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86_400.0
-ONE_REQUEST: Final = Setting("Longest time that one request may take.", ge=0.1, le=_MINUTE, unit=SECONDS)
+ONE_REQUEST: Final = seconds("Longest time that one request may take.", 0.1, _MINUTE)
 MORE_HEADERS: Final = Setting("HTTP headers that go with every request; none that carries a secret.")
 LOGIN: Final = Setting("How Observer says who it is, and how it checks the server.")
-_ONE_QUERY: Final = Setting("Longest time that one query may take.", ge=0.1, le=5 * _MINUTE, unit=SECONDS)
+_ONE_QUERY: Final = seconds("Longest time that one query may take.", 0.1, 5 * _MINUTE)
 _ONE_ANSWER: Final = Setting("Largest answer that is read.", ge=1 << 16, le=1 << 32, unit=BYTES)
 _LABEL = Check(pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")
 
@@ -81,26 +81,14 @@ class PrometheusSettings:
     headers: Annotated[dict[str, str], MORE_HEADERS, HEADERS] = field(default_factory=dict)
     auth: Annotated[HttpAuth, LOGIN] = field(default_factory=HttpAuth)
     history_seconds: Annotated[
-        float,
-        Setting(
-            "How far back the usual rates and error rates are looked up.", ge=10 * _MINUTE, le=7 * _DAY, unit=SECONDS
-        ),
+        float, seconds("How far back the usual rates and error rates are looked up.", 10 * _MINUTE, 7 * _DAY)
     ] = 86_400.0
-    history_refresh: Annotated[float, Setting("How often they are looked up anew.", ge=10, le=_DAY, unit=SECONDS)] = (
-        600.0
-    )
+    history_refresh: Annotated[float, seconds("How often they are looked up anew.", 10, _DAY)] = 600.0
     recheck_seconds: Annotated[
         float,
-        Setting(
-            "How far back a suspect is looked at a second time, by caller and response flag.",
-            ge=_MINUTE,
-            le=_HOUR,
-            unit=SECONDS,
-        ),
+        seconds("How far back a suspect is looked at a second time, by caller and response flag.", _MINUTE, _HOUR),
     ] = 600.0
-    objective_refresh: Annotated[
-        float, Setting("How often the objectives are counted.", ge=10, le=300, unit=SECONDS)
-    ] = 30.0
+    objective_refresh: Annotated[float, seconds("How often the objectives are counted.", 10, 300)] = 30.0
 
 
 class KialiLogin(StrEnum):
@@ -123,10 +111,8 @@ class JaegerSettings:
     cluster: Annotated[
         str, Setting("This cluster's name in spans (istio.cluster_id), where several clusters report to one Jaeger.")
     ] = ""
-    window: Annotated[float, Setting("How far back traces are looked for.", ge=10, le=_DAY, unit=SECONDS)] = 300.0
-    refresh: Annotated[
-        float, Setting("How long an answer is good for while somebody is suspected.", ge=1, le=_HOUR, unit=SECONDS)
-    ] = 15.0
+    window: Annotated[float, seconds("How far back traces are looked for.", 10, _DAY)] = 300.0
+    refresh: Annotated[float, seconds("How long an answer is good for while somebody is suspected.", 1, _HOUR)] = 15.0
     traces: Annotated[int, Setting("Traces of each service that are asked for at once.", ge=1, le=1000)] = 100
     timeout: Annotated[float, _ONE_QUERY] = 4.0
     max_bytes: Annotated[int, _ONE_ANSWER] = 67_108_864
@@ -150,9 +136,9 @@ class KialiSettings:
         KialiLogin, Setting("How Kiali wants to know Observer; auto asks it. All but anonymous need auth.bearer_file.")
     ] = KialiLogin.AUTO
     cluster: Annotated[str, Setting("This cluster's name in Kiali, where it shows several.")] = ""
-    window: Annotated[float, Setting("Time that the graph is counted over.", ge=10, le=_DAY, unit=SECONDS)] = 60.0
-    refresh: Annotated[float, Setting("How often the graph is asked for.", ge=5, le=_HOUR, unit=SECONDS)] = 60.0
-    stale: Annotated[float, Setting("An older answer counts as none.", ge=10, le=_DAY, unit=SECONDS)] = 120.0
+    window: Annotated[float, seconds("Time that the graph is counted over.", 10, _DAY)] = 60.0
+    refresh: Annotated[float, seconds("How often the graph is asked for.", 5, _HOUR)] = 60.0
+    stale: Annotated[float, seconds("An older answer counts as none.", 10, _DAY)] = 120.0
     timeout: Annotated[float, _ONE_QUERY] = 8.0
     max_bytes: Annotated[int, _ONE_ANSWER] = 33_554_432
     headers: Annotated[dict[str, str], MORE_HEADERS, HEADERS] = field(default_factory=dict)
@@ -170,9 +156,7 @@ class KubernetesSettings:
     namespaces: Annotated[
         tuple[Annotated[str, NAME], ...], Setting("Namespaces that are watched; empty = all that may be listed.")
     ] = ()
-    timeout: Annotated[
-        float, Setting("Longest time that one request may take.", ge=0.1, le=5 * _MINUTE, unit=SECONDS)
-    ] = 10.0
+    timeout: Annotated[float, seconds("Longest time that one request may take.", 0.1, 5 * _MINUTE)] = 10.0
     page: Annotated[int, Setting("Objects that are listed at once.", ge=1, le=10_000)] = 500
     istiod_namespace: Annotated[str, Setting("Namespace of istiod."), NAME] = "istio-system"
     istiod_selector: Annotated[str, Setting("Labels of its pods."), LABEL_SELECTOR] = "app=istiod"

@@ -1,4 +1,4 @@
-"""The question about one incident: what a tick sees, cut down to whoever can hurt the service in question."""
+"""The question about one incident: what a tick sees, cut down to whoever can affect the service in question."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dataclasses import replace
 from typing import Final
 
 from observer.domain.attribution import AffectedService, Attribution, AttributionInputs, Measure
-from observer.domain.cluster import ClusterView
+from observer.domain.cluster import ClusterView, Pod
 from observer.domain.graph import CallGraph, Edge
 from observer.domain.ids import ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, Suspect, Symptom
 from observer.domain.traces import Span, TraceSet
 from observer.engine.attribution.attribute import attribute
 from observer.engine.attribution.calls import union
-from observer.engine.attribution.membership import belongs
 from observer.engine.attribution.posterior import changes_of, seats_of
 
 _MEASURE: Final = {
@@ -227,12 +227,29 @@ def _inheritances(judgement: Judgement) -> Iterable[tuple[ServiceRef, ServiceRef
     """Calls that the detectors know of: who inherits from whom."""
     for suppression in judgement.suppressions:
         if (
-            suppression.reason == "inherited"
+            suppression.reason == Reason.INHERITED
             and suppression.blamed is not None
             and suppression.blamed.service is not None
         ):
             yield suppression.service, suppression.blamed.service
     for suspect in judgement.suspects:
-        first = suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
+        first = suspect.also[0].service if suspect.ceiling_reason == Reason.INHERITED and suspect.also else None
         if suspect.culprit.service is not None and first is not None:
             yield suspect.culprit.service, first
+
+
+def belongs(pod: Pod, group: Culprit, cluster: ClusterView) -> bool:
+    """Whether a pod belongs to a suspected group; a node of which nothing is known may be in any zone."""
+    if group.service is not None and group.service != pod.service:
+        return False
+    match group.kind:
+        case CulpritKind.REVISION:
+            deployment = pod.workload.name if pod.workload is not None else ""
+            return group.name in (deployment, pod.revision, pod.owner_name)
+        case CulpritKind.NODE:
+            return group.name == pod.node
+        case CulpritKind.ZONE:
+            node = cluster.nodes.get(pod.node)
+            return node is None or group.name == node.zone
+        case _:
+            return group.service == pod.service

@@ -1,13 +1,10 @@
 """
-Who accounts for whose trouble: responsibility flows from the service that hurts down the calls, and stays where the
-callees account for nothing more. This is what makes a victim a victim.
-
-The ledger of calls: for each caller and callee what either of them counted.
+The ledger of calls: for each caller and callee what either of them counted, and who accounts for whose errors.
 
 Errors that both saw came from the callee or from below it; errors that only the caller saw never reached it.
-
-Is it who asks, or who answers? A service that fails one caller's requests, and nobody else's, is asked something that
-it cannot answer: its pods are no worse than they were.
+Responsibility flows from the service whose users are affected down the calls, and stays where the callees account for
+nothing more: this is what makes a victim a victim. A service that fails one caller's requests, and nobody else's, is
+asked something that it cannot answer: its pods are no worse than they were.
 """
 
 from __future__ import annotations

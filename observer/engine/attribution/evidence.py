@@ -1,12 +1,9 @@
 """
-What one kind of evidence has to say: one score, shared out among causes.
+What one kind of evidence has to say (one score, shared out among causes), and how a score is found.
 
-Two counts of bad among all: how much more likely are two rates than one?
-
-Before and during, robustly: did a series leave what it used to do, by how much, and since when?
-
-Medians and a tail-aware scale, because one spike is no incident and an onset estimated a minute late must not matter.
-A stretch counts by as much as it beats the strongest stretch of its kind in the reference.
+Counts: how much more likely are two rates than one (profile likelihood)? Series: did they leave what they used to do,
+by how much, and since when? Medians and a tail-aware scale, because one spike is no incident and an onset estimated a
+minute late must not matter; a stretch counts by as much as it beats the strongest stretch of its kind in the reference.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
 Where errors of traces begin: the deepest span that failed, and whether anybody answered it.
 
-Calls that end early or take another way: an operation that suddenly calls others than it used to, or nobody. A fault in
-code shows here even where spans carry no status.
+And calls that end early or take another way: an operation that suddenly calls others than it used to, or nobody. A
+fault in code shows there even where spans carry no status.
 """
 
 from __future__ import annotations

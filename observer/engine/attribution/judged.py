@@ -9,11 +9,12 @@ from typing import Final
 
 from observer.domain.attribution import AttributionInputs, Measure
 from observer.domain.ids import ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Judgement, ServiceHealth, Suppression, Suspect, Symptom
 from observer.engine.attribution.calls import Pair, flow, tops
 from observer.engine.attribution.evidence import MOST, ServiceEvidence
 
-_OWN_FAULT: Final = frozenset({"workload_failing", "correlated_failure"})
+_OWN_FAULT: Final = frozenset({Reason.WORKLOAD_FAILING, Reason.CORRELATED_FAILURE})
 _SYMPTOMS: Final = {
     Measure.ERROR_RATE: ("errors", frozenset({Symptom.ERRORS, Symptom.UNREACHED})),
     Measure.LATENCY: ("latency", frozenset({Symptom.LATENCY})),
@@ -109,7 +110,7 @@ class _Troubles:
     def suppressed(self, suppression: Suppression, health: ServiceHealth | None) -> None:
         errors = max(health.errors if health is not None else 1.0, 1.0)
         origin = suppression.blamed.service if suppression.blamed is not None else None
-        if suppression.reason == "inherited" and origin is not None and origin != suppression.service:
+        if suppression.reason == Reason.INHERITED and origin is not None and origin != suppression.service:
             self.passed[(suppression.service, origin)] = errors
             self.own[suppression.service] = 0.0
         elif suppression.reason in _OWN_FAULT:
@@ -127,7 +128,7 @@ def _excess(suspect: Suspect) -> float:
 
 def _inherited_from(suspect: Suspect) -> ServiceRef | None:
     """A suspect that only passes on what it got names whom it got it from first."""
-    return suspect.also[0].service if suspect.ceiling_reason == "inherited" and suspect.also else None
+    return suspect.also[0].service if suspect.ceiling_reason == Reason.INHERITED and suspect.also else None
 
 
 def _inherit(own: dict[ServiceRef, float], passed: dict[Pair, float], calls: frozenset[Pair]) -> None:

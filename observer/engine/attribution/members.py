@@ -9,6 +9,7 @@ from typing import Final
 
 from observer.domain.attribution import AttributionInputs, Cause, CauseKind, EvidenceLine, Placement, workload_cause
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import TIES, Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Suspect
 from observer.engine.attribution.evidence import MOST, MemberEvidence, ServiceEvidence, more
 from observer.engine.attribution.trees import Place
@@ -48,9 +49,9 @@ def suspect_evidence(suspects: Iterable[Suspect], sizes: Mapping[ServiceRef, int
         score = min(suspect.evidence.score - price, MOST)
         text = f"evidence {suspect.evidence.score:.1f} against its peers ({suspect.evidence.symptom.value})"
         members_evidence.append(MemberEvidence(service, cause_of(suspect.culprit), EvidenceLine("peers", score, text)))
-        if suspect.ceiling_reason.startswith("tie_") and suspect.also and suspect.also[0].kind in _KINDS:
+        if suspect.ceiling_reason in TIES and suspect.also and suspect.also[0].kind in _KINDS:
             rival = cause_of(suspect.also[0])
-            rarer = _RIVAL[rival.kind] if suspect.ceiling_reason == "tie_group" else 0.0
+            rarer = _RIVAL[rival.kind] if suspect.ceiling_reason == Reason.TIE_GROUP else 0.0
             line = EvidenceLine("peers", score + rarer, f"cannot be told from {suspect.culprit}")
             members_evidence.append(MemberEvidence(service, rival, line))
     return members_evidence
@@ -81,7 +82,7 @@ def silent_member_evidence(suppressions: Iterable[Suppression]) -> list[MemberEv
             suppression.service, cause_of(suppression.blamed), EvidenceLine("peers", _SILENT, suppression.detail)
         )
         for suppression in suppressions
-        if suppression.reason == "unreached" and suppression.blamed is not None
+        if suppression.reason == Reason.UNREACHED and suppression.blamed is not None
     ]
 
 
@@ -96,7 +97,7 @@ def silence_evidence(suppressions: Iterable[Suppression]) -> ServiceEvidence | N
     silent = {
         cause_of(suppression.blamed): suppression.service
         for suppression in suppressions
-        if suppression.reason == "unreached" and suppression.blamed
+        if suppression.reason == Reason.UNREACHED and suppression.blamed
     }
     if not silent:
         return None

@@ -1,7 +1,7 @@
 """
-Evidence, members and changes -> probabilities. The sum of the scores of each cause, normalised; nothing else.
+Evidence, members and changes -> probabilities: the sum of the scores of each cause, normalised; nothing else.
 
-What was changed shortly before is likelier to be at fault; what was restarted after it began is less so.
+What was changed shortly before the onset is likelier to be at fault; what was restarted after it is less so.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from observer.domain.attribution import (
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.ids import ServiceRef
 from observer.engine.attribution.evidence import MemberEvidence, ServiceEvidence
+from observer.engine.messages.wording import percent
 
 DOUBT: Final = 3.0
 """Score that UNKNOWN starts with: about 20:1 against a cause for which nothing speaks."""
@@ -47,7 +48,7 @@ def posterior(
     whole. Ties are broken against the more drastic act: UNKNOWN first, pods last.
     """
     lines: dict[Cause, list[EvidenceLine]] = {
-        UNKNOWN: [EvidenceLine("doubt", DOUBT + blind, "nobody, or nobody we can see")]
+        UNKNOWN: [EvidenceLine("doubt", DOUBT + blind, "no cause, or none that can be seen")]
     }
     of_service: dict[ServiceRef, list[EvidenceLine]] = {}
     inherited: dict[ServiceRef, float] = {}
@@ -91,19 +92,19 @@ def _count(
 ) -> None:
     for service, share in service_evidence.services.items():
         text = service_evidence.texts.get(service, "")
-        said = f"{share:.0%} of the {service_evidence.word.replace('_', ' ')}" + (f": {text}" if text else "")
+        said = f"{percent(share)} of the {service_evidence.word.replace('_', ' ')}" + (f": {text}" if text else "")
         of_service.setdefault(service, []).append(
             EvidenceLine(service_evidence.word, service_evidence.score * share, said)
         )
     for cause, share in service_evidence.others.items():
         line = EvidenceLine(
-            service_evidence.word, service_evidence.score * share, f"{share:.0%} of the {service_evidence.word}"
+            service_evidence.word, service_evidence.score * share, f"{percent(share)} of the {service_evidence.word}"
         )
         lines.setdefault(cause, []).append(line)
     if service_evidence.unexplained > 1e-9 and service_evidence.score > 0.0:
         score = service_evidence.score * service_evidence.unexplained
         lines[UNKNOWN].append(
-            EvidenceLine(service_evidence.word, score, f"{service_evidence.unexplained:.0%} explained by nobody")
+            EvidenceLine(service_evidence.word, score, f"{percent(service_evidence.unexplained)} without a cause")
         )
 
 

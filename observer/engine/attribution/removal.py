@@ -1,7 +1,7 @@
 """
-May this pod be removed, as far as its attribution goes? Everything else is for the guards.
+A finished attribution: as it is kept beside its incident, what a drain adds to it, and whether it permits a removal.
 
-An attribution as it is kept beside its incident: shortened, and with what a drain showed since.
+Everything else about the removal is for the guards.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from observer.domain.cluster import ClusterView, Pod
 from observer.domain.ids import PodRef
 from observer.engine.attribution.evidence import MOST
 from observer.engine.attribution.posterior import revision_of
+from observer.engine.messages.wording import percent
 
 MEMBER_ODDS: Final = 20.0
 """The pod against each of the other pods that could be meant, together."""
@@ -66,7 +67,7 @@ def permits_removal(attribution: Attribution, pod: PodRef) -> Permission:
     if not any(line.word in COUNTED and line.score > 0.0 for line in mine.lines):
         reasons.append("spans_only: no counter sets it apart from its peers, and spans can be forged")
     if victim_of(attribution, mine) is not None:
-        reasons.append(f"victim: its callees account for {mine.inherited:.0%} of its service's trouble")
+        reasons.append(f"victim: its callees account for {percent(mine.inherited)} of its service's trouble")
     return Permission(not reasons, tuple(reasons))
 
 
@@ -105,11 +106,13 @@ _KEPT: Final = 6
 
 def shortened(attribution: Attribution, always: Container[Cause] = ()) -> Attribution:
     """The likeliest causes and those in ``always``; what the others had goes to UNKNOWN, which then doubts more."""
-    named = [ranked for ranked in attribution.ranked if ranked.cause.kind is not CauseKind.UNKNOWN]
+    unknown = next((ranked for ranked in attribution.ranked if ranked.cause.kind is CauseKind.UNKNOWN), None)
+    named = [ranked for ranked in attribution.ranked if ranked is not unknown]
     kept = [ranked for rank, ranked in enumerate(named) if rank < _KEPT or ranked.cause in always]
     rest = 1.0 - math.fsum(ranked.probability for ranked in kept)
+    shorter = [ranked for ranked in attribution.ranked if ranked is unknown or ranked in kept]
     return replace(
-        attribution, ranked=_ranked(_short(ranked, rest) for ranked in attribution.ranked if _stays(ranked, kept))
+        attribution, ranked=_ranked(_doubting(ranked, rest) if ranked is unknown else ranked for ranked in shorter)
     )
 
 
@@ -148,15 +151,12 @@ def with_drain(attribution: Attribution, pod: Pod, cluster: ClusterView, log_odd
     )
 
 
-def _stays(ranked: RankedCause, kept: list[RankedCause]) -> bool:
-    return ranked.cause.kind is CauseKind.UNKNOWN or ranked in kept
-
-
-def _short(ranked: RankedCause, rest: float) -> RankedCause:
-    if ranked.cause.kind is not CauseKind.UNKNOWN or not ranked.probability < rest < 1.0:
-        return ranked
-    score = ranked.score + math.log(rest / ranked.probability) if ranked.probability > 0.0 else ranked.score
-    return replace(ranked, probability=rest, score=score)
+def _doubting(unknown: RankedCause, rest: float) -> RankedCause:
+    """UNKNOWN with the probability ``rest``, where that is more than it had."""
+    if not unknown.probability < rest < 1.0:
+        return unknown
+    score = unknown.score + math.log(rest / unknown.probability) if unknown.probability > 0.0 else unknown.score
+    return replace(unknown, probability=rest, score=score)
 
 
 def _ranked(causes: Iterable[RankedCause]) -> tuple[RankedCause, ...]:

@@ -1,7 +1,7 @@
 """
 Series of services: what rose, how much of the target's trouble each can account for, and who merely passes it on.
 
-Resources: a pod that suddenly works much harder. Weak on its own, since load and retries do that too.
+Resources count too, weakly: a pod that suddenly works much harder may do so for load and retries.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from observer.domain.attribution import AffectedService, AttributionInputs, Meas
 from observer.domain.ids import ServiceRef
 from observer.engine.attribution.calls import Line, Pair, flow, placed, tops
 from observer.engine.attribution.evidence import Contrast, ServiceEvidence, contrast, mean_over
+from observer.engine.messages.wording import percent
 
 _HALF_SURE = 3.0
 """Score at which a rise counts half when it is to explain another."""
@@ -186,8 +187,8 @@ def _texts(troubled: Mapping[ServiceRef, _Risen]) -> dict[ServiceRef, str]:
         if measure is Measure.LATENCY:
             rise = f"{change.usual * 1000:.3g} ms -> {(change.usual + change.excess) * 1000:.3g} ms"
         else:
-            rise = f"errors {change.usual:.2%} -> {change.usual + change.excess:.2%}"
-        texts[service] = f"{rise}, evidence {change.score:.1f}, {risen.impact:.1%} of what the target serves"
+            rise = f"errors {percent(change.usual)} -> {percent(change.usual + change.excess)}"
+        texts[service] = f"{rise}, evidence {change.score:.1f}, {percent(risen.impact)} of what the target serves"
     return texts
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import FloatArray
 from observer.domain.ids import PodRef
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Evidence, Suppression, Suspect, Symptom, Tier
@@ -23,10 +24,10 @@ from observer.engine.detect.state import DetectorState
 from observer.engine.detect.tiers import Strength, tier_of, tier_scores
 from observer.engine.slo.impact import impact
 
-_NO_CEILING = (Tier.EVICT, "")
+_NO_CEILING = (Tier.EVICT, Reason.NONE)
 _CHOSEN = 1.0
 """Score that a stretch gains by beginning where it suits it; beside it stands the choice among so many services."""
-UNCONFIRMED = frozenset({"no_recheck", "no_history"})
+UNCONFIRMED = frozenset({Reason.NO_RECHECK, Reason.NO_HISTORY})
 """Ceilings that stand for an answer that is missing."""
 
 
@@ -81,31 +82,31 @@ class Candidates:
             if place is not None:
                 ceiling, why, also = Tier.DRAIN, place[0], (place[1], *also)
             elif row in outcome.near:
-                ceiling, why, also = Tier.DRAIN, "tie_group", (comparison.culprit(outcome.near[row]), *also)
+                ceiling, why, also = Tier.DRAIN, Reason.TIE_GROUP, (comparison.culprit(outcome.near[row]), *also)
         else:
-            ceiling, why = Tier.ANNOTATE, f"{culprit.kind.value}_named"
+            ceiling, why = Tier.ANNOTATE, Reason(f"{culprit.kind.value}_named")
         if reason:
             ceiling, why = Tier.ANNOTATE, reason
         objectives = self._snapshot.objectives.get(culprit.service, ()) if culprit.service is not None else ()
         hurts, text = impact(evidence, self._settings.impact, objectives)
         return Suspect(culprit, evidence, tier, ceiling, why, hurts, text, also)
 
-    def _acts(self, row: int, evidence: Evidence) -> tuple[float, str]:
+    def _acts(self, row: int, evidence: Evidence) -> tuple[float, Reason]:
         """Score that may be acted on, and why they may not."""
         acts = evidence.acting_score
         comparison = self._state.comparison
         if row >= len(comparison.refs):
-            return acts, ""
+            return acts, Reason.NONE
         service = int(comparison.service_of[row])
         if len(comparison.peers(service)) == 1:
-            return 0.0, "no_siblings"
+            return 0.0, Reason.NO_PEERS
         if len(comparison.peers(service)) == 2 and evidence.symptom is Symptom.ERRORS:
             if evidence.history_score is None:
-                return acts, "no_history"
+                return acts, Reason.NO_HISTORY
             acts = min(acts, evidence.history_score)
         if evidence.recheck_score is None:
-            return acts, "no_recheck"
-        return min(acts, evidence.recheck_score), ""
+            return acts, Reason.NO_RECHECK
+        return min(acts, evidence.recheck_score), Reason.NONE
 
     def _again(self, row: int, symptom: Symptom) -> float | None:
         """What the second look says of a pod; None without one that covers its peers."""
@@ -243,18 +244,18 @@ def restrained(
     result = []
     for suspect in suspects:
         pod, service = suspect.culprit.pod, suspect.culprit.service
-        reason, also = "", suspect.also
+        reason, also = Reason.NONE, suspect.also
         if pod is not None and service in barred:
             reason = barred[service]
         elif pod is not None and pod in victims:
-            reason, also = "inherited", (victims[pod], *also)
+            reason, also = Reason.INHERITED, (victims[pod], *also)
         elif pod is not None and cleared.get(pod, 0.0) > at:
-            reason = "cleared"
+            reason = Reason.CLEARED
         if reason:
             result.append(replace(suspect, ceiling=Tier.ANNOTATE, ceiling_reason=reason, also=also))
         else:
             result.append(suspect)
-    return tuple(sorted(result, key=lambda suspect: (suspect.ceiling_reason == "cleared", _rank(suspect))))
+    return tuple(sorted(result, key=lambda suspect: (suspect.ceiling_reason == Reason.CLEARED, _rank(suspect))))
 
 
 def _rank(suspect: Suspect) -> tuple[object, ...]:

@@ -2,9 +2,8 @@
 Who is compared with whom: pods in the order of their services, and the groups that cut through them.
 
 Everything after this works on arrays in this order. Rows are the pods, then the groups inside one service (revision,
-node, zone), then nodes and zones pooled over services.
-
-Pod or place? A group wins over its pods by evidence; where the two cannot be told apart, that is said.
+node, zone), then nodes and zones pooled over services. A group wins over its pods by evidence; where pod and place
+cannot be told apart, that is said.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import numpy as np
 from observer.domain.cluster import ClusterView, Pod
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind
 
@@ -333,7 +333,7 @@ def tie(
     cluster: ClusterView,
     at: float,
     settings: DetectionSettings,
-) -> tuple[str, Culprit] | None:
+) -> tuple[Reason, Culprit] | None:
     """
     The place that cannot be told from the pod: it is the only judged peer there, and something speaks against it.
 
@@ -345,10 +345,10 @@ def tie(
         for other in sorted(suspected):
             neighbour = comparison.pods[other]
             if neighbour.node == pod.node and neighbour.service != pod.service:
-                return "tie_node", Culprit(CulpritKind.NODE, "", pod.node)
+                return Reason.TIE_NODE, Culprit(CulpritKind.NODE, "", pod.node)
     lone = bool(peers) and all(_revision(other) != _revision(pod) for other in peers)
     if lone and at - _revision_since(pod, cluster) < settings.young_revision:
-        return "tie_revision", Culprit(CulpritKind.REVISION, pod.ref.namespace, _revision_name(pod), pod.service)
+        return Reason.TIE_REVISION, Culprit(CulpritKind.REVISION, pod.ref.namespace, _revision_name(pod), pod.service)
     return None
 
 

@@ -1,9 +1,7 @@
 """
-The judges' one entry: what a tick saw -> who is suspected, how strongly, and why nobody may be.
+The detectors' one entry: what a tick saw -> who is suspected, how strongly, what is suppressed, and what to ask next.
 
 Pure: the instant comes with the snapshot, the memory with the state.
-
-From the evidence of a tick to its judgement: suspects, suppressions, and what to ask next.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ import numpy as np
 from observer.domain.cluster import ClusterView
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import CallerTally, Culprit, Judgement, Suspect, Symptom, Tier
@@ -30,6 +29,7 @@ from observer.engine.detect.suppress import FailingServices, correlated, suppres
 from observer.engine.detect.tiers import PRE_ANNOTATE, strength, tier_scores
 from observer.engine.detect.unreached import followed, lonely, silent_pods, unreached
 from observer.engine.detect.weigh import weighed
+from observer.engine.messages.wording import percent
 
 _BLIND_TICKS: Final = 10
 """A pause of more ticks than this makes every next scrape a baseline."""
@@ -64,7 +64,7 @@ def judge(
     state, tallies, caller_tallies = _observed(state, snapshot, cluster, new)
     fresh = _fresh_share(state.comparison, new, frame.at)
     if fresh < _FRESH_SHARE:
-        gaps.append(Gap("prometheus", "stale", f"{fresh:.0%} of the sidecars were scraped lately"))
+        gaps.append(Gap("prometheus", "stale", f"{percent(fresh)} of the sidecars were scraped lately"))
     if not gaps:
         state = replace(state, last_complete=frame.at)
     state, judgement = _concluded(state, snapshot, cluster, settings, open_actions, new)
@@ -220,7 +220,7 @@ class _Whole:
 
         need = np.full(count, tier_scores(settings)[Tier.ANNOTATE])
         # What is suppressed stays so until it is clearly better: half the evidence keeps it.
-        standing = {service for service, reason in state.since if reason != "unreached"}
+        standing = {service for service, reason in state.since if reason != Reason.UNREACHED}
         need[[i for i, service in enumerate(comparison.services) if service in standing]] *= 0.5
         rest_total, rest_bad = by_service(np.where(spared, 0.0, total)), by_service(np.where(spared, 0.0, bad))
         self.failing = history.failing(rest_bad, rest_total, reference, need)

@@ -9,6 +9,7 @@ import numpy as np
 
 from observer.domain.counts import BoolArray, CounterFrame, FloatArray, IntArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.engine.detect.bins import BinState
 from observer.engine.detect.callers import CallerState
@@ -108,7 +109,7 @@ class DetectorState:
     null: FloatArray = field(default_factory=lambda: np.zeros(0))
     minute: Minute = field(default_factory=Minute.empty)
     callers: CallerState = field(default_factory=CallerState)
-    since: Mapping[tuple[ServiceRef, str], float] = field(default_factory=dict)
+    since: Mapping[tuple[ServiceRef, Reason], float] = field(default_factory=dict)
     silent: Mapping[PodRef, float] = field(default_factory=dict)
     losses: Mapping[PodRef, Losses] = field(default_factory=dict)
     watched: Mapping[ServiceRef, float] = field(default_factory=dict)

@@ -13,6 +13,7 @@ import numpy as np
 
 from observer.domain.counts import BoolArray
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.settings import DetectionSettings
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.callers import CallerState
@@ -127,7 +128,7 @@ def suppressions(
     failing_services: FailingServices,
     crowded: Mapping[ServiceRef, str],
     at: float,
-    since: Mapping[tuple[ServiceRef, str], float],
+    since: Mapping[tuple[ServiceRef, Reason], float],
 ) -> tuple[Suppression, ...]:
     """One for each service and reason, sorted by service; the strongest explanation only."""
     result: list[Suppression] = []
@@ -135,12 +136,12 @@ def suppressions(
     victims = inherited(failing_services)
     for service in sorted(failing_services.failing | crowded.keys()):
         if service in victims:
-            blamed, reason = victims[service], "inherited"
+            blamed, reason = victims[service], Reason.INHERITED
             detail = f"its errors come from {blamed}"
         elif service in crowded:
-            blamed, reason, detail = workload_culprit(service), "correlated_failure", crowded[service]
+            blamed, reason, detail = workload_culprit(service), Reason.CORRELATED_FAILURE, crowded[service]
         else:
-            reason, detail = "workload_failing", "all replicas fail at the same unusual rate"
+            reason, detail = Reason.WORKLOAD_FAILING, "all replicas fail at the same unusual rate"
             blamed = workload_culprit(service)
             # Whether it only passes on what it got is known when its own calls have been watched for a while.
             waited = at - since.get((service, reason), at) >= _PATIENCE

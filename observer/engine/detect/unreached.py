@@ -1,12 +1,10 @@
 """
-Did calls begin to get lost as a sidecar fell silent, or are they lost here all the time?
+Pods whose sidecar went silent while callers lose requests that they did not lose before.
 
 Lost calls are counted in three stretches: usually (ten minutes, well before), earlier (a minute, nearer to the silence)
 and since the silence began. The usual rate is not known exactly: what was usual makes a gamma posterior of it
 (Jeffreys' prior), which is integrated out below. With few calls before, no number of lost ones is much of a surprise;
 an unknown past is no evidence.
-
-Pods whose sidecar went silent while callers lose requests that they did not lose before.
 
 A frozen proxy answers neither scrapes nor calls. Its callers see resets and timeouts, but not whose they are: without
 a name nobody is acted on, the service is told to people with the silent pod as the candidate. A scrape that broke
@@ -25,10 +23,12 @@ import numpy as np
 from observer.domain.counts import BoolArray
 from observer.domain.graph import CallGraph, Reach
 from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.reasons import Reason
 from observer.domain.snapshot import Snapshot
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.detect.comparison_groups import ComparisonGroups
 from observer.engine.detect.counters import Increments
+from observer.engine.messages.wording import percent
 
 _LEAST_EFFECT_SIZE: Final = 4.0
 _DRIFT: Final = (1.0, 1.5, 2.0)
@@ -196,7 +196,7 @@ def unreached(
     result = []
     for service, pod in lone.items():
         losses_of_pod, since = losses[pod], silent[pod]
-        kept = _KEEPS if (service, "unreached") in standing else 1.0
+        kept = _KEEPS if (service, Reason.UNREACHED) in standing else 1.0
         if losses_of_pod.recent.lost < kept * max(LOST, _PART * losses_of_pod.recent.calls):
             continue
         if losses_of_pod.bursts or log_odds(losses_of_pod, effect_sizes) <= math.log(_ODDS):
@@ -204,10 +204,10 @@ def unreached(
         lost = f"{losses_of_pod.recent.lost:.0f} requests{_usually(losses_of_pod)}"
         detail = (
             f"the sidecar of {pod} has been silent for {at - since:.0f} s and callers lost {lost}: "
-            "nobody can tell for sure that they were meant for it"
+            "it is not certain that they were meant for it"
         )
         blamed = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
-        result.append(Suppression(service, "unreached", detail, blamed, since))
+        result.append(Suppression(service, Reason.UNREACHED, detail, blamed, since))
     return tuple(result)
 
 
@@ -216,4 +216,4 @@ def _usually(losses: Losses) -> str:
     before = losses.usual or losses.earlier
     if before is None or before.lost <= 0.0 or losses.since.calls <= 0.0:
         return ""
-    return f" ({losses.since.lost / losses.since.calls:.2%} of all, {before.lost / before.calls:.2%} before)"
+    return f" ({percent(losses.since.lost / losses.since.calls)} of all, {percent(before.lost / before.calls)} before)"

@@ -1,71 +1,109 @@
-"""One ledger for every kind of act: how much may be done in a namespace and in the cluster; budgets of others."""
+"""One ledger for every kind of action: how much may be done in a namespace and in the cluster; budgets of others."""
 
 from __future__ import annotations
 
 import math
 
+from observer import actions
 from observer.domain.action import ActionKind
-from observer.domain.decision import Allowed, Blocked
 from observer.domain.incident import Phase
+from observer.domain.reasons import GuardName, Reason
 from observer.engine.guards.context import GuardContext
+from observer.engine.guards.guard import No, guard
 
 
-def namespace_rate(context: GuardContext) -> Allowed | Blocked:
-    """So many acts in one namespace in so long."""
+@guard(
+    GuardName.DISRUPTION_BUDGET,
+    looks_at="`disruptionsAllowed` of the PodDisruptionBudget that selects the pod, and whether its status is current",
+    setting="the PodDisruptionBudget",
+    advice={
+        Reason.DISRUPTION_BUDGET: "Bring the other replicas back, scale up, or widen the budget.",
+        Reason.SEVERAL_BUDGETS: "Let one budget select the pod: with several no pod of it can be evicted by anybody.",
+        Reason.BUDGET_STALE: "Nothing, if it passes within a minute; else see the disruption controller.",
+    },
+)
+def disruption_budget(context: GuardContext) -> No | None:
+    """A PodDisruptionBudget must allow one more; a drain asks it as an eviction would."""
+    pod = context.pod.ref
+    budgets = [b for b in context.cluster.budgets if b.namespace == pod.namespace and pod.name in b.pods]
+    if len(budgets) > 1:
+        names = ", ".join(budget.name for budget in budgets)
+        detail = f"several budgets select it ({names}), which the Eviction API refuses"
+        return No(Reason.SEVERAL_BUDGETS, detail, final=True)
+    for budget in budgets:
+        if not budget.current:
+            return No(Reason.BUDGET_STALE, f"status of {budget.name} lags behind its spec")
+        if budget.disruptions_allowed < 1:
+            return No(Reason.DISRUPTION_BUDGET, f"{budget.name} allows no disruption now")
+    return None
+
+
+@guard(
+    GuardName.NAMESPACE_RATE,
+    looks_at="harmful actions in the namespace within `guards.namespace_window`, all kinds together",
+    setting="`guards.namespace_actions`, `guards.namespace_window`",
+    advice={Reason.NAMESPACE_RATE: "Look why so much has to be done there; it goes on when the window has moved."},
+)
+def namespace_rate(context: GuardContext) -> No | None:
+    """So many actions in one namespace in so long."""
     guards, namespace = context.policy.guards, context.pod.ref.namespace
-    done = sum(1 for act in context.acts(context.at - guards.namespace_window) if act.pod.namespace == namespace)
-    if done >= guards.namespace_actions:
-        detail = f"{done} acts in {namespace} in the last {guards.namespace_window / 60:.0f} min"
-        return Blocked("namespace_rate", "namespace_rate", detail)
-    return Allowed("namespace_rate")
+    since = context.at - guards.namespace_window
+    done = sum(1 for entry in context.acts(since) if entry.target.namespace == namespace)
+    if done < guards.namespace_actions:
+        return None
+    return No(Reason.NAMESPACE_RATE, f"{done} acts in {namespace} in the last {guards.namespace_window / 60:.0f} min")
 
 
-def replacement_first(context: GuardContext) -> Allowed | Blocked:
+@guard(
+    GuardName.REPLACEMENT_FIRST,
+    looks_at="evictions in the namespace whose replacement does not serve yet",
+    advice={Reason.REPLACEMENT_FIRST: "See why the replacement that is named does not become Ready."},
+)
+def replacement_first(context: GuardContext) -> No | None:
     """No second eviction in a namespace before the first replacement serves."""
-    if context.action_kind is not ActionKind.EVICT:
-        return Allowed("replacement_first")
-    planned = {act.incident for act in context.planned if act.action_kind is ActionKind.EVICT}
+    if not _replaces(context.action_kind):
+        return None
+    planned = {entry.incident for entry in context.planned if _replaces(entry.action_kind)}
     for other in context.others_in_progress():
         waits = other.phase is Phase.EVICTING or other.id in planned
         if waits and other.culprit.namespace == context.pod.ref.namespace:
-            detail = f"the replacement of {other.culprit.name} does not serve yet"
-            return Blocked("replacement_first", "replacement_first", detail)
-    return Allowed("replacement_first")
+            return No(Reason.REPLACEMENT_FIRST, f"the replacement of {other.culprit.name} does not serve yet")
+    return None
 
 
-def cluster_rate(context: GuardContext) -> Allowed | Blocked:
-    """So many acts in the whole cluster in so long."""
+@guard(
+    GuardName.CLUSTER_RATE,
+    looks_at="harmful actions in the cluster within `guards.cluster_window`, all kinds together",
+    setting="`guards.cluster_actions`, `guards.cluster_window` in the settings",
+    advice={Reason.CLUSTER_RATE: "Look for a shared cause; it goes on when the window has moved."},
+)
+def cluster_rate(context: GuardContext) -> No | None:
+    """So many actions in the whole cluster in so long."""
     guards = context.settings.guards
     done = len(context.acts(context.at - guards.cluster_window))
-    if done >= guards.cluster_actions:
-        detail = f"{done} acts in the cluster in the last {guards.cluster_window / 60:.0f} min"
-        return Blocked("cluster_rate", "cluster_rate", detail)
-    return Allowed("cluster_rate")
+    if done < guards.cluster_actions:
+        return None
+    return No(Reason.CLUSTER_RATE, f"{done} acts in the cluster in the last {guards.cluster_window / 60:.0f} min")
 
 
-def cluster_share(context: GuardContext) -> Allowed | Blocked:
-    """At most a tenth of all desired replicas (and at least one) are in our hands at once."""
+@guard(
+    GuardName.CLUSTER_SHARE,
+    looks_at="pods that are being acted upon, against all desired replicas",
+    setting="`guards.cluster_share` in the settings",
+    advice={Reason.CLUSTER_SHARE: "Wait for what is going on to finish; look for a shared cause."},
+)
+def cluster_share(context: GuardContext) -> No | None:
+    """At most a tenth of all desired replicas (and at least one) are acted upon at once."""
     desired = context.fleet.desired(context.cluster)
     limit = max(1, math.floor(context.settings.guards.cluster_share * desired))
-    held = len(context.others_in_progress())
-    if held >= limit:
-        return Blocked(
-            "cluster_share", "cluster_share", f"{held} of {desired} replicas are in hand, at most {limit} may be"
-        )
-    return Allowed("cluster_share")
+    busy = len(context.others_in_progress())
+    if busy < limit:
+        return None
+    return No(Reason.CLUSTER_SHARE, f"{busy} of {desired} replicas are in hand, at most {limit} may be")
 
 
-def disruption_budget(context: GuardContext) -> Allowed | Blocked:
-    """A PodDisruptionBudget must allow one more; a drain asks it as an eviction would."""
-    pod = context.pod.ref
-    found = [b for b in context.cluster.budgets if b.namespace == pod.namespace and pod.name in b.pods]
-    if len(found) > 1:
-        names = ", ".join(budget.name for budget in found)
-        detail = f"several budgets select it ({names}), which the Eviction API refuses"
-        return Blocked("disruption_budget", "several_budgets", detail, refused=True)
-    for budget in found:
-        if not budget.current:
-            return Blocked("disruption_budget", "budget_stale", f"status of {budget.name} lags behind its spec")
-        if budget.disruptions_allowed < 1:
-            return Blocked("disruption_budget", "disruption_budget", f"{budget.name} allows no disruption now")
-    return Allowed("disruption_budget")
+def _replaces(kind: ActionKind) -> bool:
+    return actions.has_effect(kind, actions.Effect.REPLACEMENT)
+
+
+GUARDS = (disruption_budget, namespace_rate, replacement_first, cluster_rate, cluster_share)

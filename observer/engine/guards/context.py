@@ -1,28 +1,29 @@
-"""All that a brake may look at, and what a brake is."""
+"""All that a guard may look at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
+from observer import actions
 from observer.domain.action import ActionKind
 from observer.domain.attribution import Attribution
 from observer.domain.cluster import ClusterView, Pod, Workload
-from observer.domain.decision import Allowed, Blocked, LedgerEntry
+from observer.domain.decision import LedgerEntry
 from observer.domain.ids import PodRef, ServiceRef
 from observer.domain.incident import Incident
 from observer.domain.policy import EffectivePolicy
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect
-from observer.engine.context import Fleet, pods_of
-from observer.engine.memory import Memory, counts
+from observer.engine.context import Fleet, TickContext
+from observer.engine.ledger import counts
+from observer.engine.memory import Memory
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GuardContext:
     """
-    One pod, one rung, one tick.
+    One pod and one action in the context of one tick.
 
     ``memory`` holds the incidents and the ledger as they stand within this tick, ``planned`` the acts that were
     already decided in it. ``in_progress`` are the open incidents in which something was done or is planned and not
@@ -30,26 +31,51 @@ class GuardContext:
     ``settings`` hold for the whole cluster. ``attribution`` is the incident's, None when nobody was asked.
     """
 
-    at: float
+    tick: TickContext
     action_kind: ActionKind
     incident: Incident
     pod: Pod
     workload: Workload | None
     suspect: Suspect | None
-    snapshot: Snapshot
-    cluster: ClusterView
-    judgement: Judgement
     memory: Memory
-    settings: EngineSettings
     policy: EffectivePolicy
-    fleet: Fleet
     in_progress: tuple[Incident, ...] = ()
     planned: tuple[LedgerEntry, ...] = ()
     attribution: Attribution | None = None
 
     @property
+    def at(self) -> float:
+        """Instant of the tick, Unix seconds."""
+        return self.tick.snapshot.at
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.tick.snapshot
+
+    @property
     def control(self) -> Control:
-        return self.snapshot.control
+        return self.tick.snapshot.control
+
+    @property
+    def cluster(self) -> ClusterView:
+        return self.tick.cluster
+
+    @property
+    def judgement(self) -> Judgement:
+        return self.tick.judgement
+
+    @property
+    def settings(self) -> EngineSettings:
+        return self.tick.rules.settings
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.tick.fleet
+
+    @property
+    def owner(self) -> str:
+        """Name of the pod's workload, else its own, for people."""
+        return self.pod.workload.name if self.pod.workload is not None else self.pod.ref.name
 
     @property
     def drained(self) -> bool:
@@ -61,21 +87,18 @@ class GuardContext:
         return tuple(other for other in self.in_progress if other.id != self.incident.id)
 
     def acts(self, since: float) -> tuple[LedgerEntry, ...]:
-        """Acts that do harm and weigh on the budgets, later than ``since``, this tick's plans included."""
+        """Harmful actions that weigh on the budgets, later than ``since``, this tick's plans included."""
         return tuple(
             entry
             for entry in (*self.memory.ledger, *self.planned)
-            if entry.action_kind in (ActionKind.DRAIN, ActionKind.EVICT) and entry.at > since and counts(entry)
+            if actions.harmful(entry.action_kind) and entry.at > since and counts(entry)
         )
 
     def peers(self) -> tuple[Pod, ...]:
         """Every other living pod behind the same canonical service."""
-        return pods_of(self.cluster, self.cluster.by_service.get(self.pod.service, ()), but=self.pod.ref)
+        return self.tick.peers(self.pod)
 
     def health_of(self, service: ServiceRef) -> frozenset[PodRef]:
         """Pods of the service that serve healthily by the metrics; empty when nothing is known."""
         health = self.fleet.health(service)
         return health.healthy if health is not None else frozenset()
-
-
-Guard = Callable[[GuardContext], Allowed | Blocked]

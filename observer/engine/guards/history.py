@@ -1,92 +1,74 @@
-"""What was learnt: useless acts, pods that were cleared, evidence that allows less, scopes that are all bad."""
+"""What earlier actions taught: useless ones, frozen workloads, and scopes in which too much is bad at once."""
 
 from __future__ import annotations
 
-from observer.domain.action import ActionKind
-from observer.domain.decision import Allowed, Blocked
-from observer.domain.suspect import Symptom, Tier
+from observer.domain.reasons import GuardName, Reason
 from observer.engine import ledger
 from observer.engine.guards.context import GuardContext
+from observer.engine.guards.guard import No, guard
 
 
-def ceiling(context: GuardContext) -> Allowed | Blocked:
-    """The explanation of the evidence may allow less than its strength: ties with a node, named revisions."""
-    needed = Tier.EVICT if context.action_kind is ActionKind.EVICT else Tier.DRAIN
-    if context.incident.symptom is Symptom.UNREACHED:
-        return Blocked("ceiling", "unreached", "its sidecar is silent: what it does cannot be measured")
-    if context.incident.ceiling < needed:
-        reason = context.incident.ceiling_reason or "ceiling"
-        return Blocked(
-            "ceiling", reason, f"the evidence allows at most {context.incident.ceiling.name.lower()}: {reason}"
-        )
-    return Allowed("ceiling")
+@guard(
+    GuardName.FROZEN,
+    looks_at="the outcomes of the workload's actions within `guards.freeze_window`",
+    setting="`guards.freeze_after`, `guards.freeze_window`",
+    advice={Reason.FROZEN: "Look at the workload: Observer's actions do not help. It goes on when the window is over."},
+)
+def frozen(context: GuardContext) -> No | None:
+    """Several actions helped nothing, or one made it worse: only a person goes on."""
+    workload = context.pod.workload
+    if workload is None:
+        return None
+    why = ledger.frozen(context.memory.ledger, workload, context.at, context.policy.guards)
+    return No(Reason.FROZEN, f"{workload.name}: {why}") if why else None
 
 
-def impact(context: GuardContext) -> Allowed | Blocked:
-    """A certain but harmless pod is annotated, not replaced."""
-    if context.drained:
-        return Allowed("impact")  # it passed when it was drained, and drained pods do no harm to measure
-    if context.suspect is None or not context.suspect.impact:
-        why = context.suspect.impact_reason if context.suspect is not None else "it is not suspected any more"
-        return Blocked("impact", "no_impact", why or "it hurts too few requests")
-    return Allowed("impact")
-
-
-def suppressed(context: GuardContext) -> Allowed | Blocked:
-    """The judges say that nobody behind this service may be removed."""
-    for one in context.judgement.suppressions:
-        if one.service == context.pod.service:
-            return Blocked("suppressed", one.reason, one.detail)
-    return Allowed("suppressed")
-
-
-def cleared(context: GuardContext) -> Allowed | Blocked:
-    """A drain experiment showed that the errors stay without this pod."""
-    until = context.memory.cleared.get(context.pod.ref, 0.0)
-    if context.at < until:
-        detail = (
-            f"a drain showed that the callers' errors stay without it; cleared for {(until - context.at) / 60:.0f} min"
-        )
-        return Blocked("cleared", "cleared", detail)
-    return Allowed("cleared")
-
-
-def back_off(context: GuardContext) -> Allowed | Blocked:
-    """Twice as long after each act that gained nothing, at most an hour."""
-    if context.pod.workload is None:
-        return Allowed("back_off")
-    key = (context.pod.workload, context.incident.culprit.kind.value, context.pod.node, context.pod.revision)
-    until, times = ledger.wait(context.memory.ledger, key, context.incident.id, context.policy.guards)
-    if context.at < until:
-        detail = f"{times} earlier attempts there gained nothing; waiting {(until - context.at) / 60:.1f} min more"
-        return Blocked("back_off", "back_off", detail)
-    return Allowed("back_off")
-
-
-def frozen(context: GuardContext) -> Allowed | Blocked:
-    """Several acts helped nothing, or one made it worse: only a person goes on."""
-    if context.pod.workload is None:
-        return Allowed("frozen")
-    why = ledger.frozen(context.memory.ledger, context.pod.workload, context.at, context.policy.guards)
-    return Blocked("frozen", "frozen", f"{context.pod.workload.name}: {why}") if why else Allowed("frozen")
-
-
-def fleet_breaker(context: GuardContext) -> Allowed | Blocked:
+@guard(
+    GuardName.FLEET_BREAKER,
+    looks_at="the share of bad pods in the namespace and in the cluster (at least 3), and of useless actions among the "
+    "last ones",
+    setting="`guards.breaker_bad_share`, `guards.breaker_bad_min`, `guards.breaker_useless_share`, "
+    "`guards.breaker_last`",
+    advice={
+        Reason.BREAKER_USELESS: "Find out why the last actions gained nothing before Observer goes on.",
+        Reason.BREAKER_BAD_SHARE: "Look for a shared cause: network, DNS, a dependency, a node pool, a bad release.",
+    },
+)
+def fleet_breaker(context: GuardContext) -> No | None:
     """Too much is bad at once, or too much of what was done was useless: something bigger is going on."""
     guards = context.settings.guards
     useless, graded = ledger.useless_share(context.memory.ledger, guards.breaker_last)
     if useless >= guards.breaker_bad_min and useless > guards.breaker_useless_share * graded:
-        return Blocked("fleet_breaker", "breaker_useless", f"{useless} of the last {graded} acts gained nothing")
+        return No(Reason.BREAKER_USELESS, f"{useless} of the last {graded} acts gained nothing")
     namespace = context.pod.ref.namespace
     for name, scope in ((f"namespace {namespace}", namespace), ("the cluster", None)):
         bad, judged = _bad(context, scope)
         if bad >= guards.breaker_bad_min and bad > guards.breaker_bad_share * judged:
-            return Blocked("fleet_breaker", "breaker_bad_share", f"{bad} of {judged} pods in {name} are bad")
-    return Allowed("fleet_breaker")
+            return No(Reason.BREAKER_BAD_SHARE, f"{bad} of {judged} pods in {name} are bad")
+    return None
+
+
+@guard(
+    GuardName.BACK_OFF,
+    looks_at="earlier incidents of the same workload, kind of culprit, node and revision that gained nothing",
+    setting="`guards.backoff_seconds`, `guards.backoff_max`",
+    advice={Reason.BACK_OFF: "Look why the earlier attempts gained nothing, or wait: it is tried again by itself."},
+)
+def back_off(context: GuardContext) -> No | None:
+    """Twice as long after each action that gained nothing, at most an hour."""
+    pod = context.pod
+    if pod.workload is None:
+        return None
+    key = (pod.workload, context.incident.culprit.kind.value, pod.node, pod.revision)
+    until, times = ledger.wait(context.memory.ledger, key, context.incident.id, context.policy.guards)
+    if context.at >= until:
+        return None
+    minutes = (until - context.at) / 60
+    return No(Reason.BACK_OFF, f"{times} earlier attempts there gained nothing; waiting {minutes:.1f} min more")
 
 
 def _bad(context: GuardContext, namespace: str | None) -> tuple[int, int]:
-    """Pods that are suspected, in hand or behind a failing service, and pods with traffic; None = everywhere."""
+    """Pods that are suspected, in progress or behind a failing service, and pods with traffic; None = everywhere."""
     bad, judged = context.fleet.scope(namespace)
     held = {
         incident.culprit.pod
@@ -94,3 +76,7 @@ def _bad(context: GuardContext, namespace: str | None) -> tuple[int, int]:
         if incident.culprit.pod is not None and namespace in (None, incident.culprit.namespace)
     }
     return len(bad | held), judged + len(held - bad)
+
+
+GUARDS = (frozen, fleet_breaker)
+"""``back_off`` is asked after the budgets."""

@@ -46,10 +46,9 @@ def blind(gaps: Sequence[Gap], why: str) -> str:
 
 def suppression(suppressed: Suppression) -> str:
     """Why there is no action behind a service."""
-    if suppressed.reason == "inherited" and suppressed.blamed is not None:
-        return f"{suppressed.service}: no action, its errors come from {suppressed.blamed} ({suppressed.detail})."
-    cause_of = f" Likely cause: {suppressed.blamed}." if suppressed.blamed is not None else ""
-    return f"{suppressed.service}: no action, {suppressed.detail} ({suppressed.reason}).{cause_of}"
+    blamed = str(suppressed.blamed) if suppressed.blamed is not None else ""
+    likely = f" Likely cause: {blamed}." if blamed not in suppressed.detail else ""
+    return f"{suppressed.service}: no action, {suppressed.detail} ({suppressed.reason}).{likely}"
 
 
 def frozen(workload: str, why: str) -> str:

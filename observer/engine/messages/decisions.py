@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from observer.domain.action import ActionKind
+from observer import actions
+from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Blocked
 from observer.domain.incident import Check, Experiment, Incident
 from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
 from observer.domain.suspect import CulpritKind, Suspect, Symptom, Tier
-from observer.engine.messages.wording import DOING, DONE, NOUNS, Needs, evidence, name_of, percent
+from observer.engine.messages.wording import Needs, evidence, name_of, percent
 
 RESTORE_REASONS: Final[Mapping[str, str]] = {
     "not_dropped": "the callers' errors went on without it, so it is not the cause",
@@ -88,19 +89,19 @@ def suspicion(suspect: Suspect, needs: Needs) -> str:
 def blocked(incident: Incident, action_kind: ActionKind, blocked_by: Sequence[Blocked]) -> str:
     """What is not done, and every reason."""
     reasons = "; ".join(f"{answer.detail} ({answer.reason})" for answer in blocked_by)
-    return f"{incident.culprit.name} is not {DONE[action_kind]}: {reasons}."
+    return f"{incident.culprit.name} is not {actions.of(action_kind).done}: {reasons}."
 
 
 def acting(incident: Incident, action_kind: ActionKind, *, would: bool, seconds: float, needs: Needs) -> str:
     """What is done now and why."""
-    name, verb = incident.culprit.name, DOING[action_kind]
+    name, verb = incident.culprit.name, actions.of(action_kind).doing
     verb = f"Would {action_kind.value}" if would else verb
     bad = "are slow" if incident.symptom is Symptom.LATENCY else "fail"
     figures = (
         f"{percent(incident.p1)} of its requests {bad}, {percent(incident.p0)} at the other replicas; "
         f"{evidence(incident.tier, incident.evidence_score, needs)}"
     )
-    if action_kind is ActionKind.DRAIN:
+    if actions.of(action_kind).runs:
         return f"{verb} {name} for at most {seconds:.0f} s: {figures}."
     proof = (
         "its callers' errors dropped while it was drained"
@@ -112,7 +113,7 @@ def acting(incident: Incident, action_kind: ActionKind, *, would: bool, seconds:
 
 def look_up(name: str, action_kind: ActionKind) -> str:
     """An act that got no answer is asked for again."""
-    return f"No answer yet to the {NOUNS[action_kind]} of {name}: looking up what came of it."
+    return f"No answer yet to the {actions.of(action_kind).noun} of {name}: looking up what came of it."
 
 
 def restoring(name: str, reason: str) -> str:
@@ -258,7 +259,7 @@ def regraded(evicted: str, pod: str, seconds: float) -> str:
 
 def outcome(incident: Incident | None, action_kind: ActionKind, answer: Outcome, name: str) -> str:
     """What the API server answered, and what follows."""
-    act = f"the {NOUNS[action_kind]} of {incident.culprit.name if incident is not None else name}"
+    act = f"the {actions.of(action_kind).noun} of {incident.culprit.name if incident is not None else name}"
     why = f"{answer.reason}{': ' + answer.detail if answer.detail else ''}"
     match answer.result:
         case Result.APPLIED:
@@ -268,8 +269,14 @@ def outcome(incident: Incident | None, action_kind: ActionKind, answer: Outcome,
         case Result.SUPERSEDED:
             text = f"{act} no longer applies: the pod changed ({why})"
         case Result.REFUSED:
-            follows = "it is tried again" if action_kind is ActionKind.RESTORE else "until then the workload is frozen"
+            follows = "until then the workload is frozen" if actions.harmful(action_kind) else "it is tried again"
             text = f"{act} was refused ({why}); a person must look, {follows}"
         case Result.UNKNOWN:
             text = f"{act} got no answer ({why}); it is looked up before anything else"
     return f"{text[0].upper()}{text[1:]}."
+
+
+def done(action: Action) -> str:
+    """An action was carried out that nothing follows in its incident."""
+    what = f"{action.target.name} was {actions.of(action.action_kind).done}"
+    return f"{what} ({action.target.kind.value}); what goes on is a new incident."

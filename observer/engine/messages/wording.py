@@ -5,31 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from observer.domain.action import ActionKind
 from observer.domain.attribution import RankedCause
 from observer.domain.suspect import CulpritKind, Suspect, Tier
 
 Needs = Mapping[Tier, float]
 """The evidence score that each tier needs."""
 
-DONE: Final[Mapping[ActionKind, str]] = {
-    ActionKind.ANNOTATE: "annotated",
-    ActionKind.DRAIN: "drained",
-    ActionKind.RESTORE: "restored",
-    ActionKind.EVICT: "evicted",
-}
-DOING: Final[Mapping[ActionKind, str]] = {
-    ActionKind.ANNOTATE: "Annotating",
-    ActionKind.DRAIN: "Draining",
-    ActionKind.RESTORE: "Restoring",
-    ActionKind.EVICT: "Evicting",
-}
-NOUNS: Final[Mapping[ActionKind, str]] = {
-    ActionKind.ANNOTATE: "annotation",
-    ActionKind.DRAIN: "drain",
-    ActionKind.RESTORE: "restore",
-    ActionKind.EVICT: "eviction",
-}
 _LINES: Final = 3
 """Lines of evidence that a cause is given with."""
 

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
+from observer import actions
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.alert import PendingAlert
 from observer.domain.attribution import Attribution
 from observer.domain.decision import Blocked, Decision, LedgerEntry, Verdict
-from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.incident import Incident, Phase
 from observer.domain.outcome import Outcome
 from observer.domain.policy import EffectivePolicy
@@ -255,7 +256,7 @@ class DecisionLog:
         kind = action.action_kind
         return self.mark((incident.id, "step"), (Verdict.ACT.value, kind.value, reason)).record(
             incident, kind.value, Verdict.ACT, reason, text,
-            severity=severity, action_kind=kind, action=action, pod=action.pod,
+            severity=severity, action_kind=kind, action=action,
         )  # fmt: skip
 
     def add(self, decision: Decision) -> Self:
@@ -263,20 +264,21 @@ class DecisionLog:
         return replace(self, decisions=(*self.decisions, self._stamped(decision)))
 
     def action(
-        self, incident: Incident, action_kind: ActionKind, pod: PodRef, *, version: str = "", reason: str = ""
+        self, incident: Incident, action_kind: ActionKind, target: Target, *, version: str = "", reason: str = ""
     ) -> Action:
         """The write of an action: its id counts the earlier attempts, so that asking twice is one act."""
         policy = self.policy(incident)
-        expires = self.at + policy.escalation.drain_seconds if action_kind is ActionKind.DRAIN else 0.0
+        runs = actions.of(action_kind).runs
+        expires = self.at + policy.escalation.drain_seconds if runs else 0.0
         return Action(
             action_kind=action_kind,
             incident=incident.id,
-            pod=pod,
+            target=target,
             attempt=incident.attempts.get(action_kind, 0),
             resource_version=version,
             expires=expires,
             term=self.memory.term,
-            dry_run=policy.mode is Mode.DRY_RUN and action_kind is not ActionKind.RESTORE,
+            dry_run=policy.mode is Mode.DRY_RUN and actions.harmful(action_kind),
             reason=reason,
         )
 
@@ -297,7 +299,6 @@ class DecisionLog:
         outcome: Outcome | None = None,
         action_kind: ActionKind | None = None,
         action: Action | None = None,
-        pod: PodRef | None = None,
         blocked_by: tuple[Blocked, ...] = (),
     ) -> Self:
         """With one more decision about an incident."""
@@ -305,10 +306,10 @@ class DecisionLog:
         return self.add(
             Decision(
                 "", self.at, kind, verdict, str(incident.culprit), reason, text,
-                incident=incident.id, action_kind=action_kind, mode=policy.mode, pod=pod or incident.culprit.pod,
+                incident=incident.id, action_kind=action_kind, mode=policy.mode, pod=incident.culprit.pod,
                 service=incident.service, workload=incident.workload, action=action, outcome=outcome,
                 blocked_by=blocked_by, figures={**figures_of(incident), **(figures or {})}, config=policy.identity,
-                severity=severity,
+                severity=severity, target=action.target if action is not None else None,
             )
         )  # fmt: skip
 

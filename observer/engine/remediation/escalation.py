@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from observer import actions
 from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.cluster import Pod
 from observer.domain.decision import Blocked, LedgerEntry
 from observer.domain.incident import Incident, Phase
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine.context import TickContext
 from observer.engine.guards import ask
+from observer.engine.guards.approval import plan
 from observer.engine.guards.capacity import highest_healthy_rate
 from observer.engine.guards.context import GuardContext
-from observer.engine.guards.policy import plan
 from observer.engine.messages import decisions as say
 from observer.engine.remediation.attribute import advise, attribution_of
 from observer.engine.remediation.decision_log import DecisionLog
@@ -29,16 +31,14 @@ def choose(log: DecisionLog, context: TickContext, incident: Incident) -> Decisi
     suspect, pod = context.suspect(incident), context.pod(incident)
     if suspect is None or incident.culprit.kind is not CulpritKind.POD or incident.symptom is Symptom.UNREACHED:
         return log
-    actions = log.policy(incident).escalation.actions
-    can_drain = ActionKind.DRAIN in actions and (pod is None or (pod.sidecar and not pod.gateway))
+    first = actions.first_for(log.policy(incident).escalation.actions, incident, pod)
     if incident.phase is Phase.READMITTED:
         returned = incident.evidence_score >= log.baseline(incident).base + RETURNED
         if returned and incident.tier >= Tier.EVICT:
             return attempt(log, context, incident, ActionKind.DRAIN, "errors_returned")
-    elif can_drain and suspect.tier >= Tier.DRAIN:
-        return attempt(log, context, incident, ActionKind.DRAIN, "suspicion")
-    elif not can_drain and ActionKind.EVICT in actions and suspect.tier >= Tier.EVICT:
-        return attempt(log, context, incident, ActionKind.EVICT, "cannot_drain")
+    elif first is not None and suspect.tier >= first.tier:
+        reason = Reason.CANNOT_DRAIN if first.effect is actions.Effect.REPLACEMENT else Reason.SUSPICION
+        return attempt(log, context, incident, first.kind, reason)
     elif incident.blocked:
         return log.put(replace(incident, blocked={}))
     return log
@@ -50,13 +50,13 @@ def attempt(
     """Ask all guards; the act is planned when none blocks it."""
     pod = context.pod(incident)
     if pod is None:
-        unknown = Blocked("pod", "pod_unknown", "Kubernetes does not know this pod")
+        unknown = Blocked(GuardName.POD, Reason.POD_UNKNOWN, "Kubernetes does not know this pod")
         return _blocked(log, incident, action_kind, (unknown,))
     guard_context = _guard_context(log, context, incident, pod, action_kind)
     if blocked_by := (*_group(context, pod), *ask(guard_context)):
         log = _blocked(log, incident, action_kind, blocked_by)
         attribution = guard_context.attribution
-        if attribution is not None and any(answer.guard == "attribution" for answer in blocked_by):
+        if attribution is not None and any(answer.guard == GuardName.ATTRIBUTION for answer in blocked_by):
             log = advise(log, log.incident(incident.id), pod, attribution)
         return log
     policy = log.policy(incident)
@@ -70,7 +70,8 @@ def attempt(
         return log.would(free, action_kind, reason, text)
     if policy.mode is Mode.DRY_RUN and incident.attempts.get(action_kind, 0) > 0:
         return log
-    action = log.action(free, action_kind, pod.ref, version=pod.resource_version, reason=reason)
+    target = actions.of(action_kind).targets(free, pod)
+    action = log.action(free, action_kind, target, version=pod.resource_version, reason=reason)
     if action_kind in policy.approvals:
         action = replace(action, approval=plan(guard_context).hash)
     log = _remember(log.plan(ledger_entry(action, free, log.at)), context, free, pod, action_kind)
@@ -81,13 +82,13 @@ def ledger_entry(action: Action, incident: Incident | None, at: float) -> Ledger
     """The entry of an act in the budget ledger before its outcome is known; ``incident`` None = its own is unknown."""
     if incident is None:
         kind = action.action_kind
-        return LedgerEntry(action.id, at, kind, action.incident, action.pod, None, None, "pod", "", "", "")
+        return LedgerEntry(action.id, at, kind, action.incident, action.target, None, None, "pod", "", "", "")
     return LedgerEntry(
         action_id=action.id,
         at=at,
         action_kind=action.action_kind,
         incident=action.incident,
-        pod=action.pod,
+        target=action.target,
         workload=incident.workload,
         service=incident.service,
         culprit_kind=incident.culprit.kind.value,
@@ -108,19 +109,14 @@ def _guard_context(
     log: DecisionLog, context: TickContext, incident: Incident, pod: Pod, action_kind: ActionKind
 ) -> GuardContext:
     return GuardContext(
-        at=log.at,
+        tick=context,
         action_kind=action_kind,
         incident=incident,
         pod=pod,
         workload=context.cluster.workloads.get(pod.workload) if pod.workload is not None else None,
         suspect=context.suspect(incident),
-        snapshot=context.snapshot,
-        cluster=context.cluster,
-        judgement=context.judgement,
         memory=log.memory,
-        settings=log.rules.settings,
         policy=log.policy(incident),
-        fleet=context.fleet,
         in_progress=log.in_progress(),
         planned=log.planned,
         attribution=attribution_of(incident, pod, context),
@@ -132,7 +128,8 @@ def _group(context: TickContext, pod: Pod) -> tuple[Blocked, ...]:
     named = context.group_named(pod)
     if named is None:
         return ()
-    return (Blocked("group", f"{named.kind.value}_named", f"{named} explains the evidence better than this pod"),)
+    reason = Reason(f"{named.kind.value}_named")
+    return (Blocked(GuardName.GROUP, reason, f"{named} explains the evidence better than this pod"),)
 
 
 def _blocked(
@@ -142,7 +139,7 @@ def _blocked(
     policy, standing = log.policy(incident), log.incident(incident.id)
     if policy.mode is Mode.SHADOW or any(answer.refused for answer in blocked_by):
         return log
-    if all(answer.reason == "approval_needed" for answer in blocked_by):
+    if all(answer.reason == Reason.APPROVAL_NEEDED for answer in blocked_by):
         text = say.approval(incident.culprit.name, action_kind, blocked_by[0].detail)
         return log.tell_once(standing, "page", f"approval_needed_{action_kind.value}", text, severity="page")
     longest = log.at - min(standing.blocked.values())
@@ -156,7 +153,7 @@ def _remember(
     log: DecisionLog, context: TickContext, incident: Incident, pod: Pod, action_kind: ActionKind
 ) -> DecisionLog:
     """What floor check and verification will compare with."""
-    if action_kind is ActionKind.DRAIN:
+    if actions.has_effect(action_kind, actions.Effect.EXPERIMENT):
         workload = context.cluster.workloads.get(pod.workload) if pod.workload is not None else None
         baseline = replace(
             log.baseline(incident),

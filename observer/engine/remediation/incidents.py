@@ -124,10 +124,10 @@ def spread(log: DecisionLog, context: TickContext) -> DecisionLog:
             continue
         symptom, guards = incident.symptom.value, log.policy(incident).guards
         for entry in ledger.same_symptom(log.memory.ledger, incident.service, symptom, log.at, guards):
-            if entry.pod != incident.culprit.pod and entry.incident != incident.id:
-                text = say.regraded(entry.pod.name, incident.culprit.name, log.at - entry.at)
-                log = log.grade(entry.incident, useful=False, verdict="same_symptom_on_sibling")
-                log = log.tell(incident, "regraded", "same_symptom_on_sibling", text, severity="warning")
+            if entry.target.pod != incident.culprit.pod and entry.incident != incident.id:
+                text = say.regraded(entry.target.name, incident.culprit.name, log.at - entry.at)
+                log = log.grade(entry.incident, useful=False, verdict="same_symptom_on_peer")
+                log = log.tell(incident, "regraded", "same_symptom_on_peer", text, severity="warning")
     return log
 
 

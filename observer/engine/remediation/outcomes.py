@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from observer.domain.action import Action, ActionKind
+from observer import actions
+from observer.domain.action import Action
 from observer.domain.decision import Decision
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result
 from observer.domain.policy import NO_POLICIES, EffectivePolicies
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
 from observer.engine.context import Rules
 from observer.engine.memory import DRAIN_PHASES, Memory
@@ -62,7 +64,7 @@ def apply_outcome(
     if open_before and outcome.result is Result.DEFERRED and outcome.reason in NOT_SENT:
         return memory, ()
     gone = outcome.result is Result.SUPERSEDED and outcome.reason in OURS_PROBABLY
-    if open_before and action.action_kind is ActionKind.EVICT and gone:
+    if open_before and actions.has_effect(action.action_kind, actions.Effect.REPLACEMENT) and gone:
         outcome = replace(outcome, result=Result.APPLIED)
     log = _entered(log, action, incident, outcome)
     if outcome.result is not Result.UNKNOWN:
@@ -74,13 +76,13 @@ def apply_outcome(
 
 
 def _dry_run(log: DecisionLog, incident: Incident, action: Action, outcome: Outcome) -> DecisionLog:
-    text = say.outcome(incident, action.action_kind, outcome, str(action.pod))
+    text = say.outcome(incident, action.action_kind, outcome, str(action.target))
     return log.tell(incident, "dry_run", outcome.reason, text, action_kind=action.action_kind, outcome=outcome)
 
 
 def _followed(log: DecisionLog, incident: Incident, action: Action, outcome: Outcome) -> DecisionLog:
     kind, reason = action.action_kind, outcome.reason
-    text = say.outcome(incident, kind, outcome, str(action.pod))
+    text = say.outcome(incident, kind, outcome, str(action.target))
     match outcome.result:
         case Result.APPLIED:
             return _applied(_label_written(log, action, outcome), incident, action)
@@ -100,15 +102,18 @@ def _followed(log: DecisionLog, incident: Incident, action: Action, outcome: Out
 
 def _applied(log: DecisionLog, incident: Incident, action: Action) -> DecisionLog:
     log = log.go_on(incident)
-    match action.action_kind:
-        case ActionKind.DRAIN:
+    spec = actions.of(action.action_kind)
+    match spec.effect:
+        case actions.Effect.EXPERIMENT:
             return _drained(log, incident, action)
-        case ActionKind.RESTORE:
+        case actions.Effect.RESTORED:
             return _restored(log, incident)
-        case ActionKind.EVICT:
+        case actions.Effect.REPLACEMENT:
             evicted = replace(incident, check=Check(log.at, 0.0), drain_expires=0.0, restoring="")
             return log.phase(evicted, Phase.EVICTING)
-        case ActionKind.ANNOTATE:
+        case actions.Effect.ENDED:
+            return log.close(incident, Reason.APPLIED, say.done(action))
+        case actions.Effect.NOTHING:
             return log
 
 
@@ -141,7 +146,7 @@ def _restored(log: DecisionLog, incident: Incident) -> DecisionLog:
 
 
 def _label_written(log: DecisionLog, action: Action, outcome: Outcome) -> DecisionLog:
-    labels = action.action_kind in (ActionKind.DRAIN, ActionKind.RESTORE) and not action.dry_run
+    labels = actions.labels(action.action_kind) and not action.dry_run
     return log.label_written(action.pod) if labels and outcome.result is Result.APPLIED else log
 
 
@@ -149,7 +154,7 @@ def _entered(log: DecisionLog, action: Action, incident: Incident | None, outcom
     """With the act in the budget ledger, or with its entry settled."""
     before = next((e for e in log.memory.ledger if e.action_id == action.id), None)
     entry = before or ledger_entry(action, incident, log.at)
-    refused = outcome.result is Result.REFUSED and action.action_kind is not ActionKind.RESTORE
+    refused = outcome.result is Result.REFUSED and actions.harmful(action.action_kind)
     return log.enter(
         replace(
             entry,

@@ -10,6 +10,7 @@ from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.cluster import ClusterView, Pod, ResourceKind
 from observer.domain.decision import Decision, Verdict
+from observer.domain.ids import Target
 from observer.domain.incident import Check, Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict
 from observer.domain.policy import NO_POLICIES, EffectivePolicies
@@ -64,7 +65,7 @@ def restore(log: DecisionLog, incident: Incident, pod: Pod, reason: str) -> Deci
     if incident.restoring and log.at < log.memory.not_before.get(incident.id, 0.0):
         return log
     why = marked.restoring
-    action = log.action(marked, ActionKind.RESTORE, pod.ref, version=pod.resource_version, reason=why)
+    action = log.action(marked, ActionKind.RESTORE, Target.of(pod.ref), version=pod.resource_version, reason=why)
     return log.act(marked, action, why, say.restoring(incident.culprit.name, why))
 
 
@@ -207,11 +208,11 @@ def _restore_orphan(log: DecisionLog, pod: Pod) -> DecisionLog:
     incident, policy = incident_of_mark(pod), log.policy(pod.workload)
     past = log.memory.incidents.get(incident)
     tried = past.attempts.get(ActionKind.RESTORE, 0) if past is not None else 0
-    entries = sum(1 for e in log.memory.ledger if e.pod == pod.ref and e.action_kind is ActionKind.RESTORE)
+    entries = sum(1 for e in log.memory.ledger if e.target.pod == pod.ref and e.action_kind is ActionKind.RESTORE)
     action = Action(
         action_kind=ActionKind.RESTORE,
         incident=incident,
-        pod=pod.ref,
+        target=Target.of(pod.ref),
         attempt=max(tried, entries),
         resource_version=pod.resource_version,
         term=log.memory.term,
@@ -223,5 +224,6 @@ def _restore_orphan(log: DecisionLog, pod: Pod) -> DecisionLog:
             say.restoring(pod.ref.name, "orphan"),
             incident=incident, action_kind=ActionKind.RESTORE, mode=policy.mode, pod=pod.ref, service=pod.service,
             workload=pod.workload, action=action, config=policy.identity, severity="warning",
+            target=action.target,
         )
     )  # fmt: skip

@@ -1,4 +1,5 @@
-"""The books of all objectives: look after look counters become events, events become slices, buckets and statuses."""
+"""The accounts of all objectives: look after look counters become events, events become slices, buckets and
+statuses."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
 """
 Counts and facts of one instant -> the status of every objective: state, budget, burn rates, who is told what.
 
-How sure is it that too many events are bad? The exact binomial tail, by the regularised incomplete beta function.
-
-``P(X >= k | n, p) = I_p(k, n - k + 1)``; the lower Clopper-Pearson bound of the bad rate is above ``p`` exactly when
-this is at most ``1 - confidence``. Wilson's interval is not used: with few bad events of many its lower bound is
-several times too high (1 of 60: 0.42 % instead of 0.09 %).
+How sure is it that too many events are bad? By the exact binomial tail ``P(X >= k | n, p) = I_p(k, n - k + 1)``, the
+regularised incomplete beta function: the lower Clopper-Pearson bound of the bad rate is above ``p`` exactly when this
+is at most ``1 - confidence``. Wilson's interval is not used: with few bad events of many its lower bound is several
+times too high (1 of 60: 0.42 % instead of 0.09 %).
 """
 
 from __future__ import annotations

@@ -7,10 +7,13 @@ selector, a rollout. Kubernetes, ``up`` and the counters together tell them apar
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from observer.domain.slo import DataState
+from observer.domain.cluster import ClusterView, ResourceKind
+from observer.domain.ids import ServiceRef, WorkloadRef
+from observer.domain.slo import DataState, Objective
 
 STALE_AFTER: Final = 180.0
 """Seconds without any scrape after which counters that stand say nothing; the slowest usual interval is a minute."""
@@ -61,7 +64,7 @@ def state_of(facts: Facts, at: float, shortest: float) -> tuple[DataState, str]:
     if not facts.answered:
         return DataState.STALE, "the metric source did not answer"
     if facts.scoped and facts.desired is None:
-        return DataState.PARTIAL, "Kubernetes is not known, so nobody can tell which pods should be seen"
+        return DataState.PARTIAL, "Kubernetes is not known, so it is unknown which pods should be seen"
     if facts.parts_missing:
         return DataState.ABSENT, facts.parts_missing
     return _with_series(facts, at, shortest) if facts.series else _without_series(facts)
@@ -95,7 +98,7 @@ def _without_series(facts: Facts) -> tuple[DataState, str]:
     if (missing := _unwatched(facts)) > 0:
         return DataState.ABSENT, f"its series are gone and {missing} of {facts.ready} Ready pods are not scraped"
     why = "since the rollout" if facts.rollout else "since they started"
-    return DataState.IDLE, f"all {facts.ready} Ready pods are scraped and nobody has called them {why}"
+    return DataState.IDLE, f"all {facts.ready} Ready pods are scraped and have not been called {why}"
 
 
 def _unwatched(facts: Facts) -> int:
@@ -114,3 +117,77 @@ def disagreement(callers: float, callees: float) -> str:
     if abs(callers - callees) <= max(DISAGREE_SHARE * most, DISAGREE_EVENTS):
         return ""
     return f"callers count {callers:.0f} calls that arrived, the pods themselves {callees:.0f}"
+
+
+KUBERNETES_STALE: Final = 60.0
+"""Seconds after which what Kubernetes told is no longer known."""
+SCRAPE_GRACE: Final = 90.0
+"""A pod that is Ready for less may not have been scraped yet."""
+_NEEDED: Final = (ResourceKind.PODS, ResourceKind.DEPLOYMENTS)
+
+Scrapes = Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """
+    One instant: the cluster, the targets' last scrapes (None when not known), and the workloads that each service was
+    ever seen to have, so that one that is scaled to zero is still known as its own.
+    """
+
+    at: float
+    view: ClusterView
+    scraped: Scrapes | None
+    owners: Mapping[ServiceRef, frozenset[WorkloadRef]]
+
+
+def owners_of(view: ClusterView) -> dict[ServiceRef, frozenset[WorkloadRef]]:
+    """The workloads behind each service now."""
+    return {
+        service: frozenset(pod.workload for ref in refs if (pod := view.pods[ref]).workload is not None)
+        for service, refs in view.by_service.items()
+    }
+
+
+def surroundings(
+    objective: Objective, scene: Scene, *, failed: str = "", disagreement: str = "", newest: float | None = None
+) -> Facts:
+    """
+    The facts beside the counters of one objective.
+
+    ``newest`` is the newest scrape of any target (see ``newest_scrape``).
+    """
+    answered = not failed and scene.scraped is not None
+    if objective.scope is None:
+        return Facts(answered=answered, scraped=newest, disagreement=disagreement)
+    if any(scene.at - scene.view.fresh.get(kind, 0.0) > KUBERNETES_STALE for kind in _NEEDED):
+        return Facts(answered=answered, scraped=newest, scoped=True, disagreement=disagreement)
+    refs = scene.view.by_service.get(objective.scope, ())
+    pods = [scene.view.pods[ref] for ref in refs]
+    named = WorkloadRef(objective.scope.namespace, "Deployment", objective.scope.name)
+    owners = {
+        named,
+        *scene.owners.get(objective.scope, ()),
+        *(pod.workload for pod in pods if pod.workload is not None),
+    }
+    workloads = [found for ref in owners if (found := scene.view.workloads.get(ref)) is not None]
+    ready = [pod for pod in pods if pod.ready and not pod.deleting]
+    settled = [pod for pod in ready if scene.at - (pod.ready_since or pod.created) > SCRAPE_GRACE]
+    scraped = scene.scraped or {}
+    unseen = sum(scene.at - scraped.get(pod.ref.key, 0.0) > STALE_AFTER for pod in settled)
+    bare = sum(pod.workload is None for pod in pods)
+    return Facts(
+        answered=answered,
+        scraped=newest,
+        desired=sum(found.desired for found in workloads) + bare,
+        ready=len(ready),
+        watched=len(ready) - unseen,
+        scoped=True,
+        rollout=any(workload.rolling(scene.at) for workload in workloads),
+        disagreement=disagreement,
+    )
+
+
+def newest_scrape(scraped: Scrapes | None) -> float | None:
+    """The newest scrape of any target, None when targets are not known."""
+    return max(scraped.values(), default=0.0) if scraped is not None else None

@@ -15,4 +15,6 @@ context.configure(connection=connection, target_metadata=METADATA, transactional
 with context.begin_transaction():
     if connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    else:  # SQLite's driver begins only with the first row that is written: a schema must change whole or not at all
+        connection.execute(sa.text("BEGIN IMMEDIATE"))
     context.run_migrations()

@@ -10,11 +10,10 @@ import msgspec
 
 from observer.domain import names
 from observer.simulator.kubernetes.events import EventWriter
-from observer.simulator.kubernetes.kinds import Obj
+from observer.simulator.kubernetes.kinds import Obj, parse_time, rfc3339
 from observer.simulator.kubernetes.pods import controller_of, owner_reference
 from observer.simulator.kubernetes.replicasets import ReplicaSetController
 from observer.simulator.kubernetes.store import SAFE, Store, copy
-from observer.simulator.kubernetes.times import parse_time, rfc3339
 
 Key = tuple[str, str]
 

@@ -6,12 +6,11 @@ import math
 from typing import Final
 
 from observer.simulator.kubernetes import pods as kube_pods
-from observer.simulator.kubernetes.kinds import Obj
+from observer.simulator.kubernetes.kinds import Obj, parse_time, rfc3339
 from observer.simulator.kubernetes.pods import controller_of, is_ready
 from observer.simulator.kubernetes.selectors import matches_selector
 from observer.simulator.kubernetes.status import Refused
 from observer.simulator.kubernetes.store import Store
-from observer.simulator.kubernetes.times import parse_time, rfc3339
 
 PLURAL: Final = "poddisruptionbudgets"
 DISRUPTED_SECONDS: Final = 120.0

@@ -10,10 +10,9 @@ import itertools
 import re
 from typing import Final
 
-from observer.simulator.kubernetes.kinds import Obj
+from observer.simulator.kubernetes.kinds import Obj, parse_time, rfc3339
 from observer.simulator.kubernetes.status import Refused, invalid
 from observer.simulator.kubernetes.store import Store
-from observer.simulator.kubernetes.times import parse_time, rfc3339
 
 KEPT_SECONDS: Final = 3600.0
 """Events older than this are removed, as an API server does."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 Obj = dict[str, Any]
@@ -99,3 +102,21 @@ _BY_KIND: Final = {row.kind: row for row in _ROWS}
 def plural_of(obj: Obj) -> str:
     """The plural under which an object is stored; raises KeyError for a kind that is not simulated."""
     return _BY_KIND[obj["kind"]].plural
+
+
+# --- Times as Kubernetes writes them
+
+
+def rfc3339(seconds: float) -> str:
+    """Unix seconds as ``2026-01-01T00:00:00Z``."""
+    return _whole(math.floor(seconds))
+
+
+@lru_cache(maxsize=4096)
+def _whole(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> float:
+    """Unix seconds of an RFC 3339 time; raises ValueError."""
+    return datetime.fromisoformat(text).timestamp()

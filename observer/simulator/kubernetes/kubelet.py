@@ -11,10 +11,9 @@ from typing import Final
 
 from observer.simulator.kubernetes import pods
 from observer.simulator.kubernetes.events import EventWriter
-from observer.simulator.kubernetes.kinds import Obj
+from observer.simulator.kubernetes.kinds import Obj, parse_time, rfc3339
 from observer.simulator.kubernetes.pods import set_condition
 from observer.simulator.kubernetes.store import Store
-from observer.simulator.kubernetes.times import parse_time, rfc3339
 
 Key = tuple[str, str]
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from observer.simulator.kubernetes.kinds import Obj
+from observer.simulator.kubernetes.kinds import Obj, rfc3339
 from observer.simulator.kubernetes.status import Refused
-from observer.simulator.kubernetes.times import rfc3339
 
 Path = tuple[str, ...]
 

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from observer.domain import names
-from observer.simulator.kubernetes.kinds import Obj
+from observer.simulator.kubernetes.kinds import Obj, rfc3339
 from observer.simulator.kubernetes.objects import INJECTION_LABEL
-from observer.simulator.kubernetes.times import rfc3339
 
 SIDECAR: Final = "istio-proxy"
 PROXY_IMAGE: Final = "istio.example/proxyv2:1.31"

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from observer.simulator.kubernetes.kinds import KINDS, Obj, plural_of
+from observer.simulator.kubernetes.kinds import KINDS, Obj, plural_of, rfc3339
 from observer.simulator.kubernetes.managers import record_managers
 from observer.simulator.kubernetes.status import (
     Refused,
@@ -26,7 +26,6 @@ from observer.simulator.kubernetes.status import (
     not_found,
     stale_version,
 )
-from observer.simulator.kubernetes.times import rfc3339
 
 SAFE: Final = "bcdfghjklmnpqrstvwxz2456789"
 """Letters of generated name endings: no vowels, so no words."""

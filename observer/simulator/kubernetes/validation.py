@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from observer.simulator.kubernetes.kinds import Kind, Obj
+from observer.simulator.kubernetes.objects import pod_template
 from observer.simulator.kubernetes.status import Refused, invalid
 
 Fault = tuple[str, str, str]
@@ -131,3 +133,80 @@ def _workload(obj: Obj, old: Obj | None) -> list[Fault]:
         text = f"Invalid value: {labels}: `selector` does not match template `labels`"
         faults.append(("spec.template.metadata.labels", "FieldValueInvalid", text))
     return faults
+
+
+# --- What the API server fills in when a person leaves it out, as far as anybody here reads it
+
+
+def fill(plural: str, obj: Obj) -> None:
+    """Add defaults to an object that is about to be stored, and leave out empty maps and lists of its metadata."""
+    for holder, fields in ((obj["metadata"], _OMITTED), (obj, ("data",))):
+        for field in fields:
+            if field in holder and not holder[field]:
+                del holder[field]
+    if (filler := _FILLERS.get(plural)) is not None:
+        filler(obj)
+
+
+def _fill_workload(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    template = spec.setdefault("template", {})
+    template.setdefault("metadata", {}).setdefault("labels", {})
+    given = template.setdefault("spec", {})
+    defaults = pod_template({}, [], terminationGracePeriodSeconds=30)["spec"]
+    for key, value in defaults.items():
+        given.setdefault(key, value)
+    for container in given["containers"]:
+        container.setdefault("imagePullPolicy", "IfNotPresent")
+        container.setdefault("resources", {})
+
+
+def _fill_deployment(obj: Obj) -> None:
+    _fill_workload(obj)
+    spec = obj["spec"]
+    spec.setdefault("progressDeadlineSeconds", 600)
+    spec.setdefault("revisionHistoryLimit", 10)
+    strategy = spec.setdefault("strategy", {})
+    if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxSurge", "25%")
+        rolling.setdefault("maxUnavailable", "25%")
+
+
+def _fill_service(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("type", "ClusterIP")
+    spec.setdefault("sessionAffinity", "None")
+    for port in spec.setdefault("ports", []):
+        port.setdefault("protocol", "TCP")
+        port.setdefault("targetPort", port.get("port"))
+    obj.setdefault("status", {"loadBalancer": {}})
+
+
+def _fill_budget(obj: Obj) -> None:
+    obj.setdefault("spec", {})
+    zero = {"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}
+    obj.setdefault("status", zero)
+
+
+def _fill_namespace(obj: Obj) -> None:
+    obj["metadata"].setdefault("labels", {})["kubernetes.io/metadata.name"] = obj["metadata"].get("name", "")
+    obj.setdefault("spec", {"finalizers": ["kubernetes"]})
+    obj.setdefault("status", {"phase": "Active"})
+
+
+def _fill_node(obj: Obj) -> None:
+    obj.setdefault("spec", {})
+    obj.setdefault("status", {"addresses": [{"address": "", "type": "InternalIP"}]})
+
+
+_OMITTED: Final = ("labels", "annotations", "finalizers", "ownerReferences")
+_FILLERS: Final[Mapping[str, Callable[[Obj], None]]] = {
+    "deployments": _fill_deployment,
+    "replicasets": _fill_workload,
+    "services": _fill_service,
+    "poddisruptionbudgets": _fill_budget,
+    "namespaces": _fill_namespace,
+    "nodes": _fill_node,
+}

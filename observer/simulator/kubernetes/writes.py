@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from observer.simulator.kubernetes import defaults, events, pods, validation
+from observer.simulator.kubernetes import events, pods, validation
 from observer.simulator.kubernetes import patch as kube_patch
 from observer.simulator.kubernetes.controllers import Controllers
 from observer.simulator.kubernetes.kinds import CORE_EVENT, KINDS, Kind, Obj
@@ -137,7 +137,7 @@ class Writes:
         elif kind.plural == "pods":
             namespace = self._store.get("namespaces", "", obj["metadata"]["namespace"])
             obj = pods.admit(obj, pods.injects(namespace))
-        defaults.fill(kind.plural, obj)
+        validation.fill(kind.plural, obj)
         return obj
 
     def _set_scale(self, target: Target, query: Mapping[str, str], agent: str, scale: Obj) -> tuple[int, Obj]:
@@ -157,7 +157,7 @@ class Writes:
         new = _only_what_may_change(target, live, new)
         _check_identity(live, new)
         new = {**new, "metadata": dict(new["metadata"])}
-        defaults.fill(kind.plural, new)
+        validation.fill(kind.plural, new)
         validation.check(KINDS[kind.plural], new, live)
         if kind.plural == "events" and kind is not CORE_EVENT:
             events.check_update(live, new)
@@ -191,7 +191,7 @@ class Writes:
         self, kind: Kind, live: Obj | None, merged: Obj, manager: str, owned: set[Path]
     ) -> tuple[int, Obj]:
         merged = copy(merged)
-        defaults.fill(kind.plural, merged)
+        validation.fill(kind.plural, merged)
         merged.update(apiVersion=kind.api_version, kind=kind.kind)
         record_managers(live, merged, manager, self._store.now(), applied=owned)
         if live is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from observer.simulator.arrays import FloatArray, IntArray
+from observer.domain.counts import FloatArray, IntArray
 from observer.simulator.mesh.pods import MeshPod
 from observer.simulator.mesh.topology import Balancing
 

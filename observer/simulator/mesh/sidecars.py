@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from observer.simulator.arrays import BoolArray, FloatArray, IntArray
+from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.simulator.mesh.pods import Identity, MeshPod
 
 BOUNDS: Final = np.array(

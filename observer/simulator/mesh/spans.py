@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from observer.simulator.arrays import FloatArray, IntArray
+from observer.domain.counts import FloatArray, IntArray
 from observer.simulator.mesh.pods import MeshPod
 from observer.simulator.mesh.sidecars import Outcome, Outcomes
 

@@ -13,10 +13,9 @@ from typing import Final
 
 import numpy as np
 
-from observer.simulator.arrays import BoolArray, FloatArray, IntArray
-from observer.simulator.mesh.faults import FaultSet, Sidecar
+from observer.domain.counts import BoolArray, FloatArray, IntArray
+from observer.simulator.mesh.faults import FaultSet, PairRules, Sidecar, hits
 from observer.simulator.mesh.flow import Answer, Edge, Flight, Pool
-from observer.simulator.mesh.pairs import PairRules, hits
 from observer.simulator.mesh.pods import NO_SLOT, MeshPod, PodTable
 from observer.simulator.mesh.sidecars import UNKNOWN, Outcomes, Sidecars
 from observer.simulator.mesh.spans import SpanRecorder

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 import promql_parser as pp
 
+from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.domain.errors import ObserverError
-from observer.simulator.arrays import BoolArray, FloatArray, IntArray
 from observer.simulator.prometheus.tsdb import (
     NAME,
     Match,

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from observer.simulator.arrays import FloatArray, IntArray
+from observer.domain.counts import FloatArray, IntArray
 from observer.simulator.kubernetes.kinds import Obj
 from observer.simulator.mesh.faults import Sidecar
 from observer.simulator.mesh.pods import MeshPod

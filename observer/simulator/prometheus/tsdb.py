@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from observer.simulator.arrays import BoolArray, FloatArray, IntArray
+from observer.domain.counts import BoolArray, FloatArray, IntArray
 
 Labels = Mapping[str, str]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from observer.simulator.arrays import BoolArray, FloatArray, IntArray
+from observer.domain.counts import BoolArray, FloatArray, IntArray
 from observer.simulator.prometheus.tsdb import Selection
 
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 import numpy as np
 import promql_parser as pp
 
-from observer.simulator.arrays import IntArray
+from observer.domain.counts import IntArray
 from observer.simulator.prometheus.promql import QueryError, Samples, Scalar, Value, Vector
 
 MAX_POINTS = 11_000

@@ -12,10 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from observer import actions
+from observer.actions import ActionSpec
 from observer.domain import names
 from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.json_values import number
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Result
 from observer.sinks.grafana.client import GrafanaClient, refusal
 
@@ -24,19 +27,12 @@ _BACK: Final = 7 * 86_400.0
 _REMEMBERED: Final = 512
 _LONGEST: Final = 4000
 _PATH: Final = "/api/annotations"
-_ENDS: Final[Mapping[str, tuple[ActionKind, ...]]] = {
-    "restore": (ActionKind.DRAIN,),
-    "evict": (ActionKind.DRAIN,),
-    "verified": (ActionKind.EVICT,),
-    "closed": (ActionKind.DRAIN, ActionKind.EVICT),
+_FOLLOWS: Final = {
+    Kind.DRAIN_EFFECTIVE: actions.Effect.EXPERIMENT,
+    Kind.DRAIN_VERDICT: actions.Effect.EXPERIMENT,
+    Kind.REPLACED: actions.Effect.REPLACEMENT,
 }
-"""What ends which acts of its incident."""
-_ADDS: Final[Mapping[str, tuple[ActionKind, ...]]] = {
-    "drain_effective": (ActionKind.DRAIN,),
-    "drain_verdict": (ActionKind.DRAIN,),
-    "replaced": (ActionKind.EVICT,),
-}
-"""What adds a line to them."""
+"""Which actions of its incident a decision adds a line to, by their effect."""
 
 
 @dataclass(slots=True)
@@ -74,11 +70,12 @@ class GrafanaAnnotations:
         carried_out = _carried_out(decision)
         if decision.verdict is not Verdict.TELL and not carried_out:
             return
-        for action_kind in _ENDS.get(decision.kind, ()):
-            await self._follow(decision, action_kind, ends=True)
-        for action_kind in _ADDS.get(decision.kind, ()):
-            await self._follow(decision, action_kind, ends=False)
-        if carried_out and decision.action_kind in (ActionKind.DRAIN, ActionKind.EVICT):
+        for spec in actions.every():
+            if _ends(decision, spec):
+                await self._follow(decision, spec.kind, ends=True)
+            elif _FOLLOWS.get(Kind(decision.kind)) is spec.effect:
+                await self._follow(decision, spec.kind, ends=False)
+        if carried_out and actions.harmful(decision.action_kind):
             await self._begin(decision)
 
     async def close(self) -> None:
@@ -156,6 +153,17 @@ class GrafanaAnnotations:
         self._notes.move_to_end(key)
         if len(self._notes) > _REMEMBERED:
             self._notes.popitem(last=False)
+
+
+def _ends(decision: Decision, spec: ActionSpec) -> bool:
+    """Whether a decision ends such an action of its incident: what undoes it, what comes after it, and the end."""
+    if decision.kind == Kind.CLOSED:
+        return spec.harmful
+    if decision.kind == Kind.VERIFIED:
+        return spec.effect is actions.Effect.REPLACEMENT
+    follows = (actions.Effect.RESTORED, actions.Effect.REPLACEMENT)
+    doing = decision.action_kind if decision.kind == decision.action_kind else None
+    return spec.runs and any(actions.has_effect(doing, effect) for effect in follows)
 
 
 def _carried_out(decision: Decision) -> bool:

@@ -15,7 +15,7 @@ from observer.sources.jaeger.legacy import parse_traces as traces_v1
 from observer.sources.jaeger.otlp import parse_services as services_v3
 from observer.sources.jaeger.otlp import parse_traces as traces_v3
 from observer.sources.jaeger.otlp import says_nothing_found
-from observer.sources.jaeger.raw_span import RawSpan
+from observer.sources.jaeger.semantics import RawSpan
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import msgspec
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.client import decoded
-from observer.sources.jaeger.raw_span import RawSpan, as_text, attributes_of, count, parent_of
+from observer.sources.jaeger.semantics import RawSpan, as_text, attributes_of, count, parent_of
 
 _MICRO = 1_000_000
 

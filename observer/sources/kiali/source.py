@@ -12,8 +12,7 @@ from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.graph import CallGraph, WorkloadHealth
 from observer.http_client.breaker import Breaker
 from observer.ports.sources import Clock
-from observer.sources.kiali.graph import parse_graph
-from observer.sources.kiali.health import Health, parse_clusters, parse_namespace
+from observer.sources.kiali.graph import Health, parse_clusters, parse_graph, parse_namespace
 from observer.sources.kiali.session import Session, checked, parse_version
 
 

@@ -19,8 +19,7 @@ from observer.kube.client import KubeApi
 from observer.kube.errors import KubeError, NotFound, as_source_error
 from observer.ports.sources import Clock
 from observer.sources.kubernetes import wire
-from observer.sources.kubernetes.reflector import Reflector, W
-from observer.sources.kubernetes.store import Store
+from observer.sources.kubernetes.reflector import Reflector, Store, W
 from observer.sources.kubernetes.view import Assembly
 
 log = structlog.get_logger(__name__)

@@ -20,9 +20,8 @@ from observer.domain.cluster import (
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
 from observer.ports.sources import Clock
 from observer.sources.kubernetes import parse
-from observer.sources.kubernetes.index import PodIndex
-from observer.sources.kubernetes.selectors import Selector
-from observer.sources.kubernetes.store import Key, Store
+from observer.sources.kubernetes.index import PodIndex, Selector
+from observer.sources.kubernetes.reflector import Key, Store
 from observer.sources.kubernetes.wire import (
     AutoscalerWire,
     BudgetWire,

@@ -17,9 +17,8 @@ from prometheus_api_client.prometheus_connect import PrometheusConnect
 from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.http_client.credentials import Credentials, address_of, checked_url
-from observer.sources.prometheus.credentials import fixed_headers, flavor_parameters
 from observer.sources.prometheus.parse import check_complete
-from observer.sources.prometheus.transport import refusal
+from observer.sources.prometheus.transport import fixed_headers, flavor_parameters, refusal
 
 _CHUNK = 1 << 16
 _REQUEST_SECONDS = 10.0

@@ -12,7 +12,7 @@ from observer.domain.counts import RequestClass
 from observer.domain.events import BAD, GOOD, TOTAL, Series
 from observer.domain.ids import ServiceRef
 from observer.domain.slo import Objective, Preset, Query, RatioSli, ThresholdSli
-from observer.sources.prometheus.edges import Destinations
+from observer.sources.prometheus.call_graph import Destinations
 from observer.sources.prometheus.frames import class_labels, column_of
 from observer.sources.prometheus.profiles import MetricProfile
 

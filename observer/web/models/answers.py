@@ -17,6 +17,7 @@ from observer.web.models.rows import (
     NamespaceRow,
     ObjectiveView,
     State,
+    TargetView,
     WorkloadRow,
 )
 
@@ -235,12 +236,13 @@ class Point(Struct, frozen=True):
 
 
 class GuardView(Struct, frozen=True):
-    """One guard and what it answered when the action was last weighed; ``reason``, ``detail`` only when it blocked."""
+    """One guard and what it answered when the action was last weighed; the other fields only when it blocked."""
 
     guard: str
     allowed: bool
-    reason: str
-    detail: str
+    reason: str = ""
+    detail: str = ""
+    explained: str = ""
 
 
 class GuardReview(Struct, frozen=True):
@@ -312,8 +314,7 @@ class PendingApproval(Struct, frozen=True):
     """
 
     action: str
-    pod: str
-    uid: str
+    target: TargetView
     plan: str
     diff: tuple[str, ...]
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from observer.domain.words import SCHEMA
+from observer.web.models.rows import TargetView
 
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{24}$", description="Hash of the plan that was shown.")]
 Key = Annotated[str, Meta(pattern="^[0-9a-f]{1,64}$", description="Id of an incident.")]
@@ -31,9 +32,7 @@ class PlanView(Struct, frozen=True):
 
     plan: Hash
     incident: str
-    namespace: str
-    pod: str
-    uid: str
+    target: TargetView
     action: str
     dry_run: bool
     diff: tuple[str, ...]

@@ -152,12 +152,16 @@ class IncidentRow(Struct, frozen=True):
 
 
 class BlockedView(Struct, frozen=True):
-    """One guard that said no; ``refused`` = waiting will not change it."""
+    """
+    One guard that said no; ``refused`` = waiting will not change it. ``explained`` is where the reason is explained,
+    below ``docs/reference``, empty if nowhere.
+    """
 
     guard: str
     reason: str
     detail: str
     refused: bool
+    explained: str = ""
 
 
 class OutcomeView(Struct, frozen=True):
@@ -168,8 +172,20 @@ class OutcomeView(Struct, frozen=True):
     detail: str
 
 
+class TargetView(Struct, frozen=True):
+    """What an action is done to; ``namespace`` and ``uid`` are empty where there is none."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {'/'.join(part for part in (self.namespace, self.name) if part)}"
+
+
 class DecisionRow(Struct, frozen=True):
-    """One decision, to act or not to, as it was recorded."""
+    """One decision, to act or not to, as it was recorded; ``explained`` is where its reason is explained."""
 
     id: str
     at: float
@@ -190,6 +206,7 @@ class DecisionRow(Struct, frozen=True):
     outcome: OutcomeView | None
     figures: dict[str, Figure]
     config: str
+    explained: str = ""
 
 
 class ActionRequired(Struct, frozen=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from observer import actions
 from observer.web.models.answers import Point
 
 WIDTH: Final = 600.0
@@ -62,7 +63,8 @@ def plots_of(points: Sequence[Point], needed: Mapping[str, float]) -> tuple[Plot
     )
     counts: Gets = (("pod", lambda p: p.own_requests), ("mean replica", lambda p: p.peer_requests))
     traffic = _plot("traffic", "Requests a second", "", points, counts)
-    levels = {tier: score for tier, score in needed.items() if tier in ("annotate", "drain", "evict")}
+    tiers = {actions.of(kind).tier.name.lower() for kind in actions.selectable()}
+    levels = {tier: score for tier, score in needed.items() if tier in tiers}
     evidence = _plot("evidence", "Evidence", "", points, (("evidence", lambda p: p.evidence_score),), levels)
     return rates, traffic, evidence
 

@@ -10,6 +10,8 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from observer import actions
+from observer.domain.kinds import Kind
 from observer.engine.messages.wording import percent
 from observer.web.models.rows import State
 
@@ -51,7 +53,27 @@ def environment() -> Environment:
         clock=clock, stamp=stamp, iso=iso, ago=ago, percent=share, number=number, words=words, glyph=glyph
     )
     made.globals.update(pages=PAGES, states=tuple(State), asset=_Assets().address, evidence=evidence)
+    made.globals.update(writing=_writing, steps=_steps, kinds=_kinds)
     return made
+
+
+def _writing() -> list[str]:
+    """Actions that change the cluster, mildest first."""
+    return [spec.kind.value for spec in actions.writing()]
+
+
+def _kinds() -> list[str]:
+    """What a decision may tell, for whoever looks for one."""
+    return sorted({*(kind.value for kind in Kind), *(spec.kind.value for spec in actions.every())})
+
+
+def _steps() -> list[tuple[str, str]]:
+    """The way of an incident: kinds of its decisions, and how people call them."""
+    acted = [(spec.kind.value, spec.done, spec.effect) for spec in actions.writing()]
+    tried = [(kind, done) for kind, done, effect in acted if effect is actions.Effect.EXPERIMENT]
+    replaced = [(kind, done) for kind, done, effect in acted if effect is actions.Effect.REPLACEMENT]
+    proof = [("drain_verdict", "proven by its callers")] if tried else []
+    return [("suspected", "suspected"), *tried, *proof, *replaced, ("verified", "verified"), ("closed", "closed")]
 
 
 class _Assets:
@@ -110,10 +132,12 @@ def number(value: float | None, digits: int = 1) -> str:
 
 def evidence(score: float, needed: Mapping[str, float]) -> str:
     """``10.7 of 17.6 needed to drain``: against the next step that is not reached yet."""
-    for step in ("annotate", "drain", "evict"):
-        if score < needed[step]:
-            return f"{score:.1f} of {needed[step]:.1f} needed to {step}"
-    return f"{score:.1f}, enough to evict ({needed['evict']:.1f})"
+    steps = [spec for spec in actions.every() if spec.selectable]
+    for spec in steps:
+        tier = spec.tier.name.lower()
+        if score < needed[tier]:
+            return f"{score:.1f} of {needed[tier]:.1f} needed to {spec.kind.value}"
+    return f"{score:.1f}, enough to {steps[-1].kind.value} ({needed[steps[-1].tier.name.lower()]:.1f})"
 
 
 def words(value: object) -> str:

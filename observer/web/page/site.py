@@ -6,22 +6,23 @@ A script may ask for the live part alone (``X-Live: 1``); who signed in and form
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Final, TypeVar
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 from msgspec import Struct
 
 from observer.domain.approval import Plan
 from observer.runtime.operator_actions import PAUSE_PLAN, NoSuchIncident, OperatorActions
-from observer.web.models import parameters
+from observer.web.models.answers import IncidentView
 from observer.web.page.plots import plots_of
 from observer.web.page.render import environment
 from observer.web.people.auth import csrf_token, person_of
 from observer.web.problems import ApiProblem
 from observer.web.queries import Queries
-from observer.web.routes import answered, asked, tagged
+from observer.web.routes import READINGS, Reading, asked, tagged
 
 LIVE: Final = "X-Live"
 CACHED: Final = 256
@@ -48,67 +49,13 @@ class Site:
     def add_to(self, app: web.Application) -> None:
         """Serve every page and the static files."""
         add = app.router.add_get
-        add("/", self.overview)
-        add("/workloads/{namespace}/{name}", self.workload)
-        add("/incidents", self.incidents)
-        add("/incidents/{id}", self.incident)
-        add("/graph", self.graph)
-        add("/decisions", self.decisions)
-        add("/policies", self.policies)
-        add("/sources", self.sources)
+        for reading in READINGS:
+            add(reading.page, self._page_of(reading))
         add("/static/{name:[a-z]+(/[a-z]+)?\\.(css|js|svg)}", static)
         if self._operator is not None:
             add("/incidents/{id}/approve", self.confirm_approve)
             add("/incidents/{id}/undo", self.confirm_undo)
             add("/pause", self.confirm_switch)
-
-    async def overview(self, request: web.Request) -> web.Response:
-        """What is wrong, what was done, what is required."""
-        query = self._query(request, parameters.OverviewQuery)
-        return await self._page(request, "overview", "Overview", lambda: self._queries.overview(query), query)
-
-    async def workload(self, request: web.Request) -> web.Response:
-        """One workload."""
-        self._query(request, parameters.NoParameters)
-        namespace, name = request.match_info["namespace"], request.match_info["name"]
-        title = f"{namespace}/{name}"
-        return await self._page(request, "workload", title, lambda: self._queries.workload(namespace, name))
-
-    async def incidents(self, request: web.Request) -> web.Response:
-        """Incidents, newest first."""
-        query = self._query(request, parameters.IncidentsQuery)
-        return await self._page(request, "incidents", "Incidents", lambda: self._queries.incidents(query), query)
-
-    async def incident(self, request: web.Request) -> web.Response:
-        """One incident from evidence to proof."""
-        self._query(request, parameters.NoParameters)
-        key = request.match_info["id"]
-
-        async def values() -> Values:
-            view = await self._queries.incident(key)
-            return {"view": view, "plots": plots_of(view.points, view.needed), "acts": self._operator is not None}
-
-        return await self._page(request, "incident", f"Incident {key}", values)
-
-    async def graph(self, request: web.Request) -> web.Response:
-        """Who calls whom."""
-        query = self._query(request, parameters.GraphQuery)
-        return await self._page(request, "graph", "Graph", lambda: self._queries.graph(query), query)
-
-    async def decisions(self, request: web.Request) -> web.Response:
-        """Why, and why not."""
-        query = self._query(request, parameters.DecisionsQuery)
-        return await self._page(request, "decisions", "Decisions", lambda: self._queries.decisions(query), query)
-
-    async def policies(self, request: web.Request) -> web.Response:
-        """What holds where."""
-        query = self._query(request, parameters.PoliciesQuery)
-        return await self._page(request, "policies", "Policies", lambda: self._queries.policies(query), query)
-
-    async def sources(self, request: web.Request) -> web.Response:
-        """What is seen, and what is not."""
-        self._query(request, parameters.NoParameters)
-        return await self._page(request, "sources", "Sources", self._queries.sources)
 
     async def confirm_approve(self, request: web.Request) -> web.Response:
         """What exactly would be approved."""
@@ -138,45 +85,39 @@ class Site:
         values = {"act": act, "plan": plan, "incident": key, "csrf": csrf_token(request)}
         return self._whole(request, act.capitalize(), self._render("confirm", values), live=False)
 
-    def _query(self, request: web.Request, model: type[Q]) -> Q:
-        """The query, or its fault as a page."""
-        try:
-            return asked(request, model, form=True)
-        except ApiProblem as exc:
-            page = self._whole(request, "Bad request", self._notice(exc.detail), 400)
-            raise web.HTTPBadRequest(text=page.text, content_type="text/html") from exc
+    def _page_of(self, reading: Reading[Q]) -> Handler:
+        async def serve(request: web.Request) -> web.Response:
+            try:
+                query = asked(request, reading.query, form=True)
+            except ApiProblem as exc:
+                return self._whole(request, "Bad request", self._notice(exc.detail), 400)
+            try:
+                main = await self._main(request, reading, query)
+            except ApiProblem as exc:
+                starting = exc.word == "not_ready" and self._queries.cache.state is None
+                text = "Observer has just started; the first tick ends in a few seconds." if starting else exc.detail
+                return self._whole(request, "Starting" if starting else "Not shown", self._notice(text), exc.status)
+            if request.headers.get(LIVE):
+                return tagged(request, main.encode(), "text/html")
+            title = " ".join((reading.template.capitalize(), "/".join(request.match_info.values()))).strip()
+            return self._whole(request, title, main)
 
-    async def _page(
-        self,
-        request: web.Request,
-        name: str,
-        title: str,
-        view: Callable[[], Awaitable[Struct | Values]],
-        query: Struct | None = None,
-    ) -> web.Response:
-        try:
-            main = await answered(lambda: self._main(request.path_qs, name, view, query))
-        except ApiProblem as exc:
-            starting = exc.word == "not_ready" and self._queries.cache.state is None
-            text = "Observer has just started; the first tick ends in a few seconds." if starting else exc.detail
-            return self._whole(request, "Starting" if starting else "Not shown", self._notice(text), exc.status)
-        if request.headers.get(LIVE):
-            return tagged(request, main.encode(), "text/html")
-        return self._whole(request, title, main)
+        return serve
 
-    async def _main(
-        self, key: str, name: str, view: Callable[[], Awaitable[Struct | Values]], query: Struct | None
-    ) -> str:
-        number = self._queries.state.tick.number
+    async def _main(self, request: web.Request, reading: Reading[Q], query: Q) -> str:
+        state = self._queries.cache.state
+        number = state.tick.number if state is not None else -1
         if number != self._tick:
             self._tick, self._cache, self._cached = number, {}, 0
-        if (cached := self._cache.get(key)) is not None:
+        if (cached := self._cache.get(request.path_qs)) is not None:
             return cached
-        answer = await view()
-        values = {"view": answer} if isinstance(answer, Struct) else answer
-        html = self._render(name, {**values, "query": query, "now": self._queries.state.at})
+        view = await reading.answered(request, self._queries, query)
+        values = {"view": view, "query": query, "now": self._queries.state.at, "acts": self._operator is not None}
+        if isinstance(view, IncidentView):
+            values["plots"] = plots_of(view.points, view.needed)
+        html = self._render(reading.template, values)
         if number == self._tick:
-            self._keep(key, html)
+            self._keep(request.path_qs, html)
         return html
 
     def _keep(self, key: str, html: str) -> None:

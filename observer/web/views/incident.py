@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from observer.domain.action import ActionKind
+from observer import actions
 from observer.domain.approval import Plan
 from observer.domain.attribution import RankedCause
 from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Incident
+from observer.domain.reasons import page_of
 from observer.engine.attribution.members import cause_of
 from observer.engine.detect.tiers import tier_scores
 from observer.engine.guards import GUARDS
@@ -18,7 +19,7 @@ from observer.web.models.parameters import GraphQuery
 from observer.web.models.rows import Link
 from observer.web.views.graph import graph_view
 from observer.web.views.overview import action_required
-from observer.web.views.rows import decision_row, incident_row
+from observer.web.views.rows import decision_row, incident_row, target_view
 from observer.web.views.view_state import ViewState
 
 LinksOf = Callable[[Decision], Mapping[str, str]]
@@ -28,12 +29,11 @@ OURS: Final = "page"
 MOST_STEPS: Final = 500
 STORY: Final = (
     "suspected", "drain_effective", "drain_verdict", "readmitted", "blocked", "page", "approved", "withdrawn",
-    "drain", "restore", "evict",
+    *(spec.kind.value for spec in actions.writing()),
     "replaced", "verified", "undone", "frozen", "closed",
 )  # fmt: skip
 """The journal keeps instants only: within one, a verdict comes before what is done about it, the end last."""
-HARMFUL: Final = (ActionKind.DRAIN, ActionKind.EVICT)
-GUARD_NAMES: Final = tuple(guard.__name__ for guard in GUARDS)
+GUARD_NAMES: Final = tuple(guard.name for guard in GUARDS)
 """All are asked, so one that did not block has allowed."""
 
 
@@ -89,14 +89,17 @@ def in_order(decisions: Sequence[Decision]) -> list[Decision]:
 def guard_review(decisions: Sequence[Decision]) -> answers.GuardReview | None:
     """The last time that an action was weighed."""
     weighed = (Verdict.ACT, Verdict.WOULD, Verdict.BLOCKED)
-    harmful = (it for it in reversed(decisions) if it.action_kind in HARMFUL and it.verdict in weighed)
+    harmful = (it for it in reversed(decisions) if actions.harmful(it.action_kind) and it.verdict in weighed)
     last = next(harmful, None)
     if last is None or last.action_kind is None:
         return None
-    blocked = [answers.GuardView(it.guard, allowed=False, reason=it.reason, detail=it.detail) for it in last.blocked_by]
+    blocked = [
+        answers.GuardView(it.guard, allowed=False, reason=it.reason, detail=it.detail, explained=page_of(it.reason))
+        for it in last.blocked_by
+    ]
     names = {view.guard for view in blocked}
     others = (name for name in GUARD_NAMES if name not in names)
-    allowed = [answers.GuardView(name, allowed=True, reason="", detail="") for name in others]
+    allowed = [answers.GuardView(name, allowed=True) for name in others]
     return answers.GuardReview(last.at, last.action_kind.value, (*blocked, *allowed))
 
 
@@ -124,7 +127,7 @@ def _cause(ranked: RankedCause, incident: Incident) -> answers.CauseView:
 def _pending(plan: Plan | None) -> answers.PendingApproval | None:
     if plan is None:
         return None
-    return answers.PendingApproval(plan.action_kind.value, str(plan.pod), plan.pod.uid, plan.hash, plan.diff)
+    return answers.PendingApproval(plan.action_kind.value, target_view(plan.target), plan.hash, plan.diff)
 
 
 def _experiment(incident: Incident) -> answers.ExperimentView | None:

@@ -17,14 +17,7 @@ from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
 from observer.domain.outcome import Result
 from observer.domain.policy import EffectivePolicy
-from observer.web.models.answers import (
-    EffectiveView,
-    FindingView,
-    InterventionCounts,
-    PoliciesView,
-    PolicyRow,
-    ValueView,
-)
+from observer.web.models import answers
 from observer.web.models.parameters import PoliciesQuery
 from observer.web.views.view_state import ViewState
 
@@ -32,14 +25,17 @@ MOST_REASONS: Final = 12
 
 
 def policies_view(
-    state: ViewState, query: PoliciesQuery, interventions: InterventionCounts, findings: Sequence[FindingView]
-) -> PoliciesView:
+    state: ViewState,
+    query: PoliciesQuery,
+    interventions: answers.InterventionCounts,
+    findings: Sequence[answers.FindingView],
+) -> answers.PoliciesView:
     """``interventions`` and ``findings`` are made by ``intervention_counts`` and ``findings_of``."""
     tick = state.tick
     rows = _rows(state)
     matching = [row for row in rows if query.workload in ("", f"{row.namespace}/{row.name}")]
     rules = tick.rules
-    return PoliciesView(
+    return answers.PoliciesView(
         at=state.at,
         identity=tick.policies.identity,
         mode=tick.settings.mode,
@@ -56,7 +52,7 @@ def policies_view(
     )
 
 
-def _rows(state: ViewState) -> list[PolicyRow]:
+def _rows(state: ViewState) -> list[answers.PolicyRow]:
     tick, conflicts = state.tick, doubts(state.tick.policies)
     without_policy = EffectivePolicy.of(tick.settings)
     view = tick.snapshot.cluster
@@ -66,7 +62,7 @@ def _rows(state: ViewState) -> list[PolicyRow]:
     for ref in sorted({**view.workloads, **view.by_workload}):
         policy = tick.policies.applied.get(ref, without_policy)
         rows.append(
-            PolicyRow(
+            answers.PolicyRow(
                 namespace=ref.namespace,
                 kind=ref.kind,
                 name=ref.name,
@@ -83,7 +79,7 @@ def _rows(state: ViewState) -> list[PolicyRow]:
     return rows
 
 
-def effective(state: ViewState, workload: str) -> EffectiveView | None:
+def effective(state: ViewState, workload: str) -> answers.EffectiveView | None:
     """Every value that holds for ``NAMESPACE/NAME``, with its place; None when there is no such workload."""
     rules, view = state.tick.rules, state.tick.snapshot.cluster
     if rules is None or view is None:
@@ -93,7 +89,7 @@ def effective(state: ViewState, workload: str) -> EffectiveView | None:
     if subject is None:
         return None
     values = rules.policies.effective(subject)
-    return EffectiveView(
+    return answers.EffectiveView(
         workload=str(subject.ref),
         policies=tuple(values.policies),
         values=tuple(_value(path, value) for path, value in values.values.items()),
@@ -101,12 +97,12 @@ def effective(state: ViewState, workload: str) -> EffectiveView | None:
     )
 
 
-def _value(path: str, value: Value) -> ValueView:
+def _value(path: str, value: Value) -> answers.ValueView:
     place = value.place
-    return ValueView(path, shown(written(path, value.value)), place.file, place.line, value.policy)
+    return answers.ValueView(path, shown(written(path, value.value)), place.file, place.line, value.policy)
 
 
-def intervention_counts(decisions: Sequence[Decision], since: float, *, whole: bool) -> InterventionCounts:
+def intervention_counts(decisions: Sequence[Decision], since: float, *, whole: bool) -> answers.InterventionCounts:
     """What the decisions since then come to."""
     acted: Counter[str] = Counter()
     failed: Counter[str] = Counter()
@@ -126,24 +122,26 @@ def intervention_counts(decisions: Sequence[Decision], since: float, *, whole: b
         elif decision.kind == "verified":
             verified[decision.reason] += 1
     commonest = dict(reasons.most_common(MOST_REASONS))
-    return InterventionCounts(
+    return answers.InterventionCounts(
         since, whole, dict(acted), dict(would), dict(failed), len(blocked), commonest, dict(verified)
     )
 
 
-def findings_of(rules: Rules | None, at: float) -> tuple[FindingView, ...]:
+def findings_of(rules: Rules | None, at: float) -> tuple[answers.FindingView, ...]:
     """What the offline checks say of the files that the settings name now. Reads files: not for the event loop."""
     if rules is None:
         return ()
     try:
         subject, faults = subject_of(rules.settings, at)
     except ConfigError as exc:
-        return (FindingView("unreadable", "error", "", 0, str(exc)),)
+        return (answers.FindingView("unreadable", "error", "", 0, str(exc)),)
     if faults:
-        return tuple(FindingView("unreadable", "error", fault.file, fault.line, fault.message) for fault in faults)
+        return tuple(
+            answers.FindingView("unreadable", "error", fault.file, fault.line, fault.message) for fault in faults
+        )
     return tuple(_finding(finding) for finding in lint(subject))
 
 
-def _finding(finding: Finding) -> FindingView:
+def _finding(finding: Finding) -> answers.FindingView:
     fault = finding.fault
-    return FindingView(finding.check, finding.severity.value, fault.file, fault.line, fault.message)
+    return answers.FindingView(finding.check, finding.severity.value, fault.file, fault.line, fault.message)

@@ -5,18 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from observer.domain.decision import Decision
+from observer.domain.ids import Target
 from observer.domain.incident import Incident, Phase
+from observer.domain.reasons import page_of
 from observer.domain.slo import ObjectiveStatus
 from observer.domain.suspect import Symptom
 from observer.engine.messages.wording import percent
-from observer.web.models.rows import (
-    BlockedView,
-    DecisionRow,
-    IncidentRow,
-    ObjectiveView,
-    OutcomeView,
-    StandingBlock,
-)
+from observer.web.models import rows
 
 PHASES: Final = {
     Phase.SUSPECTED: "is suspected",
@@ -32,10 +27,15 @@ SYMPTOMS: Final = {Symptom.ERRORS: ("fails", "failed"), Symptom.LATENCY: ("is sl
 """What a pod does while its incident is open, and what it did."""
 
 
-def decision_row(decision: Decision) -> DecisionRow:
+def target_view(target: Target) -> rows.TargetView:
+    """What an action is done to, under the API's names."""
+    return rows.TargetView(target.kind.value, target.namespace, target.name, target.uid)
+
+
+def decision_row(decision: Decision) -> rows.DecisionRow:
     """One decision as it was recorded."""
     outcome, action = decision.outcome, decision.action
-    return DecisionRow(
+    return rows.DecisionRow(
         id=decision.id,
         at=decision.at,
         kind=decision.kind,
@@ -52,20 +52,22 @@ def decision_row(decision: Decision) -> DecisionRow:
         workload=str(decision.workload or ""),
         action_id=action.id if action is not None else "",
         blocked_by=tuple(
-            BlockedView(block.guard, block.reason, block.detail, block.refused) for block in decision.blocked_by
+            rows.BlockedView(block.guard, block.reason, block.detail, block.refused, page_of(block.reason))
+            for block in decision.blocked_by
         ),
-        outcome=OutcomeView(outcome.result.value, outcome.reason, outcome.detail) if outcome is not None else None,
+        outcome=rows.OutcomeView(outcome.result.value, outcome.reason, outcome.detail) if outcome is not None else None,
         figures=dict(decision.figures),
         config=decision.config,
+        explained=page_of(decision.reason) if decision.reason else "",
     )
 
 
-def incident_row(incident: Incident) -> IncidentRow:
+def incident_row(incident: Incident) -> rows.IncidentRow:
     """One incident in a line."""
     blocked = sorted(incident.blocked.items(), key=lambda item: item[1])
     experiment, check = incident.experiment, incident.check
     namespace = incident.culprit.namespace or (incident.service.namespace if incident.service is not None else "")
-    return IncidentRow(
+    return rows.IncidentRow(
         id=incident.id,
         subject=str(incident.culprit),
         namespace=namespace,
@@ -79,7 +81,7 @@ def incident_row(incident: Incident) -> IncidentRow:
         bad_rate=incident.p1,
         peer_bad_rate=incident.p0,
         evidence_score=incident.evidence_score,
-        blocked=tuple(StandingBlock(reason, since) for reason, since in blocked),
+        blocked=tuple(rows.StandingBlock(reason, since) for reason, since in blocked),
         drain_verdict=experiment.verdict.value if experiment is not None else None,
         verification=check.verdict.value if check is not None else None,
         evidence_at=incident.evidence_at,
@@ -101,10 +103,10 @@ def headline(incident: Incident) -> str:
     return f"{what}; it {PHASES[incident.phase]}"
 
 
-def objective_view(status: ObjectiveStatus) -> ObjectiveView:
+def objective_view(status: ObjectiveStatus) -> rows.ObjectiveView:
     """One objective; figures only while its data is worth something."""
     objective, known = status.objective, status.state.known
-    return ObjectiveView(
+    return rows.ObjectiveView(
         id=objective.id,
         name=objective.display or objective.slo,
         service=str(objective.scope or objective.service),

@@ -51,7 +51,7 @@ DECISION = of(
     workload=maybe(of(namespace=TEXT, kind=TEXT, name=TEXT)), action=maybe({"type": "object"}),
     outcome=maybe(of(action_id=TEXT, result=TEXT, reason=TEXT, detail=TEXT, retry_after=NUMBER)),
     blocked_by=many(of(guard=TEXT, reason=TEXT, detail=TEXT, refused=BOOL)), figures={"type": "object"}, config=TEXT,
-    severity=TEXT,
+    severity=TEXT, target=maybe(of(kind=TEXT, namespace=TEXT, name=TEXT, uid=TEXT)),
 )  # fmt: skip
 REPORT = of(
     headline=TEXT, since=NUMBER, until=NUMBER, modes=many(TEXT), decisions=WHOLE, notes=many(TEXT),

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from observer import __version__
-from observer.cli.main import app
+from observer.cli.main import COMMANDS, app
 from tests.support.command_line import said
 
 
@@ -16,7 +16,7 @@ def test_each_command_stands_in_a_file_of_its_name() -> None:
     found = {command.name or command.callback.__name__: command.callback.__module__
              for command in app.registered_commands if command.callback is not None}  # fmt: skip
     assert found == {name: f"observer.cli.{name}" for name in found} and len(found) > 25
-    assert list(found) == sorted(found)
+    assert list(found) == sorted(found) and {*found, "audit"} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("words", [("--version",), ("version",)])

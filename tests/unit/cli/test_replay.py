@@ -114,7 +114,7 @@ def test_a_recording_that_a_crash_cut_is_replayed_as_far_as_it_goes(tmp_path: Pa
         (b'{"format":"observer-recording","version":1,"obse', "was cut in its first line"),
         (
             b'{"format":"observer-recording","version":7,"observer":"9.0","began":1.0,"types":{}}\n',
-            "is of format 7, written by Observer 9.0; this one reads up to 1: use a newer Observer",
+            "is of format 7, written by Observer 9.0; this one reads up to 2: use a newer Observer",
         ),
     ],
 )

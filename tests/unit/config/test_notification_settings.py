@@ -59,7 +59,7 @@ def test_values_arrive(tmp_path: Path) -> None:
         ("notify: [{name: a, kind: slack, url: 'http://x'}]", "notify[0].url: is a secret for slack"),
         ("notify: [{name: a, kind: apprise, url: 'http://x'}]", "notify[0].url: is a secret for apprise"),
         ("notify: [{name: A b, url: 'http://x'}]", "notify[0].name: must be a Kubernetes name"),
-        ("notify: [{url: 'http://x'}, {url: 'http://y'}]", "notify[1].name: people stands here twice"),
+        ("notify: [{url: 'http://x'}, {url: 'http://y'}]", "notify[1].name: people is given twice"),
         ("notify: {url: 'http://x'}", "notify: must be a list"),
         ("notify: [{url: 'http://x', colour: red}]", "notify[0].colour: unknown key"),
         ("notify: [{url: 'http://x', auth: {username: me}}]", "notify[0].auth.username: needs password_file"),

@@ -123,7 +123,10 @@ def test_values_arrive_where_they_belong() -> None:
         ("escalation: {actions: evict}", "must be a list"),
         ("detection: {acting_effect_size: 1024, effect_sizes: [2, 4]}", "must not be above the largest effect size, 4"),
         ("detection: {caller_cap: 7}", "must not be above bin_cap, 6"),
-        ("detection: {false_evict_per_month: 100}", "allowed false acts must not grow with harm"),
+        (
+            "detection: {false_evict_per_month: 100}",
+            "the more harm an action does, the fewer false ones may be allowed",
+        ),
         ("prometheus: {cuts_ms: [5, 5]}", "must be a non-empty list that rises strictly"),
         ('prometheus: {selector: \'a="1"} or up{b="2"\'}', "must be one plain matcher list"),
         ("prometheus: {url: 'https://m?x=1'}", "must not carry a query or fragment"),

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from observer.domain.action import ActionKind
-from observer.domain.decision_record import at_least, namespace_of, record_of
-from observer.domain.kinds import KINDS, Stage, stages_of
+from observer.domain.decision_record import namespace_of, record_of
+from observer.domain.kinds import Kind, Stage, stages_of
+from observer.domain.severities import Severity, at_least
 from tests.support.receivers import AT, acted, told
 
 ROOT = Path(__file__).parents[3] / "observer"
@@ -32,13 +33,15 @@ def spoken() -> set[str]:
 
 def test_every_kind_that_is_told_has_a_meaning() -> None:
     assert len(spoken()) > 10
-    assert spoken() - KINDS.keys() == set(), "observer/domain/kinds.py says what each kind means"
-    assert {action_kind.value for action_kind in ActionKind} - {"annotate"} <= KINDS.keys()
+    assert {word for word in spoken() if not Kind(word).listed} == set(), (
+        "observer/domain/kinds.py says what each kind means"
+    )
+    assert {action_kind.value for action_kind in ActionKind} - {"annotate"} <= set(Kind)
 
 
 def test_stages_come_in_the_order_of_the_loop() -> None:
     order = list(Stage)
-    for kind in KINDS:
+    for kind in Kind:
         stages = stages_of(kind, acts=False)
         assert [order.index(one) for one in stages] == sorted(order.index(one) for one in stages)
         assert stages[-1] is Stage.TELL
@@ -59,5 +62,6 @@ def test_a_record_holds_what_is_known_and_nothing_else() -> None:
 def test_severities_and_homes() -> None:
     assert at_least("page", "warning") and at_least("warning", "warning") and not at_least("info", "warning")
     assert at_least("unheard of", "page")
+    assert Severity.PAGE.reaches(Severity.INFO) and not Severity.INFO.reaches(Severity.WARNING)
     assert namespace_of(told()) == namespace_of(told(pod=None)) == namespace_of(told(pod=None, workload=None)) == "shop"
     assert namespace_of(told(pod=None, workload=None, service=None)) == ""

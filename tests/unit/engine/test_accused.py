@@ -14,6 +14,7 @@ from observer.domain.cluster import Pod
 from observer.domain.decision import Verdict
 from observer.domain.graph import CallGraph
 from observer.domain.incident import Incident, Phase
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suspect, Symptom, Tier
 from observer.engine.attribution.attributor import Attributor
 from observer.engine.attribution.removal import shortened, with_drain
@@ -168,7 +169,7 @@ def test_a_node_pooled_over_services_is_weighed_with_all_of_them() -> None:
     members = tuple(Culprit(CulpritKind.POD, "shop", one.ref.name, one.service, one.ref) for one in (pods[0], pods[4]))
     culprit = Culprit(CulpritKind.NODE, "", pods[0].node)
     pooled = Suspect(
-        culprit, evidence(score=12.0), Tier.ANNOTATE, Tier.ANNOTATE, "node_named", impact=True, also=members
+        culprit, evidence(score=12.0), Tier.ANNOTATE, Tier.ANNOTATE, Reason.NODE_NAMED, impact=True, also=members
     )
     found = _asked(pods, pooled)
     assert first(found) == f"node {pods[0].node}"
@@ -250,7 +251,7 @@ def test_a_group_without_the_pod_or_of_another_symptom_is_no_rival() -> None:
         evidence(score=50.0),
         Tier.ANNOTATE,
         Tier.ANNOTATE,
-        "node_named",
+        Reason.NODE_NAMED,
         also=members,
     )
     slow = replace(node, evidence=replace(node.evidence, symptom=Symptom.LATENCY))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from observer.domain.incident import Phase
-from observer.engine.ledger import grade_of, graded, same_symptom, useless_share
-from observer.engine.memory import LEDGER_SECONDS, Baseline, Memory, counts
+from observer.engine.ledger import counts, grade_of, graded, same_symptom, useless_share
+from observer.engine.memory import LEDGER_SECONDS, Baseline, Memory
 from tests.support.builders import NOW, enforce, incident_of, ledger_entry, pod, service_ref
 
 GUARDS = enforce().guards

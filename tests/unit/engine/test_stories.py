@@ -11,6 +11,7 @@ from observer.domain.action import ActionKind
 from observer.domain.cluster import DisruptionBudget, MeshControl
 from observer.domain.incident import Phase
 from observer.domain.outcome import Outcome, Result
+from observer.domain.reasons import Reason
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import CallerTally, CulpritKind, PodTally, Suppression, Symptom, Tier
 from tests.support.builders import (
@@ -233,7 +234,9 @@ def test_all_pods_failing_is_suppressed_and_the_workload_named() -> None:
     store = service_ref("store")
     blamed = group_suspect(CulpritKind.WORKLOAD, "store", store).culprit
     stage = Stage(pods=catalog(3, app="store"))
-    stage.suppressions = (Suppression(store, "workload_failing", "all 3 pods fail 30 % of their requests", blamed),)
+    stage.suppressions = (
+        Suppression(store, Reason.WORKLOAD_FAILING, "all 3 pods fail 30 % of their requests", blamed),
+    )
     stage.extra = tuple(suspect(one, Tier.EVICT) for one in stage.pods)
     stage.ticks(30)
     assert stage.acts == []
@@ -325,7 +328,7 @@ def test_unreached_pod_is_told_and_left() -> None:
 
 
 def test_unnamed_unreached_workload_is_told() -> None:
-    stage = Stage(suppressions=(Suppression(service_ref(), "unreached", "a sidecar is silent"),)).ticks(3)
+    stage = Stage(suppressions=(Suppression(service_ref(), Reason.UNREACHED, "a sidecar is silent"),)).ticks(3)
     assert [one.reason for one in stage.told("unreached")] == ["unreached"]
 
 
@@ -400,7 +403,7 @@ def test_same_symptom_on_a_sibling_regrades_the_eviction() -> None:
     assert all(entry.useful for entry in stage.memory.ledger)
     stage.faults["catalog-2"] = 0.5
     stage.ticks(10)
-    assert [one.reason for one in stage.told("regraded")] == ["same_symptom_on_sibling"]
+    assert [one.reason for one in stage.told("regraded")] == ["same_symptom_on_peer"]
     first = stage.memory.ledger[0].incident
     assert all(e.useful is False for e in stage.memory.ledger if e.incident == first)
 

@@ -10,6 +10,7 @@ from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Blocked, Verdict
 from observer.domain.ids import ServiceRef
 from observer.domain.outcome import Outcome, Result
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.slo import CalendarWindow, LedgerCount, Objective, RatioSli, RollingWindow
 from observer.domain.summary import Blindness
 from observer.engine.summary import Records, summarize
@@ -153,7 +154,7 @@ def test_a_brake_is_counted_by_incident_not_by_decision() -> None:
             "blocked",
             Verdict.BLOCKED,
             incident="ab"[n % 2],
-            blocked_by=(Blocked("g", "paused", "why"),),
+            blocked_by=(Blocked(GuardName.KILL_SWITCH, Reason.PAUSED, "why"),),
         )
         for n in range(1, 6)
     ]

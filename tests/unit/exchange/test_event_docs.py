@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from observer.config.settings.links import FIELDS
-from observer.domain.kinds import KINDS
+from observer.domain.kinds import Kind
 from observer.exchange.event_schema import event_type
 
 TEXT = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
@@ -14,7 +14,7 @@ TEXT = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
 
 def test_every_type_is_listed_with_its_meaning() -> None:
     listed = dict(re.findall(r"^\| `(dev\.observer\.\w+\.v\d+)` \| (.+) \|$", TEXT, re.MULTILINE))
-    assert listed == {event_type(kind): one.meaning for kind, one in KINDS.items()}
+    assert listed == {event_type(kind): kind.meaning for kind in Kind}
 
 
 def test_every_field_of_a_link_is_listed() -> None:

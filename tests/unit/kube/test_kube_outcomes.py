@@ -8,15 +8,15 @@ import pytest
 
 from observer.domain.action import Action, ActionKind
 from observer.domain.errors import ActuatorUnavailable
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
 from observer.domain.outcome import Outcome, Result
 from observer.kube import outcomes
 from observer.kube.errors import BadAnswer, Cause, Details, KubeError, Status, Unavailable, typed
-from observer.kube.target import Target
+from observer.kube.target import LivePod
 
 POD = PodRef("shop", "cart-1", "u1")
-ACTION = Action(ActionKind.EVICT, "i1", POD)
-TARGET = Target(POD, "5", False, {}, None, False)
+ACTION = Action(ActionKind.EVICT, "i1", Target.of(POD))
+TARGET = LivePod(POD, "5", False, {}, None, False)
 PDB = Details(causes=[Cause(reason="DisruptionBudget")], retry_after_seconds=10)
 SEVERAL = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
 
@@ -80,7 +80,7 @@ def test_a_failed_look_is_known_to_have_written_nothing(refusal: KubeError, resu
         (replace(TARGET, deleting=True), "terminating"),
     ],
 )
-def test_only_the_judged_incarnation_stands(found: Target | None, reason: str) -> None:
+def test_only_the_judged_incarnation_stands(found: LivePod | None, reason: str) -> None:
     outcome = outcomes.standing(ACTION, found)
     assert isinstance(outcome, Outcome)
     assert (outcome.result, outcome.reason) == (Result.SUPERSEDED, reason)

@@ -9,7 +9,7 @@ from observer.domain.ids import PodRef
 from observer.kube import paths
 from observer.kube.drain_mark import DrainMark
 from observer.kube.patches import draining, restoring
-from observer.kube.target import Target
+from observer.kube.target import LivePod
 from observer.kube.times import micro_time, rfc3339, unix
 
 POD = PodRef("shop", "cart-1", "u1")
@@ -20,8 +20,8 @@ SAME = [
 ]
 
 
-def target(annotations: dict[str, str] | None, *, labelled: bool = True) -> Target:
-    return Target(POD, "5", False, {"app": "x"} if labelled else {}, annotations, labelled)
+def target(annotations: dict[str, str] | None, *, labelled: bool = True) -> LivePod:
+    return LivePod(POD, "5", False, {"app": "x"} if labelled else {}, annotations, labelled)
 
 
 def test_a_drain_adds_to_the_maps_that_are_there() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from observer.domain.action import Action, ActionKind
-from observer.domain.ids import ServiceRef
+from observer.domain.ids import ServiceRef, Target
 from observer.policytest import frames
 from observer.policytest.judging import failures, line_of, unknown_objectives
 from observer.policytest.read import TestFile, read_tests
@@ -66,7 +66,7 @@ def called(traffic: Traffic) -> float:
 
 
 def drain(world: World, name: str, action_kind: ActionKind = ActionKind.DRAIN) -> None:
-    world.obey(Action(action_kind, "i", next(ref for ref in world.pods if ref.name == name)))
+    world.obey(Action(action_kind, "i", Target.of(next(ref for ref in world.pods if ref.name == name))))
 
 
 STEADY = f"    series: [{OK % 200}]\n    expect: [{{at: 10m, verdict: none}}]\n"

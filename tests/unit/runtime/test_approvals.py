@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from observer.actions import plan_of
 from observer.domain.action import Action, ActionKind, Mode
-from observer.domain.approval import Approval, plan_of
+from observer.domain.approval import Approval
 from observer.domain.errors import JournalUnavailable
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
 from observer.domain.incident import Phase
 from observer.domain.policy import APPROVAL_SECONDS, EffectivePolicies, EffectivePolicy
 from observer.engine.decide import decide
@@ -31,11 +32,11 @@ from tests.support.fakes import FakeActuator, FakeClock, FakeCluster, FakeLease,
 from tests.support.stage import Stage
 
 POD = PodRef("shop", "cart-1", "uid-1")
-DRAIN = Action(ActionKind.DRAIN, "incident-1", POD)
+DRAIN = Action(ActionKind.DRAIN, "incident-1", Target.of(POD))
 
 
 def word(clock: FakeClock, plan: str = "plan-a") -> Approval:
-    return Approval(plan, "incident-1", POD, ActionKind.DRAIN, "ana", "oidc", clock.at)
+    return Approval(plan, "incident-1", Target.of(POD), ActionKind.DRAIN, "ana", "oidc", clock.at)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def word(clock: FakeClock, plan: str = "plan-a") -> Approval:
     [
         plan_of(DRAIN, seconds=301.0),
         plan_of(replace(DRAIN, incident="incident-2"), seconds=300.0),
-        plan_of(replace(DRAIN, pod=PodRef("shop", "cart-1", "uid-2")), seconds=300.0),
+        plan_of(replace(DRAIN, target=Target.of(PodRef("shop", "cart-1", "uid-2"))), seconds=300.0),
         plan_of(replace(DRAIN, action_kind=ActionKind.EVICT), seconds=300.0),
         plan_of(replace(DRAIN, attempt=1), seconds=300.0),
         plan_of(replace(DRAIN, dry_run=True), seconds=300.0),
@@ -146,7 +147,7 @@ def test_what_waits_is_shown_and_its_hash_is_what_the_brake_wants() -> None:
     stage.faults["catalog-1"] = 0.5
     stage.ticks(8)
     (plan,) = waiting(stage.memory, stage.now(), stage.settings, stage.policies)
-    assert (plan.pod.name, plan.action_kind, plan.dry_run) == ("catalog-1", ActionKind.DRAIN, False)
+    assert (plan.target.name, plan.action_kind, plan.dry_run) == ("catalog-1", ActionKind.DRAIN, False)
     assert any("istio.io/draining" in line for line in plan.diff)
 
     stage.picture = {"approvals": {plan.hash: stage.at + 60.0}}

@@ -14,7 +14,7 @@ from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import ActuatorUnavailable, JournalUnavailable, SourceProtocolError, SourceUnavailable
-from observer.domain.ids import PodRef
+from observer.domain.ids import PodRef, Target
 from observer.domain.outcome import Outcome, Result
 from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
@@ -69,7 +69,7 @@ class Bench:
         )
 
     def decision(self, action_kind: ActionKind, **changes: object) -> Decision:
-        action = Action(action_kind=action_kind, incident="inc", pod=POD, term=3)
+        action = Action(action_kind=action_kind, incident="inc", target=Target.of(POD), term=3)
         action = replace(action, **changes)  # type: ignore[arg-type]
         return Decision(
             id="d", at=self.clock.now(), kind=action_kind.value, verdict=Verdict.ACT, subject=f"pod {POD}", reason="r",

@@ -14,7 +14,7 @@ from observer.config.settings.read import default
 from observer.domain.action import ActionKind, Mode
 from observer.domain.counts import ServiceBaseline
 from observer.domain.decision import LedgerEntry
-from observer.domain.ids import PodRef, ServiceRef
+from observer.domain.ids import PodRef, ServiceRef, Target
 from observer.domain.snapshot import Control, Snapshot
 from observer.engine.memory import LABEL_LAG, undisturbed
 from observer.recording.events import Event, Restored
@@ -118,7 +118,7 @@ class Standby:
 def drained(at: float, action_kind: ActionKind = ActionKind.DRAIN) -> LedgerEntry:
     pod = PodRef("shop", "other-1", "u1")
     return LedgerEntry(
-        f"a{at}", at, action_kind, "i", pod, None, None, "pod", "errors", "", "", settled=True, applied=True
+        f"a{at}", at, action_kind, "i", Target.of(pod), None, None, "pod", "errors", "", "", settled=True, applied=True
     )
 
 

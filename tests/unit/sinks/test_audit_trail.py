@@ -20,6 +20,7 @@ from observer.domain.decision import Blocked, Decision, Verdict
 from observer.domain.errors import AuditBroken, ConfigError
 from observer.domain.ids import PodRef
 from observer.domain.outcome import Outcome, Result
+from observer.domain.reasons import GuardName, Reason
 from observer.ports.actuators import Sink
 from observer.sinks import audit
 from observer.sinks.audit import GENESIS, open_audit, verify
@@ -36,7 +37,7 @@ DRAIN = Decision(
     action_kind=ActionKind.DRAIN,
     pod=PodRef("shop", "cart-1", "u1"),
     outcome=Outcome("a1", Result.APPLIED, "labelled"),
-    blocked_by=(Blocked("headroom", "no_room", "3 of 4"),),
+    blocked_by=(Blocked(GuardName.HEADROOM, Reason.HEADROOM, "3 of 4"),),
     figures={"evidence_score": np.float64(17.5), "cut": None},
 )
 

@@ -16,6 +16,7 @@ from observer.web.routes import ROUTES
 from observer.web.server import make_app
 from tests.support.page_world import PageWorld
 
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -118,6 +119,8 @@ async def test_what_waits_for_a_person_names_the_one_act_that_it_is_for(client: 
     found = await got(client, f"/api/v1/incidents/{ids['pod shop/checkout-00-0']}")
     held = found["guard_review"]["guards"][0]
     assert (held["guard"], held["allowed"]) == ("approval", False)
+    page, _, anchor = held["explained"].partition("#")
+    assert anchor in (REFERENCE / page).read_text() and anchor == held["reason"]
     assert found["approval"]["action"] == "drain" and found["approval"]["plan"] in held["detail"]
     assert len(found["guard_review"]["guards"]) == len(GUARDS) and row["phase"] == "suspected"
     assert (await got(client, f"/api/v1/incidents/{ids['pod shop/cart-00-0']}"))["approval"] is None

@@ -1,4 +1,4 @@
-"""An alert policy that never tells anybody."""
+"""An alert policy that never alerts anybody."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def _run(subject: Subject) -> Iterator[Hit]:
         spec = rule.policy.spec
         if not (spec.alert_when_breaching or spec.alert_when_no_data) and rule.policy.name not in joined:
             fault = rule.policy.fault(
-                ("spec", "alertWhenBreaching"), "is not true: this policy never tells of a breach", "true"
+                ("spec", "alertWhenBreaching"), "is not true: this policy never alerts on a breach", "true"
             )
             yield Hit(fault, rule.policy)
 
 
-CHECK = Check("alert-silent", Severity.WARNING, "an alert policy never tells anybody", _run)
+CHECK = Check("alert-silent", Severity.WARNING, "an alert policy never alerts anybody", _run)

@@ -14,8 +14,8 @@ def _run(subject: Subject) -> Iterator[Hit]:
         if tier.factor * allowed >= 1 - 1e-9:
             yield target_hit(
                 made,
-                f"tier {tier.name} can never tell: if everything fails the burn rate is {1 / allowed:.4g}, "
-                f"and it tells above {tier.factor:g}",
+                f"tier {tier.name} can never fire: with every event bad the burn rate is {1 / allowed:.4g}, "
+                f"and it fires above {tier.factor:g}",
                 f"a target above {1 - 1 / tier.factor:.4g}, or a smaller factor" if tier.factor > 1 else "",
             )
 

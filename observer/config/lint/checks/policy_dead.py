@@ -1,4 +1,4 @@
-"""A policy of which nothing ever holds."""
+"""A policy of which nothing is ever in force."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ def _run(subject: Subject) -> Iterator[Hit]:
         reached = set(policy.selector.namespaces)
         if reached and reached <= subject.refused:
             listed = ", ".join(sorted(reached))
-            message = f"policy {policy.name} reaches only {listed}, where the settings let nothing be done"
+            message = f"policy {policy.name} selects only {listed}, where the settings forbid every action"
             yield policy_hit(policy.place, "spec.selector", message, "guards.refused_namespaces")
             continue
         over = shadowed(policy, subject.policies)
         if policy.values and len(over) == len(policy.values):
             listed = ", ".join(sorted({other.name for other in over.values()}))
             yield policy_hit(
-                policy.place, "metadata.name", f"nothing of policy {policy.name} holds: all is set again by {listed}"
+                policy.place,
+                "metadata.name",
+                f"no value of policy {policy.name} is ever in force: {listed} sets all of them again",
             )
 
 
-CHECK = Check("policy-dead", Severity.WARNING, "nothing of a policy ever holds", _run)
+CHECK = Check("policy-dead", Severity.WARNING, "no value of a policy is ever in force", _run)

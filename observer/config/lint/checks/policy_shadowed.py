@@ -1,4 +1,4 @@
-"""A value that a policy of higher rank sets again wherever it would hold."""
+"""A value that a policy of higher rank sets again wherever it would be in force."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def _run(subject: Subject) -> Iterator[Hit]:
             yield policy_hit(
                 policy.values[path].place,
                 f"spec.{path}",
-                f"never holds: policy {other.name} sets it again for every workload of {policy.name}",
+                f"never in force: policy {other.name} sets it again for every workload of {policy.name}",
                 f"at {place.file}:{place.line}",
             )
 
 
-CHECK = Check("policy-shadowed", Severity.INFO, "a policy's value never holds", _run)
+CHECK = Check("policy-shadowed", Severity.INFO, "a policy's value is never in force", _run)

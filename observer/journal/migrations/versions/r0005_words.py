@@ -34,7 +34,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """There is no way back: what is new has no former word."""
-    raise NotImplementedError("a journal with the words of today cannot be read by Observer 0.1.0")
+    raise RuntimeError("a journal with the words of today cannot be read by Observer 0.1.0")
 
 
 def _rewrite(name: str, key: str, words: tuple[str, ...], change: Callable[[Body], None]) -> None:
@@ -48,12 +48,21 @@ def _rewrite(name: str, key: str, words: tuple[str, ...], change: Callable[[Body
         .all()
     ):
         for row in rows:
-            body = json.loads(row["body"])
+            if (body := _object(row["body"])) is None:
+                continue  # whoever reads this row is told that it is damaged
             change(body)
             new = {"body": json.dumps(body, separators=(",", ":"), ensure_ascii=False)}
             new |= {column: WORDS.get(row[column], row[column]) for column in words}
             connection.execute(sa.update(table).where(known == row[key]).values(new))
         last = rows[-1][key]
+
+
+def _object(text: str) -> Body | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _renamed(body: Body, kind: str) -> None:
@@ -86,6 +95,8 @@ def _bodies(value: object) -> list[Body]:
 def _incident(body: Body) -> None:
     _renamed(body, "Incident")
     _reworded(body, "blocked", "closing", "restoring", "ceiling_reason")
+    if isinstance(check := body.get("check"), dict):
+        _reworded(check, "verdict")
     attribution = body.get("attribution")
     for cause in _bodies(attribution.get("ranked") if isinstance(attribution, dict) else None):
         _renamed(cause, "Attribution")
@@ -97,15 +108,24 @@ def _incident(body: Body) -> None:
 def _action(body: Body) -> None:
     _renamed(body, "Action")
     _reworded(body, "reason")
+    _aimed(body)
+
+
+def _aimed(body: Body) -> None:
+    """What was a pod by its name says so."""
+    if isinstance(pod := body.get("target"), dict):
+        body["target"] = {"kind": "pod", **pod}
 
 
 def _entry(body: Body) -> None:
     _renamed(body, "LedgerEntry")
     _reworded(body, "verdict")
+    _aimed(body)
 
 
 def _approval(body: Body) -> None:
     _renamed(body, "Approval")
+    _aimed(body)
 
 
 def _decision(body: Body) -> None:

@@ -21,6 +21,7 @@ from observer.domain.attribution import (
     RankedCause,
 )
 from observer.domain.cluster import Node
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, CulpritKind, Judgement, Suppression, Suspect, Symptom
 from observer.engine.attribution.attribute import attribute
 from observer.engine.attribution.posterior import changes_of, seats_of
@@ -103,9 +104,9 @@ def test_two_suspects_of_one_service_permit_neither() -> None:
 def test_the_detectors_word_on_inheritance_is_enough_without_a_graph() -> None:
     store = Culprit(CulpritKind.WORKLOAD, SHOP, "store", ref("store"))
     told = (
-        Suppression(ref("catalog"), "inherited", "its errors come from store", store),
-        Suppression(ref("store"), "workload_failing", "all replicas fail alike", store),
-        Suppression(ref("front"), "warming_up", "", None),
+        Suppression(ref("catalog"), Reason.INHERITED, "its errors come from store", store),
+        Suppression(ref("store"), Reason.WORKLOAD_FAILING, "all replicas fail alike", store),
+        Suppression(ref("front"), Reason("warming_up"), "", None),
     )
     found = attribute(AttributionInputs(at=NOW, judgement=judged(suppressions=told)))
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from observer.domain.attribution import Attribution, AttributionInputs, Cause, CauseKind, Measure
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suppression
 from observer.engine.attribution.attribute import attribute
 from observer.engine.attribution.removal import permits_removal
@@ -109,7 +110,7 @@ def test_what_follows_a_failed_call_breaks_nothing_off() -> None:
 def test_the_only_silent_sibling_leads_and_may_not_be_killed() -> None:
     silent = Suppression(
         PODS[0].service,
-        "unreached",
+        Reason.UNREACHED,
         "silent",
         Culprit(CulpritKind.POD, SHOP, PODS[0].ref.name, PODS[0].service, PODS[0].ref),
     )
@@ -148,7 +149,7 @@ def test_a_few_traces_do_not_outweigh_counters_that_say_all_alike() -> None:
     spans = [call(f"a{i}", path[0], fails="store") for i in range(12)]
     spans += [call(f"b{i}", path[1], fails="store" if i < 6 else "") for i in range(12)]
     placements = dict([placement("store", 1), placement("store", 2)])
-    alike = Suppression(ref("store"), "workload_failing", "all replicas fail alike")
+    alike = Suppression(ref("store"), Reason.WORKLOAD_FAILING, "all replicas fail alike")
     edges = edge("front", "store", errors=300.0, callee_errors=300.0)
 
     found = asked(edges, traces=traced(*spans), placements=placements, judgement=judgement(suppressions=(alike,)))

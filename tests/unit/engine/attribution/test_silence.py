@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from observer.domain.attribution import Attribution, AttributionInputs
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Tier
 from observer.engine.attribution.attribute import attribute
 from observer.engine.attribution.removal import permits_removal
@@ -17,7 +18,7 @@ CALLS = (("", "front"), ("front", "catalog"), ("front", "pay"), ("pay", "store")
 SILENT, PEER, *_ = PODS = catalog(4)
 
 
-def unreached(reason: str = "unreached") -> Suppression:
+def unreached(reason: Reason = Reason.UNREACHED) -> Suppression:
     origin = Culprit(CulpritKind.POD, SHOP, SILENT.ref.name, SILENT.service, SILENT.ref)
     return Suppression(SILENT.service, reason, "silent", origin)
 
@@ -47,7 +48,7 @@ def test_no_kill_of_the_silent_pod_follows() -> None:
 
 
 def test_another_suppression_is_no_silence() -> None:
-    assert not any(line.word == "silence" for one in asked(unreached("rollout")).ranked for line in one.lines)
+    assert not any(line.word == "silence" for one in asked(unreached(Reason("rollout"))).ranked for line in one.lines)
 
 
 @pytest.mark.parametrize("own", [5.0, 50.0, 300.0])

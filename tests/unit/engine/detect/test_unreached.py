@@ -111,7 +111,7 @@ def test_a_dead_pod_among_steady_losses_is_told_all_the_same() -> None:
     assert found is not None
     after, reported = found
     assert after <= 40.0
-    assert "12.50% of all, 1.00% before" in reported.detail
+    assert "12 % of all, 1.0 % before" in reported.detail
 
 
 def test_one_burst_where_calls_get_lost_anyway_tells_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from observer.domain.action import Action, ActionKind
+from observer.domain.ids import Target
 from observer.domain.settings import EngineSettings
 from observer.engine.detect.judge import judge
 from observer.engine.detect.state import DetectorState, OpenActions
@@ -22,7 +23,9 @@ def test_a_drained_pod_keeps_its_usual_share() -> None:
         state, found = judge(state, snapshot, settings, open_actions)
         world.asked = found.recheck
         if world.seconds in (120, 420):
-            world.obey(Action(ActionKind.DRAIN if world.seconds == 120 else ActionKind.RESTORE, "i", culprit))
+            world.obey(
+                Action(ActionKind.DRAIN if world.seconds == 120 else ActionKind.RESTORE, "i", Target.of(culprit))
+            )
 
     assert found is not None
     assert [one.culprit.pod for one in found.suspects] == [culprit]

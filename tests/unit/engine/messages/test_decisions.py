@@ -10,6 +10,7 @@ from observer.domain.action import ActionKind
 from observer.domain.decision import Blocked
 from observer.domain.incident import Check, Experiment
 from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine.messages import announcements, decisions
@@ -51,7 +52,10 @@ def test_suspicion_of_a_group_names_it() -> None:
 
 
 def test_holds_are_all_named() -> None:
-    blocked_by = (Blocked("rollout", "rollout", "1 of 4 replicas"), Blocked("leader", "not_leader", "held by another"))
+    blocked_by = (
+        Blocked(GuardName.ROLLOUT, Reason.ROLLOUT, "1 of 4 replicas"),
+        Blocked(GuardName.LEADER, Reason.NOT_LEADER, "held by another"),
+    )
     text = decisions.blocked(incident_of("catalog-1"), ActionKind.DRAIN, blocked_by)
     assert text == "catalog-1 is not drained: 1 of 4 replicas (rollout); held by another (not_leader)."
 

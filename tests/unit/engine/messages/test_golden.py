@@ -16,11 +16,13 @@ from pathlib import Path
 import pytest
 
 import observer.engine.messages
-from observer.domain.action import ActionKind
+from observer.domain.action import Action, ActionKind
 from observer.domain.attribution import Cause, CauseKind, EvidenceLine, RankedCause
 from observer.domain.decision import Blocked
+from observer.domain.ids import Target, TargetKind
 from observer.domain.incident import Check, Experiment
 from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
+from observer.domain.reasons import GuardName, Reason
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import CulpritKind, Suppression, Symptom, Tier
 from observer.engine.messages import announcements, decisions, wording
@@ -57,8 +59,8 @@ def suspicions() -> Iterator[str]:
 
 def acts() -> Iterator[str]:
     answers = (
-        Blocked("serving_floor", "serving_floor", "2 of 4 replicas would keep serving, at least 3 must"),
-        Blocked("leader", "not_leader", "another replica of Observer leads"),
+        Blocked(GuardName.SERVING_FLOOR, Reason.SERVING_FLOOR, "2 of 4 replicas would keep serving, at least 3 must"),
+        Blocked(GuardName.LEADER, Reason.NOT_LEADER, "another replica of Observer leads"),
     )
     yield decisions.blocked(INCIDENT, ActionKind.DRAIN, answers)
     yield decisions.blocked(INCIDENT, ActionKind.EVICT, answers[:1])
@@ -77,6 +79,7 @@ def acts() -> Iterator[str]:
     yield decisions.blocked_too_long(POD, 1500.0, ("disruption_budget", "rollout"))
     yield decisions.held_for_human(POD, 900.0)
     yield decisions.evict_not_allowed(POD)
+    yield decisions.done(Action(ActionKind.EVICT, "i1", Target(TargetKind.POD, "shop", POD)))
 
 
 def drains() -> Iterator[str]:
@@ -123,11 +126,11 @@ def announced() -> Iterator[str]:
     yield announcements.RECOVERED
     front, cause = service_ref("front"), suspect(pod("store-1")).culprit
     for reason, detail in (
-        ("inherited", "97 % of its failures come from below"),
-        ("workload_failing", "all fail alike"),
+        ("inherited", "its errors come from pod shop/store-1"),
+        ("workload_failing", "all replicas fail at the same unusual rate"),
     ):
         for blamed in (None, cause):
-            yield announcements.suppression(Suppression(front, reason, detail, blamed))
+            yield announcements.suppression(Suppression(front, Reason(reason), detail, blamed))
     for why in announcements.FREEZES.values():
         yield announcements.frozen("cart", why.format(acts=3, hours=4.0))
     for answer in announcements.ALERTS:

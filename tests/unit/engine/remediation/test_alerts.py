@@ -12,6 +12,7 @@ from observer.domain.cluster import ClusterView
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import ServiceRef
 from observer.domain.policy import EffectivePolicies, EffectivePolicy
+from observer.domain.reasons import Reason
 from observer.domain.suspect import Culprit, CulpritKind, Suppression, Suspect, Tier
 from observer.engine.context import Rules
 from observer.engine.decide import conclude
@@ -101,7 +102,7 @@ def test_an_inherited_failure_answers_it_with_whom_to_blame() -> None:
     desk = OperatorActions(NAME)
     desk.tick(alert())
     blamed = Culprit(CulpritKind.WORKLOAD, "shop", "store")
-    (told,) = desk.tick(alert(), suppressions=(Suppression(SERVICE, "inherited", "its errors", blamed, NOW),))
+    (told,) = desk.tick(alert(), suppressions=(Suppression(SERVICE, Reason.INHERITED, "its errors", blamed, NOW),))
     assert told.reason == "found" and "store" in told.text
 
 

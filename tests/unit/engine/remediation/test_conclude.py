@@ -11,6 +11,7 @@ from observer.domain.cluster import Node
 from observer.domain.decision import Verdict
 from observer.domain.incident import Phase
 from observer.domain.outcome import Outcome, Result
+from observer.domain.reasons import Reason
 from observer.domain.settings import EscalationSettings
 from observer.domain.snapshot import Gap
 from observer.domain.suspect import Culprit, CulpritKind, PodTally, Suppression, Suspect, Tier
@@ -87,7 +88,7 @@ def test_healthy_peaks_are_remembered_once_a_minute() -> None:
 
 
 def test_suppression_is_told_when_it_begins_again_and_not_for_one_tick() -> None:
-    one = Suppression(service_ref(), "correlated_failure", "2 of 4 are bad", since=NOW)
+    one = Suppression(service_ref(), Reason.CORRELATED_FAILURE, "2 of 4 are bad", since=NOW)
     memory, first = conclude(snapshot(VIEW), judgement(suppressions=[one]), Memory(), Rules(enforce()))
     assert first == ()
     later = snapshot(VIEW, at=NOW + 5.0)
@@ -178,7 +179,7 @@ def test_tie_with_a_node_is_drained_and_never_evicted() -> None:
     stage = Stage(faults={"catalog-1": 0.3})
     detect = stage._detect
     stage._detect = lambda tallies: [  # type: ignore[method-assign]
-        replace(one, ceiling=Tier.DRAIN, ceiling_reason="tie_node") for one in detect(tallies)
+        replace(one, ceiling=Tier.DRAIN, ceiling_reason=Reason.TIE_NODE) for one in detect(tallies)
     ]
     stage.until(Phase.CLOSED, limit=100)
     assert [action_kind for _, action_kind, _ in stage.acts] == [ActionKind.DRAIN, ActionKind.RESTORE]

@@ -8,6 +8,7 @@ import pytest
 
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
+from observer.domain.ids import Target
 from observer.domain.incident import Experiment, Incident, Phase
 from observer.domain.outcome import DrainVerdict, Outcome, Result
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
@@ -38,7 +39,7 @@ def incident(phase: Phase = Phase.SUSPECTED, **changes: object) -> Incident:
 
 def decided(action_kind: ActionKind, *, attempt: int = 0, dry_run: bool = False, incident_id: str = "i1") -> Decision:
     expires = NOW + 300.0 if action_kind is ActionKind.DRAIN else 0.0
-    action = Action(action_kind, incident_id, POD.ref, attempt, "1", expires, 7, dry_run)
+    action = Action(action_kind, incident_id, Target.of(POD.ref), attempt, "1", expires, 7, dry_run)
     return Decision(
         "d",
         NOW,

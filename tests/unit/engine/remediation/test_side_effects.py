@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from observer.domain.incident import Check, Phase
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings, ImpactSettings
 from observer.domain.suspect import CallerTally, PodTally, Suppression
 from observer.engine import ledger
@@ -77,7 +78,7 @@ def test_counts_siblings_of_before_and_callers() -> None:
 
 
 def test_errors_that_come_from_elsewhere_are_not_counted() -> None:
-    inherited = (Suppression(service_ref(), "inherited", "its errors come from workload shop/pay"),)
+    inherited = (Suppression(service_ref(), Reason.INHERITED, "its errors come from workload shop/pay"),)
     tallies = [tally(one, 50.0, 20.0) for one in catalog(4)]
     assert observed(Baseline(), VERIFYING, context_of(tallies, suppressed=inherited)) == Baseline()
 

@@ -30,7 +30,7 @@ def suspected(target: float, state: DataState = DataState.OK) -> tuple[bool, str
     [
         (0.999, DataState.OK, True, "times the budget of objective cart-availability"),
         (0.95, DataState.OK, False, "times the budget of objective cart-availability"),
-        (0.999, DataState.STALE, False, "is stale: what is not known lets nobody be drained"),
+        (0.999, DataState.STALE, False, "is stale: on unknown data no pod is drained"),
     ],
 )
 def test_the_objective_decides(target: float, state: DataState, hurts: bool, words: str) -> None:

@@ -143,7 +143,7 @@ def test_09_a_healthy_rollout_without_traffic_is_silent() -> None:
     after = story.run(10, lambda _: {}, rollout=True)
 
     assert (during.state, after.state) == (DataState.IDLE, DataState.IDLE)
-    assert "nobody has called them since the rollout" in after.detail
+    assert "have not been called since the rollout" in after.detail
     assert set(story.told) == {""}
 
 

@@ -7,8 +7,7 @@ import pytest
 from observer.domain.settings import ImpactSettings
 from observer.domain.slo import DataState, Preset, Query, RatioSli
 from observer.domain.suspect import Evidence, Symptom
-from observer.engine.slo.impact import impact
-from observer.engine.slo.projection import excess_burn, projected_burn
+from observer.engine.slo.impact import excess_burn, impact, projected_burn
 from tests.support.slo import objective, status
 
 ERRING = Evidence(
@@ -30,7 +29,7 @@ def test_only_an_overdrawn_budget_lets_anybody_be_drained() -> None:
 
     assert not hurts
     assert text == (
-        "its own excess (3.00 % against 0.10 % on 10 % of the requests, 0.29 events a second) burns 0.29 times the "
+        "its own excess (3.0 % against 0.1 % on 10 % of the requests, 0.29 events a second) burns 0.29 times the "
         "budget of objective lax"
     )
 
@@ -52,7 +51,7 @@ def test_what_is_not_known_lets_nobody_be_drained(state: DataState) -> None:
     hurts, text = impact(ERRING, ImpactSettings(), [status(STRICT, state)])
 
     assert not hurts
-    assert text == f"objective cart-availability is {state.value}: what is not known lets nobody be drained"
+    assert text == f"objective cart-availability is {state.value}: on unknown data no pod is drained"
 
 
 def test_a_young_objective_is_known_well_enough() -> None:

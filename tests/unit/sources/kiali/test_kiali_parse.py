@@ -12,8 +12,7 @@ import pytest
 from observer.domain.errors import SourceProtocolError
 from observer.domain.graph import EdgeSource
 from observer.domain.ids import ServiceRef
-from observer.sources.kiali.graph import OUTSIDE, parse_graph
-from observer.sources.kiali.health import parse_clusters, parse_namespace
+from observer.sources.kiali.graph import OUTSIDE, parse_clusters, parse_graph, parse_namespace
 from observer.sources.kiali.session import parse_version
 from tests.support.graph_bodies import AT, calls, graph, http, workload
 

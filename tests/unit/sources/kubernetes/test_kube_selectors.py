@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observer.sources.kubernetes.selectors import Selector, SelectorIndex, Term
+from observer.sources.kubernetes.index import Selector, SelectorIndex, Term
 from observer.sources.kubernetes.wire import LabelSelector, Requirement
 
 keys, values = st.sampled_from("abcd"), st.sampled_from("xyz")
