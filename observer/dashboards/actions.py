@@ -12,7 +12,7 @@ def actions() -> Dashboard:
     return Dashboard(
         uid="observer-actions",
         title="Observer / Actions",
-        description="Drains, evictions and give-backs, their outcomes, and whether they helped.",
+        description="Drains, evictions and restores, their outcomes, and whether they helped.",
         variables=(JOB, INSTANCE),
         since="now-24h",
         rows=(_sums(), _acts(), _standing()),
@@ -104,7 +104,7 @@ def _standing() -> Row:
         "How things stood",
         (
             Panel(
-                "Suspicions, drained pods, holds",
+                "Suspicions, drained pods, blocked actions",
                 "At the end of each tick, of the replica that has the most.",
                 "short",
                 (
@@ -116,7 +116,7 @@ def _standing() -> Row:
             ),
             Panel(
                 "Who may act",
-                "Which replica held the Lease, and whether the kill switch was thrown.",
+                "Which replica held the Lease, and whether actions were paused.",
                 "short",
                 (
                     Target(by("instance", own(names.LEADER), "max"), "leads: {{instance}}"),

@@ -52,7 +52,7 @@ def questions(dashboards: Iterable[Dashboard] | None = None) -> tuple[PanelQuery
 def files(dashboards: Iterable[Dashboard]) -> dict[str, str]:
     """File names and texts, in a fixed order; the dashboard linter's exceptions are one of them."""
     made = tuple(dashboards)
-    texts = {f"{one.uid}.json": text(one) for one in made}
+    texts = {f"{board.uid}.json": text(board) for board in made}
     if exceptions := lint_exceptions(made):
         texts[LINT_FILE] = yaml.safe_dump({"exclusions": exceptions}, sort_keys=True, width=120)
     return dict(sorted(texts.items()))

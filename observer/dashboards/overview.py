@@ -1,4 +1,4 @@
-"""The first page of an on-call engineer: may Observer act, does it see, are users hurt, what did it do."""
+"""The first page of an on-call engineer: may Observer act, does it see, are users affected, what did it do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def overview() -> Dashboard:
     return Dashboard(
         uid="observer-overview",
         title="Observer / Overview",
-        description="May Observer act, does it see everything, are users hurt, and what did it do about it.",
+        description="May Observer act, does it see everything, are users affected, and what did it do about it.",
         variables=(JOB, INSTANCE),
         rows=(_now(), _users(), _work()),
     )
@@ -34,7 +34,7 @@ def _now() -> Row:
             ),
             Panel(
                 "Kill switch",
-                "Paused by a person, or not readable, which counts as paused. Give-backs go on.",
+                "Paused by a person, or not readable, which counts as paused. Restores go on.",
                 "short",
                 (Target(f"max({own(names.PAUSED)})"),),
                 Shape.NUMBER, width=4, height=4,
@@ -65,8 +65,8 @@ def _now() -> Row:
                 thresholds=((0, Colour.GOOD), (1, Colour.DOUBTFUL), (10, Colour.BAD)),
             ),
             Panel(
-                "Standing holds",
-                "Objections of brakes to acts that are due. `observer status` names them.",
+                "Blocked actions",
+                "Actions that are due and that a guard blocks. `observer status` names them.",
                 "short",
                 (Target(f"max({own(names.BLOCKED_ACTIONS)})"),),
                 Shape.NUMBER, width=4, height=4,
@@ -104,7 +104,7 @@ def _work() -> Row:
         (
             Panel(
                 "Decisions",
-                "To act and not to act, by kind and verdict.",
+                "Actions and those not taken, by kind and verdict.",
                 "short",
                 (
                     Target(

@@ -1,4 +1,4 @@
-"""One workload, pod by pod: which of them differs from its siblings, and as whom it is seen."""
+"""One workload, pod by pod: which of them differs from the other replicas, and as whom it is seen."""
 
 from __future__ import annotations
 

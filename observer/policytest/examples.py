@@ -97,24 +97,26 @@ def _answers(objective: Objective, queries: dict[int, str]) -> tuple[Example, ..
 def _found(among: Iterable[Selector], fits: Callable[[str, dict[str, str]], bool]) -> tuple[str, dict[str, str]] | None:
     """The first series that one of the selectors selects and that fits."""
     among = tuple(among)
-    labels = sorted({label for one in among for label, _, _ in one.matchers})
+    labels = sorted({label for selector in among for label, _, _ in selector.matchers})
     values = {label: _values(label, among) for label in labels}
-    for one in among:
+    for selector in among:
         for chosen in itertools.islice(itertools.product(*(values[label] for label in labels)), _MOST):
             series = {label: value for label, value in zip(labels, chosen, strict=True) if value}
-            if one.holds(one.metric, series) and fits(one.metric, series):
-                return one.metric, series
+            if selector.holds(selector.metric, series) and fits(selector.metric, series):
+                return selector.metric, series
     return None
 
 
 def _values(label: str, among: Iterable[Selector]) -> list[str]:
     """What the label may be, the likeliest first: values that a matcher spells out, then everyday ones."""
     spelled: list[str] = []
-    for one in among:
-        for name, pattern, _ in one.matchers:
+    for selector in among:
+        for name, pattern, _ in selector.matchers:
             if name == label:
                 spelled += [word for piece in re.split(r"[|()]", pattern.pattern) if (word := _literal(piece))]
-    fitting = [w for w in spelled if any(n == label and p.fullmatch(w) for one in among for n, p, _ in one.matchers)]
+    fitting = [
+        w for w in spelled if any(n == label and p.fullmatch(w) for selector in among for n, p, _ in selector.matchers)
+    ]
     return list(dict.fromkeys([*fitting, *_WORDS]))
 
 
@@ -124,7 +126,7 @@ def _literal(piece: str) -> str:
 
 
 def _any(among: Iterable[Selector], metric: str, labels: dict[str, str]) -> bool:
-    return any(one.holds(metric, labels) for one in among)
+    return any(selector.holds(metric, labels) for selector in among)
 
 
 def _spelled(metric: str, labels: dict[str, str]) -> str:

@@ -30,18 +30,20 @@ class Failure:
 def unknown_objectives(scenario: Scenario, course: ScenarioRun) -> list[Fault]:
     """Expectations about objectives that were never looked at."""
     faults = []
-    for one in scenario.expect:
-        if one.objective and one.objective not in course.wanted:
-            near = difflib.get_close_matches(one.objective, course.wanted, n=1)
+    for expectation in scenario.expect:
+        if expectation.objective and expectation.objective not in course.wanted:
+            near = difflib.get_close_matches(expectation.objective, course.wanted, n=1)
             known = f"looked at: {', '.join(sorted(course.wanted)[:6])}" if course.wanted else ""
             hint = f"did you mean {near[0]}?" if near else known or "name its template under objectives, or in a policy"
-            faults.append(one.place.fault("objective", f"{one.objective} is not looked at in this test", hint))
+            faults.append(
+                expectation.place.fault("objective", f"{expectation.objective} is not looked at in this test", hint)
+            )
     return faults
 
 
 def failures(scenario: Scenario, course: ScenarioRun) -> list[Failure]:
     """Every expectation that was not met."""
-    found = (_failure(one, course) for one in scenario.expect)
+    found = (_failure(expectation, course) for expectation in scenario.expect)
     return [one for one in found if one is not None]
 
 

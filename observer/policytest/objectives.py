@@ -70,11 +70,13 @@ class ObjectiveRuns:
 
     def _books_of(self, wanted: tuple[Objective, ...]) -> SloAccounting:
         if self._books is None or self._books.plan.objectives != wanted:
-            books = SloAccounting(wanted, [parts_of(one) for one in wanted])
+            books = SloAccounting(wanted, [parts_of(objective) for objective in wanted])
             if self._books is not None:
                 books.inherit(self._books)
             self._books = books
-            self._queries = {one.id: [(c, q.expr, selectors(q.expr)) for c, q in queries_of(one)] for one in wanted}
+            self._queries = {
+                objective.id: [(c, q.expr, selectors(q.expr)) for c, q in queries_of(objective)] for objective in wanted
+            }
         return self._books
 
     def _rows(
@@ -83,13 +85,13 @@ class ObjectiveRuns:
         for column, expr, chosen in self._queries[objective.id]:
             if counted(objective):
                 for metric, labels, pod, value in counters:
-                    if any(one.holds(metric, labels) for one in chosen):
+                    if any(selector.holds(metric, labels) for selector in chosen):
                         yield Series(row, column, pod, f"{metric}{sorted(labels.items())}"), value
                 continue
             given = answers.get(expr)
             points = [given] if given is not None else []
             if not points and chosen:
-                points = [v for m, labels, _, v in counters if any(one.holds(m, labels) for one in chosen)]
+                points = [v for m, labels, _, v in counters if any(selector.holds(m, labels) for selector in chosen)]
             yield from self._points(row, column, objective, points)
 
     def _points(

@@ -95,12 +95,12 @@ def _file(document: Document) -> tuple[TestFile | None, list[Fault]]:
         return None, faults + found
     scenarios = []
     seen: dict[str, int] = {}
-    for index, one in enumerate(given.tests):
-        if one.name in seen:
-            first = document.values["tests", seen[one.name], "name"][0]
+    for index, test in enumerate(given.tests):
+        if test.name in seen:
+            first = document.values["tests", seen[test.name], "name"][0]
             faults.append(document.fault(("tests", index, "name"), "is taken", f"line {first}"))
-        seen.setdefault(one.name, index)
-        scenario, wrong = _Reading(document, ("tests", index), one).scenario()
+        seen.setdefault(test.name, index)
+        scenario, wrong = _Reading(document, ("tests", index), test).scenario()
         faults += wrong
         scenarios.append(scenario)
     if not given.tests:
@@ -128,10 +128,14 @@ class _Reading:
         self._names(given, self._at)
         facts = self._facts(Facts(), given)
         changes = tuple(self._changes(facts))
-        expect = tuple(self._expectation((*self._at, "expect", i), one) for i, one in enumerate(given.expect))
+        expect = tuple(
+            self._expectation((*self._at, "expect", i), expectation) for i, expectation in enumerate(given.expect)
+        )
         if not expect:
             self._add(("expect",), "must not be empty", "a test that expects nothing cannot fail")
-        end = max([0.0, *(one.at if one.at is not None else one.before for one in expect)])
+        end = max(
+            [0.0, *(expectation.at if expectation.at is not None else expectation.before for expectation in expect)]
+        )
         lines = tuple(self._lines(given, end))
         scenario = Scenario(
             name=given.name,
@@ -204,10 +208,10 @@ class _Reading:
     # --- series
 
     def _lines(self, given: TestKeys, end: float) -> Iterator[Line]:
-        for index, one in enumerate(given.series):
+        for index, written in enumerate(given.series):
             path: Path = ("series", index)
             try:
-                values = samples(one.values)
+                values = samples(written.values)
             except ValueError as exc:
                 self._add((*path, "values"), str(exc), "for example 0+5x10, _x3 or stale")
                 continue
@@ -219,14 +223,14 @@ class _Reading:
                     message,
                     f"x{int(-(-end // given.interval))} reaches it; stale ends it on purpose",
                 )
-            if bool(one.series) is bool(one.query):
+            if bool(written.series) is bool(written.query):
                 self._add(path, "needs either series or query", "query: the text of an expression whose answer it is")
                 continue
             place = place_of(self._document, (*self._at, *path))
-            if one.query:
-                yield Line("", {}, values, place, query=one.query)
+            if written.query:
+                yield Line("", {}, values, place, query=written.query)
             else:
-                yield from self._line(one.series, values, place, (*path, "series"))
+                yield from self._line(written.series, values, place, (*path, "series"))
 
     def _line(self, text: str, values: FloatArray, place: Place, path: Path) -> Iterator[Line]:
         try:

@@ -69,7 +69,7 @@ class _Run:
         self._course = ScenarioRun()
         self._looked = 0.0
         by_name = {template.name: template for template in rules.objectives.templates}
-        plain = {one.slo for one in rules.objectives.plain}
+        plain = {objective.slo for objective in rules.objectives.plain}
         for name, place in scenario.objectives:
             if name not in by_name and name not in plain:
                 raise ConfigError(
@@ -94,7 +94,7 @@ class _Run:
         if not offset or offset - self._looked >= self._scenario.look - 1e-6:
             self._looked = offset
             wanted = self._wanted(policies, view)
-            self._course.wanted |= {one.id for one in wanted}
+            self._course.wanted |= {objective.id for objective in wanted}
             self._looks.look(world, self._traffic, wanted)
             self._course.looks.append((offset, self._looks.statuses))
         if not self._scenario.decides:
@@ -105,10 +105,10 @@ class _Run:
         self._carry_out(offset, decisions, policies)
 
     def _wanted(self, policies: EffectivePolicies, view: ClusterView) -> tuple[Objective, ...]:
-        found = {one.id: one for one in self._rules.objectives.wanted(policies, view)}
+        found = {objective.id: objective for objective in self._rules.objectives.wanted(policies, view)}
         for template in self._forced:
             for key, facts in self._world.facts.workloads.items():
-                found |= {one.id: one for one in expand(template, facts.serves(key))}
+                found |= {objective.id: objective for objective in expand(template, facts.serves(key))}
         return tuple(found[key] for key in sorted(found))
 
     def _snapshot(self, view: ClusterView) -> Snapshot:
@@ -138,8 +138,8 @@ class _Run:
 
     def _approve(self, policies: EffectivePolicies, at: float) -> None:
         """A person approves the act that waits for it; it must be waiting by then."""
-        due = [one for one in self._asked if one[0] <= at]
-        self._asked = [one for one in self._asked if one[0] > at]
+        due = [approval for approval in self._asked if approval[0] <= at]
+        self._asked = [approval for approval in self._asked if approval[0] > at]
         for since, name, action in due:
             for incident in self._memory.open_incidents():
                 pod = incident.culprit.pod

@@ -218,7 +218,7 @@ class Scenario:
     @property
     def decides(self) -> bool:
         """Decisions are expected; without them only the objectives are looked at."""
-        return any(not one.objective for one in self.expect)
+        return any(not expectation.objective for expectation in self.expect)
 
 
 Known = TypeVar("Known", PodFacts, WorkloadFacts, NodeFacts)

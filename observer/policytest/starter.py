@@ -212,7 +212,7 @@ class Starter:
             key = "query" if one.query else "series"
             lines += [f"      - {key}: {_text(one.series)}", f'        values: "{values}"']
         lines += ["    changes:", *(f"      - {change}" for change in story.changes)] if story.changes else []
-        lines += ["    expect:", *(f"      - {one}" for one in story.expect)]
+        lines += ["    expect:", *(f"      - {expectation}" for expectation in story.expect)]
         return "\n".join(lines) + "\n"
 
 

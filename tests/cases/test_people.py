@@ -37,7 +37,7 @@ tests:
     ("expected", "meant"),
     [
         case("count: 0, kind: drian", "drain"),
-        case("count: 0, reason: suspicon", "suspicion", row="P1", kind="free text where a list is known"),
+        case("count: 0, reason: suspicon", "suspicion"),
     ],
 )
 def test_a_misspelt_word_in_a_scenario_is_refused_with_its_place(expected: str, meant: str, tmp_path: Path) -> None:

@@ -106,11 +106,11 @@ class Models:
         """The pydantic type of an annotation."""
         beside: tuple[object, ...] = getattr(hint, "__metadata__", ())
         inner = get_args(hint)[0] if beside else hint
-        setting = next((one for one in beside if isinstance(one, Setting)), Setting())
-        further = [one for one in beside if not isinstance(one, Setting | values.Check | values.Words)]
+        setting = next((mark for mark in beside if isinstance(mark, Setting)), Setting())
+        further = [mark for mark in beside if not isinstance(mark, Setting | values.Check | values.Words)]
         made = self._plain(inner, setting, beside, empty=empty)
-        for one in further:
-            made = Annotated[made, one]
+        for mark in further:
+            made = Annotated[made, mark]
         return made
 
     def _plain(self, inner: object, setting: Setting, beside: tuple[object, ...], *, empty: bool) -> object:
@@ -135,7 +135,7 @@ class Models:
 
 
 def _text(setting: Setting, beside: tuple[object, ...], *, empty: bool) -> values.Check | values.Words:
-    own = next((one for one in beside if isinstance(one, values.Check | values.Words)), None)
+    own = next((mark for mark in beside if isinstance(mark, values.Check | values.Words)), None)
     if isinstance(own, values.Words):
         return own
     check = own or FORMATS.get(setting.format, values.TEXT)

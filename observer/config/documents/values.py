@@ -34,6 +34,8 @@ def wrong(message: str, hint: str = "") -> PydanticCustomError:
     return PydanticCustomError("observer", "{text}", {"text": message, "hint": hint})
 
 
+_MOST_LISTED: Final = 12
+"""A refusal names all words that may be written where there are no more than these."""
 _RENAMED: Final = (
     "ladder escalation, rungs actions, rung action, tilts effect_sizes, acting_tilt acting_effect_size, told alert, "
     "acquit_seconds cleared_seconds, hold_max blocked_max, hold blocked, held blocked, sighted recovered"
@@ -120,7 +122,12 @@ class Words:
         by_word = {str(member): member for member in self.words}
         if isinstance(value, str) and value in by_word:
             return by_word[value]
-        raise wrong(f"must be one of {', '.join(by_word)}, got {_shown(value)}", meant(str(value), by_word))
+        hint = meant(str(value), by_word)
+        if len(by_word) > _MOST_LISTED:
+            raise wrong(
+                f"is no word that Observer knows, got {_shown(value)}", hint or "the JSON Schema lists all of them"
+            )
+        raise wrong(f"must be one of {', '.join(by_word)}, got {_shown(value)}", hint)
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(self.read)

@@ -52,7 +52,7 @@ class Selected:
 
     def takes(self, label: str, value: str) -> bool:
         """Whether every matcher on ``label`` lets ``value`` pass; a matcher that cannot be read does."""
-        return all(one.takes(value) is not False for one in self.on(label))
+        return all(matcher.takes(value) is not False for matcher in self.on(label))
 
     @property
     def text(self) -> str:

@@ -67,8 +67,8 @@ class Subject:
     def selected(self) -> Iterator[tuple[IndicatorQuery, Selected]]:
         """Every selector of every query that can be read."""
         for question in self.queries:
-            for one in question.read.selected:
-                yield question, one
+            for selector in question.read.selected:
+                yield question, selector
 
     def tiers(self) -> Iterator[tuple[Made, BurnTier]]:
         """Every tier of every objective."""

@@ -47,7 +47,11 @@ class Assembled:
     @property
     def objectives(self) -> tuple[Objective, ...]:
         """Those that need no service to be complete."""
-        return tuple(one.objective for one in self.made if not one.slo.annotation(names.SLO_EACH))
+        return tuple(
+            made_objective.objective
+            for made_objective in self.made
+            if not made_objective.slo.annotation(names.SLO_EACH)
+        )
 
 
 def objectives(documents: Documents, *, at: float, cluster: str = "") -> tuple[Objective, ...]:
@@ -80,7 +84,9 @@ def assemble(documents: Documents, *, at: float, cluster: str = "") -> Assembled
         before = len(found.made)
         _one(slo, documents, at, cluster, found)
         if slo.annotation(names.SLO_EACH):
-            found.templates.append(Template(slo.name, tuple(one.objective for one in found.made[before:])))
+            found.templates.append(
+                Template(slo.name, tuple(made_objective.objective for made_objective in found.made[before:]))
+            )
     return found
 
 
@@ -191,7 +197,9 @@ def _part_name(slo: Placed[SloSpec], index: int, sli: Placed[SliSpec], assembled
         return ""
     if not slo.spec.composite:
         return str(index + 1)
-    earlier = sum(1 for one in assembled.made if one.slo is slo and one.sli.name == sli.name)
+    earlier = sum(
+        1 for made_objective in assembled.made if made_objective.slo is slo and made_objective.sli.name == sli.name
+    )
     return f"{sli.name}.{earlier + 1}" if earlier else sli.name
 
 

@@ -90,11 +90,11 @@ class Documents:
         return [
             {
                 "apiVersion": API_VERSION,
-                "kind": one.kind,
-                "metadata": one.metadata.model_dump(by_alias=True, exclude_unset=True),
-                "spec": one.spec.model_dump(by_alias=True, exclude_unset=True),
+                "kind": placed.kind,
+                "metadata": placed.metadata.model_dump(by_alias=True, exclude_unset=True),
+                "spec": placed.spec.model_dump(by_alias=True, exclude_unset=True),
             }
-            for one in self.order
+            for placed in self.order
         ]
 
     def add(self, placed: Placed[Part]) -> Placed[Part] | None:

@@ -340,12 +340,14 @@ class SloSpec(Part):
                 if (self.indicator if key == "indicator" else self.indicator_ref) is not None:
                     yield Disagreement(key, "cannot stand beside indicators of the objectives", "keep one level")
             for index, objective in enumerate(self.objectives):
-                yield from (_within(index, one) for one in objective.exactly_one("indicator", "indicatorRef"))
+                yield from (
+                    _within(index, disagreement) for disagreement in objective.exactly_one("indicator", "indicatorRef")
+                )
         else:
             yield from self.exactly_one("indicator", "indicatorRef")
         for index, objective in enumerate(self.objectives):
-            yield from (_within(index, one) for one in _sliced(objective, self.budgeting_method))
-            yield from (_within(index, one) for one in _compared(objective, self.indicator))
+            yield from (_within(index, disagreement) for disagreement in _sliced(objective, self.budgeting_method))
+            yield from (_within(index, disagreement) for disagreement in _compared(objective, self.indicator))
 
 
 def _within(index: int, disagreement: Disagreement) -> Disagreement:

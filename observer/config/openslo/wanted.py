@@ -30,7 +30,7 @@ class ObjectiveSet:
         """Twelve hex digits of everything that changes the arithmetic; empty without objectives."""
         if not self.plain and not self.templates:
             return ""
-        parts = [f"{one.id}={one.version}" for one in self.plain]
+        parts = [f"{objective.id}={objective.version}" for objective in self.plain]
         parts += [f"{each.name}:{part.version}" for each in self.templates for part in each.parts]
         return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()[:12]
 
@@ -49,9 +49,9 @@ class ObjectiveSet:
                 continue
             services = {cluster.pods[ref].service for ref in cluster.by_workload.get(workload, ())}
             asked |= {(name, service) for name in wanted for service in services}
-        found = {one.id: one for one in self.plain}
+        found = {objective.id: objective for objective in self.plain}
         for name, service in asked:
-            found |= {one.id: one for one in _expanded(by_name[name], service)}
+            found |= {objective.id: objective for objective in _expanded(by_name[name], service)}
         return tuple(found[key] for key in sorted(found))
 
 
@@ -77,13 +77,13 @@ def _expanded(template: Template, service: ServiceRef) -> tuple[Objective, ...]:
 
 def recalled(objective_set: ObjectiveSet, ids: Iterable[str]) -> Mapping[str, Objective]:
     """Those of ``ids`` that the documents of today make; the rest was counted for documents that are gone."""
-    found = {one.id: one for one in objective_set.plain}
+    found = {objective.id: objective for objective in objective_set.plain}
     shapes = [(_shape(part.id), template) for template in objective_set.templates for part in template.parts]
     wanted = set(ids)
     for key in sorted(wanted - found.keys()):
         for shape, template in shapes:
             if (match := shape.fullmatch(key)) and key not in found:
-                found |= {one.id: one for one in _filled(template, match.groupdict())}
+                found |= {objective.id: objective for objective in _filled(template, match.groupdict())}
     return {key: found[key] for key in sorted(wanted & found.keys())}
 
 

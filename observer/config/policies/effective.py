@@ -101,7 +101,7 @@ class EffectivePolicyCache:
         return True
 
     def _applied(self, subject: Subject, at: float) -> EffectivePolicy | None:
-        reaching = tuple(i for i, one in enumerate(self._set.policies) if one.selector.matches(subject))
+        reaching = tuple(i for i, policy in enumerate(self._set.policies) if policy.selector.matches(subject))
         if not reaching:
             return None
         effective = layered([self._set.policies[i] for i in reaching], self._set.base)
@@ -135,7 +135,7 @@ def subjects(cluster: ClusterView) -> Iterator[Subject]:
 
 def modes(policies: EffectivePolicies) -> dict[str, int]:
     """Number of workloads under a policy by mode, for status and metrics."""
-    return dict(sorted(Counter(one.mode.value for one in policies.applied.values()).items()))
+    return dict(sorted(Counter(policy.mode.value for policy in policies.applied.values()).items()))
 
 
 def doubts(policies: EffectivePolicies) -> dict[str, str]:

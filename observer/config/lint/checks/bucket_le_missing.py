@@ -14,7 +14,7 @@ def _run(subject: Subject) -> Iterator[Hit]:
             continue
         if question.role == "threshold":
             continue  # threshold-histogram says more
-        if not any(one.op in {"=", "=~"} for one in selected.on("le")):
+        if not any(matcher.op in {"=", "=~"} for matcher in selected.on("le")):
             hint = 'le=~"250([.]0)?" for example; the number of all requests is the metric that ends in _count'
             yield question.hit(f"selects {selected.metric} without le: every bucket is added up", hint)
 

@@ -16,8 +16,8 @@ _CLIENT: Final = ("400", "401", "403", "404")
 def _blamed(selected: Selected, role: str) -> str:
     """The first client error that counts against the server, empty when there is none."""
     # gRPC servers have words in a label of this name, which say nothing about HTTP.
-    coded = (one for one in selected.on(*_LABELS) if any(letter.isdigit() for letter in one.value))
-    label = next((one.label for one in coded), "")
+    coded = (matcher for matcher in selected.on(*_LABELS) if any(letter.isdigit() for letter in matcher.value))
+    label = next((matcher.label for matcher in coded), "")
     if not label:
         return ""
     if role == "bad":

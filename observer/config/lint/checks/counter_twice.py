@@ -17,7 +17,7 @@ def _run(subject: Subject) -> Iterator[Hit]:
             continue
         if question.read.kind not in {"vector", "scalar"}:
             continue
-        if any(_RATES & set(one.around) for one in question.read.selected):
+        if any(_RATES & set(selector.around) for selector in question.read.selected):
             message = "takes a rate, and counter: true takes the increase of it again"
         else:
             message = "is an expression, and counter: true takes the increase of its result: resets are hidden in it"

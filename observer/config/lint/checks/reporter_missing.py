@@ -14,7 +14,9 @@ _REPORTED: Final = re.compile(r"istio_(requests_total|(request|response)_\w+|tcp
 
 def _run(subject: Subject) -> Iterator[Hit]:
     for question, selected in subject.selected():
-        if _REPORTED.fullmatch(selected.metric) and not any(one.op in {"=", "=~"} for one in selected.on("reporter")):
+        if _REPORTED.fullmatch(selected.metric) and not any(
+            matcher.op in {"=", "=~"} for matcher in selected.on("reporter")
+        ):
             yield question.hit(
                 f"selects {selected.metric} without reporter: caller and callee both count a call, but only the "
                 "caller counts one that reached no pod",

@@ -14,7 +14,7 @@ from observer.config.lint.subject import Hit, IndicatorQuery
 async def _run(question: IndicatorQuery, selected: Selected, answers: Answers) -> AsyncIterator[Hit]:
     if not await answers.lacks_bucket(selected):
         return
-    wanted = ", ".join(f'le{one.op}"{one.value}"' for one in selected.on("le"))
+    wanted = ", ".join(f'le{matcher.op}"{matcher.value}"' for matcher in selected.on("le"))
     yield question.hit(
         f"no bucket of {selected.metric} is {wanted}", f"nearest: {_nearest(selected, await answers.buckets(selected))}"
     )
