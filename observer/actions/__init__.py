@@ -8,9 +8,10 @@ and its page.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Final
 
-from observer.actions import annotate, drain, evict, restore
 from observer.actions.model import ActionSpec, Effect
 from observer.domain.action import Action, ActionKind
 from observer.domain.approval import Plan
@@ -31,7 +32,16 @@ __all__ = [
     "writing",
 ]  # fmt: skip
 
-SHIPPED: Final = (annotate.SPEC, drain.SPEC, restore.SPEC, evict.SPEC)
+
+def _shipped() -> tuple[ActionSpec, ...]:
+    """The actions of the files of this package: those of the domain's list first, in its order."""
+    found = [import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__) if module.name != "model"]
+    order = list(ActionKind)
+    specs: list[ActionSpec] = [module.SPEC for module in found]
+    return tuple(sorted(specs, key=lambda spec: order.index(spec.kind) if spec.kind in order else len(order)))
+
+
+SHIPPED: Final = _shipped()
 """Mildest first."""
 
 _TABLE: dict[ActionKind, ActionSpec] = {spec.kind: spec for spec in SHIPPED}

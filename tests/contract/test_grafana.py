@@ -18,8 +18,9 @@ from observer.domain.errors import ConfigError, ObserverError, SourceUnavailable
 from observer.domain.ids import PodRef, Target, WorkloadRef
 from observer.domain.outcome import Outcome, Result
 from observer.http_client.client import Endpoint
-from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient, GrafanaRefused, Published, Publisher
-from observer.sinks.grafana.client import probe
+from observer.sinks.grafana.annotations import GrafanaAnnotations
+from observer.sinks.grafana.client import GrafanaClient, GrafanaRefused, probe
+from observer.sinks.grafana.publish import Published, Publisher
 from tests.support.fake_grafana import TOKEN, FakeGrafana
 
 BOARD: dict[str, Any] = {"uid": "observer-x", "title": "Observer / X", "tags": [names.GRAFANA_TAG], "panels": []}
@@ -275,7 +276,7 @@ async def test_giving_back_ends_the_drain_and_a_second_drain_is_another(tmp_path
         await sink.publish(told("closed", AT + 200, "cleared"))
     first, second = sorted(grafana.annotations.values(), key=lambda one: one["time"])
     assert first["timeEnd"] == (AT + 60) * 1000 and f"restore at {AT + 60:.0f}" in first["text"]
-    assert second["timeEnd"] == (AT + 200) * 1000 and "closed: acquitted" in second["text"]
+    assert second["timeEnd"] == (AT + 200) * 1000 and "closed: cleared" in second["text"]
     assert "closed" not in first["text"]
 
 

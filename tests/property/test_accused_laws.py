@@ -16,7 +16,7 @@ from observer.domain.policy import EffectivePolicy
 from observer.domain.suspect import Suspect, Tier
 from observer.engine.attribution.attributor import Attributor
 from observer.engine.attribution.removal import permits_removal, shortened, victim_of, with_drain
-from observer.engine.context import Fleet
+from observer.engine.context import Rules, TickContext
 from observer.engine.guards import attribution as guard
 from observer.engine.guards.context import GuardContext
 from observer.engine.memory import Memory
@@ -54,9 +54,9 @@ def asked(draw: st.DrawFn) -> tuple[Suspect, Attribution]:
 def context(found: Attribution, action_kind: ActionKind) -> GuardContext:
     judged, mode = judgement(), enforce()
     return GuardContext(
-        at=NOW, action_kind=action_kind, incident=incident_of("a-1", app="a"), pod=PODS[0], workload=None, suspect=None,
-        snapshot=snapshot(VIEW), cluster=VIEW, judgement=judged, memory=Memory(), settings=mode,
-        policy=EffectivePolicy.of(mode), fleet=Fleet(judged), attribution=found,
+        tick=TickContext.of(snapshot(VIEW), judged, VIEW, Rules(mode)), action_kind=action_kind,
+        incident=incident_of("a-1", app="a"), pod=PODS[0], workload=None, suspect=None, memory=Memory(),
+        policy=EffectivePolicy.of(mode), attribution=found,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from observer.domain.policy import EffectivePolicy
 from observer.domain.settings import GuardSettings
 from observer.domain.suspect import Tier
 from observer.engine.attribution.attribute import attribute
-from observer.engine.context import Fleet
+from observer.engine.context import Rules, TickContext
 from observer.engine.guards.context import GuardContext
 from observer.engine.guards.guard import Guard
 from observer.engine.memory import Memory
@@ -78,19 +78,14 @@ def context_of(case: Case | None = None) -> GuardContext:
     settings = enforce(guards=replace(GuardSettings(), **(case.guards or {})))
     judged = judgement(**({"services": health(pods, unhealthy=[culprit])} | (case.judged or {})))
     made = GuardContext(
-        at=NOW,
+        tick=TickContext.of(snapshot(view, **(case.picture or {})), judged, view, Rules(settings)),
         action_kind=ActionKind.DRAIN,
         incident=replace(incident_of("catalog-1"), **(case.incident or {})),
         pod=culprit,
         workload=owner if culprit.workload is not None else None,
         suspect=suspect(culprit, Tier.EVICT),
-        snapshot=snapshot(view, **(case.picture or {})),
-        cluster=view,
-        judgement=judged,
         memory=replace(Memory(), **(case.memory or {})),
-        settings=settings,
         policy=replace(EffectivePolicy.of(settings), **(case.policy or {})),
-        fleet=Fleet(judged),
         attribution=attribute(AttributionInputs(NOW, judgement=judgement(suspects=[suspect(culprit, Tier.EVICT)]))),
     )
     return replace(made, **(case.context or {}))

@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from observer import actions
 from observer.domain.decision import Blocked
 from observer.domain.guidance import GUIDANCE
 from observer.domain.reasons import Page, Reason
-from observer.engine.guards import GUARDS
 from observer.engine.guards.guard import Guard
+from observer.engine.guards.order import GUARDS
 from tests.support.guard_cases import Case, context_of
 
 TITLES: Final[Mapping[Page, str]] = {
@@ -57,7 +58,7 @@ def main(words: list[str]) -> int:
 
 def pages() -> Mapping[str, str]:
     """The pages by path below ``docs/reference``, an index among them."""
-    return {f"{page.value}.md": _page(page) for page in Page} | {"reasons.md": _index()}
+    return {f"{page.value}.md": _page(page) for page in Page} | {"reasons.md": _index(), "actions.md": _actions()}
 
 
 def cases() -> Iterator[Case]:
@@ -80,6 +81,25 @@ def _index() -> str:
     ]
     rows = sorted((reason.value, reason) for reason in Reason if reason)
     lines += [f"| [{word}]({reason.page.value}.md#{word}) | {reason.meaning} |" for word, reason in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _actions() -> str:
+    lines = [
+        "# Actions",
+        "",
+        "Made from the code by `make docs`: everything that Observer can do to a cluster, mildest first.",
+    ]
+    for spec in actions.every():
+        undo = f"`{spec.undo.value}` takes it back" if spec.undo is not None else "nothing takes it back"
+        lines += ["", f"## {spec.kind.value}", "", spec.summary, ""]
+        lines += [f"- Done to: a {spec.target.value}. Evidence needed: {spec.tier.name.lower()}; {undo}."]
+        if spec.harmful:
+            lines += ["- Every guard is asked, budgets count it, and a policy may want a person to approve it."]
+        if spec.writes:
+            lines += [f"- Event: `Observer{spec.event}`. Rights: ClusterRole `observer-{spec.role}`, fenced by the"]
+            lines[-1] += " admission policy of the same name:"
+            lines += [f"  - {fence.message}." for fence in spec.fences]
     return "\n".join(lines) + "\n"
 
 

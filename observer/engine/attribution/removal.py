@@ -106,11 +106,13 @@ _KEPT: Final = 6
 
 def shortened(attribution: Attribution, always: Container[Cause] = ()) -> Attribution:
     """The likeliest causes and those in ``always``; what the others had goes to UNKNOWN, which then doubts more."""
-    named = [ranked for ranked in attribution.ranked if ranked.cause.kind is not CauseKind.UNKNOWN]
+    unknown = next((ranked for ranked in attribution.ranked if ranked.cause.kind is CauseKind.UNKNOWN), None)
+    named = [ranked for ranked in attribution.ranked if ranked is not unknown]
     kept = [ranked for rank, ranked in enumerate(named) if rank < _KEPT or ranked.cause in always]
     rest = 1.0 - math.fsum(ranked.probability for ranked in kept)
+    shorter = [ranked for ranked in attribution.ranked if ranked is unknown or ranked in kept]
     return replace(
-        attribution, ranked=_ranked(_short(ranked, rest) for ranked in attribution.ranked if _stays(ranked, kept))
+        attribution, ranked=_ranked(_doubting(ranked, rest) if ranked is unknown else ranked for ranked in shorter)
     )
 
 
@@ -149,15 +151,12 @@ def with_drain(attribution: Attribution, pod: Pod, cluster: ClusterView, log_odd
     )
 
 
-def _stays(ranked: RankedCause, kept: list[RankedCause]) -> bool:
-    return ranked.cause.kind is CauseKind.UNKNOWN or ranked in kept
-
-
-def _short(ranked: RankedCause, rest: float) -> RankedCause:
-    if ranked.cause.kind is not CauseKind.UNKNOWN or not ranked.probability < rest < 1.0:
-        return ranked
-    score = ranked.score + math.log(rest / ranked.probability) if ranked.probability > 0.0 else ranked.score
-    return replace(ranked, probability=rest, score=score)
+def _doubting(unknown: RankedCause, rest: float) -> RankedCause:
+    """UNKNOWN with the probability ``rest``, where that is more than it had."""
+    if not unknown.probability < rest < 1.0:
+        return unknown
+    score = unknown.score + math.log(rest / unknown.probability) if unknown.probability > 0.0 else unknown.score
+    return replace(unknown, probability=rest, score=score)
 
 
 def _ranked(causes: Iterable[RankedCause]) -> tuple[RankedCause, ...]:

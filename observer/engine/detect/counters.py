@@ -35,6 +35,11 @@ _REMEMBERED: Final = 3600.0
 _SLACK: Final = 2.0
 """Seconds by which clocks of kubelet and metric source may differ."""
 CLASSES: Final = 3
+_UNSEEN: Final[Mapping[str, float]] = {
+    "last": np.nan, "scraped": np.nan, "known": UNKNOWN, "targets": -1, "marks": -1, "starts": np.nan, "skip": 0,
+    "written": 0.0, "interval": np.nan, "floor": -1.0,
+}  # fmt: skip
+"""What each array of ``CounterState`` holds for a pod that was not seen before."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,26 +89,12 @@ class CounterState:
         gone = {key: kept for key, kept in self.gone.items() if kept[1] > at - _REMEMBERED}
         for position in np.setdiff1d(np.arange(len(old.refs)), take).tolist():
             gone[old.refs[position].key] = (float(np.nansum(self.last[position, :CLASSES])), at)
-        known_kind = taken(self.known, take, UNKNOWN)
-        known_kind[born] = ZERO
-        scraped = taken(self.scraped, take, np.nan)
-        scraped[born] = comparison.created[born]
-        floor = taken(self.floor, take, -1.0)
+        rows = {name: taken(getattr(self, name), take, fill) for name, fill in _UNSEEN.items()}
+        rows["known"][born] = ZERO
+        rows["scraped"][born] = comparison.created[born]
         for position in np.flatnonzero(born).tolist() if gone else ():
-            floor[position] = gone.get(comparison.refs[position].key, (-1.0, 0.0))[0]
-        return CounterState(
-            last=taken(self.last, take, np.nan),
-            scraped=scraped,
-            known=known_kind,
-            targets=taken(self.targets, take, -1),
-            marks=taken(self.marks, take, -1),
-            starts=taken(self.starts, take, np.nan),
-            skip=taken(self.skip, take, 0),
-            written=taken(self.written, take, 0.0),
-            interval=taken(self.interval, take, np.nan),
-            floor=floor,
-            gone=gone,
-        )
+            rows["floor"][position] = gone.get(comparison.refs[position].key, (-1.0, 0.0))[0]
+        return CounterState(**rows, gone=gone)
 
     def forgotten(self) -> CounterState:
         """After a blind stretch or a jump of the clock: every pod's next scrape is a baseline."""

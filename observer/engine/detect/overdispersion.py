@@ -178,35 +178,29 @@ def _learned(
     )
 
 
-def _pods(
-    comparison: ComparisonGroups, bad: FloatArray, total: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """For each pod: degrees of freedom, Pearson's statistic and bad requests of its peers without it."""
-    first, service = comparison.first[:-1], comparison.service_of
-    present = (total > 0.0).astype(np.float64)
+def _columns(bad: FloatArray, total: FloatArray) -> tuple[FloatArray, ...]:
+    """What Pearson's statistic needs of each pod: bad requests, all, whether there are any, and their squared bad."""
     square = np.divide(bad * bad, total, out=np.zeros_like(bad), where=total > 0.0)
-    sums = [np.add.reduceat(column, first, axis=0)[service] - column for column in (bad, total, present, square)]
+    return bad, total, (total > 0.0).astype(np.float64), square
+
+
+def _pods(groups: ComparisonGroups, bad: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """For each pod: degrees of freedom, Pearson's statistic and bad requests of its peers without it."""
+    first, service = groups.first[:-1], groups.service_of
+    sums = [np.add.reduceat(column, first, axis=0)[service] - column for column in _columns(bad, total)]
     return (sums[2] - 1.0, *_pearson(sums[0], sums[1], sums[3]))
 
 
-def _groups(
-    comparison: ComparisonGroups, bad: FloatArray, total: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _groups(groups: ComparisonGroups, bad: FloatArray, total: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """For each group: the same within the group and within its complement, added up."""
-    first, member = comparison.first[:-1], comparison.members
-    present = (total > 0.0).astype(np.float64)
-    square = np.divide(bad * bad, total, out=np.zeros_like(bad), where=total > 0.0)
-    inside, outside = [], []
-    for column in (bad, total, present, square):
-        own = np.add.reduceat(column[member], comparison.group_first[:-1], axis=0)
-        inside.append(own)
-        outside.append(np.add.reduceat(column, first, axis=0)[comparison.group_service] - own)
+    columns, first = _columns(bad, total), groups.first[:-1]
+    inside = [np.add.reduceat(column[groups.members], groups.group_first[:-1], axis=0) for column in columns]
+    whole = [np.add.reduceat(column, first, axis=0)[groups.group_service] for column in columns]
+    outside = [everyone - own for everyone, own in zip(whole, inside, strict=True)]
     freedom = np.maximum(inside[2] - 1.0, 0.0) + np.maximum(outside[2] - 1.0, 0.0)
-    (own_statistic, few), (other, more) = (
-        _pearson(inside[0], inside[1], inside[3]),
-        _pearson(outside[0], outside[1], outside[3]),
-    )
-    return freedom, own_statistic + other, few + more
+    statistic, few = _pearson(inside[0], inside[1], inside[3])
+    other, more = _pearson(outside[0], outside[1], outside[3])
+    return freedom, statistic + other, few + more
 
 
 def _pearson(bad: FloatArray, total: FloatArray, square: FloatArray) -> tuple[FloatArray, FloatArray]:

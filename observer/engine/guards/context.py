@@ -15,7 +15,7 @@ from observer.domain.policy import EffectivePolicy
 from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement, Suspect
-from observer.engine.context import Fleet, pods_of
+from observer.engine.context import Fleet, TickContext
 from observer.engine.ledger import counts
 from observer.engine.memory import Memory
 
@@ -23,7 +23,7 @@ from observer.engine.memory import Memory
 @dataclass(frozen=True, slots=True, eq=False)
 class GuardContext:
     """
-    One pod, one action, one tick.
+    One pod and one action in the context of one tick.
 
     ``memory`` holds the incidents and the ledger as they stand within this tick, ``planned`` the acts that were
     already decided in it. ``in_progress`` are the open incidents in which something was done or is planned and not
@@ -31,26 +31,46 @@ class GuardContext:
     ``settings`` hold for the whole cluster. ``attribution`` is the incident's, None when nobody was asked.
     """
 
-    at: float
+    tick: TickContext
     action_kind: ActionKind
     incident: Incident
     pod: Pod
     workload: Workload | None
     suspect: Suspect | None
-    snapshot: Snapshot
-    cluster: ClusterView
-    judgement: Judgement
     memory: Memory
-    settings: EngineSettings
     policy: EffectivePolicy
-    fleet: Fleet
     in_progress: tuple[Incident, ...] = ()
     planned: tuple[LedgerEntry, ...] = ()
     attribution: Attribution | None = None
 
     @property
+    def at(self) -> float:
+        """Instant of the tick, Unix seconds."""
+        return self.tick.snapshot.at
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.tick.snapshot
+
+    @property
     def control(self) -> Control:
-        return self.snapshot.control
+        return self.tick.snapshot.control
+
+    @property
+    def cluster(self) -> ClusterView:
+        return self.tick.cluster
+
+    @property
+    def judgement(self) -> Judgement:
+        return self.tick.judgement
+
+    @property
+    def settings(self) -> EngineSettings:
+        return self.tick.rules.settings
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.tick.fleet
 
     @property
     def owner(self) -> str:
@@ -76,7 +96,7 @@ class GuardContext:
 
     def peers(self) -> tuple[Pod, ...]:
         """Every other living pod behind the same canonical service."""
-        return pods_of(self.cluster, self.cluster.by_service.get(self.pod.service, ()), but=self.pod.ref)
+        return self.tick.peers(self.pod)
 
     def health_of(self, service: ServiceRef) -> frozenset[PodRef]:
         """Pods of the service that serve healthily by the metrics; empty when nothing is known."""

@@ -36,7 +36,7 @@ START_SLACK: Final = 1.0
 """Kubernetes tells starts in whole seconds."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Growth:
     """
     What happened between the last look and this one.
@@ -52,17 +52,6 @@ class Growth:
     events: FloatArray
     seen: FloatArray
     first: bool
-    uncertain: frozenset[int]
-    flickering: frozenset[int]
-    born: float
-
-
-@dataclass(slots=True)
-class _Sheet:
-    """One look while it is worked out."""
-
-    events: FloatArray
-    seen: FloatArray
     uncertain: set[int] = field(default_factory=set)
     flickering: set[int] = field(default_factory=set)
     born: float = 0.0
@@ -95,30 +84,24 @@ class Counters:
         A look that is not after the last one tells nothing.
         """
         first, before = not self._at, self._at
-        sheet = _Sheet(np.zeros((self.rows, 3)), np.zeros((self.rows, 3)))
-        if now.at > before:
-            alive = {series.pod for series in self._values if series.pod[1]}
-            values = dict(zip(now.series, now.values.tolist(), strict=True))
-            for series, value in values.items():
-                sheet.seen[series.row, series.column] += 1
-                old = self._values.get(series)
-                if old is None:
-                    if not first and self._is_birth(series, before, started, alive):
-                        sheet.events[series.row, series.column] += value
-                        sheet.born += value
-                elif value >= old:
-                    self._grown(sheet, series, value - old, value, now.at)
-                else:
-                    self._fell(sheet, series, value, old, now.at, started.get(series.pod))
-            self._remember(now.at, values)
-        return Growth(
-            sheet.events,
-            sheet.seen,
-            first or now.at <= before,
-            frozenset(sheet.uncertain),
-            frozenset(sheet.flickering),
-            sheet.born,
-        )
+        growth = Growth(np.zeros((self.rows, 3)), np.zeros((self.rows, 3)), first or now.at <= before)
+        if now.at <= before:
+            return growth
+        alive = {series.pod for series in self._values if series.pod[1]}
+        values = dict(zip(now.series, now.values.tolist(), strict=True))
+        for series, value in values.items():
+            growth.seen[series.row, series.column] += 1
+            old = self._values.get(series)
+            if old is None:
+                if not first and self._is_birth(series, before, started, alive):
+                    growth.events[series.row, series.column] += value
+                    growth.born += value
+            elif value >= old:
+                self._grown(growth, series, value - old, value, now.at)
+            else:
+                self._fell(growth, series, value, old, now.at, started.get(series.pod))
+        self._remember(now.at, values)
+        return growth
 
     def _is_birth(
         self, series: Series, before: float, started: Mapping[tuple[str, str], float], alive: set[tuple[str, str]]
@@ -128,31 +111,31 @@ class Counters:
         start = started.get(series.pod)
         return (start is not None and start > before - START_SLACK) or series.pod in alive
 
-    def _grown(self, sheet: _Sheet, series: Series, more: float, value: float, at: float) -> None:
+    def _grown(self, growth: Growth, series: Series, more: float, value: float, at: float) -> None:
         fell = self._fallen.get(series)
         if fell is not None and value >= fell[1]:
-            sheet.flickering.add(series.row)
+            growth.flickering.add(series.row)
             self._fallen[series] = (fell[0], fell[1], 0.0)
             return
-        sheet.events[series.row, series.column] += more
+        growth.events[series.row, series.column] += more
         if fell is not None and at - fell[0] > FLICKER:
-            sheet.events[series.row, series.column] += fell[2]
+            growth.events[series.row, series.column] += fell[2]
             del self._fallen[series]
 
-    def _fell(self, sheet: _Sheet, series: Series, value: float, old: float, at: float, start: float | None) -> None:
+    def _fell(self, growth: Growth, series: Series, value: float, old: float, at: float, start: float | None) -> None:
         """A pod that Kubernetes knows must have restarted; otherwise only time tells a reset from a second server."""
         if start is not None and start > self._at - START_SLACK:
-            sheet.events[series.row, series.column] += value
+            growth.events[series.row, series.column] += value
         elif start is not None:
-            sheet.uncertain.add(series.row)
+            growth.uncertain.add(series.row)
             self._fallen[series] = (at, old, 0.0)
         elif self.births:
             before = self._fallen.get(series)
             if before is not None and before[2] == 0.0:
-                sheet.flickering.add(series.row)
+                growth.flickering.add(series.row)
             self._fallen[series] = (at, old, 0.0 if before is not None else value)
         else:
-            sheet.events[series.row, series.column] += value
+            growth.events[series.row, series.column] += value
 
     def _remember(self, at: float, values: dict[Series, float]) -> None:
         for series in self._values:

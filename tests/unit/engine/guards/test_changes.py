@@ -15,6 +15,7 @@ from tests.support.guard_cases import (
     assert_allows,
     assert_blocks,
     assert_covers,
+    context_of,
 )  # fmt: skip
 
 SCALER = Autoscaler("shop", "hpa", workload_ref(), 4, 4, None)
@@ -42,7 +43,12 @@ CASES = [
     ),
     Case(changes.node, "node_draining", view={"nodes": (Node("node-1", "a", ready=True, draining=True),)}),
     Case(changes.node, "node_not_ready", view={"nodes": (Node("node-1", "a", ready=False, draining=False),)}),
-    Case(changes.node, "node_unknown", pod={"node": "node-9"}, context={"cluster": cluster(catalog(4))}),
+    Case(
+        changes.node,
+        "node_unknown",
+        pod={"node": "node-9"},
+        context={"tick": replace(context_of().tick, cluster=cluster(catalog(4)))},
+    ),
     Case(changes.mesh, "mesh_unknown", view={"mesh": MeshControl(None, "")}),
     Case(changes.mesh, "mesh_unhealthy", view={"mesh": MeshControl(False, "no Ready pod")}),
     Case(changes.other_owner, "other_owner", workload={"managers": ("flagger",), "progressing_since": NOW - 30.0}),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from observer.domain.action import ActionKind
@@ -99,7 +97,10 @@ def test_every_guard_and_reason_is_in_the_table() -> None:
 )
 def test_back_off_doubles_up_to_an_hour(useless: int, seconds: float) -> None:
     ledger = tuple(entry(f"catalog-{n}", ago=100.0 + n, useful=False) for n in range(useless))
-    just_before = context_of(Case(history.back_off, "", memory={"ledger": ledger}))
-    newest = NOW - 100.0
-    assert isinstance(history.back_off(replace(just_before, at=newest + seconds - 1.0)), Blocked)
-    assert isinstance(history.back_off(replace(just_before, at=newest + seconds + 1.0)), Allowed)
+    over = NOW - 100.0 + seconds
+    before, after = (
+        context_of(Case(history.back_off, "", memory={"ledger": ledger}, picture={"at": at}))
+        for at in (over - 1.0, over + 1.0)
+    )
+    assert isinstance(history.back_off(before), Blocked)
+    assert isinstance(history.back_off(after), Allowed)
