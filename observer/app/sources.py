@@ -31,45 +31,10 @@ if TYPE_CHECKING:
     from observer.telemetry.metrics import SelfMetrics
 
 
-def metric_sources(settings: Settings) -> tuple[MetricSource, HistorySource]:
-    from observer.sources.prometheus import PrometheusSource
-    from observer.sources.prometheus.history import PrometheusHistory
-
-    return PrometheusSource(settings.prometheus), PrometheusHistory(settings.prometheus)
-
-
-def history(access: ClusterAccess, source: HistorySource) -> BaselineCache:
-    from observer.runtime.source_cache import BaselineCache
-
-    asked = access.settings.prometheus
-    return BaselineCache(
-        source, access.cluster, access.clock, seconds=asked.history_seconds, refresh=asked.history_refresh
-    )
-
-
-def objective_source(settings: Settings) -> ObjectiveSource:
-    from observer.sources.prometheus.objectives import PrometheusObjectives
-
-    return PrometheusObjectives(settings.prometheus)
-
-
-def objectives(
-    access: ClusterAccess,
-    source: ObjectiveSource,
-    ledger: CountLedger,
-    metrics: SelfMetrics,
-    wanted: Callable[[], tuple[Objective, ...]],
-) -> ObjectiveCache:
-    from observer.runtime.objectives import ObjectiveCache
-
-    refresh = access.settings.prometheus.objective_refresh
-    return ObjectiveCache(source, access.cluster, access.clock, ledger, metrics, wanted=wanted, refresh=refresh)
-
-
 def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
     if not settings.jaeger.url:
         return None
-    from observer.sources.jaeger import JaegerSource
+    from observer.sources.jaeger.source import JaegerSource
 
     return JaegerSource(settings.jaeger, clock)
 
@@ -77,7 +42,7 @@ def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
 def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
     if not settings.kiali.url:
         return None
-    from observer.sources.kiali import KialiSource
+    from observer.sources.kiali.source import KialiSource
 
     return KialiSource(settings.kiali, clock)
 
@@ -122,15 +87,23 @@ def open_sources(
     access: ClusterAccess, ledger: CountLedger, metrics: SelfMetrics, *, wanted: Callable[[], tuple[Objective, ...]]
 ) -> Sources:
     """``wanted`` tells the objectives that hold now."""
-    settings, clock = access.settings, access.clock
-    source, past = metric_sources(settings)
-    counted = objective_source(settings)
+    from observer.runtime.objectives import ObjectiveCache
+    from observer.runtime.source_cache import BaselineCache
+    from observer.sources.prometheus.history import PrometheusHistory
+    from observer.sources.prometheus.objectives import PrometheusObjectives
+    from observer.sources.prometheus.source import PrometheusSource
+
+    settings, clock, cluster = access.settings, access.clock, access.cluster
+    asked = settings.prometheus
+    past, counted = PrometheusHistory(asked), PrometheusObjectives(asked)
     return Sources(
-        metrics=source,
+        metrics=PrometheusSource(asked),
         past=past,
-        history=history(access, past),
+        history=BaselineCache(past, cluster, clock, seconds=asked.history_seconds, refresh=asked.history_refresh),
         counted=counted,
-        objectives=objectives(access, counted, ledger, metrics, wanted),
+        objectives=ObjectiveCache(
+            counted, cluster, clock, ledger, metrics, wanted=wanted, refresh=asked.objective_refresh
+        ),
         neighbours=neighbours(access, trace_source(settings, clock), graph_source(settings, clock)),
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
-from observer.app import now
+from observer.app.commands import now
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.check import named
 from observer.cli.output import show

@@ -15,7 +15,10 @@ FULL_SCORE = 59.0
 
 
 class Tier(IntEnum):
-    """How much the evidence allows; each tier's nats follow from the false acts that the settings allow."""
+    """
+    How much the evidence allows; the score that each tier needs follows from the false acts that the settings
+    allow.
+    """
 
     NONE = 0
     ANNOTATE = 1
@@ -64,22 +67,21 @@ class Evidence:
     The figures behind a suspicion, for one symptom.
 
     Attributes:
-        nats: ln of the e-detector's statistic now, every tilt; tiers above annotate use ``acting_score``.
-        acting_nats: the same over tilts of 4 and more, at least three bins, caps applied.
-        history_nats: ln of the test against the service's own history; None without a history.
+        score: ln of the e-detector's statistic now, every effect size; tiers above annotate use ``acting_score``.
+        acting_score: the same over effect sizes of 4 and more, at least three bins, caps applied.
+        history_score: ln of the test against the service's own history; None without a history.
         requests, bad: of the culprit since the suspicion's onset (bad = errors, or slower than ``cut``).
-        sibling_requests, sibling_bad: of all its siblings over the same bins.
+        peer_requests, peer_bad: of all its peers over the same bins.
         share: the culprit's share of its service's requests, 0..1 (before any drain).
         bins: bins that carried evidence.
         onset: estimated start of the fault, Unix seconds. newest: end of the last bin that spoke against the culprit,
-            Unix seconds; 0 = not told. Nats are not counted beyond ``FULL_SCORE``: then only this tells that it goes
-            on.
+            Unix seconds; 0 = not told. A score is not counted beyond ``FULL_SCORE``: then only this tells that it
+            goes on.
         dispersion: the overdispersion that divided the evidence, at least 1.
         cut: for LATENCY, the cut point that ``bad`` counts by, milliseconds; None for ERRORS.
-        latency_ratio, latency_excess_ms: for LATENCY, culprit's median over siblings', and the difference.
-        again_nats: ``acting_score`` once more, from the last minutes asked again, with caps per caller; None while
-        there
-            is no such answer: then nothing above the annotate tier is confirmed.
+        latency_ratio, latency_excess_ms: for LATENCY, culprit's median over its peers', and the difference.
+        recheck_score: ``acting_score`` once more, from the last minutes asked again, with caps per caller; None while
+            there is no such answer: then nothing above the annotate tier is confirmed.
         callers, flags: the culprit's errors in that answer by calling workload and by response flags, most first.
     """
 
@@ -110,7 +112,7 @@ class Evidence:
 
     @property
     def peer_bad_rate(self) -> float:
-        """The same for its siblings."""
+        """The same for its peers."""
         return self.peer_bad / self.peer_requests if self.peer_requests > 0 else 0.0
 
 
@@ -142,9 +144,9 @@ class Suppression:
     """
     A service where nobody may be removed, and why.
 
-    ``reason`` is a fixed word: ``correlated_failure`` (more than a third of the siblings bad), ``workload_failing``
-    (flat sibling test under a rising absolute rate), ``inherited`` (the errors come from ``blamed``),
-    ``unreached`` (a sibling's sidecar is silent and nobody could be named), ``few_reported``, ``warming_up``.
+    ``reason`` is a fixed word: ``correlated_failure`` (more than a third of the peers bad), ``workload_failing``
+    (flat peer test under a rising absolute rate), ``inherited`` (the errors come from ``blamed``),
+    ``unreached`` (a peer's sidecar is silent and nobody could be named), ``few_reported``, ``warming_up``.
     """
 
     service: ServiceRef

@@ -16,6 +16,7 @@ from observer.domain.action import Action
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import InvariantError, JournalUnavailable
 from observer.domain.outcome import Outcome
+from observer.domain.policy import EffectivePolicies
 from observer.domain.slo import Objective
 from observer.domain.snapshot import Snapshot
 from observer.engine.decide import apply_outcome, decide
@@ -24,17 +25,7 @@ from observer.engine.remediation.approvals import waiting
 from observer.engine.remediation.restore import floor_check, recover
 from observer.ports.sources import Clock, Cluster
 from observer.ports.stores import Journal
-from observer.recording.events import (
-    Began,
-    Event,
-    EvidenceKept,
-    FloorChecked,
-    Recovered,
-    Restored,
-    RulesInForce,
-    Settled,
-    Ticked,
-)
+from observer.recording import events
 from observer.runtime.collect import Collector, SnapshotRequest
 from observer.runtime.dispatcher import Dispatcher
 from observer.runtime.execute import Executor, with_outcome
@@ -48,7 +39,7 @@ log = structlog.get_logger(__name__)
 class Recorder(Protocol):
     """Keeps events; ``after`` is where a new file may begin: what holds once the event has happened."""
 
-    def note(self, event: Event, after: Began) -> None: ...
+    def note(self, event: events.Event, after: events.Began) -> None: ...
 
 
 class TickListener(Protocol):
@@ -128,7 +119,7 @@ class Loop:
         watched = self.memory.ticks > 0 and undisturbed(ledger, self._restored)
         self.memory = Memory.restore(incidents, ledger, self.memory.detector if watched else None)
         self._restored = now
-        self._note(Restored(now, tuple(incidents), tuple(ledger), watched))
+        self._note(events.Restored(now, tuple(incidents), tuple(ledger), watched))
 
     async def resume(self) -> None:
         """Once the cluster is known and the Lease held: look open intents up, then restore or go on, exactly once."""
@@ -228,7 +219,7 @@ class Loop:
             decisions = tuple(d for d in decisions if d.verdict is not Verdict.ACT)
         else:
             self._adopt(memory)
-        self._note(Ticked(RulesInForce(self._settings, policies), snapshot, decisions, kept=not self._halted))
+        self._note(events.Ticked(self._rules(policies), snapshot, decisions, kept=not self._halted))
         return decisions
 
     async def _floor(self) -> None:
@@ -237,7 +228,7 @@ class Loop:
         policies = self._policies.policies(view, now)
         memory, decisions = floor_check(view, self.memory, self._settings, now, policies)
         self._adopt(memory)
-        self._note(FloorChecked(RulesInForce(self._settings, policies), now, view, decisions))
+        self._note(events.FloorChecked(self._rules(policies), now, view, decisions))
         await self._follow(decisions)
 
     async def _recover(self) -> None:
@@ -246,7 +237,7 @@ class Loop:
         policies = self._policies.policies(view, now)
         memory, decisions = recover(self.memory, view, now, self._settings, policies)
         self._adopt(memory)
-        self._note(Recovered(RulesInForce(self._settings, policies), now, view, decisions))
+        self._note(events.Recovered(self._rules(policies), now, view, decisions))
         await self._follow(decisions)
 
     async def _follow(self, decisions: Sequence[Decision]) -> None:
@@ -269,7 +260,7 @@ class Loop:
         policies = self._policies.policies(None, now)
         memory, more = apply_outcome(self.memory, decision, outcome, now, self._settings, policies)
         self._adopt(memory)
-        self._note(Settled(RulesInForce(self._settings, policies), now, decision, outcome, more))
+        self._note(events.Settled(self._rules(policies), now, decision, outcome, more))
         for following in more:
             await self._record(following)
 
@@ -307,12 +298,15 @@ class Loop:
     def _remember_evidence(self, incident: str, folder: str) -> None:
         changed = replace(self.memory.incidents[incident], evidence_at=folder)
         self._adopt(replace(self.memory, incidents={**self.memory.incidents, incident: changed}))
-        self._note(EvidenceKept(self._clock.now(), incident, folder))
+        self._note(events.EvidenceKept(self._clock.now(), incident, folder))
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: events.Event) -> None:
         """Record what happened to the memory, after it happened."""
         if self._recorder is not None:
-            self._recorder.note(event, Began(self._clock.now(), self.memory))
+            self._recorder.note(event, events.Began(self._clock.now(), self.memory))
+
+    def _rules(self, policies: EffectivePolicies) -> events.RulesInForce:
+        return events.RulesInForce(self._settings, policies)
 
     def _drained(self) -> bool:
         return any(incident.drain_expires and not incident.closed for incident in self.memory.incidents.values())
