@@ -103,9 +103,9 @@ async def _watched(events: Iterable[Event], journal: SqlJournal, metrics: SelfMe
     loop_status: LoopStatus | None = None
     saved: dict[str, object] = {}
     for event, memory in followed(events):
-        ruling = getattr(event, "ruling", None)
-        if ruling is not None and loop_status is None:
-            loop_status = LoopStatus(ruling.settings, FixedClock(0.0), metrics)
+        rules = getattr(event, "rules", None)
+        if rules is not None and loop_status is None:
+            loop_status = LoopStatus(rules.settings, FixedClock(0.0), metrics)
         decisions = list(getattr(event, "decisions", ()))
         if isinstance(event, Settled):
             decisions.insert(0, with_outcome(event.decision, event.outcome))
@@ -118,7 +118,7 @@ async def _watched(events: Iterable[Event], journal: SqlJournal, metrics: SelfMe
                 await journal.save(incident)
                 saved[key] = incident
         if isinstance(event, Ticked) and loop_status is not None:
-            loop_status.ticked(memory, event.snapshot, 0.0, "", event.ruling.policies)
+            loop_status.ticked(memory, event.snapshot, 0.0, "", event.rules.policies)
     if loop_status is None:
         raise RecordingError(f"{file}: holds no tick")
     return loop_status

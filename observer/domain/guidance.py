@@ -235,6 +235,7 @@ GUIDANCE: Final[Mapping[Reason, Guidance]] = {
     # alerts
     Reason.UNKNOWN_TARGET: Guidance("the alert's labels", "", "Give the alert the labels `namespace` and `service`."),
     Reason.NOT_ALLOWED: Guidance("the alert's name", _ALERTS, "List the alert in the policy if it is to start work."),
+    Reason.RESOLVED: Guidance("whether the alert still fires", _ALERTS, "Nothing."),
     Reason.LOOKING: Guidance("the pods and callers of the service", _ALERTS, "Nothing."),
     Reason.FOUND: Guidance("the suspicions behind the service", _ALERTS, "See the incident that is named."),
     Reason.NOTHING_FOUND: Guidance("the suspicions behind the service", _ALERTS, "Look yourself: no pod stands out."),

@@ -303,6 +303,7 @@ class Reason(Vocabulary):
     # alerts that asked Observer to look
     UNKNOWN_TARGET = "unknown_target", Page.INCIDENTS, "The alert names no service, workload or pod of the mesh."
     NOT_ALLOWED = "not_allowed", Page.INCIDENTS, "The policy does not list the alert."
+    RESOLVED = "resolved", Page.INCIDENTS, "The alert is over, so nothing is looked for any more."
     LOOKING = "looking", Page.INCIDENTS, "The service of the alert is being looked at."
     FOUND = "found", Page.INCIDENTS, "Something behind the service of the alert stands out."
     NOTHING_FOUND = "nobody", Page.INCIDENTS, "Nothing behind the service of the alert stands out."

@@ -8,8 +8,11 @@ from typing import Final
 from observer.domain.decision import Decision, LedgerEntry
 from observer.domain.ids import ServiceRef
 from observer.domain.incident import Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.policy import NO_POLICIES, EffectivePolicies
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
+from observer.domain.severities import Severity
 from observer.domain.snapshot import Gap, Snapshot
 from observer.domain.suspect import Judgement, Suppression
 from observer.engine import ledger
@@ -34,7 +37,6 @@ __all__ = ["apply_outcome", "conclude", "decide", "floor_check", "open_actions",
 
 SLOW_TICKS: Final = 12
 """Every so many ticks what changes slowly is looked at: healthy peaks, forgotten marks."""
-QUIET_SUPPRESSIONS: Final = frozenset({"few_reported", "warming_up"})
 
 
 def decide(
@@ -118,12 +120,14 @@ def _tell_sight(log: DecisionLog, gaps: tuple[Gap, ...], why: str) -> DecisionLo
         required = tuple(gap for gap in gaps if gap.source in REQUIRED_SOURCES)
         reason = why.split(", ", maxsplit=1)[0].replace(":", "_")
         text = announcements.blind(required, why)
-        return log.announce("observer", "blind", reason, text, figures={"gaps": why})
+        return log.announce("observer", Kind.BLIND, reason, text, figures={"gaps": why})
     if ("observer", "blind") not in log.memory.told:
         return log
-    log = log.forget("observer", "blind")
-    log = log.announce("observer", "recovered", f"recovered_{log.at!r}", announcements.RECOVERED, severity="info")
-    return log.forget("observer", "recovered")
+    log = log.forget("observer", Kind.BLIND)
+    log = log.announce(
+        "observer", Kind.RECOVERED, f"recovered_{log.at!r}", announcements.RECOVERED, severity=Severity.INFO
+    )
+    return log.forget("observer", Kind.RECOVERED)
 
 
 def _tell_suppressions(log: DecisionLog, judgement: Judgement) -> DecisionLog:
@@ -131,17 +135,16 @@ def _tell_suppressions(log: DecisionLog, judgement: Judgement) -> DecisionLog:
     for subject, suppression in standing.items():
         if 0.0 <= log.at - suppression.since < 0.9 * log.rules.settings.tick:
             continue  # one tick is too little to tell people a name
-        kind = "unreached" if suppression.reason == "unreached" else "suppressed"
-        severity = "info" if suppression.reason in QUIET_SUPPRESSIONS else "warning"
+        kind = Kind.UNREACHED if suppression.reason == Reason.UNREACHED else Kind.SUPPRESSED
         cause = suppression.blamed
         figures = {"blamed": str(cause) if cause is not None else None, "since": suppression.since}
         log = log.announce(
             subject, kind, suppression.reason, announcements.suppression(suppression),
-            severity=severity, service=suppression.service, figures=figures,
+            severity=Severity.WARNING, service=suppression.service, figures=figures,
         )  # fmt: skip
-    for subject, kind in log.announced():
-        if kind in ("suppressed", "unreached") and subject not in standing:
-            log = log.forget(subject, kind)
+    for subject, told in log.announced():
+        if told in (Kind.SUPPRESSED, Kind.UNREACHED) and subject not in standing:
+            log = log.forget(subject, told)
     return log
 
 
@@ -188,7 +191,7 @@ def _ask_again(log: DecisionLog, context: TickContext, incident: Incident, entry
         action = replace(action, dry_run=not action.dry_run)  # the mode is another one since it was sent
     if action.id != entry.action_id:
         return log  # under any other id it would be a new act, and no guard was asked for it
-    return log.act(incident, action, "look_up", say.look_up(incident.culprit.name, kind))
+    return log.act(incident, action, Reason.LOOK_UP, say.look_up(incident.culprit.name, kind))
 
 
 def _tell_frozen(log: DecisionLog) -> DecisionLog:
@@ -197,9 +200,11 @@ def _tell_frozen(log: DecisionLog) -> DecisionLog:
         why = ledger.frozen(log.memory.ledger, workload, log.at, log.policy(workload).guards)
         subject = f"workload {workload.namespace}/{workload.name}"
         if why:
-            log = log.announce(subject, "frozen", "frozen", announcements.frozen(workload.name, why), severity="page")
+            log = log.announce(
+                subject, Kind.FROZEN, Reason.FROZEN, announcements.frozen(workload.name, why), severity=Severity.PAGE
+            )
         else:
-            log = log.forget(subject, "frozen")
+            log = log.forget(subject, Kind.FROZEN)
     return log
 
 

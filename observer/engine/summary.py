@@ -11,8 +11,10 @@ from observer import actions
 from observer.domain.action import ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.incident import Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Result
 from observer.domain.reasons import Reason
+from observer.domain.severities import Severity
 from observer.domain.slo import LedgerCount, Objective
 from observer.domain.summary import (
     Blindness,
@@ -27,7 +29,7 @@ from observer.domain.summary import (
 from observer.engine.slo.evaluate import budget_of, start_of
 
 APPROVAL: Final = Reason.APPROVAL_NEEDED
-TROUBLES: Final = frozenset({"suppressed", "unreached"})
+TROUBLES: Final = frozenset({Kind.SUPPRESSED, Kind.UNREACHED})
 _HELPED: Final = {"fixed": True, "no_change": False, "worse": False}
 
 
@@ -92,7 +94,7 @@ def _impact(incident: Incident) -> Impact:
 
 def _troubles(decisions: Iterable[Decision]) -> Iterable[Trouble]:
     """The last word about each service behind which nobody could be removed; quiet reasons are no trouble."""
-    loud = (decision for decision in decisions if decision.kind in TROUBLES and decision.severity != "info")
+    loud = (decision for decision in decisions if decision.kind in TROUBLES and decision.severity != Severity.INFO)
     last = {decision.subject: decision for decision in loud}
     return [Trouble(decision.subject, decision.reason, decision.at, decision.text) for decision in last.values()]
 
@@ -191,13 +193,17 @@ def _action_required(
         if APPROVAL in incident.blocked:
             text = "the next action needs approval"
             yield RequestToPeople("approve", str(incident.culprit), incident.blocked[APPROVAL], text)
-    pages = {(decision.subject, decision.kind): decision for decision in decisions if decision.severity == "page"}
+    pages = {
+        (decision.subject, decision.kind): decision for decision in decisions if decision.severity == Severity.PAGE
+    }
     for page in pages.values():
-        over = page.incident and page.incident not in standing and page.kind != "verified"
+        over = page.incident and page.incident not in standing and page.kind != Kind.VERIFIED
         if not over and not page.reason.startswith(APPROVAL):
             yield RequestToPeople("look", page.subject, page.at, page.text)
-    edits = [sight for sight in sights if sight.kind in ("config_rejected", "config_reloaded") and sight.at <= until]
-    if edits and edits[-1].kind == "config_rejected":
+    edits = [
+        sight for sight in sights if sight.kind in (Kind.CONFIG_REJECTED, Kind.CONFIG_RELOADED) and sight.at <= until
+    ]
+    if edits and edits[-1].kind == Kind.CONFIG_REJECTED:
         yield RequestToPeople("repair", edits[-1].subject, edits[-1].at, edits[-1].text)
     for span in blind:
         if span.lasting:
@@ -214,7 +220,7 @@ def _blindness(sights: Sequence[Decision], since: float, until: float) -> list[B
     seconds: dict[str, float] = defaultdict(float)
     times: dict[str, int] = defaultdict(int)
     cause, began = "", 0.0
-    turns = [sight for sight in sights if sight.kind in ("blind", "recovered") and sight.at <= until]
+    turns = [sight for sight in sights if sight.kind in (Kind.BLIND, Kind.RECOVERED) and sight.at <= until]
     for turn in [*turns, None]:
         ended = turn.at if turn is not None else until
         if cause and ended > since:
@@ -222,7 +228,7 @@ def _blindness(sights: Sequence[Decision], since: float, until: float) -> list[B
             times[cause] += 1
         if turn is None:
             break
-        cause, began = (_cause(turn), turn.at) if turn.kind == "blind" else ("", 0.0)
+        cause, began = (_cause(turn), turn.at) if turn.kind == Kind.BLIND else ("", 0.0)
     spans = [Blindness(key, lasted, times[key], key == cause) for key, lasted in seconds.items()]
     return sorted(spans, key=lambda span: (-span.seconds, span.cause))
 

@@ -35,7 +35,7 @@ class Began:
 class Ticked:
     """``decide`` was asked. ``kept`` is false when its answer was thrown away (a broken invariant)."""
 
-    ruling: RulesInForce
+    rules: RulesInForce
     snapshot: Snapshot
     decisions: tuple[Decision, ...]
     kept: bool = True
@@ -45,7 +45,7 @@ class Ticked:
 class FloorChecked:
     """``floor_check`` was asked."""
 
-    ruling: RulesInForce
+    rules: RulesInForce
     at: float
     cluster: ClusterView
     decisions: tuple[Decision, ...]
@@ -55,7 +55,7 @@ class FloorChecked:
 class Recovered:
     """``recover`` was asked, after a restart or a change of leader."""
 
-    ruling: RulesInForce
+    rules: RulesInForce
     at: float
     cluster: ClusterView
     decisions: tuple[Decision, ...]
@@ -65,7 +65,7 @@ class Recovered:
 class Settled:
     """An act was answered: ``settle``."""
 
-    ruling: RulesInForce
+    rules: RulesInForce
     at: float
     decision: Decision
     outcome: Outcome

@@ -42,10 +42,14 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "GuardSettings": {"hold_max": "blocked_max"},
     "Incident": {"nats": "evidence_score", "held": "blocked", "giving_back": "restoring", "blame": "attribution"},
     "LadderSettings": {"rungs": "actions", "acquit_seconds": "cleared_seconds"},
+    "FloorChecked": {"ruling": "rules"},
     "LedgerEntry": {"rung": "action_kind", "pod": "target"},
     "Losses": {"lately": "recent"},
     "Memory": {"backdrops": "baselines", "acquitted": "cleared"},
+    "Recovered": {"ruling": "rules"},
     "Ruling": {"book": "policies"},
+    "Settled": {"ruling": "rules"},
+    "Ticked": {"ruling": "rules"},
 }  # fmt: skip
 """Names of fields, by the former name of their type."""
 

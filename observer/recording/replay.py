@@ -60,7 +60,7 @@ def replay(events: Iterable[Event], what_if: WhatIf | None = None) -> Iterator[S
 
     Raises: RecordingError for events that no loop makes.
     """
-    again = _Again(what_if)
+    again = _Replay(what_if)
     for event in events:
         if (step := again.take(event)) is not None:
             yield step
@@ -69,13 +69,13 @@ def replay(events: Iterable[Event], what_if: WhatIf | None = None) -> Iterator[S
 
 def followed(events: Iterable[Event]) -> Iterator[tuple[Event, Memory]]:
     """Each event with the engine's memory after it. Raises: RecordingError for events that no loop makes."""
-    again = _Again(None)
+    again = _Replay(None)
     for event in events:
         again.take(event)
         yield event, again.memory
 
 
-class _Again:
+class _Replay:
     """Memory, moved on event by event."""
 
     def __init__(self, what_if: WhatIf | None) -> None:
@@ -113,8 +113,8 @@ class _Again:
         for key in [key for key in self._open if key not in recorded]:
             decision = self._open.pop(key)
             answer = Outcome(key, Result.DEFERRED, "not_carried_out", "this act is of the what-if only", 60.0)
-            ruling, memory = self._ruling(event.ruling), self._memory or Memory()
-            self._memory, more = apply_outcome(memory, decision, answer, decision.at, ruling.settings, ruling.policies)
+            rules, memory = self._rules(event.rules), self._memory or Memory()
+            self._memory, more = apply_outcome(memory, decision, answer, decision.at, rules.settings, rules.policies)
             if more:
                 yield Step(decision.at, (), more)
 
@@ -122,19 +122,19 @@ class _Again:
         if self._what_if is None or self._memory is None:
             self._memory = event.memory
 
-    def _ruling(self, recorded: RulesInForce, cluster: ClusterView | None = None) -> RulesInForce:
+    def _rules(self, recorded: RulesInForce, cluster: ClusterView | None = None) -> RulesInForce:
         return recorded if self._what_if is None else self._what_if(recorded, cluster)
 
     def _ask(self, memory: Memory, event: Ticked | FloorChecked | Recovered) -> Step:
         if isinstance(event, Ticked):
-            at, kept, ruling = event.snapshot.at, event.kept, self._ruling(event.ruling, event.snapshot.cluster)
-            after, decisions = decide(event.snapshot, memory, ruling.settings, ruling.policies)
+            at, kept, rules = event.snapshot.at, event.kept, self._rules(event.rules, event.snapshot.cluster)
+            after, decisions = decide(event.snapshot, memory, rules.settings, rules.policies)
         elif isinstance(event, FloorChecked):
-            at, kept, ruling = event.at, True, self._ruling(event.ruling, event.cluster)
-            after, decisions = floor_check(event.cluster, memory, ruling.settings, event.at, ruling.policies)
+            at, kept, rules = event.at, True, self._rules(event.rules, event.cluster)
+            after, decisions = floor_check(event.cluster, memory, rules.settings, event.at, rules.policies)
         else:
-            at, kept, ruling = event.at, True, self._ruling(event.ruling, event.cluster)
-            after, decisions = recover(memory, event.cluster, event.at, ruling.settings, ruling.policies)
+            at, kept, rules = event.at, True, self._rules(event.rules, event.cluster)
+            after, decisions = recover(memory, event.cluster, event.at, rules.settings, rules.policies)
         if kept:
             self._memory = after
             acts = (d for d in decisions if d.verdict is Verdict.ACT and d.action is not None)
@@ -144,12 +144,12 @@ class _Again:
         return Step(at, event.decisions, decisions)
 
     def _settle(self, memory: Memory, event: Settled) -> Step | None:
-        ruling = self._ruling(event.ruling)
+        rules = self._rules(event.rules)
         acted = self._open.pop(event.outcome.action_id, None)
         if self._what_if is not None and acted is None:
             return None  # the what-if did not do it, so there is nothing to answer
         decision = acted or event.decision
-        self._memory, more = apply_outcome(memory, decision, event.outcome, event.at, ruling.settings, ruling.policies)
+        self._memory, more = apply_outcome(memory, decision, event.outcome, event.at, rules.settings, rules.policies)
         return Step(event.at, event.decisions, more)
 
     def _keep(self, memory: Memory, event: EvidenceKept) -> None:

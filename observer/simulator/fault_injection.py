@@ -35,7 +35,7 @@ class FaultInjection:
         if self.delay:
             await asyncio.sleep(self.delay)
         if self.status:
-            return web.json_response({"error": "mischief"}, status=self.status)
+            return web.json_response({"error": "injected fault"}, status=self.status)
         answer = await handler(request)
         if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
             if self.garbage:

@@ -10,27 +10,28 @@ from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Blocked
 from observer.domain.incident import Check, Experiment, Incident
 from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
+from observer.domain.reasons import Reason
 from observer.domain.suspect import CulpritKind, Suspect, Symptom, Tier
 from observer.engine.messages.wording import Needs, evidence, name_of, percent
 
 RESTORE_REASONS: Final[Mapping[str, str]] = {
-    "not_dropped": "the callers' errors went on without it, so it is not the cause",
-    "not_effective": "its traffic did not leave in time, so the drain shows nothing",
-    "cannot_tell": "the drain expired before it could show whether this pod is the cause",
-    "expired": "the drain expired",
-    "readmit": (
+    Reason.NOT_DROPPED: "the callers' errors went on without it, so it is not the cause",
+    Reason.NOT_EFFECTIVE: "its traffic did not leave in time, so the drain shows nothing",
+    Reason.CANNOT_TELL: "the drain expired before it could show whether this pod is the cause",
+    Reason.EXPIRED: "the drain expired",
+    Reason.READMIT: (
         "the errors stopped without it, but they were too few or too brief to evict for; it is evicted if they return"
     ),
-    "serving_floor": "too few other replicas would keep serving",
-    "peer_gone": "another replica stopped serving, so its capacity is needed",
-    "scaled_down": "the workload was scaled down",
-    "autoscaler_scaled_down": "an autoscaler is removing replicas",
-    "node_draining": "a node under this service is being drained",
-    "rollout": "a rollout of the workload began",
-    "peers_worse": "the other replicas got worse after the drain",
-    "peers_overloaded": "the other replicas carry more than they ever carried healthily",
-    "orphan": "it carries Observer's drain label, and no open incident asks for it",
-    "mode": "the mode no longer allows a drain",
+    Reason.SERVING_FLOOR: "too few other replicas would keep serving",
+    Reason.PEER_GONE: "another replica stopped serving, so its capacity is needed",
+    Reason.SCALED_DOWN: "the workload was scaled down",
+    Reason.AUTOSCALER_SCALED_DOWN: "an autoscaler is removing replicas",
+    Reason.NODE_DRAINING: "a node under this service is being drained",
+    Reason.ROLLOUT: "a rollout of the workload began",
+    Reason.PEERS_WORSE: "the other replicas got worse after the drain",
+    Reason.PEERS_OVERLOADED: "the other replicas carry more than they ever carried healthily",
+    Reason.ORPHAN: "it carries Observer's drain label, and no open incident asks for it",
+    Reason.MODE: "the mode no longer allows a drain",
 }
 """Why a pod gets its traffic back, by reason."""
 ENDINGS: Final[Mapping[str, str]] = {

@@ -13,14 +13,19 @@ from typing import Final
 from observer.domain.alert import Alert, PendingAlert
 from observer.domain.cluster import ClusterView
 from observer.domain.ids import ServiceRef
+from observer.domain.kinds import Kind
 from observer.domain.policy import EffectivePolicy
+from observer.domain.reasons import Reason
+from observer.domain.severities import Severity
 from observer.engine.context import TickContext
 from observer.engine.messages.announcements import answer_to_alert
 from observer.engine.remediation.decision_log import DecisionLog
 
 LOOK_SECONDS: Final = 300.0
 """So long an alert is looked into before the answer is "nobody stands out"."""
-ANSWERS: Final = frozenset({"found", "nobody", "not_allowed", "unknown_target", "resolved"})
+ANSWERS: Final = frozenset(
+    {Reason.FOUND, Reason.NOTHING_FOUND, Reason.NOT_ALLOWED, Reason.UNKNOWN_TARGET, Reason.RESOLVED}
+)
 """Reasons of decisions of kind ``alert`` after which nothing more is done about it."""
 _POD_LABELS: Final = ("pod", "pod_name", "kubernetes_pod_name")
 _SERVICE_LABELS: Final = (
@@ -48,14 +53,14 @@ def attend(log: DecisionLog, context: TickContext) -> DecisionLog:
     looking = {key: looked_at for key, looked_at in before.items() if key in pending}
     for key, over in before.items():
         if key not in pending:
-            log = _tell(log, over.alert, over.service, "resolved")
+            log = _tell(log, over.alert, over.service, Reason.RESOLVED)
     for key, alert in sorted(pending.items(), key=lambda item: (item[1].received, item[0])):
         if key in looking:
             continue
         service = target(alert, context.cluster)
         reason = _first_answer(log, context, alert, service)
         log = _tell(log, alert, service, reason)
-        if reason == "looking" and service is not None:
+        if reason == Reason.LOOKING and service is not None:
             looking[key] = PendingAlert(alert, service, log.at)
     return _answer(log, context, looking)
 
@@ -86,9 +91,9 @@ def target(alert: Alert, cluster: ClusterView) -> ServiceRef | None:
 def _first_answer(log: DecisionLog, context: TickContext, alert: Alert, service: ServiceRef | None) -> str:
     """Reason of the first word about an alert."""
     if service is None:
-        return "unknown_target"
+        return Reason.UNKNOWN_TARGET
     allowed = any(alert.name in policy.alerts for policy in _policies(log, context, service))
-    return "looking" if allowed else "not_allowed"
+    return Reason.LOOKING if allowed else Reason.NOT_ALLOWED
 
 
 def _policies(log: DecisionLog, context: TickContext, service: ServiceRef) -> list[EffectivePolicy]:
@@ -104,11 +109,11 @@ def _answer(log: DecisionLog, context: TickContext, looking: Mapping[str, Pendin
     for key, looked_at in looking.items():
         alert, service, waited = looked_at.alert, looked_at.service, log.at - looked_at.since
         if (incident := incidents.get(service)) is not None:
-            log = _tell(log, alert, service, "found", found=str(incident.culprit), incident=incident.id)
+            log = _tell(log, alert, service, Reason.FOUND, found=str(incident.culprit), incident=incident.id)
         elif (suppression := inherited.get(service)) is not None:
-            log = _tell(log, alert, service, "found", found=str(suppression.blamed))
+            log = _tell(log, alert, service, Reason.FOUND, found=str(suppression.blamed))
         elif waited >= LOOK_SECONDS:
-            log = _tell(log, alert, service, "nobody", seconds=waited)
+            log = _tell(log, alert, service, Reason.NOTHING_FOUND, seconds=waited)
         else:
             left[key] = looked_at
     return log.look_into(left)
@@ -128,5 +133,5 @@ def _tell(
     answer = "inherited" if found and not incident else reason
     text = answer_to_alert(answer, alert.name, service, found=found, incident=incident, seconds=seconds)
     figures = {"alert": alert.id, "alertname": alert.name, "found": incident or None}
-    log = log.announce(subject, "alert", reason, text, severity="info", service=service, figures=figures)
-    return log.forget(subject, "alert") if reason in ANSWERS else log
+    log = log.announce(subject, Kind.ALERT, reason, text, severity=Severity.INFO, service=service, figures=figures)
+    return log.forget(subject, Kind.ALERT) if reason in ANSWERS else log

@@ -8,7 +8,9 @@ from typing import Final
 from observer.domain.attribution import Attribution, RankedCause
 from observer.domain.cluster import Pod
 from observer.domain.incident import Incident
+from observer.domain.kinds import Kind
 from observer.domain.outcome import DrainVerdict
+from observer.domain.severities import Severity
 from observer.domain.suspect import CulpritKind, Suspect, Tier
 from observer.engine.attribution.members import cause_of
 from observer.engine.attribution.removal import shortened, victim_of, with_drain
@@ -80,4 +82,4 @@ def _suggest(log: DecisionLog, incident: Incident, ranked: RankedCause) -> Decis
     if suggested is None:
         return log
     reason, what = suggested
-    return log.tell_once(incident, "suggested", reason, suggestion(ranked, what), severity="warning")
+    return log.tell_once(incident, Kind.SUGGESTED, reason, suggestion(ranked, what), severity=Severity.WARNING)

@@ -19,8 +19,10 @@ from observer.domain.attribution import Attribution
 from observer.domain.decision import Blocked, Decision, LedgerEntry, Verdict
 from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.incident import Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome
 from observer.domain.policy import EffectivePolicy
+from observer.domain.severities import Severity
 from observer.domain.suspect import FULL_SCORE, Culprit, Evidence
 from observer.engine import ledger
 from observer.engine.context import Rules
@@ -160,7 +162,7 @@ class DecisionLog:
 
     # --- what is written down
 
-    def close(self, incident: Incident, reason: str, text: str, *, severity: str = "info") -> Self:
+    def close(self, incident: Incident, reason: str, text: str, *, severity: str = Severity.INFO) -> Self:
         """Close the incident and tell why; whatever was told about it may be told again."""
         closed = replace(
             incident,
@@ -179,7 +181,7 @@ class DecisionLog:
             resting={**self.memory.resting, closed.culprit: closed.evidence_score},
             told={key: value for key, value in self.memory.told.items() if key[0] != closed.id},
         )
-        return self.remember(memory).tell(closed, "closed", reason, text, severity=severity)
+        return self.remember(memory).tell(closed, Kind.CLOSED, reason, text, severity=severity)
 
     def tell(
         self,
@@ -188,7 +190,7 @@ class DecisionLog:
         reason: str,
         text: str,
         *,
-        severity: str = "info",
+        severity: str = Severity.INFO,
         figures: Figures | None = None,
         outcome: Outcome | None = None,
         action_kind: ActionKind | None = None,
@@ -199,7 +201,9 @@ class DecisionLog:
             severity=severity, figures=figures, outcome=outcome, action_kind=action_kind,
         )  # fmt: skip
 
-    def tell_once(self, incident: Incident, kind: str, reason: str, text: str, *, severity: str = "info") -> Self:
+    def tell_once(
+        self, incident: Incident, kind: str, reason: str, text: str, *, severity: str = Severity.INFO
+    ) -> Self:
         """The same, but only when the reason differs from what was told last."""
         key, value = (incident.id, kind), (Verdict.TELL.value, reason)
         if self.memory.told.get(key) == value:
@@ -213,7 +217,7 @@ class DecisionLog:
         reason: str,
         text: str,
         *,
-        severity: str = "warning",
+        severity: str = Severity.WARNING,
         service: ServiceRef | None = None,
         figures: Figures | None = None,
     ) -> Self:
@@ -239,8 +243,8 @@ class DecisionLog:
             return log
         first = next((answer for answer in blocked_by if answer.refused), blocked_by[0])
         return log.mark(key, value).record(
-            changed, "blocked", Verdict.BLOCKED, first.reason, text,
-            severity="warning", blocked_by=blocked_by, action_kind=action_kind,
+            changed, Kind.BLOCKED, Verdict.BLOCKED, first.reason, text,
+            severity=Severity.WARNING, blocked_by=blocked_by, action_kind=action_kind,
         )  # fmt: skip
 
     def would(self, incident: Incident, action_kind: ActionKind, reason: str, text: str) -> Self:
@@ -251,7 +255,7 @@ class DecisionLog:
         log = self.mark(key, value)
         return log.record(incident, action_kind.value, Verdict.WOULD, reason, text, action_kind=action_kind)
 
-    def act(self, incident: Incident, action: Action, reason: str, text: str, *, severity: str = "info") -> Self:
+    def act(self, incident: Incident, action: Action, reason: str, text: str, *, severity: str = Severity.INFO) -> Self:
         """Record an act; it is carried out after this tick."""
         kind = action.action_kind
         return self.mark((incident.id, "step"), (Verdict.ACT.value, kind.value, reason)).record(
@@ -294,7 +298,7 @@ class DecisionLog:
         reason: str,
         text: str,
         *,
-        severity: str = "info",
+        severity: str = Severity.INFO,
         figures: Figures | None = None,
         outcome: Outcome | None = None,
         action_kind: ActionKind | None = None,

@@ -11,13 +11,15 @@ from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.cluster import Pod
 from observer.domain.decision import Blocked, LedgerEntry
 from observer.domain.incident import Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.reasons import GuardName, Reason
+from observer.domain.severities import Severity
 from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine.context import TickContext
-from observer.engine.guards import ask
 from observer.engine.guards.approval import plan
 from observer.engine.guards.capacity import highest_healthy_rate
 from observer.engine.guards.context import GuardContext
+from observer.engine.guards.order import ask
 from observer.engine.messages import decisions as say
 from observer.engine.remediation.attribute import advise, attribution_of
 from observer.engine.remediation.decision_log import DecisionLog
@@ -35,7 +37,7 @@ def choose(log: DecisionLog, context: TickContext, incident: Incident) -> Decisi
     if incident.phase is Phase.READMITTED:
         returned = incident.evidence_score >= log.baseline(incident).base + RETURNED
         if returned and incident.tier >= Tier.EVICT:
-            return attempt(log, context, incident, ActionKind.DRAIN, "errors_returned")
+            return attempt(log, context, incident, ActionKind.DRAIN, Reason.ERRORS_RETURNED)
     elif first is not None and suspect.tier >= first.tier:
         reason = Reason.CANNOT_DRAIN if first.effect is actions.Effect.REPLACEMENT else Reason.SUSPICION
         return attempt(log, context, incident, first.kind, reason)
@@ -75,7 +77,7 @@ def attempt(
     if action_kind in policy.approvals:
         action = replace(action, approval=plan(guard_context).hash)
     log = _remember(log.plan(ledger_entry(action, free, log.at)), context, free, pod, action_kind)
-    return log.act(log.incident(free.id), action, reason, text, severity="warning")
+    return log.act(log.incident(free.id), action, reason, text, severity=Severity.WARNING)
 
 
 def ledger_entry(action: Action, incident: Incident | None, at: float) -> LedgerEntry:
@@ -141,12 +143,12 @@ def _blocked(
         return log
     if all(answer.reason == Reason.APPROVAL_NEEDED for answer in blocked_by):
         text = say.approval(incident.culprit.name, action_kind, blocked_by[0].detail)
-        return log.tell_once(standing, "page", f"approval_needed_{action_kind.value}", text, severity="page")
+        return log.tell_once(standing, Kind.PAGE, f"approval_needed_{action_kind.value}", text, severity=Severity.PAGE)
     longest = log.at - min(standing.blocked.values())
     if longest < policy.guards.blocked_max:
         return log
     text = say.blocked_too_long(incident.culprit.name, longest, sorted(standing.blocked))
-    return log.tell_once(standing, "page", "blocked_too_long", text, severity="page")
+    return log.tell_once(standing, Kind.PAGE, Reason.BLOCKED_TOO_LONG, text, severity=Severity.PAGE)
 
 
 def _remember(

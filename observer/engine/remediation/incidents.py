@@ -8,6 +8,9 @@ from typing import Final
 
 from observer.domain.action import ActionKind
 from observer.domain.incident import Incident, Phase
+from observer.domain.kinds import Kind
+from observer.domain.reasons import Reason
+from observer.domain.severities import Severity
 from observer.domain.suspect import FULL_SCORE, CulpritKind, Suspect, Symptom, Tier
 from observer.engine import ledger
 from observer.engine.context import TickContext
@@ -98,9 +101,9 @@ def fade(log: DecisionLog, context: TickContext) -> DecisionLog:
         if incident.phase is not Phase.SUSPECTED or incident.id in unsettled:
             continue
         if incident.culprit.pod is not None and context.pod(incident) is None:
-            log = log.close(incident, "pod_gone", say.ended("gone_before_action", incident.culprit.name))
+            log = log.close(incident, Reason.POD_GONE, say.ended("gone_before_action", incident.culprit.name))
         elif (quiet := log.at - incident.last_evidence) >= log.rules.settings.detection.fade_seconds:
-            log = log.close(incident, "ended_by_itself", say.ended("faded", incident.culprit.name, quiet))
+            log = log.close(incident, Reason.ENDED_BY_ITSELF, say.ended("faded", incident.culprit.name, quiet))
     return log
 
 
@@ -127,7 +130,7 @@ def spread(log: DecisionLog, context: TickContext) -> DecisionLog:
             if entry.target.pod != incident.culprit.pod and entry.incident != incident.id:
                 text = say.regraded(entry.target.name, incident.culprit.name, log.at - entry.at)
                 log = log.grade(entry.incident, useful=False, verdict="same_symptom_on_peer")
-                log = log.tell(incident, "regraded", "same_symptom_on_peer", text, severity="warning")
+                log = log.tell(incident, Kind.REGRADED, Reason.SAME_SYMPTOM_ON_PEER, text, severity=Severity.WARNING)
     return log
 
 
@@ -166,10 +169,10 @@ def _open(log: DecisionLog, context: TickContext, suspect: Suspect) -> DecisionL
     own = context.tally(incident.culprit.pod)
     requests, bad = (own.requests, bad_of(own, incident.cut)) if own is not None else (0.0, 0.0)
     baseline = Baseline(dispersion=max(evidence.dispersion, 1.0), lately=requests, lately_bad=bad)
-    kind = "unreached" if evidence.symptom is Symptom.UNREACHED else "suspected"
+    kind = Kind.UNREACHED if evidence.symptom is Symptom.UNREACHED else Kind.SUSPECTED
     return log.put(incident).put_baseline(incident, baseline).tell(
         incident, kind, evidence.symptom.value, say.suspicion(suspect, log.rules.evidence_needed),
-        severity="warning", action_kind=ActionKind.ANNOTATE, figures=_suspicion_figures(suspect),
+        severity=Severity.WARNING, action_kind=ActionKind.ANNOTATE, figures=_suspicion_figures(suspect),
     )  # fmt: skip
 
 

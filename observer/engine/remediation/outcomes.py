@@ -9,10 +9,12 @@ from observer import actions
 from observer.domain.action import Action
 from observer.domain.decision import Decision
 from observer.domain.incident import Check, Experiment, Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.outcome import DrainVerdict, Outcome, Result
 from observer.domain.policy import NO_POLICIES, EffectivePolicies
 from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
+from observer.domain.severities import Severity
 from observer.engine.context import Rules
 from observer.engine.memory import DRAIN_PHASES, Memory
 from observer.engine.messages import decisions as say
@@ -21,17 +23,17 @@ from observer.engine.remediation.escalation import ledger_entry
 
 NOT_SENT: Final = frozenset(
     {
-        "not_leader",
-        "stale_decision",
-        "paused",
-        "not_approved",
-        "pod_unreadable",
-        "evidence_not_kept",
-        "journal_unavailable",
+        Reason.NOT_LEADER,
+        Reason.STALE_DECISION,
+        Reason.PAUSED,
+        Reason.NOT_APPROVED,
+        Reason.POD_UNREADABLE,
+        Reason.EVIDENCE_NOT_KEPT,
+        Reason.JOURNAL_UNAVAILABLE,
     }
 )
 """Reasons to defer that are found before anything is written: they say nothing about an earlier, unanswered write."""
-OURS_PROBABLY: Final = frozenset({"gone", "terminating", "uid_changed"})
+OURS_PROBABLY: Final = frozenset({Reason.GONE, Reason.TERMINATING, Reason.UID_CHANGED})
 """How the pod looks when an eviction that got no answer happened after all."""
 REFUSED_PAUSE: Final = 60.0
 """Seconds before a refused restore is tried again."""
@@ -77,7 +79,7 @@ def apply_outcome(
 
 def _dry_run(log: DecisionLog, incident: Incident, action: Action, outcome: Outcome) -> DecisionLog:
     text = say.outcome(incident, action.action_kind, outcome, str(action.target))
-    return log.tell(incident, "dry_run", outcome.reason, text, action_kind=action.action_kind, outcome=outcome)
+    return log.tell(incident, Kind.DRY_RUN, outcome.reason, text, action_kind=action.action_kind, outcome=outcome)
 
 
 def _followed(log: DecisionLog, incident: Incident, action: Action, outcome: Outcome) -> DecisionLog:
@@ -88,16 +90,18 @@ def _followed(log: DecisionLog, incident: Incident, action: Action, outcome: Out
             return _applied(_label_written(log, action, outcome), incident, action)
         case Result.DEFERRED:
             waiting = log.wait(incident, max(outcome.retry_after, log.rules.settings.tick))
-            return waiting.tell_once(incident, "deferred", reason, text)
+            return waiting.tell_once(incident, Kind.DEFERRED, reason, text)
         case Result.SUPERSEDED:
-            person = reason == "person_took_it"
-            closing = reason if person else incident.restoring or "superseded"
-            return log.close(incident, closing, text, severity="warning" if person else "info")
+            person = reason == Reason.PERSON_TOOK_IT
+            closing = reason if person else incident.restoring or Reason.SUPERSEDED
+            return log.close(incident, closing, text, severity=Severity.WARNING if person else Severity.INFO)
         case Result.REFUSED:
             waiting = log.wait(incident, REFUSED_PAUSE)
-            return waiting.tell(incident, "page", reason, text, severity="page", action_kind=kind, outcome=outcome)
+            return waiting.tell(
+                incident, Kind.PAGE, reason, text, severity=Severity.PAGE, action_kind=kind, outcome=outcome
+            )
         case Result.UNKNOWN:
-            return log.tell_once(incident, "deferred", reason, text, severity="warning")
+            return log.tell_once(incident, Kind.DEFERRED, reason, text, severity=Severity.WARNING)
 
 
 def _applied(log: DecisionLog, incident: Incident, action: Action) -> DecisionLog:
@@ -136,12 +140,12 @@ def _drained(log: DecisionLog, incident: Incident, action: Action) -> DecisionLo
 
 
 def _restored(log: DecisionLog, incident: Incident) -> DecisionLog:
-    reason = incident.restoring or "expired"
-    if reason == "readmit":
+    reason = incident.restoring or Reason.EXPIRED
+    if reason == Reason.READMIT:
         until = log.at + log.policy(incident).escalation.readmit_seconds
         log = log.put_baseline(incident, replace(log.baseline(incident), base=incident.evidence_score, low=-1.0))
         return log.phase(replace(incident, readmit_until=until, drain_expires=0.0, restoring=""), Phase.READMITTED)
-    closing = "cleared" if reason == "not_dropped" else reason
+    closing = Reason.CLEARED if reason == Reason.NOT_DROPPED else reason
     return log.close(incident, closing, say.restored(incident.culprit.name, reason))
 
 

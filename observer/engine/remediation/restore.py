@@ -12,9 +12,12 @@ from observer.domain.cluster import ClusterView, Pod, ResourceKind
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import Target
 from observer.domain.incident import Check, Experiment, Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.outcome import DrainVerdict
 from observer.domain.policy import NO_POLICIES, EffectivePolicies
+from observer.domain.reasons import Reason
 from observer.domain.settings import EngineSettings
+from observer.domain.severities import Severity
 from observer.engine.context import Rules, pods_of, serves
 from observer.engine.guards.capacity import floor_of, scopes
 from observer.engine.guards.changes import shrinking
@@ -50,7 +53,7 @@ def check_drained(log: DecisionLog, cluster: ClusterView, incident: Incident) ->
     """Look after one drained pod; also returns whether it needs nothing else in this tick."""
     pod = cluster.pods.get(incident.culprit.pod) if incident.culprit.pod is not None else None
     if pod is None or pod.deleting:
-        return log.close(incident, "pod_gone", say.ended("gone_while_drained", incident.culprit.name)), True
+        return log.close(incident, Reason.POD_GONE, say.ended("gone_while_drained", incident.culprit.name)), True
     log = _with_label(log, incident, pod)
     if not pod.drained_by_us and _taken(log, incident, pod):
         return _close_taken(log, incident, pod), True
@@ -140,18 +143,18 @@ def _taken(log: DecisionLog, incident: Incident, pod: Pod) -> bool:
 def _close_taken(log: DecisionLog, incident: Incident, pod: Pod) -> DecisionLog:
     """A person took the pod, or it was restored by hand or by the expiry job."""
     if log.at >= incident.drain_expires > 0.0 and names.DRAIN_ANNOTATION not in pod.annotations:
-        return log.close(incident, "expired", say.ended("drain_expired", pod.ref.name))
-    reason = "person_took_it" if names.DRAIN_ANNOTATION in pod.annotations else "restored_by_person"
-    return log.close(incident, reason, say.ended(reason, pod.ref.name), severity="warning")
+        return log.close(incident, Reason.EXPIRED, say.ended("drain_expired", pod.ref.name))
+    reason = Reason.PERSON_TOOK_IT if names.DRAIN_ANNOTATION in pod.annotations else Reason.RESTORED_BY_PERSON
+    return log.close(incident, reason, say.ended(reason, pod.ref.name), severity=Severity.WARNING)
 
 
 def _why_restore(log: DecisionLog, cluster: ClusterView, incident: Incident, pod: Pod) -> str:
     """The reason why the pod must come back now; empty when it may stay drained."""
     if log.policy(incident).mode is not Mode.ENFORCE:
-        return "mode"
+        return Reason.MODE
     if log.at >= incident.drain_expires:
         undecided = incident.experiment is None or incident.experiment.verdict is not DrainVerdict.DROPPED
-        return "cannot_tell" if undecided else "expired"
+        return Reason.CANNOT_TELL if undecided else Reason.EXPIRED
     return _others_at_work(log, cluster, incident, pod) or _floor(log, cluster, incident, pod)
 
 
@@ -159,28 +162,28 @@ def _others_at_work(log: DecisionLog, cluster: ClusterView, incident: Incident, 
     peers = pods_of(cluster, cluster.by_service.get(pod.service, ()), but=pod.ref)
     beneath = {cluster.nodes.get(pod.node), *(cluster.nodes.get(peer.node) for peer in peers)}
     if any(node is not None and node.draining for node in beneath):
-        return "node_draining"
+        return Reason.NODE_DRAINING
     workload = cluster.workloads.get(pod.workload) if pod.workload is not None else None
     if workload is None:
         return ""
     if 0 <= workload.desired < log.baseline(incident).desired:
-        return "scaled_down"
+        return Reason.SCALED_DOWN
     started = incident.experiment.started if incident.experiment is not None else incident.phase_since
     if shrinking(cluster, workload.ref, started):
-        return "autoscaler_scaled_down"
-    return "rollout" if workload.rolling(log.at) else ""
+        return Reason.AUTOSCALER_SCALED_DOWN
+    return Reason.ROLLOUT if workload.rolling(log.at) else ""
 
 
 def _floor(log: DecisionLog, cluster: ClusterView, incident: Incident, pod: Pod) -> str:
     """Ready and not drained: per workload, Service and subset."""
     for _, wanted, others in scopes(cluster, pod):
         if sum(1 for other in others if serves(other)) < floor_of(wanted, log.policy(incident).guards):
-            return "serving_floor"
+            return Reason.SERVING_FLOOR
     before = log.baseline(incident).serving
     if pod.workload is not None and before >= 0:
         replicas = pods_of(cluster, cluster.by_workload.get(pod.workload, ()), but=pod.ref)
         if sum(1 for replica in replicas if serves(replica)) < before:
-            return "peer_gone"
+            return Reason.PEER_GONE
     return ""
 
 
@@ -201,7 +204,7 @@ def _adopt(log: DecisionLog, incident: Incident) -> DecisionLog:
     expires = log.at + log.policy(incident).escalation.drain_seconds
     log = log.put_baseline(incident, replace(log.baseline(incident), labelled=True, seen=log.at))
     log = log.phase(replace(incident, experiment=experiment, drain_expires=expires), Phase.DRAINING)
-    return log.tell(log.incident(incident.id), "resumed", "drain_found", say.resumed(incident.culprit.name))
+    return log.tell(log.incident(incident.id), Kind.RESUMED, Reason.DRAIN_FOUND, say.resumed(incident.culprit.name))
 
 
 def _restore_orphan(log: DecisionLog, pod: Pod) -> DecisionLog:
@@ -223,7 +226,7 @@ def _restore_orphan(log: DecisionLog, pod: Pod) -> DecisionLog:
             "", log.at, "restore", Verdict.ACT, f"pod {pod.ref}", "orphan",
             say.restoring(pod.ref.name, "orphan"),
             incident=incident, action_kind=ActionKind.RESTORE, mode=policy.mode, pod=pod.ref, service=pod.service,
-            workload=pod.workload, action=action, config=policy.identity, severity="warning",
+            workload=pod.workload, action=action, config=policy.identity, severity=Severity.WARNING,
             target=action.target,
         )
     )  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from observer.domain.incident import Incident
+from observer.domain.reasons import Reason
 from observer.domain.settings import ImpactSettings
 from observer.engine.context import TickContext
 from observer.engine.memory import Baseline
@@ -137,7 +138,7 @@ def figures(baseline: Baseline, incident: Incident, impact: ImpactSettings) -> d
 
 def _inherits(incident: Incident, context: TickContext) -> bool:
     suppressions = context.judgement.suppressions
-    return any(entry.service == incident.service and entry.reason == "inherited" for entry in suppressions)
+    return any(entry.service == incident.service and entry.reason == Reason.INHERITED for entry in suppressions)
 
 
 def _rate(bad: float, requests: float) -> float:

@@ -9,7 +9,10 @@ from typing import Final
 from observer.domain.action import ActionKind
 from observer.domain.cluster import Pod
 from observer.domain.incident import Experiment, Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.outcome import DrainVerdict
+from observer.domain.reasons import Reason
+from observer.domain.severities import Severity
 from observer.domain.suspect import Tier
 from observer.engine.context import TickContext
 from observer.engine.memory import DRAIN_PHASES, Baseline
@@ -51,7 +54,7 @@ def step(log: DecisionLog, context: TickContext, incident: Incident, *, sees: bo
 
 def _drained(log: DecisionLog, context: TickContext, incident: Incident, pod: Pod, *, sees: bool) -> DecisionLog:
     if sees and (suffering := _peers_suffer(log, context, incident, pod)):
-        if suffering == "peers_worse":
+        if suffering == Reason.PEERS_WORSE:
             log = log.grade(incident.id, useful=False, verdict=suffering)
         return restore(log, incident, pod, suffering)
     if incident.phase is Phase.DRAINING and sees:
@@ -78,7 +81,7 @@ def _draining(log: DecisionLog, context: TickContext, incident: Incident, pod: P
     if log.at >= drain.effective_deadline(running, baseline, settings, log.rules.settings.tick):
         failed = replace(running, verdict=DrainVerdict.NOT_EFFECTIVE)
         log = _verdict(log, incident, failed, useful=False)
-        return restore(log, log.incident(incident.id), pod, "not_effective")
+        return restore(log, log.incident(incident.id), pod, Reason.NOT_EFFECTIVE)
     return log
 
 
@@ -117,7 +120,7 @@ def _effective(log: DecisionLog, incident: Incident, running: Experiment, share:
     started = replace(incident, experiment=replace(running, effective=log.at))
     log = log.phase(started, Phase.DRAINED if proven else Phase.EXPERIMENT)
     return log.tell(
-        log.incident(incident.id), "drain_effective", "traffic_left",
+        log.incident(incident.id), Kind.DRAIN_EFFECTIVE, Reason.TRAFFIC_LEFT,
         say.drain_effective(incident, share, log.at - running.started),
         figures={"own_share": round(share, 4)},
     )  # fmt: skip
@@ -143,7 +146,7 @@ def _experiment(log: DecisionLog, context: TickContext, incident: Incident, pod:
     decided = replace(running, verdict=verdict)
     if verdict is DrainVerdict.NOT_DROPPED:
         log = _verdict(log, incident, decided, useful=False).clear(pod.ref, log.at + settings.cleared_seconds)
-        return restore(log, log.incident(incident.id), pod, "not_dropped")
+        return restore(log, log.incident(incident.id), pod, Reason.NOT_DROPPED)
     useful = verdict is DrainVerdict.DROPPED
     hidden = drain.visible(running, baseline) < math.log(settings.experiment_odds)
     log = _verdict(log, incident, decided, useful=useful, hidden=hidden)
@@ -157,8 +160,8 @@ def _verdict(
     changed = replace(incident, experiment=decided)
     reason = decided.verdict.value.replace(" ", "_")
     return log.put(changed).grade(incident.id, useful=useful, verdict=reason).tell(
-        changed, "drain_verdict", reason, say.drain_verdict(changed, decided, hidden=hidden),
-        severity="info" if useful else "warning", figures={"useful": useful},
+        changed, Kind.DRAIN_VERDICT, reason, say.drain_verdict(changed, decided, hidden=hidden),
+        severity=Severity.INFO if useful else Severity.WARNING, figures={"useful": useful},
     )  # fmt: skip
 
 
@@ -167,13 +170,15 @@ def _after_verdict(log: DecisionLog, context: TickContext, incident: Incident, p
     if incident.experiment is None or incident.experiment.verdict is not DrainVerdict.DROPPED:
         return log
     if ActionKind.EVICT not in log.policy(incident).escalation.actions:
-        return log.tell_once(incident, "waiting", "evict_not_allowed", say.evict_not_allowed(incident.culprit.name))
+        return log.tell_once(
+            incident, Kind.WAITING, Reason.EVICT_NOT_ALLOWED, say.evict_not_allowed(incident.culprit.name)
+        )
     if incident.ceiling >= Tier.EVICT and (incident.tier < Tier.EVICT or _brief(incident)):
-        return restore(log, incident, pod, "readmit")
+        return restore(log, incident, pod, Reason.READMIT)
     if wants_human(log, context, incident):
         text = say.held_for_human(incident.culprit.name, max(0.0, incident.drain_expires - log.at))
-        return log.tell_once(incident, "page", "held_for_human", text, severity="page")
-    return attempt(log, context, incident, ActionKind.EVICT, "dropped")
+        return log.tell_once(incident, Kind.PAGE, Reason.HELD_FOR_HUMAN, text, severity=Severity.PAGE)
+    return attempt(log, context, incident, ActionKind.EVICT, Reason.DROPPED)
 
 
 def _brief(incident: Incident) -> bool:
@@ -186,10 +191,10 @@ def _readmitted(log: DecisionLog, context: TickContext, incident: Incident) -> D
     """Restored to see whether the errors return; quiet for long enough means that it ended by itself."""
     pod = context.pod(incident)
     if pod is None or pod.deleting:
-        return log.close(incident, "pod_gone", say.ended("gone_after_restore", incident.culprit.name))
+        return log.close(incident, Reason.POD_GONE, say.ended("gone_after_restore", incident.culprit.name))
     quiet = log.at - max(incident.last_evidence, incident.phase_since)
     if log.at >= incident.readmit_until and quiet >= log.policy(incident).escalation.readmit_seconds:
-        return log.close(incident, "ended_by_itself", say.ended("quiet_after_restore", incident.culprit.name))
+        return log.close(incident, Reason.ENDED_BY_ITSELF, say.ended("quiet_after_restore", incident.culprit.name))
     return choose(log, context, incident)
 
 
@@ -205,7 +210,7 @@ def _peers_suffer(log: DecisionLog, context: TickContext, incident: Incident, po
         incident.p0 if incident.cut < 0 else 0.0,
     )
     if drain.peers_worse(requests, errors, usual, impact.error_ratio, impact.error_rate):
-        return "peers_worse"
+        return Reason.PEERS_WORSE
     for cut, count in enumerate(slow):
         if cut == incident.cut:
             share = max(floor, incident.p0)
@@ -214,10 +219,10 @@ def _peers_suffer(log: DecisionLog, context: TickContext, incident: Incident, po
         else:
             continue
         if drain.peers_worse(requests, count, share, impact.error_ratio, 0.1):
-            return "peers_worse"
+            return Reason.PEERS_WORSE
     health = context.fleet.health(pod.service)
     if health is not None and baseline.peak > 0.0:
         busiest = max((health.rates.get(peer.ref, 0.0) for peer in context.peers(pod)), default=0.0)
         if busiest > OVERLOAD_SLACK * baseline.peak:
-            return "peers_overloaded"
+            return Reason.PEERS_OVERLOADED
     return ""

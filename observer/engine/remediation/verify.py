@@ -11,8 +11,11 @@ from dataclasses import replace
 
 from observer.domain.cluster import ClusterView, Pod, ResourceKind
 from observer.domain.incident import Check, Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Verification
+from observer.domain.reasons import Reason
 from observer.domain.settings import EscalationSettings
+from observer.domain.severities import Severity
 from observer.domain.suspect import PodTally
 from observer.engine.context import TickContext
 from observer.engine.messages import decisions as say
@@ -40,7 +43,7 @@ def evicting(log: DecisionLog, context: TickContext, incident: Incident, *, sees
         ready = replace(incident, check=replace(check, replacement=new.ref, ready=log.at))
         log = log.phase(ready, Phase.VERIFYING)
         text = say.replaced(ready, new.ref.name, log.at - check.evicted)
-        return log.tell(log.incident(incident.id), "replaced", "replacement_ready", text)
+        return log.tell(log.incident(incident.id), Kind.REPLACED, Reason.REPLACEMENT_READY, text)
     if log.at > check.deadline:
         desired = workload.desired if workload is not None else 0
         return _no_replacement(log, incident, check, old, new, desired=desired)
@@ -101,10 +104,10 @@ def _finish(log: DecisionLog, incident: Incident, verdict: Verification, why: st
     useful = {Verification.FIXED: True, Verification.UNKNOWN: None}.get(verdict, False)
     if useful is not None:
         log = log.grade(incident.id, useful=useful, verdict=verdict.value)
-    severity = {Verification.WORSE: "page", Verification.FIXED: "info"}.get(verdict, "warning")
+    severity = {Verification.WORSE: Severity.PAGE, Verification.FIXED: Severity.INFO}.get(verdict, Severity.WARNING)
     figures = {"useful": useful, **side_effects.figures(baseline, incident, impact)}
     text = say.verified(incident, check, why)
-    log = log.tell(incident, "verified", verdict.value, text, severity=severity, figures=figures)
+    log = log.tell(incident, Kind.VERIFIED, verdict.value, text, severity=severity, figures=figures)
     text = say.finished(incident.culprit.name, verdict, log.at - incident.opened)
     return log.close(incident, verdict.value.replace("-", "_"), text)
 

@@ -38,7 +38,7 @@ class JaegerApi:
     Answers for ``spans`` as of ``now`` (Unix seconds), below ``base`` (a path, or empty).
 
     Attributes:
-        version, mischief: switches.
+        version, fault_injection: switches.
         requests: every request seen, as (path, parameters), oldest first; the newest 1000.
     """
 

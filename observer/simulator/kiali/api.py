@@ -84,7 +84,7 @@ class KialiApi:
     Answers from what the simulated Prometheus remembers, as of ``now`` (Unix seconds), below ``/kiali``.
 
     Attributes:
-        ways, mischief: switches.
+        ways, fault_injection: switches.
         requests: every request seen, as (path, parameters), oldest first; the newest 1000.
         logins: how many times a token was exchanged for cookies.
     """

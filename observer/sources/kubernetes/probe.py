@@ -78,5 +78,5 @@ def _mesh(view: ClusterView, living: int) -> Iterator[Finding]:
         "istiod",
         view.mesh.ready,
         view.mesh.detail or "ready",
-        "while istiod is not ready everything but giving back is held; see its pods and its log",
+        "while istiod is not ready every action but a restore is blocked; see its pods and its log",
     )

@@ -84,7 +84,7 @@ _STATUS = msgspec.json.Decoder(Status)
 
 class Reflector(Generic[W]):
     """
-    One collection (``path`` with ``selectors``), kept in ``keeper`` under the name ``scope``.
+    One collection (``path`` with ``selectors``), kept in ``sink`` under the name ``scope``.
 
     ``random`` spreads the waits and the watches' ends, so that many reflectors do not march in step. A watch is asked
     to end after ``watch_seconds`` and a little; one that is silent ``grace`` seconds longer hangs.
@@ -96,7 +96,7 @@ class Reflector(Generic[W]):
         kind: ResourceKind,
         path: str,
         wire: type[W],
-        keeper: ObjectSink[W],
+        sink: ObjectSink[W],
         *,
         clock: Clock,
         random: Random,
@@ -107,7 +107,7 @@ class Reflector(Generic[W]):
         watch_seconds: int = WATCH_SECONDS,
         grace: float = _GRACE,
     ) -> None:
-        self._api, self._kind, self._path, self._keeper = api, kind, path, keeper
+        self._api, self._kind, self._path, self._sink = api, kind, path, sink
         self._clock, self._random = clock, random
         self._page, self._timeout, self._selectors = page, timeout, dict(selectors or {})
         self._scope, self._watch_seconds, self._grace = scope, watch_seconds, grace
@@ -131,7 +131,7 @@ class Reflector(Generic[W]):
             except (KubeError, msgspec.DecodeError, UnicodeDecodeError) as exc:
                 self._version = ""
                 if isinstance(exc, Forbidden | NotFound | Unauthorized):
-                    self._keeper.denied(self._scope, str(exc))
+                    self._sink.denied(self._scope, str(exc))
                 await self._pause(exc)
 
     async def _list_all(self) -> str:
@@ -144,8 +144,8 @@ class Reflector(Generic[W]):
             objects, version = await self._pages(0)
         if not version:
             raise BadAnswer(f"{self._path}: a list without a resourceVersion")
-        self._keeper.replace(self._scope, objects)
-        self._keeper.alive(self._scope)
+        self._sink.replace(self._scope, objects)
+        self._sink.alive(self._scope)
         return version
 
     async def _pages(self, limit: int) -> tuple[list[W], str]:
@@ -174,10 +174,10 @@ class Reflector(Generic[W]):
         async with aclosing(self._api.stream(self._path, query, quiet=seconds + self._grace)) as lines:
             async for line in lines:
                 self._take(_LINE.decode(line))
-                self._keeper.alive(self._scope)
+                self._sink.alive(self._scope)
                 if self._clock.monotonic() - began > seconds + self._grace:
                     break  # the server forgot to end it; a new watch costs nothing
-        self._keeper.alive(self._scope)
+        self._sink.alive(self._scope)
         if self._clock.monotonic() - began < _FIRST_WAIT:
             await self._clock.sleep(_FIRST_WAIT * self._random.uniform(1.0, 2.0))
 
@@ -186,11 +186,11 @@ class Reflector(Generic[W]):
             case "ADDED" | "MODIFIED":
                 thing = self._one.decode(line.object)
                 self._version = thing.metadata.resource_version or self._version
-                self._keeper.put(self._scope, thing)
+                self._sink.put(self._scope, thing)
             case "DELETED":
                 thing = self._one.decode(line.object)
                 self._version = thing.metadata.resource_version or self._version
-                self._keeper.drop(self._scope, thing)
+                self._sink.drop(self._scope, thing)
             case "BOOKMARK":
                 self._version = _BOOKMARK.decode(line.object).metadata.resource_version or self._version
             case "ERROR":
@@ -300,7 +300,7 @@ class Store(Generic[W]):
         self._settled()
 
     def drop(self, scope: str, item: W) -> None:
-        """Only the incarnation that is stored: the heir of its name may have been seen first."""
+        """Only the incarnation that is stored: the replacement of its name may have been seen first."""
         objects, key = self._scopes[scope], _key(item)
         before = objects.get(key)
         if before is None or before.metadata.uid != item.metadata.uid:

@@ -14,7 +14,7 @@ from observer.domain.severities import Severity, at_least
 from tests.support.receivers import AT, acted, told
 
 ROOT = Path(__file__).parents[3] / "observer"
-SPEAKERS = {"tell": 1, "tell_once": 1, "announce": 1, "_add": 1}
+SPEAKERS = {"tell": 1, "tell_once": 1, "announce": 1, "record": 1}
 """Methods of the engine that make decisions, and which argument is the kind."""
 
 
@@ -26,8 +26,11 @@ def spoken() -> set[str]:
             if not isinstance(node, ast.Call):
                 continue
             place = SPEAKERS.get(getattr(node.func, "attr", ""))
-            if place is not None and len(node.args) > place and isinstance(kind := node.args[place], ast.Constant):
+            kind = node.args[place] if place is not None and len(node.args) > place else None
+            if isinstance(kind, ast.Constant):
                 found.add(str(kind.value))
+            elif isinstance(kind, ast.Attribute) and ast.unparse(kind.value) == "Kind":
+                found.add(Kind[kind.attr].value)
     return found
 
 
