@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from observer.http_client.delivery import Receiver
     from observer.ports.actuators import Sink
     from observer.ports.sources import Clock
-    from observer.sinks.alertmanager import Alertmanagers, AlertmanagerSink, Silenced
-    from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient
+    from observer.sinks.alertmanager.api import Alertmanagers, Silenced
+    from observer.sinks.alertmanager.sink import AlertmanagerSink
+    from observer.sinks.grafana.annotations import GrafanaAnnotations
+    from observer.sinks.grafana.client import GrafanaClient
     from observer.sinks.notify import NotifySink, Sender
 
 Task = tuple[str, Callable[[], Awaitable[None]]]
@@ -99,7 +101,7 @@ def cloudevents(settings: Settings, clock: Clock, record: Callable[[Decision], M
 def alertmanager(
     settings: Settings, clock: Clock, leading: Callable[[], bool], standing: Callable[[], frozenset[str] | None]
 ) -> AlertmanagerSink:
-    from observer.sinks.alertmanager import AlertmanagerSink, Policy
+    from observer.sinks.alertmanager.sink import AlertmanagerSink, Policy
 
     wanted = settings.alertmanager
     policy = Policy(
@@ -118,7 +120,7 @@ def alertmanager(
 def alertmanagers(settings: Settings, clock: Clock) -> Alertmanagers:
     """Raises: ConfigError when the settings name none."""
     from observer.domain.errors import ConfigError
-    from observer.sinks.alertmanager import Alertmanagers
+    from observer.sinks.alertmanager.api import Alertmanagers
 
     if not settings.alertmanager.urls:
         raise ConfigError("alertmanager.urls: names no Alertmanager")
@@ -144,7 +146,7 @@ async def silence_own_alerts(settings: Settings, pod: PodRef, seconds: float, *,
     Raises: ConfigError, SourceUnavailable, SourceProtocolError; ValueError for a time that is none.
     """
     from observer.runtime.clock import SystemClock
-    from observer.sinks.alertmanager import silence_pod
+    from observer.sinks.alertmanager.api import silence_pod
 
     clock = SystemClock()
     api = alertmanagers(settings, clock)
@@ -163,7 +165,7 @@ async def alerts_about(settings: Settings, pod: PodRef) -> tuple[tuple[str, ...]
     Raises: ConfigError, SourceUnavailable, SourceProtocolError.
     """
     from observer.runtime.clock import SystemClock
-    from observer.sinks.alertmanager import pod_alerts
+    from observer.sinks.alertmanager.api import pod_alerts
 
     api = alertmanagers(settings, SystemClock())
     try:
@@ -254,7 +256,7 @@ async def examine_notifications(settings: Settings, clock: Clock) -> Sequence[Fi
 
 def grafana_annotations(settings: Settings) -> GrafanaAnnotations | None:
     """None where no Grafana is named. Raises: ConfigError for settings that can never work."""
-    from observer.sinks.grafana import GrafanaAnnotations
+    from observer.sinks.grafana.annotations import GrafanaAnnotations
 
     return GrafanaAnnotations(_grafana(settings.grafana)) if settings.grafana.url else None
 
@@ -286,7 +288,7 @@ async def publish_dashboards(
     Returns which API took them, and what became of each by its uid. Raises: GrafanaRefused, SourceUnavailable, and
     ConfigError for an address or credentials that can never work.
     """
-    from observer.sinks.grafana import Publisher
+    from observer.sinks.grafana.publish import Publisher
 
     client = _grafana(where)
     try:
@@ -300,7 +302,7 @@ async def publish_dashboards(
 
 def _grafana(where: GrafanaSettings) -> GrafanaClient:
     from observer.http_client.client import Endpoint
-    from observer.sinks.grafana import GrafanaClient
+    from observer.sinks.grafana.client import GrafanaClient
 
     endpoint = Endpoint("grafana", url=where.url, auth=where.auth, headers=where.headers, timeout=where.timeout)
     return GrafanaClient(endpoint)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
     if not settings.jaeger.url:
         return None
-    from observer.sources.jaeger import JaegerSource
+    from observer.sources.jaeger.source import JaegerSource
 
     return JaegerSource(settings.jaeger, clock)
 
@@ -42,7 +42,7 @@ def trace_source(settings: Settings, clock: Clock) -> TraceSource | None:
 def graph_source(settings: Settings, clock: Clock) -> GraphSource | None:
     if not settings.kiali.url:
         return None
-    from observer.sources.kiali import KialiSource
+    from observer.sources.kiali.source import KialiSource
 
     return KialiSource(settings.kiali, clock)
 
@@ -89,9 +89,9 @@ def open_sources(
     """``wanted`` tells the objectives that hold now."""
     from observer.runtime.objectives import ObjectiveCache
     from observer.runtime.source_cache import BaselineCache
-    from observer.sources.prometheus import PrometheusSource
     from observer.sources.prometheus.history import PrometheusHistory
     from observer.sources.prometheus.objectives import PrometheusObjectives
+    from observer.sources.prometheus.source import PrometheusSource
 
     settings, clock, cluster = access.settings, access.clock, access.cluster
     asked = settings.prometheus

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from msgspec import Struct
 
-from observer.app import is_foreign, trail_files, verify_trail
+from observer.app.commands import is_foreign, trail_files, verify_trail
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import EXIT_FINDINGS, EXIT_NOT_FOUND, PLAIN, Paint, Tone, paint_for, show
 from observer.domain.errors import ConfigError

@@ -13,7 +13,8 @@ import typer
 from msgspec import Struct
 
 from observer import __version__
-from observer.app import look_at_cluster, now, series_catalogue
+from observer.app.commands import look_at_cluster, now
+from observer.app.sources import series_catalogue
 from observer.cli.application import Config, Json, app, awaited, settings_from, settings_path
 from observer.cli.completion import workloads
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, fail, json_text, show

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from observer.app import build, connected
+from observer.app.cluster_access import connected
+from observer.app.daemon import build
 from observer.cli.application import Json, app
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict

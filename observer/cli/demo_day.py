@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from observer import actions
-from observer.app import build, connected
+from observer.app.cluster_access import connected
+from observer.app.daemon import build
 from observer.cli.output import EXIT_FINDINGS
 from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict

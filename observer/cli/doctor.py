@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from observer.app import examine_sources
+from observer.app.sources import examine_sources
 from observer.cli.application import Config, Json, app, awaited, settings_from
 from observer.cli.output import EXIT_UNREACHABLE, PLAIN, Paint, Tone, paint_for, show
 from observer.domain.finding import Finding

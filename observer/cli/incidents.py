@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
-from observer.app import now, open_journal
+from observer.app.commands import now, open_journal
 from observer.cli.application import Config, Json, app, awaited, settings_from
 from observer.cli.completion import namespaces
 from observer.cli.moments import instant, span

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observer.app import migrate_journal
+from observer.app.commands import migrate_journal
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import show
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from observer.app import connected, kill_switch
+from observer.app.cluster_access import connected, kill_switch
 from observer.cli.application import Config, Json, app, awaited, settings_from, who_is_here, words
 from observer.cli.output import harmless, show
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from observer.app import build, connected
+from observer.app.cluster_access import connected
+from observer.app.daemon import build
 from observer.cli.application import Config, app, settings_from
 from observer.domain.action import Mode
 from observer.domain.errors import RecordingError

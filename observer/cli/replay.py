@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import Struct
+from msgspec.json import encode
 
-from observer.app import now
+from observer.app.commands import now
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.check import named
 from observer.cli.output import show
@@ -216,7 +217,7 @@ def _differing(recorded: Decision | None, replayed: Decision | None) -> frozense
     if recorded is None or replayed is None:
         return frozenset({"text"})
     pairs = ((field.name, getattr(recorded, field.name), getattr(replayed, field.name)) for field in fields(Decision))
-    return frozenset(name for name, before, after in pairs if repr(before) != repr(after))
+    return frozenset(name for name, *values in pairs if encode(values[0]) != encode(values[1]))
 
 
 def _text(body: ReplayBody) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from observer.app import now, open_journal, send_report
+from observer.app.commands import now, open_journal
+from observer.app.notifications import send_report
 from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, client_from, settings_from
 from observer.cli.failures import ApiError
 from observer.cli.moments import instant

@@ -9,7 +9,7 @@ from typing import Final, Required, TypedDict
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from observer.app import Outgoing
+from observer.app.notifications import Outgoing
 from observer.cli.moments import instant, span
 from observer.cli.output import PLAIN, Paint, Tone, harmless
 from observer.domain.summary import Blindness, BlockedAction, BudgetUse, HealthSummary, Impact, Intervention

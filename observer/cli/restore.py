@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from observer.app import connected, restore_pods
+from observer.app.cluster_access import connected
+from observer.app.commands import restore_pods
 from observer.cli.application import Config, Json, app, awaited, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_UNREACHABLE, fail, show
 from observer.domain.outcome import Outcome, Result

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from observer.app import now
+from observer.app.commands import now
 from observer.cli.application import Json, app
 from observer.cli.output import EXIT_BAD_INPUT, fail, show
 from observer.config.openslo.templates import expand

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from observer.app import run_daemon
+from observer.app.daemon import run_daemon
 from observer.cli.application import Config, app, settings_from, settings_path
 
 

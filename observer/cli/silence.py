@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from msgspec import Struct
 
-from observer.app import alerts_about, silence_own_alerts
+from observer.app.notifications import alerts_about, silence_own_alerts
 from observer.cli.application import Config, Json, app, awaited, settings_from, who_is_here, words
 from observer.cli.completion import pods
 from observer.cli.moments import instant, length, span

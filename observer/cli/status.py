@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct, structs
 
-from observer.app import open_journal
+from observer.app.commands import open_journal
 from observer.cli.application import CaFile, Config, Json, TokenFile, Url, app, awaited, client_from, settings_from
 from observer.cli.failures import DaemonUnreachable
 from observer.cli.moments import clock

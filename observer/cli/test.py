@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from observer.app import now
+from observer.app.commands import now
 from observer.cli.application import Config, Json, app, settings_from
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_FINDINGS, fail, show
 from observer.config.documents.durations import format_duration

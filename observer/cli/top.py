@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from observer.app import now
+from observer.app.commands import now
 from observer.cli.application import CaFile, Config, TokenFile, Url, app, client_from, settings_from
 from observer.cli.completion import namespaces
 from observer.cli.output import paint_for

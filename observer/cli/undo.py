@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from observer.app import connected, restore_pods
+from observer.app.cluster_access import connected
+from observer.app.commands import restore_pods
 from observer.cli.application import Config, Json, app, awaited, settings_from, words
 from observer.cli.completion import pods
 from observer.cli.output import EXIT_BAD_INPUT, EXIT_NOT_FOUND, fail, show

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from observer import actions
-from observer.actions import ActionSpec
+from observer.actions.model import ActionSpec
 from observer.domain import names
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict

@@ -27,7 +27,7 @@ from observer.domain.settings import EngineSettings
 from observer.domain.snapshot import Control, Snapshot
 from observer.engine.decide import decide
 from observer.engine.memory import Memory
-from observer.sources.prometheus import PrometheusSource
+from observer.sources.prometheus.source import PrometheusSource
 from tests.bench.fleet import Fleet
 from tests.bench.recorded import INTERVAL, REAL_PODS, Answer, answers, multiply, record
 

@@ -16,8 +16,8 @@ from observer.domain.snapshot import Control, Snapshot
 from observer.domain.suspect import Judgement
 from observer.engine.detect.judge import judge
 from observer.engine.detect.state import DetectorState
-from observer.sources.prometheus import PrometheusSource
 from observer.sources.prometheus.probe import probe
+from observer.sources.prometheus.source import PrometheusSource
 from tests.support.builders import cluster, pod
 from tests.support.metric_worlds import Page, SimulatedWorld, simulated_world
 

@@ -12,8 +12,8 @@ from observer.domain.classify import request_class
 from observer.domain.counts import RequestClass
 from observer.domain.ids import ServiceRef
 from observer.domain.suspect import PodTally
-from observer.sources.prometheus import PrometheusSource
 from observer.sources.prometheus.call_graph import PrometheusCallGraph
+from observer.sources.prometheus.source import PrometheusSource
 from tests.cases.mesh import EDGE, SHOP, HandMesh, Labels, hand_mesh
 from tests.cases.rows import case, wrong
 from tests.support.stage import Stage

@@ -36,7 +36,7 @@ from observer.simulator.kubernetes import objects
 from observer.simulator.kubernetes.api import API
 from observer.simulator.kubernetes.store import Store
 from observer.sources.kubernetes.cluster import KubernetesCluster
-from observer.sources.prometheus import PrometheusSource
+from observer.sources.prometheus.source import PrometheusSource
 from tests.support import mesh, people
 from tests.support.alerts import StoppedClock
 from tests.support.builders import catalog, cluster

@@ -18,8 +18,9 @@ from observer.domain.errors import ConfigError, ObserverError, SourceUnavailable
 from observer.domain.ids import PodRef, Target, WorkloadRef
 from observer.domain.outcome import Outcome, Result
 from observer.http_client.client import Endpoint
-from observer.sinks.grafana import GrafanaAnnotations, GrafanaClient, GrafanaRefused, Published, Publisher
-from observer.sinks.grafana.client import probe
+from observer.sinks.grafana.annotations import GrafanaAnnotations
+from observer.sinks.grafana.client import GrafanaClient, GrafanaRefused, probe
+from observer.sinks.grafana.publish import Published, Publisher
 from tests.support.fake_grafana import TOKEN, FakeGrafana
 
 BOARD: dict[str, Any] = {"uid": "observer-x", "title": "Observer / X", "tags": [names.GRAFANA_TAG], "panels": []}

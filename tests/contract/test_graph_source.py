@@ -13,7 +13,7 @@ import pytest
 
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.graph import CallGraph, EdgeSource
-from observer.sources.kiali import KialiSource
+from observer.sources.kiali.source import KialiSource
 from tests.support.neighbour_worlds import (
     GraphWorld,
     recorded_graph,

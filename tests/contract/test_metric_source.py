@@ -13,7 +13,7 @@ from observer.config.settings.sources import Profile, PrometheusSettings
 from observer.domain.counts import CallerCounts, CounterFrame
 from observer.domain.errors import SourceProtocolError
 from observer.domain.ids import ServiceRef
-from observer.sources.prometheus import PrometheusSource
+from observer.sources.prometheus.source import PrometheusSource
 from tests.support.metric_worlds import Page, Series, Target, World, real_world, simulated_world, target, victoria_world
 
 SIDES = [

@@ -12,7 +12,7 @@ import pytest
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
 from observer.domain.traces import Span, SpanSide, TraceSet
-from observer.sources.jaeger import JaegerSource
+from observer.sources.jaeger.source import JaegerSource
 from tests.support.neighbour_worlds import TraceWorld, recorded_traces, simulated_traces
 
 SIDES = ("simulator-v3", "simulator-v1", "lab-v3", "lab-v1")

@@ -24,7 +24,8 @@ from observer.http_client import delivery
 from observer.http_client.client import Endpoint
 from observer.kube.times import unix
 from observer.runtime.clock import SystemClock
-from observer.sinks.alertmanager import Alertmanagers, AlertmanagerSink, Policy
+from observer.sinks.alertmanager.api import Alertmanagers
+from observer.sinks.alertmanager.sink import AlertmanagerSink, Policy
 from tests.support.alertmanager import PROGRAM, Alertmanager
 from tests.support.fakes import FakeClock
 from tests.support.receivers import POD, Receiver, acted, receiving, told

@@ -19,8 +19,8 @@ from observer.runtime.source_cache import LAG, USUAL, WINDOW
 from observer.simulator.mesh import faults
 from observer.simulator.mesh.topology import shop
 from observer.simulator.scenarios.world import World
-from observer.sources.prometheus import PrometheusSource
 from observer.sources.prometheus.call_graph import PrometheusCallGraph
+from observer.sources.prometheus.source import PrometheusSource
 from tests.support.builders import cluster, enforce, pod, snapshot, workload
 
 pytestmark = pytest.mark.integration

@@ -15,7 +15,7 @@ from observer.engine.detect.state import DetectorState
 from observer.simulator.mesh import faults
 from observer.simulator.mesh.topology import MeshSpec, ServiceSpec, SourceSpec, WorkloadSpec
 from observer.simulator.scenarios.world import World
-from observer.sources.prometheus import PrometheusSource
+from observer.sources.prometheus.source import PrometheusSource
 from tests.support.builders import cluster, pod
 
 TICK = 5.0

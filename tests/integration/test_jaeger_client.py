@@ -17,8 +17,8 @@ from observer.simulator.jaeger.api import PAGE, JaegerApi
 from observer.simulator.mesh.sidecars import Outcomes
 from observer.simulator.mesh.spans import SpanRecorder
 from observer.simulator.scenarios.world import World
-from observer.sources.jaeger import JaegerSource
 from observer.sources.jaeger.probe import probe
+from observer.sources.jaeger.source import JaegerSource
 from tests.support.fakes import FakeClock
 from tests.support.neighbour_worlds import lived
 from tests.support.query_servers import SECRET, serving

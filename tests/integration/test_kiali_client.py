@@ -16,8 +16,8 @@ from observer.config.settings.sources import HttpAuth, KialiLogin, KialiSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
 from observer.simulator.scenarios.world import World
-from observer.sources.kiali import KialiSource
 from observer.sources.kiali.probe import probe
+from observer.sources.kiali.source import KialiSource
 from tests.support.fakes import FakeClock
 from tests.support.graph_bodies import AT, calls, graph, http, workload
 from tests.support.neighbour_worlds import lived

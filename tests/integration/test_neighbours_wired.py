@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from observer.app import build, connected
-from observer.app.cluster_access import ClusterAccess
+from observer.app.cluster_access import ClusterAccess, connected
+from observer.app.daemon import build
 from observer.app.sources import graph_source, neighbours, trace_source
 from observer.config.settings.model import EvidenceSettings, LeaseSettings, Settings
 from observer.config.settings.read import default

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import aiohttp
 import pytest
 
-from observer.app import examine_sources
+from observer.app.sources import examine_sources
 from observer.cli.doctor import rows
 from observer.cli.doctor import text as doctor_text
 from observer.config.settings.model import Settings

@@ -12,8 +12,7 @@ import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from observer.app import connected
-from observer.app.cluster_access import cluster_access
+from observer.app.cluster_access import cluster_access, connected
 from observer.app.daemon import sinks
 from observer.app.notifications import notifications
 from observer.config.settings.read import parse

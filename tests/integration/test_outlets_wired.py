@@ -14,7 +14,8 @@ import pytest
 import structlog
 from jsonschema import Draft202012Validator
 
-from observer.app import build, connected
+from observer.app.cluster_access import connected
+from observer.app.daemon import build
 from observer.app.notifications import examine_notifications
 from observer.config.settings.model import EvidenceSettings, Settings
 from observer.config.settings.read import parse

@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from observer.domain.decision import Decision, Verdict
-from observer.engine.guards import GUARDS
+from observer.engine.guards.order import GUARDS
 from observer.web.page.render import built
 from tests.support.browser import PHONE, browser, served, tab
 from tests.support.page_world import TOKEN, PageWorld

@@ -17,8 +17,8 @@ from aiohttp import web
 
 from observer.config.settings.sources import Flavor, HttpAuth, PrometheusSettings
 from observer.domain.errors import ConfigError, SourceProtocolError, SourceUnavailable
-from observer.sources.prometheus import PrometheusSource
 from observer.sources.prometheus.history import PrometheusHistory
+from observer.sources.prometheus.source import PrometheusSource
 from tests.support.query_servers import AT, CART, SECRET, answer, failure, serving, settings_for, up
 
 pytestmark = pytest.mark.integration

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from observer.app import send_report
+from observer.app.notifications import send_report
 from observer.cli.report_forms import outgoing
 from observer.config.settings.model import Settings
 from observer.config.settings.notifications import NotifyKind, NotifySettings

@@ -11,7 +11,8 @@ from typing import Any
 
 import aiohttp
 
-from observer.app import build, connected
+from observer.app.cluster_access import connected
+from observer.app.daemon import build
 from observer.config.settings.model import (
     SHIPPED,
     EvidenceSettings,

@@ -15,8 +15,8 @@ from aiohttp.test_utils import TestServer
 from observer.config.settings.sources import PrometheusSettings
 from observer.domain.errors import SourceProtocolError, SourceUnavailable
 from observer.domain.ids import ServiceRef
-from observer.sources.prometheus import PrometheusSource
 from observer.sources.prometheus.history import PrometheusHistory
+from observer.sources.prometheus.source import PrometheusSource
 
 AT = 1_700_000_000.0
 CART = ServiceRef("shop", "cart")

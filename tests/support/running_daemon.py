@@ -11,7 +11,8 @@ from typing import Any, BinaryIO
 
 import aiohttp
 
-from observer.app import build, connected
+from observer.app.cluster_access import connected
+from observer.app.daemon import build
 from observer.config.settings.model import EvidenceSettings, LeaseSettings, Settings
 from observer.config.settings.read import default
 from observer.config.settings.sources import JaegerSettings, KialiSettings, KubernetesSettings, PrometheusSettings

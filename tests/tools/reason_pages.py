@@ -18,8 +18,8 @@ from observer import actions
 from observer.domain.decision import Blocked
 from observer.domain.guidance import GUIDANCE
 from observer.domain.reasons import Page, Reason
-from observer.engine.guards import GUARDS
 from observer.engine.guards.guard import Guard
+from observer.engine.guards.order import GUARDS
 from tests.support.guard_cases import Case, context_of
 
 TITLES: Final[Mapping[Page, str]] = {

@@ -9,7 +9,7 @@ import pytest
 
 from observer.domain.guidance import GUIDANCE
 from observer.domain.reasons import Page, Reason, page_of
-from observer.engine.guards import GUARDS
+from observer.engine.guards.order import GUARDS
 from tests.tools.reason_pages import pages
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"

@@ -16,10 +16,10 @@ from observer.domain.reasons import GuardName, Reason
 from observer.domain.severities import Severity
 from observer.domain.suspect import CulpritKind, Symptom, Tier
 from observer.engine.context import TickContext
-from observer.engine.guards import ask
 from observer.engine.guards.approval import plan
 from observer.engine.guards.capacity import highest_healthy_rate
 from observer.engine.guards.context import GuardContext
+from observer.engine.guards.order import ask
 from observer.engine.messages import decisions as say
 from observer.engine.remediation.attribute import advise, attribution_of
 from observer.engine.remediation.decision_log import DecisionLog

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from observer import actions
-from observer.actions import ActionSpec
+from observer.actions.model import ActionSpec
 from observer.domain import names
 from observer.domain.action import ActionKind, Mode
 from observer.domain.decision import Decision, Verdict

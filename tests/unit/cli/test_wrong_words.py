@@ -127,7 +127,7 @@ def test_a_journal_that_is_none_is_named(run: Run, config: str, words: str) -> N
 
 
 def test_what_is_logged_is_no_part_of_the_answer(run: Run, config: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("observer.app.WARM_SECONDS", 0.5)
+    monkeypatch.setattr("observer.app.commands.WARM_SECONDS", 0.5)
     found = run("check", "--effective", "shop/cart", "--live", "--json", "--config", config)
     assert (found.code, found.out) == (4, ""), found
     assert "not every kind could be listed" in found.err and "kube_watch" not in found.err

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 
-from observer.engine.guards import GUARDS
+from observer.engine.guards.order import GUARDS
 from observer.web.routes import ROUTES
 from observer.web.server import make_app
 from tests.support.page_world import PageWorld

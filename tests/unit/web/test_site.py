@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from observer.domain.decision import Decision, Verdict
 from observer.domain.snapshot import Gap
-from observer.engine.guards import GUARDS
+from observer.engine.guards.order import GUARDS
 from observer.web.models.parameters import OverviewQuery
 from observer.web.models.rows import State
 from observer.web.page import render, site

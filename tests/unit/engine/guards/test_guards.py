@@ -11,8 +11,9 @@ from observer.domain.action import ActionKind
 from observer.domain.decision import Allowed
 from observer.domain.reasons import GuardName
 from observer.domain.settings import DetectionSettings, EscalationSettings, GuardSettings
-from observer.engine.guards import GUARDS, ask, control
+from observer.engine.guards import control
 from observer.engine.guards.guard import Guard
+from observer.engine.guards.order import GUARDS, ask
 from tests.support.guard_cases import Case, context_of
 
 ELSEWHERE = {GuardName.POD, GuardName.GROUP}
