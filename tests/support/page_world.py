@@ -207,7 +207,7 @@ class PageWorld:
                 one: (objective(one, snapshot.at, spent=1.3 if one.name == self.overdrawn else 0.1),)
                 for one in self.named[: self.covered]
             }
-            | {self.named[-1]: (objective(self.named[-1], snapshot.at, spent=1.2, told="ticket"),)},
+            | {self.named[-1]: (objective(self.named[-1], snapshot.at, spent=1.2, alert="ticket"),)},
             graph=graph(self.named, snapshot.at, self.sick if snapshot.at > START + FAULT_FROM else 0),
         )
 
@@ -269,7 +269,7 @@ def objective(service: ServiceRef, at: float, *, spent: float, told: str = "") -
         budget=BudgetStatus(at - 30 * 86_400.0, 1e6 - 1e3 * spent, 1e6, spent, 86_400.0 if told else None),
         tiers=tuple(TierStatus(tier, burn, burn, 40.0, 1e5, over=bool(told)) for tier in tiers),
         rate=100.0,
-        told=told,
+        alert=told,
         text=f"{service.name}-availability burns its budget {burn:g} times too fast" if told else "",
     )
 

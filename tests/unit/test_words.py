@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -19,11 +20,13 @@ ROOT: Final = Path(__file__).parents[2]
 SOURCES: Final = sorted((ROOT / "observer").rglob("*.py"))
 
 RETIRED: Final = frozenset(
-    "nats rung rungs ladder ladders brake brakes hold holds held blame blamed blames ballot ballots inquest mate mates "
-    "sibling siblings heir heirs acquit acquitted acquits book books bookkeeper harm harms hurt deed deeds restraint "
-    "restraints wish wishes outlet outlets mail mails mailbox teller tell tells told telling keeper keepers kept clump "
-    "clumps clumped tilt tilts trickle trickles trickling sight sighted sights settle settles desk door doors asker "
-    "hands eyes roster bench mischief turn turns heard undoing".split()
+    """
+    nats rung rungs ladder ladders brake brakes hold holds held blame blamed blames ballot ballots inquest mate mates
+    sibling siblings heir heirs acquit acquitted acquits book books bookkeeper harm harms hurt deed deeds restraint
+    restraints wish wishes outlet outlets mail mails mailbox teller tell tells told telling keeper keepers kept clump
+    clumps clumped tilt tilts trickle trickles trickling sight sighted sights settle settles desk door doors asker
+    eyes roster bench mischief
+    """.split()  # noqa: SIM905  (one word a cell of a list would be sixty lines)
 )
 """Whole words of a name; ``docs/glossary.md`` says what took their place."""
 
@@ -33,8 +36,25 @@ OF_OTHERS: Final = {
     "hold_for_human": "kept on purpose: a policy may hold a drained pod for a person",
     "holdForHuman": "the same, in JSON",
     "HOLD_FOR_HUMAN": "the same, as a constant",
+    "hold-for-human": "the same, as an annotation",
+    "HELD_FOR_HUMAN": "the reason that belongs to it",
+    "held_for_human": "the same, as a function",
+    "cannot_tell": "an outcome of the drain experiment, as the design names it",
+    "CANNOT_TELL": "the same, as a constant",
 }
-"""Names that stay, and whose they are."""
+"""Parts of names that stay, and whose they are."""
+ON_PURPOSE: Final = {
+    "hold": "a policy's standing instruction by a person to do nothing; no guard's answer",
+    "holds": "the same, several",
+    "StandingHold": "the same, as a value",
+    "StandingHoldKeys": "the same, as keys of a document",
+    "policy_hold": "the guard that reads it",
+    "POLICY_HOLD": "the same, as a constant",
+    "held": "a Lease is held, as Kubernetes calls its holder",
+    "HOLD": "what an objective does without data: the last state holds",
+    "TELL": "a verdict, told apart from act, would and blocked; it is in journals and recordings",
+}
+"""Whole names that stay although a word of them is retired elsewhere."""
 
 
 def words_of(name: str) -> list[str]:
@@ -45,10 +65,12 @@ def words_of(name: str) -> list[str]:
 
 def retired(name: str) -> list[str]:
     """The retired words in a name, ``give back`` as two of them."""
+    if name in ON_PURPOSE:
+        return []
     for exempt in OF_OTHERS:
         name = name.replace(exempt, "")
     words = words_of(name)
-    pairs = {f"{one} {other}" for one, other in zip(words, words[1:], strict=False)}
+    pairs = {f"{first} {second}" for first, second in pairwise(words)}
     return sorted(RETIRED.intersection(words) | ({"give back", "giving back", "given back"} & pairs))
 
 

@@ -70,12 +70,12 @@ def back_off(context: GuardContext) -> No | None:
 def _bad(context: GuardContext, namespace: str | None) -> tuple[int, int]:
     """Pods that are suspected, in progress or behind a failing service, and pods with traffic; None = everywhere."""
     bad, judged = context.fleet.scope(namespace)
-    held = {
+    holding = {
         incident.culprit.pod
         for incident in context.in_progress
         if incident.culprit.pod is not None and namespace in (None, incident.culprit.namespace)
     }
-    return len(bad | held), judged + len(held - bad)
+    return len(bad | holding), judged + len(holding - bad)
 
 
 GUARDS = (frozen, fleet_breaker)

@@ -131,8 +131,8 @@ def announced() -> Iterator[str]:
         ("inherited", "its errors come from pod shop/store-1"),
         ("workload_failing", "all replicas fail at the same unusual rate"),
     ):
-        for blamed in (None, cause):
-            yield announcements.suppression(Suppression(front, Reason(reason), detail, blamed))
+        for named in (None, cause):
+            yield announcements.suppression(Suppression(front, Reason(reason), detail, named))
     for why in announcements.FREEZES.values():
         yield announcements.frozen("cart", why.format(acts=3, hours=4.0))
     for answer in announcements.ALERTS:
