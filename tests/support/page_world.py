@@ -207,7 +207,7 @@ class PageWorld:
                 one: (objective(one, snapshot.at, spent=1.3 if one.name == self.overdrawn else 0.1),)
                 for one in self.named[: self.covered]
             }
-            | {self.named[-1]: (objective(self.named[-1], snapshot.at, spent=1.2, alert="ticket"),)},
+            | {self.named[-1]: (objective(self.named[-1], snapshot.at, spent=1.2, told="ticket"),)},
             graph=graph(self.named, snapshot.at, self.sick if snapshot.at > START + FAULT_FROM else 0),
         )
 

@@ -47,7 +47,7 @@ class Story:
         self.books.count(readings(self.at, page), self.started)
         seen = replace(self.around, **{"scraped": self.at, **around})
         found = self.books.statuses(self.at, [seen])[0]
-        self.alert.append(found.alert)
+        self.told.append(found.alert)
         return found
 
     def run(self, minutes: int, page: Callable[[int], Page], **around: Any) -> ObjectiveStatus:
@@ -222,7 +222,7 @@ def test_16_scaled_to_zero_is_idle_and_an_outage_of_the_metric_source_is_stale()
     silent = again.show({ALL: 1740.0}, answered=False)
 
     assert (frozen.state, silent.state) == (DataState.STALE, DataState.STALE)
-    assert set(again.alert) == {""}
+    assert set(again.told) == {""}
 
 
 def test_pods_that_are_not_seen_make_it_partial_and_unknown_kubernetes_too() -> None:
