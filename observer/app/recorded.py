@@ -86,10 +86,10 @@ async def _server(events: Iterable[Event], journal: SqlJournal, listen: str, fil
     views, queries, stream = show(default(), loop_status, clock, journal, metrics)
     await views.refresh()
     hosts = frozenset({"localhost", "127.0.0.1", "::1", host_of(listen)})
-    door = AuthMiddleware(
+    middleware = AuthMiddleware(
         SignInMethods(hosts=hosts), Sessions(clock, lasts=1.0, idle=1.0), Throttle(clock), secure=False
     )
-    people = People(door, SignIn(door), None)
+    people = People(middleware, SignIn(middleware), None)
     return Server(make_app(loop_status, metrics.render, queries=queries, people=people, stream=stream), listen)
 
 

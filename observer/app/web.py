@@ -47,10 +47,10 @@ def people(access: ClusterAccess, approvals: ApprovalCache, loop: Loop, say: Say
     wanted = settings.people
     sessions = Sessions(access.clock, lasts=wanted.session, idle=wanted.idle)
     secure = bool(settings.tls.cert_file) or wanted.url.startswith("https://")
-    door = AuthMiddleware(
+    middleware = AuthMiddleware(
         sign_in_methods(access, say), sessions, Throttle(access.clock), secure=secure, place=wanted.url
     )
-    return People(door, SignIn(door, provider(access)), operator_actions(access, approvals, loop))
+    return People(middleware, SignIn(middleware, provider(access)), operator_actions(access, approvals, loop))
 
 
 def sign_in_methods(access: ClusterAccess, say: Say) -> SignInMethods:

@@ -78,38 +78,38 @@ class DecisionCollector:
     name = "day"
 
     def __init__(self) -> None:
-        self._heard: list[Decision] = []
+        self._received: list[Decision] = []
 
     async def publish(self, decision: Decision) -> None:
-        self._heard.append(decision)
+        self._received.append(decision)
 
     async def close(self) -> None:
         """Nothing to close."""
 
     def taken(self) -> Sequence[Decision]:
         """What was heard since this was asked before."""
-        heard, self._heard = self._heard, []
-        return heard
+        received, self._received = self._received, []
+        return received
 
 
-def missed(demand: ExpectedOutcome, heard: Iterable[Decision]) -> list[str]:
+def missed(demand: ExpectedOutcome, received: Iterable[Decision]) -> list[str]:
     """What was wrong with the decisions of one scene, in sentences; empty = all that its fault demands came."""
-    heard = list(heard)
-    acted = [it for it in heard if actions.harmful(it.action_kind) and _applied(it)]
+    received = list(received)
+    acted = [it for it in received if actions.harmful(it.action_kind) and _applied(it)]
     touched = [it for it in acted if f"pod {it.pod}" != demand.named]
     faults = [f"{it.pod} was touched ({it.action_kind})" for it in touched]
-    ends = {it.subject: it.reason for it in heard if it.kind == "closed"}
+    ends = {it.subject: it.reason for it in received if it.kind == "closed"}
     # A suspicion of somebody else that fades is no harm: the first errors on a node may as well be the node's.
     others = {subject: how for subject, how in ends.items() if subject != demand.named and how != BY_ITSELF}
     faults += [f"{subject} was suspected, too: {how}" for subject, how in others.items()]
     if not demand.endings:
-        named = demand.named in {str(it.figures.get("blamed")) for it in heard}
+        named = demand.named in {str(it.figures.get("blamed")) for it in received}
         return faults if named else [*faults, f"{demand.named} was never named as the cause"]
     ending = ends.get(demand.named, "no end")
     if ending not in demand.endings:
         faults.append(f"{demand.named}: {ending} instead of {' or '.join(demand.endings)}")
-    evicted = any(it.action_kind is ActionKind.EVICT and _applied(it) for it in heard)
-    proven = any(it.kind == "verified" and it.reason == FIXED and it.subject == demand.named for it in heard)
+    evicted = any(it.action_kind is ActionKind.EVICT and _applied(it) for it in received)
+    proven = any(it.kind == "verified" and it.reason == FIXED and it.subject == demand.named for it in received)
     if ending == FIXED and not (evicted and proven):
         faults.append(f"{demand.named}: called fixed, but {'not verified' if evicted else 'never replaced'}")
     return faults
@@ -203,7 +203,7 @@ async def run_day(file: Path, seed: int) -> int:
         folder = Path(name)
         async with World(shop(rate=RATE), seed=seed, clock=SimClock(), history=HISTORY) as world:
             wrong = await _recorded(world, await _settings(world, folder))
-        await asyncio.to_thread(_kept, folder / "flight", file)
+        await asyncio.to_thread(_retained, folder / "flight", file)
     return EXIT_FINDINGS if wrong else 0
 
 
@@ -303,7 +303,7 @@ def _writable(file: Path) -> None:
         )
 
 
-def _kept(folder: Path, file: Path) -> None:
+def _retained(folder: Path, file: Path) -> None:
     (recorded,) = sorted(folder.glob("*.rec"))
     try:
         shutil.move(recorded, file)

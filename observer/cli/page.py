@@ -33,19 +33,19 @@ async def run_page(file: Path, listen: str) -> int:
     stop_on_signals(stop)
     failure: ObserverError | None = None
     async with asyncio.TaskGroup() as group:
-        telling = group.create_task(_told(started, f"http://{listen}"))
+        announcing = group.create_task(_announce(started, f"http://{listen}"))
         try:
             await show_recording(file, listen, stop, started=started)
         except ObserverError as exc:
             failure = exc  # raised outside: the group would wrap it, and nobody could tell what it was
         finally:
-            telling.cancel()
+            announcing.cancel()
     if failure is not None:
         raise failure
     return 0
 
 
-async def _told(started: asyncio.Event, where: str) -> None:
+async def _announce(started: asyncio.Event, where: str) -> None:
     await started.wait()
     sys.stdout.write(f"{where} shows the recording; Ctrl-C ends it\n")
     sys.stdout.flush()

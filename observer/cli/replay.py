@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import Struct
+from msgspec.json import encode
 
 from observer.app.commands import now
 from observer.cli.application import Config, Json, app, settings_from
@@ -216,7 +217,7 @@ def _differing(recorded: Decision | None, replayed: Decision | None) -> frozense
     if recorded is None or replayed is None:
         return frozenset({"text"})
     pairs = ((field.name, getattr(recorded, field.name), getattr(replayed, field.name)) for field in fields(Decision))
-    return frozenset(name for name, before, after in pairs if repr(before) != repr(after))
+    return frozenset(name for name, *values in pairs if encode(values[0]) != encode(values[1]))
 
 
 def _text(body: ReplayBody) -> str:

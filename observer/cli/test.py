@@ -163,7 +163,7 @@ def body(results: Results) -> dict[str, object]:
                     for at, decision in run.course.decisions
                 ],
                 "objectives": [
-                    {"id": status.objective.id, "state": status.state.value, "alert": status.told}
+                    {"id": status.objective.id, "state": status.state.value, "alert": status.alert}
                     for status in (run.course.looks[-1][1] if run.course.looks else ())
                 ],
             }

@@ -81,8 +81,8 @@ def merged(running: Settings, wanted: Settings) -> tuple[Settings, tuple[str, ..
 
 
 def _differing(running: Settings, wanted: Settings) -> list[str]:
-    kept = [item.name for item in fields(EngineSettings) if item.name not in (*RELOADED, "identity")]
-    found = [name for name in kept if getattr(running.engine, name) != getattr(wanted.engine, name)]
+    retained = [item.name for item in fields(EngineSettings) if item.name not in (*RELOADED, "identity")]
+    found = [name for name in retained if getattr(running.engine, name) != getattr(wanted.engine, name)]
     others = [item.name for item in fields(Settings) if item.name not in ("engine", "policies")]
     return found + [name for name in others if getattr(running, name) != getattr(wanted, name)]
 

@@ -130,9 +130,9 @@ def _events(chosen: str, prefix: str) -> Panel:
     )
 
 
-def _share_of_bad(chosen: str, legend: str, kept: str) -> Panel:
+def _share_of_bad(chosen: str, legend: str, retained: str) -> Panel:
     bad, total = f"{_BAD}{{{chosen}}}", f"{_TOTAL}{{{chosen}}}"
-    bad, total = (by(kept, one) if kept else f"sum({one})" for one in (bad, total))
+    bad, total = (by(retained, one) if retained else f"sum({one})" for one in (bad, total))
     return Panel(
         "Share of bad events",
         f"Of the events of each {span(RULE_BUCKET)}. No value without an event.",

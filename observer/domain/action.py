@@ -28,11 +28,16 @@ class ActionKind(StrEnum):
         """The id of an action that does not stand above; the same word gives the same id."""
         if word in cls.__members__.values():
             return cls(word)
-        if word not in _REGISTERED:
+        if word not in _EVER:
             member = str.__new__(cls, word)
             member._name_, member._value_ = word.upper(), word
-            _REGISTERED[word] = member
-        return _REGISTERED[word]
+            _EVER[word] = member
+        return _REGISTERED.setdefault(word, _EVER[word])
+
+    @classmethod
+    def forget(cls, kind: ActionKind) -> None:
+        """A registered id is none any more, until it is registered again."""
+        _REGISTERED.pop(kind.value, None)
 
     @classmethod
     def _missing_(cls, value: object) -> ActionKind | None:
@@ -40,6 +45,8 @@ class ActionKind(StrEnum):
 
 
 _REGISTERED: Final[dict[str, ActionKind]] = {}
+_EVER: Final[dict[str, ActionKind]] = {}
+"""All that were ever registered: an id that comes back is the same object."""
 
 
 def selectable() -> tuple[ActionKind, ...]:

@@ -213,7 +213,7 @@ GUIDANCE: Final[Mapping[Reason, Guidance]] = {
     Reason.LOOK_UP_FAILED: Guidance("the API server's answer to the read", "", _AGAIN),
     Reason.STALE_DECISION: Guidance("the age of the decision at the write", "", _AGAIN),
     Reason.NOT_APPROVED: Guidance("the approvals, read again before the write", "", "Approve it again if it is due."),
-    Reason.EVIDENCE_NOT_KEPT: Guidance(
+    Reason.EVIDENCE_NOT_SAVED: Guidance(
         "the folder for evidence, and the pod's log", "`evidence.path` in the settings", "Make the folder writable."
     ),
     Reason.JOURNAL_UNAVAILABLE: Guidance(

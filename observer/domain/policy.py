@@ -33,7 +33,7 @@ class TimeWindow:
     zone: str
     offsets: tuple[tuple[float, float], ...] = ((0.0, 0.0),)
 
-    def holds_at(self, at: float) -> bool:
+    def open_at(self, at: float) -> bool:
         """``at`` (Unix seconds) lies inside the window."""
         local = at + next((offset for since, offset in reversed(self.offsets) if since <= at), self.offsets[0][1])
         day, second = divmod(local, 86_400.0)

@@ -287,7 +287,7 @@ class Reason(Vocabulary):
     LOOK_UP_FAILED = "look_up_failed", Page.OUTCOMES, "What came of the write could not be looked up."
     STALE_DECISION = "stale_decision", Page.OUTCOMES, "The decision was too old when it was to be written."
     NOT_APPROVED = "not_approved", Page.OUTCOMES, "The approval is gone or has run out."
-    EVIDENCE_NOT_KEPT = "evidence_not_kept", Page.OUTCOMES, "The evidence could not be kept before the eviction."
+    EVIDENCE_NOT_SAVED = "evidence_not_kept", Page.OUTCOMES, "The evidence could not be kept before the eviction."
     JOURNAL_UNAVAILABLE = "journal_unavailable", Page.OUTCOMES, "The intent could not be written down."
     NO_ANSWER = "no_answer", Page.OUTCOMES, "The API server did not answer."
     NOT_CARRIED_OUT = "not_carried_out", Page.OUTCOMES, "Only a what-if decided it."

@@ -257,12 +257,12 @@ class TierStatus:
     bad: float
     total: float
     over: bool
-    held: str = ""
+    withheld: str = ""
 
     @property
     def firing(self) -> bool:
         """People are told."""
-        return self.over and not self.held
+        return self.over and not self.withheld
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +308,7 @@ class ObjectiveStatus:
     budget: BudgetStatus
     tiers: tuple[TierStatus, ...] = ()
     rate: float = 0.0
-    told: str = ""
+    alert: str = ""
     text: str = ""
 
     @property

@@ -145,14 +145,14 @@ class Suppression:
     A service where nobody may be removed, and why.
 
     ``reason`` is a fixed word: ``correlated_failure`` (more than a third of the peers bad), ``workload_failing``
-    (flat peer test under a rising absolute rate), ``inherited`` (the errors come from ``blamed``),
+    (flat peer test under a rising absolute rate), ``inherited`` (the errors come from ``cause``),
     ``unreached`` (a peer's sidecar is silent and nobody could be named), ``few_reported``, ``warming_up``.
     """
 
     service: ServiceRef
     reason: Reason
     detail: str
-    blamed: Culprit | None = None
+    cause: Culprit | None = None
     since: float = 0.0
 
 

@@ -76,8 +76,8 @@ def conclude(
     to be carried out in order.
     """
     why = _blindness(snapshot, judgement, memory)
-    kept = replace(memory.pruned(snapshot.at), term=snapshot.control.term)
-    log = _tell_sight(DecisionLog(snapshot.at, rules, kept), (*snapshot.gaps, *judgement.gaps), why)
+    retained = replace(memory.pruned(snapshot.at), term=snapshot.control.term)
+    log = _publish_visibility(DecisionLog(snapshot.at, rules, retained), (*snapshot.gaps, *judgement.gaps), why)
     if snapshot.cluster is not None:
         context = TickContext.of(snapshot, judgement, snapshot.cluster, rules)
         if not memory.at:
@@ -86,13 +86,13 @@ def conclude(
         if snapshot.control.leader:
             log = _move(log, context, sees=not why)
         if not why:
-            log = _tell_frozen(incidents.fade(_choose(log, context), context))
+            log = _publish_frozen(incidents.fade(_choose(log, context), context))
     return _next_memory(log, snapshot, judgement, sees=not why), log.decisions
 
 
 def _take_in(log: DecisionLog, context: TickContext) -> DecisionLog:
     """Everything that this tick found, brought to the incidents and to people."""
-    log = _tell_suppressions(log, context.judgement)
+    log = _publish_suppressions(log, context.judgement)
     log = incidents.take_in(log, context)
     log = incidents.unseen(log, context)
     log = incidents.spread(log, context)
@@ -114,14 +114,14 @@ def _blindness(snapshot: Snapshot, judgement: Judgement, memory: Memory) -> str:
     return ", ".join(judged) or "prometheus:incomplete"
 
 
-def _tell_sight(log: DecisionLog, gaps: tuple[Gap, ...], why: str) -> DecisionLog:
+def _publish_visibility(log: DecisionLog, gaps: tuple[Gap, ...], why: str) -> DecisionLog:
     """Blindness is told when it begins, when its cause changes, and when it ends."""
     if why:
         required = tuple(gap for gap in gaps if gap.source in REQUIRED_SOURCES)
         reason = why.split(", ", maxsplit=1)[0].replace(":", "_")
         text = announcements.blind(required, why)
         return log.announce("observer", Kind.BLIND, reason, text, figures={"gaps": why})
-    if ("observer", "blind") not in log.memory.told:
+    if ("observer", "blind") not in log.memory.published:
         return log
     log = log.forget("observer", Kind.BLIND)
     log = log.announce(
@@ -130,21 +130,21 @@ def _tell_sight(log: DecisionLog, gaps: tuple[Gap, ...], why: str) -> DecisionLo
     return log.forget("observer", Kind.RECOVERED)
 
 
-def _tell_suppressions(log: DecisionLog, judgement: Judgement) -> DecisionLog:
+def _publish_suppressions(log: DecisionLog, judgement: Judgement) -> DecisionLog:
     standing: dict[str, Suppression] = {f"service {entry.service}": entry for entry in judgement.suppressions}
     for subject, suppression in standing.items():
         if 0.0 <= log.at - suppression.since < 0.9 * log.rules.settings.tick:
             continue  # one tick is too little to tell people a name
         kind = Kind.UNREACHED if suppression.reason == Reason.UNREACHED else Kind.SUPPRESSED
-        cause = suppression.blamed
+        cause = suppression.cause
         figures = {"blamed": str(cause) if cause is not None else None, "since": suppression.since}
         log = log.announce(
             subject, kind, suppression.reason, announcements.suppression(suppression),
             severity=Severity.WARNING, service=suppression.service, figures=figures,
         )  # fmt: skip
-    for subject, told in log.announced():
-        if told in (Kind.SUPPRESSED, Kind.UNREACHED) and subject not in standing:
-            log = log.forget(subject, told)
+    for subject, published in log.announced():
+        if published in (Kind.SUPPRESSED, Kind.UNREACHED) and subject not in standing:
+            log = log.forget(subject, published)
     return log
 
 
@@ -194,7 +194,7 @@ def _ask_again(log: DecisionLog, context: TickContext, incident: Incident, entry
     return log.act(incident, action, Reason.LOOK_UP, say.look_up(incident.culprit.name, kind))
 
 
-def _tell_frozen(log: DecisionLog) -> DecisionLog:
+def _publish_frozen(log: DecisionLog) -> DecisionLog:
     """A workload that nobody but a person may touch now is paged once."""
     for workload in sorted({e.workload for e in log.memory.ledger if e.useful is False and e.workload is not None}):
         why = ledger.frozen(log.memory.ledger, workload, log.at, log.policy(workload).guards)

@@ -32,7 +32,7 @@ def wait(ledger: Iterable[LedgerEntry], key: Key, but: str, settings: GuardSetti
     verdicts: dict[str, bool | None] = {}
     newest: dict[str, float] = {}
     for entry in ledger:
-        if key_of(entry) == key and entry.incident != but and _harm(entry):
+        if key_of(entry) == key and entry.incident != but and _is_harmful(entry):
             verdicts[entry.incident] = grade_of(verdicts.get(entry.incident), entry.useful)
             newest[entry.incident] = max(newest.get(entry.incident, 0.0), entry.at)
     useless, undecided, last = 0, 0, 0.0
@@ -60,7 +60,7 @@ def grade_of(before: bool | None, entry: bool | None) -> bool | None:
 def frozen(ledger: Iterable[LedgerEntry], workload: WorkloadRef, at: float, settings: GuardSettings) -> str:
     """Why the workload is not to be touched any more; empty when it may be."""
     since = at - settings.freeze_window
-    acts = [e for e in ledger if e.workload == workload and e.at > since and _harm(e)]
+    acts = [e for e in ledger if e.workload == workload and e.at > since and _is_harmful(e)]
     if any(e.verdict == Verification.WORSE.value for e in acts):
         return announcements.FREEZES["worse"]
     if any(e.verdict == "refused" for e in acts):
@@ -73,14 +73,14 @@ def frozen(ledger: Iterable[LedgerEntry], workload: WorkloadRef, at: float, sett
 
 def useless_share(ledger: Iterable[LedgerEntry], last: int) -> tuple[int, int]:
     """``(useless, graded)`` among the last so many acts that were graded."""
-    graded = [entry for entry in ledger if _harm(entry) and entry.useful is not None][-last:]
+    graded = [entry for entry in ledger if _is_harmful(entry) and entry.useful is not None][-last:]
     return sum(1 for entry in graded if entry.useful is False), len(graded)
 
 
 def graded(ledger: tuple[LedgerEntry, ...], incident: str, *, useful: bool, verdict: str) -> tuple[LedgerEntry, ...]:
     """The ledger after saying of an incident's acts whether they helped."""
     return tuple(
-        replace(entry, useful=useful, verdict=verdict) if entry.incident == incident and _harm(entry) else entry
+        replace(entry, useful=useful, verdict=verdict) if entry.incident == incident and _is_harmful(entry) else entry
         for entry in ledger
     )
 
@@ -101,7 +101,7 @@ def same_symptom(
     )
 
 
-def _harm(entry: LedgerEntry) -> bool:
+def _is_harmful(entry: LedgerEntry) -> bool:
     return actions.harmful(entry.action_kind) and (counts(entry) or entry.verdict == "refused")
 
 

@@ -104,7 +104,7 @@ class Memory:
     ledger: tuple[LedgerEntry, ...] = ()
     cleared: Mapping[PodRef, float] = field(default_factory=dict)
     not_before: Mapping[str, float] = field(default_factory=dict)
-    told: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    published: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     peaks: Mapping[ServiceRef, tuple[tuple[int, float], ...]] = field(default_factory=dict)
     resting: Mapping[Culprit, float] = field(default_factory=dict)
     label_writes: Mapping[PodRef, float] = field(default_factory=dict)

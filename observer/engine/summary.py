@@ -47,7 +47,7 @@ class Records:
 
     incidents: Sequence[Incident] = ()
     decisions: Sequence[Decision] = ()
-    sights: Sequence[Decision] = ()
+    visibility: Sequence[Decision] = ()
     acts: Sequence[LedgerEntry] = ()
     counts: Sequence[LedgerCount] = ()
     objectives: Mapping[str, Objective] | None = None
@@ -57,14 +57,14 @@ def summarize(records: Records, since: float, until: float, notes: Sequence[str]
     """The summary of ``since`` to ``until`` (Unix seconds); ``notes`` are added to what is found to be unknown."""
     incidents = [i for i in records.incidents if i.opened <= until and not 0.0 < i.closed < since]
     decisions = [decision for decision in records.decisions if since <= decision.at <= until]
-    blind = tuple(_blindness(records.sights, since, until))
+    blind = tuple(_blindness(records.visibility, since, until))
     own = () if decisions or incidents else ("nothing was recorded: nobody was suspected, or Observer did not run",)
     return HealthSummary(
         since=since,
         until=until,
         modes=tuple(sorted({decision.mode.value for decision in decisions})),
         decisions=len(decisions),
-        action_required=tuple(_action_required(incidents, decisions, records.sights, blind, until)),
+        action_required=tuple(_action_required(incidents, decisions, records.visibility, blind, until)),
         impacts=tuple(_impact(i) for i in sorted(incidents, key=lambda i: (i.phase is Phase.CLOSED, i.opened))),
         troubles=tuple(_troubles(decisions)),
         budgets=tuple(_budgets(records, since, until)),
@@ -183,7 +183,7 @@ def _blocked(incidents: Sequence[Incident], decisions: Sequence[Decision]) -> li
 def _action_required(
     incidents: Sequence[Incident],
     decisions: Sequence[Decision],
-    sights: Sequence[Decision],
+    visibility: Sequence[Decision],
     blind: Sequence[Blindness],
     until: float,
 ) -> Iterable[RequestToPeople]:
@@ -201,7 +201,9 @@ def _action_required(
         if not over and not page.reason.startswith(APPROVAL):
             yield RequestToPeople("look", page.subject, page.at, page.text)
     edits = [
-        sight for sight in sights if sight.kind in (Kind.CONFIG_REJECTED, Kind.CONFIG_RELOADED) and sight.at <= until
+        decision
+        for decision in visibility
+        if decision.kind in (Kind.CONFIG_REJECTED, Kind.CONFIG_RELOADED) and decision.at <= until
     ]
     if edits and edits[-1].kind == Kind.CONFIG_REJECTED:
         yield RequestToPeople("repair", edits[-1].subject, edits[-1].at, edits[-1].text)
@@ -215,12 +217,14 @@ def _action_required(
             )
 
 
-def _blindness(sights: Sequence[Decision], since: float, until: float) -> list[Blindness]:
+def _blindness(visibility: Sequence[Decision], since: float, until: float) -> list[Blindness]:
     """Spans without sight by cause, cut to the span in question; longest first."""
     seconds: dict[str, float] = defaultdict(float)
     times: dict[str, int] = defaultdict(int)
     cause, began = "", 0.0
-    turns = [sight for sight in sights if sight.kind in (Kind.BLIND, Kind.RECOVERED) and sight.at <= until]
+    turns = [
+        decision for decision in visibility if decision.kind in (Kind.BLIND, Kind.RECOVERED) and decision.at <= until
+    ]
     for turn in [*turns, None]:
         ended = turn.at if turn is not None else until
         if cause and ended > since:

@@ -85,7 +85,7 @@ def decision_schema() -> dict[str, object]:
                     "detail": {"type": "string"},
                 },
             },
-            "blocked_by": {"type": "array", "items": _hold()},
+            "blocked_by": {"type": "array", "items": _block()},
             "figures": {"type": "object", "additionalProperties": _SCALAR},
             "links": {"type": "object", "additionalProperties": {"type": "string", "format": "uri"}},
             "truncated": {"const": True, "description": "Figures and guards were left out: the event was too large."},
@@ -105,6 +105,6 @@ def _named(*parts: str) -> dict[str, object]:
     return {"type": "object", "required": list(parts), "properties": {part: {"type": "string"} for part in parts}}
 
 
-def _hold() -> dict[str, object]:
+def _block() -> dict[str, object]:
     words = {"guard": _WORD, "reason": _WORD, "detail": {"type": "string"}, "refused": {"type": "boolean"}}
     return {"type": "object", "required": list(words), "properties": words}

@@ -147,9 +147,9 @@ class _Writer:
         """Expressions for the total and the bad events of one bucket."""
         sli = self._objective.sli
         if isinstance(sli, ThresholdSli):
-            kept = f"count(({sli.metric.expr}) {_OPERATORS[sli.op]} {sli.value!r})"
+            retained = f"count(({sli.metric.expr}) {_OPERATORS[sli.op]} {sli.value!r})"
             every = f"count({sli.metric.expr})"
-            return every, f"{every} - ({kept} or {every} * 0)"
+            return every, f"{every} - ({retained} or {every} * 0)"
         if sli.raw is not None:
             ratio = f"avg({sli.raw.expr})"
             return f"{ratio} * 0 + 1", f"1 - {ratio}" if sli.raw_is_success else ratio

@@ -140,20 +140,20 @@ def _fixed_window(fields: Fields) -> None:
 
 
 def _alerting(fields: Fields, spelling: Spelling, name: str) -> tuple[dict[str, str], list[Plain], list[Plain]]:
-    told = {"page": _PAGE, "ticket": _TICKET}
+    by_kind = {"page": _PAGE, "ticket": _TICKET}
     for kind, key in (("page", spelling.page_alert), ("ticket", spelling.ticket_alert)):
         alert = fields.within(key)
         if alert.flag("disable"):
-            del told[kind]
+            del by_kind[kind]
         _routing(alert)
         alert.close()
     if fields.text("name"):
         fields.note("name", "of the alert is not carried: Observer names alerts by objective and tier")
     _routing(fields)
     fields.close()
-    if len(told) == 2:
+    if len(by_kind) == 2:
         return {names.SLO_BURN: "sre-30d"}, [], []
-    documents, references = policies(name, [tier for tiers in told.values() for tier in tiers])
+    documents, references = policies(name, [tier for tiers in by_kind.values() for tier in tiers])
     return {}, documents, references
 
 

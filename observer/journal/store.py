@@ -103,7 +103,7 @@ class SqlJournal(SqlStore):
                 raise DuplicateIntent(action.id)
             await connection.execute(sa.insert(LEDGER).values(_ledger_row(entry)))
 
-    async def settle(self, action_id: str, outcome: Outcome, at: float) -> None:
+    async def record_outcome(self, action_id: str, outcome: Outcome, at: float) -> None:
         """Write down what came of an intent; UNKNOWN is noted, but leaves it open: somebody must look it up."""
         settled = outcome.result is not Result.UNKNOWN
         noted = {"result": outcome.result.value, "reason": outcome.reason, "settled_at": at if settled else None}

@@ -21,8 +21,8 @@ from observer.ports.stores import DecisionSearch, Mark
 
 MOST_PENDING: Final = 10_000
 """More pending alerts than this are not handed to the loop at once; the oldest come first."""
-FINE_KEPT: Final = 5 * DAY
-COARSE_KEPT: Final = 400 * DAY
+FINE_RETENTION: Final = 5 * DAY
+COARSE_RETENTION: Final = 400 * DAY
 _ROWS_AT_ONCE: Final = 500
 _PRUNED_AT_ONCE: Final = 5000
 _COARSE: Final = 3600.0
@@ -131,7 +131,7 @@ class SqlCountLedger(SqlStore):
     async def counts(self, since: float, now: float) -> Sequence[LedgerCount]:
         """See ``CountLedger.counts``."""
         table = OBJECTIVE_COUNTS.c
-        fine_from = (now - FINE_KEPT) // _COARSE * _COARSE + _COARSE
+        fine_from = (now - FINE_RETENTION) // _COARSE * _COARSE + _COARSE
         coarse = (table.width == _COARSE) & (table.ended <= fine_from)
         fine = (table.width < _COARSE) & (table.ended > fine_from)
         query = (
@@ -145,8 +145,8 @@ class SqlCountLedger(SqlStore):
     async def prune(self, now: float) -> int:
         """See ``CountLedger.prune``."""
         table = OBJECTIVE_COUNTS.c
-        fine = (table.width < _COARSE) & (table.ended < now - FINE_KEPT - 2 * _COARSE)
-        old = fine | (table.ended < now - COARSE_KEPT)
+        fine = (table.width < _COARSE) & (table.ended < now - FINE_RETENTION - 2 * _COARSE)
+        old = fine | (table.ended < now - COARSE_RETENTION)
         oldest = sa.select(table.objective, table.width, table.ended).where(old).order_by(table.ended)
         key = sa.tuple_(table.objective, table.width, table.ended)
         statement = sa.delete(OBJECTIVE_COUNTS).where(key.in_(oldest.limit(_PRUNED_AT_ONCE)))

@@ -102,7 +102,7 @@ def _found(among: Iterable[Selector], fits: Callable[[str, dict[str, str]], bool
     for selector in among:
         for chosen in itertools.islice(itertools.product(*(values[label] for label in labels)), _MOST):
             series = {label: value for label, value in zip(labels, chosen, strict=True) if value}
-            if selector.holds(selector.metric, series) and fits(selector.metric, series):
+            if selector.matches(selector.metric, series) and fits(selector.metric, series):
                 return selector.metric, series
     return None
 
@@ -126,7 +126,7 @@ def _literal(piece: str) -> str:
 
 
 def _any(among: Iterable[Selector], metric: str, labels: dict[str, str]) -> bool:
-    return any(selector.holds(metric, labels) for selector in among)
+    return any(selector.matches(metric, labels) for selector in among)
 
 
 def _spelled(metric: str, labels: dict[str, str]) -> str:

@@ -90,7 +90,7 @@ def _of_objective(expectation: Expectation, course: ScenarioRun) -> Failure | No
     firing = tuple(tier.tier.name for tier in status.tiers if tier.firing)
     right = (
         (expectation.state is None or status.state is expectation.state)
-        and (expectation.alert is None or status.told == expectation.alert)
+        and (expectation.alert is None or status.alert == expectation.alert)
         and (expectation.firing is None or set(firing) == set(expectation.firing))
     )
     return None if right else Failure(expectation, expected(expectation), (f"{_at(when)}  {_status(status, firing)}",))
@@ -153,10 +153,10 @@ def line_of(decision: Decision) -> str:
 
 def _status(status: ObjectiveStatus, firing: Sequence[str]) -> str:
     why = f" ({status.detail})" if status.detail else ""
-    held = [f"{tier.tier.name}: {tier.held}" for tier in status.tiers if tier.over and tier.held]
+    withheld = [f"{tier.tier.name}: {tier.withheld}" for tier in status.tiers if tier.over and tier.withheld]
     burns = ", ".join(f"{tier.tier.name} {tier.long:.3g}/{tier.short:.3g}" for tier in status.tiers)
-    more = f"; held: {'; '.join(held)}" if held else ""
-    state = f"state {status.state.value}{why}, alert {status.told or 'none'}, firing [{', '.join(firing)}]"
+    more = f"; held: {'; '.join(withheld)}" if withheld else ""
+    state = f"state {status.state.value}{why}, alert {status.alert or 'none'}, firing [{', '.join(firing)}]"
     return f"{state}, burn {burns}{more}"
 
 

@@ -91,7 +91,7 @@ class Selector:
     metric: str
     matchers: tuple[tuple[str, re.Pattern[str], bool], ...]
 
-    def holds(self, metric: str, labels: Mapping[str, str]) -> bool:
+    def matches(self, metric: str, labels: Mapping[str, str]) -> bool:
         """The series is selected; a label that is not there counts as empty."""
         return metric == self.metric and all(
             bool(pattern.fullmatch(labels.get(label, ""))) is wanted for label, pattern, wanted in self.matchers

@@ -29,7 +29,7 @@ class ObjectiveRuns:
     """Looks at the objectives as often as the test says; ``statuses`` are those of the last look."""
 
     def __init__(self) -> None:
-        self._books: SloAccounting | None = None
+        self._accounts: SloAccounting | None = None
         self._started: dict[tuple[str, str], float] = {}
         self._owners: dict[ServiceRef, frozenset[WorkloadRef]] = {}
         self._sums: dict[tuple[str, int], float] = defaultdict(float)
@@ -39,9 +39,9 @@ class ObjectiveRuns:
     def look(self, world: World, traffic: Traffic, wanted: tuple[Objective, ...]) -> None:
         """One look at the world's instant."""
         if not wanted:
-            self._books, self.statuses = None, ()
+            self._accounts, self.statuses = None, ()
             return
-        books = self._books_of(wanted)
+        accounts = self._accounts_of(wanted)
         for ref, pod in world.pods.items():
             self._started[ref.key] = pod.started
         view = world.view()
@@ -53,12 +53,12 @@ class ObjectiveRuns:
             for series, value in self._rows(row, one, counters, answers):
                 values[series] += value
         readings = Readings(world.at, tuple(values), np.array(list(values.values()), dtype=np.float64))
-        books.count(readings, self._started)
+        accounts.count(readings, self._started)
         scraped = {ref.key: 0.0 if one.down else one.scraped for ref, one in traffic.targets.items()}
         newest = newest_scrape({**scraped, CALLER: traffic.at})
         scene = Scene(world.at, view, scraped, self._owners)
-        around = [surroundings(objective, scene, newest=newest) for objective in books.plan.objectives]
-        self.statuses = books.statuses(world.at, around)
+        around = [surroundings(objective, scene, newest=newest) for objective in accounts.plan.objectives]
+        self.statuses = accounts.statuses(world.at, around)
 
     def by_service(self) -> dict[ServiceRef, tuple[ObjectiveStatus, ...]]:
         """The statuses of each service's own objectives."""
@@ -68,16 +68,16 @@ class ObjectiveRuns:
                 found.setdefault(status.objective.scope, []).append(status)
         return {service: tuple(ones) for service, ones in found.items()}
 
-    def _books_of(self, wanted: tuple[Objective, ...]) -> SloAccounting:
-        if self._books is None or self._books.plan.objectives != wanted:
-            books = SloAccounting(wanted, [parts_of(objective) for objective in wanted])
-            if self._books is not None:
-                books.inherit(self._books)
-            self._books = books
+    def _accounts_of(self, wanted: tuple[Objective, ...]) -> SloAccounting:
+        if self._accounts is None or self._accounts.plan.objectives != wanted:
+            accounts = SloAccounting(wanted, [parts_of(objective) for objective in wanted])
+            if self._accounts is not None:
+                accounts.inherit(self._accounts)
+            self._accounts = accounts
             self._queries = {
                 objective.id: [(c, q.expr, selectors(q.expr)) for c, q in queries_of(objective)] for objective in wanted
             }
-        return self._books
+        return self._accounts
 
     def _rows(
         self, row: int, objective: Objective, counters: Sequence[Known], answers: Mapping[str, float]
@@ -85,13 +85,13 @@ class ObjectiveRuns:
         for column, expr, chosen in self._queries[objective.id]:
             if counted(objective):
                 for metric, labels, pod, value in counters:
-                    if any(selector.holds(metric, labels) for selector in chosen):
+                    if any(selector.matches(metric, labels) for selector in chosen):
                         yield Series(row, column, pod, f"{metric}{sorted(labels.items())}"), value
                 continue
             given = answers.get(expr)
             points = [given] if given is not None else []
             if not points and chosen:
-                points = [v for m, labels, _, v in counters if any(selector.holds(m, labels) for selector in chosen)]
+                points = [v for m, labels, _, v in counters if any(selector.matches(m, labels) for selector in chosen)]
             yield from self._points(row, column, objective, points)
 
     def _points(

@@ -59,7 +59,7 @@ class _Run:
         self._settings = rules.settings.engine
         self._cuts = rules.settings.prometheus.cuts_ms
         self._world, self._traffic, self._looks = World(scenario), Traffic(scenario), ObjectiveRuns()
-        self._keeper = EffectivePolicyCache(rules.policies)
+        self._cache = EffectivePolicyCache(rules.policies)
         self._memory = Memory()
         self._reached = LostCalls()
         self._approvals: dict[str, float] = {}
@@ -90,7 +90,7 @@ class _Run:
         world.advance(at)
         self._traffic.advance(world)
         view = world.view()
-        policies = self._keeper.policies(view, at)
+        policies = self._cache.policies(view, at)
         if not offset or offset - self._looked >= self._scenario.look - 1e-6:
             self._looked = offset
             wanted = self._wanted(policies, view)

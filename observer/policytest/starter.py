@@ -82,7 +82,7 @@ class Starter:
             "one error", [(n, e, 0), (1, e - 1, 1), (19, e, 0)], [self._expected(after, "ok", self._one_error())]
         )
         bad = self._outage()
-        yield self._story("outage", [(n, e, 0), (bad, 0, e)], [self._expected(n + bad, "ok", self._told(n, bad, 1.0))])
+        yield self._story("outage", [(n, e, 0), (bad, 0, e)], [self._expected(n + bad, "ok", self._said(n, bad, 1.0))])
         yield self._slow_burn()
         yield self._story("idle", [(n, e, 0), (14, 0, 0)], [self._expected(n + 14, "idle", "")])
         silent = {NoData.HOLD: "", NoData.GOOD: ""}.get(self.objective.no_data)
@@ -148,7 +148,7 @@ class Starter:
                 found.append(math.ceil(max(min(share, whole), tier.short / STEP, 10)))
         return max(min(found, default=20), math.ceil(4 * self.objective.slice_seconds / STEP))
 
-    def _told(self, before: int, during: int, rate: float) -> str:
+    def _said(self, before: int, during: int, rate: float) -> str:
         """Whom it reaches when ``during`` samples are bad to ``rate`` after ``before`` good ones."""
         severities = set()
         for tier, limit in self._limits():
@@ -166,8 +166,8 @@ class Starter:
         samples = max(self.settled + 10, _SAMPLES_OF_BURN)
         events = max(EVENTS, math.ceil(400.0 / (rate * samples)))
         bad = round(rate * events, 3)
-        told = self._told(0, samples, bad / events)
-        return self._story("slow burn", [(samples, events - bad, bad)], [self._expected(samples, "ok", told)])
+        said = self._said(0, samples, bad / events)
+        return self._story("slow burn", [(samples, events - bad, bad)], [self._expected(samples, "ok", said)])
 
     # --- words
 

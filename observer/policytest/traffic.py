@@ -25,7 +25,7 @@ CALLER: Final = ("callers", "callers-1")
 LOOKBACK: Final = 300.0
 """A series without a sample for so long is gone, as for Prometheus."""
 
-_KEPT: Final = 121
+_RETAINED: Final = 121
 """Scrapes that are remembered for the second question."""
 
 Labels = tuple[tuple[str, str], ...]
@@ -89,14 +89,14 @@ class Traffic:
             self.scrapes += 1
             self.at = at
             self._scrape(world)
-            self.past = [*self.past, (at, {ref: dict(one.read) for ref, one in self.targets.items()})][-_KEPT:]
+            self.past = [*self.past, (at, {ref: dict(one.read) for ref, one in self.targets.items()})][-_RETAINED:]
 
     def raw(self) -> Iterator[tuple[Line, float]]:
         """Every series that belongs to no pod of the mesh, with its value now."""
         for line, cursor in zip(self._scenario.lines, self._cursors, strict=True):
-            told = line.query or line.metric not in OF_PODS or line.owner is None
+            counted = line.query or line.metric not in OF_PODS or line.owner is None
             age = (self.scrapes - cursor.at) * self._scenario.interval
-            if told and not cursor.ended and age < LOOKBACK:
+            if counted and not cursor.ended and age < LOOKBACK:
                 yield line, cursor.value
 
     def busiest(self, key: WorkloadKey) -> float:
@@ -171,12 +171,12 @@ class Traffic:
     ) -> None:
         asked = {pod.ref: _requests(written[pod.ref] or {}) for pod in members}
         serving = [pod for pod in members if world.serves(pod)]
-        wanted, kept = sum(asked.values()), sum(asked[pod.ref] for pod in serving)
+        wanted, retained = sum(asked.values()), sum(asked[pod.ref] for pod in serving)
         calls = self.calls.setdefault(service, {})
-        if not kept and wanted:
+        if not retained and wanted:
             lost = Name(REQUESTS, _sorted({"response_code": "503", "response_flags": "UH"}))
             calls[lost] = calls.get(lost, 0.0) + wanted
-        scale = wanted / kept if kept else 0.0
+        scale = wanted / retained if retained else 0.0
         for pod in members if self.scrapes else ():
             rate = asked[pod.ref] / self._scenario.interval
             self._busiest[pod.key] = max(self._busiest.get(pod.key, 0.0), rate)

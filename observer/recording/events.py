@@ -33,12 +33,12 @@ class Began:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ticked:
-    """``decide`` was asked. ``kept`` is false when its answer was thrown away (a broken invariant)."""
+    """``decide`` was asked. ``retained`` is false when its answer was thrown away (a broken invariant)."""
 
     rules: RulesInForce
     snapshot: Snapshot
     decisions: tuple[Decision, ...]
-    kept: bool = True
+    retained: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +83,7 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EvidenceKept:
+class EvidenceSaved:
     """The evidence of an incident was put into this folder."""
 
     at: float
@@ -91,7 +91,7 @@ class EvidenceKept:
     folder: str
 
 
-Event = Began | Ticked | FloorChecked | Recovered | Settled | Restored | EvidenceKept
+Event = Began | Ticked | FloorChecked | Recovered | Settled | Restored | EvidenceSaved
 
-KINDS: Final[tuple[type, ...]] = (Began, Ticked, FloorChecked, Recovered, Settled, Restored, EvidenceKept)
+KINDS: Final[tuple[type, ...]] = (Began, Ticked, FloorChecked, Recovered, Settled, Restored, EvidenceSaved)
 """In the order of their numbers in the file: add at the end only."""

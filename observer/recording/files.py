@@ -177,21 +177,21 @@ class Recording:
         return Header(first.observer, first.began, first.types, version)
 
     def _frames(self) -> Iterator[bytes]:
-        stream, held = zlib.decompressobj(), bytearray()
+        stream, buffer = zlib.decompressobj(), bytearray()
         while True:
             try:
                 chunk = self._file.read(_CHUNK)
-                held += stream.decompress(chunk)
+                buffer += stream.decompress(chunk)
             except (OSError, zlib.error) as exc:
                 raise RecordingError(f"{self._path}: is damaged: {exc}") from exc
-            while len(held) >= _LENGTH.size:
-                (length,) = _LENGTH.unpack_from(held)
+            while len(buffer) >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(buffer)
                 if length > _LARGEST_FRAME:
                     raise RecordingError(f"{self._path}: is damaged: a frame of {length} bytes")
-                if len(held) < _LENGTH.size + length:
+                if len(buffer) < _LENGTH.size + length:
                     break
-                yield bytes(held[_LENGTH.size : _LENGTH.size + length])
-                del held[: _LENGTH.size + length]
+                yield bytes(buffer[_LENGTH.size : _LENGTH.size + length])
+                del buffer[: _LENGTH.size + length]
             if not chunk:
-                self.cut = bool(held) or not stream.eof
+                self.cut = bool(buffer) or not stream.eof
                 return

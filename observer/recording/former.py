@@ -45,7 +45,7 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "FloorChecked": {"ruling": "rules"},
     "LedgerEntry": {"rung": "action_kind", "pod": "target"},
     "Losses": {"lately": "recent"},
-    "Memory": {"backdrops": "baselines", "acquitted": "cleared"},
+    "Memory": {"backdrops": "baselines", "acquitted": "cleared", "told": "published"},
     "Recovered": {"ruling": "rules"},
     "Ruling": {"book": "policies"},
     "Settled": {"ruling": "rules"},
@@ -107,7 +107,7 @@ WORDED: Final[Mapping[str, frozenset[str]]] = {
     "EvidenceLine": frozenset({"word"}),
     "Incident": frozenset({"blocked", "closing", "restoring", "ceiling_reason"}),
     "LedgerEntry": frozenset({"verdict"}),
-    "Memory": frozenset({"told"}),
+    "Memory": frozenset({"published"}),
     "Outcome": frozenset({"reason"}),
 }
 """Fields of today's types that hold such words; elsewhere a text that happens to be one stays as it is."""

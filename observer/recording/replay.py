@@ -18,7 +18,7 @@ from observer.recording.codec import Codec
 from observer.recording.events import (
     Began,
     Event,
-    EvidenceKept,
+    EvidenceSaved,
     FloorChecked,
     Recovered,
     Restored,
@@ -98,16 +98,16 @@ class _Replay:
             detector = self._memory.detector if event.watched else None
             self._memory = Memory.restore(event.incidents, event.ledger, detector)
             return None
-        if isinstance(event, EvidenceKept):
+        if isinstance(event, EvidenceSaved):
             self._keep(self._memory, event)
             return None
         if isinstance(event, Settled):
-            return self._settle(self._memory, event)
+            return self._apply_outcome(self._memory, event)
         return self._ask(self._memory, event)
 
     def unanswered(self, event: Event) -> Iterator[Step]:
         """Before the next tick every act has an answer: those of the what-if that nobody carried out get theirs."""
-        if self._what_if is None or isinstance(event, Began | Restored | EvidenceKept):
+        if self._what_if is None or isinstance(event, Began | Restored | EvidenceSaved):
             return
         recorded = {d.action.id for d in getattr(event, "decisions", ()) if d.action is not None}
         for key in [key for key in self._open if key not in recorded]:
@@ -127,15 +127,15 @@ class _Replay:
 
     def _ask(self, memory: Memory, event: Ticked | FloorChecked | Recovered) -> Step:
         if isinstance(event, Ticked):
-            at, kept, rules = event.snapshot.at, event.kept, self._rules(event.rules, event.snapshot.cluster)
+            at, retained, rules = event.snapshot.at, event.retained, self._rules(event.rules, event.snapshot.cluster)
             after, decisions = decide(event.snapshot, memory, rules.settings, rules.policies)
         elif isinstance(event, FloorChecked):
-            at, kept, rules = event.at, True, self._rules(event.rules, event.cluster)
+            at, retained, rules = event.at, True, self._rules(event.rules, event.cluster)
             after, decisions = floor_check(event.cluster, memory, rules.settings, event.at, rules.policies)
         else:
-            at, kept, rules = event.at, True, self._rules(event.rules, event.cluster)
+            at, retained, rules = event.at, True, self._rules(event.rules, event.cluster)
             after, decisions = recover(memory, event.cluster, event.at, rules.settings, rules.policies)
-        if kept:
+        if retained:
             self._memory = after
             acts = (d for d in decisions if d.verdict is Verdict.ACT and d.action is not None)
             self._open |= {d.action.id: d for d in acts if d.action is not None}
@@ -143,7 +143,7 @@ class _Replay:
             decisions = tuple(d for d in decisions if d.verdict is not Verdict.ACT)
         return Step(at, event.decisions, decisions)
 
-    def _settle(self, memory: Memory, event: Settled) -> Step | None:
+    def _apply_outcome(self, memory: Memory, event: Settled) -> Step | None:
         rules = self._rules(event.rules)
         acted = self._open.pop(event.outcome.action_id, None)
         if self._what_if is not None and acted is None:
@@ -152,8 +152,8 @@ class _Replay:
         self._memory, more = apply_outcome(memory, decision, event.outcome, event.at, rules.settings, rules.policies)
         return Step(event.at, event.decisions, more)
 
-    def _keep(self, memory: Memory, event: EvidenceKept) -> None:
+    def _keep(self, memory: Memory, event: EvidenceSaved) -> None:
         incident = memory.incidents.get(event.incident)
         if incident is not None:
-            kept = replace(incident, evidence_at=event.folder)
-            self._memory = replace(memory, incidents={**memory.incidents, event.incident: kept})
+            retained = replace(incident, evidence_at=event.folder)
+            self._memory = replace(memory, incidents={**memory.incidents, event.incident: retained})

@@ -179,7 +179,7 @@ class Executor:
 
     async def _noted(self, action: Action, outcome: Outcome) -> None:
         try:
-            await self._journal.settle(action.id, outcome, self._clock.now())
+            await self._journal.record_outcome(action.id, outcome, self._clock.now())
         except JournalUnavailable as exc:
             log.error("outcome_not_recorded", action_id=action.id, outcome=outcome.result.value, detail=str(exc))
 

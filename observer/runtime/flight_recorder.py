@@ -69,14 +69,14 @@ class FlightRecorder:
         path = self._folder / f"{int(after.at * 1000)}.rec"
         self._writer = RecordingWriter(path, version=__version__, at=after.at)
         if not self._files:
-            self._files.extend(older for older in _kept(self._folder) if older != path)
+            self._files.extend(older for older in _retained(self._folder) if older != path)
         self._files.append(path)
         self._writer.write(after)
         while len(self._files) > self._keep:
             _remove(self._files.popleft())
 
 
-def _kept(folder: Path) -> list[Path]:
+def _retained(folder: Path) -> list[Path]:
     """The recordings of the folder, oldest first: their names are the milliseconds at which they began."""
     return sorted((file for file in folder.glob("*.rec") if file.stem.isdigit()), key=lambda file: int(file.stem))
 

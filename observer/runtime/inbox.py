@@ -20,12 +20,12 @@ log = structlog.get_logger(__name__)
 
 ALERTS_EVERY: Final = 30.0
 """The inbox is read again at least so often: another replica may have accepted something."""
-ALERTS_KEPT: Final = 7 * 86_400.0
+ALERT_RETENTION: Final = 7 * 86_400.0
 """Alerts are kept so long: a sender repeats its news for hours, not for days."""
 APPROVALS_EVERY: Final = 2.0
 """Approvals are read again so often while something waits: another replica or the command line may have written."""
 IDLE_EVERY: Final = 30.0
-APPROVALS_KEPT: Final = 30 * 86_400.0
+APPROVAL_RETENTION: Final = 30 * 86_400.0
 """Approvals are kept so long for those who ask who said what; the audit trail keeps them for good."""
 PRUNE_EVERY: Final = 3600.0
 
@@ -75,7 +75,7 @@ class AlertCache:
             await self._inbox.answer(alert, answer, self._clock.now())
         written = set(self._answered)
         if (now := self._clock.now()) - self._pruned >= PRUNE_EVERY:
-            await self._inbox.prune(now - ALERTS_KEPT)
+            await self._inbox.prune(now - ALERT_RETENTION)
             self._pruned = now
         self._pending = tuple(await self._inbox.pending())
         still = {alert.id for alert in self._pending}
@@ -146,6 +146,6 @@ class ApprovalCache:
     async def _read(self) -> None:
         now = self._clock.now()
         if now - self._pruned >= PRUNE_EVERY:
-            await self._store.prune(now - APPROVALS_KEPT)
+            await self._store.prune(now - APPROVAL_RETENTION)
             self._pruned = now
         self._standing = tuple(await self._store.standing(now))

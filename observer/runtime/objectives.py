@@ -213,7 +213,7 @@ class ObjectiveCache:
     def _aged(self, status: ObjectiveStatus, at: float) -> ObjectiveStatus:
         if (age := at - status.at) <= LATE * self._refresh:
             return status
-        return replace(status, state=DataState.STALE, detail=f"last looked at {age:.0f} s ago", told="")
+        return replace(status, state=DataState.STALE, detail=f"last looked at {age:.0f} s ago", alert="")
 
 
 def _unseen(objective: Objective, at: float) -> ObjectiveStatus:

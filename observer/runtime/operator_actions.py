@@ -95,7 +95,7 @@ class OperatorActions:
         """A person's word for the plan that waits, if it is the one that was shown."""
         open_incident = self._incident(incident)
         if not self._lease.held():
-            raise NotNow("not_leader", "this replica does not lead: approve where /api/status says leader")
+            raise NotNow("not_leader", "this replica does not lead: approve where /api/v1/status says leader")
         plan = self._approvals.plan(incident)
         if plan is None:
             raise NotNow("nothing_waits", "nothing waits for a person's word in this incident now")

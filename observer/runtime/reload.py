@@ -17,7 +17,7 @@ from observer.ports.sources import Clock, EditedFiles
 
 log = structlog.get_logger(__name__)
 
-_TOLD = 5
+_PUBLISHED = 5
 """So many faults stand in the text of a decision; the log has them all."""
 
 
@@ -100,8 +100,8 @@ class Reloader:
             wanted = await asyncio.to_thread(self._read)
         except ConfigError as exc:
             faults = str(exc).splitlines()
-            more = f" and {len(faults) - _TOLD} more" if len(faults) > _TOLD else ""
-            detail = "; ".join(faults[:_TOLD]) + more
+            more = f" and {len(faults) - _PUBLISHED} more" if len(faults) > _PUBLISHED else ""
+            detail = "; ".join(faults[:_PUBLISHED]) + more
             log.error("config_rejected", faults=faults)
             text = f"Edited settings or policies are refused, the old ones stay in force: {detail}."
             state = ReloadState(ok=False, at=at, detail=detail)

@@ -43,7 +43,7 @@ QUIET: Final = 60.0
 """Seconds between two questions for the usual while nobody is suspected."""
 EARLIER: Final = 5.0 * QUIET
 """Seconds for which an earlier minute, which ended ``LAG`` before it was asked for, is shown."""
-HELD: Final = 3600.0
+RETAINED: Final = 3600.0
 """Seconds for which the usual is held while somebody is: what is asked for later holds the incident itself."""
 
 
@@ -235,7 +235,7 @@ class CallCache(_SuspectCache):
         super().__init__(clock)
         self.source = source
         self._now: SourceCache[CallGraph] = SourceCache("edges", clock, REFRESH)
-        self._usual: SourceCache[CallGraph] = SourceCache("edges", clock, QUIET, good_for=HELD)
+        self._usual: SourceCache[CallGraph] = SourceCache("edges", clock, QUIET, good_for=RETAINED)
         self._earlier: SourceCache[CallGraph] = SourceCache("edges", clock, QUIET, good_for=EARLIER)
 
     def now(self, at: float) -> CallGraph | None:

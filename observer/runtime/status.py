@@ -96,7 +96,7 @@ class LoopStatus:
         self._complete = False
         self._incidents: tuple[Incident, ...] = ()
         self._ticks = self._complete_ticks = 0
-        self._reload, self._book = ReloadState(), EffectivePolicies()
+        self._reload, self._policies = ReloadState(), EffectivePolicies()
         self._doubts: dict[str, str] = {}
         self._changed: list[Callable[[], None]] = []
         self.recent: deque[Decision] = deque(maxlen=500)
@@ -121,7 +121,7 @@ class LoopStatus:
         self._complete = memory.complete
         self._complete_ticks += int(memory.complete)
         self._metrics.tick(duration, complete=memory.complete)
-        self._tell_gaps(snapshot.gaps)
+        self._publish_gaps(snapshot.gaps)
         self._halted, self._last = halted, snapshot.at
         control = snapshot.control
         self._control = (control.paused, control.reason, control.leader, control.term)
@@ -227,15 +227,15 @@ class LoopStatus:
             changed()
 
     def _ruled(self, policies: EffectivePolicies) -> None:
-        if policies is self._book:
+        if policies is self._policies:
             return
         conflicts = doubts(policies)
         for workload in sorted(conflicts.keys() - self._doubts.keys()):
             log.warning("policies_conflicted", workload=workload, detail=conflicts[workload])
-        self._book, self._doubts = policies, conflicts
+        self._policies, self._doubts = policies, conflicts
         self._metrics.policies(dict.fromkeys((mode.value for mode in Mode), 0) | modes(policies))
 
-    def _tell_gaps(self, gaps: tuple[Gap, ...]) -> None:
+    def _publish_gaps(self, gaps: tuple[Gap, ...]) -> None:
         for gap in gaps:
             self._metrics.gap(gap.source, gap.reason)
         before, now = {(g.source, g.reason) for g in self._gaps}, {(g.source, g.reason) for g in gaps}

@@ -18,7 +18,7 @@ from observer.runtime.tick import Loop
 
 log = structlog.get_logger(__name__)
 
-JOURNAL_KEPT: Final = 30 * 86_400.0
+JOURNAL_RETENTION: Final = 30 * 86_400.0
 """Longer than any budget, back-off or freeze looks back; the audit trail keeps everything."""
 PRUNE_EVERY: Final = 3_600.0
 
@@ -100,7 +100,7 @@ async def keep_journal_small(journal: Journal, clock: Clock) -> None:
     while True:
         await clock.sleep(PRUNE_EVERY)
         try:
-            dropped = await journal.prune(clock.now() - JOURNAL_KEPT)
+            dropped = await journal.prune(clock.now() - JOURNAL_RETENTION)
         except JournalUnavailable as exc:
             log.warning("journal_prune_failed", detail=str(exc))
         else:

@@ -135,7 +135,7 @@ class Loop:
                     action_kind=action.action_kind.value,
                     outcome=outcome.result,
                 )
-                await self._settle(_resumed(action, self._clock.now()), outcome)
+                await self._apply_outcome(_resumed(action, self._clock.now()), outcome)
             await self._recover()
 
     async def run(self) -> None:
@@ -219,7 +219,7 @@ class Loop:
             decisions = tuple(d for d in decisions if d.verdict is not Verdict.ACT)
         else:
             self._adopt(memory)
-        self._note(events.Ticked(self._rules(policies), snapshot, decisions, kept=not self._halted))
+        self._note(events.Ticked(self._rules(policies), snapshot, decisions, retained=not self._halted))
         return decisions
 
     async def _floor(self) -> None:
@@ -250,12 +250,12 @@ class Loop:
                 if folder and incident is not None:
                     self._remember_evidence(decision.incident, folder)
                 await self._record(with_outcome(decision, outcome))
-                await self._settle(decision, outcome)
+                await self._apply_outcome(decision, outcome)
             else:
                 await self._record(decision)
         await self._save()
 
-    async def _settle(self, decision: Decision, outcome: Outcome) -> None:
+    async def _apply_outcome(self, decision: Decision, outcome: Outcome) -> None:
         now = self._clock.now()
         policies = self._policies.policies(None, now)
         memory, more = apply_outcome(self.memory, decision, outcome, now, self._settings, policies)
@@ -298,7 +298,7 @@ class Loop:
     def _remember_evidence(self, incident: str, folder: str) -> None:
         changed = replace(self.memory.incidents[incident], evidence_at=folder)
         self._adopt(replace(self.memory, incidents={**self.memory.incidents, incident: changed}))
-        self._note(events.EvidenceKept(self._clock.now(), incident, folder))
+        self._note(events.EvidenceSaved(self._clock.now(), incident, folder))
 
     def _note(self, event: events.Event) -> None:
         """Record what happened to the memory, after it happened."""

@@ -30,7 +30,7 @@ class SimClock:
         self._speed = speed
         if start is None:
             start = DEFAULT_START if speed is None else time.time()  # noqa: TID251 - this is a clock
-        self._held: float | None = start if speed is None else None
+        self._frozen: float | None = start if speed is None else None
         self._origin = start
         self._real_origin = time.monotonic()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
@@ -42,9 +42,9 @@ class SimClock:
         return self._speed is None
 
     @property
-    def held(self) -> bool:
+    def frozen(self) -> bool:
         """Time moves only by hand now."""
-        return self._held is not None
+        return self._frozen is not None
 
     @property
     def next_due(self) -> float:
@@ -53,8 +53,8 @@ class SimClock:
 
     def now(self) -> float:
         """Unix seconds, UTC."""
-        if self._held is not None:
-            return self._held
+        if self._frozen is not None:
+            return self._frozen
         return self._origin + (time.monotonic() - self._real_origin) * (self._speed or 1.0)
 
     def monotonic(self) -> float:
@@ -69,10 +69,10 @@ class SimClock:
 
     def advance_to(self, at: float) -> None:
         """As ``advance``, to an instant; an instant in the past changes nothing."""
-        if self._held is None:
+        if self._frozen is None:
             raise RuntimeError("a running wall clock cannot be moved by hand")
-        self._held = max(at, self._held)
-        while self._sleepers and self._sleepers[0][0] <= self._held + EPSILON:
+        self._frozen = max(at, self._frozen)
+        while self._sleepers and self._sleepers[0][0] <= self._frozen + EPSILON:
             _, _, sleeper = heapq.heappop(self._sleepers)
             if not sleeper.done():
                 sleeper.set_result(None)
@@ -82,9 +82,9 @@ class SimClock:
         end = self.now() + seconds
         while self._sleepers and self._sleepers[0][0] <= end:
             self.advance_to(self._sleepers[0][0])
-            await settle()
+            await run_ready()
         self.advance_to(end)
-        await settle()
+        await run_ready()
 
     async def sleep(self, seconds: float) -> None:
         """Wait ``seconds`` of simulated time."""
@@ -98,17 +98,17 @@ class SimClock:
         heapq.heappush(self._sleepers, (self.now() + seconds, next(self._order), sleeper))
         await sleeper
 
-    def hold(self, at: float) -> None:
+    def freeze(self, at: float) -> None:
         """Set the clock to ``at``, also back, to be moved by hand (a wall clock: until ``release``)."""
-        self._held = at
+        self._frozen = at
 
     def release(self) -> None:
         """Let a held wall clock follow real time again; it jumps on by what real time went on meanwhile."""
         if self._speed is not None:
-            self._held = None
+            self._frozen = None
 
 
-async def settle(turns: int = 5) -> None:
+async def run_ready(turns: int = 5) -> None:
     """Give tasks that were just woken a few turns of the event loop."""
     for _ in range(turns):
         await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from opentelemetry.trace import Link, Span, SpanContext, TraceFlags, Tracer
 from observer.domain.kinds import Stage
 from observer.telemetry.trace_ids import span_id_of, tick_trace_of
 
-_KEPT = 512
+_RETAINED = 512
 _NANO = 1_000_000_000
 
 
@@ -46,7 +46,7 @@ class TickTracer:
 
     def __init__(self, tracer: Tracer, start: Callable[[int, int, str, int], Span]) -> None:
         self._tracer, self._start = tracer, start
-        self._ticks: deque[Tick] = deque(maxlen=_KEPT)
+        self._ticks: deque[Tick] = deque(maxlen=_RETAINED)
         self._facts: dict[str, int | bool | str] = {}
         self._done = -1.0
 

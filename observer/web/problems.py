@@ -53,15 +53,15 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except ApiProblem as exc:
         if request.content_type == FORM and "text/html" in request.headers.get(hdrs.ACCEPT, ""):
-            return pages.html(pages.not_done(exc.detail), status=exc.status, headers=_kept(exc))
+            return pages.html(pages.not_done(exc.detail), status=exc.status, headers=_retained(exc))
         raise
     except web.HTTPException as exc:
         if exc.status < HTTPStatus.BAD_REQUEST or not request.path.startswith(API):
             raise
-        raise ApiProblem(exc.status, _word(exc.status), (exc.text or "").strip(), _kept(exc)) from exc
+        raise ApiProblem(exc.status, _word(exc.status), (exc.text or "").strip(), _retained(exc)) from exc
 
 
-def _kept(exc: web.HTTPException) -> dict[str, str]:
+def _retained(exc: web.HTTPException) -> dict[str, str]:
     return {name: exc.headers[name] for name in ("Allow", "Retry-After", "WWW-Authenticate") if name in exc.headers}
 
 

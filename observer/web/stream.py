@@ -27,7 +27,7 @@ from observer.web.views.view_state import ViewState
 MOST: Final = 1000
 """Listeners at once."""
 QUEUE: Final = 64
-KEPT: Final = 512
+RETAINED: Final = 512
 """Events that a browser may have missed and still gets."""
 MOST_SENT: Final = 32
 """Decisions of one tick that are sent one by one; when there are more, listeners read everything again."""
@@ -62,7 +62,7 @@ class Stream:
         self._listeners: set[_Listener] = set()
         self._dropped = 0
         self._number = 0
-        self._kept: deque[tuple[int, bytes]] = deque(maxlen=KEPT)
+        self._retained: deque[tuple[int, bytes]] = deque(maxlen=RETAINED)
         self._last: Decision | None = None
         self._born = f"{id(self):x}"
         cache.subscribers.append(self.publish)
@@ -124,7 +124,7 @@ class Stream:
     def _send(self, kind: str, data: bytes) -> None:
         self._number += 1
         event = b"event: %s\nid: %s-%d\ndata: %s\n\n" % (kind.encode(), self._born.encode(), self._number, data)
-        self._kept.append((self._number, event))
+        self._retained.append((self._number, event))
         for listener in tuple(self._listeners):
             try:
                 listener.queue.put_nowait(event)
@@ -145,9 +145,9 @@ class Stream:
         if born != self._born or not number.isascii() or not number.isdigit() or len(number) > _DIGITS:
             return (b"event: reset\ndata: {}\n\n",)
         since = int(number)
-        if self._kept and since < self._kept[0][0] - 1:
+        if self._retained and since < self._retained[0][0] - 1:
             return (b"event: reset\ndata: {}\n\n",)
-        return [event for kept, event in self._kept if kept > since]
+        return [event for retained, event in self._retained if retained > since]
 
     def _newest(self) -> Iterable[bytes]:
         """A newcomer hears at once how things stand."""

@@ -107,7 +107,7 @@ class Ledgers:
             raise DuplicateIntent(action.id)
         self._intents[action.id], self._ledger[action.id] = action, entry
 
-    async def settle(self, action_id: str, outcome: Outcome, at: float) -> None:
+    async def record_outcome(self, action_id: str, outcome: Outcome, at: float) -> None:
         self._fuse.step()
         if outcome.result is not Result.UNKNOWN:
             self._intents.pop(action_id, None)

@@ -53,7 +53,7 @@ def measure(*, seed: int, services: int = SERVICES) -> Suspects:
         if world.seconds == UNTIL:
             # What was held or told in shadow is told anew, so that the tick pays for all of its texts.
             settings = replace(settings, mode=Mode.ENFORCE)
-            memory = replace(memory, told={})
+            memory = replace(memory, published={})
         began = time.process_time()
         memory, decisions = decide(snapshot, memory, settings)
         spent = time.process_time() - began

@@ -92,7 +92,7 @@ async def _measure(steady_seconds: float, sustained_seconds: float, many: int) -
         folder = Path(name)
         async with _server(folder) as server:
             void = await _steady(lambda: server.send(VOID, next(numbers)), steady_seconds)
-            kept = await _steady(lambda: server.send(PATH, next(numbers)), steady_seconds)
+            retained = await _steady(lambda: server.send(PATH, next(numbers)), steady_seconds)
             sustained, acknowledged = await _sustained(server, numbers, sustained_seconds)
             await server.kill()
         lost = acknowledged - _journaled(folder)
@@ -102,8 +102,8 @@ async def _measure(steady_seconds: float, sustained_seconds: float, many: int) -
             grown = server.resident_mb() - before
         return Intake(
             void_p99=_ms(void, 99),
-            kept_p50=_ms(kept, 50),
-            kept_p99=_ms(kept, 99),
+            kept_p50=_ms(retained, 50),
+            kept_p99=_ms(retained, 99),
             sustained=sustained,
             acknowledged=len(acknowledged),
             lost=len(lost),

@@ -33,7 +33,7 @@ CUTS: Final = (5.0, 25.0, 100.0, 250.0, 1000.0, 5000.0)
 _LATENCY: Final = np.array([0.10, 0.62, 0.245, 0.03, 0.004, 0.0008, 0.0002])
 _SLOW: Final = np.array([0.05, 0.40, 0.40, 0.13, 0.018, 0.0015, 0.0005])
 _CONTROL: Final = Control(paused=False, reason="", leader=True, term=1)
-_KEPT: Final = 121
+_RETAINED: Final = 121
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class World:
         self._sick = np.zeros(count, np.bool_)
         if self.fault is not None:
             self._sick[: (self.fault.services or self.services) * self.size : self.size] = True
-        self._kept = np.full((count, 2 * _KEPT, 3), np.nan)
+        self._retained = np.full((count, 2 * _RETAINED, 3), np.nan)
         self._instants: list[float] = []
         self._seen = np.zeros((self.services, 2 + columns))
         self.culprit_requests = np.zeros(self.services)
@@ -206,7 +206,7 @@ class World:
         self._balance()
 
     def _renew(self, rows: list[int]) -> None:
-        self._total[rows], self._slow[rows], self._kept[rows] = 0.0, 0.0, np.nan
+        self._total[rows], self._slow[rows], self._retained[rows] = 0.0, 0.0, np.nan
         self._shown[rows], self._shown_slow[rows], self._scraped[rows] = np.nan, np.nan, np.nan
         self.picture.replace(rows, self.at)
 
@@ -244,16 +244,16 @@ class World:
 
     def _keep(self) -> None:
         """What was shown lately, in a strip whose older half is dropped when it is full."""
-        if len(self._instants) == 2 * _KEPT:
-            self._kept[:, :_KEPT] = self._kept[:, _KEPT:]
-            self._instants = self._instants[_KEPT:]
-        self._kept[:, len(self._instants)] = self._shown
+        if len(self._instants) == 2 * _RETAINED:
+            self._retained[:, :_RETAINED] = self._retained[:, _RETAINED:]
+            self._instants = self._instants[_RETAINED:]
+        self._retained[:, len(self._instants)] = self._shown
         self._instants.append(self.at)
 
     def _history(self, service: ServiceRef) -> tuple[SeriesHistory, ...]:
         index, until = self.picture.number[service], len(self._instants)
-        rows, since = slice(index * self.size, (index + 1) * self.size), max(0, len(self._instants) - _KEPT)
-        times, tables = np.array(self._instants[since:]), self._kept[rows, since:until].copy()
+        rows, since = slice(index * self.size, (index + 1) * self.size), max(0, len(self._instants) - _RETAINED)
+        times, tables = np.array(self._instants[since:]), self._retained[rows, since:until].copy()
         return tuple(
             SeriesHistory(key, "front/gateway", times, table)
             for key, table in zip(self.picture.names[rows], tables, strict=True)

@@ -236,20 +236,20 @@ async def test_an_audit_trail_that_was_changed_and_sealed_anew_does_not_verify(t
     assert verify(path).fault != ""
 
 
-KEPT = "one pattern that ends at a space"
+RETAINED = "one pattern that ends at a space"
 
 
 @pytest.mark.parametrize(
     ("line", "secret"),
     [
-        case("Authorization: Bearer abc.DEF-123456", "abc.DEF-123456", row="X10", kind=KEPT, name="bearer"),
+        case("Authorization: Bearer abc.DEF-123456", "abc.DEF-123456", row="X10", kind=RETAINED, name="bearer"),
         case("password=hunter2222", "hunter2222", name="password"),
         case('{"token": "s3cr3t-value-1"}', "s3cr3t-value-1", name="JSON"),
-        case("password: two words here", "words here", row="X10", kind=KEPT, name="two words"),
-        case("postgres://shop:pa55word@db:5432/shop", "pa55word", row="X10", kind=KEPT, name="address"),
-        case("AWS_SECRET_ACCESS_KEY=wJalrEXAMPLEKEYwJalr", "wJalrEXAMPLE", row="X10", kind=KEPT, name="access key"),
-        case("Set-Cookie: login=0123456789abcdef; HttpOnly", "0123456789", row="X10", kind=KEPT, name="cookie"),
-        case("rejected eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln", "eyJzdWIi", row="X10", kind=KEPT, name="JWT"),
+        case("password: two words here", "words here", row="X10", kind=RETAINED, name="two words"),
+        case("postgres://shop:pa55word@db:5432/shop", "pa55word", row="X10", kind=RETAINED, name="address"),
+        case("AWS_SECRET_ACCESS_KEY=wJalrEXAMPLEKEYwJalr", "wJalrEXAMPLE", row="X10", kind=RETAINED, name="access key"),
+        case("Set-Cookie: login=0123456789abcdef; HttpOnly", "0123456789", row="X10", kind=RETAINED, name="cookie"),
+        case("rejected eyJhbGciOiJub25lIn0.eyJzdWIiOiJ4In0.c2ln", "eyJzdWIi", row="X10", kind=RETAINED, name="JWT"),
     ],
 )
 async def test_a_credential_in_a_kept_log_is_gone_whole(line: str, secret: str, tmp_path: Path) -> None:
@@ -259,6 +259,6 @@ async def test_a_credential_in_a_kept_log_is_gone_whole(line: str, secret: str, 
     )
     raw = {"metadata": {}, "spec": {"containers": [{"name": "app"}]}}
     folder = await keeper.keep(POD, raw, decided(Action(ActionKind.EVICT, "i1", Target.of(POD)), 1.0))
-    kept = (folder / "app.log").read_text()
+    retained = (folder / "app.log").read_text()
 
-    assert secret not in kept
+    assert secret not in retained

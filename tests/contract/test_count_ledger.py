@@ -14,7 +14,7 @@ from observer.domain.slo import LedgerCount
 from observer.engine.slo.accounting import SloAccounting
 from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
-from observer.journal.stores import FINE_KEPT, SqlCountLedger
+from observer.journal.stores import FINE_RETENTION, SqlCountLedger
 from tests.support.postgres import fresh_database, running_postgres
 from tests.support.slo import objective, readings
 
@@ -90,7 +90,7 @@ async def test_pruning_keeps_what_is_read(ledger: SqlCountLedger) -> None:
 
     assert await ledger.counts(NOW - 390 * DAY, NOW) == before
     assert (await ledger.counts(0.0, NOW))[0].end >= NOW - 401 * DAY
-    assert FINE_KEPT < 10 * DAY
+    assert FINE_RETENTION < 10 * DAY
 
 
 async def test_nothing_to_add_is_nothing(ledger: SqlCountLedger) -> None:

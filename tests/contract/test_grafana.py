@@ -64,9 +64,9 @@ async def test_a_dashboard_is_made_changed_and_left_alone(generation: str, tmp_p
         version = (await publisher.api()).version
 
     assert version == ("v1beta1" if generation in ("new", "both") else "")
-    [kept] = grafana.dashboards.values()
-    assert (kept["folder"], kept["version"]) == ("observer", 2)
-    assert kept["spec"]["panels"] == [{"id": 1}] and grafana.folders == {"observer": "Observer"}
+    [retained] = grafana.dashboards.values()
+    assert (retained["folder"], retained["version"]) == ("observer", 2)
+    assert retained["spec"]["panels"] == [{"id": 1}] and grafana.folders == {"observer": "Observer"}
     used = {path.split("/")[1] for method, path in grafana.requests if method != "GET" and "folders" not in path}
     assert used == {"apis" if version else "api"}
 

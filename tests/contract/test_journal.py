@@ -120,7 +120,7 @@ async def test_an_intent_is_open_until_it_is_settled(journal: SqlJournal | Memor
 
     assert await journal.open_intents() == [first, second]
 
-    await journal.settle(first.id, Outcome(first.id, Result.APPLIED, "labelled"), at=102.0)
+    await journal.record_outcome(first.id, Outcome(first.id, Result.APPLIED, "labelled"), at=102.0)
 
     assert await journal.open_intents() == [second]
     assert await journal.ledger(0.0) == [replace(entry(first), settled=True, applied=True), entry(second, at=101.0)]
@@ -133,7 +133,7 @@ async def test_what_was_not_applied_is_settled_all_the_same(
     action = drain("a")
     await journal.intend(action, entry(action))
 
-    await journal.settle(action.id, Outcome(action.id, result, "why"), at=102.0)
+    await journal.record_outcome(action.id, Outcome(action.id, result, "why"), at=102.0)
 
     assert await journal.open_intents() == []
     assert await journal.ledger(0.0) == [replace(entry(action), settled=True)]
@@ -143,7 +143,7 @@ async def test_an_unknown_outcome_leaves_the_intent_open(journal: SqlJournal | M
     action = drain("a")
     await journal.intend(action, entry(action))
 
-    await journal.settle(action.id, Outcome(action.id, Result.UNKNOWN, "no_answer"), at=102.0)
+    await journal.record_outcome(action.id, Outcome(action.id, Result.UNKNOWN, "no_answer"), at=102.0)
 
     assert await journal.open_intents() == [action]
     assert await journal.ledger(0.0) == [entry(action)]
@@ -252,7 +252,7 @@ async def test_pruning_is_bounded_and_spares_what_is_open(journal: SqlJournal | 
     done, pending = drain("old"), drain("pending")
     for action in (done, pending):
         await journal.intend(action, entry(action, at=10.0))
-    await journal.settle(done.id, Outcome(done.id, Result.APPLIED, "ok"), at=11.0)
+    await journal.record_outcome(done.id, Outcome(done.id, Result.APPLIED, "ok"), at=11.0)
     for one in (incident("open", opened=1.0), incident("old", closed=20.0), incident("new", closed=90.0)):
         await journal.save(one)
     for i in range(5):
@@ -271,7 +271,7 @@ async def test_many_writers_in_one_process_do_not_starve(journal: SqlJournal | M
     async def one(i: int) -> None:
         action = drain(f"i{i}")
         await journal.intend(action, entry(action, at=float(i)))
-        await journal.settle(action.id, Outcome(action.id, Result.APPLIED, "ok"), at=float(i))
+        await journal.record_outcome(action.id, Outcome(action.id, Result.APPLIED, "ok"), at=float(i))
 
     await asyncio.gather(*(one(i) for i in range(40)))
 

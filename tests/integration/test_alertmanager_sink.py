@@ -113,10 +113,10 @@ async def test_a_page_stands_until_its_incident_ends(server: Alertmanager) -> No
     leader = Leader()
     one = sink(server, leader, labels={"team": "shop", "severity": "page"})
     await one.publish(told(**now()))
-    await one.settle()
+    await one.flush()
     assert await pages(server) == []
     await one.publish(told("page", severity="page", text="approve the eviction", **now()))
-    await one.settle()
+    await one.flush()
     (page,) = await pages(server)
     assert page["labels"] == {
         "alertname": "ObserverPage", "namespace": "shop", "workload": "cart", "service": "cart", "cluster": "east",
@@ -126,12 +126,12 @@ async def test_a_page_stands_until_its_incident_ends(server: Alertmanager) -> No
     assert page["annotations"]["runbook_url"] == "https://run.example/page"
     assert page["annotations"]["page"] == page["generatorURL"] == "https://o/i1"
     await one.publish(told("page", severity="page", text="a second word", **now()))
-    await one.settle()
+    await one.flush()
     (again,) = await pages(server)
     assert again["fingerprint"] == page["fingerprint"] and again["startsAt"] == page["startsAt"]
     assert again["annotations"]["summary"] == "a second word"
     await one.publish(told("closed", severity="info", **now()))
-    await one.settle()
+    await one.flush()
     assert await pages(server) == []
     await one.close()
 
@@ -140,19 +140,19 @@ async def test_a_page_stands_until_its_incident_ends(server: Alertmanager) -> No
 async def test_the_next_observer_takes_a_page_over_and_ends_it(server: Alertmanager) -> None:
     first = sink(server, Leader())
     await first.publish(told("page", severity="page", **now()))
-    await first.settle()
+    await first.flush()
     await first.close()
     (before,) = await pages(server)
 
     leader = Leader(leads=False)
     second = sink(server, leader)
-    await second.settle()
+    await second.flush()
     leader.leads = True
-    await second.settle()
+    await second.flush()
     (page,) = await pages(server)
     assert page["startsAt"] == before["startsAt"] and page["endsAt"] > before["endsAt"]
     leader.open.clear()
-    await second.settle()
+    await second.flush()
     assert await pages(server) == []
     await second.close()
 
@@ -161,9 +161,9 @@ async def test_the_next_observer_takes_a_page_over_and_ends_it(server: Alertmana
 async def test_another_clusters_pages_are_not_ours(server: Alertmanager) -> None:
     west = sink(server, Leader(), cluster="west")
     await west.publish(told("page", severity="page", **now()))
-    await west.settle()
+    await west.flush()
     east = sink(server, Leader(open=set()))
-    await east.settle()
+    await east.flush()
     assert len(await pages(server)) == 1
     await west.close()
     await east.close()
@@ -175,14 +175,14 @@ async def test_only_the_replaced_pods_own_alerts_fall_silent_and_only_until_the_
     leader = Leader()
     one = sink(server, leader, silences=True, pages=False)
     await one.publish(acted(**now()))
-    await one.settle()
+    await one.flush()
     await until(lambda: silent(server))
     assert await silent(server) == [OWN]
     (silence,) = await silences(server)
     assert silence["createdBy"] == "observer" and "i1" in silence["comment"]
     assert silence["endsAt"] > silence["startsAt"]
     await one.publish(told("verified", reason="fixed", **now()))
-    await one.settle()
+    await one.flush()
     assert await silences(server) == []
     assert len(await silences(server, "expired")) == 1
     await until(lambda: _none(silent, server))
@@ -197,20 +197,20 @@ async def _none(ask: Callable[[Alertmanager], Any], server: Alertmanager) -> boo
 async def test_the_way_out_ends_silences_and_so_does_who_finds_one_left_behind(server: Alertmanager) -> None:
     one = sink(server, Leader(), silences=True)
     await one.publish(acted(**now()))
-    await one.settle()
+    await one.flush()
     assert len(await silences(server)) == 1
     await one.close()
     assert await silences(server) == []
 
     left = sink(server, Leader(), silences=True)
     await left.publish(acted(**now()))
-    await left.settle()
+    await left.flush()
     await left._api.close()  # it dies without a word
     finder = sink(server, Leader(), silences=True)
-    await finder.settle()
+    await finder.flush()
     assert len(await silences(server)) == 1, "its incident is open: it stays"
     await finder.publish(told("verified", **now()))
-    await finder.settle()
+    await finder.flush()
     assert await silences(server) == []
     await finder.close()
 
@@ -220,18 +220,18 @@ async def test_who_leads_no_more_neither_ends_nor_makes_a_silence(server: Alertm
     was, follows = Leader(), Leader()
     one, other = sink(server, was, silences=True), sink(server, follows, silences=True)
     await one.publish(acted(**now()))
-    await one.settle()
+    await one.flush()
     was.leads = False
-    await one.settle()
+    await one.flush()
     await one.publish(told("verified", **now()))
     await one.close()
     assert len(await silences(server)) == 1, "the next leader looks after it"
 
     await other.publish(acted(**now(incident="i2")))
     follows.leads = False
-    await other.settle()
+    await other.flush()
     follows.leads = True
-    await other.settle()
+    await other.flush()
     assert [one["comment"] for one in await silences(server) if "i2" in one["comment"]] == []
     await other.close()
 
@@ -240,14 +240,14 @@ async def test_who_leads_no_more_neither_ends_nor_makes_a_silence(server: Alertm
 async def test_one_whose_incident_is_over_is_ended_when_it_is_found(server: Alertmanager) -> None:
     left = sink(server, Leader(), silences=True)
     await left.publish(acted(**now()))
-    await left.settle()
+    await left.flush()
     wests = sink(server, Leader(), silences=True, cluster="west")
     await wests.publish(acted(incident="w1", **now()))
-    await wests.settle()
+    await wests.flush()
     person = api(server.url)
     await person.silence(silence_matchers(POD), at=now()["at"], seconds=60.0, by="observer", comment="a person's word")
     finder = sink(server, Leader(open=set()), silences=True)
-    await finder.settle()
+    await finder.flush()
     still = sorted(one["comment"] for one in await silences(server))
     assert len(still) == 2 and "w1" in still[0] and still[1] == "a person's word"
     for one in (left, wests, finder):
@@ -311,9 +311,9 @@ async def test_what_fails_is_tried_again_and_pages_are_not_lost() -> None:
         one = sink(receiver, Leader(), clock)
         one._led = True
         await one.publish(told("page", severity="page", at=clock.at))
-        await one.settle()
+        await one.flush()
         receiver.answers, before = [200], len(receiver.got)
-        await one.settle()
+        await one.flush()
         assert len(receiver.got) == before + 1 > 1
         (alert,) = receiver.got[-1].json
         await one.close()
@@ -325,8 +325,8 @@ async def test_a_page_goes_out_where_nothing_may_be_read() -> None:
     async with receiving(403, 200, 403, 200) as receiver:
         one = sink(receiver, Leader(), clock)
         await one.publish(told("page", severity="page", at=clock.at))
-        await one.settle()
-        await one.settle()
+        await one.flush()
+        await one.flush()
         await one.close()
     assert [got.method for got in receiver.got] == ["GET", "POST", "GET", "POST"]
 
@@ -336,10 +336,10 @@ async def test_a_new_leader_ends_nothing_before_it_knows_what_is_open() -> None:
     async with receiving() as receiver:
         one = sink(receiver, leader, FakeClock())
         await one.publish(told("page", severity="page"))
-        await one.settle()
+        await one.flush()
         assert receiver.got == []
         leader.knows, leader.open = True, {"i1"}
-        await one.settle()
+        await one.flush()
         (alert,) = receiver.got[-1].json
         await one.close()
     assert unix(alert["endsAt"]) > FakeClock().now()
@@ -349,7 +349,7 @@ async def test_a_follower_tells_nothing() -> None:
     async with receiving() as receiver:
         one = sink(receiver, Leader(leads=False), FakeClock())
         await one.publish(told("page", severity="page"))
-        await one.settle()
+        await one.flush()
         await one.close()
     assert receiver.got == []
 
@@ -361,12 +361,12 @@ async def test_a_page_without_an_incident_ends_after_an_hour() -> None:
         one = sink(receiver, Leader(open=set()), clock)
         one._led = True
         await one.publish(told("frozen", severity="page", at=clock.at, **alone))
-        await one.settle()
+        await one.flush()
         clock.at += 3599.0
-        await one.settle()
+        await one.flush()
         clock.at += 1.0
-        await one.settle()
-        await one.settle()
+        await one.flush()
+        await one.flush()
         await one.close()
     sent = [got.json[0] for got in receiver.got]
     ends = [unix(alert["endsAt"]) for alert in sent]
@@ -381,7 +381,7 @@ async def test_an_incident_that_ends_with_a_page_keeps_it() -> None:
         one._led = True
         leader.open.clear()
         await one.publish(told("closed", severity="page", reason="worse", at=clock.at))
-        await one.settle()
+        await one.flush()
         await one.close()
     assert unix(receiver.got[-1].json[0]["endsAt"]) > clock.at
 
@@ -401,7 +401,7 @@ async def test_only_a_pod_that_was_really_evicted_is_silenced(decision: Any) -> 
         one = sink(receiver, Leader(), FakeClock(), silences=True, pages=False)
         one._led = True
         await one.publish(decision)
-        await one.settle()
+        await one.flush()
         await one.close()
     assert receiver.got == []
 
@@ -412,7 +412,7 @@ async def test_what_cannot_be_looked_at_is_not_silenced() -> None:
         one = sink(receiver, Leader(), clock, silences=True, pages=False)
         one._led = True
         await one.publish(acted(at=clock.at))
-        await one.settle()
+        await one.flush()
         await one.close()
     assert {got.method for got in receiver.got} == {"GET"}
 

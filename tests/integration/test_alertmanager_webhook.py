@@ -45,11 +45,11 @@ async def test_firing_and_resolved_arrive_and_count_once(sender: Alertmanager, t
         await sender.start()
         starts = "2026-11-25T10:00:00.123Z"
         await sender.send(CART, starts=starts)
-        await until(lambda: len(hook.inbox.kept) == 1)
+        await until(lambda: len(hook.inbox.retained) == 1)
         assert [one.labels["service"] for one in await hook.inbox.pending()] == ["cart"]
         await sender.send(CART, starts=starts, resolved=True)
-        await until(lambda: len(hook.inbox.kept) == 2)
-        assert {one.status for one in hook.inbox.kept.values()} == {AlertStatus.FIRING, AlertStatus.RESOLVED}
+        await until(lambda: len(hook.inbox.retained) == 2)
+        assert {one.status for one in hook.inbox.retained.values()} == {AlertStatus.FIRING, AlertStatus.RESOLVED}
         assert not await hook.inbox.pending(), "firing and resolved news carry the same start to the letter"
 
 
@@ -59,9 +59,9 @@ async def test_while_the_disk_is_full_it_comes_again(sender: Alertmanager, tmp_p
         await sender.start()
         await sender.send(CART)
         await until(lambda: hook.counts.count("503") >= 2)
-        assert not hook.inbox.kept
+        assert not hook.inbox.retained
         hook.inbox.broken = False
-        await until(lambda: len(hook.inbox.kept) == 1)
+        await until(lambda: len(hook.inbox.retained) == 1)
 
 
 async def test_a_sender_that_forgot_sends_again_and_nothing_is_counted_twice(
@@ -77,7 +77,7 @@ async def test_a_sender_that_forgot_sends_again_and_nothing_is_counted_twice(
             await until(lambda before=before: hook.counts.count("202") > before)  # type: ignore[misc]
             await sender.stop()
             (tmp_path / "storage" / "nflog").unlink(missing_ok=True)
-        assert len(hook.inbox.kept) == 1
+        assert len(hook.inbox.retained) == 1
 
 
 async def test_what_max_alerts_left_out_is_read_from_its_api(sender: Alertmanager, tmp_path: Path) -> None:
@@ -86,9 +86,9 @@ async def test_what_max_alerts_left_out_is_read_from_its_api(sender: Alertmanage
         sender.receiver = receiver(hook, max_alerts=1)
         await sender.start()
         await sender.send(CART, PAY)
-        await until(lambda: {one.labels["service"] for one in hook.inbox.kept.values()} == {"cart", "pay"})
+        await until(lambda: {one.labels["service"] for one in hook.inbox.retained.values()} == {"cart", "pay"})
         await sender.send(CART, PAY, resolved=False)
-        assert len({one.group for one in hook.inbox.kept.values()}) == 1
+        assert len({one.group for one in hook.inbox.retained.values()}) == 1
 
 
 async def test_its_api_that_is_not_there_is_named(sender: Alertmanager) -> None:

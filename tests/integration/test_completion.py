@@ -24,9 +24,15 @@ def environment(tmp_path: Path) -> dict[str, str]:
     code = "import sys; sys.argv[0] = 'observer'; from observer.cli.main import main; main()"
     program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(code)} "$@"\n')
     program.chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("OBSERVER")}
+    retained = {name: value for name, value in os.environ.items() if not name.startswith("OBSERVER")}
     path = f"{program.parent}:{os.environ['PATH']}"
-    return {**kept, "PATH": path, "PYTHONPATH": str(ROOT), "OBSERVER_URL": "http://127.0.0.1:1", "HOME": str(tmp_path)}
+    return {
+        **retained,
+        "PATH": path,
+        "PYTHONPATH": str(ROOT),
+        "OBSERVER_URL": "http://127.0.0.1:1",
+        "HOME": str(tmp_path),
+    }
 
 
 def in_bash(environment: dict[str, str], *words: str) -> list[str]:

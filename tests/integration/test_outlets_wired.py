@@ -141,13 +141,15 @@ async def test_the_story_of_a_gray_pod_arrives_everywhere(tmp_path: Path, log: i
     dropped = people.collector.metrics[names.SINK_DROPPED_TOTAL].sum.data_points
     assert {one.attributes[0].value.string_value for one in dropped if one.as_int} == {"notify_slack"}
 
-    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name not in SECRETS)
+    retained = b"".join(
+        path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name not in SECRETS
+    )
     heard = b"".join(
         got.body for one in (people.events, people.slack, people.bots, people.alerts) for got in one.got
     ) + b"".join(got.body for got in people.collector.requests)
-    assert b"drain" in kept and b"decided" in log.getvalue() and b"notify_slack" in log.getvalue()
+    assert b"drain" in retained and b"decided" in log.getvalue() and b"notify_slack" in log.getvalue()
     for secret in SECRETS.values():
-        assert secret.encode() not in kept + heard + log.getvalue()
+        assert secret.encode() not in retained + heard + log.getvalue()
 
 
 async def test_doctor_asks_each_of_them_and_writes_to_nobody(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from observer.web.operator import plan_view
 from observer.web.views.rows import decision_row
 from tests.support.builders import workload
 from tests.support.fakes import FakeClock, FakeCluster, FakeLease, FakeSwitch
-from tests.support.flush import SPEC, FlushActuator
+from tests.support.flush import KIND, SPEC, FlushActuator
 from tests.support.people import people_world
 from tests.support.stage import Stage as Play
 
@@ -56,11 +56,13 @@ spec:
 
 @pytest.fixture(autouse=True)
 def registered() -> Iterator[FlushActuator]:
+    ActionKind.register(KIND.value)
     actions.register(SPEC)
     made = FlushActuator()
     actuators.register(SPEC.kind, lambda _api, _by: made)
     yield made
     actions.unregister(SPEC.kind)
+    ActionKind.forget(KIND)
 
 
 def effective(play: Play, text: str = POLICY) -> EffectivePolicies:

@@ -74,7 +74,7 @@ def test_births(tmp_path: Path) -> None:
     mine = ours(pods, births)
 
     assert mine[-1].budget.total - mine[-1].budget.good == 240.0
-    assert mine[16].told == "page"
+    assert mine[16].alert == "page"
     assert theirs(tmp_path, pods, FIRING) == [[]] * 30
 
 
@@ -84,8 +84,8 @@ def test_low_traffic(tmp_path: Path) -> None:
     bad[30:] = 1.0
     mine = ours([(good, bad)])
 
-    assert {one.told for one in mine} == {""}
-    assert any("bad; 5 needed" in tier.held for one in mine for tier in one.tiers)
+    assert {one.alert for one in mine} == {""}
+    assert any("bad; 5 needed" in tier.withheld for one in mine for tier in one.tiers)
     assert any(theirs(tmp_path, [(good, bad)], FIRING, min_bad=False))
     assert not any(theirs(tmp_path, [(good, bad)], FIRING))
 
@@ -95,7 +95,7 @@ def test_low_traffic_certainty(tmp_path: Path) -> None:
     pods = [(np.concatenate([[0.0], np.full(5, 3995.0)]), np.concatenate([[0.0], np.full(5, 5.0)]))]
     mine = ours(pods)
 
-    assert mine[1].tiers[-1].over and "may be chance" in mine[1].tiers[-1].held
+    assert mine[1].tiers[-1].over and "may be chance" in mine[1].tiers[-1].withheld
     assert len(theirs(tmp_path, pods, FIRING)[1]) == 1
 
 
@@ -144,7 +144,7 @@ def test_unknown_data(tmp_path: Path) -> None:
     lost = Facts(scraped=START + 60.0 * 29, desired=1, ready=1, watched=0, scoped=True)
     mine = ours([(good, bad)], around=lost)
 
-    assert (mine[40].state, mine[40].told) == (DataState.ABSENT, "")
+    assert (mine[40].state, mine[40].alert) == (DataState.ABSENT, "")
     assert any(tier.over for tier in mine[40].tiers)
     assert len(theirs(tmp_path, [(good, bad)], FIRING)[40]) == 3  # all but the one with 5 minutes
 

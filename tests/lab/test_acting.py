@@ -55,8 +55,8 @@ def test_gray_pod(story: Story) -> None:
     regarding = {event["regarding"]["name"] for event in told}
     assert regarding <= {culprit.name, "catalog-v1"}
     assert culprit.name in regarding
-    kept = observer.ask("why", f"pod/shop/{culprit.name}")["evidence"]
-    assert kept, "no evidence was kept before the eviction"
+    retained = observer.ask("why", f"pod/shop/{culprit.name}")["evidence"]
+    assert retained, "no evidence was kept before the eviction"
 
 
 def test_faint_pod(story: Story) -> None:

@@ -65,7 +65,7 @@ def notification(*alerts: dict[str, Any], **changes: Any) -> dict[str, Any]:
 class FakeInbox:
     """Keeps alerts in memory; ``broken`` refuses to write, ``gate`` holds writes back until it is set."""
 
-    kept: dict[str, Alert] = field(default_factory=dict)
+    retained: dict[str, Alert] = field(default_factory=dict)
     batches: list[int] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     broken: bool = False
@@ -76,17 +76,17 @@ class FakeInbox:
             await self.gate.wait()
         self._there()
         self.batches.append(len(alerts))
-        before = len(self.kept)
+        before = len(self.retained)
         for alert in alerts:
-            self.kept.setdefault(alert.id, alert)
-        return len(self.kept) - before
+            self.retained.setdefault(alert.id, alert)
+        return len(self.retained) - before
 
     async def pending(self) -> Sequence[Alert]:
         self._there()
-        resolved = {one.spell for one in self.kept.values() if one.status is AlertStatus.RESOLVED}
+        resolved = {one.spell for one in self.retained.values() if one.status is AlertStatus.RESOLVED}
         pending = [
             one
-            for one in self.kept.values()
+            for one in self.retained.values()
             if one.status is AlertStatus.FIRING and one.spell not in resolved and one.id not in self.answers
         ]
         return sorted(pending, key=lambda one: one.received)
@@ -97,9 +97,9 @@ class FakeInbox:
 
     async def prune(self, before: float) -> int:
         self._there()
-        old = [key for key, alert in self.kept.items() if alert.received < before]
+        old = [key for key, alert in self.retained.items() if alert.received < before]
         for key in old:
-            del self.kept[key]
+            del self.retained[key]
         return len(old)
 
     def _there(self) -> None:
@@ -137,12 +137,12 @@ async def hooked(
     read_again: ReadAgain | None = None,
     clock: StoppedClock | None = None,
 ) -> AsyncIterator[Hook]:
-    kept, counts = inbox or FakeInbox(), []
-    acceptor = Acceptor(kept, accepted=lambda: counts.append("told"))
+    retained, counts = inbox or FakeInbox(), []
+    acceptor = Acceptor(retained, accepted=lambda: counts.append("told"))
     hook = Webhook(acceptor, ways, clock or StoppedClock(), read_again=read_again, counted=counts.append)
     app = web.Application()
     app.router.add_post(PATH, hook.handle)
     async with asyncio.TaskGroup() as group, TestClient(TestServer(app)) as client:
         worker = group.create_task(acceptor.run())
-        yield Hook(client, counts, kept)
+        yield Hook(client, counts, retained)
         worker.cancel()

@@ -187,8 +187,8 @@ class MemoryJournal:
         self.saved[incident.id] = incident
 
     async def incidents(self, *, open_only: bool = False, since: float = 0.0) -> Sequence[Incident]:
-        kept = [each for each in self.saved.values() if not each.closed or (not open_only and each.closed >= since)]
-        return sorted(kept, key=lambda each: (each.opened, each.id))
+        retained = [each for each in self.saved.values() if not each.closed or (not open_only and each.closed >= since)]
+        return sorted(retained, key=lambda each: (each.opened, each.id))
 
     async def intend(self, action: Action, entry: LedgerEntry) -> None:
         if action.id in self.intents:
@@ -199,7 +199,7 @@ class MemoryJournal:
         self.intents[action.id] = action
         self.entries.append(entry)
 
-    async def settle(self, action_id: str, outcome: Outcome, at: float) -> None:
+    async def record_outcome(self, action_id: str, outcome: Outcome, at: float) -> None:
         self._write(f"settle {outcome.result.value}")
         self.settled[action_id] = outcome
         if outcome.result is not Result.UNKNOWN:

@@ -22,8 +22,11 @@ def diff(action: Action, _seconds: float) -> tuple[str, ...]:
     return (f"~ {action.target.title}", "- every entry")
 
 
+KIND = ActionKind.register("flush")
+ActionKind.forget(KIND)  # it counts while a test has registered it
+
 SPEC = ActionSpec(
-    kind=ActionKind.register("flush"),
+    kind=KIND,
     target=TargetKind("cache"),
     targets=cache_of,
     summary="Empties the cache beside the pod.",

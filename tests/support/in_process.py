@@ -158,16 +158,16 @@ class InProcess:
 
     def traces(self, since: float, until: float, limit: int = 1000) -> TraceSet:
         """The newest traces that began in between, oldest first."""
-        kept: list[tuple[Span, ...]] = []
+        retained: list[tuple[Span, ...]] = []
         for trace in self._spans.traces(until):
             begun = min(span.start for span in trace)
             if begun < since:
                 break
-            if len(kept) == limit:
+            if len(retained) == limit:
                 break
-            kept.append(self._spans_of(trace))
-        spans = tuple(span for trace in reversed(kept) for span in trace)
-        return TraceSet(until, until - since, spans, truncated=len(kept) == limit)
+            retained.append(self._spans_of(trace))
+        spans = tuple(span for trace in reversed(retained) for span in trace)
+        return TraceSet(until, until - since, spans, truncated=len(retained) == limit)
 
     def _spans_of(self, trace: list[MeshSpan]) -> tuple[Span, ...]:
         """A trace is read once for as long as no more of its spans end."""

@@ -151,7 +151,7 @@ async def fill(folder: Path, *, counts: Sequence[tuple[float, LedgerCount]] = ()
             await journal.record(each)
         for action, entry in acts:
             await journal.intend(action, entry)
-            await journal.settle(action.id, Outcome(action.id, Result.APPLIED, "evicted"), entry.at)
+            await journal.record_outcome(action.id, Outcome(action.id, Result.APPLIED, "evicted"), entry.at)
             if entry.useful is not None:
                 await journal.grade(entry.incident, useful=entry.useful, verdict=entry.verdict)
         await journal.counts.add(counts)

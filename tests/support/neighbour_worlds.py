@@ -167,10 +167,10 @@ def _new_jaeger(folder: Path) -> web.Application:
         for span in _spans(blocks):
             starts[span["traceId"]] = max(int(span["startTimeUnixNano"]), starts.get(span["traceId"], 0))
         inside = [trace for trace, start in starts.items() if begin <= start <= end]
-        kept = set(inside[: int(asked["query.search_depth"])])
-        if asked["query.service_name"] != "front.shop" or not kept:
+        retained = set(inside[: int(asked["query.search_depth"])])
+        if asked["query.service_name"] != "front.shop" or not retained:
             return web.json_response({"error": {"httpCode": 404, "message": "No traces found"}}, status=404)
-        return web.json_response({"result": {"resourceSpans": [_only(block, kept) for block in blocks]}})
+        return web.json_response({"result": {"resourceSpans": [_only(block, retained) for block in blocks]}})
 
     app = web.Application()
     app.router.add_get("/api/v3/services", services)

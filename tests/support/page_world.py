@@ -269,7 +269,7 @@ def objective(service: ServiceRef, at: float, *, spent: float, told: str = "") -
         budget=BudgetStatus(at - 30 * 86_400.0, 1e6 - 1e3 * spent, 1e6, spent, 86_400.0 if told else None),
         tiers=tuple(TierStatus(tier, burn, burn, 40.0, 1e5, over=bool(told)) for tier in tiers),
         rate=100.0,
-        told=told,
+        alert=told,
         text=f"{service.name}-availability burns its budget {burn:g} times too fast" if told else "",
     )
 

@@ -211,8 +211,8 @@ class Issuer:
         } | self.claims
         key = self.signed_by or self.keys[0]
         kid = getattr(key, "kid", None) or "none"
-        kept = {name: value for name, value in claims.items() if name not in self.drop}
-        return jwt.encode({"alg": self.algorithm, "kid": kid}, kept, key, algorithms=[self.algorithm])
+        retained = {name: value for name, value in claims.items() if name not in self.drop}
+        return jwt.encode({"alg": self.algorithm, "kid": kid}, retained, key, algorithms=[self.algorithm])
 
 
 @asynccontextmanager

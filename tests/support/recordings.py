@@ -247,8 +247,8 @@ class Replay:
             return values
         known = np.nan_to_num(values)
         growth = np.maximum(np.diff(known, prepend=known[0]), 0.0)
-        kept = self._random.binomial(growth.astype(np.int64), self._thin)
-        return np.where(np.isnan(values), np.nan, _first(values) + np.cumsum(kept))
+        retained = self._random.binomial(growth.astype(np.int64), self._thin)
+        return np.where(np.isnan(values), np.nan, _first(values) + np.cumsum(retained))
 
     def _counters(self) -> dict[Key, FloatArray]:
         """``(namespace, pod)`` -> shape (T, 3 + cuts + 1)."""
@@ -366,17 +366,17 @@ def _add(row: FloatArray, column: int, values: FloatArray) -> None:
     row[known, column] = np.nan_to_num(row[known, column]) + values[known]
 
 
-def _buckets(total: FloatArray, kept: FloatArray, count: FloatArray) -> list[FloatArray]:
+def _buckets(total: FloatArray, retained: FloatArray, count: FloatArray) -> list[FloatArray]:
     """Cumulative counts at most as slow as each cut, and of all."""
     lumps = np.diff(np.nan_to_num(count), prepend=np.nan_to_num(count)[0])
     spent = np.diff(np.nan_to_num(total), prepend=np.nan_to_num(total)[0])
-    growth = np.maximum(np.diff(np.nan_to_num(kept), prepend=np.nan_to_num(kept)[0]), 0.0)
+    growth = np.maximum(np.diff(np.nan_to_num(retained), prepend=np.nan_to_num(retained)[0]), 0.0)
     mean = np.divide(spent, lumps, out=np.zeros_like(spent), where=lumps > 0.0)
     columns = []
     for cut in (*CUTS, math.inf):
         below = np.array([_below(cut, one) for one in mean])
         # Whole requests, and none lost: what is cut off here is carried to the next lump.
-        grown = np.floor(_first(kept) + np.cumsum(growth * below) + 1e-6)
+        grown = np.floor(_first(retained) + np.cumsum(growth * below) + 1e-6)
         columns.append(np.where(np.isnan(count), np.nan, grown))
     return columns
 

@@ -23,8 +23,8 @@ def test_the_page_in_the_tree_is_the_one_that_the_code_makes(name: str) -> None:
 
 def test_no_page_is_left_over() -> None:
     folders = {page.value.partition("/")[0] for page in Page}
-    kept = {path.relative_to(FOLDER).as_posix() for folder in folders for path in (FOLDER / folder).rglob("*.md")}
-    assert kept == {f"{page.value}.md" for page in Page}
+    retained = {path.relative_to(FOLDER).as_posix() for folder in folders for path in (FOLDER / folder).rglob("*.md")}
+    assert retained == {f"{page.value}.md" for page in Page}
 
 
 def test_every_reason_is_explained_once_and_has_an_anchor() -> None:

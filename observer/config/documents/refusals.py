@@ -57,10 +57,10 @@ def validated(
     except ValidationError as exc:
         errors = exc.errors(include_url=False)
         faults = [fault for error in errors for fault in _faults(document, at, error, model, nothing)]
-    told = {fault.path for fault in (*document.faults, *faults)}
+    written = {fault.path for fault in (*document.faults, *faults)}
     if issubclass(model, Part):
         faults += [
-            document.fault(path, "has no value", nothing) for path in _nulls(data, at) if dotted(path) not in told
+            document.fault(path, "has no value", nothing) for path in _nulls(data, at) if dotted(path) not in written
         ]
     broken = {fault.path for fault in document.faults}
     return None if faults else found, [fault for fault in faults if fault.path not in broken]

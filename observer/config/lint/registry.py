@@ -59,10 +59,10 @@ OFFLINE: Final[tuple[Check, ...]] = (
 
 def lint(subject: Subject, checks: Iterable[Check] = OFFLINE) -> list[Finding]:
     """What the checks find, in the order of the files."""
-    return in_order(finding for check in checks for finding in told(check, check.run(subject)))
+    return in_order(finding for check in checks for finding in findings_of(check, check.run(subject)))
 
 
-def told(check: Check, hits: Iterable[Hit]) -> Iterator[Finding]:
+def findings_of(check: Check, hits: Iterable[Hit]) -> Iterator[Finding]:
     """The hits that their owner does not ask to be left alone with."""
     return (Finding(check.id, check.severity, hit.fault) for hit in hits if not ignores(hit, check.id))
 

@@ -91,7 +91,7 @@ def assemble(documents: Documents, *, at: float, cluster: str = "") -> Assembled
 
 
 def _one(slo: Placed[SloSpec], documents: Documents, at: float, cluster: str, assembled: Assembled) -> None:
-    rules, tiers = _told(slo, documents, assembled)
+    rules, tiers = _alerting(slo, documents, assembled)
     for index, model in enumerate(slo.spec.objectives):
         sli = _indicator(slo, model, index, documents, assembled)
         if sli is None:
@@ -106,7 +106,9 @@ def _one(slo: Placed[SloSpec], documents: Documents, at: float, cluster: str, as
             assembled.made.append(Made(identified(_named(objective, slo, name)), slo, sli, index))
 
 
-def _told(slo: Placed[SloSpec], documents: Documents, assembled: Assembled) -> tuple[list[Rule], tuple[BurnTier, ...]]:
+def _alerting(
+    slo: Placed[SloSpec], documents: Documents, assembled: Assembled
+) -> tuple[list[Rule], tuple[BurnTier, ...]]:
     rules: list[Rule] = []
     for index, item in enumerate(slo.spec.alert_policies):
         at: Path = ("spec", "alertPolicies", index)

@@ -66,16 +66,16 @@ class EffectivePolicyCache:
         self._known: dict[WorkloadRef, tuple[Mapping[str, str], Mapping[str, str], EffectivePolicy | None]] = {}
         self._looked_at: tuple[object, ...] = (None,)
         self._day = -1.0
-        self._book = EffectivePolicies(identity=self._identity)
+        self._policies = EffectivePolicies(identity=self._identity)
 
     def policies(self, cluster: ClusterView | None, at: float) -> EffectivePolicies:
         """The applied policy of every workload of ``cluster`` at ``at``, Unix seconds; the last one without a view."""
         if cluster is None or not self._set.policies:
-            return self._book
+            return self._policies
         changed = self._new_day(at)
         looked_at = (cluster.workloads, cluster.by_workload, cluster.pods, cluster.namespaces)
         if not changed and all(one is other for one, other in zip(looked_at, self._looked_at, strict=False)):
-            return self._book  # mappings are never changed after they were handed out
+            return self._policies  # mappings are never changed after they were handed out
         self._looked_at = looked_at
         seen: dict[WorkloadRef, EffectivePolicy] = {}
         for subject in subjects(cluster):
@@ -86,10 +86,10 @@ class EffectivePolicyCache:
                 changed = True
             if known[2] is not None:
                 seen[subject.ref] = known[2]
-        if changed or len(seen) != len(self._book.applied):
+        if changed or len(seen) != len(self._policies.applied):
             self._known = {ref: self._known[ref] for ref in self._known if ref in seen or ref in cluster.workloads}
-            self._book = EffectivePolicies(identity=self._identity, applied=seen)
-        return self._book
+            self._policies = EffectivePolicies(identity=self._identity, applied=seen)
+        return self._policies
 
     def _new_day(self, at: float) -> bool:
         """Zones are looked up anew once a day: offsets reach only so far ahead."""

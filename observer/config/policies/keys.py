@@ -96,7 +96,7 @@ class SelectorKeys(Part):
     workloads: Annotated[Workloads, SOMEBODY] = Field(Workloads(), description="Workloads that it reaches.")
 
 
-class HoldKeys(Part):
+class StandingHoldKeys(Part):
     """Nothing is done until an instant, or until the key is taken out."""
 
     reason: Annotated[str, TEXT] = Field(description="Why nothing may be done.")
@@ -130,7 +130,7 @@ class SpecKeys(Part):
     """What a policy says about whom."""
 
     selector: Annotated[SelectorKeys, SOMEBODY] = Field(description="Whom it is for; an empty one is refused.")
-    hold: HoldKeys | None = Field(
+    hold: StandingHoldKeys | None = Field(
         None, description="Do nothing here; those of all policies that reach a workload count."
     )  # fmt: skip
 

@@ -64,7 +64,7 @@ def disagreements(policies: Iterable[Policy], base: Mapping[str, Value], setting
         effective = layered([*above, policy], base)
         for path, message, hint in contradictions(effective, settings.engine, largest):
             if (path, message, hint) not in before:
-                yield _told(policy, effective, path, message, hint)
+                yield _fault(policy, effective, path, message, hint)
 
 
 def unreachable(policies: Iterable[Policy], settings: Settings) -> Iterator[Fault]:
@@ -80,7 +80,7 @@ def _reaches(other: Policy, policy: Policy) -> bool:
     return other.selector.level is Level.PLATFORM or other.selector.covers(policy.selector)
 
 
-def _told(policy: Policy, effective: EffectiveValues, path: str, message: str, hint: str) -> Fault:
+def _fault(policy: Policy, effective: EffectiveValues, path: str, message: str, hint: str) -> Fault:
     """At the policy's own value, else at its value that turned an inherited one senseless."""
     if (own := policy.values.get(path)) is not None:
         return own.place.fault(f"spec.{path}", message, hint)

@@ -228,10 +228,10 @@ def _inheritances(judgement: Judgement) -> Iterable[tuple[ServiceRef, ServiceRef
     for suppression in judgement.suppressions:
         if (
             suppression.reason == Reason.INHERITED
-            and suppression.blamed is not None
-            and suppression.blamed.service is not None
+            and suppression.cause is not None
+            and suppression.cause.service is not None
         ):
-            yield suppression.service, suppression.blamed.service
+            yield suppression.service, suppression.cause.service
     for suspect in judgement.suspects:
         first = suspect.also[0].service if suspect.ceiling_reason == Reason.INHERITED and suspect.also else None
         if suspect.culprit.service is not None and first is not None:

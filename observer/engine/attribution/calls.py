@@ -57,10 +57,10 @@ def flow(
     services: dict[ServiceRef, float] = {}
     edges: dict[Pair, float] = {}
     inherited: dict[ServiceRef, float] = {}
-    order, kept = _downwards(sorted(start), callees)
+    order, retained = _downwards(sorted(start), callees)
     for service in order:
         amount = arrived.get(service, 0.0)
-        ways = [callee for callee in callees.get(service, ()) if (service, callee) in kept]
+        ways = [callee for callee in callees.get(service, ()) if (service, callee) in retained]
         mine = own.get(service, 0.0)
         got = sum(
             passed.get((service, callee), 0.0) + lost.get((service, callee), 0.0) for callee in callees.get(service, ())
@@ -87,7 +87,7 @@ def _downwards(
     """Services below ``start``, callers before callees, and the calls that do not lead back."""
     done: list[ServiceRef] = []
     state: dict[ServiceRef, int] = {}
-    kept: set[Pair] = set()
+    retained: set[Pair] = set()
     for first in start:
         if first in state:
             continue
@@ -103,11 +103,11 @@ def _downwards(
             elif state.get(following) == 1:
                 continue
             else:
-                kept.add((service, following))
+                retained.add((service, following))
                 if following not in state:
                     state[following] = 1
                     stack.append((following, iter(callees.get(following, ()))))
-    return done[::-1], kept
+    return done[::-1], retained
 
 
 _TRUST: Final = {EdgeSource.METRICS: 0, EdgeSource.KIALI: 1, EdgeSource.TRACES: 2}

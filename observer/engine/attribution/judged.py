@@ -109,7 +109,7 @@ class _Troubles:
 
     def suppressed(self, suppression: Suppression, health: ServiceHealth | None) -> None:
         errors = max(health.errors if health is not None else 1.0, 1.0)
-        origin = suppression.blamed.service if suppression.blamed is not None else None
+        origin = suppression.cause.service if suppression.cause is not None else None
         if suppression.reason == Reason.INHERITED and origin is not None and origin != suppression.service:
             self.passed[(suppression.service, origin)] = errors
             self.own[suppression.service] = 0.0

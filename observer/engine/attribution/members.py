@@ -79,10 +79,10 @@ def silent_member_evidence(suppressions: Iterable[Suppression]) -> list[MemberEv
     """The one peer whose sidecar fell silent as calls got lost: the likeliest, and no more than that."""
     return [
         MemberEvidence(
-            suppression.service, cause_of(suppression.blamed), EvidenceLine("peers", _SILENT, suppression.detail)
+            suppression.service, cause_of(suppression.cause), EvidenceLine("peers", _SILENT, suppression.detail)
         )
         for suppression in suppressions
-        if suppression.reason == Reason.UNREACHED and suppression.blamed is not None
+        if suppression.reason == Reason.UNREACHED and suppression.cause is not None
     ]
 
 
@@ -95,9 +95,9 @@ def silence_evidence(suppressions: Iterable[Suppression]) -> ServiceEvidence | N
     likelier, nor its removal permitted, because another pod is silent.
     """
     silent = {
-        cause_of(suppression.blamed): suppression.service
+        cause_of(suppression.cause): suppression.service
         for suppression in suppressions
-        if suppression.reason == Reason.UNREACHED and suppression.blamed
+        if suppression.reason == Reason.UNREACHED and suppression.cause
     }
     if not silent:
         return None

@@ -100,7 +100,7 @@ def _odds(mine: float, others: float) -> str:
     return f"{mine / others:.1f}:1" if others > 0.0 else "beyond counting"
 
 
-_KEPT: Final = 6
+_RETAINED: Final = 6
 """Causes that are kept, UNKNOWN and the suspect not counted."""
 
 
@@ -108,9 +108,9 @@ def shortened(attribution: Attribution, always: Container[Cause] = ()) -> Attrib
     """The likeliest causes and those in ``always``; what the others had goes to UNKNOWN, which then doubts more."""
     unknown = next((ranked for ranked in attribution.ranked if ranked.cause.kind is CauseKind.UNKNOWN), None)
     named = [ranked for ranked in attribution.ranked if ranked is not unknown]
-    kept = [ranked for rank, ranked in enumerate(named) if rank < _KEPT or ranked.cause in always]
-    rest = 1.0 - math.fsum(ranked.probability for ranked in kept)
-    shorter = [ranked for ranked in attribution.ranked if ranked is unknown or ranked in kept]
+    retained = [ranked for rank, ranked in enumerate(named) if rank < _RETAINED or ranked.cause in always]
+    rest = 1.0 - math.fsum(ranked.probability for ranked in retained)
+    shorter = [ranked for ranked in attribution.ranked if ranked is unknown or ranked in retained]
     return replace(
         attribution, ranked=_ranked(_doubting(ranked, rest) if ranked is unknown else ranked for ranked in shorter)
     )

@@ -80,8 +80,8 @@ def advance(
     state, last = _faded(state, at), state.frame
     if frame is None or last is None or frame.at <= last.at or frame.cuts != last.cuts:
         # One missed answer is no reason to forget the last one: increments then span two ticks.
-        kept = last if frame is None and last is not None and at - last.at < MISSED else frame
-        return replace(state, frame=kept), {}
+        retained = last if frame is None and last is not None and at - last.at < MISSED else frame
+        return replace(state, frame=retained), {}
     grown, calls = _grown(last, frame, cluster)
     by_service: dict[ServiceRef, list[CallerCounts]] = {service: [] for service in frame.watched & last.watched}
     for service, change in grown:

@@ -210,18 +210,18 @@ class Candidates:
         )
         bad, total = gathered.own_bad[parts, stream], gathered.own_total[parts, stream]
         all_bad, all_total = gathered.all_bad[parts, stream], gathered.all_total[parts, stream]
-        telling = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
-        if not telling.any():
+        informative = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
+        if not informative.any():
             return 0.0
         ratios = likelihood(
-            bad[telling],
-            total[telling],
-            all_bad[telling],
-            all_total[telling],
+            bad[informative],
+            total[informative],
+            all_bad[informative],
+            all_total[informative],
             effect_sizes=np.array(self._state.effect_sizes),
         )
-        whole = float((ratios / overdispersion[parts[telling], stream][:, None]).sum(axis=0).max())
-        return whole - (_CHOSEN + math.log(len(parts))) * (int(np.count_nonzero(telling)) - 1)
+        whole = float((ratios / overdispersion[parts[informative], stream][:, None]).sum(axis=0).max())
+        return whole - (_CHOSEN + math.log(len(parts))) * (int(np.count_nonzero(informative)) - 1)
 
     def _slowdown(self, row: int) -> tuple[float, float]:
         state, comparison = self._state, self._state.comparison

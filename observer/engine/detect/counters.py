@@ -86,7 +86,7 @@ class CounterState:
     ) -> CounterState:
         """In a new order of pods; ``take`` names each pod's old row or -1. New pods begin unknown or at zero."""
         born = (take < 0) & (comparison.created > last_complete - _SLACK) & (last_complete > 0.0)
-        gone = {key: kept for key, kept in self.gone.items() if kept[1] > at - _REMEMBERED}
+        gone = {key: retained for key, retained in self.gone.items() if retained[1] > at - _REMEMBERED}
         for position in np.setdiff1d(np.arange(len(old.refs)), take).tolist():
             gone[old.refs[position].key] = (float(np.nansum(self.last[position, :CLASSES])), at)
         rows = {name: taken(getattr(self, name), take, fill) for name, fill in _UNSEEN.items()}
@@ -271,6 +271,6 @@ def _label_skips(
 def taken(values: np.ndarray, take: IntArray, fill: float) -> np.ndarray:
     """``values[take]`` with ``fill`` where ``take`` is -1."""
     result = np.full((len(take), *values.shape[1:]), fill, dtype=values.dtype)
-    kept = take >= 0
-    result[kept] = values[take[kept]]
+    retained = take >= 0
+    result[retained] = values[take[retained]]
     return result

@@ -156,8 +156,8 @@ def update(
     """Weigh one bin. ``dispersion`` as it was before this bin."""
     effect_sizes = np.array(settings.effect_sizes)
     rows = len(comparison.refs) + len(comparison.groups)
-    telling = (bin_.all_bad > 0.0) & (bin_.total > 0.0) & (bin_.total < bin_.all_total)
-    row, stream = np.nonzero(telling[:rows])
+    informative = (bin_.all_bad > 0.0) & (bin_.total > 0.0) & (bin_.total < bin_.all_total)
+    row, stream = np.nonzero(informative[:rows])
     bad, total, all_bad, all_total = (
         column[row, stream] for column in (bin_.bad, bin_.total, bin_.all_bad, bin_.all_total)
     )
@@ -223,12 +223,12 @@ def _run(evidence: Evidence, step: FloatArray, bin_: Sample) -> Evidence:
     """Keep the sums since the onset, and ask whether what began has ended."""
     before = evidence.run
     run = np.maximum(before + step, 0.0)
-    begun, kept = (before <= 0.0) & (run > 0.0), run > 0.0
+    begun, retained = (before <= 0.0) & (run > 0.0), run > 0.0
     due = ~np.isnan(bin_.end)[:, None]
     start, end = np.nan_to_num(bin_.start)[:, None], np.nan_to_num(bin_.end)[:, None]
 
     def summed(old: FloatArray, new: FloatArray) -> FloatArray:
-        return np.where(kept, np.where(begun, 0.0, old) + new, 0.0)
+        return np.where(retained, np.where(begun, 0.0, old) + new, 0.0)
 
     own_total, own_bad = summed(evidence.own_total, bin_.total), summed(evidence.own_bad, bin_.bad)
     result = replace(
@@ -239,7 +239,7 @@ def _run(evidence: Evidence, step: FloatArray, bin_: Sample) -> Evidence:
         all_total=summed(evidence.all_total, np.where(bin_.out, 0.0, bin_.all_total)),
         all_bad=summed(evidence.all_bad, np.where(bin_.out, 0.0, bin_.all_bad)),
         bins=summed(evidence.bins, (bin_.bad > 0.0).astype(np.float64)),
-        onset=np.where(begun, start, np.where(kept, evidence.onset, 0.0)),
+        onset=np.where(begun, start, np.where(retained, evidence.onset, 0.0)),
         newest=np.where(due & (step > 0.0), end, evidence.newest),
         traffic=np.where(due & (bin_.total > 0.0), end, evidence.traffic),
     )

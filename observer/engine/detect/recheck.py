@@ -95,11 +95,11 @@ def recheck_latency(
         counted.append(np.stack([np.broadcast_to(grown[:, -1:], slow.shape), slow], axis=2).transpose(1, 0, 2))
     again = _binned(chosen, counted, width, bounds)
     total, bad = again.everyone.sum(axis=(1, 2)).T
-    telling = np.flatnonzero((bad > 0.0) & (bad < total))
-    if not len(telling):
+    informative = np.flatnonzero((bad > 0.0) & (bad < total))
+    if not len(informative):
         return Recheck({pod: own[:1] for pod, own in again.own.items()}, again.everyone[:1], bounds[:1])
-    kept = tuple(bounds[i] for i in telling.tolist())
-    return Recheck({pod: own[telling] for pod, own in again.own.items()}, again.everyone[telling], kept)
+    retained = tuple(bounds[i] for i in informative.tolist())
+    return Recheck({pod: own[informative] for pod, own in again.own.items()}, again.everyone[informative], retained)
 
 
 def covers(histories: Sequence[SeriesHistory], wanted: frozenset[Key], share: float) -> bool:
@@ -152,9 +152,9 @@ def _level(
 ) -> float:
     """The mean over the effect sizes of one stream's processes; ``own``, ``everyone``: shape (callers, bins, 2)."""
     total, bad, all_total, all_bad = own[:, :, 0], own[:, :, 1], everyone[:, :, 0], everyone[:, :, 1]
-    telling = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
-    caller, place = np.nonzero(telling)
-    steps = np.zeros((*telling.shape, len(effect_sizes)))
+    informative = (all_bad > 0.0) & (total > 0.0) & (total < all_total)
+    caller, place = np.nonzero(informative)
+    steps = np.zeros((*informative.shape, len(effect_sizes)))
     if len(caller):
         own_bad, two, three, four = (column[caller, place] for column in (bad, total, all_bad, all_total))
         steps[caller, place] = likelihood(own_bad, two, three, four, effect_sizes=effect_sizes) / dispersion
@@ -163,7 +163,7 @@ def _level(
         steps = np.minimum(steps, settings.caller_cap)
     summed = np.minimum(steps.sum(axis=0), settings.bin_cap)
     mixture = np.zeros(len(effect_sizes))
-    for step in np.flatnonzero(telling.any(axis=0)):
+    for step in np.flatnonzero(informative.any(axis=0)):
         mixture = np.minimum((1.0 + mixture) * np.exp(summed[step]), _MOST)
     return float(mixture.mean())
 

@@ -132,20 +132,20 @@ def suppressions(
 ) -> tuple[Suppression, ...]:
     """One for each service and reason, sorted by service; the strongest explanation only."""
     result: list[Suppression] = []
-    blamed: Culprit | None
+    cause: Culprit | None
     victims = inherited(failing_services)
     for service in sorted(failing_services.failing | crowded.keys()):
         if service in victims:
-            blamed, reason = victims[service], Reason.INHERITED
-            detail = f"its errors come from {blamed}"
+            cause, reason = victims[service], Reason.INHERITED
+            detail = f"its errors come from {cause}"
         elif service in crowded:
-            blamed, reason, detail = workload_culprit(service), Reason.CORRELATED_FAILURE, crowded[service]
+            cause, reason, detail = workload_culprit(service), Reason.CORRELATED_FAILURE, crowded[service]
         else:
             reason, detail = Reason.WORKLOAD_FAILING, "all replicas fail at the same unusual rate"
-            blamed = workload_culprit(service)
+            cause = workload_culprit(service)
             # Whether it only passes on what it got is known when its own calls have been watched for a while.
             waited = at - since.get((service, reason), at) >= _PATIENCE
-            if blamed not in victims.values() and not waited:
-                blamed = None
-        result.append(Suppression(service, reason, detail, blamed, since.get((service, reason), at)))
+            if cause not in victims.values() and not waited:
+                cause = None
+        result.append(Suppression(service, reason, detail, cause, since.get((service, reason), at)))
     return tuple(result)

@@ -85,7 +85,7 @@ class Losses:
 
 
 def followed(
-    kept: Mapping[PodRef, Losses],
+    retained: Mapping[PodRef, Losses],
     silent: Mapping[PodRef, float],
     services: Mapping[PodRef, ServiceRef],
     snapshot: Snapshot,
@@ -100,7 +100,7 @@ def followed(
     """
     graphs = (snapshot.usual_edges, snapshot.earlier_edges)
     return {
-        pod: kept.get(pod, Losses()).known(graphs, service, silent[pod]).plus(new.get(service, _NOTHING), seconds)
+        pod: retained.get(pod, Losses()).known(graphs, service, silent[pod]).plus(new.get(service, _NOTHING), seconds)
         for pod, service in services.items()
     }
 
@@ -196,8 +196,8 @@ def unreached(
     result = []
     for service, pod in lone.items():
         losses_of_pod, since = losses[pod], silent[pod]
-        kept = _KEEPS if (service, Reason.UNREACHED) in standing else 1.0
-        if losses_of_pod.recent.lost < kept * max(LOST, _PART * losses_of_pod.recent.calls):
+        retained = _KEEPS if (service, Reason.UNREACHED) in standing else 1.0
+        if losses_of_pod.recent.lost < retained * max(LOST, _PART * losses_of_pod.recent.calls):
             continue
         if losses_of_pod.bursts or log_odds(losses_of_pod, effect_sizes) <= math.log(_ODDS):
             continue
@@ -206,8 +206,8 @@ def unreached(
             f"the sidecar of {pod} has been silent for {at - since:.0f} s and callers lost {lost}: "
             "it is not certain that they were meant for it"
         )
-        blamed = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
-        result.append(Suppression(service, Reason.UNREACHED, detail, blamed, since))
+        cause = Culprit(CulpritKind.POD, pod.namespace, pod.name, service, pod)
+        result.append(Suppression(service, Reason.UNREACHED, detail, cause, since))
     return tuple(result)
 
 

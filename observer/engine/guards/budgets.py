@@ -51,7 +51,9 @@ def namespace_rate(context: GuardContext) -> No | None:
     done = sum(1 for entry in context.acts(since) if entry.target.namespace == namespace)
     if done < guards.namespace_actions:
         return None
-    return No(Reason.NAMESPACE_RATE, f"{done} acts in {namespace} in the last {guards.namespace_window / 60:.0f} min")
+    return No(
+        Reason.NAMESPACE_RATE, f"{done} actions in {namespace} in the last {guards.namespace_window / 60:.0f} min"
+    )
 
 
 @guard(
@@ -83,7 +85,7 @@ def cluster_rate(context: GuardContext) -> No | None:
     done = len(context.acts(context.at - guards.cluster_window))
     if done < guards.cluster_actions:
         return None
-    return No(Reason.CLUSTER_RATE, f"{done} acts in the cluster in the last {guards.cluster_window / 60:.0f} min")
+    return No(Reason.CLUSTER_RATE, f"{done} actions in the cluster in the last {guards.cluster_window / 60:.0f} min")
 
 
 @guard(
@@ -99,7 +101,9 @@ def cluster_share(context: GuardContext) -> No | None:
     busy = len(context.others_in_progress())
     if busy < limit:
         return None
-    return No(Reason.CLUSTER_SHARE, f"{busy} of {desired} replicas are in hand, at most {limit} may be")
+    return No(
+        Reason.CLUSTER_SHARE, f"an action is in progress on {busy} of {desired} replicas, at most {limit} allowed"
+    )
 
 
 def _replaces(kind: ActionKind) -> bool:

@@ -107,16 +107,16 @@ def headroom(context: GuardContext) -> No | None:
     health = context.fleet.health(context.pod.service)
     peak = highest_healthy_rate(context.snapshot, context.memory, context.pod)
     if health is None or peak <= 0.0 or pod not in health.rates:
-        return No(Reason.HEADROOM_UNKNOWN, "it is not known what one sibling can carry")
+        return No(Reason.HEADROOM_UNKNOWN, "it is not known what one replica can carry")
     left = [other.ref for other in context.peers() if serves(other)]
     if not left:
-        return No(Reason.HEADROOM_UNKNOWN, "no sibling is left to carry its requests")
+        return No(Reason.HEADROOM_UNKNOWN, "no other replica is left to carry its requests")
     projected = max(health.rates.get(ref, 0.0) for ref in left) + health.rates[pod] / len(left)
     if projected <= peak:
         return None
     name = context.workload.ref.name if context.workload else "it"
     detail = (
-        f"the busiest sibling would get {projected:.1f} requests/s and never carried more than {peak:.1f} "
+        f"the busiest replica would get {projected:.1f} requests/s and never carried more than {peak:.1f} "
         f"healthily; scale {name} up by one"
     )
     return No(Reason.HEADROOM, detail)

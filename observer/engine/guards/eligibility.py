@@ -26,7 +26,7 @@ def owner(context: GuardContext) -> No | None:
     if kind == "StatefulSet" and context.policy.guards.allow_statefulsets and context.workload is not None:
         return None
     if kind not in REPLACED_BY:
-        return No(Reason.OWNER_NOT_REPLACEABLE, f"it is owned by {kind or 'nobody'}", final=True)
+        return No(Reason.OWNER_NOT_REPLACEABLE, f"it is owned by a {kind}" if kind else "it has no owner", final=True)
     if context.workload is None:
         return No(Reason.WORKLOAD_UNKNOWN, "the workload above its ReplicaSet is not known")
     return None

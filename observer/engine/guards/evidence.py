@@ -22,7 +22,7 @@ def ceiling(context: GuardContext) -> No | None:
     if context.incident.ceiling >= actions.of(context.action_kind).tier:
         return None
     reason = context.incident.ceiling_reason or Reason.CEILING
-    return No(reason, f"the evidence allows at most {context.incident.ceiling.name.lower()}: {reason}")
+    return No(reason, f"the evidence allows at most {context.incident.ceiling.name.lower()}")
 
 
 @guard(

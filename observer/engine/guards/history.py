@@ -39,7 +39,7 @@ def fleet_breaker(context: GuardContext) -> No | None:
     guards = context.settings.guards
     useless, graded = ledger.useless_share(context.memory.ledger, guards.breaker_last)
     if useless >= guards.breaker_bad_min and useless > guards.breaker_useless_share * graded:
-        return No(Reason.BREAKER_USELESS, f"{useless} of the last {graded} acts gained nothing")
+        return No(Reason.BREAKER_USELESS, f"{useless} of the last {graded} actions gained nothing")
     namespace = context.pod.ref.namespace
     for name, scope in ((f"namespace {namespace}", namespace), ("the cluster", None)):
         bad, judged = _bad(context, scope)
@@ -64,18 +64,18 @@ def back_off(context: GuardContext) -> No | None:
     if context.at >= until:
         return None
     minutes = (until - context.at) / 60
-    return No(Reason.BACK_OFF, f"{times} earlier attempts there gained nothing; waiting {minutes:.1f} min more")
+    return No(Reason.BACK_OFF, f"earlier attempts here that gained nothing: {times}; waiting {minutes:.1f} min more")
 
 
 def _bad(context: GuardContext, namespace: str | None) -> tuple[int, int]:
     """Pods that are suspected, in progress or behind a failing service, and pods with traffic; None = everywhere."""
     bad, judged = context.fleet.scope(namespace)
-    held = {
+    holding = {
         incident.culprit.pod
         for incident in context.in_progress
         if incident.culprit.pod is not None and namespace in (None, incident.culprit.namespace)
     }
-    return len(bad | held), judged + len(held - bad)
+    return len(bad | holding), judged + len(holding - bad)
 
 
 GUARDS = (frozen, fleet_breaker)

@@ -47,7 +47,7 @@ def policy_hold(context: GuardContext) -> No | None:
 def window(context: GuardContext) -> No | None:
     """Acting is allowed inside one of the policy's windows only."""
     windows = context.policy.windows
-    if not windows or any(one.holds_at(context.at) for one in windows):
+    if not windows or any(one.open_at(context.at) for one in windows):
         return None
     return No(Reason.OUTSIDE_WINDOW, f"outside the windows in which {context.owner} may be touched")
 

@@ -46,8 +46,8 @@ def blind(gaps: Sequence[Gap], why: str) -> str:
 
 def suppression(suppressed: Suppression) -> str:
     """Why there is no action behind a service."""
-    blamed = str(suppressed.blamed) if suppressed.blamed is not None else ""
-    likely = f" Likely cause: {blamed}." if blamed not in suppressed.detail else ""
+    cause = str(suppressed.cause) if suppressed.cause is not None else ""
+    likely = f" Likely cause: {cause}." if cause not in suppressed.detail else ""
     return f"{suppressed.service}: no action, {suppressed.detail} ({suppressed.reason}).{likely}"
 
 

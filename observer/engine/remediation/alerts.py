@@ -53,13 +53,13 @@ def attend(log: DecisionLog, context: TickContext) -> DecisionLog:
     looking = {key: looked_at for key, looked_at in before.items() if key in pending}
     for key, over in before.items():
         if key not in pending:
-            log = _tell(log, over.alert, over.service, Reason.RESOLVED)
+            log = _publish(log, over.alert, over.service, Reason.RESOLVED)
     for key, alert in sorted(pending.items(), key=lambda item: (item[1].received, item[0])):
         if key in looking:
             continue
         service = target(alert, context.cluster)
         reason = _first_answer(log, context, alert, service)
-        log = _tell(log, alert, service, reason)
+        log = _publish(log, alert, service, reason)
         if reason == Reason.LOOKING and service is not None:
             looking[key] = PendingAlert(alert, service, log.at)
     return _answer(log, context, looking)
@@ -104,22 +104,22 @@ def _policies(log: DecisionLog, context: TickContext, service: ServiceRef) -> li
 def _answer(log: DecisionLog, context: TickContext, looking: Mapping[str, PendingAlert]) -> DecisionLog:
     """Answer what can be answered, and go on looking into the rest."""
     incidents = {incident.service: incident for incident in log.incidents() if incident.service is not None}
-    inherited = {entry.service: entry for entry in context.judgement.suppressions if entry.blamed is not None}
+    inherited = {entry.service: entry for entry in context.judgement.suppressions if entry.cause is not None}
     left = {}
     for key, looked_at in looking.items():
         alert, service, waited = looked_at.alert, looked_at.service, log.at - looked_at.since
         if (incident := incidents.get(service)) is not None:
-            log = _tell(log, alert, service, Reason.FOUND, found=str(incident.culprit), incident=incident.id)
+            log = _publish(log, alert, service, Reason.FOUND, found=str(incident.culprit), incident=incident.id)
         elif (suppression := inherited.get(service)) is not None:
-            log = _tell(log, alert, service, Reason.FOUND, found=str(suppression.blamed))
+            log = _publish(log, alert, service, Reason.FOUND, found=str(suppression.cause))
         elif waited >= LOOK_SECONDS:
-            log = _tell(log, alert, service, Reason.NOTHING_FOUND, seconds=waited)
+            log = _publish(log, alert, service, Reason.NOTHING_FOUND, seconds=waited)
         else:
             left[key] = looked_at
     return log.look_into(left)
 
 
-def _tell(
+def _publish(
     log: DecisionLog,
     alert: Alert,
     service: ServiceRef | None,

@@ -45,7 +45,7 @@ def _wanted(
     pod = cluster.pods.get(ref) if cluster is not None and ref is not None else None
     if NEEDED not in incident.blocked or pod is None:
         return None
-    verdict, *rest = memory.told.get((incident.id, "step"), ("",))
+    verdict, *rest = memory.published.get((incident.id, "step"), ("",))
     if verdict != Verdict.BLOCKED.value or not rest:
         return None
     action_kind, policy = ActionKind(rest[0]), policies.of(incident.workload, settings)

@@ -82,4 +82,4 @@ def _suggest(log: DecisionLog, incident: Incident, ranked: RankedCause) -> Decis
     if suggested is None:
         return log
     reason, what = suggested
-    return log.tell_once(incident, Kind.SUGGESTED, reason, suggestion(ranked, what), severity=Severity.WARNING)
+    return log.publish_once(incident, Kind.SUGGESTED, reason, suggestion(ranked, what), severity=Severity.WARNING)

@@ -94,7 +94,7 @@ class DecisionLog:
 
     def announced(self) -> tuple[tuple[str, str], ...]:
         """``(subject, kind)`` of everything that was published and is not over."""
-        return tuple(self.memory.told)
+        return tuple(self.memory.published)
 
     # --- what changes
 
@@ -157,8 +157,12 @@ class DecisionLog:
 
     def forget(self, subject: str, kind: str) -> Self:
         """What was announced is over."""
-        told = {key: value for key, value in self.memory.told.items() if key != (subject, kind)}
-        return self if len(told) == len(self.memory.told) else self.remember(replace(self.memory, told=told))
+        published = {key: value for key, value in self.memory.published.items() if key != (subject, kind)}
+        return (
+            self
+            if len(published) == len(self.memory.published)
+            else self.remember(replace(self.memory, published=published))
+        )
 
     # --- what is written down
 
@@ -179,11 +183,11 @@ class DecisionLog:
             incidents={**self.memory.incidents, closed.id: closed},
             baselines={key: baseline for key, baseline in self.memory.baselines.items() if key != closed.id},
             resting={**self.memory.resting, closed.culprit: closed.evidence_score},
-            told={key: value for key, value in self.memory.told.items() if key[0] != closed.id},
+            published={key: value for key, value in self.memory.published.items() if key[0] != closed.id},
         )
-        return self.remember(memory).tell(closed, Kind.CLOSED, reason, text, severity=severity)
+        return self.remember(memory).publish(closed, Kind.CLOSED, reason, text, severity=severity)
 
-    def tell(
+    def publish(
         self,
         incident: Incident,
         kind: str,
@@ -201,14 +205,14 @@ class DecisionLog:
             severity=severity, figures=figures, outcome=outcome, action_kind=action_kind,
         )  # fmt: skip
 
-    def tell_once(
+    def publish_once(
         self, incident: Incident, kind: str, reason: str, text: str, *, severity: str = Severity.INFO
     ) -> Self:
         """The same, but only when the reason differs from what was told last."""
         key, value = (incident.id, kind), (Verdict.TELL.value, reason)
-        if self.memory.told.get(key) == value:
+        if self.memory.published.get(key) == value:
             return self
-        return self.mark(key, value).tell(incident, kind, reason, text, severity=severity)
+        return self.mark(key, value).publish(incident, kind, reason, text, severity=severity)
 
     def announce(
         self,
@@ -223,7 +227,7 @@ class DecisionLog:
     ) -> Self:
         """Record something that belongs to no incident, when it changed."""
         key, value = (subject, kind), (Verdict.TELL.value, reason)
-        if self.memory.told.get(key) == value:
+        if self.memory.published.get(key) == value:
             return self
         settings = self.rules.settings
         return self.mark(key, value).add(
@@ -239,7 +243,7 @@ class DecisionLog:
         changed = replace(incident, blocked=standing)
         log, reasons = self.put(changed), tuple(sorted(standing))
         key, value = (incident.id, "step"), (Verdict.BLOCKED.value, action_kind.value, *reasons)
-        if self.memory.told.get(key) == value:
+        if self.memory.published.get(key) == value:
             return log
         first = next((answer for answer in blocked_by if answer.refused), blocked_by[0])
         return log.mark(key, value).record(
@@ -250,7 +254,7 @@ class DecisionLog:
     def would(self, incident: Incident, action_kind: ActionKind, reason: str, text: str) -> Self:
         """Record what would be done in another mode, once."""
         key, value = (incident.id, "step"), (Verdict.WOULD.value, action_kind.value, reason)
-        if self.memory.told.get(key) == value:
+        if self.memory.published.get(key) == value:
             return self
         log = self.mark(key, value)
         return log.record(incident, action_kind.value, Verdict.WOULD, reason, text, action_kind=action_kind)
@@ -288,7 +292,7 @@ class DecisionLog:
 
     def mark(self, key: tuple[str, str], value: tuple[str, ...]) -> Self:
         """With what was told last of a subject and kind."""
-        return self.remember(replace(self.memory, told={**self.memory.told, key: value}))
+        return self.remember(replace(self.memory, published={**self.memory.published, key: value}))
 
     def record(
         self,

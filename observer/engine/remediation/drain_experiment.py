@@ -145,7 +145,7 @@ def judge(
     """
     The verdict as of ``at``.
 
-    ``cannot tell`` after the bounds (time and requests), when the callers were not seen for that time, or at expiry;
+    ``cannot publish`` after the bounds (time and requests), when the callers were not seen for that time, or at expiry;
     what was hidden from them before did not drop, and only what they had seen acquits when it stays.
     """
     bound = math.log(settings.experiment_odds)

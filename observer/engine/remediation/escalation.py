@@ -143,12 +143,14 @@ def _blocked(
         return log
     if all(answer.reason == Reason.APPROVAL_NEEDED for answer in blocked_by):
         text = say.approval(incident.culprit.name, action_kind, blocked_by[0].detail)
-        return log.tell_once(standing, Kind.PAGE, f"approval_needed_{action_kind.value}", text, severity=Severity.PAGE)
+        return log.publish_once(
+            standing, Kind.PAGE, f"approval_needed_{action_kind.value}", text, severity=Severity.PAGE
+        )
     longest = log.at - min(standing.blocked.values())
     if longest < policy.guards.blocked_max:
         return log
     text = say.blocked_too_long(incident.culprit.name, longest, sorted(standing.blocked))
-    return log.tell_once(standing, Kind.PAGE, Reason.BLOCKED_TOO_LONG, text, severity=Severity.PAGE)
+    return log.publish_once(standing, Kind.PAGE, Reason.BLOCKED_TOO_LONG, text, severity=Severity.PAGE)
 
 
 def _remember(

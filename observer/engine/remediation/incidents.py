@@ -130,7 +130,7 @@ def spread(log: DecisionLog, context: TickContext) -> DecisionLog:
             if entry.target.pod != incident.culprit.pod and entry.incident != incident.id:
                 text = say.regraded(entry.target.name, incident.culprit.name, log.at - entry.at)
                 log = log.grade(entry.incident, useful=False, verdict="same_symptom_on_peer")
-                log = log.tell(incident, Kind.REGRADED, Reason.SAME_SYMPTOM_ON_PEER, text, severity=Severity.WARNING)
+                log = log.publish(incident, Kind.REGRADED, Reason.SAME_SYMPTOM_ON_PEER, text, severity=Severity.WARNING)
     return log
 
 
@@ -170,7 +170,7 @@ def _open(log: DecisionLog, context: TickContext, suspect: Suspect) -> DecisionL
     requests, bad = (own.requests, bad_of(own, incident.cut)) if own is not None else (0.0, 0.0)
     baseline = Baseline(dispersion=max(evidence.dispersion, 1.0), lately=requests, lately_bad=bad)
     kind = Kind.UNREACHED if evidence.symptom is Symptom.UNREACHED else Kind.SUSPECTED
-    return log.put(incident).put_baseline(incident, baseline).tell(
+    return log.put(incident).put_baseline(incident, baseline).publish(
         incident, kind, evidence.symptom.value, say.suspicion(suspect, log.rules.evidence_needed),
         severity=Severity.WARNING, action_kind=ActionKind.ANNOTATE, figures=_suspicion_figures(suspect),
     )  # fmt: skip

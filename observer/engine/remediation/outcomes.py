@@ -28,7 +28,7 @@ NOT_SENT: Final = frozenset(
         Reason.PAUSED,
         Reason.NOT_APPROVED,
         Reason.POD_UNREADABLE,
-        Reason.EVIDENCE_NOT_KEPT,
+        Reason.EVIDENCE_NOT_SAVED,
         Reason.JOURNAL_UNAVAILABLE,
     }
 )
@@ -79,7 +79,7 @@ def apply_outcome(
 
 def _dry_run(log: DecisionLog, incident: Incident, action: Action, outcome: Outcome) -> DecisionLog:
     text = say.outcome(incident, action.action_kind, outcome, str(action.target))
-    return log.tell(incident, Kind.DRY_RUN, outcome.reason, text, action_kind=action.action_kind, outcome=outcome)
+    return log.publish(incident, Kind.DRY_RUN, outcome.reason, text, action_kind=action.action_kind, outcome=outcome)
 
 
 def _followed(log: DecisionLog, incident: Incident, action: Action, outcome: Outcome) -> DecisionLog:
@@ -90,18 +90,18 @@ def _followed(log: DecisionLog, incident: Incident, action: Action, outcome: Out
             return _applied(_label_written(log, action, outcome), incident, action)
         case Result.DEFERRED:
             waiting = log.wait(incident, max(outcome.retry_after, log.rules.settings.tick))
-            return waiting.tell_once(incident, Kind.DEFERRED, reason, text)
+            return waiting.publish_once(incident, Kind.DEFERRED, reason, text)
         case Result.SUPERSEDED:
             person = reason == Reason.PERSON_TOOK_IT
             closing = reason if person else incident.restoring or Reason.SUPERSEDED
             return log.close(incident, closing, text, severity=Severity.WARNING if person else Severity.INFO)
         case Result.REFUSED:
             waiting = log.wait(incident, REFUSED_PAUSE)
-            return waiting.tell(
+            return waiting.publish(
                 incident, Kind.PAGE, reason, text, severity=Severity.PAGE, action_kind=kind, outcome=outcome
             )
         case Result.UNKNOWN:
-            return log.tell_once(incident, Kind.DEFERRED, reason, text, severity=Severity.WARNING)
+            return log.publish_once(incident, Kind.DEFERRED, reason, text, severity=Severity.WARNING)
 
 
 def _applied(log: DecisionLog, incident: Incident, action: Action) -> DecisionLog:

@@ -204,7 +204,7 @@ def _adopt(log: DecisionLog, incident: Incident) -> DecisionLog:
     expires = log.at + log.policy(incident).escalation.drain_seconds
     log = log.put_baseline(incident, replace(log.baseline(incident), labelled=True, seen=log.at))
     log = log.phase(replace(incident, experiment=experiment, drain_expires=expires), Phase.DRAINING)
-    return log.tell(log.incident(incident.id), Kind.RESUMED, Reason.DRAIN_FOUND, say.resumed(incident.culprit.name))
+    return log.publish(log.incident(incident.id), Kind.RESUMED, Reason.DRAIN_FOUND, say.resumed(incident.culprit.name))
 
 
 def _restore_orphan(log: DecisionLog, pod: Pod) -> DecisionLog:

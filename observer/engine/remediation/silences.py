@@ -40,7 +40,7 @@ class Matcher:
     begins: bool = False
     absent: bool = False
 
-    def holds(self, labels: Mapping[str, str]) -> bool:
+    def matches(self, labels: Mapping[str, str]) -> bool:
         """Whether an alert with these labels meets it."""
         value = labels.get(self.name, "")
         if self.absent and not value:
@@ -68,7 +68,7 @@ def silence_matchers(pod: PodRef, cluster: str = "") -> tuple[Matcher, ...]:
 def may_silence(labels: Mapping[str, str], pod: PodRef, cluster: str = "") -> bool:
     """Whether an alert with these labels is the pod's own and neither an objective's nor one of Observer's."""
     named = bool(pod.namespace and pod.name)
-    return named and all(matcher.holds(labels) for matcher in silence_matchers(pod, cluster))
+    return named and all(matcher.matches(labels) for matcher in silence_matchers(pod, cluster))
 
 
 def silence_seconds(wanted: float) -> float:

@@ -119,7 +119,7 @@ def _effective(log: DecisionLog, incident: Incident, running: Experiment, share:
     proven = running.verdict is DrainVerdict.DROPPED  # the first drain showed it; the errors came back with the pod
     started = replace(incident, experiment=replace(running, effective=log.at))
     log = log.phase(started, Phase.DRAINED if proven else Phase.EXPERIMENT)
-    return log.tell(
+    return log.publish(
         log.incident(incident.id), Kind.DRAIN_EFFECTIVE, Reason.TRAFFIC_LEFT,
         say.drain_effective(incident, share, log.at - running.started),
         figures={"own_share": round(share, 4)},
@@ -159,7 +159,7 @@ def _verdict(
     """Keep, grade and tell what a drain showed."""
     changed = replace(incident, experiment=decided)
     reason = decided.verdict.value.replace(" ", "_")
-    return log.put(changed).grade(incident.id, useful=useful, verdict=reason).tell(
+    return log.put(changed).grade(incident.id, useful=useful, verdict=reason).publish(
         changed, Kind.DRAIN_VERDICT, reason, say.drain_verdict(changed, decided, hidden=hidden),
         severity=Severity.INFO if useful else Severity.WARNING, figures={"useful": useful},
     )  # fmt: skip
@@ -170,14 +170,14 @@ def _after_verdict(log: DecisionLog, context: TickContext, incident: Incident, p
     if incident.experiment is None or incident.experiment.verdict is not DrainVerdict.DROPPED:
         return log
     if ActionKind.EVICT not in log.policy(incident).escalation.actions:
-        return log.tell_once(
+        return log.publish_once(
             incident, Kind.WAITING, Reason.EVICT_NOT_ALLOWED, say.evict_not_allowed(incident.culprit.name)
         )
     if incident.ceiling >= Tier.EVICT and (incident.tier < Tier.EVICT or _brief(incident)):
         return restore(log, incident, pod, Reason.READMIT)
     if wants_human(log, context, incident):
         text = say.held_for_human(incident.culprit.name, max(0.0, incident.drain_expires - log.at))
-        return log.tell_once(incident, Kind.PAGE, Reason.HELD_FOR_HUMAN, text, severity=Severity.PAGE)
+        return log.publish_once(incident, Kind.PAGE, Reason.HELD_FOR_HUMAN, text, severity=Severity.PAGE)
     return attempt(log, context, incident, ActionKind.EVICT, Reason.DROPPED)
 
 

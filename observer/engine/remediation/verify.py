@@ -43,7 +43,7 @@ def evicting(log: DecisionLog, context: TickContext, incident: Incident, *, sees
         ready = replace(incident, check=replace(check, replacement=new.ref, ready=log.at))
         log = log.phase(ready, Phase.VERIFYING)
         text = say.replaced(ready, new.ref.name, log.at - check.evicted)
-        return log.tell(log.incident(incident.id), Kind.REPLACED, Reason.REPLACEMENT_READY, text)
+        return log.publish(log.incident(incident.id), Kind.REPLACED, Reason.REPLACEMENT_READY, text)
     if log.at > check.deadline:
         desired = workload.desired if workload is not None else 0
         return _no_replacement(log, incident, check, old, new, desired=desired)
@@ -107,7 +107,7 @@ def _finish(log: DecisionLog, incident: Incident, verdict: Verification, why: st
     severity = {Verification.WORSE: Severity.PAGE, Verification.FIXED: Severity.INFO}.get(verdict, Severity.WARNING)
     figures = {"useful": useful, **side_effects.figures(baseline, incident, impact)}
     text = say.verified(incident, check, why)
-    log = log.tell(incident, Kind.VERIFIED, verdict.value, text, severity=severity, figures=figures)
+    log = log.publish(incident, Kind.VERIFIED, verdict.value, text, severity=severity, figures=figures)
     text = say.finished(incident.culprit.name, verdict, log.at - incident.opened)
     return log.close(incident, verdict.value.replace("-", "_"), text)
 

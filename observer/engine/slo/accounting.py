@@ -96,9 +96,9 @@ class SloAccounting:
         self.born += growth.born
         # Whoever has no series at all has not been counted, not even as silent.
         looked = self._series.sum(axis=1) > 0
-        for at, rows, kept, whole in self._slicer.add(now.at, good, total, self._states):
+        for at, rows, retained, whole in self._slicer.add(now.at, good, total, self._states):
             counted = looked[rows]
-            self.store.add(at, rows[counted], kept[counted], whole[counted])
+            self.store.add(at, rows[counted], retained[counted], whole[counted])
 
     def statuses(self, at: float, around: Sequence[Facts]) -> tuple[ObjectiveStatus, ...]:
         """

@@ -86,12 +86,12 @@ class CountStore:
         level = next(i for i, (wide, _) in enumerate(self._levels) if wide == width)
         count, head = self._levels[level][1], self._heads[level]
         first = max(math.floor(since / width) + 1, head - count + 1)
-        held_counts = []
+        retained_counts = []
         for index in range(first, head + 1):
             good, total = self._counts[level][:, row, index % count].tolist()
             if total:
-                held_counts.append((index * width, good, total))
-        return held_counts
+                retained_counts.append((index * width, good, total))
+        return retained_counts
 
     def adopt(self, other: CountStore, rows: Sequence[tuple[int, int]]) -> None:
         """Take over ``(own row, row of other)``; ``other`` has the same levels. The rest of ``self`` must be empty."""

@@ -90,10 +90,10 @@ def _tier(parts: Sequence[ObjectiveStatus], number: int) -> TierStatus | None:
     )
     tier = tiers[0].tier
     over = long > tier.factor and short > tier.factor
-    held = (
-        "; ".join(status.held for status in tiers if status.held)
+    withheld = (
+        "; ".join(status.withheld for status in tiers if status.withheld)
         if over and not any(status.firing for status in tiers)
         else ""
     )
     bad, total = sum(status.bad for status in tiers), sum(status.total for status in tiers)
-    return TierStatus(tier, long, short, bad, total, over, held)
+    return TierStatus(tier, long, short, bad, total, over, withheld)

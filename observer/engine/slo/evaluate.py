@@ -108,12 +108,12 @@ class Plan:
             sure = chance <= self._doubt[rows]
             for i, row in enumerate(rows.tolist()):
                 tier = self.objectives[row].tiers[number]
-                held = self._held(row, bad[i], total[i], bool(enough[i]), bool(sure[i])) if over[i] else ""
+                withheld = self._withheld(row, bad[i], total[i], bool(enough[i]), bool(sure[i])) if over[i] else ""
                 allowed = float(self.allowed[row])
                 statuses[row].append(
                     TierStatus(
                         tier, float(rate[i]) / allowed, float(short_rate[i]) / allowed,
-                        float(bad[i]), float(total[i]), bool(over[i]), held,
+                        float(bad[i]), float(total[i]), bool(over[i]), withheld,
                     )
                 )  # fmt: skip
         return statuses
@@ -128,7 +128,7 @@ class Plan:
             good[mine], total[mine] = every_good[mine], every_total[mine]
         return since, good, total
 
-    def _held(self, row: int, bad: float, total: float, enough: bool, sure: bool) -> str:
+    def _withheld(self, row: int, bad: float, total: float, enough: bool, sure: bool) -> str:
         if not self.gated:
             return ""
         gate = self.objectives[row].low_traffic
@@ -167,7 +167,7 @@ def evaluate(plan: Plan, store: CountStore, facts: Sequence[Facts], at: float) -
 def spoken(status: ObjectiveStatus) -> ObjectiveStatus:
     """The same with what people are told."""
     severity, text = _message(status)
-    return replace(status, told=severity, text=text)
+    return replace(status, alert=severity, text=text)
 
 
 def budget_of(
@@ -206,9 +206,9 @@ def _message(status: ObjectiveStatus) -> tuple[str, str]:
             f"over {span(first.tier.short)} (limit {first.tier.factor:g}): {first.bad:.0f} of {first.total:.0f} events "
             f"bad; {left}"
         )
-    held = next((burning for burning in status.tiers if burning.held), None)
-    if held is not None:
-        return "", f"{name}: nobody is told: {held.held}; {left}"
+    withheld = next((burning for burning in status.tiers if burning.withheld), None)
+    if withheld is not None:
+        return "", f"{name}: nobody is told: {withheld.withheld}; {left}"
     state = "" if status.state is DataState.OK else f"{status.state.value}: {status.detail}; "
     return "", f"{name}: {state}{budget.total - budget.good:.0f} of {budget.total:.0f} events bad; {left}"
 

@@ -160,8 +160,8 @@ def good_and_total(events: FloatArray, parts: IntArray) -> tuple[FloatArray, Flo
     """
     good, bad, whole = events[:, GOOD], events[:, BAD], events[:, TOTAL]
     total = np.where(parts == Parts.GOOD_AND_BAD, good + bad, whole)
-    kept = np.where(parts == Parts.BAD_OF_TOTAL, total - bad, good)
-    return np.clip(kept, 0.0, total), total
+    retained = np.where(parts == Parts.BAD_OF_TOTAL, total - bad, good)
+    return np.clip(retained, 0.0, total), total
 
 
 _SILENT_AND_RIGHT: Final = frozenset({DataState.IDLE, DataState.OK, DataState.NEW})

@@ -61,7 +61,7 @@ class Ways:
 
     strategy: str = "anonymous"
     token: str = ""
-    told: bool = True
+    answers: bool = True
     flat: bool = False
     cluster: bool = True
     old_health: bool = False
@@ -147,7 +147,7 @@ class KialiApi:
         return web.Response()
 
     async def _auth_info(self, _: web.Request) -> web.StreamResponse:
-        if not self.ways.told:
+        if not self.ways.answers:
             raise Refused(404, "Not Found")
         return web.json_response({"strategy": self.ways.strategy, "sessionInfo": {}})
 

@@ -21,7 +21,7 @@ from observer.simulator.kubernetes.store import Instant, Store
 from observer.simulator.kubernetes.watches import Lists, Watches, cut, show
 from observer.simulator.kubernetes.writes import Writes
 
-KEPT_CALLS: Final = 20_000
+MOST_CALLS: Final = 20_000
 MAX_BODY: Final = 3 * 1024 * 1024
 ANONYMOUS: Final = "system:anonymous"
 
@@ -54,14 +54,14 @@ class KubeApi:
     Answers every request of one API server.
 
     Attributes:
-        calls: what was asked, oldest first (the newest ``KEPT_CALLS``).
+        calls: what was asked, oldest first (the newest ``MOST_CALLS``).
         logs: container logs that ``pods/NAME/log`` answers.
     """
 
     def __init__(self, store: Store, controllers: Controllers, clock: Instant, faults: KubeFaults) -> None:
         self.store = store
         self.faults = faults
-        self.calls: deque[Call] = deque(maxlen=KEPT_CALLS)
+        self.calls: deque[Call] = deque(maxlen=MOST_CALLS)
         self.logs = PodLogs()
         self._clock = clock
         self._lists = Lists(store, faults)

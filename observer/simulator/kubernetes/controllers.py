@@ -130,15 +130,15 @@ class Controllers:
     def drain(self, node: str) -> list[str]:
         """Cordon a node and evict its pods as ``kubectl drain`` does; returns the names that a budget still holds."""
         self.cordon(node)
-        held = []
+        refused = []
         for pod in self._store.list("pods"):
             meta = pod["metadata"]
             if pod["spec"].get("nodeName") == node and pods.is_active(pod):
                 try:
                     self.evict(meta["namespace"], meta["name"])
                 except Refused:
-                    held.append(str(meta["name"]))
-        return held
+                    refused.append(str(meta["name"]))
+        return refused
 
     def evict(
         self,

@@ -14,7 +14,7 @@ from observer.simulator.kubernetes.kinds import Obj, parse_time, rfc3339
 from observer.simulator.kubernetes.status import Refused, invalid
 from observer.simulator.kubernetes.store import Store
 
-KEPT_SECONDS: Final = 3600.0
+RETENTION_SECONDS: Final = 3600.0
 """Events older than this are removed, as an API server does."""
 
 _QUALIFIED = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
@@ -76,7 +76,7 @@ class EventWriter:
         """Remove what is older than an hour."""
         for event in self._store.list("events"):
             meta = event["metadata"]
-            if parse_time(meta["creationTimestamp"]) < now - KEPT_SECONDS:
+            if parse_time(meta["creationTimestamp"]) < now - RETENTION_SECONDS:
                 self._store.delete("events", meta["namespace"], meta["name"])
 
 

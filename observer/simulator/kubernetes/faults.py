@@ -153,12 +153,12 @@ class KubeFaults:
             "code": code,
         }
         self.stream_errors.setdefault(plural, []).append(status)
-        self._told()
+        self._noted()
 
     def cut_watches(self) -> None:
         """Every open watch loses its connection, as when the API server restarts."""
         self.cut_round += 1
-        self._told()
+        self._noted()
 
     def clear(self) -> None:
         """Behave again."""
@@ -166,8 +166,8 @@ class KubeFaults:
         self.stream_errors.clear()
         self.watch_ahead = 0
         self.mute_watches = self.gone_as_status = False
-        self._told()
+        self._noted()
 
-    def _told(self) -> None:
+    def _noted(self) -> None:
         for listener in self.listeners:
             listener()

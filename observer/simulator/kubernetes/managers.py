@@ -46,9 +46,9 @@ def record_managers(
         if _key(entry) == key:
             own = fields
             continue
-        kept = fields - gone - changed
-        if kept:
-            entries.append({**entry, "fieldsV1": fields_v1(kept)})
+        retained = fields - gone - changed
+        if retained:
+            entries.append({**entry, "fieldsV1": fields_v1(retained)})
     own = ((own - gone) | changed) if applied is None else applied
     if own:
         entries.append(_entry(key, new.get("apiVersion", "v1"), own, now))

@@ -110,11 +110,11 @@ def _pod_update(old: Obj, new: Obj) -> list[Fault]:
 
 
 def _frozen(spec: Obj) -> Obj:
-    kept = {key: value for key, value in spec.items() if key not in _POD_MUTABLE}
+    retained = {key: value for key, value in spec.items() if key not in _POD_MUTABLE}
     for field in ("containers", "initContainers"):
-        if field in kept:
-            kept[field] = [{k: v for k, v in item.items() if k != "image"} for item in kept[field]]
-    return kept
+        if field in retained:
+            retained[field] = [{k: v for k, v in item.items() if k != "image"} for item in retained[field]]
+    return retained
 
 
 def _workload(obj: Obj, old: Obj | None) -> list[Fault]:

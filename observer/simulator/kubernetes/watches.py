@@ -25,7 +25,7 @@ from observer.simulator.kubernetes.requests import Target, is_true, matcher, num
 from observer.simulator.kubernetes.status import Refused, expired, invalid, too_large_version
 from observer.simulator.kubernetes.store import Change, Entry, Instant, Store
 
-KEPT_SNAPSHOTS: Final = 64
+MOST_SNAPSHOTS: Final = 64
 EXPIRED: Final = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
     "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
@@ -98,7 +98,7 @@ class Lists:
     def _remember(self, version: int, last: Entry, rest: list[Entry]) -> str:
         key = str(next(self._order))
         self._snapshots[key] = (version, rest)
-        while len(self._snapshots) > KEPT_SNAPSHOTS:
+        while len(self._snapshots) > MOST_SNAPSHOTS:
             self._snapshots.popitem(last=False)
         meta = last.object["metadata"]
         return _token(key, (meta.get("namespace", ""), meta["name"]))

@@ -225,17 +225,17 @@ def _only_what_may_change(target: Target, live: Obj, new: Obj) -> Obj:
     """Status only through its subresource, the spec only without it, labels and annotations through both."""
     version = new["metadata"].get("resourceVersion")
     if target.subresource == "status":
-        kept = {**live, "status": new.get("status", {}), "metadata": new["metadata"]}
+        retained = {**live, "status": new.get("status", {}), "metadata": new["metadata"]}
     elif "status" in target.kind.subresources:
-        kept = (
+        retained = (
             {**new, "status": live["status"]} if "status" in live else {k: v for k, v in new.items() if k != "status"}
         )
     else:
         return new
-    kept["metadata"] = dict(kept["metadata"])
+    retained["metadata"] = dict(retained["metadata"])
     if version:
-        kept["metadata"]["resourceVersion"] = version
-    return kept
+        retained["metadata"]["resourceVersion"] = version
+    return retained
 
 
 def _check_identity(live: Obj, new: Obj) -> None:

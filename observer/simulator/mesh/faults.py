@@ -274,10 +274,10 @@ class PairRules:
 
     def lost(self, callers: IntArray, callees: IntArray, drawn: FloatArray) -> BoolArray:
         """Which calls never arrive; ``drawn``: a number within 0 and 1 for each."""
-        kept = np.ones(callers.size)
+        retained = np.ones(callers.size)
         for rule in self._rules:
-            kept[rule.hit(callers, callees)] *= 1.0 - rule.lost
-        result: BoolArray = drawn >= kept
+            retained[rule.hit(callers, callees)] *= 1.0 - rule.lost
+        result: BoolArray = drawn >= retained
         return result
 
     def failed(self, callers: IntArray, callees: IntArray, drawn: FloatArray, outcomes: IntArray) -> BoolArray:

@@ -34,7 +34,7 @@ class Pool:
         self._seats: dict[int, int] = {}
         self._free: list[int] = []
 
-    def holds(self, pod: MeshPod) -> bool:
+    def covers(self, pod: MeshPod) -> bool:
         """Callers send it requests."""
         return pod.slot in self.slots
 
@@ -90,7 +90,7 @@ class Edge:
         np.add.at(self._in_flight, (rows, columns), 1)
         self._sent.append((rows, columns, ends))
 
-    def settle(self, now: float) -> None:
+    def advance(self, now: float) -> None:
         """Forget requests that ended."""
         if not self._sent:
             return
@@ -134,10 +134,10 @@ class Flight:
 
 
 def _with(slots: IntArray, slot: int, wanted: bool) -> IntArray:
-    held = slot in slots
-    if wanted == held:
+    present = slot in slots
+    if wanted == present:
         return slots
     if wanted:
         return np.append(slots, slot)
-    kept: IntArray = slots[slots != slot]
-    return kept
+    retained: IntArray = slots[slots != slot]
+    return retained

@@ -126,7 +126,7 @@ class PodTable:
             del self._by_uid[pod.uid]
             if self._by_name.get((meta["namespace"], pod.name)) is pod:
                 del self._by_name[(meta["namespace"], pod.name)]
-        self._tell(pod)
+        self._note(pod)
 
     def _control_changed(self, kind: str, obj: Obj) -> None:
         self._control_seen = True
@@ -137,9 +137,9 @@ class PodTable:
             self._control.pop(uid, None)
         else:
             self._control[uid] = pod
-        self._tell(pod)
+        self._note(pod)
 
-    def _tell(self, pod: MeshPod) -> None:
+    def _note(self, pod: MeshPod) -> None:
         for listener in self._listeners:
             listener(pod)
 

@@ -90,7 +90,7 @@ class Mesh:
         if series.size:
             self.sidecars.record(series, durations)
         for edge in self._edges.values():
-            edge.settle(end)
+            edge.advance(end)
         self.sidecars.flush(end)
 
     def visit(self, pod: MeshPod) -> None:
@@ -128,7 +128,7 @@ class Mesh:
             self._restarts[pod.slot] = pod.sidecar_started
             self.restart_sidecar(pod)
         pool.alive(pod, pod.running and not pod.deleting)
-        if pod.wanted != pool.holds(pod):
+        if pod.wanted != pool.covers(pod):
             delay = float(self._rng.uniform(*self.spec.propagation))
             heapq.heappush(self._flips, (self.now + delay, next(self._flip_order), pod))
 

@@ -299,8 +299,8 @@ def _one_row_a_series(labels: list[dict[str, str]], values: FloatArray, present:
         if first != row:
             values[first] = np.where(present[row], values[row], values[first])
             present[first] |= present[row]
-    kept = list(rows.values())
-    return Vector(SeriesSet([labels[row] for row in kept]), values[kept], present[kept])
+    retained = list(rows.values())
+    return Vector(SeriesSet([labels[row] for row in retained]), values[retained], present[retained])
 
 
 def _matching_rows(vector: Vector, side: str) -> dict[frozenset[tuple[str, str]], int]:

@@ -64,9 +64,9 @@ class Scraper:
         self._order = itertools.count()
         self._next_look = mesh.now + float(self._rng.uniform(0, spec.discovery))
         self._changed = True
-        kept = spec.bounds or tuple(BOUNDS.tolist())
-        self._columns: IntArray = np.flatnonzero(np.append(np.isin(BOUNDS, kept), True))
-        self._bounds = [_bound(x, spec.float_bounds) for x in BOUNDS.tolist() if x in kept] + ["+Inf"]
+        retained = spec.bounds or tuple(BOUNDS.tolist())
+        self._columns: IntArray = np.flatnonzero(np.append(np.isin(BOUNDS, retained), True))
+        self._bounds = [_bound(x, spec.float_bounds) for x in BOUNDS.tolist() if x in retained] + ["+Inf"]
         mesh.pods.listen(self._pod_changed)
 
     @property
@@ -225,7 +225,7 @@ class Scraper:
             self._learn(target)
         return {
             REQUESTS: page.requests,
-            f"{DURATION}_bucket": _kept(page, self._columns),
+            f"{DURATION}_bucket": _retained(page, self._columns),
             f"{DURATION}_sum": page.sums,
             f"{DURATION}_count": page.counts,
         }
@@ -242,9 +242,9 @@ class Scraper:
         self.memory.touched()
 
 
-def _kept(page: Page, columns: IntArray) -> FloatArray:
-    kept: FloatArray = page.buckets[:, columns].reshape(-1)
-    return kept
+def _retained(page: Page, columns: IntArray) -> FloatArray:
+    retained: FloatArray = page.buckets[:, columns].reshape(-1)
+    return retained
 
 
 def _bound(value: float, as_float: bool) -> str:

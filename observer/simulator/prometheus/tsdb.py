@@ -121,15 +121,15 @@ class Block:
     def _make_room(self, at_ms: int) -> None:
         cut = int(np.searchsorted(self.times, at_ms - self._retention))
         size = self._times.size
-        kept = self._used - cut
+        retained = self._used - cut
         width = size if cut >= size // 4 else size * 2
         times = np.zeros(width, dtype=np.int64)
-        times[:kept] = self._times[cut : self._used]
+        times[:retained] = self._times[cut : self._used]
         for table in self.tables.values():
             values = np.full((table.values.shape[0], width), np.nan)
-            values[:, :kept] = table.values[:, cut : self._used]
+            values[:, :retained] = table.values[:, cut : self._used]
             table.values = values
-        self._times, self._used = times, kept
+        self._times, self._used = times, retained
 
     def column_at(self, at_ms: int) -> tuple[int, int]:
         """The column in force at one instant and its time (milliseconds); time -1 before the first scrape."""
@@ -256,9 +256,11 @@ class TimeSeriesMemory:
 
     def forget(self, now_ms: int) -> None:
         """Drop blocks that ended before the retention."""
-        kept = [b for b in self._blocks if not b.ended or (b.times.size and b.times[-1] > now_ms - self._retention_ms)]
-        if len(kept) != len(self._blocks):
-            self._blocks = kept
+        retained = [
+            b for b in self._blocks if not b.ended or (b.times.size and b.times[-1] > now_ms - self._retention_ms)
+        ]
+        if len(retained) != len(self._blocks):
+            self._blocks = retained
             self._selections.clear()
             self.touched()
 

@@ -12,7 +12,7 @@ from typing import Final, Self
 from aiohttp import web
 
 from observer.domain import names
-from observer.simulator.clock import EPSILON, SimClock, settle
+from observer.simulator.clock import EPSILON, SimClock, run_ready
 from observer.simulator.jaeger.api import JaegerApi
 from observer.simulator.kiali.api import ROOT, KialiApi
 from observer.simulator.kubernetes import objects
@@ -74,7 +74,7 @@ class World:
         self.clock = clock or SimClock()
         present = self.clock.now()
         begin = present - history - SETTLING
-        self.clock.hold(begin - age)
+        self.clock.freeze(begin - age)
         self.store = Store(self.clock, seed=seed)
         for obj in [*cluster(self.spec, enabled=enabled), *extra]:
             self.store.add(obj)
@@ -119,7 +119,7 @@ class World:
             self._one_step(min(self.mesh.now + step, until))
 
     def _one_step(self, at: float) -> None:
-        if self.clock.held:
+        if self.clock.frozen:
             self.clock.advance_to(at)
         self.controllers.tick(at)
         self.mesh.step_to(at)
@@ -133,8 +133,8 @@ class World:
             self._one_step(
                 min(self.mesh.now + (step or self.spec.step), until, max(self.clock.next_due, self.mesh.now))
             )
-            await settle(1)
-        await settle()
+            await run_ready(1)
+        await run_ready()
 
     def skip(self, seconds: float, step: float) -> None:
         """Virtual time: traffic goes on in steps of ``step`` seconds, and who sleeps on the clock wakes at its end."""

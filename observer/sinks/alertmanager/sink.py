@@ -171,7 +171,7 @@ class AlertmanagerSink:
         """Bring about what is wanted, until cancelled."""
         while True:
             self._changed.clear()
-            await self.settle()
+            await self.flush()
             try:
                 async with asyncio.timeout(
                     min(self._policy.refresh, _RETRY_SECONDS if self._health.failing else math.inf)
@@ -180,7 +180,7 @@ class AlertmanagerSink:
             except TimeoutError:
                 continue
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """One round: what the API refuses or cannot take now is tried again in the next."""
         if not self._leading():
             self._silences.clear()  # the next leader looks after them: not to be made or ended from here
@@ -189,7 +189,7 @@ class AlertmanagerSink:
             return
         failed: Exception | None = None
         # Each by itself: a page goes out even where what is there may not be read.
-        for step in (self._adopt, self._settle_silences, self._settle_pages):
+        for step in (self._adopt, self._close_silences, self._close_pages):
             try:
                 await step()
             except (SourceUnavailable, SourceProtocolError) as exc:
@@ -207,7 +207,7 @@ class AlertmanagerSink:
             silence.over = True
         try:
             async with asyncio.timeout(_CLOSING_SECONDS):
-                await self._settle_silences()
+                await self._close_silences()
         except (TimeoutError, SourceUnavailable, SourceProtocolError) as exc:
             log.warning("silences_not_ended", error=f"{type(exc).__name__}", left=len(self._silences))
         await self._api.close()
@@ -235,7 +235,7 @@ class AlertmanagerSink:
             self._silences[decision.incident] = _Silence(decision.pod, until)
             self._changed.set()
 
-    async def _settle_pages(self) -> None:
+    async def _close_pages(self) -> None:
         now, standing = self._clock.now(), self._standing()
         if not self._pages or standing is None:
             return
@@ -249,7 +249,7 @@ class AlertmanagerSink:
             if page.resolved and self._pages.get(key) is page:
                 del self._pages[key]
 
-    async def _settle_silences(self) -> None:
+    async def _close_silences(self) -> None:
         for incident, silence in list(self._silences.items()):
             now = self._clock.now()
             if silence.over or now >= silence.until:

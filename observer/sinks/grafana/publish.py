@@ -126,7 +126,7 @@ class Publisher:
         standing, spec = mapping(there.get("metadata")), mapping(there.get("spec"))
         self._check_ours(spec, uid)
         folder = str(mapping(standing.get("annotations")).get("grafana.app/folder", ""))
-        if _holds(spec, dashboard) and self._folder in ("", folder):
+        if _blocks(spec, dashboard) and self._folder in ("", folder):
             return Published.UNCHANGED
         if folder:
             annotations.setdefault("grafana.app/folder", folder)
@@ -144,7 +144,7 @@ class Publisher:
         sent: dict[str, object] = {**_bare(dashboard), "id": None, "uid": uid}
         if there is not None:
             self._check_ours(standing, uid)
-            if _holds(standing, dashboard) and folder == current:
+            if _blocks(standing, dashboard) and folder == current:
                 return Published.UNCHANGED
             sent |= {"id": standing.get("id"), "version": standing.get("version", 0)}
         body = {"dashboard": sent, "folderUid": folder, "message": _message(), "overwrite": self._overwrite}
@@ -193,7 +193,7 @@ def _bare(dashboard: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in dashboard.items() if key not in _SERVERS_OWN}
 
 
-def _holds(standing: Mapping[str, object], dashboard: Mapping[str, object]) -> bool:
+def _blocks(standing: Mapping[str, object], dashboard: Mapping[str, object]) -> bool:
     """``found`` says all that ``dashboard`` does; what a server added by itself does not count."""
     return all(standing.get(key) == value for key, value in _bare(dashboard).items())
 

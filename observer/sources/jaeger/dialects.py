@@ -84,12 +84,12 @@ async def choose(client: HttpClient) -> tuple[Dialect, frozenset[str]]:
         if answer.has_json:
             return dialect, dialect.parse_services(answer.body)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
-            raise refused(answer.status, told(answer))
+            raise refused(answer.status, reason_of(answer))
     raise SourceProtocolError(
         f"neither {V3.services_path} nor {V1.services_path} is served (is the base path of the address right?)"
     )
 
 
-def told(answer: Response) -> str:
+def reason_of(answer: Response) -> str:
     """What an error says, for people."""
     return f"HTTP {answer.status}: {answer.body[:300].decode('utf-8', 'replace').strip()}"

@@ -141,13 +141,13 @@ def span_of(record: RawSpan, cluster: str = "") -> Span:
     Where ``cluster`` names ours, whoever reports from another one keeps its name with ``@CLUSTER`` behind it, and no
     pod: names of pods, services and nodes are unique in one cluster only.
     """
-    span, theirs = _told(record), cluster_of(record)
+    span, theirs = _span(record), cluster_of(record)
     if not cluster or theirs in ("", cluster):
         return span
     return replace(span, service=f"{span.service}@{_plain(theirs)}", pod="", workload="", node="")
 
 
-def _told(record: RawSpan) -> Span:
+def _span(record: RawSpan) -> Span:
     attributes = record.attributes
     node = node_of(attributes.get("node_id", ""))
     proxied = node is not None or attributes.get("component") == "proxy"

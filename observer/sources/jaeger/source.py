@@ -16,7 +16,7 @@ from observer.domain.traces import Span, SpanSide, TraceSet
 from observer.http_client.breaker import Breaker
 from observer.http_client.client import Endpoint, HttpClient, refused
 from observer.ports.sources import Clock
-from observer.sources.jaeger.dialects import Dialect, choose, told
+from observer.sources.jaeger.dialects import Dialect, choose, reason_of
 from observer.sources.jaeger.semantics import cluster_of, span_of
 
 SERVICES: Final = 20
@@ -139,7 +139,7 @@ class JaegerSource:
         if answer.status == HTTPStatus.NOT_FOUND and dialect.nothing(answer.body):
             return _Found((), frozenset(), more=False)
         if answer.status != HTTPStatus.OK:
-            raise refused(answer.status, told(answer))
+            raise refused(answer.status, reason_of(answer))
         if not answer.has_json:
             raise SourceProtocolError(f"answered {answer.content_type} instead of JSON")
         return await asyncio.to_thread(self._read, dialect, answer.body, limit)
@@ -176,11 +176,11 @@ def in_order(spans: Iterable[Span]) -> tuple[tuple[Span, ...], bool]:
     for span in spans:
         traces.setdefault(span.trace, {}).setdefault((span.span, span.side), span)
     begun: Mapping[str, float] = {name: min(span.start for span in some.values()) for name, some in traces.items()}
-    kept: list[list[Span]] = []
+    retained: list[list[Span]] = []
     room = SPANS
     for name in sorted(traces, key=lambda name: (-begun[name], name)):  # the newest are kept
         if len(traces[name]) > room:
             continue  # one that is too large keeps the others
         room -= len(traces[name])
-        kept.append(sorted(traces[name].values(), key=lambda span: (span.start, span.span, span.side)))
-    return tuple(span for some in reversed(kept) for span in some), len(kept) < len(traces)
+        retained.append(sorted(traces[name].values(), key=lambda span: (span.start, span.span, span.side)))
+    return tuple(span for some in reversed(retained) for span in some), len(retained) < len(traces)

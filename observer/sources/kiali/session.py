@@ -76,7 +76,7 @@ class Session:
             answer = await self._get(path, parameters)
         if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             self._login, self._cookies = None, {}
-            raise refused(answer.status, told(answer))
+            raise refused(answer.status, reason_of(answer))
         return answer
 
     async def close(self) -> None:
@@ -101,7 +101,7 @@ class Session:
     async def _log_in(self) -> None:
         answer = await self._client.post("/api/authenticate", {"token": self._secret(KialiLogin.TOKEN)})
         if answer.status != HTTPStatus.OK:
-            raise refused(answer.status, f"logging in: {told(answer)}")
+            raise refused(answer.status, f"logging in: {reason_of(answer)}")
         self._cookies = {name: value for name, value in answer.cookies.items() if value}
         if not self._cookies:
             raise SourceProtocolError("logging in gave no cookie")
@@ -125,7 +125,7 @@ class Session:
         return self._token.read()
 
 
-def told(answer: Response) -> str:
+def reason_of(answer: Response) -> str:
     """What an error says, for people."""
     try:
         error = decoded(_ERROR.decode, answer.body, "error")
@@ -151,7 +151,7 @@ def parse_version(body: bytes) -> str:
 def _unusable(answer: Response) -> SourceUnavailable | SourceProtocolError:
     if answer.status == HTTPStatus.OK:
         return SourceProtocolError(f"answered {answer.content_type} instead of JSON (is the web root right?)")
-    detail = told(answer)
+    detail = reason_of(answer)
     if answer.status == HTTPStatus.NOT_FOUND:
         detail += " (is the web root in the address right?)"
     return refused(answer.status, detail)

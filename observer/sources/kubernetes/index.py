@@ -26,7 +26,7 @@ class Term:
     operator: str
     values: frozenset[str] = frozenset()
 
-    def holds(self, labels: Mapping[str, str]) -> bool:
+    def matches(self, labels: Mapping[str, str]) -> bool:
         match self.operator:
             case "In":
                 return labels.get(self.key) in self.values
@@ -86,7 +86,7 @@ class Selector:
         for key, value in self.pairs:
             if labels.get(key) != value:
                 return False
-        return all(term.holds(labels) for term in self.terms)
+        return all(term.matches(labels) for term in self.terms)
 
 
 class SelectorIndex:

@@ -61,7 +61,7 @@ class ObjectiveView(Struct, frozen=True):
     One objective as it stood at ``at``.
 
     ``budget_left`` is 1 with nothing spent and negative when overdrawn; ``burn`` is the highest burn rate of its short
-    windows; both are null while ``state`` says that the data is worth nothing. ``told`` is what people are told.
+    windows; both are null while ``state`` says that the data is worth nothing. ``alert`` is what people are told.
     """
 
     id: str
@@ -74,7 +74,7 @@ class ObjectiveView(Struct, frozen=True):
     budget_left: float | None
     burn: float | None
     exhausted_in: float | None
-    told: str
+    alert: str
     text: str
 
 

@@ -117,7 +117,7 @@ def objective_view(status: ObjectiveStatus) -> rows.ObjectiveView:
         budget_left=status.budget.remaining if known else None,
         burn=burn(status),
         exhausted_in=status.budget.exhausted_in if known else None,
-        told=status.told,
+        alert=status.alert,
         text=status.text,
     )
 

@@ -92,7 +92,7 @@ def control_of(tick: TickResult) -> Control:
 
 def standing(tick: TickResult) -> dict[str, Decision]:
     """What was published and was not taken back, by subject; quiet reasons left out."""
-    keys = {key for key in tick.memory.told if key[1] in STANDING}
+    keys = {key for key in tick.memory.published if key[1] in STANDING}
     return {
         decision.subject: decision
         for decision in tick.recent
@@ -177,7 +177,7 @@ def _state(
     pods: _Pods,
 ) -> tuple[State, str]:
     """State and the sentence for it: the most urgent thing that holds."""
-    paging = next((status for status in objectives if status.told == "page"), None)
+    paging = next((status for status in objectives if status.alert == "page"), None)
     if decisions:
         return State.FAILING, decisions[-1].text
     if incidents:
@@ -201,7 +201,7 @@ def _of_surroundings(
     wanted = pods.desired if pods.desired is not None else len(pods.all)
     if pods.ready < wanted:
         return State.DEGRADED, f"{pods.ready} of {wanted} pods are Ready"
-    burning = next((status for status in objectives if status.told), None)
+    burning = next((status for status in objectives if status.alert), None)
     if burning is not None:
         return State.DEGRADED, burning.text
     overdrawn = [status for status in objectives if status.overdrawn]

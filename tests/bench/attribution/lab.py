@@ -74,8 +74,8 @@ def case(name: str, variant: str = "plain", after: float = AFTER) -> Case:
     usual = _graph(recording, float(recording.times[0]), since, thin)
     spans = [_renamed(span, replay) for span in _spans(name) if span.start < at]
     traces = sorted({span.trace for span in spans})
-    kept = set(traces[:: round(1.0 / thin)])
-    chosen = [span for span in spans if span.trace in kept]
+    retained = set(traces[:: round(1.0 / thin)])
+    chosen = [span for span in spans if span.trace in retained]
     if "order" in options:
         random = np.random.default_rng(options["order"])
         chosen = [chosen[i] for i in random.permutation(len(chosen))]

@@ -73,7 +73,7 @@ class Stage:
         self._now_calls: CallGraph | None = None
         self._calls_for: frozenset[ServiceRef] = frozenset()
         self._earlier_calls: CallGraph | None = None
-        self._kept: TraceSet | None = None
+        self._retained: TraceSet | None = None
         self._kept_for: frozenset[ServiceRef] = frozenset()
         self._usual = usual_errors(self.world.spec)
 
@@ -133,21 +133,21 @@ class Stage:
 
     def _earlier(self, at: float, curious: frozenset[ServiceRef]) -> CallGraph | None:
         """A minute that is over, asked once a minute while somebody is suspected."""
-        kept = self._earlier_calls
+        retained = self._earlier_calls
         if not curious:
-            kept = None
-        elif kept is None or at - caches.LAG - kept.at >= caches.QUIET:
-            kept = self.direct.graph(at - caches.LAG - caches.WINDOW, at - caches.LAG)
-        self._earlier_calls = kept
-        return kept
+            retained = None
+        elif retained is None or at - caches.LAG - retained.at >= caches.QUIET:
+            retained = self.direct.graph(at - caches.LAG - caches.WINDOW, at - caches.LAG)
+        self._earlier_calls = retained
+        return retained
 
     def _traces(self, at: float, curious: frozenset[ServiceRef]) -> TraceSet | None:
         """As the daemon keeps them: asked at once for new suspects, then every ``REFRESH`` seconds."""
         if not curious:
-            self._kept, self._kept_for = None, curious
-        elif self._kept is None or at - self._kept.at >= REFRESH or not curious <= self._kept_for:
-            self._kept, self._kept_for = self.direct.traces(at - LOOK_BACK, at, TRACES), curious
-        return self._kept
+            self._retained, self._kept_for = None, curious
+        elif self._retained is None or at - self._retained.at >= REFRESH or not curious <= self._kept_for:
+            self._retained, self._kept_for = self.direct.traces(at - LOOK_BACK, at, TRACES), curious
+        return self._retained
 
     def _baselines(self, at: float) -> dict[ServiceRef, ServiceBaseline]:
         """A day without faults, as the mesh was described."""

@@ -27,7 +27,7 @@ class Binaries:
     """Finds and makes programs by name."""
 
     def __init__(self, places: Places) -> None:
-        self._kept, self._modules = places.kept, places.root / "go"
+        self._retained, self._modules = places.retained, places.root / "go"
 
     def path(self, program: str) -> Path:
         """Where a program is kept; ``LabError`` with the remedy when it was never built at the pinned version."""
@@ -82,7 +82,7 @@ class Binaries:
         (folder / ".complete").touch()
 
     def _unpack_tools(self) -> None:
-        folder, wheels = self._tools(), self._kept / "wheels"
+        folder, wheels = self._tools(), self._retained / "wheels"
         _fresh(folder)
         _fresh(wheels)
         run(
@@ -110,11 +110,11 @@ class Binaries:
         (folder / ".complete").touch()
 
     def _folder(self, server: Server) -> Path:
-        return self._kept / f"{server.name}-{server.version}"
+        return self._retained / f"{server.name}-{server.version}"
 
     def _tools(self) -> Path:
         pinned = (line.split()[0].partition("==")[2] for line in WHEELS.read_text().splitlines() if "==" in line)
-        return self._kept / f"{_TOOLS}-{'-'.join(pinned)}"
+        return self._retained / f"{_TOOLS}-{'-'.join(pinned)}"
 
     @staticmethod
     def _complete(folder: Path) -> bool:

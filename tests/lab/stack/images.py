@@ -22,11 +22,11 @@ _SOURCES: Final = LAB_FILES / "images"
 
 def archive(places: Places, binaries: Binaries) -> Path:
     """The archive with every image, written when one of its parts changed."""
-    places.kept.mkdir(parents=True, exist_ok=True)
+    places.retained.mkdir(parents=True, exist_ok=True)
     images = _images(_base(places), _pause(places), binaries)
-    target = places.kept / f"images-{_key(images)}.tar"
+    target = places.retained / f"images-{_key(images)}.tar"
     if not target.exists():
-        for old in places.kept.glob("images-*.tar"):
+        for old in places.retained.glob("images-*.tar"):
             old.unlink()
         unfinished = target.with_suffix(".unfinished")
         write_archive(images, unfinished)
@@ -71,7 +71,7 @@ def _mark(source: Path) -> str:
 
 def _base(places: Places) -> Path:
     """A small Debian with Python and iptables; about a minute to make, then kept."""
-    target = places.kept / f"base-{_SUITE}-{hashlib.sha256(' '.join(_BASE_PACKAGES).encode()).hexdigest()[:8]}.tar"
+    target = places.retained / f"base-{_SUITE}-{hashlib.sha256(' '.join(_BASE_PACKAGES).encode()).hexdigest()[:8]}.tar"
     if not target.exists():
         unfinished = target.with_suffix(".unfinished.tar")
         include = f"--include={','.join(_BASE_PACKAGES)}"
@@ -83,7 +83,7 @@ def _base(places: Places) -> Path:
 def _pause(places: Places) -> Path:
     """The program that holds a pod's namespaces, static: its image has nothing else in it."""
     source = _SOURCES / "pause.c"
-    target = places.kept / f"pause-{file_digest(source)[:8]}"
+    target = places.retained / f"pause-{file_digest(source)[:8]}"
     if not target.exists():
         run(["gcc", "-static", "-O2", "-s", "-o", target, source])
     return target

@@ -64,7 +64,7 @@ class Places:
     root: Path
 
     @property
-    def kept(self) -> Path:
+    def retained(self) -> Path:
         """Binaries and images by version; survives ``down``."""
         return self.root / "kept"
 

@@ -232,11 +232,9 @@ def test_a_restart_during_the_experiment_forgets_what_the_callers_had_seen() -> 
 
 def test_all_pods_failing_is_suppressed_and_the_workload_named() -> None:
     store = service_ref("store")
-    blamed = group_suspect(CulpritKind.WORKLOAD, "store", store).culprit
+    cause = group_suspect(CulpritKind.WORKLOAD, "store", store).culprit
     stage = Stage(pods=catalog(3, app="store"))
-    stage.suppressions = (
-        Suppression(store, Reason.WORKLOAD_FAILING, "all 3 pods fail 30 % of their requests", blamed),
-    )
+    stage.suppressions = (Suppression(store, Reason.WORKLOAD_FAILING, "all 3 pods fail 30 % of their requests", cause),)
     stage.extra = tuple(suspect(one, Tier.EVICT) for one in stage.pods)
     stage.ticks(30)
     assert stage.acts == []

@@ -75,20 +75,20 @@ def test_nothing_recorded_is_no_proof() -> None:
 def test_blindness_is_cut_to_the_span(
     events: tuple[tuple[str, float, str], ...], expected: tuple[str, float, int, bool] | None
 ) -> None:
-    sights = tuple(
+    visibility = tuple(
         decision(str(at), MORNING + at, kind, subject="observer", figures={"gaps": gaps} if gaps else {})
         for kind, at, gaps in events
     )
-    found = summarize(Records(sights=sights), SINCE, MORNING).blindness
+    found = summarize(Records(visibility=visibility), SINCE, MORNING).blindness
     assert found == ((Blindness(*expected),) if expected is not None else ())
 
 
 def test_one_cause_after_another_is_counted_apart_and_blindness_now_asks_for_repair() -> None:
-    sights = (
+    visibility = (
         decision("1", MORNING - 3 * HOUR, "blind", subject="observer", figures={"gaps": "a"}),
         decision("2", MORNING - HOUR, "blind", subject="observer", reason="b"),
     )
-    found = summarize(Records(sights=sights), SINCE, MORNING)
+    found = summarize(Records(visibility=visibility), SINCE, MORNING)
     assert found.blindness == (Blindness("a", 2 * HOUR, 1, False), Blindness("b", HOUR, 1, True))
     assert [(one.kind, one.text) for one in found.action_required] == [
         ("repair", "data is incomplete, no actions until it recovers: b")
@@ -138,12 +138,12 @@ def test_an_approval_is_asked_for_once_and_an_answered_page_not_again() -> None:
 
 
 def test_an_edit_that_was_mended_asks_for_nothing() -> None:
-    sights = (
+    visibility = (
         decision("1", MORNING - 3, "config_rejected", subject="observer"),
         decision("2", MORNING - 2, "config_reloaded", subject="observer"),
     )
-    assert not summarize(Records(sights=sights), SINCE, MORNING).action_required
-    assert summarize(Records(sights=sights[:1]), SINCE, MORNING).action_required[0].kind == "repair"
+    assert not summarize(Records(visibility=visibility), SINCE, MORNING).action_required
+    assert summarize(Records(visibility=visibility[:1]), SINCE, MORNING).action_required[0].kind == "repair"
 
 
 def test_a_brake_is_counted_by_incident_not_by_decision() -> None:

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from observer.engine.memory import Memory
-from observer.recording.events import Began, EvidenceKept, Restored
+from observer.recording.events import Began, EvidenceSaved, Restored
 from observer.recording.files import Recording
 from observer.recording.replay import replay
 from observer.runtime.flight_recorder import FlightRecorder
@@ -21,7 +21,7 @@ def began(at: float) -> Began:
 def test_full_files_are_followed_and_only_the_newest_stay(tmp_path: Path) -> None:
     recorder = FlightRecorder(tmp_path / "flight", max_bytes=3_000, keep=2)
     for number in range(60):
-        recorder.note(EvidenceKept(float(number), f"incident-{number}", "folder"), began(float(number)))
+        recorder.note(EvidenceSaved(float(number), f"incident-{number}", "folder"), began(float(number)))
     recorder.close()
     assert len(recorder.files) == 2
     assert sorted(tmp_path.joinpath("flight").iterdir()) == sorted(recorder.files)
@@ -49,7 +49,7 @@ def test_what_cannot_be_recorded_stops_the_recorder_and_not_the_loop(tmp_path: P
     recorder.note(Restored(1.0, (), ()), began(1.0))
     with capture_logs() as told:
         for at in (2.0, 3.0):
-            recorder.note(EvidenceKept(at, "incident", "\ud800 is half a letter"), began(at))
+            recorder.note(EvidenceSaved(at, "incident", "\ud800 is half a letter"), began(at))
     recorder.close()
     assert [line["event"] for line in told] == ["recording_failed"]
     assert "EvidenceKept cannot be recorded" in told[0]["detail"]
@@ -68,7 +68,7 @@ def test_a_folder_that_cannot_be_made_is_told_once(tmp_path: Path) -> None:
     recorder = FlightRecorder(tmp_path / "taken", max_bytes=1 << 20, keep=1)
     with capture_logs() as told:
         for at in (1.0, 2.0, 3.0):
-            recorder.note(EvidenceKept(at, "incident", "folder"), began(at))
+            recorder.note(EvidenceSaved(at, "incident", "folder"), began(at))
     assert [line["event"] for line in told] == ["recording_failed"]
     assert "taken" in told[0]["detail"]
 
@@ -79,7 +79,7 @@ def test_a_file_of_that_name_is_never_overwritten(tmp_path: Path, *, same: bool)
     (tmp_path / ("5000.rec" if same else "6000.rec")).write_text("kept")
     recorder = FlightRecorder(tmp_path, max_bytes=1 << 20, keep=3)
     with capture_logs() as told:
-        recorder.note(EvidenceKept(at, "incident", "folder"), began(at))
+        recorder.note(EvidenceSaved(at, "incident", "folder"), began(at))
     recorder.close()
     assert bool(told) is same
     assert (tmp_path / ("5000.rec" if same else "6000.rec")).read_text() == "kept"

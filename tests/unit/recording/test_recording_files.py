@@ -18,7 +18,7 @@ from observer.domain.settings import EngineSettings
 from observer.engine.decide import decide
 from observer.engine.memory import Memory
 from observer.recording.codec import Codec
-from observer.recording.events import Began, EvidenceKept, RulesInForce, Settled, Ticked
+from observer.recording.events import Began, EvidenceSaved, RulesInForce, Settled, Ticked
 from observer.recording.files import ANEW_EVERY, Recording, RecordingWriter
 from observer.recording.replay import Step, canonical, replay
 from tests.support.recorded_events import ENFORCE, story, written
@@ -95,7 +95,7 @@ def test_evidence_is_part_of_what_follows(tmp_path: Path) -> None:
     held = next(d.incident for e in events if isinstance(e, Ticked) for d in e.decisions if d.kind == "suspected")
     last = events[-1]
     assert isinstance(last, Ticked)
-    path = written(tmp_path / "a.rec", (*events, EvidenceKept(0.0, held, "evidence/1"), last))
+    path = written(tmp_path / "a.rec", (*events, EvidenceSaved(0.0, held, "evidence/1"), last))
     assert len(steps(path)) == len(events)
 
 

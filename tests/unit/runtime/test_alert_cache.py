@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import JournalUnavailable
-from observer.runtime.inbox import ALERTS_KEPT, AlertCache
+from observer.runtime.inbox import ALERT_RETENTION, AlertCache
 from tests.support.alerts import NOW, FakeInbox, StoppedClock
 
 FIRING = Alert("g", "f", "2026-11-25T10:00:00Z", AlertStatus.FIRING, {"alertname": "A"}, received=NOW)
@@ -35,7 +35,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 async def test_what_waits_is_handed_out_until_it_is_answered() -> None:
-    inbox = FakeInbox(kept={FIRING.id: FIRING})
+    inbox = FakeInbox(retained={FIRING.id: FIRING})
     keeper = AlertCache(inbox, StoppedClock())
     async with running(keeper):
         await until(lambda: keeper.pending() == (FIRING,))
@@ -69,7 +69,7 @@ class Broken(FakeInbox):
 
 
 async def test_an_answer_that_cannot_be_written_is_kept_and_tried_again() -> None:
-    inbox = Broken(kept={FIRING.id: FIRING})
+    inbox = Broken(retained={FIRING.id: FIRING})
     keeper = AlertCache(inbox, StoppedClock())
     async with running(keeper):
         await until(lambda: keeper.pending() == (FIRING,))
@@ -92,4 +92,4 @@ async def test_old_alerts_are_forgotten() -> None:
 
     async with running(AlertCache(Pruned(), StoppedClock())):
         await until(lambda: bool(forgotten))
-    assert forgotten == [NOW - ALERTS_KEPT]
+    assert forgotten == [NOW - ALERT_RETENTION]

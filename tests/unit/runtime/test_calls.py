@@ -8,7 +8,17 @@ from observer.domain.errors import SourceUnavailable
 from observer.domain.graph import CallGraph
 from observer.domain.ids import ServiceRef
 from observer.domain.snapshot import Gap
-from observer.runtime.source_cache import EARLIER, HELD, LAG, QUIET, REFRESH, USUAL, WINDOW, CallCache, DependencyCaches
+from observer.runtime.source_cache import (
+    EARLIER,
+    LAG,
+    QUIET,
+    REFRESH,
+    RETAINED,
+    USUAL,
+    WINDOW,
+    CallCache,
+    DependencyCaches,
+)
 from tests.support.fakes import FakeClock
 
 CART, PAY = ServiceRef("shop", "cart"), ServiceRef("shop", "pay")
@@ -73,7 +83,7 @@ async def test_new_suspects_are_asked_about_at_once_and_the_usual_stands() -> No
     assert now is not None and it.clock.at - now.at <= REFRESH
     assert before is not None and before.at == usual
 
-    await it.pass_(HELD)
+    await it.pass_(RETAINED)
     before = it.both.usual_edges(it.clock.at)
     assert before is not None and before.at > usual  # better than none at all
 

@@ -35,9 +35,9 @@ class HalfJournal(MemoryJournal):
         self._there("intend")
         await super().intend(action, entry)
 
-    async def settle(self, action_id: str, outcome: Outcome, at: float) -> None:
+    async def record_outcome(self, action_id: str, outcome: Outcome, at: float) -> None:
         self._there("settle")
-        await super().settle(action_id, outcome, at)
+        await super().record_outcome(action_id, outcome, at)
 
     def _there(self, write: str) -> None:
         if write in self.fails:
@@ -184,13 +184,15 @@ async def test_evidence_is_kept_and_redacted_before_an_eviction(bench: Bench) ->
     Path(folder).chmod(0o755)
     (Path(folder) / "pod.json").chmod(0o644)
     outcome, folder = await bench.executor.carry_out(bench.decision(ActionKind.EVICT), None)
-    kept = Path(folder)
+    retained = Path(folder)
     assert outcome.result is Result.APPLIED
-    assert {f.name for f in kept.iterdir()} == {"pod.json", "events.json", "app.log", "figures.json"}
-    assert "abc123" not in (kept / "app.log").read_text() and "boom" in (kept / "app.log").read_text()
-    pod = (kept / "pod.json").read_text()
+    assert {f.name for f in retained.iterdir()} == {"pod.json", "events.json", "app.log", "figures.json"}
+    assert "abc123" not in (retained / "app.log").read_text() and "boom" in (retained / "app.log").read_text()
+    pod = (retained / "pod.json").read_text()
     assert "canary" not in pod and "PASSWORD" in pod and "valueFrom" in pod and "team" in pod
-    assert {f.stat().st_mode & 0o777 for f in kept.iterdir()} == {0o600} and kept.stat().st_mode & 0o777 == 0o700
+    assert {f.stat().st_mode & 0o777 for f in retained.iterdir()} == {
+        0o600
+    } and retained.stat().st_mode & 0o777 == 0o700
 
 
 async def test_missing_logs_are_named_and_do_not_stop_the_eviction(bench: Bench) -> None:

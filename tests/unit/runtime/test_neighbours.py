@@ -241,8 +241,8 @@ async def test_running_goes_on_until_it_is_cancelled() -> None:
 
 def test_a_kept_answer_is_shown_only_near_its_time() -> None:
     it = Watched()
-    kept = replace(TraceSet(100.0, 60.0, ()))
-    it.traces.cache._answer = kept
-    assert it.both.traces(145.0) is kept
+    retained = replace(TraceSet(100.0, 60.0, ()))
+    it.traces.cache._answer = retained
+    assert it.both.traces(145.0) is retained
     assert it.both.traces(146.0) is None
     assert it.both.traces(40.0) is None

@@ -62,16 +62,16 @@ class Source:
 
 @dataclass
 class Ledger:
-    kept: dict[tuple[str, float, float], LedgerCount] = field(default_factory=dict)
+    retained: dict[tuple[str, float, float], LedgerCount] = field(default_factory=dict)
     broken: bool = False
 
     async def add(self, counts: Sequence[tuple[float, LedgerCount]]) -> None:
         self._check()
-        self.kept |= {(one.objective, width, one.end): one for width, one in counts}
+        self.retained |= {(one.objective, width, one.end): one for width, one in counts}
 
     async def counts(self, since: float, now: float) -> Sequence[LedgerCount]:
         self._check()
-        return [one for (_, width, _), one in sorted(self.kept.items()) if width == 300.0]
+        return [one for (_, width, _), one in sorted(self.retained.items()) if width == 300.0]
 
     async def prune(self, now: float) -> int:
         return 0
@@ -139,7 +139,7 @@ async def test_statuses_reach_the_tick_by_service() -> None:
 
     assert list(found) == [CART]
     (status,) = found[CART]
-    assert (status.state, status.told) == (DataState.OK, "page")
+    assert (status.state, status.alert) == (DataState.OK, "page")
     assert status.budget.total - status.budget.good == 0.5 * 570
     assert world.metrics.states[-1]["ok"] == 2
     assert world.metrics.budgets["shop/other"] == status.budget.remaining
@@ -189,7 +189,7 @@ async def test_counts_survive_a_restart_and_nothing_is_counted_twice() -> None:
     await second.run(1)
 
     assert before == 10.0 * (62 * 60 - 30)
-    ledger_until = max(one.end for one in ledger.kept.values())
+    ledger_until = max(one.end for one in ledger.retained.values())
     assert second.source.past_asked == [(ledger_until, second.clock.at - 31.0)]
     after = second.keeper.statuses[0].budget.total
     # The last live look lies between whole minutes: everything up to it is counted, once.
@@ -212,11 +212,11 @@ async def test_a_ledger_that_fails_is_tried_again_and_loses_nothing() -> None:
     await world.run(1)
     world.ledger.broken = True
     await world.run(12)
-    assert world.ledger.kept == {}
+    assert world.ledger.retained == {}
     world.ledger.broken = False
     await world.run(1)
 
-    fine = [one.total for (_, width, _), one in world.ledger.kept.items() if width == 300.0]
+    fine = [one.total for (_, width, _), one in world.ledger.retained.items() if width == 300.0]
     assert len(fine) >= 2 and sum(fine) > 0
 
 

@@ -49,7 +49,7 @@ def test_time_does_not_go_back() -> None:
 def test_a_wall_clock_can_be_held_in_the_past_and_then_follows_real_time() -> None:
     clock = SimClock(speed=1000.0)
     present = clock.now()
-    clock.hold(present - 600)
+    clock.freeze(present - 600)
     clock.advance(100)
     assert clock.now() == present - 500
     clock.release()

@@ -11,6 +11,7 @@ import pytest
 from tests.tools.rename import apply
 from tests.tools.renames import read
 
+ROOT = Path(__file__).parents[3]
 PACKAGE = "observer.engine.remediation"
 LOG = f"{PACKAGE}.decision_log"
 ROWS = """\
@@ -106,3 +107,11 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path) -> None:
     (tmp_path / "rows.tsv").write_text("nome\ta\tb\n")
     with pytest.raises(ValueError, match=r"rows\.tsv:1: not a row"):
         read(tmp_path / "rows.tsv")
+
+
+def test_what_the_table_names_is_there() -> None:
+    rows = read().rows
+    places = [row.new.partition(":")[0].replace(".", "/") for row in rows if row.kind in ("module", "symbol")]
+
+    assert [place for place in places if not any((ROOT / f"{place}{end}").exists() for end in (".py", ""))] == []
+    assert len({(row.kind, row.old, row.where) for row in rows}) == len(rows)

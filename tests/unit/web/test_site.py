@@ -215,14 +215,14 @@ async def test_the_pages_that_are_kept_are_bounded_in_characters(
     found.add_to(app)
     async with TestClient(TestServer(app)) as client:
         first = await text(client, "/incidents")
-        kept = sum(map(len, found._cache.values()))
-        assert 0 < kept < len(first)
-        monkeypatch.setattr(site, "CACHED_CHARACTERS", 3 * kept)
+        retained = sum(map(len, found._cache.values()))
+        assert 0 < retained < len(first)
+        monkeypatch.setattr(site, "CACHED_CHARACTERS", 3 * retained)
         for number in range(1, 40):
             page = await text(client, f"/incidents?limit={number}")
             assert "<h1" in page, "what is not kept is shown all the same"
         held = sum(len(key) + len(page) for key, page in found._cache.items())
-        assert kept < held <= 3 * kept
+        assert retained < held <= 3 * retained
         await world.tick()
         await text(client, "/sources")
         assert list(found._cache) == ["/sources"], "the next tick begins anew"

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from observer.web import stream as streams
 from observer.web.routes import STREAM as PATH
 from observer.web.server import People, make_app
-from observer.web.stream import KEPT, QUEUE, Stream
+from observer.web.stream import QUEUE, RETAINED, Stream
 from tests.support.page_world import TOKEN, PageWorld
 
 
@@ -98,7 +98,7 @@ async def test_what_was_missed_too_long_ago_is_not_kept(world: PageWorld) -> Non
     await world.tick()
     async with listening(world) as (stream, client, _):
         assert world.cache.state is not None
-        for _ in range(KEPT + 10):
+        for _ in range(RETAINED + 10):
             stream.publish(world.cache.state)
         async with client.get(PATH, headers={"Last-Event-ID": f"{stream._born}-3"}) as answer:
             assert (await event(answer))["event"] == "reset"

@@ -41,7 +41,7 @@ async def hook(tmp_path: Path) -> AsyncIterator[Hook]:
 
 async def test_what_is_accepted_is_kept(hook: Hook) -> None:
     assert await hook.post(notification()) == (202, '{"accepted": 1}')
-    (alert,) = hook.inbox.kept.values()
+    (alert,) = hook.inbox.retained.values()
     assert (alert.name, alert.status, alert.received) == ("CartErrors", AlertStatus.FIRING, NOW)
     assert alert.starts == "2026-11-25T10:00:00.5Z"
     assert hook.counts == ["told", "202"]
@@ -50,10 +50,10 @@ async def test_what_is_accepted_is_kept(hook: Hook) -> None:
 async def test_the_same_news_again_changes_nothing(hook: Hook) -> None:
     for _ in range(3):
         await hook.post(notification())
-    assert len(hook.inbox.kept) == 1
+    assert len(hook.inbox.retained) == 1
     await hook.post(notification(wire_alert(startsAt="2026-11-25T11:00:00Z")))
     await hook.post(notification(groupKey="another"))
-    assert len(hook.inbox.kept) == 3
+    assert len(hook.inbox.retained) == 3
 
 
 async def test_each_alert_counts_by_its_own_status(hook: Hook) -> None:
@@ -72,7 +72,7 @@ async def test_unknown_fields_pass(hook: Hook) -> None:
 async def test_nobody_unknown_is_heard(hook: Hook, headers: dict[str, str]) -> None:
     status, text = await hook.post(notification(), headers)
     assert status == 401 and TOKEN not in text
-    assert not hook.inbox.kept and hook.counts == ["401"]
+    assert not hook.inbox.retained and hook.counts == ["401"]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ async def test_nobody_unknown_is_heard(hook: Hook, headers: dict[str, str]) -> N
 async def test_rubbish_is_refused_for_good(hook: Hook, body: Any, status: int, words: str) -> None:
     found, text = await hook.post(body)
     assert (found, words in text) == (status, True), text
-    assert not hook.inbox.kept and hook.counts == [str(status)]
+    assert not hook.inbox.retained and hook.counts == [str(status)]
 
 
 async def test_a_full_disk_means_send_it_again(hook: Hook) -> None:
@@ -118,7 +118,7 @@ async def test_overload_means_send_it_again_and_loses_nothing(tmp_path: Path, mo
         inbox.gate.set()
         found = [(await one)[0] for one in posts]
     assert (found.count(202), found.count(503)) == (8, 12)
-    assert len(inbox.kept) == 8
+    assert len(inbox.retained) == 8
 
 
 async def test_what_arrives_together_shares_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,7 @@ async def test_what_was_left_out_is_read_again(tmp_path: Path) -> None:
 
     async with hooked([bearer(tmp_path)], read_again=again) as hook:
         assert await hook.post(notification(truncatedAlerts=1)) == (202, '{"accepted": 2}')
-    groups = {one.fingerprint: one.group for one in hook.inbox.kept.values()}
+    groups = {one.fingerprint: one.group for one in hook.inbox.retained.values()}
     assert set(groups) == {"c4b1d2e3f4a5b6c7", "left-out"} and len(set(groups.values())) == 1
 
 
@@ -168,7 +168,7 @@ async def test_what_was_left_out_and_cannot_be_read_is_sent_again(tmp_path: Path
 
     async with hooked([bearer(tmp_path)], read_again=again) as hook:
         status, text = await hook.post(notification(truncatedAlerts=1))
-    assert status == 503 and "HTTP 502" in text and not hook.inbox.kept
+    assert status == 503 and "HTTP 502" in text and not hook.inbox.retained
 
 
 def test_it_does_not_open_without_a_way_to_tell_who_calls() -> None:
@@ -275,7 +275,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(hook: Hook, monkeypat
     monkeypatch.setattr(webhook, "READING", 0.05)
     async with asyncio.timeout(5):
         answer = await said(hook, f"Authorization: Bearer {TOKEN}\r\nContent-Length: 1000", b"{")
-    assert answer.split()[1] == b"503" and hook.counts == ["503"] and not hook.inbox.kept
+    assert answer.split()[1] == b"503" and hook.counts == ["503"] and not hook.inbox.retained
 
 
 FORGED = f"{SIGNATURE}: sha256={'0' * 64}\r\n{TIMESTAMP}: {int(NOW)}\r\nContent-Length: 1000"
@@ -319,7 +319,7 @@ async def test_slow_bodies_with_forged_signatures_get_few_places_and_never_those
             one.cancel()  # closes the connection, and with it the place is free again
         while (await hook.post(body, signature(body)))[0] != 202:
             await asyncio.sleep(0)
-    assert len(hook.inbox.kept) == 1
+    assert len(hook.inbox.retained) == 1
 
 
 async def said(hook: Hook, headers: str, body: bytes) -> bytes:

@@ -13,7 +13,7 @@ _LABELS: Final = ("response_code", "code", "status", "status_code", "http_status
 _CLIENT: Final = ("400", "401", "403", "404")
 
 
-def _blamed(selected: Selected, role: str) -> str:
+def _of_clients(selected: Selected, role: str) -> str:
     """The first client error that counts against the server, empty when there is none."""
     # gRPC servers have words in a label of this name, which say nothing about HTTP.
     coded = (matcher for matcher in selected.on(*_LABELS) if any(letter.isdigit() for letter in matcher.value))
@@ -29,7 +29,7 @@ def _blamed(selected: Selected, role: str) -> str:
 
 def _run(subject: Subject) -> Iterator[Hit]:
     for question, selected in subject.selected():
-        if code := _blamed(selected, question.role):
+        if code := _of_clients(selected, question.role):
             verb = "counts" if question.role == "bad" else "leaves out"
             yield question.hit(
                 f"{verb} {code}: a caller's mistake spends the service's budget",

@@ -238,11 +238,11 @@ def test_identities_follow_values_and_not_places() -> None:
 def test_windows_follow_the_zones_own_clock(at: float, inside: bool) -> None:
     window = placed(TimeWindow(frozenset(range(5)), 9 * 60, 17 * 60, "Europe/Berlin"), FRIDAY)
 
-    assert window.holds_at(at) is inside
+    assert window.open_at(at) is inside
 
 
 def test_a_window_may_go_past_midnight() -> None:
     window = TimeWindow(frozenset({4}), 22 * 60, 6 * 60, "UTC")  # Friday night
-    assert [window.holds_at(FRIDAY + hours * 3600) for hours in (1, 21.9, 22, 29.9, 30, 46)] == [
+    assert [window.open_at(FRIDAY + hours * 3600) for hours in (1, 21.9, 22, 29.9, 30, 46)] == [
         False, False, True, True, False, False,
     ]  # fmt: skip

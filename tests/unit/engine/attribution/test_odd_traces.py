@@ -103,12 +103,12 @@ def test_both_ends_of_a_call_may_share_one_id() -> None:
 
 def test_doubles_give_one_answer_in_any_order() -> None:
     double = [span("a", "", 0.0, 1.0), span("a", "", 0.0, 2.0), span("a", "", 0.0, 1.0, error=True)]
-    kept = {
+    retained = {
         str([(node.span.seconds, node.span.error) for node in nodes])
         for order in permutations(double)
         for nodes in trees(TraceSet(NOW, 60.0, order))
     }
-    assert len(kept) == 1
+    assert len(retained) == 1
 
 
 @pytest.mark.parametrize("skew", [-3600.0, -0.05, 0.0, 0.05, 3600.0])

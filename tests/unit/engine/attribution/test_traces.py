@@ -112,10 +112,10 @@ def test_a_call_to_somebody_never_seen_is_external() -> None:
 
 
 def test_an_operation_that_stops_calling_shows_where_code_broke_off() -> None:
-    def kept(one: Span) -> bool:
+    def retained(one: Span) -> bool:
         return one.service == "front" or (one.service == "cart" and one.side is SpanSide.SERVER)
 
-    cut = [[one for one in spans if kept(one)] for spans in requests(60)]
+    cut = [[one for one in spans if retained(one)] for spans in requests(60)]
     found = asked(*cut)
 
     assert first(found) == "workload shop/cart"

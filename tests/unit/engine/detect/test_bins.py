@@ -48,9 +48,9 @@ def test_a_missed_scrape_is_made_good_by_the_next_one() -> None:
         missed = np.array([i == 6 and key[1] == "catalog-1" for key in frame.pods])
         feed.look(replace(frame, scraped=np.where(missed, feed.at - 5.0, frame.scraped)))
 
-    kept = feed.state.errors.bins
-    assert kept.late == 0.0
-    assert (np.diff(kept.covered) == 0.0).all()
+    retained = feed.state.errors.bins
+    assert retained.late == 0.0
+    assert (np.diff(retained.covered) == 0.0).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -80,7 +80,7 @@ def test_spreading_over_bins_loses_no_request_whatever_the_offsets(
             judged, state = judged + ready.counts, after
         last = until
 
-    kept = judged.sum() + state.open.sum() + state.late
-    assert kept == pytest.approx(rounds * each.sum())
+    retained = judged.sum() + state.open.sum() + state.late
+    assert retained == pytest.approx(rounds * each.sum())
     assert np.array_equal(state.open, np.rint(state.open))
     assert state.late == 0.0

@@ -42,11 +42,11 @@ class Story:
     def first(self, name: str, tier: Tier) -> float:
         return min(at for at, one in self.suspects if one.culprit.name == name and one.tier >= tier)
 
-    def blamed(self, service: str) -> set[str]:
+    def cause(self, service: str) -> set[str]:
         """Whom the last tick blamed for a suppressed service."""
         end = max((at for at, _ in self.suppressions), default=0.0)
         return {
-            str(one.blamed) for at, one in self.suppressions if at == end and one.service.name == service and one.blamed
+            str(one.cause) for at, one in self.suppressions if at == end and one.service.name == service and one.cause
         }
 
 
@@ -116,7 +116,7 @@ def test_a_bad_dependency_names_the_store_and_acts_on_nobody(changes: Mapping[st
 
     assert story.pods(Tier.DRAIN) == set()
     for service in ("store", "catalog", "cart", "front"):
-        assert story.blamed(service) == {"workload shop/store"}
+        assert story.cause(service) == {"workload shop/store"}
     reasons = {(one.service.name, one.reason) for at, one in story.suppressions if at > 60.0}
     assert {("store", "workload_failing"), ("front", "inherited")} <= reasons
 
@@ -133,7 +133,7 @@ def test_front_is_a_victim_and_never_a_culprit(changes: Mapping[str, Any]) -> No
     for name in ("gray-pod", "bad-dependency", "bad-revision", "gray-pod-drained"):
         story = reported(name, changes)
         assert not [one for _, one in story.suspects if one.culprit.service and one.culprit.service.name == "front"]
-        assert not [one for _, one in story.suppressions if one.blamed and one.blamed.name.startswith("front")]
+        assert not [one for _, one in story.suppressions if one.cause and one.cause.name.startswith("front")]
 
 
 def test_the_same_recording_gives_the_same_judgement_twice() -> None:

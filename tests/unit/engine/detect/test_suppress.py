@@ -70,9 +70,7 @@ def test_errors_inherited_from_a_dependency_blame_the_deepest_failing_service() 
         feed.tick(everybody(pods, SICK))
     assert feed.judgement is not None
 
-    found = {
-        one.service.name: (one.reason, one.blamed.name if one.blamed else "") for one in feed.judgement.suppressions
-    }
+    found = {one.service.name: (one.reason, one.cause.name if one.cause else "") for one in feed.judgement.suppressions}
     assert found == {
         "front": ("inherited", "store"),
         "catalog": ("inherited", "store"),

@@ -73,7 +73,7 @@ def test_losses_that_begin_with_the_silence_are_told_within_thirty_seconds() -> 
     assert found is not None
     after, reported = found
     assert after <= 30.0
-    assert reported.blamed is not None and reported.blamed.name == "catalog-3"
+    assert reported.cause is not None and reported.cause.name == "catalog-3"
     assert reported.since == mesh.silent["catalog-3"]
     assert "before" not in reported.detail
 

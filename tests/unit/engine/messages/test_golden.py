@@ -27,6 +27,8 @@ from observer.domain.snapshot import Gap
 from observer.domain.suspect import CulpritKind, Suppression, Symptom, Tier
 from observer.engine.messages import announcements, decisions, wording
 from tests.support.builders import NOW, evidence, group_suspect, incident_of, pod, service_ref, suspect
+from tests.support.guard_cases import context_of
+from tests.tools.reason_pages import cases as guard_cases
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "messages" / "decisions.txt"
 NEEDS = {Tier.ANNOTATE: 9.0, Tier.DRAIN: 17.6, Tier.EVICT: 21.5}
@@ -129,8 +131,8 @@ def announced() -> Iterator[str]:
         ("inherited", "its errors come from pod shop/store-1"),
         ("workload_failing", "all replicas fail at the same unusual rate"),
     ):
-        for blamed in (None, cause):
-            yield announcements.suppression(Suppression(front, Reason(reason), detail, blamed))
+        for named in (None, cause):
+            yield announcements.suppression(Suppression(front, Reason(reason), detail, named))
     for why in announcements.FREEZES.values():
         yield announcements.frozen("cart", why.format(acts=3, hours=4.0))
     for answer in announcements.ALERTS:
@@ -145,12 +147,21 @@ def announced() -> Iterator[str]:
         yield announcements.suggestion(RANKED, suggested[1])
 
 
+def guarded() -> Iterator[str]:
+    """What every guard says in the cases that its own tests run, as a person reads it."""
+    for case in guard_cases():
+        answer = case.guard(context_of(case))
+        if isinstance(answer, Blocked):
+            yield decisions.blocked(INCIDENT, ActionKind.DRAIN, (answer,))
+
+
 PARTS = {
     "Suspicions": suspicions,
     "Actions": acts,
     "Drains": drains,
     "Replacements and endings": verifications,
     "Announcements": announced,
+    "Guards": guarded,
 }
 
 

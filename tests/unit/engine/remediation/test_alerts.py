@@ -101,8 +101,8 @@ def test_a_suspect_of_its_service_answers_it_with_the_incident() -> None:
 def test_an_inherited_failure_answers_it_with_whom_to_blame() -> None:
     desk = OperatorActions(NAME)
     desk.tick(alert())
-    blamed = Culprit(CulpritKind.WORKLOAD, "shop", "store")
-    (told,) = desk.tick(alert(), suppressions=(Suppression(SERVICE, Reason.INHERITED, "its errors", blamed, NOW),))
+    cause = Culprit(CulpritKind.WORKLOAD, "shop", "store")
+    (told,) = desk.tick(alert(), suppressions=(Suppression(SERVICE, Reason.INHERITED, "its errors", cause, NOW),))
     assert told.reason == "found" and "store" in told.text
 
 

@@ -73,7 +73,7 @@ LABELS = st.dictionaries(
 
 @given(LABELS, st.sampled_from(["", "x", "shop"]))
 def test_what_the_matchers_catch_is_exactly_what_may_be_silenced(labels: dict[str, str], cluster: str) -> None:
-    caught = all(one.holds(labels) for one in silence_matchers(POD, cluster))
+    caught = all(one.matches(labels) for one in silence_matchers(POD, cluster))
     assert caught is may_silence(labels, POD, cluster)
     if caught:
         assert (labels["namespace"], labels["pod"]) == ("shop", "cart-1")

@@ -47,7 +47,7 @@ class Story:
         self.books.count(readings(self.at, page), self.started)
         seen = replace(self.around, **{"scraped": self.at, **around})
         found = self.books.statuses(self.at, [seen])[0]
-        self.told.append(found.told)
+        self.told.append(found.alert)
         return found
 
     def run(self, minutes: int, page: Callable[[int], Page], **around: Any) -> ObjectiveStatus:
@@ -62,7 +62,7 @@ def healthy(rpm: float = 60.0, base: float = 0.0) -> Callable[[int], Page]:
 def test_01_no_series_ever_is_absent_not_green_and_not_a_page() -> None:
     found = Story().run(30, lambda _: {})
 
-    assert (found.state, found.told) == (DataState.ABSENT, "")
+    assert (found.state, found.alert) == (DataState.ABSENT, "")
     assert "there never was a series" in found.detail
     assert found.budget.spent == 0.0
 
@@ -70,7 +70,7 @@ def test_01_no_series_ever_is_absent_not_green_and_not_a_page() -> None:
 def test_02_flat_series_are_idle_and_no_figure_is_undefined() -> None:
     found = Story().run(30, lambda _: {ALL: 500.0})
 
-    assert (found.state, found.told) == (DataState.IDLE, "")
+    assert (found.state, found.alert) == (DataState.IDLE, "")
     assert found.budget.spent == 0.0 and all(t.long == t.short == 0.0 for t in found.tiers)
 
 
@@ -92,7 +92,7 @@ def test_04_one_single_error_at_one_request_a_minute_pages_nobody_and_says_why()
     found = story.run(30, lambda i: {ALL: 60.0 + i, ERRORS: 1.0})
 
     assert set(story.told) == {""}
-    assert all(tier.held == "1 of 89 bad; 5 needed" for tier in found.tiers if tier.over)
+    assert all(tier.withheld == "1 of 89 bad; 5 needed" for tier in found.tiers if tier.over)
     assert any(tier.over for tier in found.tiers)
     assert found.state is DataState.OK
 
@@ -103,7 +103,7 @@ def test_05_one_error_of_a_young_quiet_service_pages_nobody() -> None:
     found = story.show({ALL: 124.0, ERRORS: 1.0})
 
     assert set(story.told) == {""}
-    assert found.tiers[1].over and found.tiers[1].held == "1 of 124 bad; 5 needed"
+    assert found.tiers[1].over and found.tiers[1].withheld == "1 of 124 bad; 5 needed"
 
 
 def test_06_fifty_errors_born_at_once_are_seen() -> None:
@@ -112,7 +112,7 @@ def test_06_fifty_errors_born_at_once_are_seen() -> None:
     found = story.show({ALL: 650.0, ERRORS: 50.0})
 
     assert found.budget.total - found.budget.good == 50.0
-    assert (found.state, found.told) == (DataState.OK, "page")
+    assert (found.state, found.alert) == (DataState.OK, "page")
 
 
 def test_07_and_so_are_fifty_on_a_series_that_was_there_before() -> None:
@@ -121,7 +121,7 @@ def test_07_and_so_are_fifty_on_a_series_that_was_there_before() -> None:
     found = story.show({ALL: 650.0, ERRORS: 50.0})
 
     assert found.budget.total - found.budget.good == 50.0
-    assert found.told == "page"
+    assert found.alert == "page"
 
 
 def test_08_six_crash_looping_pods_are_two_hundred_and_forty_errors() -> None:
@@ -133,7 +133,7 @@ def test_08_six_crash_looping_pods_are_two_hundred_and_forty_errors() -> None:
         found = story.show({good: 60.0 * (10 + i), Series(0, BAD, pod, "503"): 40.0})
 
     assert found.budget.total - found.budget.good == 240.0
-    assert (found.state, found.told) == (DataState.OK, "page")
+    assert (found.state, found.alert) == (DataState.OK, "page")
 
 
 def test_09_a_healthy_rollout_without_traffic_is_silent() -> None:
@@ -164,13 +164,13 @@ def test_10_calls_that_reach_no_pod_are_counted_by_the_caller() -> None:
     found = story.run(30, lambda i: {good: 30.0 * i, failed: 30.0 * i})
 
     assert found.budget.spent == pytest.approx(500.0)
-    assert (found.state, found.told) == (DataState.OK, "page")
+    assert (found.state, found.alert) == (DataState.OK, "page")
 
 
 def test_11_the_pods_own_view_alone_would_be_green_and_the_difference_is_told() -> None:
     found = Story().run(30, healthy(), disagreement="callers count 1800 calls that arrived, the pods themselves 900")
 
-    assert (found.state, found.told) == (DataState.CONFLICT, "")
+    assert (found.state, found.alert) == (DataState.CONFLICT, "")
     assert "callers count 1800" in found.text
 
 
@@ -178,7 +178,7 @@ def test_12_a_latency_bound_that_is_no_bucket_is_absent_and_says_so() -> None:
     story = Story(objective(preset=Preset.ISTIO_LATENCY, cut_ms=300.0, target=0.99), parts=Parts.GOOD_OF_TOTAL)
     found = story.run(30, lambda i: {Series(0, TOTAL, POD, "+Inf"): 60.0 * i})
 
-    assert (found.state, found.told) == (DataState.ABSENT, "")
+    assert (found.state, found.alert) == (DataState.ABSENT, "")
     assert found.detail == "no bucket of 300 ms: the histogram has other bounds"
 
 
@@ -186,7 +186,7 @@ def test_13_the_same_calls_against_a_bound_that_exists_page() -> None:
     story = Story(objective(preset=Preset.ISTIO_LATENCY, cut_ms=250.0, target=0.99), parts=Parts.GOOD_OF_TOTAL)
     found = story.run(30, lambda i: {Series(0, TOTAL, POD, "+Inf"): 60.0 * i, Series(0, GOOD, POD, "250"): 0.0})
 
-    assert (found.state, found.told) == (DataState.OK, "page")
+    assert (found.state, found.alert) == (DataState.OK, "page")
 
 
 def test_14_a_young_service_that_burns_exactly_its_budget_pages_nobody() -> None:
@@ -256,4 +256,4 @@ def test_servers_that_answer_in_turn_are_a_conflict() -> None:
 def test_what_silence_means_is_the_objective_s_own_choice(policy: str, told: str) -> None:
     found = Story(objective(no_data=NoData(policy))).run(10, lambda _: {})
 
-    assert (found.state, found.told) == (DataState.ABSENT, told)
+    assert (found.state, found.alert) == (DataState.ABSENT, told)

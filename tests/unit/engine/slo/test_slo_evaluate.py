@@ -64,7 +64,7 @@ def test_both_windows_must_burn() -> None:
     over_already = judged(one, counted((0, 0, 100), (1800, 150, 1000)))
     just_begun = judged(one, counted((0, 50, 100), (1800, 0, 10_000)))
 
-    assert (both.told, over_already.told, just_begun.told) == ("page", "", "")
+    assert (both.alert, over_already.alert, just_begun.alert) == ("page", "", "")
     assert both.tiers[0].long == pytest.approx(200 / 1100 / 0.01)
     assert over_already.tiers[0].short == 0.0
 
@@ -100,9 +100,9 @@ def test_few_events_page_nobody_and_say_what_is_missing(bad: float, total: float
     found = judged(one, counted((0, bad, total)))
 
     assert found.tiers[0].over
-    assert found.tiers[0].held == held
-    assert found.told == ("" if held else "page")
-    assert judged(one, counted((0, bad, total)), gated=False).told == "page"
+    assert found.tiers[0].withheld == held
+    assert found.alert == ("" if held else "page")
+    assert judged(one, counted((0, bad, total)), gated=False).alert == "page"
 
 
 def test_no_event_is_no_burn_and_no_spending() -> None:
@@ -142,8 +142,8 @@ def test_what_is_not_known_tells_no_burn() -> None:
         (Facts(since=0.0, disagreement="they differ"), DataState.CONFLICT),
     ):
         found = judged(objective(), store, facts)
-        assert (found.state, found.told) == (state, "")
-        assert judged(objective(no_data=NoData.PAGE), store, facts).told == "page"
+        assert (found.state, found.alert) == (state, "")
+        assert judged(objective(no_data=NoData.PAGE), store, facts).alert == "page"
 
 
 def test_versions_and_texts_are_no_part_of_the_counts() -> None:
@@ -169,7 +169,7 @@ def test_a_thousand_objectives_are_judged_as_each_alone() -> None:
 
     together = evaluate(Plan(ones), store, [KNOWN] * 1000, NOW)
 
-    assert len({one.told for one in together}) > 1
+    assert len({one.alert for one in together}) > 1
     for row in range(0, 1000, 37):
         own = CountStore(1)
         own.adopt(store, [(0, row)])
@@ -185,8 +185,8 @@ def slices(one: Objective, minutes: list[tuple[float, float, DataState]]) -> lis
     slicer, found = Slicer([one]), []
     start = one.slice_seconds * 5_966_668
     for i, (good, total, state) in enumerate([*minutes, (0.0, 0.0, DataState.OK)]):
-        for _, _, kept, whole in slicer.add(start + 60.0 * (i + 1), np.array([good]), np.array([total]), [state]):
-            found.append((float(kept[0]), float(whole[0])))
+        for _, _, retained, whole in slicer.add(start + 60.0 * (i + 1), np.array([good]), np.array([total]), [state]):
+            found.append((float(retained[0]), float(whole[0])))
     return found
 
 
@@ -236,7 +236,7 @@ def test_slices_in_which_nobody_looked_are_unknown() -> None:
 def test_a_slice_is_a_judgement_already_and_waits_for_no_more_events() -> None:
     one = objective(method=BudgetingMethod.TIMESLICES, slice_target=0.9, slice_seconds=60.0)
 
-    assert judged(one, counted((0, 3, 3))).told == "page"
+    assert judged(one, counted((0, 3, 3))).alert == "page"
 
 
 def part(name: str, bad: float, total: float, weight: float, target: float, facts: Facts = KNOWN) -> ObjectiveStatus:
@@ -264,7 +264,7 @@ def test_a_silent_part_drops_out_and_an_unknown_one_spoils_the_whole() -> None:
 
     assert alone.tiers[0].long == pytest.approx(5.0)
     assert alone.state is DataState.OK
-    assert (spoilt.state, spoilt.told) == (DataState.STALE, "")
+    assert (spoilt.state, spoilt.alert) == (DataState.STALE, "")
     assert "shop/shopping#c" in spoilt.detail
 
 
@@ -272,8 +272,8 @@ def test_a_composite_is_told_when_one_part_s_evidence_is_enough() -> None:
     (found,) = composites([part("a", 50, 100, 1.0, 0.99), part("b", 0, 100, 1.0, 0.99)])
     (held,) = composites([part("a", 2, 3, 1.0, 0.99), part("b", 0, 100, 1.0, 0.99)])
 
-    assert found.told == "page"
-    assert held.told == "" and held.tiers[0].held == "2 of 3 bad; 5 needed"
+    assert found.alert == "page"
+    assert held.alert == "" and held.tiers[0].withheld == "2 of 3 bad; 5 needed"
 
 
 def test_plain_objectives_are_no_composite() -> None:

@@ -38,10 +38,10 @@ def test_least_request_avoids_the_busy_pod() -> None:
 def test_requests_that_ended_weigh_no_longer() -> None:
     calls = edge(1, 2)
     calls.sent(ints(9, 9, 9), ints(1, 1, 2), np.array([5.0, 15.0, 5.0]))
-    calls.settle(10.0)
+    calls.advance(10.0)
     assert calls._in_flight.sum() == 1
-    calls.settle(20.0)
-    calls.settle(30.0)
+    calls.advance(20.0)
+    calls.advance(30.0)
     assert not calls._in_flight.any()
 
 
@@ -58,7 +58,7 @@ def test_in_flight_tables_grow_with_the_pods() -> None:
     calls = edge(*range(40))
     calls.sent(ints(*range(100, 140)), ints(*range(40)), np.full(40, 1.0))
     assert calls._in_flight.sum() == 40
-    calls.settle(2.0)
+    calls.advance(2.0)
     assert not calls._in_flight.any()
 
 

@@ -364,10 +364,10 @@ def test_each_span_is_kept_once_and_the_oldest_traces_go_first() -> None:
         replace(one, trace="b", span="1", start=5.0),
         replace(one, trace="b", span="1", start=4.0, side=SpanSide.CLIENT),
     ]
-    kept, cut = in_order(seen)
-    assert [(span.trace, span.start) for span in kept] == [("a", 2.0), ("b", 4.0), ("b", 5.0)]
+    retained, cut = in_order(seen)
+    assert [(span.trace, span.start) for span in retained] == [("a", 2.0), ("b", 4.0), ("b", 5.0)]
     assert not cut
 
     many = [replace(one, trace=f"t{i % 3}", span=str(i), start=10.0 + i) for i in range(SPANS)]
-    kept, cut = in_order([*many, seen[1]])
-    assert cut and len(kept) == SPANS and "a" not in {span.trace for span in kept}
+    retained, cut = in_order([*many, seen[1]])
+    assert cut and len(retained) == SPANS and "a" not in {span.trace for span in retained}
