@@ -14,6 +14,7 @@ TYPES: Final[Mapping[str, str]] = {
     "Attribution": "RankedCause",
     "Backdrop": "Baseline",
     "Blame": "Attribution",
+    "EvidenceKept": "EvidenceSaved",
     "Hold": "Blocked",
     "LadderSettings": "EscalationSettings",
     "Looking": "PendingAlert",
@@ -47,9 +48,11 @@ FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
     "Losses": {"lately": "recent"},
     "Memory": {"backdrops": "baselines", "acquitted": "cleared", "told": "published"},
     "Recovered": {"ruling": "rules"},
+    "ObjectiveStatus": {"told": "alert"},
+    "TierStatus": {"held": "withheld"},
     "Ruling": {"book": "policies"},
     "Settled": {"ruling": "rules"},
-    "Ticked": {"ruling": "rules"},
+    "Ticked": {"ruling": "rules", "kept": "retained"},
 }  # fmt: skip
 """Names of fields, by the former name of their type."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import lzma
 import re
 import shutil
@@ -25,7 +26,8 @@ from observer.domain.outcome import DrainVerdict
 from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
 from observer.recording import former
-from observer.recording.events import Ticked
+from observer.recording.codec import catalogue
+from observer.recording.events import KINDS, Ticked
 from observer.recording.files import Recording
 from observer.recording.replay import replay
 from observer.sinks.audit import verify
@@ -146,6 +148,14 @@ async def test_a_journal_that_was_brought_up_to_date_goes_on(url: str) -> None:
     again = await SqlJournal.open(url)
     assert {incident.id: incident for incident in await again.incidents()} == before
     await again.close()
+
+
+def test_every_type_and_field_of_a_recording_of_0_1_0_has_its_name_of_today() -> None:
+    header = json.loads(unpacked("demo.rec.xz").partition(b"\n")[0])
+    today = catalogue(*KINDS)
+    then = former.types_of_today(header["types"])
+    unknown = {name: sorted(set(fields) - set(today.get(name, ()))) for name, fields in then.items()}
+    assert {name: fields for name, fields in unknown.items() if fields} == {}
 
 
 class Killed(Exception):
