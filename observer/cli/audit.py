@@ -77,6 +77,10 @@ def verify_files(
         raise ConfigError(f"audit: cannot read {where}: {exc.strerror or exc}", step=NAME_TRAIL) from exc
     if other is not None:
         raise ConfigError(f"{other}: not an Observer audit log: no line of it carries a record's hash", step=NAME_TRAIL)
+    return EXIT_FINDINGS if report.fault else 0, TrailBody.of(files, report), _text_of(report, len(files), paint)
+
+
+def _text_of(report: AuditReport, files: int, paint: Paint) -> str:
     lines = [f"{paint('note', Tone.WARN)}    {note}" for note in report.notes]
     if not report.records and not report.fault:
         lines.append(f"{paint('note', Tone.WARN)}    {EMPTY}")
@@ -88,11 +92,11 @@ def verify_files(
         ]
     else:
         lines += [
-            f"{paint('whole', Tone.GOOD)}   {report.records} records in {len(files)} file{'s' * (len(files) != 1)}",
+            f"{paint('whole', Tone.GOOD)}   {report.records} records in {files} file{'s' * (files != 1)}",
             f"        last record {report.last_seq} {report.last_hash}",
             "     -> note that hash elsewhere; --contains HASH proves later that nothing was cut off",
         ]
-    return EXIT_FINDINGS if report.fault else 0, TrailBody.of(files, report), "\n".join(lines)
+    return "\n".join(lines)
 
 
 class TrailBody(Struct, frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from observer.actions import writing
-from observer.dashboards.model import Colour, Dashboard, Panel, Row, Shape, Target
+from observer.dashboards.model import Colour, Dashboard, Panel, Row, Shape, Target, number
 from observer.dashboards.queries import INSTANCE, JOB, by, grown, own, share
 from observer.domain import names
 
@@ -28,39 +28,33 @@ def _sums() -> Row:
         "In this time",
         (
             *(
-                _sum(
+                number(
                     spec.done.capitalize(),
                     spec.summary,
                     of(names.ACTIONS_TOTAL, f'action="{spec.kind.value}"', 'result="applied"'),
                 )
                 for spec in writing()
             ),
-            _sum(
+            number(
                 "Refused or unknown",
                 "Acts that a person has to look at: no permission, several budgets, or an answer that got lost.",
                 of(names.ACTIONS_TOTAL, 'result=~"refused|unknown"'),
                 thresholds=((0, Colour.GOOD), (1, Colour.BAD)),
             ),
-            _sum(
+            number(
                 "Made worse",
                 "Replacements that were worse than what they replaced. They freeze the workload.",
                 of(names.VERIFICATIONS_TOTAL, 'verdict="worse"'),
                 thresholds=((0, Colour.GOOD), (1, Colour.BAD)),
             ),
-            Panel(
+            number(
                 "Share that helped",
                 "Verified as fixed, of all verdicts. No value without a verdict.",
-                "percentunit",
-                (Target(share(fixed, of(names.VERIFICATIONS_TOTAL))),),
-                Shape.NUMBER, width=4, height=4,
-                thresholds=((0, Colour.BAD), (0.5, Colour.DOUBTFUL), (0.8, Colour.GOOD)),
+                share(fixed, of(names.VERIFICATIONS_TOTAL)),
+                thresholds=((0, Colour.BAD), (0.5, Colour.DOUBTFUL), (0.8, Colour.GOOD)), unit="percentunit",
             ),
         ),
     )  # fmt: skip
-
-
-def _sum(title: str, description: str, expr: str, *, thresholds: tuple[tuple[float, Colour], ...] = ()) -> Panel:
-    return Panel(title, description, "short", (Target(expr),), Shape.NUMBER, width=4, height=4, thresholds=thresholds)
 
 
 def _acts() -> Row:

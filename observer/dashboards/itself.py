@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observer.dashboards.model import Colour, Dashboard, Panel, Row, Shape, Target
+from observer.dashboards.model import Colour, Dashboard, Panel, Row, Shape, Target, number
 from observer.dashboards.queries import INSTANCE, JOB, by, grown, own, quantile, rate, share
 from observer.domain import names
 
@@ -23,34 +23,28 @@ def _alive() -> Row:
     return Row(
         "Alive",
         (
-            Panel(
+            number(
                 "Since the last tick",
                 "Longer than a few ticks: the loop stands still and nothing is watched.",
-                "s",
-                (Target(f"time() - max({own(names.LAST_TICK)})"),),
-                Shape.NUMBER, width=4, height=4,
-                thresholds=((0, Colour.GOOD), (15, Colour.DOUBTFUL), (60, Colour.BAD)),
+                f"time() - max({own(names.LAST_TICK)})",
+                thresholds=((0, Colour.GOOD), (15, Colour.DOUBTFUL), (60, Colour.BAD)), unit="s",
             ),
-            Panel(
+            number(
                 "Kill switch readable",
                 "While it is not, all actions are paused and only restores run.",
-                "short",
-                (Target(f"min({own(names.SWITCH_READABLE)})"),),
-                Shape.NUMBER, width=4, height=4, words=_YES,
+                f"min({own(names.SWITCH_READABLE)})",
+                words=_YES,
             ),
-            Panel(
+            number(
                 "Edited files in force",
                 "No: the files on the disk were refused and the older ones stay in force. The log says why.",
-                "short",
-                (Target(f"min({own(names.CONFIG_VALID)})"),),
-                Shape.NUMBER, width=4, height=4, words=_YES,
+                f"min({own(names.CONFIG_VALID)})",
+                words=_YES,
             ),
-            Panel(
+            number(
                 "Decisions not kept",
                 "Decisions that the journal did not take. They were sent to all receivers all the same.",
-                "short",
-                (Target(f"sum(increase({own(names.UNRECORDED_TOTAL)}[$__range]))"),),
-                Shape.NUMBER, width=4, height=4,
+                f"sum(increase({own(names.UNRECORDED_TOTAL)}[$__range]))",
                 thresholds=((0, Colour.GOOD), (1, Colour.BAD)),
             ),
             Panel(
@@ -96,61 +90,59 @@ def _pace() -> Row:
 
 
 def _visibility() -> Row:
+    return Row("Sight", (*_source_panels(), *_objective_panels()))
+
+
+def _source_panels() -> tuple[Panel, ...]:
     blind = own(names.TICKS_TOTAL, 'complete="false"')
-    return Row(
-        "Sight",
-        (
-            Panel(
-                "Blind ticks",
-                "Share of ticks whose data was not complete. They decide nothing that does harm.",
-                "percentunit",
-                (Target(share(f"sum({grown(blind)})", f"sum({grown(own(names.TICKS_TOTAL))})"), "blind"),),
-            ),
-            Panel(
-                "Gaps",
-                "What a source could not tell, by its reason.",
-                "short",
-                (
-                    Target(
-                        by("source, reason", grown(own(names.GAPS_TOTAL))), "{{source}}: {{reason}}", "a source failed"
-                    ),
-                ),
-                Shape.BARS,
-            ),
-            Panel(
-                "Sources that are left alone",
-                "A source that keeps failing is not asked for a while.",
-                "short",
-                (
-                    Target(
-                        by("source", own(names.SOURCE_CIRCUIT), "max"), "{{source}}", "Jaeger or Kiali is configured"
-                    ),
-                ),
-                Shape.STATES,
-                words=((0, "asked", Colour.GOOD), (1, "tried again", Colour.DOUBTFUL), (2, "left alone", Colour.BAD)),
-            ),
-            Panel(
-                "Looks that were answered",
-                "Objectives are looked at beside the tick; an unanswered look keeps the state of the last one.",
-                "short",
-                (Target(by("answered", grown(own(names.OBJECTIVE_EVALUATIONS_TOTAL))), "answered: {{answered}}"),),
-                Shape.BARS,
-            ),
-            Panel(
-                "Events of new series",
-                "Counted from zero because their series appeared together with the target.",
-                "short",
-                (Target(f"sum({grown(own(names.OBJECTIVE_NEW_SERIES_TOTAL))})", "events"),),
-            ),
-            Panel(
-                "Objectives by state",
-                "`absent`, `stale`, `partial` and `conflict` are not looked through.",
-                "short",
-                (Target(by("state", own(names.OBJECTIVES), "max"), "{{state}}"),),
-                Shape.BARS,
-            ),
+    return (
+        Panel(
+            "Blind ticks",
+            "Share of ticks whose data was not complete. They decide nothing that does harm.",
+            "percentunit",
+            (Target(share(f"sum({grown(blind)})", f"sum({grown(own(names.TICKS_TOTAL))})"), "blind"),),
         ),
-    )  # fmt: skip
+        Panel(
+            "Gaps",
+            "What a source could not tell, by its reason.",
+            "short",
+            (Target(by("source, reason", grown(own(names.GAPS_TOTAL))), "{{source}}: {{reason}}", "a source failed"),),
+            Shape.BARS,
+        ),
+        Panel(
+            "Sources that are left alone",
+            "A source that keeps failing is not asked for a while.",
+            "short",
+            (Target(by("source", own(names.SOURCE_CIRCUIT), "max"), "{{source}}", "Jaeger or Kiali is configured"),),
+            Shape.STATES,
+            words=((0, "asked", Colour.GOOD), (1, "tried again", Colour.DOUBTFUL), (2, "left alone", Colour.BAD)),
+        ),
+    )
+
+
+def _objective_panels() -> tuple[Panel, ...]:
+    return (
+        Panel(
+            "Looks that were answered",
+            "Objectives are looked at beside the tick; an unanswered look keeps the state of the last one.",
+            "short",
+            (Target(by("answered", grown(own(names.OBJECTIVE_EVALUATIONS_TOTAL))), "answered: {{answered}}"),),
+            Shape.BARS,
+        ),
+        Panel(
+            "Events of new series",
+            "Counted from zero because their series appeared together with the target.",
+            "short",
+            (Target(f"sum({grown(own(names.OBJECTIVE_NEW_SERIES_TOTAL))})", "events"),),
+        ),
+        Panel(
+            "Objectives by state",
+            "`absent`, `stale`, `partial` and `conflict` are not looked through.",
+            "short",
+            (Target(by("state", own(names.OBJECTIVES), "max"), "{{state}}"),),
+            Shape.BARS,
+        ),
+    )
 
 
 def _notifications() -> Row:

@@ -61,6 +61,19 @@ class Panel:
     words: tuple[tuple[float, str, Colour], ...] = ()
 
 
+def number(
+    title: str,
+    description: str,
+    expr: str,
+    *,
+    unit: str = "short",
+    thresholds: tuple[tuple[float, Colour], ...] = (),
+    words: tuple[tuple[float, str, Colour], ...] = (),
+) -> Panel:
+    """A small panel of one figure."""
+    return Panel(title, description, unit, (Target(expr),), Shape.NUMBER, 4, 4, thresholds, words)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """Panels under one heading."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from observer.dashboards.model import Colour, Dashboard, Panel, Row, Shape, Target
+from observer.dashboards.model import Colour, Dashboard, Panel, Row, Shape, Target, number
 from observer.dashboards.queries import INSTANCE, JOB, by, grown, own, share
 from observer.domain import names
 
@@ -20,60 +20,53 @@ def overview() -> Dashboard:
 
 
 def _now() -> Row:
-    complete, ticks = own(names.TICKS_TOTAL, 'complete="true"'), own(names.TICKS_TOTAL)
     return Row(
         "Now",
         (
-            Panel(
+            number(
                 "Leader",
                 "Whether a replica holds the Lease. Without one nobody acts and everybody observes.",
-                "short",
-                (Target(f"max({own(names.LEADER)})"),),
-                Shape.NUMBER, width=4, height=4,
+                f"max({own(names.LEADER)})",
                 words=((0, "nobody leads", Colour.BAD), (1, "one leads", Colour.GOOD)),
             ),
-            Panel(
+            number(
                 "Kill switch",
                 "Paused by a person, or not readable, which counts as paused. Restores go on.",
-                "short",
-                (Target(f"max({own(names.PAUSED)})"),),
-                Shape.NUMBER, width=4, height=4,
+                f"max({own(names.PAUSED)})",
                 words=((0, "released", Colour.GOOD), (1, "paused", Colour.DOUBTFUL)),
             ),
-            Panel(
-                "Ticks that saw everything",
-                "A tick whose data is not complete decides nothing that does harm.",
-                "percentunit",
-                (Target(share(f"sum({grown(complete)})", f"sum({grown(ticks)})")),),
-                Shape.NUMBER, width=4, height=4,
-                thresholds=((0, Colour.BAD), (0.9, Colour.DOUBTFUL), (0.99, Colour.GOOD)),
-            ),
-            Panel(
+            _complete_ticks(),
+            number(
                 "Open suspicions",
                 "Incidents that are not closed.",
-                "short",
-                (Target(f"max({own(names.SUSPECTS)})"),),
-                Shape.NUMBER, width=4, height=4,
+                f"max({own(names.SUSPECTS)})",
                 thresholds=((0, Colour.GOOD), (1, Colour.DOUBTFUL), (10, Colour.BAD)),
             ),
-            Panel(
+            number(
                 "Drained pods",
                 "Pods out of traffic by Observer's hand. Each has an expiry on the object itself.",
-                "short",
-                (Target(f"max({own(names.DRAINED_PODS)})"),),
-                Shape.NUMBER, width=4, height=4,
+                f"max({own(names.DRAINED_PODS)})",
                 thresholds=((0, Colour.GOOD), (1, Colour.DOUBTFUL), (10, Colour.BAD)),
             ),
-            Panel(
+            number(
                 "Blocked actions",
                 "Actions that are due and that a guard blocks. `observer status` names them.",
-                "short",
-                (Target(f"max({own(names.BLOCKED_ACTIONS)})"),),
-                Shape.NUMBER, width=4, height=4,
+                f"max({own(names.BLOCKED_ACTIONS)})",
                 thresholds=((0, Colour.GOOD), (1, Colour.DOUBTFUL)),
             ),
         ),
     )  # fmt: skip
+
+
+def _complete_ticks() -> Panel:
+    complete, ticks = own(names.TICKS_TOTAL, 'complete="true"'), own(names.TICKS_TOTAL)
+    return number(
+        "Ticks that saw everything",
+        "A tick whose data is not complete decides nothing that does harm.",
+        share(f"sum({grown(complete)})", f"sum({grown(ticks)})"),
+        thresholds=((0, Colour.BAD), (0.9, Colour.DOUBTFUL), (0.99, Colour.GOOD)),
+        unit="percentunit",
+    )
 
 
 def _users() -> Row:

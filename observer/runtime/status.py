@@ -126,12 +126,10 @@ class LoopStatus:
         control = snapshot.control
         self._control = (control.paused, control.reason, control.leader, control.term)
         self._incidents = tuple(i for i in memory.incidents.values() if not i.closed)
-        drained = sum(1 for i in self._incidents if i.drain_expires)
-        blocked = sum(len(i.blocked) for i in self._incidents)
         self._metrics.standing(
             suspects=len(self._incidents),
-            blocked=blocked,
-            drained=drained,
+            blocked=sum(len(i.blocked) for i in self._incidents),
+            drained=sum(1 for i in self._incidents if i.drain_expires),
             leader=control.leader,
             paused=control.paused,
         )

@@ -17,6 +17,7 @@ from observer.ports.sources import Clock
 from observer.ports.stores import Archive, DecisionSearch
 from observer.runtime.status import TickResult
 from observer.web.models import answers, parameters
+from observer.web.models.incident import GraphView, IncidentView
 from observer.web.models.parameters import Which, cursor_of, mark_of
 from observer.web.views.graph import graph_view
 from observer.web.views.history import EvidenceHistory
@@ -139,7 +140,7 @@ class Queries:
             next=cursor_of(page[-1].opened, page[-1].id) if len(matching) > query.limit else "",
         )
 
-    async def incident(self, key: str) -> answers.IncidentView:
+    async def incident(self, key: str) -> IncidentView:
         """One incident in full. Raises: NotFound."""
         incident: Incident | None = self.state.tick.memory.incidents.get(key) or await self._archive.incident(key)
         if incident is None:
@@ -148,7 +149,7 @@ class Queries:
         points = self.cache.history.of(key)
         return incident_view(incident, self.state, tuple(reversed(decisions)), points, self._links_of)
 
-    async def graph(self, query: parameters.GraphQuery) -> answers.GraphView:
+    async def graph(self, query: parameters.GraphQuery) -> GraphView:
         """Who calls whom."""
         return graph_view(self.state, query)
 

@@ -25,6 +25,7 @@ from observer.runtime.status import LoopStatus
 from observer.web.alert_webhook import Webhook, WireNotification
 from observer.web.models import answers, parameters
 from observer.web.models import operator as acts
+from observer.web.models.incident import GraphView, IncidentView
 from observer.web.operator import OperatorApi
 from observer.web.people.auth import require
 from observer.web.problems import ApiProblem
@@ -211,9 +212,9 @@ READINGS: Final[tuple[Reading[Any], ...]] = (
             lambda queries, _, path: queries.workload(path["namespace"], path["name"]), _ONE),
     Reading("/incidents", "/api/v1/incidents", "incidents", "Incidents, newest first", answers.IncidentList,
             parameters.IncidentsQuery, lambda queries, query, _: queries.incidents(query)),
-    Reading("/incidents/{id}", _INCIDENT, "incident", "One incident in full", answers.IncidentView, _NOTHING,
+    Reading("/incidents/{id}", _INCIDENT, "incident", "One incident in full", IncidentView, _NOTHING,
             lambda queries, _, path: queries.incident(path["id"]), _ONE),
-    Reading("/graph", "/api/v1/graph", "graph", "Who calls whom", answers.GraphView, parameters.GraphQuery,
+    Reading("/graph", "/api/v1/graph", "graph", "Who calls whom", GraphView, parameters.GraphQuery,
             lambda queries, query, _: queries.graph(query)),
     Reading("/decisions", "/api/v1/decisions", "decisions", "Decisions, newest first", answers.DecisionList,
             parameters.DecisionsQuery, lambda queries, query, _: queries.decisions(query)),

@@ -64,9 +64,7 @@ def attribute(inputs: AttributionInputs) -> Attribution:
     most = MOST if not events else counted.score if counted is not None else 0.0
     all_evidence = [
         *series_evidence(inputs, calls, lines),
-        *judged_evidence(
-            inputs, calls, frozenset(callee for (_, callee), line in lines.items() if line.requests > 0.0)
-        ),
+        *judged_evidence(inputs, calls, frozenset(pair[1] for pair, line in lines.items() if line.requests > 0.0)),
         saturation_evidence(inputs),
         silence_evidence(inputs.judgement.suppressions) if inputs.judgement is not None else None,
         counted,

@@ -49,10 +49,7 @@ def flow(
     Calls that lead back to a service already on the way are left out, so a cycle ends where it was entered.
     """
     lost = lost or {}
-    callees: dict[ServiceRef, list[ServiceRef]] = {}
-    for caller, callee in sorted(set(passed) | set(lost)):
-        if caller != callee:
-            callees.setdefault(caller, []).append(callee)
+    callees = _callees(sorted(passed.keys() | lost.keys()))
     arrived = dict.fromkeys(callees, 0.0) | dict(start)
     services: dict[ServiceRef, float] = {}
     edges: dict[Pair, float] = {}
@@ -60,25 +57,31 @@ def flow(
     order, retained = _downwards(sorted(start), callees)
     for service in order:
         amount = arrived.get(service, 0.0)
-        ways = [callee for callee in callees.get(service, ()) if (service, callee) in retained]
+        calls = [(service, callee) for callee in callees.get(service, ())]
+        ways = [pair for pair in calls if pair in retained]
         mine = own.get(service, 0.0)
-        got = sum(
-            passed.get((service, callee), 0.0) + lost.get((service, callee), 0.0) for callee in callees.get(service, ())
-        )
+        got = sum(_handed(pair, passed, lost) for pair in calls)
         if mine + got > 0.0:
             # What came back round a circle was not its own either, though responsibility does not run there.
             inherited[service] = got / (mine + got)
-        below = sum(passed.get((service, callee), 0.0) + lost.get((service, callee), 0.0) for callee in ways)
-        total = mine + below
+        total = mine + sum(_handed(pair, passed, lost) for pair in ways)
         if total <= 0.0 or amount <= 0.0:
             continue
         services[service] = services.get(service, 0.0) + amount * mine / total
-        for below_service in ways:
-            pair = (service, below_service)
-            arrived[below_service] = arrived.get(below_service, 0.0) + amount * passed.get(pair, 0.0) / total
+        for pair in ways:
+            arrived[pair[1]] = arrived.get(pair[1], 0.0) + amount * passed.get(pair, 0.0) / total
             if lost.get(pair, 0.0) > 0.0:
                 edges[pair] = edges.get(pair, 0.0) + amount * lost[pair] / total
     return Responsibility({service: share for service, share in services.items() if share > 0.0}, edges, inherited)
+
+
+def _callees(pairs: Iterable[Pair]) -> dict[ServiceRef, list[ServiceRef]]:
+    """Whom each caller calls, itself not counted."""
+    callees: dict[ServiceRef, list[ServiceRef]] = {}
+    for caller, callee in pairs:
+        if caller != callee:
+            callees.setdefault(caller, []).append(callee)
+    return callees
 
 
 def _downwards(

@@ -57,25 +57,13 @@ def posterior(
         for service, part in service_evidence.inherited.items():
             inherited[service] = max(inherited.get(service, 0.0), part)
     members_evidence = sorted(
-        members,
-        key=lambda member_evidence: (
-            str(member_evidence.cause),
-            member_evidence.line.word,
-            member_evidence.line.score,
-            member_evidence.line.text,
-        ),
+        members, key=lambda member: (str(member.cause), member.line.word, member.line.score, member.line.text)
     )
     for member_evidence in members_evidence:
         of_service.setdefault(member_evidence.service, [])
     for service, service_lines in of_service.items():
         lines.setdefault(workload_cause(service), []).extend(service_lines)
-    shared: set[tuple[Cause, ServiceRef]] = set()
-    for member_evidence in members_evidence:
-        # A node accounts for the trouble of every service that names it.
-        if (member_evidence.cause, member_evidence.service) not in shared:
-            lines.setdefault(member_evidence.cause, []).extend(of_service[member_evidence.service])
-            shared.add((member_evidence.cause, member_evidence.service))
-        lines[member_evidence.cause].append(member_evidence.line)
+    _count_members(members_evidence, lines, of_service)
     for cause, line in sorted(changes, key=lambda item: (str(item[0]), item[1].text)):
         if cause.kind is CauseKind.REVISION and cause not in lines and cause.service in of_service:
             # All pods are of the new revision: it is the service's own trouble by another name.
@@ -83,6 +71,20 @@ def posterior(
         if cause in lines:
             lines[cause].append(line)
     return _normalised(lines, inherited)
+
+
+def _count_members(
+    members_evidence: Iterable[MemberEvidence],
+    lines: dict[Cause, list[EvidenceLine]],
+    of_service: Mapping[ServiceRef, list[EvidenceLine]],
+) -> None:
+    shared: set[tuple[Cause, ServiceRef]] = set()
+    for member in members_evidence:
+        # A node accounts for the trouble of every service that names it.
+        if (member.cause, member.service) not in shared:
+            lines.setdefault(member.cause, []).extend(of_service[member.service])
+            shared.add((member.cause, member.service))
+        lines[member.cause].append(member.line)
 
 
 def _count(

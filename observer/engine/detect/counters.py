@@ -154,16 +154,9 @@ def increments(
     skipping = moved & (skip > 0) & (scraped > written) & ~(marked & (marks >= 0))
     total = np.nan_to_num(now[:, :CLASSES]).sum(axis=1)
     predecessors = (state.known[:, 0] == ZERO) & (state.floor > 0.0) & (total >= state.floor)
-    barred = changed | skipping | predecessors
-    counts = np.zeros_like(now)
-    knowledge = state.known.copy()
-    reported, doubts, fallen = np.zeros(len(now), dtype=np.bool_), 0, 0
-    for part, columns in enumerate((slice(0, CLASSES), slice(CLASSES, now.shape[1]))):
-        counts[:, columns], part_reported, knowledge[:, part], doubt, fell = _advance(
-            state.last[:, columns], now[:, columns], knowledge[:, part], moved, restarted, barred
-        )
-        if part == 0:
-            reported, doubts, fallen = part_reported, int(doubt.sum()), int(fell.sum())
+    counts, reported, knowledge, doubts, fallen = _advance_all(
+        state, now, moved, restarted, changed | skipping | predecessors
+    )
     # What was shown was another pod's: to come down from it is no fall.
     knowledge[predecessors] = UNKNOWN
     # A target that is down or gone is absent: whatever it says when it comes back is a baseline.
@@ -190,6 +183,21 @@ def increments(
     return after_state, Increments(
         counts, since, until, after_state.scraped, up, reported, doubts, part_back, fallen, int(usable.sum())
     )
+
+
+def _advance_all(
+    state: CounterState, now: FloatArray, moved: BoolArray, restarted: BoolArray, barred: BoolArray
+) -> tuple[FloatArray, BoolArray, IntArray, int, int]:
+    """Both kinds of series: increments and what is known; who told some, doubts and falls are of the first kind."""
+    counts, knowledge = np.zeros_like(now), state.known.copy()
+    reported, doubts, fallen = np.zeros(len(now), dtype=np.bool_), 0, 0
+    for part, columns in enumerate((slice(0, CLASSES), slice(CLASSES, now.shape[1]))):
+        counts[:, columns], part_reported, knowledge[:, part], doubt, fell = _advance(
+            state.last[:, columns], now[:, columns], knowledge[:, part], moved, restarted, barred
+        )
+        if part == 0:
+            reported, doubts, fallen = part_reported, int(doubt.sum()), int(fell.sum())
+    return counts, reported, knowledge, doubts, fallen
 
 
 def _advance(

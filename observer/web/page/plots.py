@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from observer import actions
-from observer.web.models.answers import Point
+from observer.web.models.incident import Point
 
 WIDTH: Final = 600.0
 HEIGHT: Final = 140.0

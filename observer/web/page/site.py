@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from observer.domain.approval import Plan
 from observer.runtime.operator_actions import PAUSE_PLAN, NoSuchIncident, OperatorActions
-from observer.web.models.answers import IncidentView
+from observer.web.models.incident import IncidentView
 from observer.web.page.plots import plots_of
 from observer.web.page.render import environment
 from observer.web.people.auth import csrf_token, person_of

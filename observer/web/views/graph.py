@@ -8,7 +8,7 @@ from typing import Final
 
 from observer.domain.graph import Edge
 from observer.domain.ids import ServiceRef
-from observer.web.models.answers import Call, GraphView, Node
+from observer.web.models.incident import Call, GraphView, Node
 from observer.web.models.parameters import GraphQuery
 from observer.web.models.rows import URGENCY, State
 from observer.web.views.view_state import ViewState

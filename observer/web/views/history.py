@@ -12,7 +12,7 @@ from observer.domain.incident import Incident
 from observer.domain.suspect import Symptom
 from observer.engine.detect.last_minute import RecentTraffic, against_peers
 from observer.runtime.status import TickResult
-from observer.web.models.answers import Point
+from observer.web.models.incident import Point
 
 MOST_INCIDENTS: Final = 200
 MOST_POINTS: Final = 600

@@ -14,7 +14,7 @@ from observer.domain.reasons import page_of
 from observer.engine.attribution.members import cause_of
 from observer.engine.detect.tiers import tier_scores
 from observer.engine.guards.order import GUARDS
-from observer.web.models import answers
+from observer.web.models import incident as answers
 from observer.web.models.parameters import GraphQuery
 from observer.web.models.rows import Link
 from observer.web.views.graph import graph_view
