@@ -42,7 +42,7 @@ def _now() -> Row:
             ),
             Panel(
                 "Ticks that saw everything",
-                "A tick whose data is not complete decides nothing that does harm.",
+                "A tick whose data is not complete decides no drain and no eviction.",
                 "percentunit",
                 (Target(share(f"sum({grown(complete)})", f"sum({grown(ticks)})")),),
                 Shape.NUMBER, width=4, height=4,
