@@ -98,7 +98,7 @@ def _source_panels() -> tuple[Panel, ...]:
     return (
         Panel(
             "Blind ticks",
-            "Share of ticks whose data was not complete. They decide nothing that does harm.",
+            "Share of ticks whose data was not complete. They decide no drain and no eviction.",
             "percentunit",
             (Target(share(f"sum({grown(blind)})", f"sum({grown(own(names.TICKS_TOTAL))})"), "blind"),),
         ),

@@ -62,7 +62,7 @@ def _complete_ticks() -> Panel:
     complete, ticks = own(names.TICKS_TOTAL, 'complete="true"'), own(names.TICKS_TOTAL)
     return number(
         "Ticks that saw everything",
-        "A tick whose data is not complete decides nothing that does harm.",
+        "A tick whose data is not complete decides no drain and no eviction.",
         share(f"sum({grown(complete)})", f"sum({grown(ticks)})"),
         thresholds=((0, Colour.BAD), (0.9, Colour.DOUBTFUL), (0.99, Colour.GOOD)),
         unit="percentunit",

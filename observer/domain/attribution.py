@@ -149,7 +149,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class AffectedService:
-    """The service whose users are hurt, and by what."""
+    """The service whose users are affected, and by what."""
 
     service: ServiceRef
     measure: Measure

@@ -263,7 +263,7 @@ class Reason(Vocabulary):
     BLOCKED_TOO_LONG = (
         "blocked_too_long",
         Page.INCIDENTS,
-        "Guards have blocked the action for too long while users are hurt.",
+        "Guards have blocked the action for too long while users are affected.",
     )
     # what the API server, or Observer on its way there, answered
     APPLIED = "applied", Page.OUTCOMES, "The API server accepted it."

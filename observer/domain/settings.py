@@ -357,13 +357,13 @@ class EngineSettings:
     ] = field(default_factory=DetectionSettings)
     impact: Annotated[
         ImpactSettings,
-        Setting("A pod may be certain to be bad and still harm nobody: then it is reported, not replaced."),
+        Setting("A pod may be certain to be bad while no user notices: then it is reported, not replaced."),
     ] = field(default_factory=ImpactSettings)
     escalation: Annotated[
         EscalationSettings,
         Setting("The escalation, mildest first; the next action follows when the one before was proven right."),
     ] = field(default_factory=EscalationSettings)
-    guards: Annotated[GuardSettings, Setting("What keeps Observer from doing harm; every cap is finite.")] = field(
+    guards: Annotated[GuardSettings, Setting("What limits Observer's actions; every cap is finite.")] = field(
         default_factory=GuardSettings
     )
     identity: str = ""
