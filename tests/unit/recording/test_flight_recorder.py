@@ -52,7 +52,7 @@ def test_what_cannot_be_recorded_stops_the_recorder_and_not_the_loop(tmp_path: P
             recorder.note(EvidenceSaved(at, "incident", "\ud800 is half a letter"), began(at))
     recorder.close()
     assert [line["event"] for line in told] == ["recording_failed"]
-    assert "EvidenceKept cannot be recorded" in told[0]["detail"]
+    assert "EvidenceSaved cannot be recorded" in told[0]["detail"]
 
 
 def test_it_begins_with_what_holds_after_the_first_event(tmp_path: Path) -> None:
