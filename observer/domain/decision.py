@@ -8,8 +8,10 @@ from enum import StrEnum
 
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome
 from observer.domain.reasons import GuardName, Reason
+from observer.domain.severities import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +53,20 @@ class Decision:
 
     Attributes:
         id: hash of its content; the same snapshot and settings give the same id.
-        kind: fixed word for machines: ``suspected``, ``drain``, ``drain_effective``, ``drain_verdict``, ``restore``,
-            ``evict``, ``replaced``, ``verified``, ``held``, ``suggested``, ``suppressed``, ``unreached``, ``blind``,
-            ``closed``, ``frozen``, ``page`` ...
+        kind: fixed word for machines. An action's own id is the kind of the decision to do it, so an action that was
+            registered from outside has a kind that is not ``listed``, as has what another version wrote.
         subject: the culprit in words (``pod shop/cart-1``).
         reason: fixed snake_case word; ``text`` the sentence for people with the figures.
         blocked_by: every guard that said no (all are asked).
         figures: numbers and names behind it, JSON-like.
         config: identity (hash) of the settings that were in force.
-        severity: ``info``, ``warning`` or ``page``.
+        severity: how much it asks of people; a word of another version can be read, ``at_least`` takes it as grave.
         target: what the action is done to, or would be; None where there is no action.
     """
 
     id: str
     at: float
-    kind: str
+    kind: Kind
     verdict: Verdict
     subject: str
     reason: str
@@ -81,7 +82,7 @@ class Decision:
     blocked_by: tuple[Blocked, ...] = ()
     figures: Mapping[str, float | str | bool | None] = field(default_factory=dict)
     config: str = ""
-    severity: str = "info"
+    severity: Severity = Severity.INFO
     target: Target | None = None
 
 

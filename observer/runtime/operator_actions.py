@@ -18,8 +18,10 @@ from observer.domain.approval import Approval, Plan
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ActuatorUnavailable, ObserverError, SwitchChanged
 from observer.domain.incident import Incident
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome, Result
 from observer.domain.person import Person
+from observer.domain.severities import Severity
 from observer.engine.remediation.approvals import restore_action
 from observer.ports.actuators import Actuator, KillSwitch, SwitchReading
 from observer.ports.sources import Clock
@@ -108,7 +110,7 @@ class OperatorActions:
         await self._approvals.give(word)
         what = f"{plan.action_kind.value} of {plan.target.name}"
         text = f"{person.name} approved: {what}, within 15 min and if it is still due."
-        await self._recorded("approved", open_incident, person, text, plan.action_kind, shown)
+        await self._recorded(Kind.APPROVED, open_incident, person, text, plan.action_kind, shown)
         return word
 
     async def withdraw(self, incident: str, shown: str, person: Person) -> None:
@@ -118,7 +120,7 @@ class OperatorActions:
         if approval is None or not await self._approvals.withdraw(shown, person.name, self._clock.now()):
             raise NotNow("nothing_approved", "no approval of this plan counts now")
         text = f"{person.name} took back the approval of {approval.action_kind.value} of {approval.target.name}."
-        await self._recorded("withdrawn", open_incident, person, text, approval.action_kind, shown)
+        await self._recorded(Kind.WITHDRAWN, open_incident, person, text, approval.action_kind, shown)
 
     async def undo(self, incident: str, shown: str, person: Person) -> Outcome:
         """Give the pod back now; the loop closes the incident when it sees it."""
@@ -132,7 +134,7 @@ class OperatorActions:
         if outcome.result is not Result.APPLIED:
             raise NotNow(outcome.reason, f"not restored: {outcome.detail or outcome.reason}")
         text = f"{person.name} restored {action.target.name}."
-        await self._recorded("undone", open_incident, person, text, ActionKind.RESTORE, shown, outcome=outcome)
+        await self._recorded(Kind.UNDONE, open_incident, person, text, ActionKind.RESTORE, shown, outcome=outcome)
         return outcome
 
     async def switch(self) -> SwitchState:
@@ -147,7 +149,7 @@ class OperatorActions:
             before = await pause_switch(self._switch, who=person.name, reason=reason)
         except SwitchChanged as exc:
             raise NotNow("switch_changed", f"{exc}: look again") from exc
-        return await self._switched("paused", reason, person, before)
+        return await self._switched(Kind.PAUSED, reason, person, before)
 
     async def resume(self, shown: str, person: Person) -> SwitchState:
         """Let Observer write again, if the switch says what the person was told."""
@@ -161,13 +163,13 @@ class OperatorActions:
             await resume_switch(self._switch, reading, who=person.name)
         except SwitchChanged as exc:
             raise NotNow("switch_changed", f"{exc}: look again") from exc
-        return await self._switched("resumed", "", person, reading)
+        return await self._switched(Kind.RESUMED, "", person, reading)
 
-    async def _switched(self, word: str, reason: str, person: Person, before: SwitchReading) -> SwitchState:
+    async def _switched(self, kind: Kind, reason: str, person: Person, before: SwitchReading) -> SwitchState:
         """What stood there before is written down with it: a pause that is replaced is not forgotten."""
         over = f" Before: {before.why}." if before.paused else ""
-        text = f"{person.name} {word} Observer{f': {reason}' if reason else ''}.{over}"
-        await self._recorded(word, None, person, text, None)
+        text = f"{person.name} {kind} Observer{f': {reason}' if reason else ''}.{over}"
+        await self._recorded(kind, None, person, text, None)
         return await self.switch()
 
     def _incident(self, key: str) -> Incident:
@@ -182,7 +184,7 @@ class OperatorActions:
 
     async def _recorded(
         self,
-        kind: str,
+        kind: Kind,
         incident: Incident | None,
         person: Person,
         text: str,
@@ -201,7 +203,7 @@ class OperatorActions:
                 pod=incident.culprit.pod if incident is not None else None,
                 service=incident.service if incident is not None else None,
                 workload=incident.workload if incident is not None else None,
-                outcome=outcome, figures={"who": person.name, "by": person.by, "plan": plan}, severity="warning",
+                outcome=outcome, figures={"who": person.name, "by": person.by, "plan": plan}, severity=Severity.WARNING,
             )
         )  # fmt: skip
 

@@ -13,6 +13,8 @@ import structlog
 from observer.config.reload import Rules, merged
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
+from observer.domain.kinds import Kind
+from observer.domain.severities import Severity
 from observer.ports.sources import Clock, EditedFiles
 
 log = structlog.get_logger(__name__)
@@ -105,7 +107,9 @@ class Reloader:
             log.error("config_rejected", faults=faults)
             text = f"Edited settings or policies are refused, the old ones stay in force: {detail}."
             state = ReloadState(ok=False, at=at, detail=detail)
-            await self._loop.adopt(None, state, _decision(at, "config_rejected", "rejected", text, self._rules, state))
+            await self._loop.adopt(
+                None, state, _decision(at, Kind.CONFIG_REJECTED, "rejected", text, self._rules, state)
+            )
             return
         settings, restart = merged(self._rules.settings, wanted.settings)
         rules = Rules(settings, wanted.policies.beneath(settings), wanted.objectives)
@@ -121,10 +125,10 @@ class Reloader:
         log.info("config_reloaded", identity=rules.identity, needs_restart=restart)
         self._rules = rules
         state = ReloadState(ok=True, at=at, needs_restart=restart)
-        await self._loop.adopt(rules, state, _decision(at, "config_reloaded", reason, text, rules, state))
+        await self._loop.adopt(rules, state, _decision(at, Kind.CONFIG_RELOADED, reason, text, rules, state))
 
 
-def _decision(at: float, kind: str, reason: str, text: str, rules: Rules, state: ReloadState) -> Decision:
+def _decision(at: float, kind: Kind, reason: str, text: str, rules: Rules, state: ReloadState) -> Decision:
     parts = (repr(at), kind, reason, text, rules.identity)
     return Decision(
         id=hashlib.sha256("|".join(parts).encode()).hexdigest()[:24],
@@ -141,5 +145,5 @@ def _decision(at: float, kind: str, reason: str, text: str, rules: Rules, state:
             "needs_restart": ", ".join(state.needs_restart),
         },
         config=rules.settings.engine.identity,
-        severity="info" if state.ok and not state.needs_restart else "warning",
+        severity=Severity.INFO if state.ok and not state.needs_restart else Severity.WARNING,
     )

@@ -15,6 +15,7 @@ from observer.config.reload import Rules
 from observer.domain.action import Action
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import InvariantError, JournalUnavailable
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome
 from observer.domain.policy import EffectivePolicies
 from observer.domain.slo import Objective
@@ -132,7 +133,7 @@ class Loop:
                 log.info(
                     "open_intent_looked_up",
                     action_id=action.id,
-                    action_kind=action.action_kind.value,
+                    action_kind=Kind(action.action_kind.value),
                     outcome=outcome.result,
                 )
                 await self._apply_outcome(_resumed(action, self._clock.now()), outcome)
@@ -317,7 +318,7 @@ def _resumed(action: Action, at: float) -> Decision:
     return Decision(
         id=f"resumed-{action.id}",
         at=at,
-        kind=action.action_kind.value,
+        kind=Kind(action.action_kind.value),
         verdict=Verdict.ACT,
         subject=action.target.subject,
         reason="resumed",

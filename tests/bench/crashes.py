@@ -24,6 +24,7 @@ from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import DuplicateIntent
 from observer.domain.ids import Target
 from observer.domain.incident import Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EngineSettings
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
@@ -250,8 +251,8 @@ class _Scene:
 
     def _decision(self, action: Action) -> Decision:
         return Decision(
-            f"d-{action.id}", self.clock.at, self.action_kind.value, Verdict.ACT, str(self.pod), "bench", "", self.key,
-            action_kind=self.action_kind, action=action,
+            f"d-{action.id}", self.clock.at, Kind(self.action_kind.value), Verdict.ACT, str(self.pod), "bench", "",
+            self.key, action_kind=self.action_kind, action=action,
         )  # fmt: skip
 
     def _view(self) -> Any:

@@ -14,6 +14,7 @@ from observer.actuators.evict import EvictActuator
 from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef, Target
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Result
 from observer.journal.store import SqlJournal
 from observer.runtime.evidence import EvidenceStore
@@ -74,7 +75,7 @@ def _decision(pod: PodRef) -> Decision:
     return Decision(
         pod.uid,
         FakeClock().at,
-        "evict",
+        Kind.EVICT,
         Verdict.ACT,
         str(pod),
         "bench",

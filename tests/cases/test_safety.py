@@ -27,6 +27,7 @@ from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import JournalUnavailable
 from observer.domain.ids import PodRef, Target
+from observer.domain.kinds import Kind
 from observer.engine.remediation.escalation import ledger_entry
 from observer.journal.store import SqlJournal
 from observer.runtime.clock import SystemClock
@@ -50,7 +51,7 @@ def decided(action: Action, at: float) -> Decision:
     return Decision(
         id="d",
         at=at,
-        kind=action.action_kind.value,
+        kind=Kind(action.action_kind.value),
         verdict=Verdict.ACT,
         subject=f"pod {action.pod}",
         reason="suspicion",

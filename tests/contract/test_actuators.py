@@ -23,7 +23,9 @@ from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import SwitchChanged
 from observer.domain.ids import PodRef, Target, WorkloadRef
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome, Result
+from observer.domain.severities import Severity
 from observer.kube import paths
 from observer.kube.drain_mark import DrainMark
 from observer.kube.errors import Conflict, Invalid
@@ -390,7 +392,7 @@ async def test_decisions_become_events_on_pod_and_workload(world: KubeWorld) -> 
     decision = Decision(
         id="d1",
         at=time.time(),
-        kind="drain",
+        kind=Kind.DRAIN,
         verdict=Verdict.ACT,
         subject=f"pod {pod}",
         reason="evidence",
@@ -401,7 +403,7 @@ async def test_decisions_become_events_on_pod_and_workload(world: KubeWorld) -> 
     await sink.publish(decision)
     await sink.publish(replace(decision, id="d2", at=decision.at + 1))
     await sink.publish(replace(decision, id="d3", at=decision.at + 2))
-    await sink.publish(replace(decision, id="d4", kind="verified", reason="fixed", text="fixed"))
+    await sink.publish(replace(decision, id="d4", kind=Kind.VERIFIED, reason="fixed", text="fixed"))
     async with world.watched() as cluster:
         events = [event for event in await cluster.pod_events(pod) if str(event["reason"]).startswith("Observer")]
     assert sorted(str(event["reason"]) for event in events) == ["ObserverDrained", "ObserverVerified"]
@@ -417,7 +419,9 @@ async def test_an_event_of_a_node_is_in_the_default_namespace(world: KubeWorld) 
     await world.api.request("GET", "/api/v1/nodes")
     sink = KubeEventSink(world.api, instance="observer-0")
     subject = f"node {world.namespace}-no-such-node"
-    decision = Decision("n1", time.time(), "suspected", Verdict.TELL, subject, "evidence", "slow", severity="warning")
+    decision = Decision(
+        "n1", time.time(), Kind.SUSPECTED, Verdict.TELL, subject, "evidence", "slow", severity=Severity.WARNING
+    )
     await sink.publish(decision)
     await sink.publish(decision)
     listed = (await world.get(paths.event("default")))["items"]

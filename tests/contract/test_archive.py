@@ -11,6 +11,7 @@ import pytest
 
 from observer.domain.decision import Decision, Verdict
 from observer.domain.incident import Phase
+from observer.domain.kinds import Kind
 from observer.journal.database import migrate
 from observer.journal.store import SqlJournal
 from observer.ports.stores import DecisionSearch, Mark
@@ -36,7 +37,7 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     await asyncio.to_thread(migrate, address)
     opened = await SqlJournal.open(address)
     for number in range(9):  # three to an instant
-        space, kind = ("shop", "blocked") if number % 2 else ("shop_2", "drain")
+        space, kind = ("shop", Kind.BLOCKED) if number % 2 else ("shop_2", Kind.DRAIN)
         verdict = Verdict.BLOCKED if number % 2 else Verdict.ACT
         text = f"word {number} of 100 %"
         one = Decision(f"d{number}", float(number // 3), kind, verdict, f"pod {space}/cart-{number}", "why", text)

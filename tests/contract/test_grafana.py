@@ -16,6 +16,7 @@ from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError, ObserverError, SourceUnavailable
 from observer.domain.ids import PodRef, Target, WorkloadRef
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome, Result
 from observer.http_client.client import Endpoint
 from observer.sinks.grafana.annotations import GrafanaAnnotations
@@ -181,8 +182,8 @@ POD = PodRef("shop", "cart-1", "u1")
 def act(action_kind: ActionKind, at: float, *, attempt: int = 0, incident: str = "i1", **changes: Any) -> Decision:
     action = Action(action_kind, incident, Target.of(POD), attempt=attempt)
     made = Decision(
-        f"d{at}", at, action_kind.value, Verdict.ACT, "pod shop/cart-1", "evidence", f"{action_kind.value} at {at:.0f}",
-        incident=incident, action_kind=action_kind, mode=Mode.ENFORCE, pod=POD,
+        f"d{at}", at, Kind(action_kind.value), Verdict.ACT, "pod shop/cart-1", "evidence",
+        f"{action_kind.value} at {at:.0f}", incident=incident, action_kind=action_kind, mode=Mode.ENFORCE, pod=POD,
         workload=WorkloadRef("shop", "Deployment", "cart"),
         action=action, outcome=Outcome(action.id, Result.APPLIED, "applied"),
     )  # fmt: skip
@@ -190,7 +191,9 @@ def act(action_kind: ActionKind, at: float, *, attempt: int = 0, incident: str =
 
 
 def told(kind: str, at: float, reason: str = "because") -> Decision:
-    return Decision(f"t{at}", at, kind, Verdict.TELL, "pod shop/cart-1", reason, f"{kind}: {reason}", incident="i1")
+    return Decision(
+        f"t{at}", at, Kind(kind), Verdict.TELL, "pod shop/cart-1", reason, f"{kind}: {reason}", incident="i1"
+    )
 
 
 STORY = [

@@ -24,6 +24,7 @@ from observer.domain import names
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef, Target
+from observer.domain.kinds import Kind
 from observer.domain.person import Identity
 from observer.kube.client import KubeApi
 from observer.kube.reviews import KubeAccessReviews, KubeTokenReviews
@@ -97,7 +98,7 @@ async def do_everything(kube: SimulatedKube, api: KubeApi) -> None:
     assert await store.swap(record)
     sink = KubeEventSink(api, instance="o")
     for number in range(2):
-        told = Decision(f"d{number}", time.time(), "drain", Verdict.ACT, "pod", "r", "t", pod=pod)
+        told = Decision(f"d{number}", time.time(), Kind.DRAIN, Verdict.ACT, "pod", "r", "t", pod=pod)
         await sink.publish(told)
     person = Identity("ana", ("team",))
     await KubeTokenReviews(api, SystemClock()).identified("a.b.c")

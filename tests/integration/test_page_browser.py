@@ -12,6 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from observer.domain.decision import Decision, Verdict
+from observer.domain.kinds import Kind
 from observer.engine.guards.order import GUARDS
 from observer.web.page.render import built
 from tests.support.browser import PHONE, browser, served, tab
@@ -146,7 +147,7 @@ async def test_a_tick_changes_the_page_and_leaves_focus_and_details(scene: Scene
         before = await page.locator(".decision").count()
         at, subject = scene.world.clock.now(), "service shop/cart"
         await scene.world._record(
-            Decision("late", at, "suppressed", Verdict.TELL, subject, "few_reported", "Told late.")
+            Decision("late", at, Kind.SUPPRESSED, Verdict.TELL, subject, "few_reported", "Told late.")
         )
         await scene.world.tick()
         await page.locator(".decision").nth(before).wait_for()

@@ -11,6 +11,7 @@ from observer.domain.action import Action, ActionKind
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import JournalUnavailable
 from observer.domain.incident import Incident
+from observer.domain.kinds import Kind
 from observer.journal.database import decode, encode
 from tests.support import values
 
@@ -41,7 +42,9 @@ def test_ledger_entries_come_back_equal(entry: LedgerEntry) -> None:
 
 
 def test_a_number_that_is_none_survives() -> None:
-    decision = Decision("id", 1.0, "drain", Verdict.ACT, "pod a/b", "r", "t", figures={"x": math.nan, "y": -math.inf})
+    decision = Decision(
+        "id", 1.0, Kind.DRAIN, Verdict.ACT, "pod a/b", "r", "t", figures={"x": math.nan, "y": -math.inf}
+    )
 
     figures = decode(encode(decision), Decision).figures
 

@@ -11,6 +11,7 @@ from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Blocked, Decision, LedgerEntry, Verdict
 from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
 from observer.domain.incident import Check, Experiment, Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.outcome import DrainVerdict, Outcome, Result, Verification
 from observer.domain.reasons import GuardName, Reason
 from observer.domain.slo import LedgerCount
@@ -66,7 +67,7 @@ def fixed(key: str, name: str, opened: float, lasted: float = 240.0) -> Incident
 
 
 def decision(key: str, at: float, kind: str, verdict: Verdict = Verdict.TELL, **fields: object) -> Decision:
-    made = Decision(key, at, kind, verdict, "pod shop/cart-1", "", "", mode=Mode.ENFORCE)
+    made = Decision(key, at, Kind(kind), verdict, "pod shop/cart-1", "", "", mode=Mode.ENFORCE)
     return replace(made, **fields)  # type: ignore[arg-type]
 
 

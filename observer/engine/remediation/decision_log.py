@@ -166,7 +166,7 @@ class DecisionLog:
 
     # --- what is written down
 
-    def close(self, incident: Incident, reason: str, text: str, *, severity: str = Severity.INFO) -> Self:
+    def close(self, incident: Incident, reason: str, text: str, *, severity: Severity = Severity.INFO) -> Self:
         """Close the incident and tell why; whatever was told about it may be told again."""
         closed = replace(
             incident,
@@ -190,11 +190,11 @@ class DecisionLog:
     def publish(
         self,
         incident: Incident,
-        kind: str,
+        kind: Kind,
         reason: str,
         text: str,
         *,
-        severity: str = Severity.INFO,
+        severity: Severity = Severity.INFO,
         figures: Figures | None = None,
         outcome: Outcome | None = None,
         action_kind: ActionKind | None = None,
@@ -206,7 +206,7 @@ class DecisionLog:
         )  # fmt: skip
 
     def publish_once(
-        self, incident: Incident, kind: str, reason: str, text: str, *, severity: str = Severity.INFO
+        self, incident: Incident, kind: Kind, reason: str, text: str, *, severity: Severity = Severity.INFO
     ) -> Self:
         """The same, but only when the reason differs from what was told last."""
         key, value = (incident.id, kind), (Verdict.TELL.value, reason)
@@ -217,11 +217,11 @@ class DecisionLog:
     def announce(
         self,
         subject: str,
-        kind: str,
+        kind: Kind,
         reason: str,
         text: str,
         *,
-        severity: str = Severity.WARNING,
+        severity: Severity = Severity.WARNING,
         service: ServiceRef | None = None,
         figures: Figures | None = None,
     ) -> Self:
@@ -257,13 +257,15 @@ class DecisionLog:
         if self.memory.published.get(key) == value:
             return self
         log = self.mark(key, value)
-        return log.record(incident, action_kind.value, Verdict.WOULD, reason, text, action_kind=action_kind)
+        return log.record(incident, Kind(action_kind.value), Verdict.WOULD, reason, text, action_kind=action_kind)
 
-    def act(self, incident: Incident, action: Action, reason: str, text: str, *, severity: str = Severity.INFO) -> Self:
+    def act(
+        self, incident: Incident, action: Action, reason: str, text: str, *, severity: Severity = Severity.INFO
+    ) -> Self:
         """Record an act; it is carried out after this tick."""
         kind = action.action_kind
         return self.mark((incident.id, "step"), (Verdict.ACT.value, kind.value, reason)).record(
-            incident, kind.value, Verdict.ACT, reason, text,
+            incident, Kind(kind.value), Verdict.ACT, reason, text,
             severity=severity, action_kind=kind, action=action,
         )  # fmt: skip
 
@@ -297,12 +299,12 @@ class DecisionLog:
     def record(
         self,
         incident: Incident,
-        kind: str,
+        kind: Kind,
         verdict: Verdict,
         reason: str,
         text: str,
         *,
-        severity: str = Severity.INFO,
+        severity: Severity = Severity.INFO,
         figures: Figures | None = None,
         outcome: Outcome | None = None,
         action_kind: ActionKind | None = None,

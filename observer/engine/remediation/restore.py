@@ -223,7 +223,7 @@ def _restore_orphan(log: DecisionLog, pod: Pod) -> DecisionLog:
     )
     return log.add(
         Decision(
-            "", log.at, "restore", Verdict.ACT, f"pod {pod.ref}", "orphan",
+            "", log.at, Kind.RESTORE, Verdict.ACT, f"pod {pod.ref}", "orphan",
             say.restoring(pod.ref.name, "orphan"),
             incident=incident, action_kind=ActionKind.RESTORE, mode=policy.mode, pod=pod.ref, service=pod.service,
             workload=pod.workload, action=action, config=policy.identity, severity=Severity.WARNING,

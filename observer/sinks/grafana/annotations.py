@@ -73,7 +73,7 @@ class GrafanaAnnotations:
         for spec in actions.every():
             if _ends(decision, spec):
                 await self._follow(decision, spec.kind, ends=True)
-            elif _FOLLOWS.get(Kind(decision.kind)) is spec.effect:
+            elif _FOLLOWS.get(decision.kind) is spec.effect:
                 await self._follow(decision, spec.kind, ends=False)
         if carried_out and actions.harmful(decision.action_kind):
             await self._begin(decision)
@@ -162,7 +162,7 @@ def _ends(decision: Decision, spec: ActionSpec) -> bool:
     if decision.kind == Kind.VERIFIED:
         return spec.effect is actions.Effect.REPLACEMENT
     follows = (actions.Effect.RESTORED, actions.Effect.REPLACEMENT)
-    doing = decision.action_kind if decision.kind == decision.action_kind else None
+    doing = decision.action_kind if decision.kind.value == decision.action_kind else None
     return spec.runs and any(actions.has_effect(doing, effect) for effect in follows)
 
 

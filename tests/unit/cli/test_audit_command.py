@@ -11,9 +11,10 @@ from observer.cli.audit import verify_files
 from observer.config.settings.model import Settings
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError
+from observer.domain.kinds import Kind
 from observer.sinks.audit import open_audit
 
-TOLD = Decision("d", 1_700_000_000.0, "closed", Verdict.TELL, "pod shop/cart-1", "fixed", "Fixed.")
+TOLD = Decision("d", 1_700_000_000.0, Kind.CLOSED, Verdict.TELL, "pod shop/cart-1", "fixed", "Fixed.")
 
 
 @pytest.fixture

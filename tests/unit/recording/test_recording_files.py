@@ -13,6 +13,7 @@ import pytest
 from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import RecordingError
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome, Result
 from observer.domain.settings import EngineSettings
 from observer.engine.decide import decide
@@ -250,7 +251,7 @@ def test_it_must_say_what_it_began_with(tmp_path: Path) -> None:
 
 
 def test_decisions_that_differ_by_one_digit_are_not_the_same() -> None:
-    one = Decision("1", 0.0, "blocked", Verdict.BLOCKED, "pod a", "r", "t", figures={"evidence_score": 1.0})
+    one = Decision("1", 0.0, Kind.BLOCKED, Verdict.BLOCKED, "pod a", "r", "t", figures={"evidence_score": 1.0})
     other = replace(one, figures={"evidence_score": 1.0000001})
     assert not Step(0.0, (one,), (other,)).same
     assert Step(0.0, (one,), (replace(one),)).same

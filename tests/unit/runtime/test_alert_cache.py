@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from observer.domain.alert import Alert, AlertStatus
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import JournalUnavailable
+from observer.domain.kinds import Kind
 from observer.runtime.inbox import ALERT_RETENTION, AlertCache
 from tests.support.alerts import NOW, FakeInbox, StoppedClock
 
@@ -17,7 +18,7 @@ FIRING = Alert("g", "f", "2026-11-25T10:00:00Z", AlertStatus.FIRING, {"alertname
 
 def answered(reason: str) -> Decision:
     figures = {"alert": FIRING.id}
-    return Decision("d", NOW, "alert", Verdict.TELL, f"alert {FIRING.id}", reason, "text", figures=figures)
+    return Decision("d", NOW, Kind.ALERT, Verdict.TELL, f"alert {FIRING.id}", reason, "text", figures=figures)
 
 
 @asynccontextmanager

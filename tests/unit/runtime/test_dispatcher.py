@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import dataclass, field
 
 from observer.domain.decision import Decision, Verdict
+from observer.domain.kinds import Kind
 from observer.runtime.dispatcher import Dispatcher, LeaderOnlySink
 
 
 def decision(name: str) -> Decision:
-    return Decision(id=name, at=0.0, kind="suspected", verdict=Verdict.TELL, subject="pod a/b", reason="r", text="t")
+    return Decision(id=name, at=0.0, kind=Kind.SUSPECTED, verdict=Verdict.TELL, subject="pod a/b", reason="r", text="t")
 
 
 @dataclass

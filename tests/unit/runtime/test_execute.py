@@ -15,6 +15,7 @@ from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, LedgerEntry, Verdict
 from observer.domain.errors import ActuatorUnavailable, JournalUnavailable, SourceProtocolError, SourceUnavailable
 from observer.domain.ids import PodRef, Target
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome, Result
 from observer.runtime.evidence import EvidenceStore
 from observer.runtime.execute import Executor
@@ -72,8 +73,8 @@ class Bench:
         action = Action(action_kind=action_kind, incident="inc", target=Target.of(POD), term=3)
         action = replace(action, **changes)  # type: ignore[arg-type]
         return Decision(
-            id="d", at=self.clock.now(), kind=action_kind.value, verdict=Verdict.ACT, subject=f"pod {POD}", reason="r",
-            text="why", incident="inc", action_kind=action_kind, mode=Mode.ENFORCE, pod=POD, action=action,
+            id="d", at=self.clock.now(), kind=Kind(action_kind.value), verdict=Verdict.ACT, subject=f"pod {POD}",
+            reason="r", text="why", incident="inc", action_kind=action_kind, mode=Mode.ENFORCE, pod=POD, action=action,
         )  # fmt: skip
 
     async def run(self, action_kind: ActionKind, **changes: object) -> Outcome:

@@ -19,6 +19,7 @@ from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import ConfigError, SourceUnavailable
 from observer.domain.ids import ServiceRef
 from observer.domain.incident import Phase
+from observer.domain.kinds import Kind
 from observer.engine.memory import Memory
 from observer.runtime.collect import Collector
 from observer.runtime.dispatcher import Dispatcher
@@ -297,7 +298,7 @@ def daemon(folder: Folder) -> Iterator[Daemon]:
     made.metrics.close()
 
 
-TOLD = Decision("x", NOW, "config_reloaded", Verdict.TELL, "observer", "reloaded", "text")
+TOLD = Decision("x", NOW, Kind.CONFIG_RELOADED, Verdict.TELL, "observer", "reloaded", "text")
 
 
 async def test_a_pod_whose_mode_is_taken_away_is_given_back_at_once(daemon: Daemon) -> None:

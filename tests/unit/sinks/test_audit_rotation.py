@@ -10,9 +10,10 @@ import pytest
 
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import AuditBroken
+from observer.domain.kinds import Kind
 from observer.sinks.audit import open_audit, trail_files, verify
 
-TOLD = Decision("d", 1_700_000_000.0, "closed", Verdict.TELL, "pod shop/cart-1", "fixed", "Fixed.")
+TOLD = Decision("d", 1_700_000_000.0, Kind.CLOSED, Verdict.TELL, "pod shop/cart-1", "fixed", "Fixed.")
 
 
 async def write(path: Path, count: int) -> None:

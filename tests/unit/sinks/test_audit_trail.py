@@ -19,6 +19,7 @@ from observer.domain.action import ActionKind
 from observer.domain.decision import Blocked, Decision, Verdict
 from observer.domain.errors import AuditBroken, ConfigError
 from observer.domain.ids import PodRef
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome, Result
 from observer.domain.reasons import GuardName, Reason
 from observer.ports.actuators import Sink
@@ -28,7 +29,7 @@ from observer.sinks.audit import GENESIS, open_audit, verify
 DRAIN = Decision(
     id="d1",
     at=1_700_000_000.25,
-    kind="drain",
+    kind=Kind.DRAIN,
     verdict=Verdict.ACT,
     subject="pod shop/cart-1",
     reason="evidence",

@@ -11,6 +11,7 @@ from observer.domain.action import Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.errors import SourceUnavailable
 from observer.domain.ids import PodRef, ServiceRef, WorkloadRef
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome, Result
 from observer.kube.errors import Status, Unavailable, typed
 from observer.sinks.kube_events import KubeEventSink, Subject, event, event_name, event_reason
@@ -18,7 +19,7 @@ from observer.sinks.kube_events import KubeEventSink, Subject, event, event_name
 POD = PodRef("shop", "cart-1", "u1")
 WORKLOAD = WorkloadRef("shop", "Deployment", "cart")
 DRAIN = Decision(
-    "d1", 1_767_225_600.5, "drain", Verdict.ACT, "pod shop/cart-1", "evidence", "30 % of requests fail", pod=POD
+    "d1", 1_767_225_600.5, Kind.DRAIN, Verdict.ACT, "pod shop/cart-1", "evidence", "30 % of requests fail", pod=POD
 )
 
 
@@ -105,7 +106,7 @@ async def test_pod_and_workload_are_told() -> None:
 
 async def test_other_subjects_are_told_where_they_live() -> None:
     api = Api()
-    tell = replace(DRAIN, pod=None, kind="suppressed", verdict=Verdict.TELL)
+    tell = replace(DRAIN, pod=None, kind=Kind.SUPPRESSED, verdict=Verdict.TELL)
     await sink(api).publish(replace(tell, workload=WORKLOAD))
     await sink(api).publish(replace(tell, service=ServiceRef("shop", "cart")))
     await sink(api).publish(replace(tell, subject="node n1"))
@@ -116,7 +117,7 @@ async def test_other_subjects_are_told_where_they_live() -> None:
 
 async def test_what_is_not_for_events_is_not_told() -> None:
     api = Api()
-    await sink(api).publish(replace(DRAIN, kind="blind"))
+    await sink(api).publish(replace(DRAIN, kind=Kind.BLIND))
     assert api.sent == []
 
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 
 from observer.domain.decision import Decision, Verdict
+from observer.domain.kinds import Kind
 from observer.ports.actuators import Sink
 from observer.sinks.story import StorySink, offset, story_line
 
 SUSPECTED = Decision(
     id="d1",
     at=1000.0,
-    kind="suspected",
+    kind=Kind.SUSPECTED,
     verdict=Verdict.TELL,
     subject="pod shop/cart-1",
     reason="peers",
@@ -25,7 +26,7 @@ async def test_lines_tell_when_what_and_why() -> None:
     sink: Sink = StorySink(lines.append)
     await sink.publish(SUSPECTED)
     drain = replace(
-        SUSPECTED, at=1065.4, kind="drain_effective", verdict=Verdict.ACT, text="traffic has left", figures={}
+        SUSPECTED, at=1065.4, kind=Kind.DRAIN_EFFECTIVE, verdict=Verdict.ACT, text="traffic has left", figures={}
     )
     await sink.publish(drain)
     await sink.close()
@@ -40,7 +41,7 @@ async def test_lines_tell_when_what_and_why() -> None:
 
 
 def test_what_would_be_done_is_not_told_as_done() -> None:
-    line = story_line(replace(SUSPECTED, kind="evict", verdict=Verdict.WOULD, figures={}), 1000.0)
+    line = story_line(replace(SUSPECTED, kind=Kind.EVICT, verdict=Verdict.WOULD, figures={}), 1000.0)
 
     assert line.startswith("  +0:00  WOULD EVICT      pod")
 

@@ -11,6 +11,8 @@ from opentelemetry.trace import StatusCode
 from observer.domain.action import ActionKind
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import PodRef
+from observer.domain.kinds import Kind
+from observer.domain.severities import Severity
 from observer.ports.actuators import Sink
 from observer.telemetry.trace_ids import trace_id_of
 from observer.telemetry.tracing import IncidentTracer
@@ -18,7 +20,7 @@ from observer.telemetry.tracing import IncidentTracer
 SUSPECTED = Decision(
     id="d1",
     at=100.0,
-    kind="suspected",
+    kind=Kind.SUSPECTED,
     verdict=Verdict.TELL,
     subject="pod shop/cart-1",
     reason="peers",
@@ -27,8 +29,8 @@ SUSPECTED = Decision(
     pod=PodRef("shop", "cart-1", "u1"),
     figures={"evidence_score": 17.5, "cut": None},
 )
-DRAIN = replace(SUSPECTED, id="d2", at=105.0, kind="drain", verdict=Verdict.ACT, action_kind=ActionKind.DRAIN)
-CLOSED = replace(SUSPECTED, id="d3", at=160.0, kind="closed", reason="fixed")
+DRAIN = replace(SUSPECTED, id="d2", at=105.0, kind=Kind.DRAIN, verdict=Verdict.ACT, action_kind=ActionKind.DRAIN)
+CLOSED = replace(SUSPECTED, id="d3", at=160.0, kind=Kind.CLOSED, reason="fixed")
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ async def test_an_incident_is_one_trace_with_a_child_for_each_decision(
 
 
 async def test_a_page_is_an_error(tracer: IncidentTracer, exporter: InMemorySpanExporter) -> None:
-    await tracer.publish(replace(SUSPECTED, severity="page", kind="page"))
+    await tracer.publish(replace(SUSPECTED, severity=Severity.PAGE, kind=Kind.PAGE))
 
     (page,) = [span for span in exporter.get_finished_spans() if span.name == "page"]
     assert page.status.status_code is StatusCode.ERROR

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from observer.domain.decision import Decision, Verdict
+from observer.domain.kinds import Kind
 from observer.domain.snapshot import Gap
 from observer.engine.guards.order import GUARDS
 from observer.web.models.parameters import OverviewQuery
@@ -94,7 +95,7 @@ async def test_what_a_script_asks_for_is_the_live_part_alone_and_tagged(client: 
 async def test_what_others_wrote_is_text(client: Client, world: PageWorld) -> None:
     evil = "<img src=x onerror=alert(1)>\"'"
     one = Decision(
-        "evil", world.clock.now(), "page", Verdict.TELL, f"pod shop/{evil}", evil, evil, figures={evil: evil}
+        "evil", world.clock.now(), Kind.PAGE, Verdict.TELL, f"pod shop/{evil}", evil, evil, figures={evil: evil}
     )
     await world.journal.record(one)
     page = await text(client, "/decisions?q=onerror")

@@ -10,6 +10,7 @@ from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Decision, Verdict
 from observer.domain.ids import Target
 from observer.domain.incident import Experiment, Incident, Phase
+from observer.domain.kinds import Kind
 from observer.domain.outcome import DrainVerdict, Outcome, Result
 from observer.domain.suspect import Culprit, CulpritKind, Symptom
 from observer.engine.memory import Baseline, Memory
@@ -43,7 +44,7 @@ def decided(action_kind: ActionKind, *, attempt: int = 0, dry_run: bool = False,
     return Decision(
         "d",
         NOW,
-        action_kind.value,
+        Kind(action_kind.value),
         Verdict.ACT,
         "pod shop/catalog-1",
         "r",
