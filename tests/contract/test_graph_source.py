@@ -22,7 +22,7 @@ from tests.support.neighbour_worlds import (
     simulated_graph,
 )
 
-FIRST = {"flat": True, "cluster": False, "old_health": True, "told": False, "version": "v1.0.0"}
+FIRST = {"flat": True, "cluster": False, "old_health": True, "answers": False, "version": "v1.0.0"}
 MIDDLE = {"cluster": True, "old_health": True, "version": "v1.73.0"}
 SIDES = ["simulator", "simulator-1.0", "simulator-1.73", "lab", *sampled_graphs()]
 

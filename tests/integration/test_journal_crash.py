@@ -47,7 +47,7 @@ async def act(url, deadly, told):
         entry = LedgerEntry(action.id, 1.0, ActionKind.DRAIN, incident, Target.of(pod), None, None, "pod", "", "", "")
         await journal.intend(action, entry)
         say("intended " + incident)
-        await journal.settle(action.id, Outcome(action.id, Result.APPLIED, "ok"), 2.0)
+        await journal.record_outcome(action.id, Outcome(action.id, Result.APPLIED, "ok"), 2.0)
         say("settled " + incident)
     await journal.close()
     say(f"steps {seen}")

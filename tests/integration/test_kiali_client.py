@@ -75,7 +75,7 @@ async def test_each_way_in_is_found_or_taken_as_told(token: HttpAuth, strategy: 
 async def test_a_server_that_does_not_say_gets_the_token_if_there_is_one(
     token: HttpAuth, auth: bool, login: str
 ) -> None:
-    async with console(strategy=login, token=SECRET, told=False) as (world, settings):
+    async with console(strategy=login, token=SECRET, answers=False) as (world, settings):
         source = KialiSource(replace(settings, auth=token if auth else HttpAuth()), world.clock)
         assert (await source.graph(world.clock.now(), 60.0, SHOP)).edges
         assert source.login == login

@@ -292,7 +292,7 @@ def test_making_a_client_does_not_load_the_library() -> None:
         "import sys\n"
         "from observer.kube.client import KubeApi\n"
         "from observer.sources.kubernetes.cluster import KubernetesCluster\n"
-        "from observer.actuators import drain, evict, expired, killswitch, lease_store\n"
+        "from observer.actuators import drain, evict, kill_switch, lease_store, restore\n"
         "KubeApi.of(kubeconfig='x')\n"
         "print('kubernetes_asyncio' in sys.modules)\n"
     )

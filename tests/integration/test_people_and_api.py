@@ -47,7 +47,7 @@ async def waits(it: Daemon) -> dict[str, Any]:
     """The pod is found and nothing is done about it without a person."""
     pod = it.hurt()
     (plan,) = (await it.until("/api/v1/approvals", lambda found: found["plans"]))["plans"]
-    assert (plan["namespace"], plan["pod"], plan["action"]) == ("shop", pod, "drain")
+    assert (plan["target"]["namespace"], plan["target"]["name"], plan["action"]) == ("shop", pod, "drain")
     return dict(plan)
 
 
@@ -58,7 +58,7 @@ async def approved(it: Daemon, plan: dict[str, Any]) -> None:
     status, word = await it.ask("POST", f"{path}/approve", {"plan": plan["plan"]})
     assert (status, word["who"]) == (201, "local")
     undo = (await it.until(f"{path}/plans", lambda found: found["undo"]))["undo"]
-    assert undo["pod"] == plan["pod"]
+    assert undo["target"] == plan["target"]
     assert (await it.until("/api/v1/approvals", lambda found: not found["plans"]))["plans"] == []
 
 

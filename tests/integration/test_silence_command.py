@@ -119,6 +119,6 @@ async def test_nobody_there_and_nobody_named() -> None:
 def test_without_a_terminal_it_wants_yes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     found = said(monkeypatch, capsys, "silence", "shop/cart-1", "--alertmanager", "http://127.0.0.1:1")
-    assert found.code == 2 and "-> say --yes" in found.err
+    assert found.code == 2 and "-> pass --yes" in found.err
     found = said(monkeypatch, capsys, "silence", "shop/cart-1", "--for", "1h", "--yes")
     assert found.code == 2 and "at most 5 min" in found.err and "-> " in found.err

@@ -61,6 +61,7 @@ async def failure(settings: PrometheusSettings) -> SourceUnavailable | SourcePro
     first, second = hot.value, slow.value
     assert isinstance(first, (SourceUnavailable, SourceProtocolError))
     assert isinstance(second, (SourceUnavailable, SourceProtocolError))
-    assert (type(first), first.reason) == (type(second), second.reason)
+    assert isinstance(first, SourceUnavailable) is isinstance(second, SourceUnavailable)
+    assert first.reason == second.reason
     assert SECRET not in f"{first}{second}"
     return first

@@ -14,7 +14,7 @@ from observer.domain.severities import Severity, at_least
 from tests.support.receivers import AT, acted, told
 
 ROOT = Path(__file__).parents[3] / "observer"
-SPEAKERS = {"tell": 1, "tell_once": 1, "announce": 1, "record": 1}
+SPEAKERS = {"publish": 1, "publish_once": 1, "announce": 1, "record": 1}
 """Methods of the engine that make decisions, and which argument is the kind."""
 
 

@@ -23,8 +23,8 @@ def test_every_scene_is_stored_and_nothing_else() -> None:
 
 
 def test_words_go_through_the_list_of_old_names_and_figures_through_nine_digits() -> None:
-    words = Words([("blocked", "blocked"), ("evidence_score", "score"), ("score", "evidence_score")])
-    old: Row = ["decide", 1.0, "blocked", {"evidence_score": 0.123456789, "why": "pod shop/a held 0.5, unknown 0.1"}]
+    words = Words([("held", "blocked"), ("nats", "score"), ("nats", "evidence_score")])
+    old: Row = ["decide", 1.0, "held", {"nats": 0.123456789, "why": "pod shop/a held 0.5, unknown 0.1"}]
     new = _row(0.1234567891)
     assert words.same(old, new)
     assert not Words().same(old, new)

@@ -85,5 +85,5 @@ def test_slowness_is_measured_by_objectives_of_latency() -> None:
 
 def test_the_alert_never_gates() -> None:
     """Neither does a page allow a drain, nor does silence forbid one."""
-    assert not impact(ERRING, ImpactSettings(), [status(LAX, told="page")])[0]
-    assert impact(ERRING, ImpactSettings(), [status(STRICT, told="")])[0]
+    assert not impact(ERRING, ImpactSettings(), [status(LAX, alert="page")])[0]
+    assert impact(ERRING, ImpactSettings(), [status(STRICT, alert="")])[0]
