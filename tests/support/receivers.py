@@ -18,8 +18,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from observer.domain.action import Action, ActionKind, Mode
 from observer.domain.decision import Blocked, Decision, Verdict
 from observer.domain.ids import PodRef, ServiceRef, Target, WorkloadRef
+from observer.domain.kinds import Kind
 from observer.domain.outcome import Outcome, Result
 from observer.domain.reasons import GuardName, Reason
+from observer.domain.severities import Severity
 
 POD = PodRef("shop", "cart-1", "u1")
 AT = 1_790_000_000.25
@@ -30,7 +32,7 @@ def told(kind: str = "suspected", **changes: Any) -> Decision:
     facts: dict[str, Any] = {
         "id": f"d-{kind}",
         "at": AT,
-        "kind": kind,
+        "kind": Kind(kind),
         "verdict": Verdict.TELL,
         "subject": f"pod {POD}",
         "reason": "errors",
@@ -44,7 +46,8 @@ def told(kind: str = "suspected", **changes: Any) -> Decision:
         "config": "c0ffee",
         "severity": "warning",
     }
-    return Decision(**{**facts, **changes})
+    words = {**facts, **changes}
+    return Decision(**{**words, "severity": Severity(words["severity"])})
 
 
 def acted(action_kind: ActionKind = ActionKind.EVICT, result: Result = Result.APPLIED, **changes: Any) -> Decision:

@@ -162,7 +162,7 @@ def _ends(decision: Decision, spec: ActionSpec) -> bool:
     if decision.kind == Kind.VERIFIED:
         return spec.effect is actions.Effect.REPLACEMENT
     follows = (actions.Effect.RESTORED, actions.Effect.REPLACEMENT)
-    doing = decision.action_kind if decision.kind.value == decision.action_kind else None
+    doing = decision.action_kind if str(decision.kind) == str(decision.action_kind) else None
     return spec.runs and any(actions.has_effect(doing, effect) for effect in follows)
 
 
