@@ -50,7 +50,7 @@ class DecisionsQuery(Struct, frozen=True, forbid_unknown_fields=True):
     namespace: Annotated[Word, Meta(description="Only subjects in this namespace.")] = ""
     subject: Annotated[Word, Meta(description="The whole subject, for example `pod shop/cart-1`.")] = ""
     incident: Annotated[Word, Meta(description="Only of this incident.")] = ""
-    kind: Annotated[Word, Meta(description="Only this kind, for example `held`.")] = ""
+    kind: Annotated[Word, Meta(description="Only this kind, for example `blocked`.")] = ""
     verdict: Annotated[Verdict | None, Meta(description="Only with this verdict.")] = None
     q: Annotated[Word, Meta(description="A text anywhere in what was recorded; looks through the newest 20 000.")] = ""
 
